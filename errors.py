@@ -1,0 +1,98 @@
+"""Every error that caffe64 raises on purpose, each with the exit code that the command line gives it.
+
+Library code raises, only `cli/` prints. A message says where (file, line, column where they exist), what was
+found, what was expected and how to mend it.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class Caffe64Error(Exception):
+    """Base of all the errors below. `exit_code` is what the process ends with when nothing catches it."""
+
+    exit_code = 1
+
+
+class UsageError(Caffe64Error):
+    """The call itself makes no sense: contradicting options, a wrong argument."""
+
+    exit_code = 2
+
+
+class InputError(Caffe64Error):
+    """A file or an array holds something else than it should.
+
+    `path`, `line` and `column` (1-based, where they exist) say where; `found` and `expected` say what;
+    `hint` says how to mend it. str() is one line: ``X.txt:3:14: found 'abc', expected a number (hint)``.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        found: str,
+        expected: str = "",
+        hint: str = "",
+        *,
+        line: int | None = None,
+        column: int | None = None,
+    ):
+        self.path, self.line, self.column = os.fspath(path), line, column
+        self.found, self.expected, self.hint = found, expected, hint
+        where = ":".join(str(part) for part in (self.path, line, column) if part is not None)
+        message = f"{where}: {found}"
+        if expected:
+            message += f", expected {expected}"
+        if hint:
+            message += f" ({hint})"
+        super().__init__(message)
+
+
+class FileMissing(InputError):
+    """An input file does not exist. The message is the original program's, which scripts may look for."""
+
+    def __init__(self, path: str | os.PathLike[str]):
+        super().__init__(path, "no such file")
+        self.args = (f"Couldn't find file {self.path}",)
+
+
+class OutputError(Caffe64Error):
+    """A file cannot be written: no such directory, no permission, a full disk. What stood there before still does."""
+
+    exit_code = 3
+
+
+class LabelError(InputError):
+    """A target is no class number. `row` and `column` (0-based) say where in the array `path`."""
+
+    def __init__(self, path: str, row: int, column: int, label: float, classes: int):
+        self.row, self.column, self.label, self.classes = row, column, label, classes
+        expected = f"a class, a whole number from 0 to {classes - 1}"
+        super().__init__(path, f"row {row + 1} holds {label:g}", expected, "does the net end with as many channels?")
+
+
+class CheckFailed(Caffe64Error):
+    """A comparison that was asked for came out wrong."""
+
+    exit_code = 4
+
+
+class Diverged(Caffe64Error):
+    """The loss is no longer finite. `epoch` and `minibatch` are 1-based."""
+
+    exit_code = 5
+
+    def __init__(self, epoch: int, minibatch: int, loss: float, hint: str = "try a smaller learning rate"):
+        self.epoch, self.minibatch, self.loss = epoch, minibatch, loss
+        super().__init__(f"training diverged: the loss is {loss} in epoch {epoch}, minibatch {minibatch} ({hint})")
+
+
+class Interrupted(Caffe64Error):
+    """Ctrl-C (130) or SIGTERM (143) ended the work after the current minibatch."""
+
+    def __init__(self, message: str, exit_code: int = 130):
+        self.exit_code = exit_code
+        super().__init__(message)
