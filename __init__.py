@@ -1,0 +1,54 @@
+"""caffe64: a net in a few lines of text, trained on Numba SIMD kernels.
+
+    import caffe64
+    net = caffe64.Net("inp 784 100 / lin 100 -2 / rel / lin 10 -2 / sce")
+    history = net.fit(X, Y, caffe64.Optimizer(rate=1e-4, step=5, factor=0.1, decay=1e-5, momentum=0.9, epochs=15))
+    posteriors = net.predict(X)
+
+Names are imported on first use, so that `import caffe64` costs nothing and `caffe64 --help` starts at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "Caffe64Error": "errors",
+    "Diverged": "errors",
+    "EpochRecord": "api",
+    "Evaluation": "api",
+    "History": "api",
+    "InputError": "errors",
+    "Interrupted": "errors",
+    "LabelError": "errors",
+    "LayerInfo": "api",
+    "Net": "api",
+    "NetSpec": "formats.network",
+    "Optimizer": "formats.optimizer",
+    "Training": "api",
+    "UsageError": "errors",
+    "read_checkpoint": "formats.checkpoint",
+    "read_matrix": "formats.data",
+    "read_optimizer": "formats.optimizer",
+    "write_checkpoint": "formats.checkpoint",
+    "write_numbers": "formats.numbers",
+}
+_RENAMED = {"Optimizer": "OptimizerSpec"}
+
+__all__ = [*sorted(_EXPORTS), "kernels"]
+
+
+def __getattr__(name: str):
+    if name == "kernels":
+        return importlib.import_module(".kernels", __name__)
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'caffe64' has no attribute {name!r}")
+    value = getattr(importlib.import_module("." + _EXPORTS[name], __name__), _RENAMED.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

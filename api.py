@@ -1,0 +1,135 @@
+"""The public classes: a net of text files and arrays. `caffe64/__init__.py` exports them on first use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .engine.evaluate import Evaluation
+from .engine.jit import Kernel, compile_kernels
+from .engine.model import Model
+from .engine.net import LayerInfo
+from .engine.predict import run_rows
+from .engine.train import run_minibatches
+from .engine.training import EpochRecord, Training
+from .errors import InputError
+from .formats.network import NetSpec, parse_network, read_network, write_network
+from .formats.optimizer import OptimizerSpec
+from .formats.weights import read_weights, write_weights
+
+__all__ = ["EpochRecord", "Evaluation", "History", "LayerInfo", "Net", "Training"]
+
+
+@dataclass
+class History:
+    """What `Net.fit` did: one record an epoch, and the evaluation after it where validation data was given."""
+
+    epochs: list[EpochRecord] = field(default_factory=list)
+    validation: list[Evaluation] = field(default_factory=list)
+
+    @property
+    def loss(self) -> list[float]:
+        """Mean training loss of each epoch."""
+        return [record.loss for record in self.epochs]
+
+
+class Net(Model):
+    """A text net.  Net("inp 784 100 / lin 100 -2 / rel / lin 10 -2 / sce"), or Net.read("network5.txt").
+
+    The text is the network file's lines, separated by newlines or ' / ', with or without the count in front; a
+    `NetSpec` serves as well. Raises InputError for a wrong net or one that does not fit into memory.
+    """
+
+    def __init__(self, net: NetSpec | str):
+        super().__init__(net if isinstance(net, NetSpec) else _parse(net))
+        needed = 3 * 4 * self.plan.parameter_total  # parameters, velocity, and a copy while saving
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > memory:
+            raise InputError(
+                "<net>",
+                f"has {self.parameter_count} parameters, which take {needed / 2**30:.1f} GiB to train",
+                f"less than this machine's {memory / 2**30:.1f} GiB",
+            )
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Net:
+        """The net of a network file. Raises InputError with file, line and column."""
+        spec = read_network(path)
+        try:
+            return cls(spec)
+        except InputError as error:
+            raise InputError(path, error.found, error.expected, error.hint) from None
+
+    @property
+    def spec(self) -> NetSpec:
+        """The net as its file says it."""
+        return self.plan.spec
+
+    @property
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """One entry a line: word, text, inputs, outputs, parameters, macs (multiply-accumulates a row)."""
+        return self.plan.infos
+
+    def kernels(self, *, training: bool = True) -> list[Kernel]:
+        """The kernels that training, or else prediction, calls with this net."""
+        return [run_minibatches if training else run_rows, *self.plan.kernels(training=training)]
+
+    def compile(self, *, training: bool = True) -> None:
+        """Compile those kernels now, so that the first call of `fit` or `predict` is as fast as the next."""
+        compile_kernels(self.kernels(training=training))
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the network file."""
+        write_network(path, self.spec)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the weights file, aside and then renamed. Raises UsageError without weights, OutputError."""
+        write_weights(path, self.layer_parameters())
+
+    def load(self, path: str | os.PathLike[str]) -> Net:
+        """Read a weights file of this net; returns the net. Raises InputError."""
+        sizes = [info.parameters for info in self.layers]
+        blobs = read_weights(path, sizes, [info.text for info in self.layers])
+        self.parameters = self.unpack(np.concatenate(blobs))
+        return self
+
+    def fit(
+        self,
+        X,
+        Y,
+        optimizer: OptimizerSpec,
+        *,
+        validation: tuple | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+        shuffle: bool = True,
+        on_epoch: Callable[[EpochRecord, Evaluation | None], None] | None = None,
+    ) -> History:
+        """Train on X [N, F] and Y [N] or [N, T] for all epochs of `optimizer`, from the present weights if any.
+
+        `validation` is a pair (X, Y), evaluated after each epoch; `on_epoch(record, evaluation)` is called
+        then. The result depends on `seed` and not on `threads`. Raises Diverged, UsageError, LabelError.
+        """
+        run = Training(self, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle)
+        history = History()
+        while not run.finished:
+            history.epochs.append(run.run_epoch())
+            evaluation = self.evaluate(*validation, threads=threads) if validation else None
+            if evaluation:
+                history.validation.append(evaluation)
+            if on_epoch:
+                on_epoch(history.epochs[-1], evaluation)
+        return history
+
+    def __repr__(self) -> str:
+        return f"Net({' / '.join(info.text for info in self.layers)!r})"
+
+
+def _parse(text: str) -> NetSpec:
+    lines = [line for line in text.replace(" / ", "\n").splitlines() if line.strip()]
+    if lines and not lines[0].strip().isdigit():
+        lines.insert(0, str(len(lines)))
+    return parse_network("\n".join(lines))

@@ -1,0 +1,1 @@
+"""Arithmetic on arrays and specs. Knows no file syntax and prints nothing."""

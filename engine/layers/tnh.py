@@ -1,0 +1,66 @@
+"""tnh: y = tanh(x).    dx = dy * (1 - y**2)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+
+from ...formats.network import GRAMMAR
+from ..cpu import LANES
+from ..elementary import tanh
+from ..jit import F2, F2_IN, inline, kernel
+from ..simd import broadcast, fma, load, load_part, store, store_part
+from .layer import BACKWARD, FORWARD, Layer
+
+ONE = np.float32(1)
+
+
+@inline
+def squash(x, y):
+    for i in range(0, x.size, LANES):
+        rest = min(LANES, x.size - i)
+        store_part(y, i, tanh(load_part(x, i, rest)), rest)
+
+
+@inline
+def slope(y, dy):
+    return dy * fma(-y, y, broadcast(ONE))
+
+
+@inline
+def scale_by_slope(y, dy, dx):
+    for i in range(0, y.size, LANES):
+        rest = min(LANES, y.size - i)
+        if rest == LANES:
+            store(dx, i, slope(load(y, i), load(dy, i)))
+        else:
+            store_part(dx, i, slope(load_part(y, i, rest), load_part(dy, i, rest)), rest)
+
+
+@kernel(FORWARD)
+def forward(x, p, settings, y, scratch):
+    squash(x, y)
+
+
+@kernel(BACKWARD)
+def backward(x, p, settings, y, dy, dx, scratch):
+    scale_by_slope(y, dy, dx)
+
+
+@kernel(types.void(F2_IN, F2))
+def tnh_forward(x, y):
+    """y = tanh(x).   x, y [B, K] float32; y may be x. ValueError on different shapes."""
+    if x.shape != y.shape:
+        raise ValueError("tnh_forward: x and y differ in shape")
+    squash(x, y)
+
+
+@kernel(types.void(F2_IN, F2_IN, F2))
+def tnh_backward(y, dy, dx):
+    """dx = dy * (1 - y**2).   y, dy, dx [B, K] float32; dx may be dy. ValueError on different shapes."""
+    if y.shape != dy.shape or y.shape != dx.shape:
+        raise ValueError("tnh_backward: y, dy and dx differ in shape")
+    scale_by_slope(y, dy, dx)
+
+
+LAYER = Layer(word=GRAMMAR["tnh"], forward=forward, backward=backward, reads_input=False)

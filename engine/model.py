@@ -1,0 +1,82 @@
+"""A net with its parameters: initial values, prediction, evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..errors import UsageError
+from ..formats.network import NetSpec
+from .evaluate import Evaluation, as_inputs, as_targets, evaluate_outputs
+from .memory import aligned_zeros
+from .net import plan_net
+from .predict import predict
+
+
+class Model:
+    """`plan` says how the net is laid out; `parameters` is its one float32 vector, None until there are some."""
+
+    def __init__(self, spec: NetSpec):
+        self.plan = plan_net(spec)
+        self.parameters: np.ndarray | None = None
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of weights and biases."""
+        return sum(info.parameters for info in self.plan.infos)
+
+    def initialise(self, seed: int = 0) -> None:
+        """Draw all parameters, weights and biases alike, from N(0, deviation**2) of their layer."""
+        values = aligned_zeros(self.plan.parameter_total)
+        source = np.random.Generator(np.random.Philox(key=[seed, 0]))
+        lines = self.plan.spec.layers
+        for where, layer, line, info in zip(
+            self.plan.parameter_slices, self.plan.layers, lines, self.plan.infos, strict=True
+        ):
+            if info.parameters:
+                drawn = source.standard_normal(info.parameters, np.float32)
+                values[where] = drawn * np.float32(layer.deviation(info.inputs, line.numbers))
+        self.parameters = values
+
+    def pack(self, vector: np.ndarray) -> np.ndarray:
+        """A vector laid out like `parameters`, without its alignment gaps: float32 [parameter_count]."""
+        return np.concatenate([vector[where] for where in self.plan.parameter_slices])
+
+    def unpack(self, packed: np.ndarray) -> np.ndarray:
+        """The inverse of `pack`. Raises UsageError for another length."""
+        if packed.size != self.parameter_count:
+            raise UsageError(f"{packed.size} parameters, but the net has {self.parameter_count}")
+        vector, used = aligned_zeros(self.plan.parameter_total), 0
+        for where in self.plan.parameter_slices:
+            size = where.stop - where.start
+            vector[where] = packed[used : used + size]
+            used += size
+        return vector
+
+    def layer_parameters(self) -> Sequence[np.ndarray]:
+        """A view of each layer's parameters, float32 [P], empty for layers without."""
+        return [self._trained()[where] for where in self.plan.parameter_slices]
+
+    def predict(self, X, *, threads: int | None = None, watch: Callable[[int], None] | None = None) -> np.ndarray:
+        """Outputs float32 [N, K] for X [N, F]: posteriors after sce, else the last values.
+
+        `watch(rows)` is called about twenty times a second. Raises UsageError for another number of features.
+        """
+        return predict(self.plan, self._trained(), as_inputs(self.plan, X), threads=threads, watch=watch)[0]
+
+    def evaluate(self, X, Y, *, threads: int | None = None) -> Evaluation:
+        """Mean loss, and for classes accuracy and confusion, of X [N, F] against Y [N, T].
+
+        Raises UsageError for shapes that do not fit, LabelError for a wrong class.
+        """
+        inputs, targets = as_inputs(self.plan, X), as_targets(self.plan, Y)
+        if len(inputs) != len(targets) or not len(inputs):
+            raise UsageError(f"X has {len(inputs)} rows and Y has {len(targets)}, expected the same, at least one")
+        outputs, losses = predict(self.plan, self._trained(), inputs, targets, threads=threads)
+        return evaluate_outputs(self.plan, outputs, losses, targets)
+
+    def _trained(self) -> np.ndarray:
+        if self.parameters is None:
+            raise UsageError("the net has no weights yet: fit, load or initialise it first")
+        return self.parameters

@@ -1,0 +1,302 @@
+"""A float32 vector for kernels: a Numba type that is an LLVM `<LANES x float>`, and its verbs.
+
+    v = load(x, i)                LANES values from x.flat[i:i+LANES]      no alignment needed, no bounds check
+    v = load_part(x, i, count)    the first `count` lanes, the others 0    reads nothing past x.flat[i+count-1]
+    store(x, i, v)  store_part(x, i, v, count)
+    v = broadcast(s)   zeros()    every lane s; every lane 0
+    v + w   v - w   v * w   v / w   -v
+    fma(v, w, u)                  v * w + u, one rounding where the CPU has FMA
+    maximum(v, w)  minimum(v, w)  the second operand where either is NaN, so maximum(bound, x) keeps a NaN in x
+    where_less(v, w, a, b)        a where v < w, else b (also where either is NaN)
+    absolute(v)  round_even(v)    |v|;  nearest integer, ties to even, for |v| < 2**22
+    scale_by_power(v, n)          v * 2**n for integral n in [-126, 127]
+    reduce_add(v)  reduce_max(v)  one float; the order of the additions is fixed
+    element(x, i)                 the float x.flat[i]
+    copy(x, i, y, j, count)       y.flat[j:j+count] = x.flat[i:i+count], for parts that do not overlap
+
+`x` is any C-contiguous float32 array, indexed flat whatever its number of dimensions. Only this file, `tile.py`
+and `lowlevel.py` build LLVM code; everything else is Python in these verbs, written once for all widths.
+"""
+
+from __future__ import annotations
+
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.core.errors import TypingError
+from numba.extending import intrinsic, models, overload, register_model
+
+from .cpu import LANES
+from .jit import inline
+
+_FLOAT = ir.FloatType()
+_I32 = ir.IntType(32)
+_VECTOR = ir.VectorType(_FLOAT, LANES)
+_MASK = ir.VectorType(ir.IntType(1), LANES)
+_INTS = ir.VectorType(_I32, LANES)
+FLAGS = ("contract",)
+
+
+class VectorType(types.Type):
+    """Numba's type of LANES float32 values in one register."""
+
+    def __init__(self):
+        super().__init__(name=f"f32x{LANES}")
+
+
+vector = VectorType()
+
+
+@register_model(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type):
+        super().__init__(dmm, fe_type, _VECTOR)
+
+
+def require_array(x) -> None:
+    """Typing check: `x` is a C-contiguous float32 array."""
+    if not (isinstance(x, types.Array) and x.dtype == types.float32 and x.layout == "C"):
+        raise TypingError(f"expected a C-contiguous float32 array, got {x}")
+
+
+def element_pointer(context, builder, array_type, array, index, pointee=_FLOAT):
+    """LLVM pointer to array.flat[index], seen as a pointer to `pointee`."""
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), pointee.as_pointer())
+
+
+def splat(builder, scalar, kind=_VECTOR):
+    """A vector with `scalar` in every lane."""
+    single = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, _I32(0))
+    return builder.shuffle_vector(single, ir.Constant(kind, ir.Undefined), ir.Constant(_INTS, [0] * LANES))
+
+
+def lane_mask(builder, count):
+    """<LANES x i1>: true in the first `count` (i64) lanes."""
+    lanes = ir.Constant(_INTS, list(range(LANES)))
+    return builder.icmp_signed("<", lanes, splat(builder, builder.trunc(count, _I32), _INTS))
+
+
+def masked_load(builder, pointer, mask):
+    """The lanes where `mask` is true, 0 elsewhere; memory of the other lanes is not touched."""
+    kind = ir.FunctionType(_VECTOR, [_VECTOR.as_pointer(), _I32, _MASK, _VECTOR])
+    function = _declare(builder, f"llvm.masked.load.v{LANES}f32.p0", kind)
+    return builder.call(function, [pointer, _I32(4), mask, ir.Constant(_VECTOR, [0.0] * LANES)])
+
+
+def masked_store(builder, value, pointer, mask):
+    """Write the lanes where `mask` is true; memory of the other lanes is not touched."""
+    kind = ir.FunctionType(ir.VoidType(), [_VECTOR, _VECTOR.as_pointer(), _I32, _MASK])
+    builder.call(_declare(builder, f"llvm.masked.store.v{LANES}f32.p0", kind), [value, pointer, _I32(4), mask])
+
+
+def multiply_add(builder, v, w, u):
+    """v * w + u. `fmuladd`, not `fma`: without FMA instructions the latter is a library call per lane."""
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    return builder.call(_declare(builder, f"llvm.fmuladd.v{LANES}f32", kind), [v, w, u], fastmath=FLAGS)
+
+
+def _declare(builder, name, kind):
+    # `declare_intrinsic` of llvmlite does not know vector types, so the intrinsics are declared by name.
+    known = builder.module.globals.get(name)
+    return known if known is not None else ir.Function(builder.module, kind, name)
+
+
+# ---------------------------------------------------------------------------------------------- memory
+@intrinsic
+def load(typingctx, x, i):
+    require_array(x)
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+        return builder.load(pointer, align=4)
+
+    return vector(x, types.int64), codegen
+
+
+@intrinsic
+def load_part(typingctx, x, i, count):
+    require_array(x)
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+        return masked_load(builder, pointer, lane_mask(builder, args[2]))
+
+    return vector(x, types.int64, types.int64), codegen
+
+
+@intrinsic
+def store(typingctx, x, i, v):
+    require_array(x)
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+        builder.store(args[2], pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, vector), codegen
+
+
+@intrinsic
+def store_part(typingctx, x, i, v, count):
+    require_array(x)
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+        masked_store(builder, args[2], pointer, lane_mask(builder, args[3]))
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, vector, types.int64), codegen
+
+
+@intrinsic
+def element(typingctx, x, i):
+    require_array(x)
+
+    def codegen(context, builder, signature, args):
+        return builder.load(element_pointer(context, builder, signature.args[0], args[0], args[1]), align=4)
+
+    return types.float32(x, types.int64), codegen
+
+
+@inline
+def copy(x, i, y, j, count):
+    whole = count // LANES * LANES
+    for at in range(0, whole, LANES):
+        store(y, j + at, load(x, i + at))
+    if whole < count:
+        store_part(y, j + whole, load_part(x, i + whole, count - whole), count - whole)
+
+
+# ------------------------------------------------------------------------------------------ arithmetic
+@intrinsic
+def broadcast(typingctx, s):
+    return vector(types.float32), lambda context, builder, signature, args: splat(builder, args[0])
+
+
+@intrinsic
+def zeros(typingctx):
+    return vector(), lambda context, builder, signature, args: ir.Constant(_VECTOR, [0.0] * LANES)
+
+
+@intrinsic
+def fma(typingctx, v, w, u):
+    return vector(vector, vector, vector), lambda context, builder, signature, args: multiply_add(builder, *args)
+
+
+@intrinsic
+def maximum(typingctx, v, w):
+    def codegen(context, builder, signature, args):
+        v, w = args
+        return builder.select(builder.fcmp_ordered(">", v, w), v, w)
+
+    return vector(vector, vector), codegen
+
+
+@intrinsic
+def minimum(typingctx, v, w):
+    def codegen(context, builder, signature, args):
+        v, w = args
+        return builder.select(builder.fcmp_ordered("<", v, w), v, w)
+
+    return vector(vector, vector), codegen
+
+
+@intrinsic
+def where_less(typingctx, v, w, a, b):
+    def codegen(context, builder, signature, args):
+        v, w, a, b = args
+        return builder.select(builder.fcmp_ordered("<", v, w), a, b)
+
+    return vector(vector, vector, vector, vector), codegen
+
+
+@intrinsic
+def absolute(typingctx, v):
+    def codegen(context, builder, signature, args):
+        bits = builder.and_(builder.bitcast(args[0], _INTS), splat(builder, _I32(0x7FFFFFFF), _INTS))
+        return builder.bitcast(bits, _VECTOR)
+
+    return vector(vector), codegen
+
+
+@intrinsic
+def round_even(typingctx, v):
+    def codegen(context, builder, signature, args):
+        # 1.5 * 2**23: one unit in the last place is 1, so the addition rounds to an integer on every CPU.
+        magic = ir.Constant(_VECTOR, [12582912.0] * LANES)
+        return builder.fsub(builder.fadd(args[0], magic), magic)
+
+    return vector(vector), codegen
+
+
+@intrinsic
+def scale_by_power(typingctx, v, n):
+    def codegen(context, builder, signature, args):
+        exponent = builder.add(builder.fptosi(args[1], _INTS), splat(builder, _I32(127), _INTS))
+        power = builder.bitcast(builder.shl(exponent, splat(builder, _I32(23), _INTS)), _VECTOR)
+        return builder.fmul(args[0], power)
+
+    return vector(vector, vector), codegen
+
+
+def _reduction(combine):
+    """Halve the vector until one lane is left: the order is fixed, the depth log2(LANES)."""
+
+    @intrinsic
+    def reduce(typingctx, v):
+        def codegen(context, builder, signature, args):
+            value, width = args[0], LANES
+            while width > 1:
+                width //= 2
+                undefined = ir.Constant(value.type, ir.Undefined)
+                index = ir.VectorType(_I32, width)
+                low = builder.shuffle_vector(value, undefined, ir.Constant(index, list(range(width))))
+                high = builder.shuffle_vector(value, undefined, ir.Constant(index, list(range(width, 2 * width))))
+                value = combine(builder, low, high)
+            return builder.extract_element(value, _I32(0))
+
+        return types.float32(vector), codegen
+
+    return reduce
+
+
+reduce_add = _reduction(lambda builder, a, b: builder.fadd(a, b))
+reduce_max = _reduction(lambda builder, a, b: builder.select(builder.fcmp_unordered(">", a, b), a, b))
+
+
+def _operator(function, instruction):
+    @intrinsic
+    def apply(typingctx, v, w):
+        def codegen(context, builder, signature, args):
+            return getattr(builder, instruction)(*args, flags=FLAGS)
+
+        return vector(vector, vector), codegen
+
+    @overload(function)
+    def vector_operator(v, w):
+        if v is vector and w is vector:
+            return lambda v, w: apply(v, w)
+        return None
+
+
+for _function, _instruction in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _operator(_function, _instruction)
+
+
+@intrinsic
+def _negate(typingctx, v):
+    return vector(vector), lambda context, builder, signature, args: builder.fneg(args[0])
+
+
+@overload(operator.neg)
+def _vector_negative(v):
+    if v is vector:
+        return lambda v: _negate(v)
+    return None

@@ -1,0 +1,74 @@
+"""How many threads to use, and running a compiled loop in all of them.
+
+Threads are Python's own: kernels run without the GIL and meet at the spinning barriers of `sync.py`, which costs about
+a microsecond where a parallel region of Numba's costs ten. Nothing of Numba's threading layer is started, so
+programs that fork are safe and small nets pay nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+POLL_SECONDS = 0.05
+# Multiply-accumulates between two barriers that a second thread needs to pay off; below, one is faster.
+MACS_PER_THREAD = 250_000
+
+
+def usable_threads() -> int:
+    """CPUs this process may use: affinity, cgroup quota, OMP_NUM_THREADS and NUMBA_NUM_THREADS all bound it."""
+    bounds = [len(os.sched_getaffinity(0))]
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        bounds.append(max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass  # no cgroup v2, or "max"
+    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        text = os.environ.get(name, "")
+        if text.isdigit() and int(text) > 0:
+            bounds.append(int(text))
+    return min(bounds)
+
+
+def choose_threads(requested: int | None, macs: int) -> int:
+    """`requested` threads, or as many as `macs` multiply-accumulates between two barriers keep busy."""
+    if requested is not None:
+        return requested
+    return max(1, min(usable_threads(), macs // MACS_PER_THREAD))
+
+
+def run_team(work: Callable[[int], None], threads: int, stop: Callable[[], None], poll: Callable[[], None]) -> None:
+    """Run work(0) ... work(threads - 1) at the same time; call poll() about twenty times a second meanwhile.
+
+    If poll or a signal handler raises, stop() is called, all threads are waited for, and the exception goes on.
+    An exception in a worker stops the others likewise.
+    """
+    failures: list[BaseException] = []
+
+    def guarded(number: int) -> None:
+        try:
+            work(number)
+        except BaseException as failure:
+            failures.append(failure)
+            stop()
+
+    team = [threading.Thread(target=guarded, args=(number,), daemon=True) for number in range(threads)]
+    try:
+        for member in team:
+            member.start()
+        while any(member.is_alive() for member in team):
+            team[0].join(POLL_SECONDS)
+            if not team[0].is_alive():
+                for member in team:
+                    member.join()
+            poll()
+    except BaseException:
+        stop()
+        for member in team:
+            if member.ident is not None:
+                member.join()
+        raise
+    if failures:
+        raise failures[0]

@@ -1,0 +1,205 @@
+"""A training run: epochs of the compiled loop, the learning rate's schedule, stopping, and going on later.
+
+Everything random comes from Philox, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as
+1, 2, 3", 2011), keyed by (seed, epoch): the order of an epoch's rows can be made again from two integers, so a
+checkpoint needs no generator state. Key (seed, 0) draws the initial parameters.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ..errors import Diverged, Interrupted, UsageError
+from ..formats.checkpoint import Checkpoint
+from ..formats.network import format_network
+from ..formats.optimizer import OptimizerSpec
+from .evaluate import as_inputs, as_targets
+from .memory import aligned_zeros
+from .model import Model
+from .sync import DONE, STOP_REQUEST, make_sync
+from .threads import choose_threads, run_team
+from .train import TrainingBuffers, run_minibatches
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One finished epoch: its number from 1, mean loss a row, the learning rate it ran with, and its seconds."""
+
+    epoch: int
+    loss: float
+    rate: float
+    seconds: float
+
+
+class Training:
+    """One run in progress of `model` on X [N, F] and Y [N, T] by `optimizer`.
+
+    Arrays that are float32 and C-contiguous are taken without a copy. A model without parameters gets
+    the initial ones of `seed`. The parameters are trained in place; they do not depend on `threads`.
+    Raises UsageError where the pieces do not fit together, LabelError for a wrong class.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        X,
+        Y,
+        optimizer: OptimizerSpec,
+        *,
+        seed: int = 0,
+        threads: int | None = None,
+        shuffle: bool = True,
+    ):
+        plan = model.plan
+        if plan.loss is None:
+            raise UsageError("the net has no loss layer to train with (end it with sce or l2l)")
+        self.model, self.optimizer, self.seed, self.shuffle = model, optimizer, seed, shuffle
+        self.X, self.Y = as_inputs(plan, X), as_targets(plan, Y)
+        self.rows, self.batch = len(self.X), plan.spec.minibatch
+        if len(self.Y) != self.rows:
+            raise UsageError(f"X has {self.rows} rows and Y has {len(self.Y)}")
+        if self.rows < self.batch:
+            raise UsageError(f"there are {self.rows} rows, but a minibatch of the net takes {self.batch}")
+        if model.parameters is None:
+            model.initialise(seed)
+        self.velocity = aligned_zeros(plan.parameter_total)
+        self.steps = self.rows // self.batch
+        self.epoch, self.step, self.rate = 0, 0, optimizer.rate
+        self.losses = np.full(self.steps, np.nan)
+        self.history: list[EpochRecord] = []
+        self.threads = max(1, min(choose_threads(threads, plan.macs * self.batch), self.batch))
+        self._sync = make_sync()
+        self._buffers: TrainingBuffers | None = None
+
+    @property
+    def finished(self) -> bool:
+        """True when all epochs of the optimizer are done."""
+        return self.epoch >= self.optimizer.epochs
+
+    def stop(self) -> None:
+        """Ask a running `run_epoch` to end after the current minibatch; safe from signal handlers and threads."""
+        self._sync[STOP_REQUEST] = 1
+
+    def run_epoch(self, watch: Callable[[int, np.ndarray], None] | None = None) -> EpochRecord:
+        """Run the rest of the current epoch.
+
+        `watch(step, losses)` is called about twenty times a second and at the end: the minibatches done, and the mean
+        loss of each, float64 [steps]. Raises Diverged when a loss is not finite, Interrupted after `stop`; then
+        `step` says where the epoch ended, and `run_epoch` or a checkpoint go on from there.
+        """
+        started, before = time.perf_counter(), self.step
+        try:
+            self._run_minibatches(watch)
+        finally:
+            self.step = max(before, int(self._sync[DONE]))
+        if self.step > before and not np.isfinite(self.losses[self.step - 1]):
+            raise Diverged(self.epoch + 1, self.step, float(self.losses[self.step - 1]))
+        if self.step < self.steps:
+            raise Interrupted(f"stopped in epoch {self.epoch + 1} after minibatch {self.step} of {self.steps}")
+        return self._finish_epoch(time.perf_counter() - started)
+
+    def _run_minibatches(self, watch) -> None:
+        plan, sync = self.model.plan, self._sync
+        if self._buffers is None:
+            self._buffers = TrainingBuffers(plan, self.batch, self.threads)
+        order = self._order()
+        table, loss = plan.link(training=True), plan.loss.loss.address
+        sync[:] = 0
+        sync[DONE] = self.step
+
+        def work(number: int) -> None:
+            run_minibatches(
+                table, plan.settings, loss, self.X, self.Y, order, self.step, self.steps, self.batch,
+                self.model.parameters, self.velocity, self._buffers.arena, self._buffers.layouts[number],
+                self.rate / self.batch, self.optimizer.decay, self.optimizer.momentum,
+                number, self.threads, sync, self.losses,
+            )  # fmt: skip
+
+        def poll() -> None:
+            if watch:
+                watch(int(sync[DONE]), self.losses)
+
+        run_team(work, self.threads, self.stop, poll)
+
+    def _order(self) -> np.ndarray:
+        if not self.shuffle:
+            return np.arange(self.rows)
+        return generator(self.seed, self.epoch + 1).permutation(self.rows)
+
+    def _finish_epoch(self, seconds: float) -> EpochRecord:
+        record = EpochRecord(self.epoch + 1, float(self.losses.mean()), self.rate, seconds)
+        self.history.append(record)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.losses[:] = np.nan
+        if self.optimizer.step and self.epoch % self.optimizer.step == 0:
+            self.rate *= self.optimizer.factor
+        return record
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything that `resume` needs to end with the same bits as an unbroken run."""
+        return Checkpoint(
+            network=format_network(self.model.plan.spec),
+            optimizer=self.optimizer,
+            seed=self.seed,
+            shuffle=self.shuffle,
+            rows=self.rows,
+            epoch=self.epoch,
+            step=self.step,
+            rate=self.rate,
+            parameters=self.model.pack(self.model.parameters),
+            velocity=self.model.pack(self.velocity),
+            losses=self.losses[: self.step].copy(),
+            history=[asdict(record) for record in self.history],
+        )
+
+    @classmethod
+    def resume(
+        cls,
+        checkpoint: Checkpoint,
+        model: Model,
+        X,
+        Y,
+        optimizer: OptimizerSpec | None = None,
+        *,
+        seed: int | None = None,
+        threads: int | None = None,
+        shuffle: bool | None = None,
+    ) -> Training:
+        """Go on from `checkpoint` with the same net and data; what is given replaces what the checkpoint says.
+
+        A new base rate or drop schedule counts from epoch 1, as if the run had had it from the start.
+        Raises UsageError when the net or the number of rows differ, or when an unfinished epoch would change its order.
+        """
+        saved = checkpoint.optimizer
+        optimizer = saved if optimizer is None else optimizer
+        seed = checkpoint.seed if seed is None else seed
+        shuffle = checkpoint.shuffle if shuffle is None else shuffle
+        if format_network(model.plan.spec) != checkpoint.network:
+            raise UsageError(
+                "the net differs from the checkpoint's; train it from the start, or --init with its weights"
+            )
+        if len(X) != checkpoint.rows:
+            raise UsageError(f"the checkpoint was trained on {checkpoint.rows} rows, here are {len(X)}")
+        if checkpoint.step and (seed, shuffle) != (checkpoint.seed, checkpoint.shuffle):
+            raise UsageError("the checkpoint lies within an epoch, so the seed and the shuffling must stay the same")
+        model.parameters = model.unpack(checkpoint.parameters)
+        run = cls(model, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle)
+        run.velocity = model.unpack(checkpoint.velocity)
+        run.epoch, run.step = checkpoint.epoch, checkpoint.step
+        run.losses[: run.step] = checkpoint.losses
+        run.history = [EpochRecord(**record) for record in checkpoint.history]
+        if (optimizer.rate, optimizer.step, optimizer.factor) == (saved.rate, saved.step, saved.factor):
+            run.rate = checkpoint.rate
+        else:
+            drops = run.epoch // optimizer.step if optimizer.step else 0
+            run.rate = optimizer.rate * optimizer.factor**drops
+        return run
+
+
+def generator(seed: int, epoch: int) -> np.random.Generator:
+    """The random numbers of one epoch; epoch 0 is for the initial parameters."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch]))

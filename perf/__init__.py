@@ -1,0 +1,1 @@
+"""Benchmarks: verified first, then timed, as ratios within one run."""
