@@ -59,7 +59,8 @@ class _Tile:
         for phi, step in ((k, _I64(1)), (a_offset, a_k), (b_offset, b_k)):
             phi.add_incoming(_I64(0), entry)
             phi.add_incoming(builder.add(phi, step), loop)
-        builder.cbranch(builder.icmp_signed("<", builder.add(k, _I64(1)), depth), loop, done)
+        again = builder.cbranch(builder.icmp_signed("<", builder.add(k, _I64(1)), depth), loop, done)
+        again.set_metadata("llvm.loop", _keep_rolled(builder.module))
 
         builder.position_at_end(done)
         results = {}
@@ -112,6 +113,15 @@ class _Tile:
 
     def _vector_at(self, pointer, offset):
         return self.builder.bitcast(self.builder.gep(pointer, [offset]), _VECTOR.as_pointer())
+
+
+def _keep_rolled(module):
+    """Loop metadata: do not unroll. The steps of an unrolled loop get interleaved, which needs more registers than
+    there are; one step already keeps both FMA units busy."""
+    kind = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    loop = module.add_metadata([kind, _I64(len(module.metadata))])
+    loop.operands = (loop, kind)  # LLVM wants a loop's metadata to name itself first
+    return loop
 
 
 @intrinsic(prefer_literal=True)
