@@ -1,0 +1,60 @@
+# Two commands to know:   make demo   a digit classifier, trained and tested on real digits
+#                         make test   everything that CI checks, from a fresh clone
+# Both create .venv beside this file and install caffe64 into it; all they need is Python 3.11 to 3.13 and make.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+MNIST := data/mnist
+TRAIN_ROWS ?= 60000
+TEST_ROWS ?= 10000
+
+.PHONY: demo test lint format perf data clsTrain clsTest regTrain regTest clean
+
+demo: $(VENV)/.demos
+	$(BIN)/python demos/mnist/run.py
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+perf: $(VENV)/.dev
+	$(BIN)/python -m caffe64.perf
+
+# The original's targets: MNIST as text files, then its two nets through the command line.
+data: $(VENV)/.demos
+	$(BIN)/python demos/mnist/text_files.py $(MNIST)
+
+clsTrain: $(VENV)/.demos
+	mkdir -p netWeights
+	$(BIN)/caffe64 train demos/mnist/network5.txt netWeights/weights.bin demos/mnist/optimsetting.txt $(TRAIN_ROWS) $(MNIST)/mnistX.txt $(MNIST)/mnistYn.txt
+
+clsTest: $(VENV)/.demos
+	$(BIN)/caffe64 test demos/mnist/network5.txt netWeights/weights.bin $(TEST_ROWS) $(MNIST)/mnistXe.txt $(MNIST)/p.txt
+
+regTrain: $(VENV)/.demos
+	mkdir -p netWeights
+	$(BIN)/caffe64 train demos/mnist/networkReg.txt netWeights/weightsreg.bin demos/mnist/optimsetting.txt $(TRAIN_ROWS) $(MNIST)/mnistX.txt $(MNIST)/mnistYn.txt
+
+regTest: $(VENV)/.demos
+	$(BIN)/caffe64 test demos/mnist/networkReg.txt netWeights/weightsreg.bin $(TEST_ROWS) $(MNIST)/mnistXe.txt $(MNIST)/preg.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info netWeights demos/out .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.13 found; say where: make PYTHON=/path/to/python3" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# One stamp an extra; the second install finds all but its own packages there.
+$(VENV)/.%: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	@touch $@

@@ -1,0 +1,84 @@
+"""Where demos get their data: the folder given, else $CAFFE64_DATA, else data/ of this checkout, else download."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+HERE = Path(__file__).resolve().parent.parent / "data"
+TIMEOUT = 20  # seconds without a byte
+LARGEST = 64 << 20  # bytes of an unpacked file
+
+
+class DataMissing(Exception):
+    """The data is nowhere, and could not be downloaded; the text says what to do by hand."""
+
+
+def find_folder(name: str, files: tuple[str, ...], given: Path | None) -> Path | None:
+    """The folder `name` that holds all `files`: `given` itself, then below $CAFFE64_DATA, then below data/.
+
+    Raises DataMissing if a folder was given that does not hold them.
+    """
+    places = [HERE / name]
+    if os.environ.get("CAFFE64_DATA"):
+        base = Path(os.environ["CAFFE64_DATA"])
+        places = [base, base / name, *places]
+    if given is not None:
+        places = [given, given / name]
+    for place in places:
+        if all((place / file).is_file() for file in files):
+            return place
+    if given is not None:
+        raise DataMissing(f"{given} does not hold {', '.join(files)}")
+    return None
+
+
+def download(name: str, files: dict[str, str], mirrors: tuple[str, ...]) -> Path:
+    """Fetch .gz files, {name: SHA-256 of the unpacked bytes}, into data/`name`; the first mirror that works serves.
+
+    Raises DataMissing when offline or when a file is not the expected one.
+    """
+    folder = HERE / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for file, digest in files.items():
+            if not (folder / file).is_file():
+                packed = _fetch(file, mirrors, folder, progress)
+                if hashlib.sha256(_unpacked(packed)).hexdigest() != digest:
+                    raise DataMissing(f"{file} from the mirror is not the file that was expected (SHA-256 differs)")
+                aside = folder / f"{file}.part{os.getpid()}"
+                aside.write_bytes(packed)
+                aside.replace(folder / file)
+    return folder
+
+
+def _unpacked(packed: bytes) -> bytes:
+    with gzip.open(io.BytesIO(packed)) as stream:
+        return stream.read(LARGEST)
+
+
+def _fetch(file: str, mirrors: tuple[str, ...], folder: Path, progress: Progress) -> bytes:
+    problems = []
+    for mirror in mirrors:
+        try:
+            with urllib.request.urlopen(mirror + file, timeout=TIMEOUT) as response:
+                size = int(response.headers.get("Content-Length") or 0)
+                task, parts = progress.add_task(f"downloading {file}", total=size or None), []
+                while part := response.read(1 << 16):
+                    parts.append(part)
+                    progress.advance(task, len(part))
+                return b"".join(parts)
+        except (urllib.error.URLError, OSError, ValueError) as error:
+            problems.append(f"{mirror}: {getattr(error, 'reason', error)}")
+    raise DataMissing(
+        f"could not download {file} ({'; '.join(problems)}).\n"
+        f"Put it into {folder} by hand, or set CAFFE64_DATA to a folder that holds it."
+    )

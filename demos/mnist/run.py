@@ -1,0 +1,100 @@
+"""Train a digit classifier and test it on digits it has not seen.
+
+    python demos/mnist/run.py
+    python demos/mnist/run.py --data /path/to/mnist --epochs 3 --seed 1
+
+With MNIST (given, in $CAFFE64_DATA or data/mnist/, or downloaded) this is the original's network5: 784 pixels, 100
+hidden channels, 10 digits. Where MNIST cannot be had, the 1797 UCI digits that come with scikit-learn stand in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import caffe64
+import numpy as np
+import typer
+from data import find_mnist
+from fetching import DataMissing
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+HERE = Path(__file__).resolve().parent
+
+
+def load_mnist(folder: Path):
+    """Images as value - 128, float32 [N, 784], and labels [N], for training and for testing."""
+    arrays = []
+    for part in ("train", "t10k"):
+        arrays.append(caffe64.read_matrix(folder / f"{part}-images-idx3-ubyte.gz", None, 784) - np.float32(128))
+        arrays.append(caffe64.read_matrix(folder / f"{part}-labels-idx1-ubyte.gz", None, 1))
+    return arrays
+
+
+def load_uci_digits():
+    """The UCI digits, 8 x 8 pixels of 0 to 16 brought to [-1, 1]; every fifth is for testing."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images, labels = (digits.data / 8 - 1).astype(np.float32), digits.target.astype(np.float32)
+    test = np.arange(len(labels)) % 5 == 0
+    return images[~test], labels[~test], images[test], labels[test]
+
+
+def main(
+    data: Annotated[Path | None, typer.Option(help="Folder with the four MNIST IDX .gz files.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs to train; default: the optimizer file's.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the initial weights and of the order of the rows.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: as many as pay off.")] = None,
+) -> None:
+    """Train a digit classifier and print its accuracy on the test digits."""
+    console = Console(stderr=True)
+    try:
+        arrays, name, suffix = load_mnist(find_mnist(data)), "MNIST", ("5", "")
+    except DataMissing as error:
+        if data is not None:
+            console.print(f"run.py: {error}", style="red", markup=False)
+            raise typer.Exit(3) from None
+        console.print(f"MNIST is not here: {error}\nUsing the UCI digits of scikit-learn instead.", markup=False)
+        arrays, name, suffix = load_uci_digits(), "UCI digits", ("Digits", "Digits")
+    X, Y, X_test, Y_test = arrays
+    net = caffe64.Net.read(HERE / f"network{suffix[0]}.txt")
+    optimizer = caffe64.read_optimizer(HERE / f"optimsetting{suffix[1]}.txt")
+    if epochs:
+        optimizer = dataclasses.replace(optimizer, epochs=epochs)
+    print(f"{name}: {len(X)} digits to train on, {len(X_test)} to test on; {net}")
+    if not all(kernel.is_ready for kernel in net.kernels()):
+        console.print("compiling the kernels for this CPU (first run only) ...", style="dim")
+    net.compile()
+    started = time.perf_counter()
+    history = fit_with_progress(net, X, Y, optimizer, seed, threads, console)
+    seconds = time.perf_counter() - started
+    result = net.evaluate(X_test, Y_test)
+    print(f"trained {optimizer.epochs} epochs in {seconds:.1f} s, last training loss {history.loss[-1]:.4f}")
+    print(f"test accuracy {100 * result.accuracy:.2f} %  ({round(result.accuracy * len(X_test))} of {len(X_test)})")
+
+
+def fit_with_progress(net, X, Y, optimizer, seed, threads, console):
+    """`net.fit` with a bar on a terminal."""
+    columns = (
+        TextColumn("epoch"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=optimizer.epochs)
+
+        def show(record, evaluation):
+            progress.update(task, advance=1, description=f"loss {record.loss:.4f}  rate {record.rate:g}")
+
+        return net.fit(X, Y, optimizer, seed=seed, threads=threads, on_epoch=show)
+
+
+if __name__ == "__main__":
+    typer.run(main)
