@@ -3,8 +3,8 @@
 Numba's own cache keys a kernel by its source file alone, so an edit in a *callee's* file goes unnoticed
 (numba issue 1833). Here the directory name carries a hash of everything that machine code depends on:
 
-    <base>/caffe64/<hash of all engine and format sources, Numba, llvmlite, Python, CPU, features>/
-        <module>.<kernel>-<hash of signature and bytecode>.c64k
+    <base>/caffe64/<hash of all engine sources, Numba, llvmlite, Python, CPU, features>/
+        <module>.<kernel>-<hash of signature and bytecode, and of its file if that lies outside the engine>.c64k
 
 and each file is  8 bytes magic | 32 bytes SHA-256 of the rest | pickled compile result.  The checksum is
 verified before anything is unpickled; a file that does not match is removed and rebuilt. Files are written
@@ -33,20 +33,20 @@ import numba
 from numba.core import config
 from numba.core.caching import CompileResultCacheImpl, _Cache
 from numba.core.registry import cpu_target
+from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 
-PACKAGE = Path(__file__).resolve().parent.parent
+ENGINE = Path(__file__).resolve().parent
 MAGIC = b"c64kern1"
 DIRECTORIES_KEPT = 4  # other versions, other CPUs on a shared home; the least recently used go first
 
 
 def source_hash() -> str:
-    """SHA-256 over the names and contents of all sources a kernel can depend on."""
+    """SHA-256 over the names and contents of all engine sources."""
     digest = hashlib.sha256()
-    for folder in ("engine", "formats"):
-        for path in sorted((PACKAGE / folder).rglob("*.py")):
-            digest.update(f"{path.relative_to(PACKAGE)}\0".encode())
-            digest.update(path.read_bytes())
+    for path in sorted(ENGINE.rglob("*.py")):
+        digest.update(f"{path.relative_to(ENGINE)}\0".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -149,7 +149,7 @@ class KernelCache(_Cache):
 
     @functools.cached_property
     def path(self) -> Path | None:
-        """The file of this kernel, None without a cache directory. Kernels of users also key on their file."""
+        """The file of this kernel, None without a cache directory."""
         directory = cache_directory()
         if directory is None:
             return None
@@ -157,17 +157,23 @@ class KernelCache(_Cache):
         digest = hashlib.sha256(repr(self._signature).encode())
         digest.update(function.__code__.co_code + repr(function.__code__.co_consts).encode())
         source = Path(function.__code__.co_filename)
-        if PACKAGE not in source.resolve().parents and source.exists():
+        if not self._is_in(ENGINE) and source.exists():
             digest.update(source.read_bytes())
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         return directory / f"{name}-{digest.hexdigest()[:16]}.c64k"
+
+    def _is_in(self, folder: Path) -> bool:
+        return folder in Path(self._function.__code__.co_filename).resolve().parents
 
     @property
     def cache_path(self):
         return self.path and str(self.path.parent)
 
     def load_overload(self, sig, target_context):
-        target_context.refresh()
+        if self._is_in(ENGINE.parent):
+            rtsys.initialize(target_context)  # refresh() would import all of Numba's registries: a second for nothing
+        else:
+            target_context.refresh()
         if self.path is None:
             return None
         try:

@@ -58,5 +58,5 @@ def tanh(x):
     q = fma(q, square, broadcast(T7))
     q = fma(q, square, broadcast(T5))
     q = fma(q, square, broadcast(T3))
-    small = fma(q * square, x, x)
+    small = where_less(zeros(), size, fma(q * square, x, x), x)  # the sum alone would make -0 into 0
     return where_less(size, broadcast(SMALL), small, large)

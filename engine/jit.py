@@ -64,7 +64,6 @@ class Kernel(CPUDispatcher):
 
     def _compile_for_args(self, *args, **kws):
         """Called by Numba for a first call from Python. The caller then dispatches on the types anew."""
-        self._compilation_chain_init_hook()
         self.compile()
         return self
 
