@@ -40,7 +40,8 @@ def choose_threads(requested: int | None, macs: int) -> int:
 
 
 def run_team(work: Callable[[int], None], threads: int, stop: Callable[[], None], poll: Callable[[], None]) -> None:
-    """Run work(0) ... work(threads - 1) at the same time; call poll() about twenty times a second meanwhile.
+    """Run work(0) ... work(threads - 1) at the same time; call poll() about twenty times a second meanwhile and at the
+    end.
 
     If poll or a signal handler raises, stop() is called, all threads are waited for, and the exception goes on.
     An exception in a worker stops the others likewise.
@@ -58,12 +59,11 @@ def run_team(work: Callable[[int], None], threads: int, stop: Callable[[], None]
     try:
         for member in team:
             member.start()
-        while any(member.is_alive() for member in team):
-            team[0].join(POLL_SECONDS)
-            if not team[0].is_alive():
-                for member in team:
-                    member.join()
-            poll()
+        for member in team:
+            while member.is_alive():
+                member.join(POLL_SECONDS)
+                poll()
+        poll()
     except BaseException:
         stop()
         for member in team:

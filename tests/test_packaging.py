@@ -1,0 +1,59 @@
+"""The wheel holds the whole package and nothing else, and works from any directory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("cli", "engine", "formats", "perf")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """A wheel built from the sources alone, in a copy, so that nothing is left in the checkout."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.split(b"\0")
+    for name in filter(None, map(bytes.decode, tracked)):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "-w", out, source]
+    subprocess.run(command, check=True)
+    (made,) = out.glob("caffe64-*.whl")
+    return made
+
+
+def test_the_wheel_holds_every_module_of_the_package_and_no_tests_or_demos(wheel):
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("caffe64/")}
+    modules = [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
+    assert held == {f"caffe64/{path.relative_to(ROOT)}" for path in modules}
+
+
+def test_an_installed_wheel_trains_and_tests_from_another_directory(wheel, tmp_path):
+    target, work = tmp_path / "site", tmp_path / "work"
+    work.mkdir()
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", "--target", target, wheel]
+    subprocess.run(command, check=True)
+    (work / "net.txt").write_text("3\ninp 2 2\nlin 1 -1\nl2l\n")
+    (work / "optim.txt").write_text("0.1 0 1 0 0.5 3")
+    (work / "X.txt").write_text("1 2\n3 4\n")
+    (work / "Y.txt").write_text("1\n2\n")
+    code = "import caffe64, sys; print(caffe64.__file__); from caffe64.cli.app import main; sys.exit(main())"
+    environment = {"PYTHONPATH": str(target), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    for arguments in ("train net.txt w.bin optim.txt 2 X.txt Y.txt", "test net.txt w.bin 2 X.txt out.txt"):
+        run = [sys.executable, "-c", code, *arguments.split()]
+        done = subprocess.run(run, cwd=work, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[0] == str(target / "caffe64" / "__init__.py")
+        assert "Finished normally in" in done.stdout
+    assert len((work / "out.txt").read_text().split()) == 2
