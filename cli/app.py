@@ -1,0 +1,62 @@
+"""The `caffe64` program: its commands, its global options, its entry point `main`.
+
+Imports Typer and the signatures of the commands, nothing else: help, --version and shell completion must be
+quick. What a command needs, it imports when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from . import cache, convert, doctor, info, test, train, warmup
+from . import eval as evaluate
+from .failure import DEBUG, guard
+from .options import Command, examples
+
+app = typer.Typer(
+    help="Small neural nets in a few lines of text, trained as fast as the machine allows.",
+    epilog=examples(
+        "caffe64 train net.txt weights.bin optimizer.txt 60000 X.txt Y.txt",
+        "caffe64 test net.txt weights.bin 10000 X.txt predicted.txt",
+        "caffe64 COMMAND --help",
+    ),
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    rich_markup_mode=None,  # plain help: quick, fits 80 columns, reads well in a pipe
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"caffe64 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help=f"Show the traceback of an error (also: {DEBUG}=1).")] = False,
+) -> None:
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+for module in (train, test, evaluate, info, convert, warmup, doctor):
+    app.command(module.NAME, cls=Command, epilog=examples(*module.EXAMPLES))(guard(module.command))
+
+cache_app = typer.Typer(help="Show or clear the cache of compiled kernels.", no_args_is_help=True)
+for function, lines in ((cache.path, cache.PATH_EXAMPLES), (cache.clear, cache.CLEAR_EXAMPLES)):
+    cache_app.command(cls=Command, epilog=examples(*lines))(guard(function))
+app.add_typer(cache_app, name="cache", epilog=examples("caffe64 cache path"))
+
+
+def main() -> None:
+    """The console script. Ends the process with one of the exit codes of `errors.py`."""
+    app(prog_name="caffe64")

@@ -1,0 +1,84 @@
+"""The first run on a machine compiles the kernels: says so once, and how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import signals
+from .output import Output
+
+if TYPE_CHECKING:
+    from ..engine.jit import Kernel
+
+
+def prepare(kernels: Sequence[Kernel], output: Output) -> float:
+    """Compile those of `kernels` that are not kept on disk yet; returns the seconds that it took."""
+    missing = [kernel for kernel in kernels if not kernel.is_ready]
+    if not missing:
+        return 0.0
+    from ..engine.cache import cache_directory
+
+    kept = cache_directory()
+    note = f"first run only; kept in {kept}" if kept else "nothing can be kept"
+    output.say(f"compiling {count(len(missing), 'kernel')} for this CPU ({note})")
+    started = time.perf_counter()
+    compile_all(missing, output)
+    seconds = time.perf_counter() - started
+    output.say(f"compiled {count(len(missing), 'kernel')} in {seconds:.1f} s")
+    return seconds
+
+
+def compile_all(kernels: Sequence[Kernel], output: Output) -> None:
+    """Load or compile each of `kernels`, under a bar where stderr can draw one."""
+    if output.can_draw:
+        from .live import Bar
+
+    with Bar() if output.can_draw else nullcontext() as bar:
+        for done, kernel in enumerate(kernels):
+            if bar:
+                bar.show(done, len(kernels), "compiling", [f"{done}/{len(kernels)}", label(kernel)])
+            kernel.compile()
+            signals.check()
+
+
+def text_kernels(*inputs: Path | None) -> list[Kernel]:
+    """The kernels that read and write numbers as text; none if none of `inputs` is text."""
+    if not any(path is not None and _may_be_text(path) for path in inputs):
+        return []
+    from ..engine.jit import KERNELS
+    from ..formats import numbers
+
+    return [kernel for kernel in KERNELS if kernel.py_func.__module__.startswith(numbers.__package__)]
+
+
+def _may_be_text(path: Path) -> bool:
+    """A pipe cannot be looked into before it is read."""
+    from ..formats.data import recognise
+    from ..formats.files import open_data
+
+    if not path.is_file():
+        return True
+    with open_data(path) as source:
+        return recognise(source) == "text"
+
+
+def every_kernel() -> list[Kernel]:
+    """All kernels that the commands can need."""
+    from .. import api, kernels  # noqa: F401 (they bring in the engine)
+    from ..engine.jit import KERNELS
+    from ..formats import numbers  # noqa: F401
+
+    return list(KERNELS)
+
+
+def label(kernel: Kernel) -> str:
+    """Its name with its module's: several layers have a `forward`."""
+    return f"{kernel.py_func.__module__.rpartition('.')[2]}.{kernel.__name__}"
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,42 @@
+"""Reads the rows that a command works on, and says where in its file a wrong label stands."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError, LabelError
+from ..formats.data import locate, read_matrix
+
+if TYPE_CHECKING:
+    from ..api import Net
+
+
+def read_inputs(net: Net, x: Path, rows: int | None) -> np.ndarray:
+    """X as float32 [rows, features]; `rows` None: all of the file."""
+    return read_matrix(x, rows, net.spec.features)
+
+
+def read_targets(net: Net, y: Path, X: np.ndarray) -> np.ndarray:
+    """Y as float32 [rows of X, targets a row]."""
+    return read_matrix(y, len(X), net.plan.targets)
+
+
+def require_loss(net: Net, path: Path) -> None:
+    """Raises InputError if the net of the file `path` has no loss layer, so that it takes no targets."""
+    if net.spec.loss is None:
+        raise InputError(path, "the last layer is no loss layer", "sce or l2l", "without one a net can only be tested")
+
+
+@contextlib.contextmanager
+def naming_label(path: Path, Y: np.ndarray) -> Iterator[None]:
+    """A LabelError of the engine knows row and column; this adds the place in the file `path` that Y came from."""
+    try:
+        yield
+    except LabelError as error:
+        place = locate(path, error.row, error.column, Y.shape[1])
+        raise InputError(place, error.found, error.expected, error.hint) from None

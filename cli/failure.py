@@ -1,0 +1,88 @@
+"""What happens when a command fails: one line on stderr, the exit code of the error, no traceback.
+
+    app -> [guard(command)] -> signals.handled -> the command
+
+The exit codes are those of `errors.py`; besides these, a reader of our output that went away (`| head`) ends
+the process quietly with 141 = 128 + SIGPIPE, as it ends the classic tools.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+import typer
+
+from ..errors import Caffe64Error, Interrupted
+from . import signals
+
+DEBUG = "CAFFE64_DEBUG"
+READER_GONE = 141
+
+
+def guard(command: Callable) -> Callable:
+    """Decorator for the functions that Typer calls: errors become messages and exit codes."""
+
+    @functools.wraps(command)
+    def guarded(*arguments, **options):
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            try:
+                with signals.handled():
+                    return command(*arguments, **options)
+            except (typer.Exit, typer.Abort, SystemExit):
+                raise
+            except BaseException as error:
+                code = report(error)
+                _settle_stdout()
+                raise typer.Exit(code) from error
+
+    return guarded
+
+
+def report(error: BaseException) -> int:
+    """Print the one line for `error` (with --debug, the traceback above it); returns the exit code."""
+    if isinstance(error, BrokenPipeError):
+        return READER_GONE
+    if debugging():
+        import traceback
+
+        _print_to_stderr("".join(traceback.format_exception(error)).rstrip())
+    if isinstance(error, KeyboardInterrupt):
+        error = signals.interruption()
+    if isinstance(error, Interrupted):
+        _print_to_stderr(f"caffe64: {error}")
+    elif isinstance(error, Caffe64Error):
+        _print_to_stderr(f"caffe64: error: {error}")
+    else:
+        text = " ".join(str(error).split())
+        hint = "" if debugging() else " (caffe64 --debug COMMAND ... shows where)"
+        _print_to_stderr(f"caffe64: error: {type(error).__name__}{': ' if text else ''}{text}{hint}")
+    return getattr(error, "exit_code", 1)
+
+
+def debugging() -> bool:
+    """True if tracebacks were asked for: --debug sets the variable for the whole process."""
+    return os.environ.get(DEBUG, "") not in ("", "0")
+
+
+def _print_to_stderr(text: str) -> None:
+    with contextlib.suppress(OSError):  # then nobody can be told
+        print(text, file=sys.stderr, flush=True)
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    _print_to_stderr(f"caffe64: warning: {message}")
+
+
+def _settle_stdout() -> None:
+    """Keep Python's own flush at exit from failing once more on a pipe without reader, or on a full disk."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed already, or no file of the system
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

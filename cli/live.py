@@ -1,0 +1,84 @@
+"""One line at the bottom of the terminal that is redrawn while work goes on: [bar] under train, test, warm-up.
+
+    epoch 3/15  ━━━━━━━━━━━━━━━━  rate 0.001  51,200 rows/s  loss 0.1235  0:12 left
+
+Rich is imported here and nowhere else, on first use. Colours, NO_COLOR and the width are Rich's business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+REDRAWS = 10  # a second
+SHORTEST_BAR = 5
+GAP = 2
+
+
+class Bar:
+    """Context manager. Lines printed meanwhile (`print`, warnings) appear above the bar."""
+
+    def __init__(self):
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(stderr=True, highlight=False)
+        # Redrawn by `show` alone: no second thread beside the kernels.
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._drawn = 0.0
+
+    def __enter__(self) -> Bar:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._live.__exit__(*error)
+
+    def show(self, done: float, total: float, title: str, notes: Sequence[str] = ()) -> None:
+        """Draw the bar at `done` of `total`. Of `notes`, the first ones give way first on a narrow terminal.
+
+        Call it as often as you like: it draws REDRAWS times a second, and at the end.
+        """
+        now = time.monotonic()
+        if now - self._drawn < 1 / REDRAWS and done < total:
+            return
+        self._drawn = now
+        self._live.update(self._line(done, total, title, notes), refresh=True)
+
+    def print(self, text: str) -> None:
+        """One line that stays, above the bar."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def _line(self, done, total, title, notes):
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        kept, room = fit(self._console.width, title, notes)
+        grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
+        cells = [title]
+        if room:
+            cells.append(ProgressBar(total=max(total, 1), completed=done, width=room))
+        for _ in (*cells, *kept):
+            grid.add_column(no_wrap=True)
+        grid.add_row(*cells, *kept)
+        return grid
+
+
+def fit(width: int, title: str, notes: Sequence[str]) -> tuple[list[str], int]:
+    """The notes that fit beside `title` into `width` columns, and the columns left for the bar (0: no bar)."""
+    kept = list(notes)
+    while True:
+        # The last column of a terminal stays free: some wrap when it is written.
+        room = width - 1 - len(title) - sum(len(note) + GAP for note in kept)
+        if room >= 0 or not kept:
+            break
+        del kept[0]
+    room -= GAP
+    return kept, min(room, 40) if room >= SHORTEST_BAR else 0
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 0:07, 12:34 or 1:02:03."""
+    minutes, second = divmod(int(seconds + 0.5), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

@@ -1,0 +1,23 @@
+"""What --resume may change: a value of the command line or of OPTIM wins over the checkpoint's, and is said."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..formats.checkpoint import Checkpoint
+from ..formats.optimizer import OptimizerSpec
+
+
+def changes(saved: Checkpoint, optimizer: OptimizerSpec, seed: int | None, shuffle: bool | None) -> list[str]:
+    """One line for each value that replaces one of `saved`. `seed`, `shuffle` None: not given."""
+    lines = []
+    for field in dataclasses.fields(optimizer):
+        old, new = getattr(saved.optimizer, field.name), getattr(optimizer, field.name)
+        if old != new:
+            lines.append(f"{field.name} {new:g} of the optimizer file replaces {old:g} of the checkpoint")
+    if seed not in (None, saved.seed):
+        lines.append(f"seed {seed} replaces {saved.seed} of the checkpoint")
+    if shuffle not in (None, saved.shuffle):
+        names = {True: "--shuffle", False: "--no-shuffle"}
+        lines.append(f"{names[shuffle]} replaces {names[saved.shuffle]} of the checkpoint")
+    return lines

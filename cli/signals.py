@@ -1,0 +1,87 @@
+"""Ctrl-C, SIGTERM and a lost terminal end a command in an orderly way: exit 128 + number of the signal.
+
+A signal raises `Stopped` at once, or within a `deferred` block only sets a flag: training looks at it
+(`requested`) between minibatches and epochs. The second signal raises in any case. A signal that the caller
+ignores (nohup, a background job of a script) stays ignored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+from ..errors import Interrupted
+
+NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "terminal closed"}
+
+
+class Stopped(KeyboardInterrupt):
+    """Raised by the handlers. No `Exception`: a signal must not vanish in a library's `except Exception`."""
+
+
+class _State:
+    deferring = False
+    received: int | None = None
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+    """Install the handlers for the time of one command. Does nothing outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _State.deferring, _State.received = False, None
+    before = {number: signal.getsignal(number) for number in NAMES}
+    report_lost = sys.unraisablehook
+
+    def forget_stopped(lost) -> None:
+        # In a finalizer or a C callback (LLVM has them) Python drops exceptions with a traceback; `check` raises anew.
+        if not isinstance(lost.exc_value, Stopped):
+            report_lost(lost)
+
+    sys.unraisablehook = forget_stopped
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _receive)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = report_lost
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Within this block the first signal raises nothing."""
+    _State.deferring = True
+    try:
+        yield
+    finally:
+        _State.deferring = False
+
+
+def requested() -> bool:
+    """True if a signal asked the command to end."""
+    return _State.received is not None
+
+
+def check() -> None:
+    """Raises Stopped if a signal asked the command to end and the handler's own exception got lost."""
+    if requested():
+        raise Stopped
+
+
+def interruption(where: str = "") -> Interrupted:
+    """The error that names the signal, ends with its exit code, and says `where` the work stood."""
+    number = _State.received or signal.SIGINT
+    return Interrupted(f"{NAMES[number]} {where}".rstrip(), 128 + number)
+
+
+def _receive(number: int, frame) -> None:
+    again, _State.received = requested(), number
+    if again or not _State.deferring:
+        raise Stopped

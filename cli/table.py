@@ -1,0 +1,45 @@
+"""Tables on stdout: drawn by Rich on a terminal, aligned text with a header line in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
+    """The first `left` columns are texts, aligned left; the others are numbers, aligned right."""
+    lines = plain_table(header, rows, left=left)
+    if sys.stdout is not None and sys.stdout.isatty():
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        if max(map(len, lines)) < console.width:  # Rich would squeeze a wider one until nothing can be read
+            console.print(_drawn_table(header, rows, left))
+            return
+    print("\n".join(lines))
+
+
+def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    """The lines of the table, columns two spaces apart."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+
+
+def _drawn_table(header, rows, left):
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column, name in enumerate(header):
+        table.add_column(Text(name), justify="left" if column < left else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table

@@ -1,0 +1,54 @@
+"""caffe64 test: outputs of a trained net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from . import options
+
+NAME = "test"
+EXAMPLES = (
+    "caffe64 test net.txt weights.bin 10000 X.txt predicted.txt",
+    "caffe64 test net.txt weights.bin all X.npy /dev/stdout --quiet | head -1",
+)
+
+
+def command(
+    net: options.Net,
+    weights: options.Weights,
+    n: options.Rows,
+    x: options.InputX,
+    out: Annotated[Path, options.file_argument("OUT", "File to write: one line of outputs a row.")],
+    threads: options.Threads = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Run a net on N rows of X and write its outputs.
+
+    A net that ends in sce gives probabilities, one that ends in l2l the values that it compares with targets.
+    """
+    import time
+
+    from ..api import Net
+    from ..formats.numbers import write_numbers
+    from . import compiling, files
+    from .data import read_inputs
+    from .output import Output
+    from .test_report import progress
+
+    started = time.perf_counter()
+    files.check_inputs((net, weights, x))
+    files.check_outputs((out,), (net, weights, x))
+    output = Output(quiet=quiet, result=out)
+    output.banner()
+    output.line("Parsing net...")
+    model = Net.read(net)
+    output.line("Loading net...")
+    model.load(weights)
+    compiling.prepare([*model.kernels(training=False), *compiling.text_kernels(x)], output)
+    output.line("Loading X...")
+    X = read_inputs(model, x, options.row_count(n))
+    with progress(output, len(X), model.spec.minibatch) as watch:
+        outputs = model.predict(X, threads=threads, watch=watch)
+    write_numbers(out, outputs)
+    output.finished(time.perf_counter() - started, out)

@@ -1,0 +1,94 @@
+"""caffe64 train: the arguments. `train_run.py` does the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import options
+
+NAME = "train"
+EXAMPLES = (
+    "caffe64 train net.txt weights.bin optimizer.txt 60000 X.txt Y.txt",
+    "caffe64 train net.txt weights.bin optimizer.txt all X.npy Y.npy \\",
+    "    --val-x testX.npy --val-y testY.npy --plot curve.png",
+    "caffe64 train net.txt weights.bin optimizer.txt all X.npy Y.npy \\",
+    "    --checkpoint run.ckpt --resume run.ckpt",
+)
+
+
+def command(
+    net: options.Net,
+    weights: Annotated[Path, options.file_argument("WEIGHTS", "Weights file to write.")],
+    optim: Annotated[
+        Path,
+        options.file_argument("OPTIM", "Optimizer file: six numbers."),
+    ],
+    n: options.Rows,
+    x: options.InputX,
+    y: options.InputY,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Seed of the initial weights and of the order of rows. Default: 0.",
+            show_default=False,
+        ),
+    ] = None,
+    threads: options.Threads = None,
+    init: Annotated[Path | None, typer.Option(metavar="WEIGHTS", help="Start from these weights.")] = None,
+    shuffle: Annotated[
+        bool | None,
+        typer.Option(
+            "--shuffle/--no-shuffle", help="Visit the rows in a new order each epoch (default), or in file order."
+        ),
+    ] = None,
+    val_x: Annotated[Path | None, typer.Option(metavar="X", help="Validate on these rows after each epoch.")] = None,
+    val_y: Annotated[Path | None, typer.Option(metavar="Y", help="Their classes or targets.")] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a record of each epoch: .jsonl or .csv.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the learning curve: .png or .svg.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep the state of the run here, to resume it.")
+    ] = None,
+    checkpoint_every: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Epochs between checkpoints. Default: 1.", show_default=False),
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from this checkpoint.")] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a net on N rows of X and Y and write its weights.
+
+    OPTIM holds the learning rate, the epochs between drops of the rate, the factor of a drop, weight decay,
+    momentum and the number of epochs. Ctrl-C ends the run after the current minibatch; with --checkpoint
+    nothing is lost.
+    """
+    from .train_run import Request, run
+
+    run(
+        Request(
+            net=net,
+            weights=weights,
+            optimizer=optim,
+            rows=options.row_count(n),
+            x=x,
+            y=y,
+            seed=seed,
+            threads=threads,
+            init=init,
+            shuffle=shuffle,
+            val_x=val_x,
+            val_y=val_y,
+            log=log,
+            plot=plot,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            resume=resume,
+            quiet=quiet,
+        )
+    )

@@ -1,0 +1,114 @@
+"""What `caffe64 train` shows while it trains: the original's lines off a terminal, a live bar on one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from . import original
+from .output import Output
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..api import Training
+
+EPOCH_LINES = 4  # a second, at most: tiny nets finish hundreds of epochs in that time
+
+
+class Report:
+    """The original's lines. `minibatches` is what `Training.run_epoch` calls about 20 times a second.
+
+    The original clears its sum of losses at a line, not at an epoch, and always divides by 20. So where an epoch
+    is no multiple of 20 minibatches, the first line of the next one is too high. Kept, as its logs are compared.
+    """
+
+    def __init__(self, output: Output, training: Training):
+        self._output, self._training, self._optimizer = output, training, training.optimizer
+        self._sum = 0.0  # of the losses since the last line
+        self._summed = training.step - training.step % original.INTERVAL  # minibatches of the epoch up to there
+
+    def __enter__(self) -> Report:
+        return self
+
+    def __exit__(self, *error) -> None:
+        pass
+
+    def minibatches(self, step: int, losses: np.ndarray) -> None:
+        """The first `step` minibatches of the epoch are done; `losses` [steps] float64 holds theirs."""
+        training, epochs = self._training, self._optimizer.epochs
+        while self._summed < step:
+            end = min(step, (self._summed // original.INTERVAL + 1) * original.INTERVAL)
+            self._sum += float(losses[self._summed : end].sum())
+            self._summed = end
+            if end % original.INTERVAL == 0:
+                loss, self._sum = self._sum / original.INTERVAL, 0.0
+                self._output.line(
+                    original.training_line(training.epoch + 1, epochs, end, training.steps, training.rate, loss)
+                )
+
+    def epoch(self, record: dict) -> None:
+        """An epoch has ended; `record` as in `log.FIELDS`."""
+        self._summed = 0
+        self._output.line()
+        if self._optimizer.step and record["epoch"] % self._optimizer.step == 0:
+            self._output.line(original.drop_line(self._optimizer.factor))
+        if record["validation_loss"] is not None:
+            self._output.say(f"epoch {original.counter(record['epoch'], self._optimizer.epochs)}: {validation(record)}")
+
+
+class LiveReport(Report):
+    """A bar over all epochs, and above it one line for each epoch (for the last one of many short ones)."""
+
+    def __init__(self, output: Output, training: Training):
+        super().__init__(output, training)
+        from .live import Bar
+
+        self._bar = Bar()
+        self._first = self._done = self._minibatches_done(training.step)
+        self._started = time.perf_counter()
+        self._last_line = 0.0
+
+    def __enter__(self) -> Report:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._bar.__exit__(*error)
+
+    def minibatches(self, step: int, losses: np.ndarray) -> None:
+        from .live import clock
+
+        training, epochs = self._training, self._optimizer.epochs
+        done, total = self._minibatches_done(step), epochs * training.steps
+        speed = max(done - self._first, 1) / max(time.perf_counter() - self._started, 1e-9)
+        recent = losses[max(0, step - original.INTERVAL) : step]
+        notes = [f"rate {training.rate:g}", f"{speed * training.batch:,.0f} rows/s"]
+        if len(recent):
+            notes.append(f"loss {recent.mean():#.4g}")
+        notes.append(f"{clock((total - done) / speed)} left")
+        self._bar.show(done, total, f"epoch {training.epoch + 1}/{epochs}", notes)
+
+    def epoch(self, record: dict) -> None:
+        last = record["epoch"] == self._optimizer.epochs
+        if time.monotonic() - self._last_line < 1 / EPOCH_LINES and not last:
+            return
+        self._last_line = time.monotonic()
+        text = f"epoch {record['epoch']:{len(str(self._optimizer.epochs))}d}  loss {record['loss']:.6f}"
+        if record["validation_loss"] is not None:
+            text += f"  {validation(record)}"
+        self._bar.print(f"{text}  {record['rows_per_second']:,.0f} rows/s")
+
+    def _minibatches_done(self, step: int) -> int:
+        return self._training.epoch * self._training.steps + step
+
+
+def validation(record: dict) -> str:
+    text = f"validation loss {record['validation_loss']:.6f}"
+    if record["validation_accuracy"] is not None:
+        text += f", accuracy {record['validation_accuracy']:.2%}"
+    return text
+
+
+def make_report(output: Output, training: Training) -> Report:
+    return (LiveReport if output.live else Report)(output, training)

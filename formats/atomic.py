@@ -1,0 +1,104 @@
+"""Output files: written aside, synced and renamed, so a kill at any moment leaves the old file or the whole new one.
+
+What is no regular file (/dev/null, a terminal, a pipe) is written straight; /dev/stdout, /dev/stderr and
+/dev/fd/N are continued where the process stands in them, even where the shell made them regular files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+import sys
+from collections.abc import Iterator
+from typing import IO
+
+from ..errors import OutputError
+
+STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
+
+
+@contextlib.contextmanager
+def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]:
+    """A file to write to, "wb" (bytes) or "w" (UTF-8 text), which takes the place of `path` at the end of the block.
+
+    If the block raises, `path` is left as it was. An existing file keeps its permission bits; of a symbolic
+    link, the file that it points to is replaced. Raises OutputError, and BrokenPipeError of a pipe as it is.
+    """
+    path = os.fspath(path)
+    try:
+        descriptor = _stream(path)
+        if descriptor is not None:
+            if sys.stdout:
+                sys.stdout.flush()  # lines printed before come before
+            with _open(os.dup(descriptor), mode) as file:
+                yield file
+        elif _is_special(path):
+            with _open(os.open(path, os.O_WRONLY | os.O_CLOEXEC), mode) as file:
+                yield file
+        else:
+            with _replacing(os.path.realpath(path), mode) as file:
+                yield file
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def _replacing(target: str, mode: str) -> Iterator[IO]:
+    folder = os.path.dirname(target)
+    aside = os.path.join(folder, f".caffe64-{secrets.token_hex(8)}.tmp")  # a short name: `target` may be a long one
+    permissions = _permissions(target)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with _open(descriptor, mode) as file:
+            if permissions is not None:
+                os.fchmod(descriptor, permissions)
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        os.replace(aside, target)
+    except BaseException:
+        os.unlink(aside)
+        raise
+    # The new name must survive a power cut as well. Some file systems cannot sync a directory; the file is whole.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _open(descriptor: int, mode: str) -> IO:
+    return open(descriptor, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n")
+
+
+def _stream(path: str) -> int | None:
+    """The open descriptor that `path` is a name of, if it is one."""
+    match = re.fullmatch(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", path)
+    return int(match[1]) if match else STREAMS.get(path)
+
+
+def _is_special(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _permissions(target: str) -> int | None:
+    """The mode of the file that is about to be replaced; None if there is none."""
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise OSError(0, "it is a directory")
+    if not os.access(target, os.W_OK):
+        raise OSError(0, "it is write-protected")  # renaming would get around that
+    return stat.S_IMODE(mode)

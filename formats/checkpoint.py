@@ -1,0 +1,129 @@
+"""Checkpoint: all that a training needs to go on as if it had never stopped. A zip (.npz) of stored .npy members:
+
+    header.npy       uint8 [...]   JSON: format, version, and the fields of `Checkpoint` that are no arrays
+    parameters.npy   float32 [P]   all layers', in the order of the weights file
+    velocity.npy     float32 [P]
+    losses.npy       float64 [step], of the unfinished epoch
+
+No member is compressed or pickled; the sizes are checked against the file's before anything is read, and zip's
+checksums find damage. Equal checkpoints make equal bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .atomic import write_atomically
+from .files import Source, open_input
+from .network import parse_network
+from .npy import npy_array
+from .optimizer import OptimizerSpec
+from .text import quote
+
+FORMAT, VERSION = "caffe64 checkpoint", 1
+ARRAYS = {"parameters": np.dtype("<f4"), "velocity": np.dtype("<f4"), "losses": np.dtype("<f8")}
+_KINDS = {
+    "network": str,
+    "seed": int,
+    "shuffle": bool,
+    "rows": int,
+    "epoch": int,
+    "step": int,
+    "rate": float,
+    "history": list,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A training between two minibatches. `network` is the text of its network file."""
+
+    network: str
+    optimizer: OptimizerSpec
+    seed: int
+    shuffle: bool
+    rows: int
+    epoch: int  # finished epochs
+    step: int  # minibatches done of the next one
+    rate: float
+    parameters: np.ndarray
+    velocity: np.ndarray
+    losses: np.ndarray
+    history: list[dict[str, Any]]
+
+
+def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Raises OutputError; `path` then is as it was."""
+    plain = {
+        field.name: getattr(checkpoint, field.name)
+        for field in dataclasses.fields(checkpoint)
+        if field.name not in ARRAYS
+    }
+    plain |= {"optimizer": dataclasses.asdict(checkpoint.optimizer), "rate": float(checkpoint.rate)}
+    text = json.dumps({"format": FORMAT, "version": VERSION, **plain}, default=lambda number: number.item())
+    members = {"header": np.frombuffer(text.encode(), np.uint8)}
+    members |= {name: np.ascontiguousarray(getattr(checkpoint, name), dtype) for name, dtype in ARRAYS.items()}
+    with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in members.items():
+            # A ZipInfo made from a name alone has zip's first day as its time, whatever the clock says.
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Raises InputError for a file that is damaged or no checkpoint."""
+    name = os.fspath(path)
+    with open_input(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                header = _read_header(name, _read_member(name, archive, "header").tobytes())
+                arrays = {key: _read_member(name, archive, key) for key in ARRAYS}
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+            # NotImplementedError and RuntimeError: of a version, compression or encryption that zipfile lacks
+            raise InputError(path, f"is no checkpoint: {error}", hint="was it copied completely?") from None
+    for key, dtype in ARRAYS.items():
+        length = header["step"] if key == "losses" else arrays["parameters"].size
+        if arrays[key].dtype != dtype or arrays[key].shape != (length,) or not np.isfinite(arrays[key]).all():
+            raise InputError(path, f"is damaged: its {key} array is wrong", f"{length} finite numbers of {dtype.name}")
+    return Checkpoint(**header, **arrays)
+
+
+def _read_member(path: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    try:
+        info = archive.getinfo(f"{name}.npy")
+    except KeyError:
+        raise InputError(path, f"is no checkpoint: it has no {name}.npy") from None
+    size = os.fstat(archive.fp.fileno()).st_size
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
+        raise InputError(path, f"is no checkpoint: {name}.npy is compressed or larger than the file")
+    with archive.open(info) as member:
+        return npy_array(Source(path, member, info.file_size, zipped=False), mapped=False)
+
+
+def _read_header(path: str, data: bytes) -> dict[str, Any]:
+    """The fields of a Checkpoint that are no arrays, checked."""
+    try:
+        header = json.loads(data)
+        written_by = header.pop("format"), header.pop("version")
+        header["optimizer"] = OptimizerSpec(**header["optimizer"])
+        parse_network(header["network"])
+    except (InputError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InputError(path, f"has a damaged header: {quote(repr(error), 200)}") from None
+    if written_by != (FORMAT, VERSION):
+        raise InputError(path, f"was written by {written_by}", f"{(FORMAT, VERSION)}")
+    if header.keys() != _KINDS.keys() | {"optimizer"}:
+        raise InputError(path, f"has a damaged header: its fields are {', '.join(header)}")
+    for name, kind in _KINDS.items():
+        value = header[name]
+        if type(value) is not kind or (kind in (int, float) and name != "seed" and not 0 <= value < math.inf):
+            raise InputError(path, f"has a damaged header: {name} is {quote(repr(value))}")
+    return header

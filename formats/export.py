@@ -1,0 +1,103 @@
+"""Writing an array as what the suffix of a file's name says.   data.convert -> [export]
+
+    .txt .csv   text, a line for each row, spaces or commas between; every value reads back bit for bit
+    .npy        float32 in the array's shape
+    .idx        IDX of the smallest type that holds all values
+    -ubyte      IDX of uint8
+
+each followed by .gz or not; .gz alone is text.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import UsageError
+from .atomic import write_atomically
+from .idx import put_idx
+
+BLOCK = 1 << 22  # values worked on at a time, so that a mapped array stays out of memory
+
+
+def parts(array: np.ndarray) -> Iterator[slice]:
+    """Slices of rows of an array of one dimension or more, with about BLOCK values each."""
+    step = max(1, BLOCK * len(array) // max(1, array.size))
+    return (slice(start, start + step) for start in range(0, len(array), step))
+
+
+def export(path: str | os.PathLike[str], values: np.ndarray) -> None:
+    """Writes float32 `values`. Raises UsageError for a suffix or value that does not fit, OutputError."""
+    put = writer_for(path)
+    with write_atomically(path) as file:
+        if os.fspath(path).lower().endswith(".gz"):
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as zipped:
+                put(zipped, values)
+        else:
+            put(file, values)
+
+
+def writer_for(path: str | os.PathLike[str]) -> Callable[[BinaryIO, np.ndarray], None]:
+    """The function that writes what the name of `path` says. Raises UsageError if it says nothing known."""
+    name = os.fspath(path).lower()
+    inner = name.removesuffix(".gz")
+    for suffix, put in WRITERS.items():
+        if inner.endswith(suffix):
+            return put
+    if inner != name:
+        return _put_text
+    raise UsageError(f"{os.fspath(path)}: the name must end with {' '.join(WRITERS)}, or one of these and .gz")
+
+
+def _put_text(file: BinaryIO, values: np.ndarray, separator: str = " ") -> None:
+    if all(_is_whole(values[part]).all() for part in parts(values)):
+        digits, kind = "%d", np.int64
+    else:
+        digits, kind = "%.9g", np.float64  # nine digits tell any two float32 numbers apart
+    for part in parts(values):
+        block = values[part].reshape(len(values[part]), -1)
+        line = separator.join([digits] * block.shape[1]) + "\n"
+        for row in block.astype(kind):
+            file.write((line % tuple(row.tolist())).encode())
+
+
+def _put_csv(file: BinaryIO, values: np.ndarray) -> None:
+    _put_text(file, values, ",")
+
+
+def _put_npy(file: BinaryIO, values: np.ndarray) -> None:
+    header = {"descr": "<f4", "fortran_order": False, "shape": values.shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for part in parts(values):
+        file.write(values[part].tobytes())
+
+
+def _put_smallest_idx(file: BinaryIO, values: np.ndarray) -> None:
+    low, high, whole = np.inf, -np.inf, True
+    for part in parts(values):
+        low, high = min(low, values[part].min()), max(high, values[part].max())
+        whole = whole and _is_whole(values[part]).all()
+    kinds = (np.uint8, np.int8, np.int16, np.int32) if whole else ()
+    fitting = (kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    put_idx(file, values.astype(next(fitting, np.float32)))
+
+
+def _put_ubyte(file: BinaryIO, values: np.ndarray) -> None:
+    for part in parts(values):
+        wrong = ~(_is_whole(values[part]) & (values[part] >= 0) & (values[part] <= 255))
+        if wrong.any():
+            bad = values[part][wrong][0]
+            raise UsageError(f"-ubyte files hold whole numbers from 0 to 255, found {bad} (use --add, --scale or .idx)")
+    put_idx(file, values.astype(np.uint8))
+
+
+def _is_whole(values: np.ndarray) -> np.ndarray:
+    """Which values an integer says exactly; not -0.0, whose sign it loses."""
+    return (values == np.rint(values)) & (np.abs(values) < 2.0**53) & ~((values == 0) & np.signbit(values))
+
+
+WRITERS = {".txt": _put_text, ".csv": _put_csv, ".npy": _put_npy, ".idx": _put_smallest_idx, "-ubyte": _put_ubyte}

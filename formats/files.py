@@ -1,0 +1,116 @@
+"""Input files: opened once, recognised by content, measured before anything is allocated.
+
+open_input   any file as a seekable stream; what comes through a pipe is first copied to a temporary file
+open_data    the same as a `Source`, seen through gzip if its content says so (a name says nothing)
+
+All failures to open or read leave as InputError (FileMissing for a file that is not there).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import math
+import mmap
+import os
+import shutil
+import stat
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import FileMissing, InputError
+
+GZIP_RATIO = 1032  # DEFLATE's best: 258 bytes out of two bits, so a .gz cannot hold more than this times its size
+PIECE = 1 << 24  # bytes in one read: short enough for Ctrl-C to be felt at once
+
+
+@contextlib.contextmanager
+def open_input(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Opens a file to read, seekable. Inside the block, too, everything that fails becomes an InputError."""
+    try:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(open(path, "rb"))
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISFIFO(mode):
+                pipe, file = file, stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(pipe, file)
+                file.seek(0)
+            elif not stat.S_ISREG(mode):
+                raise InputError(path, "is a device", "a file or a pipe")
+            yield file
+    except FileNotFoundError:
+        raise FileMissing(path) from None
+    except IsADirectoryError:
+        raise InputError(path, "is a directory", "a file") from None
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(path, f"is a damaged .gz: {error}", hint="was it copied completely?") from None
+    except OSError as error:
+        raise InputError(path, f"cannot be read: {error.strerror or error}") from None
+    except MemoryError:
+        raise InputError(path, "does not fit into memory") from None
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open data file: `stream` gives its bytes, unzipped if it `zipped`; `size` is that of the file itself."""
+
+    path: str
+    stream: BinaryIO
+    size: int
+    zipped: bool
+
+    @property
+    def most(self) -> int:
+        """The most bytes that `stream` can give."""
+        return self.size * GZIP_RATIO if self.zipped else self.size
+
+    def head(self, count: int) -> bytes:
+        """The first bytes; the stream stands at its start again afterwards."""
+        data = self.stream.read(count)
+        self.stream.seek(0)
+        return data
+
+    def map(self) -> np.ndarray:
+        """All bytes of a file that is not zipped, as a read-only uint8 array that reads them when they are used."""
+        return np.frombuffer(mmap.mmap(self.stream.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+
+    def read_array(self, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
+        """The next bytes of the stream as an array. The caller has checked the size against `most`."""
+        check_memory(self.path, math.prod(shape) * dtype.itemsize)
+        array = np.empty(shape, dtype)
+        data = memoryview(array.reshape(-1).view(np.uint8))
+        done = 0
+        while done < len(data):
+            got = self.stream.readinto(data[done : done + PIECE])
+            if not got:
+                raise InputError(
+                    self.path, f"ends after {done} bytes of values", f"{len(data)}", hint="was it copied completely?"
+                )
+            done += got
+        return array
+
+
+@contextlib.contextmanager
+def open_data(path: str | os.PathLike[str]) -> Iterator[Source]:
+    """Opens a data file, plain or .gz. Raises InputError as `open_input`, and for an empty file."""
+    with open_input(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise InputError(path, "is empty")
+        zipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        stream = gzip.GzipFile(fileobj=file, mode="rb") if zipped else file
+        yield Source(os.fspath(path), stream, size, zipped)
+
+
+def check_memory(path: str, size: int) -> None:
+    """Raises InputError if `size` bytes are more than this machine has."""
+    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > limit:
+        needs, has = f"needs {size / 1e9:.1f} GB of memory", f"at most {limit / 1e9:.1f} GB, which this machine has"
+        raise InputError(path, needs, has)

@@ -1,0 +1,83 @@
+"""Optimizer file: six numbers in any layout, parted by white space, commas or semicolons; `#` starts a comment.
+
+0.0001   rate      base learning rate
+5        step      epochs between drops of the rate; 0: it never drops
+0.1      factor    what the rate is multiplied by then
+0.00001  decay     weight decay
+0.9      momentum
+15       epochs
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from dataclasses import dataclass
+
+from ..errors import InputError
+from .text import NUMBER, lines_of_tokens, plain_decimal, quote, read_text
+
+MOST_EPOCHS = 1_000_000_000
+MEANINGS = {
+    "rate": "the learning rate, a finite number >= 0",
+    "step": f"the epochs between drops of the rate, a whole number from 0 (never) to {MOST_EPOCHS}",
+    "factor": "the drop factor, a finite number >= 0",
+    "decay": "the weight decay, a finite number >= 0",
+    "momentum": "the momentum, a finite number >= 0",
+    "epochs": f"the number of epochs, a whole number from 0 to {MOST_EPOCHS}",
+}
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """How to train. Raises InputError ("<optimizer>") for a value out of range or not finite."""
+
+    rate: float
+    step: int
+    factor: float
+    decay: float
+    momentum: float
+    epochs: int
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = _checked(field.name, getattr(self, field.name))
+            if value is None:
+                found = f"found {getattr(self, field.name)!r}"
+                raise InputError("<optimizer>", found, MEANINGS[field.name])
+            object.__setattr__(self, field.name, value)
+
+
+def read_optimizer(path: str | os.PathLike[str]) -> OptimizerSpec:
+    """Raises InputError naming line and column (FileMissing if there is no such file)."""
+    return parse_optimizer(read_text(path), os.fspath(path))
+
+
+def parse_optimizer(text: str, name: str = "<optimizer>") -> OptimizerSpec:
+    """The six numbers in `text`; `name` stands for the file in errors. Raises InputError with line and column."""
+    tokens = [token for line in lines_of_tokens(text, separators=",;") for token in line]
+    values = []
+    for token, (field, meaning) in zip(tokens, MEANINGS.items(), strict=False):
+        value = _checked(field, float(token.text)) if NUMBER.fullmatch(token.text) else None
+        if value is None:
+            raise InputError(name, f"found {quote(token.text)}", meaning, line=token.line, column=token.column)
+        values.append(value)
+    if len(tokens) != len(MEANINGS):
+        raise InputError(name, f"holds {len(tokens)} numbers", f"six: {', '.join(MEANINGS)}")
+    return OptimizerSpec(*values)
+
+
+def format_optimizer(spec: OptimizerSpec) -> str:
+    """Text that parses to an equal spec, one number a line."""
+    return "".join(plain_decimal(value) + "\n" for value in dataclasses.astuple(spec))
+
+
+def _checked(field: str, value: float) -> float | int | None:
+    """The value in its field's type; None if it is out of range."""
+    whole = field in ("step", "epochs")
+    if isinstance(value, bool) or not math.isfinite(value) or value < 0:
+        return None
+    if not whole:
+        return float(value)
+    return int(value) if value == int(value) <= MOST_EPOCHS else None

@@ -1,0 +1,92 @@
+"""Weights file. Little-endian, no padding, nothing after the last layer.
+
+    offset  size  field
+    0       8     uint64 number of layers L, equal to the net's
+    8       ...   per layer: uint64 P, then float32[P]; for lin: W [F, K] row-major, then b [K]
+
+Sizes are checked against the file's before anything is allocated; every parameter is finite.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import numpy as np
+
+from ..errors import InputError
+from .atomic import write_atomically
+from .files import Source, open_input
+from .network import MOST_LAYERS
+
+_COMPLETE = "was it copied completely?"
+
+
+def read_weights(
+    path: str | os.PathLike[str], sizes: Sequence[int] | None = None, names: Sequence[str] = ()
+) -> list[np.ndarray]:
+    """The parameters of each layer, float32 [P].
+
+    `sizes` are the P of the net that they are for, `names` its layers' lines, for messages. Raises InputError
+    if the file is damaged, of another net, or holds a value that is not finite.
+    """
+    with open_input(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        counts = _read_counts(os.fspath(path), file, size)
+        if sizes is not None:
+            _check_net(os.fspath(path), counts, sizes, names)
+        file.seek(8)
+        source = Source(os.fspath(path), file, size, zipped=False)
+        arrays = [_read_layer(source, count) for count in counts]
+    for number, array in enumerate(arrays, start=1):
+        bad = np.flatnonzero(~np.isfinite(array))
+        if len(bad):
+            found = f"parameter {bad[0]} (from 0) of layer {number} is {array[bad[0]]}"
+            raise InputError(path, found, "finite numbers", "did the training that wrote it diverge?")
+    return arrays
+
+
+def write_weights(path: str | os.PathLike[str], arrays: Sequence[np.ndarray]) -> None:
+    """Writes the parameters of each layer (any shape, an empty one for none) as float32. Raises OutputError."""
+    with write_atomically(path) as file:
+        file.write(len(arrays).to_bytes(8, "little"))
+        for array in arrays:
+            file.write(array.size.to_bytes(8, "little"))
+            file.write(np.ascontiguousarray(array, "<f4").tobytes())
+
+
+def _read_counts(path: str, file: BinaryIO, size: int) -> list[int]:
+    """P of each layer, with the whole file's size accounted for; reads nothing but the counts."""
+    layers = int.from_bytes(file.read(8), "little")
+    if size < 8 or layers > min(size // 8 - 1, MOST_LAYERS):
+        found = f"is {size} bytes long and announces {layers} layers" if size >= 8 else f"is {size} bytes long"
+        raise InputError(path, found, "a weights file", _COMPLETE)
+    counts, offset = [], 8
+    for number in range(1, layers + 1):
+        file.seek(offset)
+        count = int.from_bytes(file.read(8), "little")
+        # What the layers after this one need at least, so that a count cut short does not read as another one.
+        offset += 8 + 4 * count
+        if offset + 8 * (layers - number) > size:
+            found = f"is {size} bytes long, too short for layer {number} of {layers} with {count} parameters"
+            raise InputError(path, found, hint=_COMPLETE)
+        counts.append(count)
+    if offset != size:
+        raise InputError(path, f"is {size} bytes long", f"{offset}, where its last layer ends")
+    return counts
+
+
+def _check_net(path: str, counts: list[int], sizes: Sequence[int], names: Sequence[str]) -> None:
+    if len(counts) != len(sizes):
+        raise InputError(path, f"holds {len(counts)} layers", f"{len(sizes)} as in the net", "weights of another net?")
+    for index, (count, size) in enumerate(zip(counts, sizes, strict=True)):
+        if count != size:
+            expected = f"{size} for the net's {names[index]!r}" if names else f"{size}"
+            found = f"layer {index + 1} holds {count} parameters"
+            raise InputError(path, found, expected, "weights of another net?")
+
+
+def _read_layer(source: Source, count: int) -> np.ndarray:
+    source.stream.seek(8, os.SEEK_CUR)
+    return source.read_array(np.dtype("<f4"), (count,))

@@ -1,0 +1,100 @@
+"""--checkpoint and --resume: the same bits as an unbroken run, and what may change."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+TRAIN = "train net.txt w.bin optim.txt 400 X.txt Y.txt"
+
+
+@pytest.fixture
+def unbroken(cli, task) -> bytes:
+    """The weights after three epochs in one run; two of them are kept in run.ckpt."""
+    assert cli(f"{TRAIN} --log whole.jsonl").exit_code == 0
+    weights = (task / "w.bin").read_bytes()
+    (task / "optim.txt").write_text("0.1 2 0.5 0.0001 0.9 2")
+    assert cli(f"{TRAIN} --checkpoint run.ckpt").exit_code == 0
+    (task / "optim.txt").write_text("0.1 2 0.5 0.0001 0.9 3")
+    return weights
+
+
+def test_a_resumed_run_ends_with_the_bits_of_an_unbroken_one(cli, task, unbroken):
+    result = cli(f"{TRAIN} --resume run.ckpt --log resumed.jsonl")
+    assert result.exit_code == 0
+    assert (task / "w.bin").read_bytes() == unbroken
+    assert "caffe64: resuming run.ckpt after epoch 2\n" in result.stderr
+    logs = [
+        [json.loads(line) for line in (task / name).read_text().splitlines()]
+        for name in ("whole.jsonl", "resumed.jsonl")
+    ]
+    assert [(r["epoch"], r["rate"], r["loss"]) for r in logs[0]] == [
+        (r["epoch"], r["rate"], r["loss"]) for r in logs[1]
+    ]
+
+
+def test_a_changed_value_is_applied_and_said(cli, task, unbroken):
+    (task / "optim.txt").write_text("0.01 2 0.5 0.0001 0.9 3")
+    result = cli(f"{TRAIN} --resume run.ckpt --seed 7 --no-shuffle")
+    assert result.exit_code == 0
+    for line in (
+        "rate 0.01 of the optimizer file replaces 0.1 of the checkpoint",
+        "epochs 3 of the optimizer file replaces 2 of the checkpoint",
+        "seed 7 replaces 0 of the checkpoint",
+        "--no-shuffle replaces --shuffle of the checkpoint",
+    ):
+        assert f"caffe64: {line}\n" in result.stderr
+    assert "LR 0.005000" in result.stdout
+    assert (task / "w.bin").read_bytes() != unbroken
+
+
+def test_what_does_not_change_is_not_mentioned(cli, task, unbroken):
+    result = cli(f"{TRAIN} --resume run.ckpt --seed 0 --shuffle")
+    assert re.findall("(.*) replaces", result.stderr) == ["caffe64: epochs 3 of the optimizer file"]
+
+
+def test_a_finished_run_says_so_and_writes_the_weights(cli, task, unbroken):
+    (task / "optim.txt").write_text("0.1 2 0.5 0.0001 0.9 2")
+    (task / "w.bin").unlink()
+    result = cli(f"{TRAIN} --resume run.ckpt")
+    assert result.exit_code == 0
+    assert "caffe64: already finished at epoch 2; " in result.stderr
+    assert (task / "w.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("net.txt", "lin 8", "lin 9"), "the net differs"),
+        (("net.txt", "inp 4 10", "inp 4 20"), "the net differs"),
+        (("command", " 400 ", " 390 "), "400 rows, here are 390"),
+    ],
+)
+def test_another_net_minibatch_or_row_count_is_an_error(cli, task, unbroken, change, message):
+    place, old, new = change
+    command = TRAIN.replace(old, new) if place == "command" else TRAIN
+    if place != "command":
+        (task / place).write_text((task / place).read_text().replace(old, new))
+    result = cli(f"{command} --resume run.ckpt")
+    assert result.exit_code in (2, 3)
+    assert message in result.stderr
+
+
+def test_checkpoint_every_skips_epochs_but_not_the_last(cli, task, monkeypatch):
+    from caffe64.cli import train_run
+
+    written = []
+    monkeypatch.setattr(train_run, "write_checkpoint", lambda path, state: written.append(state.epoch))
+    assert cli(f"{TRAIN} --checkpoint run.ckpt --checkpoint-every 2").exit_code == 0
+    assert written == [2, 3]
+
+
+@pytest.mark.parametrize("content", ["", "junk", "PK\x03\x04 more junk"])
+def test_a_damaged_checkpoint_exits_3(cli, task, content):
+    (task / "run.ckpt").write_text(content)
+    result = cli(f"{TRAIN} --resume run.ckpt")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("caffe64: error: run.ckpt: ")
+    assert result.stderr.count("\n") == 1

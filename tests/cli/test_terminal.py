@@ -1,0 +1,87 @@
+"""What a person at a terminal sees: the program runs on a pseudo-terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import sys
+import termios
+
+import pytest
+
+TRAIN = "train net.txt w.bin optim.txt 400 X.txt Y.txt"
+OVERRIDES = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}  # what Rich looks at
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def on_terminal(command: str, columns: int = 80, **environment: str) -> tuple[int, str]:
+    """Exit code and everything that was drawn, in a terminal of that width."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        # Not the inherited environment: pytest's readline has put COLUMNS there, past os.environ.
+        inherited = {name: value for name, value in os.environ.items() if name not in OVERRIDES}
+        program = [sys.executable, "-m", "caffe64", *command.split()]
+        os.execve(sys.executable, program, {**inherited, "TERM": "xterm-256color", **environment})
+    drawn = b""
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # Linux: the other end is closed
+            break
+        if not part:
+            break
+        drawn += part
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), drawn.decode()
+
+
+@pytest.fixture
+def longer(task, cli):
+    """The task with enough epochs for a few drawings; its kernels are compiled."""
+    assert cli(TRAIN).exit_code == 0
+    (task / "optim.txt").write_text("0.1 100 0.5 0.0001 0.9 500")
+    return task
+
+
+def test_a_bar_shows_epoch_loss_rate_speed_and_time_left(longer):
+    code, drawn = on_terminal(TRAIN)
+    assert code == 0
+    text = CONTROL.sub("", drawn)
+    assert re.search(r"epoch \d+/500  .*  rate 0\.\d+  [\d,]+ rows/s  loss \d\.\d+  0:\d\d left", text)
+    assert re.search(r"epoch 500  loss 0\.\d{6}  [\d,]+ rows/s", text)
+    assert re.search(r"caffe64: w\.bin written after \d+\.\d s", text)
+    assert "[Training]" not in text
+
+
+def test_no_drawing_is_wider_than_a_narrow_terminal(longer):
+    _, drawn = on_terminal(TRAIN, columns=40)
+    drawings = [CONTROL.sub("", piece) for piece in re.split(r"[\r\n]", drawn) if " left" in piece]
+    assert drawings
+    assert max(map(len, drawings)) < 40
+
+
+def test_no_color_is_honoured(longer):
+    _, drawn = on_terminal(TRAIN, NO_COLOR="1")
+    assert " left" in drawn
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", drawn)
+
+
+def test_a_dumb_terminal_gets_the_original_lines(task, cli):
+    code, drawn = on_terminal(TRAIN, TERM="dumb")
+    assert code == 0
+    assert "[Training] Epoch 3 / 3 MBIter 40 / 40" in drawn
+    assert "\x1b" not in drawn
+
+
+def test_quiet_draws_nothing(task):
+    assert on_terminal(f"{TRAIN} --quiet") == (0, "")
+
+
+def test_tables_are_drawn(task):
+    code, drawn = on_terminal("info net.txt")
+    assert code == 0
+    assert "━" in drawn or "─" in drawn

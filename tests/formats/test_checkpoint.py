@@ -1,0 +1,174 @@
+import dataclasses
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from caffe64.errors import FileMissing, InputError
+from caffe64.formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from caffe64.formats.optimizer import OptimizerSpec
+from hypothesis import given
+from hypothesis import strategies as st
+
+CHECKPOINT = Checkpoint(
+    network="3\ninp 2 10\nlin 3 -1\nsce\n",
+    optimizer=OptimizerSpec(0.1, 5, 0.1, 1e-5, 0.9, 15),
+    seed=7,
+    shuffle=True,
+    rows=100,
+    epoch=2,
+    step=3,
+    rate=0.1 * 0.1,
+    parameters=np.arange(9, dtype=np.float32),
+    velocity=np.full(9, 0.1, np.float32),
+    losses=np.array([0.1, 0.2, 0.1 + 0.2]),
+    history=[{"epoch": 1, "loss": 0.1 + 0.2, "accuracy": None}],
+)
+
+
+def contents(checkpoint):
+    """All fields, comparable."""
+    values = {field.name: getattr(checkpoint, field.name) for field in dataclasses.fields(checkpoint)}
+    return {
+        name: (value.dtype, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+        for name, value in values.items()
+    }
+
+
+@pytest.fixture
+def data(tmp_path):
+    write_checkpoint(tmp_path / "run.ckpt", CHECKPOINT)
+    return (tmp_path / "run.ckpt").read_bytes()
+
+
+def changed(data, fields=None, **arrays):
+    """The bytes of a checkpoint with some fields of the header or whole arrays replaced; None leaves one out."""
+    members = dict(np.load(io.BytesIO(data)).items()) | arrays
+    if fields:
+        header = json.loads(members["header"].tobytes()) | fields
+        header = {name: value for name, value in header.items() if value is not ...}
+        members["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    file = io.BytesIO()
+    np.savez(file, **{name: array for name, array in members.items() if array is not None})
+    return file.getvalue()
+
+
+def test_a_checkpoint_reads_back_to_the_last_bit(data, write):
+    assert contents(read_checkpoint(write(data))) == contents(CHECKPOINT)
+    assert contents(read_checkpoint(write(changed(data)))) == contents(CHECKPOINT)  # so `changed` alone breaks nothing
+
+
+finite = st.floats(0, allow_nan=False, allow_infinity=False)
+
+
+@given(finite, st.integers(-(2**63), 2**64), st.lists(finite, max_size=4), st.booleans())
+def test_any_numbers_read_back_to_the_last_bit(tmp_path_factory, rate, seed, losses, shuffle):
+    path = tmp_path_factory.mktemp("checkpoint") / "run.ckpt"
+    checkpoint = dataclasses.replace(
+        CHECKPOINT,
+        rate=rate,
+        seed=seed,
+        shuffle=shuffle,
+        step=len(losses),
+        losses=np.array(losses),
+        history=[{"loss": loss} for loss in losses],
+    )
+    write_checkpoint(path, checkpoint)
+    assert contents(read_checkpoint(path)) == contents(checkpoint)
+
+
+def test_numpy_numbers_are_written_as_numbers(tmp_path):
+    checkpoint = dataclasses.replace(
+        CHECKPOINT, epoch=np.int64(2), rate=np.float32(0.5), history=[{"loss": np.float32(0.5)}]
+    )
+    write_checkpoint(tmp_path / "run.ckpt", checkpoint)
+    back = read_checkpoint(tmp_path / "run.ckpt")
+    assert (back.epoch, back.rate, back.history) == (2, 0.5, [{"loss": 0.5}])
+
+
+def test_the_bytes_do_not_depend_on_the_time(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    monkeypatch.setattr("time.localtime", lambda *seconds: (2001, 9, 9, 1, 46, 40, 6, 252, 0))
+    write_checkpoint(tmp_path / "later", CHECKPOINT)
+    assert (tmp_path / "later").read_bytes() == data
+
+
+def test_numpy_can_load_a_checkpoint(data):
+    members = np.load(io.BytesIO(data), allow_pickle=False)
+    assert sorted(members) == ["header", "losses", "parameters", "velocity"]
+    assert json.loads(members["header"].tobytes())["format"] == "caffe64 checkpoint"
+
+
+def test_every_cut_is_refused(data, assert_refuses_every_cut):
+    assert_refuses_every_cut(read_checkpoint, data)
+
+
+def test_a_flipped_bit_is_found_or_harmless(data, write):
+    rng = np.random.default_rng(8)
+    refused = 0
+    for at in range(0, len(data), 2):
+        damaged = bytearray(data)
+        damaged[at] ^= 1 << rng.integers(8)
+        try:
+            assert contents(read_checkpoint(write(damaged))) == contents(CHECKPOINT)
+        except InputError:
+            refused += 1
+    assert refused > len(data) / 2 * 0.7  # the rest are dates and attributes, which mean nothing here
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"format": "something"}, "was written by ('something', 1), expected ('caffe64 checkpoint', 1)"),
+        ({"version": 2}, "was written by ('caffe64 checkpoint', 2), expected ('caffe64 checkpoint', 1)"),
+        ({"network": "1\nrel"}, "has a damaged header: "),
+        ({"network": 5}, "has a damaged header: "),
+        ({"optimizer": {"rate": 1}}, "has a damaged header: "),
+        ({"optimizer": dataclasses.asdict(CHECKPOINT.optimizer) | {"rate": -1}}, "has a damaged header: "),
+        ({"rows": -1}, "has a damaged header: rows is '-1'"),
+        ({"epoch": 1.5}, "has a damaged header: epoch is '1.5'"),
+        ({"shuffle": 1}, "has a damaged header: shuffle is '1'"),
+        ({"rate": float("nan")}, "has a damaged header: rate is 'nan'"),
+        ({"history": {}}, "has a damaged header: history is '{}'"),
+        ({"seed": ...}, "has a damaged header: its fields are network, optimizer, "),
+        ({"extra": 1}, "has a damaged header: its fields are network, optimizer, "),
+        ({"step": 4}, "is damaged: its losses array is wrong, expected 4 finite numbers of float64"),
+    ],
+)
+def test_a_wrong_header_is_refused(data, error_of, header, message):
+    assert error_of(read_checkpoint, changed(data, header)).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (
+            {"velocity": np.zeros(8, np.float32)},
+            "is damaged: its velocity array is wrong, expected 9 finite numbers of float32",
+        ),
+        ({"velocity": np.zeros((9, 1), np.float32)}, "is damaged: its velocity array is wrong"),
+        ({"parameters": np.zeros(9)}, "is damaged: its parameters array is wrong"),
+        ({"parameters": np.full(9, np.nan, np.float32)}, "is damaged: its parameters array is wrong"),
+        ({"losses": None}, "is no checkpoint: it has no losses.npy"),
+        ({"header": np.frombuffer(b"[1]", np.uint8)}, "has a damaged header: "),
+        ({"header": np.frombuffer(b"[" * 5000, np.uint8)}, "has a damaged header: "),
+        ({"header": np.frombuffer(b"\xff{}", np.uint8)}, "has a damaged header: "),
+    ],
+)
+def test_wrong_arrays_are_refused(data, error_of, arrays, message):
+    assert error_of(read_checkpoint, changed(data, **arrays)).startswith(message)
+
+
+def test_a_zip_bomb_is_refused_before_it_goes_off(error_of):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.npy", bytes(1 << 24))
+    assert "header.npy is compressed or larger than the file" in error_of(read_checkpoint, file.getvalue())
+
+
+def test_other_files_are_refused(error_of, tmp_path):
+    assert error_of(read_checkpoint, b"1 2 3").startswith("is no checkpoint: File is not a zip file")
+    assert error_of(read_checkpoint, b"").startswith("is no checkpoint: File is not a zip file")
+    with pytest.raises(FileMissing):
+        read_checkpoint(tmp_path / "run.ckpt")
