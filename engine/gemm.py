@@ -27,15 +27,27 @@ from numba import types
 from .cpu import LANES, REGISTERS
 from .jit import F1_IN, F2, F2_IN, f32, inline, kernel
 from .simd import copy, element
-from .tile import multiply_tile
+from .tile import SPARE_REGISTER, multiply_tile
 
 MR = 8 if LANES == 16 else 4
 NV = 3
 NR = NV * LANES
 KC = 256
 NC = 384 // NR * NR
+MASKED = NR - LANES * (1 - SPARE_REGISTER)  # columns of the widest tile that is not whole
 NONE = np.float32(-np.inf)  # `low` of a product without an activation
 assert MR * NV + NV + 1 <= REGISTERS, "the accumulators would spill"
+
+
+@inline
+def panel_width(left):
+    """How many of the `left` columns the next column of tiles takes: the vectors are dealt out evenly, as a tile of a
+    single vector waits for its own sums. (100 columns in vectors of 8: 24, 24, 24, 16 and 12, not 4 times 24 and 4.)
+    """
+    vectors = (left + LANES - 1) // LANES
+    panels = (vectors + NV - 1) // NV
+    width = min(left, (vectors + panels - 1) // panels * LANES)
+    return width if width == NR else min(width, MASKED)
 
 
 @inline
@@ -44,8 +56,7 @@ def multiply_block(a, a_at, a_m, a_k, b, b_at, b_k, depth, init, init_at, init_m
     tall = rows // MR * MR
     n = 0
     while n < columns:
-        left = columns - n
-        width = NR if left >= NR else min(left, NR - LANES)  # what multiply_tile can take at once
+        width = panel_width(columns - n)
         for m in range(0, tall, MR):
             a_n, i_n, c_n = a_at + m * a_m, init_at + m * init_m + n, c_at + m * c_m + n
             multiply_tile(a, a_n, a_m, a_k, b, b_at + n, b_k, depth, init, i_n, init_m, low, c, c_n, c_m, width, MR, NV)

@@ -1,15 +1,17 @@
 """The micro-kernel: one register tile of a matrix product. The one place of generated, unrolled code.
 
-    multiply_tile(a, a_at, a_m, a_k, b, b_at, b_k, depth, init, init_at, init_m, low,
-                  c, c_at, c_m, columns, MR, NV)
+    multiply_tile(a, a_at, a_m, a_k, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m, columns, MR, NV)
+    step_tile(a, a_at, a_m, a_k, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, MR, NV)
 
-    acc[m, n] = sum over k < depth of  a[a_at + m*a_m + k*a_k] * b[b_at + k*b_k + n]        m < MR, n < NV*LANES
-    c[c_at + m*c_m + n] = max(low, acc[m, n] + init[init_at + m*init_m + n])                n < columns
+    acc[m, n] = sum over k < depth of  a[a_at + m*a_m + k*a_k] * b[b_at + k*b_k + n]        m < MR, n < columns
 
-All arrays are float32, C-contiguous, and indexed flat; steps are in elements. MR and NV are literals. The
-MR*NV accumulators stay in registers through the loop over k: one step is NV vector loads of b, MR broadcasts of a
-and MR*NV FMAs. `columns` is NV*LANES, or up to (NV-1)*LANES, where a narrower tile is taken and its last vector
-masked (a mask takes a register, which the widest tile cannot spare).
+    multiply_tile:  c[c_at + m*c_m + n] = max(low, acc[m, n] + init[init_at + m*init_m + n])
+    step_tile:      the step of `sgd.py` for the weights w[w_at + m*w_m + n] with the gradient acc, velocity in v
+
+All arrays are float32, C-contiguous, and indexed flat; steps are in elements. MR and NV are literals. The MR*NV
+accumulators stay in registers through the loop over k: one step is NV vector loads of b, MR broadcasts of a and
+MR*NV FMAs. `columns` is NV*LANES, or at most `gemm.MASKED`: then a narrower tile is taken, its last vector masked.
+(A mask takes a register, which the widest tile can spare with AVX-512 only.)
 
   a_m, a_k   (stride, 1) for a matrix, (1, stride) for a transposed one.
   init       a negative init_m means zeros. A bias has init_m = 0; init is c, init_at is c_at, init_m is c_m
@@ -27,12 +29,14 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from .cpu import LANES
+from .cpu import LANES, REGISTERS
 from .simd import element_pointer, lane_mask, masked_load, masked_store, multiply_add, require_array, splat
 
 _FLOAT = ir.FloatType()
 _I64 = ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
+_POINTER = _FLOAT.as_pointer()
+SPARE_REGISTER = int(REGISTERS == 32)  # 1 if the widest tile can be masked: AVX-512 has registers for masks
 
 
 class _Tile:
@@ -97,6 +101,18 @@ class _Tile:
             value = builder.select(builder.fcmp_ordered(">", bound, value), bound, value)
             self.store(value, c, builder.add(builder.mul(c_m, _I64(m)), offset), v)
 
+    def step(self, acc, w, v, w_m, rate, decay, momentum):
+        """g = acc + decay * w;  v = momentum * v + rate * g;  w = w - v."""
+        builder = self.builder
+        rates, decays, momenta = (splat(builder, factor) for factor in (rate, decay, momentum))
+        for (m, n), gradient in acc.items():
+            offset = builder.add(builder.mul(w_m, _I64(m)), _I64(n * LANES))
+            weight, velocity = self.load(w, offset, n), self.load(v, offset, n)
+            gradient = multiply_add(builder, decays, weight, gradient)
+            velocity = multiply_add(builder, rates, gradient, builder.fmul(momenta, velocity))
+            self.store(velocity, v, offset, n)
+            self.store(builder.fsub(weight, velocity), w, offset, n)
+
     def load(self, pointer, offset, v):
         place = self._vector_at(pointer, offset)
         return masked_load(self.builder, place, self.mask) if self._cut(v) else self.builder.load(place, align=4)
@@ -142,39 +158,78 @@ def multiply_tile(
         b = element_pointer(context, builder, kinds[4], b, b_at)
         init = element_pointer(context, builder, kinds[8], init, init_at)
         c = element_pointer(context, builder, kinds[12], c, c_at)
-        function = _tile_function(builder.module, kinds[16].literal_value, kinds[17].literal_value)
-        builder.call(function, [a, a_m, a_k, b, b_k, depth, init, init_m, low, c, c_m, columns])
+        function = _multiplying(builder.module, kinds[16].literal_value, kinds[17].literal_value)
+        builder.call(function, [columns, a, a_m, a_k, b, b_k, depth, init, init_m, low, c, c_m])
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-def _tile_function(module, rows, vectors):
+@intrinsic(prefer_literal=True)
+def step_tile(
+    typingctx, a, a_at, a_m, a_k, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, MR, NV
+):
+    for array in (a, b, w, v):
+        require_array(array)
+    if not isinstance(MR, types.IntegerLiteral) or not isinstance(NV, types.IntegerLiteral):
+        raise TypingError("step_tile: MR and NV must be literals")
+    i64, f32 = types.int64, types.float32
+    signature = types.void(a, i64, i64, i64, b, i64, i64, i64, w, v, i64, i64, f32, f32, f32, i64, MR, NV)
+
+    def codegen(context, builder, signature, args):
+        (a, a_at, a_m, a_k, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, _, _) = args
+        kinds = signature.args
+        a = element_pointer(context, builder, kinds[0], a, a_at)
+        b = element_pointer(context, builder, kinds[4], b, b_at)
+        w = element_pointer(context, builder, kinds[8], w, w_at)
+        v = element_pointer(context, builder, kinds[9], v, w_at)
+        function = _stepping(builder.module, kinds[16].literal_value, kinds[17].literal_value)
+        builder.call(function, [columns, a, a_m, a_k, b, b_k, depth, w, v, w_m, rate, decay, momentum])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _multiplying(module, rows, vectors):
+    def finish(tile, acc, init, init_m, low, c, c_m):
+        tile.write(tile.add(acc, init, init_m), low, c, c_m)
+
+    kinds = [_POINTER, _I64, _FLOAT, _POINTER, _I64]
+    return _tile_function(module, f"caffe64.multiply.{rows}x{vectors}x{LANES}", rows, vectors, kinds, finish)
+
+
+def _stepping(module, rows, vectors):
+    kinds = [_POINTER, _POINTER, _I64, _FLOAT, _FLOAT, _FLOAT]
+    return _tile_function(module, f"caffe64.step.{rows}x{vectors}x{LANES}", rows, vectors, kinds, _Tile.step)
+
+
+def _tile_function(module, name, rows, vectors, kinds, finish):
     """The tile as a function of its own, never inlined: its registers are allocated for its loop alone, whatever the
-    caller does. (Inlined into blocked loops, LLVM spilled the pointers and the tile ran at half its speed.)"""
-    name = f"caffe64.tile.{rows}x{vectors}x{LANES}"
+    caller does. (Inlined into blocked loops, LLVM spilled the pointers and the tile ran at half its speed.)
+
+    Its arguments: columns, the operands, and those of `finish(tile, acc, ...)`, whose LLVM types are `kinds`.
+    """
     if name in module.globals:
         return module.globals[name]
-    pointer = _FLOAT.as_pointer()
-    kinds = [pointer, _I64, _I64, pointer, _I64, _I64, pointer, _I64, _FLOAT, pointer, _I64, _I64]
+    kinds = [_I64, _POINTER, _I64, _I64, _POINTER, _I64, _I64, *kinds]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
     function.linkage = "internal"
     for attribute in ("noinline", "nounwind"):
         function.attributes.add(attribute)
-    a, a_m, a_k, b, b_k, depth, init, init_m, low, c, c_m, columns = function.args
+    columns, *operands = function.args[:7]
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     whole, part = function.append_basic_block("whole"), function.append_basic_block("part")
-    builder.cbranch(builder.icmp_signed(">=", columns, _I64(vectors * LANES)), whole, part)
+    builder.cbranch(builder.icmp_signed("==", columns, _I64(vectors * LANES)), whole, part)
     builder.position_at_end(part)
     choice = builder.switch(builder.udiv(builder.add(columns, _I64(LANES - 1)), _I64(LANES)), whole)
     cases = [(whole, vectors, False)]
-    for narrow in range(1, vectors):
+    for narrow in range(1, vectors + SPARE_REGISTER):
         cases.append((function.append_basic_block(f"part{narrow}"), narrow, True))
         choice.add_case(_I64(narrow), cases[-1][0])
     for block, width, masked in cases:
         builder.position_at_end(block)
         mask = lane_mask(builder, builder.sub(columns, _I64((width - 1) * LANES))) if masked else None
         tile = _Tile(builder, rows, width, mask)
-        tile.write(tile.add(tile.products(a, a_m, a_k, b, b_k, depth), init, init_m), low, c, c_m)
+        finish(tile, tile.products(*operands), *function.args[7:])
         builder.ret_void()
     return function

@@ -5,8 +5,8 @@ p = W [F, K] row-major, then b [K]. Weights and biases are drawn from N(0, (10**
     dx = dy @ W.T        dW = x.T @ dy        db = sum of the rows of dy
 
 A following `rel` is done in the forward product's epilogue: settings[0] is the lower bound of y, 0 or -inf.
-The update goes tile by tile: a tile of dW is summed over the minibatch, and its weights take their step while it
-is still in the L1 cache, so dW as a whole is never stored.
+The update goes tile by tile: a tile of dW is summed over the minibatch in registers, where it meets its weights and
+their velocity, so dW is never stored.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from numba import types
 
 from ...formats.network import GRAMMAR
 from ..cpu import LANES
-from ..gemm import KC, MR, NONE, NR, multiply_block, pack_columns
+from ..gemm import KC, MR, NONE, NR, NV, multiply_block, pack_columns, panel_width
 from ..jit import F1, F1_IN, F2, F2_IN, inline, kernel
 from ..lowlevel import view1
 from ..sgd import step_vectors
 from ..simd import load, load_part, store, store_part, zeros
+from ..tile import step_tile
 from .layer import BACKWARD, FORWARD, UPDATE, Layer
 
 
@@ -53,17 +54,6 @@ def multiply_transposed(w, dy, dx, scratch):
 
 
 @inline
-def gradient_tile(x, dy, f, k, height, width, out):
-    """out[m, n] = sum over rows b of x[b, f+m] * dy[b, k+n], for height x width of them; out has rows of NR."""
-    rows, F = x.shape
-    K = dy.shape[1]
-    for b in range(0, rows, KC):
-        deep = min(KC, rows - b)
-        init_m = NR if b else -1
-        multiply_block(x, b * F + f, 1, F, dy, b * K + k, K, deep, out, 0, init_m, NONE, out, 0, NR, height, width)
-
-
-@inline
 def sum_rows(dy, out):
     """out[k] = sum of dy[:, k]."""
     rows, K = dy.shape
@@ -90,16 +80,19 @@ def backward(x, p, settings, y, dy, dx, scratch):
 
 @kernel(UPDATE)
 def update(x, dy, p, v, rate, decay, momentum, share, shares, scratch):
-    F, K = x.shape[1], dy.shape[1]
-    bands, panels = (F + MR - 1) // MR, (K + NR - 1) // NR
-    tiles = bands * panels
-    for tile in range(tiles * share // shares, tiles * (share + 1) // shares):
-        f, k = tile % bands * MR, tile // bands * NR
-        height, width = min(MR, F - f), min(NR, K - k)
-        gradient_tile(x, dy, f, k, height, width, scratch)
-        for m in range(height):
-            at = (f + m) * K + k
-            step_vectors(p, at, v, at, scratch, m * NR, width, rate, decay, momentum)
+    rows, F = x.shape
+    K = dy.shape[1]
+    bands = (F + MR - 1) // MR
+    first, last = bands * share // shares * MR, min(F, bands * (share + 1) // shares * MR)
+    tall = first + (last - first) // MR * MR
+    k = 0
+    while k < K:
+        width = panel_width(K - k)
+        for f in range(first, tall, MR):
+            step_tile(x, f, 1, F, dy, k, K, rows, p, v, f * K + k, K, rate, decay, momentum, width, MR, NV)
+        for f in range(tall, last):
+            step_tile(x, f, 1, F, dy, k, K, rows, p, v, f * K + k, K, rate, decay, momentum, width, 1, NV)
+        k += width
     if share == shares - 1:
         sum_rows(dy, scratch)
         step_vectors(p, F * K, v, F * K, scratch, 0, K, rate, decay, momentum)
@@ -144,7 +137,7 @@ LAYER = Layer(
     parameters=lambda inputs, numbers: (inputs + 1) * int(numbers[0]),
     deviation=lambda inputs, numbers: 10.0 ** numbers[1],
     settings=lambda inputs, numbers: (float("-inf"),),
-    scratch_size=lambda inputs, outputs: max(KC * NR, MR * NR, -(-outputs // LANES) * LANES),
+    scratch_size=lambda inputs, outputs: max(KC * NR, -(-outputs // LANES) * LANES),
     macs=lambda inputs, outputs: inputs * outputs,
     reads_output=False,
 )
