@@ -69,9 +69,9 @@ class LabelError(InputError):
     """A target is no class number. `row` and `column` (0-based) say where in the array `path`."""
 
     def __init__(self, path: str, row: int, column: int, label: float, classes: int):
-        self.row, self.column, self.label, self.classes = row, column, label, classes
         expected = f"a class, a whole number from 0 to {classes - 1}"
         super().__init__(path, f"row {row + 1} holds {label:g}", expected, "does the net end with as many channels?")
+        self.row, self.column, self.label, self.classes = row, column, label, classes
 
 
 class CheckFailed(Caffe64Error):

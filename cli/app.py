@@ -18,7 +18,11 @@ from .failure import DEBUG, guard
 from .options import Command, examples
 
 app = typer.Typer(
-    help="Small neural nets in a few lines of text, trained as fast as the machine allows.",
+    help="""Small neural nets in a few lines of text, trained as fast as the machine allows.
+
+    Exit codes: 0 done, 1 unexpected error, 2 wrong command line, 3 bad file, 4 a check failed, 5 training
+    diverged, 130 interrupted, 143 terminated.
+    """,
     epilog=examples(
         "caffe64 train net.txt weights.bin optimizer.txt 60000 X.txt Y.txt",
         "caffe64 test net.txt weights.bin 10000 X.txt predicted.txt",
@@ -33,7 +37,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"caffe64 {__version__}")
+        typer.echo(f"caffe64 {__version__}")
         raise typer.Exit
 
 

@@ -33,7 +33,9 @@ def guard(command: Callable) -> Callable:
             warnings.showwarning = _show_warning
             try:
                 with signals.handled():
-                    return command(*arguments, **options)
+                    command(*arguments, **options)
+                    if sys.stdout:  # None if the caller closed it
+                        sys.stdout.flush()  # a full disk must not be found out when nobody can say so any more
             except (typer.Exit, typer.Abort, SystemExit):
                 raise
             except BaseException as error:

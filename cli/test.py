@@ -34,7 +34,7 @@ def command(
     from . import compiling, files
     from .data import read_inputs
     from .output import Output
-    from .test_report import progress
+    from .testing_report import progress
 
     started = time.perf_counter()
     files.check_inputs((net, weights, x))

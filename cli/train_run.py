@@ -133,11 +133,8 @@ class Trainer:
 
     def _resume(self, saved: Checkpoint, X, Y) -> Training:
         request = self._request
-        # The records of the command line hold more than those of the engine.
-        names = {field.name for field in dataclasses.fields(EpochRecord)}
-        history = [{name: value for name, value in record.items() if name in names} for record in saved.history]
         training = Training.resume(
-            dataclasses.replace(saved, history=history),
+            saved,
             self.net,
             X,
             Y,

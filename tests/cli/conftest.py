@@ -53,7 +53,9 @@ def start():
 
     def run(command: str, **options) -> subprocess.Popen:
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-        options["env"] = {**os.environ, **options.get("env", {})}
+        # Buffered streams, as a shell gives them: some failures only show when the buffer is flushed at exit.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        options["env"] = {**inherited, **options.get("env", {})}
         running.append(subprocess.Popen([sys.executable, "-m", "caffe64", *command.split()], **options))
         return running[-1]
 

@@ -29,7 +29,6 @@ def progress(output: Output, rows: int, minibatch: int) -> Iterator[Callable[[in
             printed = end
 
     yield watch
-    watch(rows)
 
 
 def _bar_watch(bar, rows: int) -> Callable[[int], None]:

@@ -1,0 +1,65 @@
+"""The lines of training and testing, from losses that are known."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+from caffe64.cli.output import Output
+from caffe64.cli.testing_report import progress
+from caffe64.cli.train_report import Report
+
+RECORD = {"epoch": 1, "validation_loss": None, "validation_accuracy": None}
+
+
+def make_training(steps: int, step: int = 0) -> SimpleNamespace:
+    optimizer = SimpleNamespace(epochs=15, step=2, factor=0.1)
+    return SimpleNamespace(optimizer=optimizer, epoch=0, step=step, steps=steps, rate=0.001)
+
+
+def test_a_line_has_the_mean_of_its_20_minibatches(capsys):
+    report = Report(Output(), make_training(600))
+    losses = np.arange(600.0)
+    for step in (3, 25, 25, 60):
+        report.minibatches(step, losses)
+    assert capsys.readouterr().out.splitlines() == [
+        "[Training] Epoch 01 / 15 MBIter 020 / 600 LR 0.001000 Loss 9.500000",
+        "[Training] Epoch 01 / 15 MBIter 040 / 600 LR 0.001000 Loss 29.500000",
+        "[Training] Epoch 01 / 15 MBIter 060 / 600 LR 0.001000 Loss 49.500000",
+    ]
+
+
+def test_the_first_line_of_an_epoch_counts_what_the_last_one_left_over(capsys):
+    training = make_training(29)
+    report = Report(Output(), training)
+    report.minibatches(29, np.ones(29))
+    report.epoch(RECORD)
+    training.epoch = 1
+    report.minibatches(29, np.ones(29))
+    assert capsys.readouterr().out.splitlines() == [
+        "[Training] Epoch 01 / 15 MBIter 20 / 29 LR 0.001000 Loss 1.000000",
+        "",
+        "[Training] Epoch 02 / 15 MBIter 20 / 29 LR 0.001000 Loss 1.450000",
+    ]
+
+
+def test_a_resumed_epoch_has_its_20_minibatches_too(capsys):
+    Report(Output(), make_training(40, step=30)).minibatches(40, np.arange(40.0))
+    assert capsys.readouterr().out.endswith(" MBIter 40 / 40 LR 0.001000 Loss 29.500000\n")
+
+
+def test_the_rate_drops_after_every_second_epoch(capsys):
+    report = Report(Output(), make_training(5))
+    for epoch in (1, 2):
+        report.epoch({**RECORD, "epoch": epoch})
+    assert capsys.readouterr().out == "\n\nLR Drop. Multiplying by 0.100000\n"
+
+
+def test_testing_counts_full_minibatches(capsys):
+    with progress(Output(), rows=2005, minibatch=50) as watch:
+        for rows in (999, 1000, 1700, 2005):
+            watch(rows)
+    assert capsys.readouterr().out.splitlines() == [
+        "[Testing] Epoch 1 / 1 MBIter 20 / 40",
+        "[Testing] Epoch 1 / 1 MBIter 40 / 40",
+    ]
