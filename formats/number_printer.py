@@ -13,8 +13,8 @@ from numba import types
 
 from ..engine.jit import F1_IN, I1, i64, kernel
 
-LONGEST = 24  # bytes of one value: sign, 13 digits, point, 6 digits, space, newline, rounded up
-_LARGEST = 9.2e12  # times 10^6 it still is an int64; also false for nan
+LONGEST = 24  # bytes of one value: sign, 14 digits, point, 6 digits, space, newline
+_LARGEST = 1.8e13  # times 10^6 it still is a uint64
 u64 = np.uint64
 _U1 = types.Array(types.uint8, 1, "C")
 
@@ -23,7 +23,7 @@ _U1 = types.Array(types.uint8, 1, "C")
 def print_numbers(values, start, stop, columns, text, reached):
     """Print values[start:stop] into `text`, a newline behind each whole row of `columns`; returns the bytes written.
 
-    Stops before a value that is not finite or 9.2e12 and more. reached[0] is where it stopped.
+    Stops before a value that is not finite or 1.8e13 and more. reached[0] is where it stopped.
     """
     at = 0
     i = start

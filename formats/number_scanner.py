@@ -240,7 +240,7 @@ def _convert(text, i, end):
         power += exponent
     if _in_number(_peek(text, i)) or _begins_exponent(_peek(text, i), _peek(text, i + 1), _peek(text, i + 2)):
         return _BAD, i, np.float32(0)
-    easy, value = _scaled(mantissa, power, dropped > 0)
+    easy, value = _scaled(mantissa, power)
     return _EASY if easy else _HARD, i, np.float32(-value if negative else value)
 
 
@@ -280,7 +280,7 @@ def _leading_digits(text, first, after):
 
 
 @inline
-def _scaled(mantissa, power, truncated):
+def _scaled(mantissa, power):
     """mantissa * 10^power, and whether it rounds to the same float32 as the exact decimal's float64."""
     if mantissa == u64(0):
         return True, 0.0
@@ -288,8 +288,8 @@ def _scaled(mantissa, power, truncated):
         return False, 0.0
     value = np.float64(mantissa)
     value = value * _POWERS[power] if power >= 0 else value / _POWERS[-power]
-    if mantissa < u64(1 << 53) and -22 <= power <= 22 and not truncated:
-        return True, value  # one operation on two exact numbers: rounded correctly
+    if mantissa < u64(1 << 53) and -22 <= power <= 22:
+        return True, value  # one operation on two exact numbers (nothing was dropped): rounded correctly
     # At most 4 units in the last place off (mantissa, power and quotient are rounded, digits were dropped):
     # that matters only next to the middle between two float32 numbers, and where these are not normal.
     tail = np.float64(value).view(np.int64) & ((1 << 29) - 1)

@@ -57,9 +57,11 @@ def main(
         arrays, name, suffix = load_mnist(find_mnist(data)), "MNIST", ("5", "")
     except DataMissing as error:
         if data is not None:
-            console.print(f"run.py: {error}", style="red", markup=False)
+            console.print(f"run.py: {error}", style="red", markup=False, soft_wrap=True)
             raise typer.Exit(3) from None
-        console.print(f"MNIST is not here: {error}\nUsing the UCI digits of scikit-learn instead.", markup=False)
+        console.print(
+            f"MNIST is not here: {error}\nUsing the UCI digits of scikit-learn instead.", markup=False, soft_wrap=True
+        )
         arrays, name, suffix = load_uci_digits(), "UCI digits", ("Digits", "Digits")
     X, Y, X_test, Y_test = arrays
     net = caffe64.Net.read(HERE / f"network{suffix[0]}.txt")

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import subprocess
@@ -88,9 +89,7 @@ def test_a_relative_path_is_written_in_the_current_folder(tmp_path, monkeypatch)
     assert (tmp_path / "w.bin").read_bytes() == b"new"
 
 
-def test_devices_and_pipes_are_written_straight(tmp_path):
-    put("/dev/null")
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+def test_a_pipe_is_written_straight(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     read = []
@@ -100,6 +99,17 @@ def test_devices_and_pipes_are_written_straight(tmp_path):
     reader.join()
     assert read == [b"new"]
     assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_a_device_is_written_straight():
+    # A terminal of our own: run by root, a mistake here would replace /dev/null itself.
+    terminal, device = os.openpty()
+    try:
+        put(os.ttyname(device))
+        assert os.read(terminal, 10) == b"new"
+    finally:
+        os.close(terminal)
+        os.close(device)
 
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
@@ -138,10 +148,16 @@ def test_what_cannot_be_written_is_an_output_error_naming_the_file(tmp_path, nam
     assert caught.value.exit_code == 3
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is not here")
-def test_a_full_disk_is_an_output_error():
+def test_a_full_disk_is_an_output_error_and_leaves_the_old_file(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "w.bin").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OutputError, match="No space left"):
-        put("/dev/full")
+        put(tmp_path / "w.bin")
+    assert (tmp_path / "w.bin").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["w.bin"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")

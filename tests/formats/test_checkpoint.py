@@ -127,6 +127,7 @@ def test_a_flipped_bit_is_found_or_harmless(data, write):
         ({"optimizer": {"rate": 1}}, "has a damaged header: "),
         ({"optimizer": dataclasses.asdict(CHECKPOINT.optimizer) | {"rate": -1}}, "has a damaged header: "),
         ({"rows": -1}, "has a damaged header: rows is '-1'"),
+        ({"epoch": True}, "has a damaged header: epoch is 'True'"),
         ({"epoch": 1.5}, "has a damaged header: epoch is '1.5'"),
         ({"shuffle": 1}, "has a damaged header: shuffle is '1'"),
         ({"rate": float("nan")}, "has a damaged header: rate is 'nan'"),

@@ -65,6 +65,7 @@ def test_every_word_of_the_grammar_can_be_said():
             "2\ninp 2 3\n Relu",
             ":3:2: found 'Relu', expected one of inp, lin, rel, tnh, smx, sce, l2l (did you mean 'rel'?)",
         ),
+        ("1\nINP 2 3", ":2:1: found 'INP', expected one of inp, lin, rel, tnh, smx, sce, l2l (did you mean 'inp'?)"),
         ("2\ninp 2 3\nxyzzy", ":3:1: found 'xyzzy', expected one of inp, lin, rel, tnh, smx, sce, l2l"),
         ("1\ninp 2", ":2:5: the line ends after '2', expected B, a whole number from 1 to 16777216 (inp F B)"),
         ("1\ninp", ":2:1: the line ends after 'inp', expected F, a whole number from 1 to 16777216 (inp F B)"),

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from caffe64.errors import InputError
 from caffe64.formats import numbers
-from caffe64.formats.number_scanner import DONE, FILLED, FULL, HARD, LETTER, POSITION, count_numbers, scan_numbers
+from caffe64.formats.number_scanner import (
+    DONE,
+    FILLED,
+    FULL,
+    HARD,
+    LETTER,
+    MALFORMED,
+    POSITION,
+    count_numbers,
+    scan_numbers,
+)
 from caffe64.formats.numbers import locate_number, read_numbers
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -60,7 +70,9 @@ FORMS = {
     "nearly too large": lambda rng: rng.choice(
         ("3.4028235e38", "340282346638528859811704183484516925440", "-3.40282356e38")
     ),
-    "moved points": lambda rng: rng.choice(("1" + "0" * 300 + "e-300", "0." + "0" * 300 + "7e301", f"{'9' * 25}e-20")),
+    "moved points": lambda rng: rng.choice(
+        ("1" + "0" * 300 + "e-300", "0." + "0" * 300 + "7e301", "1" + "0" * 150 + "e-1500", f"{'9' * 25}e-20")
+    ),
 }
 SEPARATORS = [" ", " ", " ", "\n", "\r\n", ",", "\t", "; ", "  ", " x ", "|", "\0", "\xe9", "/", "(", "z", "\n\n"]
 
@@ -232,6 +244,21 @@ def test_long_texts_are_counted_as_the_reference_does():
     text = np.frombuffer(data, np.uint8)
     for start, stop in ((0, 5000), (1, 4999), (130, 4000), (2, 200), (4800, 5000)):
         assert count_numbers(text, start, stop) == ((offsets >= start) & (offsets < stop)).sum()
+
+
+def test_bytes_behind_the_text_are_not_looked_at():
+    data = np.frombuffer(b"12.5e+3 789012345678901 -1.25 77 " * 10, np.uint8)
+    values, hard = np.zeros(len(data), np.float32), np.zeros(2 * len(data), np.int64)
+    for size in range(1, len(data)):
+        text, state = data[:size], np.array([0, 0, 0, -1])
+        tokens = [token for _, token in reference_tokens(text.tobytes())]
+        whole = tokens if is_float(tokens[-1]) else tokens[:-1]  # a sign may be left over at the end
+        assert scan_numbers(text, 0, size, values, hard, state) == (DONE if whole == tokens else MALFORMED)
+        assert values[: state[FILLED]].tolist() == [np.float32(float(token)) for token in whole]
+    for start in range(40):
+        for size in (1, 2, 130, 258):  # those at which a block of the counting kernel ends with the text
+            text = data[start : start + size]
+            assert count_numbers(text, 0, size) == len(reference_tokens(text.tobytes()))
 
 
 def test_the_kernel_stops_where_it_says():
