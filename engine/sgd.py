@@ -40,5 +40,8 @@ def sgd_update(w, v, g, rate, decay, momentum):
     """One step of the parameters w [P] and their velocity v [P] against the gradient g [P]; all float32.
 
     Writes w and v. `rate` is the learning rate over the number of rows that g is summed over.
+    ValueError on different sizes.
     """
-    step_vectors(w, 0, v, 0, g, 0, min(w.size, v.size, g.size), rate, decay, momentum)
+    if v.size != w.size or g.size != w.size:
+        raise ValueError("sgd_update: w, v and g differ in size")
+    step_vectors(w, 0, v, 0, g, 0, w.size, rate, decay, momentum)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -81,7 +81,10 @@ class Training:
         return self.epoch >= self.optimizer.epochs
 
     def stop(self) -> None:
-        """Ask a running `run_epoch` to end after the current minibatch; safe from signal handlers and threads."""
+        """Ask `run_epoch` to end after the current minibatch; if none is running, its next call ends at once.
+
+        Safe from signal handlers and threads.
+        """
         self._sync[STOP_REQUEST] = 1
 
     def run_epoch(self, watch: Callable[[int, np.ndarray], None] | None = None) -> EpochRecord:
@@ -91,14 +94,21 @@ class Training:
         loss of each, float64 [steps]. Raises Diverged when a loss is not finite, Interrupted after `stop`; then
         `step` says where the epoch ended, and `run_epoch` or a checkpoint go on from there.
         """
-        started, before = time.perf_counter(), self.step
+        started, before, sync = time.perf_counter(), self.step, self._sync
+        sync[:STOP_REQUEST] = sync[STOP_REQUEST + 1 :] = 0  # not a request to stop, which may have come before
+        sync[DONE] = before
         try:
-            self._run_minibatches(watch)
+            if not sync[STOP_REQUEST]:
+                self._run_minibatches(watch)
+        except BaseException:
+            sync[STOP_REQUEST] = 0
+            raise
         finally:
-            self.step = max(before, int(self._sync[DONE]))
+            self.step = int(sync[DONE])
         if self.step > before and not np.isfinite(self.losses[self.step - 1]):
             raise Diverged(self.epoch + 1, self.step, float(self.losses[self.step - 1]))
         if self.step < self.steps:
+            sync[STOP_REQUEST] = 0
             raise Interrupted(f"stopped in epoch {self.epoch + 1} after minibatch {self.step} of {self.steps}")
         return self._finish_epoch(time.perf_counter() - started)
 
@@ -108,8 +118,6 @@ class Training:
             self._buffers = TrainingBuffers(plan, self.batch, self.threads)
         order = self._order()
         table, loss = plan.link(training=True), plan.loss.loss.address
-        sync[:] = 0
-        sync[DONE] = self.step
 
         def work(number: int) -> None:
             run_minibatches(
@@ -191,7 +199,8 @@ class Training:
         run.velocity = model.unpack(checkpoint.velocity)
         run.epoch, run.step = checkpoint.epoch, checkpoint.step
         run.losses[: run.step] = checkpoint.losses
-        run.history = [EpochRecord(**record) for record in checkpoint.history]
+        names = [field.name for field in fields(EpochRecord)]  # records may hold more, such as validation scores
+        run.history = [EpochRecord(**{name: record[name] for name in names}) for record in checkpoint.history]
         if (optimizer.rate, optimizer.step, optimizer.factor) == (saved.rate, saved.step, saved.factor):
             run.rate = checkpoint.rate
         else:

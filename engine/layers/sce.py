@@ -46,12 +46,12 @@ def sce_loss(x, target, dx, losses):
     """losses[b] = -ln softmax(x[b])[target[b, 0]] and dx = softmax(x) - onehot(target), summed over rows.
 
     x [B, K], target [B, 1] class numbers as float32; writes dx [B, K] (may be x) and losses [B].
-    ValueError on other shapes or a class outside [0, K).
+    ValueError on other shapes or a target that is no whole number in [0, K).
     """
     if target.shape != (x.shape[0], 1) or dx.shape != x.shape or losses.size != x.shape[0]:
         raise ValueError("sce_loss: x [B, K], target [B, 1], dx [B, K], losses [B] do not fit together")
     for b in range(x.shape[0]):
-        if not (0 <= target[b, 0] < x.shape[1]):
+        if not (0 <= target[b, 0] < x.shape[1]) or target[b, 0] != math.floor(target[b, 0]):
             raise ValueError("sce_loss: a target is no class number in [0, K)")
     cross_entropy(x, target, dx, losses)
 
