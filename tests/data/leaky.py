@@ -1,0 +1,30 @@
+"""lky slope: leaky ReLU,  y = x where x > 0, else slope * x."""
+
+from caffe64.engine.cpu import LANES
+from caffe64.engine.jit import kernel
+from caffe64.engine.layers import register
+from caffe64.engine.layers.layer import BACKWARD, FORWARD, Layer
+from caffe64.engine.simd import broadcast, load_part, store_part, where_less, zeros
+from caffe64.formats.network import Argument, Word
+
+
+@kernel(FORWARD)
+def forward(x, p, settings, y, scratch):
+    slope = broadcast(settings[0])
+    for i in range(0, x.size, LANES):
+        count = min(LANES, x.size - i)
+        v = load_part(x, i, count)
+        store_part(y, i, where_less(zeros(), v, v, slope * v), count)
+
+
+@kernel(BACKWARD)
+def backward(x, p, settings, y, dy, dx, scratch):
+    slope = broadcast(settings[0])
+    for i in range(0, y.size, LANES):
+        count = min(LANES, y.size - i)
+        v, d = load_part(y, i, count), load_part(dy, i, count)
+        store_part(dx, i, where_less(zeros(), v, d, slope * d), count)
+
+
+WORD = Word("lky", (Argument("slope", float, 0, 1),), "hidden", "leaky ReLU")
+LAYER = register(Layer(word=WORD, forward=forward, backward=backward, reads_input=False))  # y has the sign of x

@@ -1,0 +1,149 @@
+"""The contract of text nets in float64 NumPy. Shares no code with the package; slow and plain on purpose.
+
+net = parse("inp 3 5 / lin 4 -1 / rel / lin 2 -1 / sce")     lines as (word, numbers)
+blobs                                                        one vector a line, empty without parameters
+
+outputs(net, blobs, X)          what `test` writes
+losses(net, blobs, X, Y)        of each row
+objective(net, blobs, X, Y)     the sum whose gradient training follows: losses, for l2l half of them
+gradients(net, blobs, X, Y)     of the objective, one vector a line
+train(net, blobs, X, Y, optimizer)   rows in file order; (blobs, velocity, losses [epochs, minibatches])
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def parse(text: str) -> list[tuple[str, tuple[float, ...]]]:
+    words = [line.split() for line in text.replace(" / ", "\n").splitlines() if line.strip()]
+    return [(word, tuple(map(float, numbers))) for word, *numbers in words if not word.isdigit()]
+
+
+def widths(net) -> list[int]:
+    """Channels after each line."""
+    found = [int(net[0][1][0])]
+    for word, numbers in net[1:]:
+        found.append(int(numbers[0]) if word == "lin" else found[-1])
+    return found
+
+
+def sizes(net) -> list[int]:
+    """Parameters of each line."""
+    channels = widths(net)
+    return [(channels[i - 1] + 1) * channels[i] if net[i][0] == "lin" else 0 for i in range(len(net))]
+
+
+def draw(net, seed: int, deviation: float | None = None) -> list[np.ndarray]:
+    """Parameters N(0, (10**e)**2), or of one `deviation` for all; float32 values in float64."""
+    source, blobs = np.random.default_rng(seed), []
+    for (_, numbers), size in zip(net, sizes(net), strict=True):
+        scale = (10 ** numbers[1] if size else 0) if deviation is None else deviation
+        blobs.append((source.standard_normal(size) * scale).astype(np.float32).astype(np.float64))
+    return blobs
+
+
+def softmax(x):
+    power = np.exp(x - x.max(axis=1, keepdims=True))
+    return power / power.sum(axis=1, keepdims=True)
+
+
+def activations(net, blobs, X) -> list[np.ndarray]:
+    """The values after each line; after a loss layer the values that reach it."""
+    values, channels = [X], widths(net)
+    for i, (word, _) in enumerate(net[1:], start=1):
+        x = values[-1]
+        if word == "lin":
+            cut = channels[i - 1] * channels[i]
+            x = x @ blobs[i][:cut].reshape(channels[i - 1], channels[i]) + blobs[i][cut:]
+        elif word == "rel":
+            x = np.where(x > 0, x, 0.0)
+        elif word == "tnh":
+            x = np.tanh(x)
+        elif word == "smx":
+            x = softmax(x)
+        values.append(x)
+    return values
+
+
+def outputs(net, blobs, X):
+    last = activations(net, blobs, X)[-1]
+    return softmax(last) if net[-1][0] == "sce" else last
+
+
+def losses(net, blobs, X, Y):
+    return _losses(net, activations(net, blobs, X)[-1], Y)
+
+
+def _losses(net, x, Y):
+    if net[-1][0] == "l2l":
+        return ((x - Y) ** 2).sum(axis=1)
+    highest = x.max(axis=1)
+    logarithms = np.log(np.exp(x - highest[:, None]).sum(axis=1)) + highest
+    return logarithms - x[np.arange(len(x)), Y[:, 0].astype(int)]
+
+
+def objective(net, blobs, X, Y) -> float:
+    return losses(net, blobs, X, Y).sum() * (0.5 if net[-1][0] == "l2l" else 1)
+
+
+def no_noise(shape):
+    return 0.0
+
+
+def gradients(net, blobs, X, Y, noise=no_noise) -> list[np.ndarray]:
+    """`noise(shape)` is added wherever a result near 0 comes from numbers near 1, to see what their rounding does."""
+    return _backward(net, blobs, activations(net, blobs, X), Y, noise)
+
+
+def _backward(net, blobs, values, Y, noise=no_noise) -> list[np.ndarray]:
+    channels, found = widths(net), [blob[:0] for blob in blobs]
+    if net[-1][0] == "l2l":
+        d = values[-1] - Y
+    else:
+        d = softmax(values[-1])
+        d[np.arange(len(d)), Y[:, 0].astype(int)] -= 1
+    d = d + noise(d.shape)
+    for i in range(len(net) - 2, 0, -1):
+        word, x, y = net[i][0], values[i - 1], values[i]
+        if word == "lin":
+            weights = blobs[i][: channels[i - 1] * channels[i]].reshape(channels[i - 1], channels[i])
+            found[i] = np.concatenate([(x.T @ d).ravel(), d.sum(axis=0)])
+            d = d @ weights.T
+        elif word == "rel":
+            d = d * (x > 0)
+        elif word == "tnh":
+            d = d * (1 - y * y + noise(d.shape))
+        elif word == "smx":
+            d = y * (d - (d * y).sum(axis=1, keepdims=True) + np.abs(d).max() * noise(d.shape))
+    return found
+
+
+def train(net, blobs, X, Y, optimizer, order=None):
+    """`optimizer` is (rate, step, factor, decay, momentum, epochs); `order` the rows, else the file's order."""
+    rate, step, factor, decay, momentum, epochs = optimizer
+    B = int(net[0][1][1])
+    blobs, order = [blob.copy() for blob in blobs], np.arange(len(X)) if order is None else order
+    velocity, curve = [np.zeros_like(blob) for blob in blobs], []
+    for epoch in range(1, int(epochs) + 1):
+        for start in range(0, len(X) - B + 1, B):
+            rows = order[start : start + B]
+            values = activations(net, blobs, X[rows])
+            curve.append(_losses(net, values[-1], Y[rows]).mean())
+            for i, g in enumerate(_backward(net, blobs, values, Y[rows])):
+                velocity[i] = momentum * velocity[i] + rate / B * (g + decay * blobs[i])
+                blobs[i] = blobs[i] - velocity[i]
+        if step and epoch % step == 0:
+            rate *= factor
+    return blobs, velocity, np.reshape(curve, (int(epochs), -1))
+
+
+def nearest_kink(net, blobs, X) -> float:
+    """How near an input of a rel comes to 0, relative to the largest of that layer; exact zeros do not count (they
+    come from a rel before, which holds them there)."""
+    values, nearest = activations(net, blobs, X), 1.0
+    for i, (word, _) in enumerate(net[1:], start=1):
+        size = np.abs(values[i - 1])
+        if word == "rel" and size.any():
+            nearest = min(nearest, size[size > 0].min() / size.max())
+    return nearest

@@ -1,0 +1,100 @@
+"""What test_widths.py runs in processes whose vectors have another width. Prints one line of JSON:
+
+    lanes      of the vectors that were compiled for
+    gemm       worst error of a product, in tolerances (products.py)
+    exp, tanh  worst error in units in the last place
+    net        worst difference of a training's weights and losses from the float64 reference, relative (norm)
+    golden     the same of the carried known answer's final weights
+
+An argument forces that many lanes, whatever the CPU: LLVM then splits the vectors, and the code of that width runs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+
+import numpy as np
+
+
+def gemm_error() -> float:
+    from caffe64.engine.cpu import LANES
+    from caffe64.engine.gemm import KC, MR, NR, gemm
+
+    from .products import product
+
+    source, worst = np.random.default_rng(1), 0.0
+    columns = [*range(1, LANES + 2), NR - LANES - 1, NR - 1, NR, NR + 1, 2 * NR + 3]
+    shapes = itertools.product([1, MR - 1, MR, 2 * MR + 1], columns, [1, 2, 33, KC + 3])
+    flags = itertools.product([False, True], repeat=4)
+    for (M, N, K), (transpose_a, transpose_b, accumulate, relu) in zip(shapes, itertools.cycle(flags), strict=False):
+        a, b, start, bias = (source.standard_normal(s).astype(np.float32) for s in ((M, K), (K, N), (M, N), N))
+        c, low = start.copy(), np.float32(0 if relu else -np.inf)
+        stored = [np.ascontiguousarray(x.T) if t else x for x, t in ((a, transpose_a), (b, transpose_b))]
+        gemm(*stored, bias[:0] if accumulate else bias, c, transpose_a, transpose_b, accumulate, low)
+        expected, tolerance = product(a, b, start if accumulate else bias)
+        worst = max(worst, (np.abs(c - np.maximum(expected, low)) / tolerance).max())
+    return worst
+
+
+def elementary_errors() -> tuple[float, float]:
+    from .elementary import both, ulps
+
+    x, y = (np.linspace(-end, end, 200_001).astype(np.float32) for end in (87, 9))
+    exp, tanh = ulps(both(x)[0], np.exp(x.astype(np.float64))), ulps(both(y)[1], np.tanh(y.astype(np.float64)))
+    return float(exp.max()), float(tanh.max())
+
+
+def train(text, initial, X, Y, optimizer):
+    """(weights, losses) after training."""
+    from caffe64.engine.model import Model
+    from caffe64.engine.training import Training
+    from caffe64.formats.network import parse_network
+    from caffe64.formats.optimizer import OptimizerSpec
+
+    model = Model(parse_network(text))
+    model.parameters = model.unpack(initial)
+    run, losses = Training(model, X, Y, OptimizerSpec(*optimizer), shuffle=False, threads=1), []
+    while not run.finished:
+        losses.append(run.run_epoch().loss)
+    return model.pack(model.parameters), np.array(losses)
+
+
+def apart(actual, expected) -> float:
+    return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
+
+
+def net_error() -> float:
+    """All layers, at widths that are no whole vectors."""
+    from . import text_net
+
+    worst = 0.0
+    for cap in ("sce", "l2l"):
+        lines = ["inp 37 13", "lin 51 -0.5", "rel", "lin 18 0", "smx", "lin 17 0", "tnh", "lin 7 0", cap]
+        net, source = text_net.parse(" / ".join(lines)), np.random.default_rng(5)
+        blobs, X = text_net.draw(net, 6), source.standard_normal((60, 37)).astype(np.float32)
+        Y = source.integers(0, 7, (60, 1)) if cap == "sce" else source.standard_normal((60, 7))
+        Y, optimizer = Y.astype(np.float32), (0.05, 2, 0.5, 0.01, 0.9, 4)
+        weights, losses = train("\n".join(["9", *lines]), np.concatenate(blobs), X, Y, optimizer)
+        exact, _, curve = text_net.train(net, blobs, X.astype(np.float64), Y.astype(np.float64), optimizer)
+        worst = max(worst, apart(weights, np.concatenate(exact)), apart(losses, curve.mean(axis=1)))
+    return worst
+
+
+def golden_error() -> float:
+    from .golden import carried_case
+
+    case = carried_case()
+    return apart(train(case.net, case.initial, case.X, case.Y, case.optimizer)[0], case.final)
+
+
+if __name__ == "__main__":
+    from caffe64.engine import cpu  # before anything else of the engine reads it
+
+    if len(sys.argv) > 1:
+        cpu.LANES = int(sys.argv[1])
+        cpu.REGISTERS = 32 if cpu.LANES == 16 else 16
+    exp, tanh = elementary_errors()
+    results = {"gemm": gemm_error(), "exp": exp, "tanh": tanh, "net": net_error(), "golden": golden_error()}
+    print(json.dumps({"lanes": cpu.LANES} | results))
