@@ -20,5 +20,7 @@ def assert_close(name: str, actual, expected, tolerance) -> None:
     if excess.size and excess.max() > 0:
         worst = np.unravel_index(excess.argmax(), excess.shape)
         allowed = np.broadcast_to(tolerance, error.shape)[worst]
-        pytest.fail(f"{name}{list(map(int, worst))}: {actual[worst]} != {expected[worst]} (error {error[worst]}, "
-                    f"allowed {allowed})")
+        pytest.fail(
+            f"{name}{list(map(int, worst))}: {actual[worst]} != {expected[worst]} (error {error[worst]}, "
+            f"allowed {allowed})"
+        )
