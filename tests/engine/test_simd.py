@@ -229,7 +229,8 @@ def test_fma_rounds_once_where_the_cpu_has_fma_and_at_most_twice_elsewhere():
     chosen, fused = np.empty_like(v), np.empty_like(v)
     apply_wider(v, w, u, u, chosen, fused)
     exact = v.astype(np.float64) * w + u  # the product is exact, the sum almost
-    assert fused[0] == (2**-24 if "+fma," in codegen_key()[2] + "," else 0)
+    has_fma = "+fma" in codegen_key()[2].split(",")
+    assert fused[0] == 2**-24 if has_fma else fused[0] in (0, 2**-24)  # what one rounding leaves, what two leave
     product = np.abs(v.astype(np.float64) * w)
     assert (np.abs(fused - exact) <= 2.0**-24 * (product + np.abs(exact)) * 1.0001).all()
 

@@ -106,10 +106,18 @@ def test_an_epoch_allocates_nothing_that_grows_with_its_minibatches():
     assert peaks[1] - peaks[0] < 20_000 * 8 + 100_000
 
 
+def outstanding() -> int:
+    """Blocks that compiled code has allocated and not freed."""
+    stats = rtsys.get_allocation_stats()
+    return stats.alloc - stats.free
+
+
 def test_memory_does_not_grow_from_epoch_to_epoch():
     run = training(optimizer=OptimizerSpec(0.01, 0, 1, 0, 0, 100_000), threads=2)
     for _ in range(100):
         run.run_epoch()
+    _nrt_python.memsys_enable_stats()
+    blocks = outstanding()
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
     for _ in range(300):
@@ -118,5 +126,6 @@ def test_memory_does_not_grow_from_epoch_to_epoch():
     gc.collect()  # empties Python's free lists of tuples
     kept = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
+    assert outstanding() == blocks
     assert kept < 20_000  # bytes; the orders of 95 rows of 300 epochs alone would have 228 000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident < 2048  # KiB
