@@ -109,7 +109,10 @@ def clear_cache() -> int:
 
 
 def _usable(directory: Path) -> Path | None:
+    """`directory` if kernels can be kept there, or are there already (a warmed cache in a read-only image)."""
     try:
+        if any(directory.glob("*.c64k")) and not os.access(directory, os.W_OK):
+            return directory
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         tempfile.TemporaryFile(dir=directory).close()
         os.utime(directory)  # the time of last use, for _forget_old

@@ -34,4 +34,4 @@ def _probe_lanes() -> int:
 
 LANES = _probe_lanes()  # float32 lanes of a vector: 16 AVX-512, 8 AVX, 4 SSE
 REGISTERS = 32 if LANES == 16 else 16
-ISA = {16: "AVX-512", 8: "AVX2", 4: "SSE2"}[LANES]
+ISA = {16: "AVX-512", 8: "AVX", 4: "SSE"}[LANES]

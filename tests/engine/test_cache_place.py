@@ -144,3 +144,13 @@ def test_clearing_removes_every_version_and_says_how_much(tmp_path, monkeypatch)
     assert not kept(tmp_path)
     monkeypatch.setattr(cache, "cache_directory", lambda: None)
     assert cache.clear_cache() == 0
+
+
+def test_a_filled_directory_that_cannot_be_written_still_serves(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache.os, "access", lambda path, mode: False)  # root may write everywhere
+    warmed, empty = tmp_path / "warmed", tmp_path / "file" / "empty"
+    warmed.mkdir()
+    (warmed / "rel.rel_forward-0.c64k").write_bytes(b"")
+    (tmp_path / "file").write_text("so that nothing can be made below it")
+    assert cache._usable(warmed) == warmed
+    assert cache._usable(empty) is None
