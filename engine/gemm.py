@@ -1,7 +1,7 @@
 """Matrix products on the register tile:  C = max(low, op(A) @ op(B) + init).
 
     multiply_block   every tile of a block; operands are read where they lie, B's rows contiguous
-    pack_rows, pack_columns   B, or B stored transposed, into column panels [ceil(columns/NR)][depth][NR]
+    pack_rows, pack_columns   B, or B stored transposed, into panels [ceil(columns/panel)][depth][panel]
     gemm             the whole product for arrays of any size: blocked, packed, all four transposes
 
 Sizes. M rows, N columns, K the length of the sums.
@@ -10,10 +10,13 @@ Sizes. M rows, N columns, K the length of the sums.
              AVX-512  8*3 + 3 + 1 = 28 of 32     AVX2 and SSE2  4*3 + 3 + 1 = 16 of 16.
              Each step of k issues NV + MR loads for MR*NV FMAs; two loads and two FMAs can issue a cycle, so
              the loads (11 for 24, 7 for 12) stay below the FMAs.
-  KC         a column panel of B, KC*NR*4 bytes, is read again for every MR rows of A and should stay in the L1 cache
-             beside the streaming A: 256 * 24 * 4 = 24 KiB (AVX2), 256 * 48 * 4 = 48 KiB (AVX-512, which comes with
-             48 KiB of L1 or reads L2 at 64 bytes a cycle).
-  NC         the packed block of B, KC*NC*4 bytes, stays in the L2 cache: 256 * 384 * 4 = 384 KiB.
+  KC         the length of a sum's stretch. C is read and written once a stretch, so it should be long. A column panel
+             of B, KC*NR*4 bytes, is read again for every MR rows of A: packed, it streams from the L2 cache as fast as
+             the tile eats it (measured: 100 GFLOP/s from 75 KiB, of a peak of 102).  1024 * 24 * 4 = 96 KiB.
+  MC         the packed block of A, MC*KC*4 bytes, is read again for every column panel and shares the L2 cache with
+             one: 48 * 1024 * 4 = 192 KiB of 512 KiB or more.
+  NC         the packed block of B, KC*NC*4 bytes = 12 MiB, is read once for each block of A, from the L3 cache.
+  PACKED_*   below so many columns (rows), A (B) is used too seldom to pay for packing, and is read where it lies.
 
 A sum is always cut at multiples of KC and added up in order, so a result depends neither on the number of rows that
 are computed together nor on the number of threads.
@@ -26,14 +29,18 @@ from numba import types
 
 from .cpu import LANES, REGISTERS
 from .jit import F1_IN, F2, F2_IN, f32, inline, kernel
+from .lowlevel import view1
 from .simd import copy, element
 from .tile import SPARE_REGISTER, multiply_tile
 
 MR = 8 if LANES == 16 else 4
 NV = 3
 NR = NV * LANES
-KC = 256
-NC = 384 // NR * NR
+KC = 1024
+NC = 3072 // NR * NR
+MC = 48
+PACKED_COLUMNS = 256
+PACKED_ROWS = 4 * MR
 MASKED = NR - LANES * (1 - SPARE_REGISTER)  # columns of the widest tile that is not whole
 NONE = np.float32(-np.inf)  # `low` of a product without an activation
 assert MR * NV + NV + 1 <= REGISTERS, "the accumulators would spill"
@@ -67,21 +74,21 @@ def multiply_block(a, a_at, a_m, a_k, b, b_at, b_k, depth, init, init_at, init_m
 
 
 @inline
-def pack_rows(b, b_at, b_step, depth, columns, out, out_at):
-    """B[depth, columns], row k at b_at + k*b_step, into column panels; places past the last column stay as they are."""
-    for n in range(0, columns, NR):
-        width = min(NR, columns - n)
+def pack_rows(b, b_at, b_step, depth, columns, out, out_at, panel):
+    """B[depth, columns], row k at b_at + k*b_step, into panels of `panel` columns. Places past the last one stay."""
+    for n in range(0, columns, panel):
+        width = min(panel, columns - n)
         for k in range(depth):
-            copy(b, b_at + k * b_step + n, out, out_at + n * depth + k * NR, width)
+            copy(b, b_at + k * b_step + n, out, out_at + n * depth + k * panel, width)
 
 
 @inline
-def pack_columns(b, b_at, b_step, depth, columns, out, out_at):
+def pack_columns(b, b_at, b_step, depth, columns, out, out_at, panel):
     """As `pack_rows` for B stored transposed: *column* n of B at b_at + n*b_step."""
     for n in range(columns):
-        column, to = b_at + n * b_step, out_at + n // NR * NR * depth + n % NR
+        column, to = b_at + n * b_step, out_at + n // panel * panel * depth + n % panel
         for k in range(depth):
-            out[to + k * NR] = element(b, column + k)
+            out[to + k * panel] = element(b, column + k)
 
 
 @kernel(types.void(F2_IN, F2_IN, F1_IN, F2, types.boolean, types.boolean, types.boolean, f32))
@@ -102,24 +109,48 @@ def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, low):
         raise ValueError("gemm: op(a) has another number of columns than op(b) has rows")
     if bias.size and (accumulate or bias.size != columns):
         raise ValueError("gemm: the bias must have one value a column of c, and does not go with accumulate")
+    flat_a, flat_b = view1(a, 0, a.size), view1(b, 0, b.size)
+    flat_c, flat_bias = view1(c, 0, c.size), view1(bias, 0, bias.size)
     a_m, a_k = (1, rows) if transpose_a else (depth, 1)
-    flat_c, flat_bias = c.reshape(-1), bias[:]
-    work = np.empty(min(depth, KC) * ((min(columns, NC) + NR - 1) // NR * NR), np.float32)
+    pack_a, pack_b = columns >= PACKED_COLUMNS, transpose_b or rows >= PACKED_ROWS
+    bands = np.empty(min(depth, KC) * _rounded(min(rows, MC), MR) if pack_a else 0, np.float32)
+    panels = np.empty(min(depth, KC) * _rounded(min(columns, NC), NR) if pack_b else 0, np.float32)
     for n in range(0, columns, NC):  #                                   c[:, n:n+width]   op(b)[:, n:n+width]
         width = min(NC, columns - n)
         for k in range(0, max(depth, 1), KC):  #                         op(a)[:, k:k+deep]   op(b)[k:k+deep]
             deep = min(KC, depth - k)
+            right, right_at, right_k = flat_b, k * columns + n, columns
             if transpose_b:
-                pack_columns(b, n * depth + k, depth, deep, width, work, 0)
-            else:
-                pack_rows(b, k * columns + n, columns, deep, width, work, 0)
+                pack_columns(b, n * depth + k, depth, deep, width, panels, 0, NR)
+            elif pack_b:
+                pack_rows(b, k * columns + n, columns, deep, width, panels, 0, NR)
+            if pack_b:
+                right, right_at, right_k = view1(panels, 0, panels.size), 0, NR
             bound = low if k + deep >= depth else NONE
             init, init_m = flat_c, columns
             if k == 0 and not accumulate:
                 init, init_m = (flat_bias, 0) if bias.size else (flat_c, -1)
-            for panel in range(0, width, NR):  #                         one column panel against all rows
-                at = n + panel
-                multiply_block(
-                    a, k * a_k, a_m, a_k, work, panel * deep, NR, deep, init, at, init_m, bound,
-                    c, at, columns, rows, min(NR, width - panel),
-                )  # fmt: skip
+            for m in range(0, rows, MC):  #                              c[m:m+tall]   op(a)[m:m+tall, k:k+deep]
+                tall = min(MC, rows - m)
+                left, left_at, left_m, left_k, height = flat_a, m * a_m + k * a_k, a_m, a_k, tall
+                if pack_a:
+                    if transpose_a:
+                        pack_rows(a, k * rows + m, rows, deep, tall, bands, 0, MR)
+                    else:
+                        pack_columns(a, m * depth + k, depth, deep, tall, bands, 0, MR)
+                    left, left_at, left_m, left_k, height = view1(bands, 0, bands.size), 0, 1, MR, MR
+                for panel in range(0, width, NR):  #                     c[m:m+tall, n+panel:n+panel+NR]
+                    b_at = right_at + panel * (deep if pack_b else 1)
+                    for band in range(0, tall, height):
+                        c_at = (m + band) * columns + n + panel
+                        init_at = n + panel if init_m == 0 else c_at
+                        multiply_block(
+                            left, left_at + band * deep, left_m, left_k, right, b_at, right_k, deep,
+                            init, init_at, init_m, bound, c, c_at, columns,
+                            min(height, tall - band), min(NR, width - panel),
+                        )  # fmt: skip
+
+
+@inline
+def _rounded(size, step):
+    return (size + step - 1) // step * step

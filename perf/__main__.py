@@ -13,11 +13,12 @@ import statistics
 import time
 from collections.abc import Callable
 
-import caffe64
 import numpy as np
-from caffe64 import kernels
 from rich.console import Console
 from rich.table import Table
+
+import caffe64
+from caffe64 import kernels
 
 SECONDS = 0.3  # of timing for each line
 PRODUCTS = [  # M, K, N, op(A) transposed, op(B) transposed

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import caffe64
 import numpy as np
 import pytest
 from reference import text_net
 from reference.child import run_json
 from reference.clouds import OPTIMIZER, classes
 from support import assert_close
+
+import caffe64
 
 TEXT = "inp 6 10 / lin 9 -1 / rel / lin 3 -1 / sce"
 LAYERS = ["inp 6 10", "lin 9 -1", "rel", "lin 3 -1", "sce"]

@@ -46,16 +46,18 @@ def test_the_example_of_the_kernels_runs():
 
 @pytest.mark.parametrize("command", ["train", "test", "eval", "info", "convert", "warmup", "doctor", "cache"])
 def test_every_command_is_in_the_readme_and_in_the_program(command):
-    from caffe64.cli.app import app
     from typer.testing import CliRunner
+
+    from caffe64.cli.app import app
 
     assert re.search(rf"\b{command}\b", README)
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0
 
 
 def test_every_option_of_train_is_in_the_readme():
-    from caffe64.cli.app import app
     from typer.testing import CliRunner
+
+    from caffe64.cli.app import app
 
     shown = set(re.findall(r"--[a-z][a-z-]*", CliRunner().invoke(app, ["train", "--help"]).stdout))
     named = set(re.findall(r"--[a-z][a-z-]*", README)) | {"--help", "--shuffle"}

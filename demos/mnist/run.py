@@ -15,13 +15,14 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import caffe64
 import numpy as np
 import typer
 from data import find_mnist
 from fetching import DataMissing
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+import caffe64
 
 HERE = Path(__file__).resolve().parent
 

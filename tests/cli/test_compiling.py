@@ -6,6 +6,7 @@ import re
 import warnings
 
 import pytest
+
 from caffe64.cli import compiling
 from caffe64.cli.output import Output
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from caffe64.cli.live import clock, fit
 
 NOTES = ["rate 0.001", "51,200 rows/s", "loss 0.1235", "0:12 left"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+
 from caffe64.cli.output import Output
 from caffe64.cli.testing_report import progress
 from caffe64.cli.train_report import Report

@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+
 from caffe64.cli import signals
 
 TRAIN = "train net.txt w.bin optim.txt 400 X.txt Y.txt"

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from caffe64.engine import cache, jit
 from reference.caching import RECTIFIED, RELU, REPORT, kept, run
 from reference.child import TESTS
+
+from caffe64.engine import cache, jit
 
 ROOT = TESTS.parent
 TRAIN = REPORT.format(

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from caffe64.engine import cache
 from reference.caching import RECTIFIED, RELU, kept, run
 from reference.child import run_json, run_python
+
+from caffe64.engine import cache
 
 NOWHERE = {"XDG_CACHE_HOME": "/dev/null/x", "NUMBA_CACHE_DIR": None, "HOME": "/dev/null"}
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from caffe64.engine import elementary
 from reference.elementary import EXP_ULP, SMALL_TANH_ULP, TANH_ULP, both, ulps
+
+from caffe64.engine import elementary
 
 SMALLEST_NORMAL = np.finfo(np.float32).tiny
 LARGEST = np.finfo(np.float32).max

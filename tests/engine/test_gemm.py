@@ -7,10 +7,11 @@ import itertools
 import numba
 import numpy as np
 import pytest
-from caffe64.engine.gemm import KC, MR, NC, NR, gemm
 from reference.child import run_python
 from reference.products import UNIT, product, running_products
 from support import assert_close
+
+from caffe64.engine.gemm import KC, MC, MR, NC, NR, PACKED_COLUMNS, PACKED_ROWS, gemm
 
 INFINITY, ZERO = np.float32(np.inf), np.float32(0)
 NOTHING = np.empty(0, np.float32)
@@ -133,6 +134,9 @@ SHAPES = [
     *[(MR + 1, NR + 1, K) for K in (KC - 1, KC, KC + 1, 2 * KC, 2 * KC + 3)],
     *[(2 * MR - 1, N, 40) for N in (NC - 1, NC, NC + 1, 2 * NC + 5)],
     (3, NC + NR - 1, KC + 1),
+    *[(M, PACKED_COLUMNS, 33) for M in (MC - 1, MC, MC + 1, 2 * MC + 5)],
+    (MC + 1, PACKED_COLUMNS - 1, 33),
+    (PACKED_ROWS - 1, PACKED_COLUMNS + 1, 33),
 ]
 
 

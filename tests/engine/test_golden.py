@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reference import golden, text_net
+from support import SHARED, assert_close, needs_shared
+
 from caffe64.engine.model import Model
 from caffe64.engine.training import Training
 from caffe64.formats.network import parse_network, read_network
 from caffe64.formats.optimizer import OptimizerSpec, read_optimizer
-from reference import golden, text_net
-from support import SHARED, assert_close, needs_shared
 
 # Relative error of the weights (norm) that the original's own approximations of exp and tanh leave; its printed losses
 # and outputs.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
-from caffe64 import kernels
-from caffe64.engine.cpu import LANES
 from reference.child import run_python
 from reference.framed import call, normal
+
+from caffe64 import kernels
+from caffe64.engine.cpu import LANES
 
 each_width = pytest.mark.parametrize("K", sorted({1, LANES - 1, LANES, LANES + 1, 2 * LANES + 3, 100}))
 

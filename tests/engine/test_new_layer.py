@@ -8,16 +8,17 @@ import re
 import shutil
 import sys
 
-import caffe64
 import numpy as np
 import pytest
-from caffe64.engine.layers import TABLE, register
-from caffe64.formats.network import GRAMMAR
 from reference import text_net
 from reference.child import TESTS, run_json
 from reference.clouds import OPTIMIZER, classes
 from reference.differences import at_places
 from support import assert_close
+
+import caffe64
+from caffe64.engine.layers import TABLE, register
+from caffe64.formats.network import GRAMMAR
 
 LEAKY = TESTS / "data" / "leaky.py"
 README = TESTS.parent / "README.md"

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from caffe64.engine.gemm import KC, NR
-from caffe64.engine.model import Model
-from caffe64.engine.training import Training
-from caffe64.errors import Diverged
-from caffe64.formats.network import parse_network
-from caffe64.formats.optimizer import OptimizerSpec
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from reference import text_net
 from reference.differences import at_places
 from support import assert_close
+
+from caffe64.engine.gemm import NR
+from caffe64.engine.layers.lin import DEPTH
+from caffe64.engine.model import Model
+from caffe64.engine.training import Training
+from caffe64.errors import Diverged
+from caffe64.formats.network import parse_network
+from caffe64.formats.optimizer import OptimizerSpec
 
 WOBBLE, MARGIN, FLOOR = 2.0**-22, 8, 2.0**-21
 KINK = 3e-5  # an input of a rel nearer to 0, relative to the largest, may come out on the other side in float32
@@ -127,9 +129,9 @@ def test_the_velocity_after_one_step_is_the_gradient(case):
 @pytest.mark.parametrize(
     "text",
     [
-        f"inp {KC + 5} 30 / lin {KC + 9} 0 / tnh / lin {2 * KC + 3} 0 / tnh / lin 5 0 / sce",
-        f"inp 7 {KC + 44} / lin {NR + 1} 0 / tnh / lin {2 * NR - 1} 0 / smx / lin 3 0 / l2l",
-        f"inp 3 {2 * KC + 1} / tnh / lin 1 0 / l2l",
+        f"inp {DEPTH + 5} 30 / lin {DEPTH + 9} 0 / tnh / lin {2 * DEPTH + 3} 0 / tnh / lin 5 0 / sce",
+        f"inp 7 {DEPTH + 44} / lin {NR + 1} 0 / tnh / lin {2 * NR - 1} 0 / smx / lin 3 0 / l2l",
+        f"inp 3 {2 * DEPTH + 1} / tnh / lin 1 0 / l2l",
     ],
 )
 def test_gradients_of_layers_and_minibatches_larger_than_a_block(text, threads):

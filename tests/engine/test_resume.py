@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from caffe64.engine.model import Model
 from caffe64.engine.training import Training
 from caffe64.errors import Interrupted, UsageError

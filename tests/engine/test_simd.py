@@ -6,12 +6,13 @@ import operator
 
 import numpy as np
 import pytest
+from numba import types
+from reference.child import run_python
+
 from caffe64.engine import simd
 from caffe64.engine.cache import codegen_key
 from caffe64.engine.cpu import LANES
 from caffe64.engine.jit import F1, F1_IN, F2, F2_IN, f32, i64, kernel
-from numba import types
-from reference.child import run_python
 
 COUNTS = range(LANES + 1)
 SENTINEL = np.float32(-77.25)

@@ -10,10 +10,11 @@ import threading
 
 import numpy as np
 import pytest
+from reference.running import NET, data, finish, long_run, model_of, training
+
 from caffe64.engine.training import Training
 from caffe64.errors import Diverged, Interrupted
 from caffe64.formats.optimizer import OptimizerSpec
-from reference.running import NET, data, finish, long_run, model_of, training
 
 
 # --------------------------------------------------------------------------------------- reproducibility

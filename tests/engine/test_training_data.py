@@ -8,10 +8,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from caffe64.errors import LabelError, UsageError
-from caffe64.formats.optimizer import OptimizerSpec
 from numba.core.runtime import _nrt_python, rtsys
 from reference.running import LONG, data, finish, training
+
+from caffe64.errors import LabelError, UsageError
+from caffe64.formats.optimizer import OptimizerSpec
 
 
 def test_float32_arrays_in_c_order_are_not_copied():

@@ -10,9 +10,10 @@ import re
 
 import llvmlite.binding as llvm
 import pytest
-from caffe64.engine.cpu import LANES
 from reference.child import run_json, run_python
 from reference.elementary import EXP_ULP, TANH_ULP
+
+from caffe64.engine.cpu import LANES
 
 FEATURES = llvm.get_host_cpu_features()
 RUN = "import runpy; runpy.run_module('reference.width_cases', run_name='__main__', alter_sys=False)"

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+
 from caffe64.errors import OutputError
 from caffe64.formats.atomic import write_atomically
 

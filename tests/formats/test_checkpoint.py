@@ -5,11 +5,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from caffe64.errors import FileMissing, InputError
 from caffe64.formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from caffe64.formats.optimizer import OptimizerSpec
-from hypothesis import given
-from hypothesis import strategies as st
 
 CHECKPOINT = Checkpoint(
     network="3\ninp 2 10\nlin 3 -1\nsce\n",

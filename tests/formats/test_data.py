@@ -8,11 +8,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from support import SHARED, needs_shared
+
 from caffe64.errors import InputError
 from caffe64.formats import export
 from caffe64.formats.data import locate, read_matrix
 from caffe64.formats.idx import write_idx
-from support import SHARED, needs_shared
 
 ROWS = np.arange(12, dtype=np.float32).reshape(4, 3)
 

@@ -4,15 +4,16 @@ import gzip
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from support import SHARED, needs_shared
+
 from caffe64.errors import InputError, UsageError
 from caffe64.formats import export
 from caffe64.formats.data import convert, read_matrix
 from caffe64.formats.idx import read_idx, write_idx
 from caffe64.formats.npy import read_npy
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from support import SHARED, needs_shared
 
 SUFFIXES = [".txt", ".csv", ".npy", ".idx", ".txt.gz", ".csv.gz", ".npy.gz", ".idx.gz", ".gz"]
 

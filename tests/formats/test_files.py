@@ -3,6 +3,7 @@ import os
 import threading
 
 import pytest
+
 from caffe64.errors import FileMissing, InputError
 from caffe64.formats.files import check_memory, open_data, open_input
 from caffe64.formats.text import plain_decimal, quote, read_text

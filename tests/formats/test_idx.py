@@ -3,12 +3,13 @@ import struct
 
 import numpy as np
 import pytest
-from caffe64.errors import UsageError
-from caffe64.formats.idx import read_idx, write_idx
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from support import SHARED, needs_shared
+
+from caffe64.errors import UsageError
+from caffe64.formats.idx import read_idx, write_idx
 
 GOLDEN = bytes.fromhex("00000b02 00000002 00000001 0102 ff80")  # int16 [2, 1]: 258, -128
 

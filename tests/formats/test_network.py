@@ -2,6 +2,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import SHARED, needs_shared
+
 from caffe64.errors import FileMissing, InputError, UsageError
 from caffe64.formats.network import (
     GRAMMAR,
@@ -15,9 +19,6 @@ from caffe64.formats.network import (
     read_network,
     write_network,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from support import SHARED, needs_shared
 
 NET = "4\ninp 20 10\nlin 16 -1\nrel\nsce\n"
 

@@ -5,10 +5,11 @@ import struct
 
 import numpy as np
 import pytest
-from caffe64.formats.npy import read_npy
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+
+from caffe64.formats.npy import read_npy
 
 
 def npy(array, **options):

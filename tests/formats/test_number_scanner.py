@@ -6,6 +6,9 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
 from caffe64.errors import InputError
 from caffe64.formats import numbers
 from caffe64.formats.number_scanner import (
@@ -20,8 +23,6 @@ from caffe64.formats.number_scanner import (
     scan_numbers,
 )
 from caffe64.formats.numbers import locate_number, read_numbers
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 
 def random_float32(rng, *, smallest=-150, largest=127):

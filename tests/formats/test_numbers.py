@@ -4,13 +4,14 @@ import threading
 
 import numpy as np
 import pytest
-from caffe64.errors import FileMissing, InputError, OutputError
-from caffe64.formats import numbers
-from caffe64.formats.numbers import locate_number, read_numbers, write_numbers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from support import SHARED, needs_shared
+
+from caffe64.errors import FileMissing, InputError, OutputError
+from caffe64.formats import numbers
+from caffe64.formats.numbers import locate_number, read_numbers, write_numbers
 
 
 @pytest.mark.parametrize("zipped", [False, True])

@@ -1,9 +1,10 @@
 import pytest
-from caffe64.errors import FileMissing, InputError
-from caffe64.formats.optimizer import OptimizerSpec, format_optimizer, parse_optimizer, read_optimizer
 from hypothesis import given
 from hypothesis import strategies as st
 from support import SHARED, needs_shared
+
+from caffe64.errors import FileMissing, InputError
+from caffe64.formats.optimizer import OptimizerSpec, format_optimizer, parse_optimizer, read_optimizer
 
 SPEC = OptimizerSpec(rate=0.0001, step=5, factor=0.1, decay=0.00001, momentum=0.9, epochs=15)
 

@@ -2,12 +2,13 @@ import struct
 
 import numpy as np
 import pytest
-from caffe64.errors import FileMissing, InputError
-from caffe64.formats.weights import read_weights, write_weights
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from support import SHARED, needs_shared
+
+from caffe64.errors import FileMissing, InputError
+from caffe64.formats.weights import read_weights, write_weights
 
 GOLDEN = struct.pack("<QQQ2fQ", 3, 0, 2, 1.5, -2.0, 0)  # three layers, the second with two parameters
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import caffe64
 import numpy as np
+
+import caffe64
 
 OPTIMIZER = caffe64.Optimizer(rate=0.02, step=0, factor=1, decay=0.001, momentum=0.9, epochs=20)
 

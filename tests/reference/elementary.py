@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import types
+
 from caffe64.engine import elementary, simd
 from caffe64.engine.cpu import LANES
 from caffe64.engine.jit import F1, F1_IN, kernel
-from numba import types
 
 EXP_ULP, TANH_ULP, SMALL_TANH_ULP = 1.05, 1.35, 0.8  # the last one below 5/8
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from caffe64.engine.cpu import LANES
 
 SENTINEL = np.float32(-5432.1)
