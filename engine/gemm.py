@@ -30,7 +30,7 @@ from numba import types
 from .cpu import LANES, REGISTERS
 from .jit import F1_IN, F2, F2_IN, f32, inline, kernel
 from .lowlevel import view1
-from .simd import copy, element
+from .simd import copy, copy_transposed, element
 from .tile import SPARE_REGISTER, multiply_tile
 
 MR = 8 if LANES == 16 else 4
@@ -85,9 +85,15 @@ def pack_rows(b, b_at, b_step, depth, columns, out, out_at, panel):
 @inline
 def pack_columns(b, b_at, b_step, depth, columns, out, out_at, panel):
     """As `pack_rows` for B stored transposed: *column* n of B at b_at + n*b_step."""
+    squares = columns // LANES * LANES if panel % LANES == 0 else 0  # a square of LANES x LANES lies in one panel
+    whole = depth // LANES * LANES
+    for n in range(0, squares, LANES):
+        column, to = b_at + n * b_step, out_at + n // panel * panel * depth + n % panel
+        for k in range(0, whole, LANES):
+            copy_transposed(b, column + k, b_step, out, to + k * panel, panel)
     for n in range(columns):
         column, to = b_at + n * b_step, out_at + n // panel * panel * depth + n % panel
-        for k in range(depth):
+        for k in range(whole if n < squares else 0, depth):
             out[to + k * panel] = element(b, column + k)
 
 

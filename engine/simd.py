@@ -13,6 +13,8 @@
     reduce_add(v)  reduce_max(v)  one float; the order of the additions is fixed
     element(x, i)                 the float x.flat[i]
     copy(x, i, y, j, count)       y.flat[j:j+count] = x.flat[i:i+count], for parts that do not overlap
+    copy_transposed(x, i, x_step, y, j, y_step)
+                                  y.flat[j + k*y_step + n] = x.flat[i + n*x_step + k] for k, n < LANES; no overlap
 
 `x` is any C-contiguous float32 array, indexed flat whatever its number of dimensions. Only this file, `tile.py`
 and `lowlevel.py` build LLVM code; everything else is Python in these verbs, written once for all widths.
@@ -167,6 +169,48 @@ def copy(x, i, y, j, count):
         store(y, j + at, load(x, i + at))
     if whole < count:
         store_part(y, j + whole, load_part(x, i + whole, count - whole), count - whole)
+
+
+@intrinsic
+def copy_transposed(typingctx, x, i, x_step, y, j, y_step):
+    require_array(x)
+    require_array(y)
+    i64 = types.int64
+
+    def codegen(context, builder, signature, args):
+        x, i, x_step, y, j, y_step = args
+        source = element_pointer(context, builder, signature.args[0], x, i)
+        target = element_pointer(context, builder, signature.args[3], y, j)
+        lines = [builder.load(_line(builder, source, x_step, n), align=4) for n in range(LANES)]
+        for n, line in enumerate(_transposed(builder, lines)):
+            builder.store(line, _line(builder, target, y_step, n), align=4)
+        return context.get_dummy_value()
+
+    return types.void(x, i64, i64, y, i64, i64), codegen
+
+
+def _line(builder, pointer, step, number):
+    """Where line `number` starts, as a pointer to a vector."""
+    place = builder.gep(pointer, [builder.mul(step, step.type(number))])
+    return builder.bitcast(place, _VECTOR.as_pointer())
+
+
+def _transposed(builder, lines):
+    """LANES vectors as the columns of what they were the rows of: log2(LANES) rounds, each of which swaps the
+    off-diagonal quarters of all blocks of 2*step x 2*step."""
+    step = 1
+    while step < LANES:
+        swapped = list(lines)
+        for n in range(LANES):
+            if not n & step:
+                pair = lines[n], lines[n + step]
+                upper = [p if not p & step else LANES + p - step for p in range(LANES)]
+                lower = [p + step if not p & step else LANES + p for p in range(LANES)]
+                swapped[n], swapped[n + step] = (
+                    builder.shuffle_vector(*pair, ir.Constant(_INTS, choice)) for choice in (upper, lower)
+                )
+        lines, step = swapped, 2 * step
+    return lines
 
 
 # ------------------------------------------------------------------------------------------ arithmetic

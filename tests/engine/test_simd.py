@@ -42,6 +42,11 @@ def move_part(x, y, i, j, count):
     simd.store_part(y, j, simd.load_part(x, i, count), count)
 
 
+@kernel(types.void(F1_IN, F1, i64, i64, i64, i64))
+def transpose_square(x, y, i, x_step, j, y_step):
+    simd.copy_transposed(x, i, x_step, y, j, y_step)
+
+
 @kernel(types.void(F1_IN, i64, F1, i64, i64))
 def copy_values(x, i, y, j, count):
     simd.copy(x, i, y, j, count)
@@ -139,6 +144,17 @@ def test_store_part_leaves_its_neighbours_alone(count):
     expected = np.full(3 * LANES, SENTINEL)
     expected[LANES - 1 : LANES - 1 + count] = x[2 : 2 + count]
     same_bits(y, expected)
+
+
+@pytest.mark.parametrize(("x_step", "y_step"), [(LANES, LANES), (LANES + 3, LANES), (LANES, 3 * LANES), (37, 41)])
+def test_copy_transposed_turns_a_square_and_leaves_the_rest(x_step, y_step):
+    x = np.arange(7 + LANES * x_step, dtype=np.float32)
+    y = np.full(5 + LANES * y_step, SENTINEL)
+    expected = y.copy()
+    square = x[7:].reshape(LANES, x_step)[:, :LANES]
+    expected[5:].reshape(LANES, y_step)[:, :LANES] = square.T
+    transpose_square(x, y, 7, x_step, 5, y_step)
+    np.testing.assert_array_equal(y, expected)
 
 
 @pytest.mark.parametrize("count", [*COUNTS, 2 * LANES, 3 * LANES + 1, 5 * LANES - 1])
