@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .engine.evaluate import Evaluation
-from .engine.jit import Kernel, compile_kernels
+from .engine.jit import Kernel
 from .engine.model import Model
 from .engine.net import LayerInfo
 from .engine.predict import run_rows
@@ -79,7 +79,8 @@ class Net(Model):
 
     def compile(self, *, training: bool = True) -> None:
         """Compile those kernels now, so that the first call of `fit` or `predict` is as fast as the next."""
-        compile_kernels(self.kernels(training=training))
+        for kernel in self.kernels(training=training):
+            kernel.compile()
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the network file."""

@@ -9,7 +9,7 @@ compiled training loop calls layers that it was not compiled with.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numba
 from numba import types
@@ -107,11 +107,3 @@ def kernel(signature, *, fastmath=FAST_MATH) -> Callable[[Callable], Kernel]:
 def inline(function: Callable):
     """Decorator for helpers of kernels: compiled into their callers, for whatever types these pass."""
     return numba.njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
-
-
-def compile_kernels(kernels: Iterable[Kernel], report: Callable[[Kernel], None] | None = None) -> None:
-    """Load or compile each of `kernels`; `report(kernel)` is called after each one."""
-    for each in kernels:
-        each.compile()
-        if report:
-            report(each)
