@@ -1,8 +1,15 @@
 """Matrix products on the register tile:  C = max(low, op(A) @ op(B) + init).
 
-    multiply_block   every tile of a block; operands are read where they lie, B's rows contiguous
-    pack_rows, pack_columns   B, or B stored transposed, into panels [ceil(columns/panel)][depth][panel]
-    gemm             the whole product for arrays of any size: blocked, packed, all four transposes
+    multiply_column    the tiles of a column, one below the other
+    pack_panels, pack_panels_transposed    B, or B stored transposed, into panels
+    pack_bands, pack_bands_transposed      A, or A stored transposed, into bands
+    gemm               the whole product for arrays of any size: blocked, packed, all four transposes
+
+Panels. The columns of B are dealt out (`panel_width`) to panels of at most NR columns; a panel that starts at column n
+holds B[k, n + j] at  n*depth + k*whole(width) + j,  filled up with zeros to whole vectors. So a panel is read front to
+back in whole cache lines. (Read where they lie in a matrix with 100 columns, 24 columns of 4 bytes touch 2.4 lines of
+64 bytes a row instead of 1.5: 100 rows of them no longer fit into L1, and tiles ran at half their speed.)
+Bands. MR rows of A, element (m, k) at  band*MR*depth + k*MR + m % MR.
 
 Sizes. M rows, N columns, K the length of the sums.
 
@@ -11,7 +18,7 @@ Sizes. M rows, N columns, K the length of the sums.
              Each step of k issues NV + MR loads for MR*NV FMAs; two loads and two FMAs can issue a cycle, so
              the loads (11 for 24, 7 for 12) stay below the FMAs.
   KC         the length of a sum's stretch. C is read and written once a stretch, so it should be long. A column panel
-             of B, KC*NR*4 bytes, is read again for every MR rows of A: packed, it streams from the L2 cache as fast as
+             of B, KC*NR*4 bytes, is read again for every MR rows of A: it streams from the L2 cache as fast as
              the tile eats it (measured: 100 GFLOP/s from 75 KiB, of a peak of 102).  1024 * 24 * 4 = 96 KiB.
   MC         the packed block of A, MC*KC*4 bytes, is read again for every column panel and shares the L2 cache with
              one: 48 * 1024 * 4 = 192 KiB of 512 KiB or more.
@@ -29,9 +36,9 @@ from numba import types
 
 from .cpu import LANES, REGISTERS
 from .jit import F1_IN, F2, F2_IN, f32, inline, kernel
-from .lowlevel import view1
-from .simd import copy, copy_transposed, element
-from .tile import SPARE_REGISTER, multiply_tile
+from .lowlevel import no_rows, view1
+from .simd import copy_transposed, copy_zipped, element, join_high, join_low, load, load_part, store, store_part
+from .tile import multiply_tile
 
 MR = 8 if LANES == 16 else 4
 NV = 3
@@ -41,60 +48,127 @@ NC = 3072 // NR * NR
 MC = 48
 PACKED_COLUMNS = 256
 PACKED_ROWS = 4 * MR
-MASKED = NR - LANES * (1 - SPARE_REGISTER)  # columns of the widest tile that is not whole
 NONE = np.float32(-np.inf)  # `low` of a product without an activation
 assert MR * NV + NV + 1 <= REGISTERS, "the accumulators would spill"
 
 
 @inline
-def panel_width(left):
-    """How many of the `left` columns the next column of tiles takes: the vectors are dealt out evenly, as a tile of a
-    single vector waits for its own sums. (100 columns in vectors of 8: 24, 24, 24, 16 and 12, not 4 times 24 and 4.)
-    """
-    vectors = (left + LANES - 1) // LANES
-    panels = (vectors + NV - 1) // NV
-    width = min(left, (vectors + panels - 1) // panels * LANES)
-    return width if width == NR else min(width, MASKED)
+def whole(count):
+    """`count` rounded up to whole vectors."""
+    return (count + LANES - 1) // LANES * LANES
 
 
 @inline
-def multiply_block(a, a_at, a_m, a_k, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m, rows, columns):
-    """C[rows, columns] = max(low, A @ B + init), tile by tile. Arguments as of `multiply_tile`."""
+def panel_width(left):
+    """How many of the `left` columns the next panel takes: the vectors are dealt out evenly, as a tile of a single
+    vector waits for its own sums. (100 columns in vectors of 8: 24, 24, 24, 16 and 12, not 4 times 24 and 4.)
+    """
+    vectors = (left + LANES - 1) // LANES
+    panels = (vectors + NV - 1) // NV
+    return min(left, (vectors + panels - 1) // panels * LANES)
+
+
+@inline
+def multiply_column(
+    a, a_at, a_m, a_k, picks, picks_at, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m, rows, width
+):  # fmt: skip
+    """C[rows, width] = max(low, A @ B + init), a column of tiles. Arguments of `multiply_tile`; picks are its rows."""
     tall = rows // MR * MR
+    for m in range(0, tall, MR):
+        at, pick = (a_at + m * a_m, picks_at) if picks_at < 0 else (a_at, picks_at + m)
+        multiply_tile(
+            a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, low,
+            c, c_at + m * c_m, c_m, width, MR, NV,
+        )  # fmt: skip
+    for m in range(tall, rows):
+        at, pick = (a_at + m * a_m, picks_at) if picks_at < 0 else (a_at, picks_at + m)
+        multiply_tile(
+            a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, low,
+            c, c_at + m * c_m, c_m, width, 1, NV,
+        )  # fmt: skip
+
+
+@inline
+def pack_panels(b, b_at, b_step, depth, columns, out):
+    """B[depth, columns], row k at b_at + k*b_step, into panels; `out` takes depth * whole(columns) floats."""
     n = 0
     while n < columns:
         width = panel_width(columns - n)
-        for m in range(0, tall, MR):
-            a_n, i_n, c_n = a_at + m * a_m, init_at + m * init_m + n, c_at + m * c_m + n
-            multiply_tile(a, a_n, a_m, a_k, b, b_at + n, b_k, depth, init, i_n, init_m, low, c, c_n, c_m, width, MR, NV)
-        for m in range(tall, rows):
-            a_n, i_n, c_n = a_at + m * a_m, init_at + m * init_m + n, c_at + m * c_m + n
-            multiply_tile(a, a_n, a_m, a_k, b, b_at + n, b_k, depth, init, i_n, init_m, low, c, c_n, c_m, width, 1, NV)
+        step = whole(width)
+        for k in range(depth):
+            row, to = b_at + k * b_step + n, n * depth + k * step
+            for v in range(0, step, LANES):
+                if v + LANES <= width:
+                    store(out, to + v, load(b, row + v))
+                else:
+                    store(out, to + v, load_part(b, row + v, width - v))
         n += width
 
 
 @inline
-def pack_rows(b, b_at, b_step, depth, columns, out, out_at, panel):
-    """B[depth, columns], row k at b_at + k*b_step, into panels of `panel` columns. Places past the last one stay."""
-    for n in range(0, columns, panel):
-        width = min(panel, columns - n)
-        for k in range(depth):
-            copy(b, b_at + k * b_step + n, out, out_at + n * depth + k * panel, width)
+def pack_panels_transposed(b, b_at, b_step, depth, columns, out):
+    """As `pack_panels` for B stored transposed: *column* n of B at b_at + n*b_step."""
+    squared = depth // LANES * LANES
+    n = 0
+    while n < columns:
+        width = panel_width(columns - n)
+        step = whole(width)
+        for v in range(0, step, LANES):
+            column, to = b_at + (n + v) * b_step, n * depth + v
+            start = 0
+            if v + LANES <= width:
+                for k in range(0, squared, LANES):
+                    copy_transposed(b, column + k, b_step, out, to + k * step, step)
+                start = squared
+            for k in range(start, depth):
+                for j in range(LANES):
+                    out[to + k * step + j] = element(b, column + j * b_step + k) if v + j < width else np.float32(0)
+        n += width
 
 
 @inline
-def pack_columns(b, b_at, b_step, depth, columns, out, out_at, panel):
-    """As `pack_rows` for B stored transposed: *column* n of B at b_at + n*b_step."""
-    squares = columns // LANES * LANES if panel % LANES == 0 else 0  # a square of LANES x LANES lies in one panel
-    whole = depth // LANES * LANES
-    for n in range(0, squares, LANES):
-        column, to = b_at + n * b_step, out_at + n // panel * panel * depth + n % panel
-        for k in range(0, whole, LANES):
-            copy_transposed(b, column + k, b_step, out, to + k * panel, panel)
-    for n in range(columns):
-        column, to = b_at + n * b_step, out_at + n // panel * panel * depth + n % panel
-        for k in range(whole if n < squares else 0, depth):
-            out[to + k * panel] = element(b, column + k)
+def pack_bands(a, a_at, a_step, depth, rows, out):
+    """A[rows, depth], row m at a_at + m*a_step, into bands; `out` takes depth * (rows rounded up to MR) floats."""
+    zipped = depth // LANES * LANES
+    for m in range(0, rows, MR):
+        row, to, start = a_at + m * a_step, m * depth, 0
+        if m + MR <= rows:
+            for k in range(0, zipped, LANES):
+                copy_zipped(a, row + k, a_step, out, to + k * MR, MR)
+            start = zipped
+        for k in range(start, depth):
+            for j in range(min(MR, rows - m)):
+                out[to + k * MR + j] = element(a, row + j * a_step + k)
+
+
+@inline
+def pack_bands_transposed(a, a_at, a_step, picks, picks_at, depth, rows, out):
+    """As `pack_bands` for A stored transposed: its *column* k at a_at + column(k)*a_step, where column(k) is k for
+    a negative picks_at, else picks[picks_at + k]. Rows that fill up the last band are zeros."""
+    for k in range(0, depth, 2):
+        twice = k + 1 < depth
+        if picks_at < 0:
+            one, two = a_at + k * a_step, a_at + (k + 1) * a_step
+        else:
+            one = a_at + picks[picks_at + k] * a_step
+            two = a_at + picks[picks_at + k + 1] * a_step if twice else one
+        for m in range(0, rows, LANES):
+            left = rows - m
+            v = load(a, one + m) if left >= LANES else load_part(a, one + m, left)
+            w = load(a, two + m) if left >= LANES else load_part(a, two + m, left)
+            to = m * depth + k * MR
+            if MR == LANES:
+                store(out, to, v)
+                if twice:
+                    store(out, to + MR, w)
+            elif twice:
+                store(out, to, join_low(v, w))
+                if left > MR:
+                    store(out, to + MR * depth, join_high(v, w))
+            else:
+                store_part(out, to, v, MR)
+                if left > MR:
+                    store_part(out, to + MR * depth, join_high(v, v), MR)
 
 
 @kernel(types.void(F2_IN, F2_IN, F1_IN, F2, types.boolean, types.boolean, types.boolean, f32))
@@ -115,23 +189,23 @@ def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, low):
         raise ValueError("gemm: op(a) has another number of columns than op(b) has rows")
     if bias.size and (accumulate or bias.size != columns):
         raise ValueError("gemm: the bias must have one value a column of c, and does not go with accumulate")
-    flat_a, flat_b = view1(a, 0, a.size), view1(b, 0, b.size)
+    flat_a, flat_b, picks = view1(a, 0, a.size), view1(b, 0, b.size), no_rows()
     flat_c, flat_bias = view1(c, 0, c.size), view1(bias, 0, bias.size)
     a_m, a_k = (1, rows) if transpose_a else (depth, 1)
     pack_a, pack_b = columns >= PACKED_COLUMNS, transpose_b or rows >= PACKED_ROWS
-    bands = np.empty(min(depth, KC) * _rounded(min(rows, MC), MR) if pack_a else 0, np.float32)
-    panels = np.empty(min(depth, KC) * _rounded(min(columns, NC), NR) if pack_b else 0, np.float32)
+    inside = columns if pack_b else columns // LANES * LANES  # whole vectors of B's rows can be read where they lie
+    bands = np.empty(min(depth, KC) * (min(rows, MC) + MR - 1) if pack_a else 0, np.float32)
+    panels = np.empty(min(depth, KC) * whole(min(columns, NC) if pack_b else columns - inside), np.float32)
     for n in range(0, columns, NC):  #                                   c[:, n:n+width]   op(b)[:, n:n+width]
         width = min(NC, columns - n)
         for k in range(0, max(depth, 1), KC):  #                         op(a)[:, k:k+deep]   op(b)[k:k+deep]
             deep = min(KC, depth - k)
-            right, right_at, right_k = flat_b, k * columns + n, columns
             if transpose_b:
-                pack_columns(b, n * depth + k, depth, deep, width, panels, 0, NR)
+                pack_panels_transposed(b, n * depth + k, depth, deep, width, panels)
             elif pack_b:
-                pack_rows(b, k * columns + n, columns, deep, width, panels, 0, NR)
-            if pack_b:
-                right, right_at, right_k = view1(panels, 0, panels.size), 0, NR
+                pack_panels(b, k * columns + n, columns, deep, width, panels)
+            elif n + width > inside:
+                pack_panels(b, k * columns + inside, columns, deep, columns - inside, panels)
             bound = low if k + deep >= depth else NONE
             init, init_m = flat_c, columns
             if k == 0 and not accumulate:
@@ -141,22 +215,22 @@ def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, low):
                 left, left_at, left_m, left_k, height = flat_a, m * a_m + k * a_k, a_m, a_k, tall
                 if pack_a:
                     if transpose_a:
-                        pack_rows(a, k * rows + m, rows, deep, tall, bands, 0, MR)
+                        pack_bands_transposed(a, k * rows + m, rows, picks, -1, deep, tall, bands)
                     else:
-                        pack_columns(a, m * depth + k, depth, deep, tall, bands, 0, MR)
+                        pack_bands(a, m * depth + k, depth, deep, tall, bands)
                     left, left_at, left_m, left_k, height = view1(bands, 0, bands.size), 0, 1, MR, MR
-                for panel in range(0, width, NR):  #                     c[m:m+tall, n+panel:n+panel+NR]
-                    b_at = right_at + panel * (deep if pack_b else 1)
+                at = n
+                while at < n + width:  #                                 c[m:m+tall, at:at+wide]
+                    wide = panel_width((min(n + width, inside) if at < inside else columns) - at)
+                    right, right_at, right_k = flat_b, k * columns + at, columns
+                    if pack_b or at >= inside:
+                        right, right_k = view1(panels, 0, panels.size), whole(wide)
+                        right_at = (at - n if pack_b else at - inside) * deep
                     for band in range(0, tall, height):
-                        c_at = (m + band) * columns + n + panel
-                        init_at = n + panel if init_m == 0 else c_at
-                        multiply_block(
-                            left, left_at + band * deep, left_m, left_k, right, b_at, right_k, deep,
-                            init, init_at, init_m, bound, c, c_at, columns,
-                            min(height, tall - band), min(NR, width - panel),
+                        c_at = (m + band) * columns + at
+                        multiply_column(
+                            left, left_at + band * deep, left_m, left_k, picks, -1, right, right_at, right_k, deep,
+                            init, at if init_m == 0 else c_at, init_m, bound, flat_c, c_at, columns,
+                            min(height, tall - band), wide,
                         )  # fmt: skip
-
-
-@inline
-def _rounded(size, step):
-    return (size + step - 1) // step * step
+                    at += wide

@@ -2,6 +2,7 @@
 
     view1(x, at, n)            x.flat[at:at+n] as a 1-D array
     view2(x, at, rows, cols)   x.flat[at:at+rows*cols] as a C-contiguous 2-D array
+    no_rows()                  an empty int64 array: no rows are picked
     pointer_call(signature)    an intrinsic  call(address, (arguments, ...))  of the kernel at `address`
     atomic_load(x, i)   atomic_store(x, i, value)   atomic_add(x, i, value) -> the value before
     relax(spins)               one turn of a waiting loop; lets other threads run after many
@@ -55,6 +56,20 @@ def view2(typingctx, x, at, rows, columns):
         return _view(context, builder, made, pointer, [args[2], args[3]])
 
     return made(x, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def no_rows(typingctx):
+    made = types.Array(types.int64, 1, "C", readonly=True)
+
+    def codegen(context, builder, signature, args):
+        view, zero = context.make_array(made)(context, builder), ir.Constant(_I64, 0)
+        pointer = ir.Constant(_I64.as_pointer(), None)
+        eight = ir.Constant(_I64, 8)
+        populate_array(view, data=pointer, shape=[zero], strides=[eight], itemsize=eight, meminfo=None)
+        return view._getvalue()
+
+    return made(), codegen
 
 
 def pointer_call(target):

@@ -28,35 +28,38 @@ class Model:
 
     def initialise(self, seed: int = 0) -> None:
         """Draw all parameters, weights and biases alike, from N(0, deviation**2) of their layer."""
-        values = aligned_zeros(self.plan.parameter_total)
         source = np.random.Generator(np.random.Philox(key=[seed, 0]))
-        lines = self.plan.spec.layers
-        for where, layer, line, info in zip(
-            self.plan.parameter_slices, self.plan.layers, lines, self.plan.infos, strict=True
-        ):
+        blobs = []
+        for layer, line, info in zip(self.plan.layers, self.plan.spec.layers, self.plan.infos, strict=True):
             if info.parameters:
                 drawn = source.standard_normal(info.parameters, np.float32)
-                values[where] = drawn * np.float32(layer.deviation(info.inputs, line.numbers))
-        self.parameters = values
+                blobs.append(drawn * np.float32(layer.deviation(info.inputs, line.numbers)))
+        self.parameters = self.unpack(np.concatenate([np.empty(0, np.float32), *blobs]))
 
     def pack(self, vector: np.ndarray) -> np.ndarray:
-        """A vector laid out like `parameters`, without its alignment gaps: float32 [parameter_count]."""
-        return np.concatenate([vector[where] for where in self.plan.parameter_slices])
+        """A vector laid out like `parameters`, in the order of the weights file: float32 [parameter_count]."""
+        return np.concatenate(self._blobs(vector))
 
     def unpack(self, packed: np.ndarray) -> np.ndarray:
         """The inverse of `pack`. Raises UsageError for another length."""
         if packed.size != self.parameter_count:
             raise UsageError(f"{packed.size} parameters, but the net has {self.parameter_count}")
         vector, used = aligned_zeros(self.plan.parameter_total), 0
-        for where in self.plan.parameter_slices:
-            size = where.stop - where.start
-            vector[where] = packed[used : used + size]
-            used += size
+        for where, layer, info in zip(self.plan.parameter_slices, self.plan.layers, self.plan.infos, strict=True):
+            blob = np.asarray(packed[used : used + info.parameters], np.float32)
+            vector[where] = layer.store(blob, info.inputs, info.outputs) if info.parameters else blob
+            used += info.parameters
         return vector
 
     def layer_parameters(self) -> Sequence[np.ndarray]:
-        """A view of each layer's parameters, float32 [P], empty for layers without."""
-        return [self._trained()[where] for where in self.plan.parameter_slices]
+        """Each layer's parameters in the order of the weights file, float32 [P], empty for layers without."""
+        return self._blobs(self._trained())
+
+    def _blobs(self, vector: np.ndarray) -> list[np.ndarray]:
+        return [
+            layer.natural(vector[where], info.inputs, info.outputs) if info.parameters else vector[where]
+            for where, layer, info in zip(self.plan.parameter_slices, self.plan.layers, self.plan.infos, strict=True)
+        ]
 
     def predict(self, X, *, threads: int | None = None, watch: Callable[[int], None] | None = None) -> np.ndarray:
         """Outputs float32 [N, K] for X [N, F]: posteriors after sce, else the last values.

@@ -27,7 +27,8 @@ ALIGNMENT = 16  # floats: one 64-byte cache line
 NOTHING = -1
 
 # Columns of the table. X, Y, DX, DY are buffer columns, P and S offsets into parameters and settings.
-INPUTS, OUTPUTS, X, Y, DX, DY, P, P_SIZE, S, S_SIZE, FORWARD, BACKWARD, UPDATE = range(13)
+# PICKS is 1 for layers whose forward and update pick their rows.
+INPUTS, OUTPUTS, X, Y, DX, DY, P, P_SIZE, S, S_SIZE, PICKS, FORWARD, BACKWARD, UPDATE = range(14)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class Plan:
-    """See the module's docstring. `table` is int64 [layers, 13] with the three function columns still 0."""
+    """See the module's docstring. `table` is int64 [layers, 14] with the three function columns still 0."""
 
     spec: NetSpec
     layers: tuple[Layer, ...]
@@ -76,7 +77,7 @@ class Plan:
 
     @cached_property
     def parameter_slices(self) -> tuple[slice, ...]:
-        """Where each layer's parameters lie in the vector (empty slices for those without)."""
+        """Where each layer's p lies in the vector (empty slices for layers without parameters)."""
         return tuple(slice(row[P], row[P] + row[P_SIZE]) for row in self.table.tolist())
 
     @cached_property
@@ -136,13 +137,15 @@ def plan_net(spec: NetSpec) -> Plan:
     for row, line, layer in zip(table, spec.layers, layers, strict=True):
         inputs, outputs = widths, layer.outputs(widths, line.numbers)
         size = layer.parameters(inputs, line.numbers)
+        stored = int(layer.stored_size(inputs, outputs)) if layer.stored_size else size
         values = np.asarray(layer.settings(inputs, line.numbers), np.float32)
         settings.append(values)
-        row[[INPUTS, OUTPUTS, P, P_SIZE, S, S_SIZE]] = inputs, outputs, parameters, size, setting_count, values.size
+        row[[INPUTS, OUTPUTS, P, P_SIZE, S, S_SIZE]] = inputs, outputs, parameters, stored, setting_count, values.size
+        row[PICKS] = layer.picks
         infos.append(LayerInfo(line.word, str(line), inputs, outputs, size, layer.macs(inputs, outputs)))
-        parameters += _aligned(size)
+        parameters += _aligned(stored)
         setting_count += values.size
-        scratch = max(scratch, layer.scratch_size(inputs, outputs))
+        scratch = max(scratch, layer.scratch_size(inputs, outputs, spec.minibatch))
         widths = outputs
     forward, gradient = _place_outputs(table, layers, settings), _place_gradients(table, layers)
     return Plan(

@@ -9,10 +9,10 @@ from numba import types
 
 from .gemm import MR
 from .jit import F1, F1_IN, F2, F2_IN, I1, I2_IN, i64, kernel
-from .layers.layer import call_forward, call_loss
-from .lowlevel import atomic_add, atomic_load, view1, view2
+from .layers.layer import call_forward, call_loss, call_picking_forward
+from .lowlevel import atomic_add, atomic_load, no_rows, view1, view2
 from .memory import aligned_zeros
-from .net import FORWARD, INPUTS, NOTHING, OUTPUTS, P_SIZE, S_SIZE, P, Plan, S, Y
+from .net import FORWARD, INPUTS, NOTHING, OUTPUTS, P_SIZE, PICKS, S_SIZE, P, Plan, S, Y
 from .simd import copy
 from .sync import DONE, STOP_REQUEST, make_sync
 from .threads import choose_threads, run_team
@@ -45,7 +45,10 @@ def run_rows(
                 y = view2(arena, table[i, Y] * chunk, rows, width)
             if table[i, FORWARD]:
                 p, s = view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
-                call_forward(table[i, FORWARD], (x, p, s, y, scratch))
+                if table[i, PICKS]:
+                    call_picking_forward(table[i, FORWARD], (x, no_rows(), -1, p, s, y, scratch))
+                else:
+                    call_forward(table[i, FORWARD], (x, p, s, y, scratch))
             x = y
         if table[last, Y] != NOTHING:
             copy(x, 0, out, start * out.shape[1], x.size)

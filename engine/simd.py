@@ -15,6 +15,10 @@
     copy(x, i, y, j, count)       y.flat[j:j+count] = x.flat[i:i+count], for parts that do not overlap
     copy_transposed(x, i, x_step, y, j, y_step)
                                   y.flat[j + k*y_step + n] = x.flat[i + n*x_step + k] for k, n < LANES; no overlap
+    copy_zipped(x, i, x_step, y, j, ROWS)
+                                  y.flat[j + k*ROWS + n] = x.flat[i + n*x_step + k] for k < LANES, n < ROWS, where the
+                                  literal ROWS is a power of two up to LANES; no overlap
+    join_low(v, w)  join_high(v, w)   the lower halves of both, the upper halves of both
 
 `x` is any C-contiguous float32 array, indexed flat whatever its number of dimensions. Only this file, `tile.py`
 and `lowlevel.py` build LLVM code; everything else is Python in these verbs, written once for all widths.
@@ -34,6 +38,7 @@ from .jit import inline
 
 _FLOAT = ir.FloatType()
 _I32 = ir.IntType(32)
+_I64 = ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 _INTS = ir.VectorType(_I32, LANES)
@@ -213,7 +218,55 @@ def _transposed(builder, lines):
     return lines
 
 
+@intrinsic(prefer_literal=True)
+def copy_zipped(typingctx, x, i, x_step, y, j, ROWS):
+    require_array(x)
+    require_array(y)
+    if not isinstance(ROWS, types.IntegerLiteral):
+        raise TypingError("copy_zipped: ROWS must be a literal")
+    i64 = types.int64
+
+    def codegen(context, builder, signature, args):
+        x, i, x_step, y, j, _ = args
+        source = element_pointer(context, builder, signature.args[0], x, i)
+        target = element_pointer(context, builder, signature.args[3], y, j)
+        rows = ROWS.literal_value
+        lines = [builder.load(_line(builder, source, x_step, n), align=4) for n in range(rows)]
+        for n, line in enumerate(_zipped(builder, lines)):
+            builder.store(line, _line(builder, target, _I64(LANES), n), align=4)
+        return context.get_dummy_value()
+
+    return types.void(x, i64, i64, y, i64, ROWS), codegen
+
+
+def _zipped(builder, lines):
+    """The vectors that hold lines[0][0], lines[1][0], ..., lines[0][1], lines[1][1], ...: the even and the odd lines
+    are zipped, then both results with each other."""
+    if len(lines) == 1:
+        return lines
+    pairs = zip(_zipped(builder, lines[::2]), _zipped(builder, lines[1::2]), strict=True)
+    half = LANES // 2
+    lower = [n // 2 + n % 2 * LANES for n in range(LANES)]
+    upper = [place + half for place in lower]
+    return [builder.shuffle_vector(*pair, ir.Constant(_INTS, choice)) for pair in pairs for choice in (lower, upper)]
+
+
 # ------------------------------------------------------------------------------------------ arithmetic
+@intrinsic
+def join_low(typingctx, v, w):
+    return vector(vector, vector), lambda context, builder, signature, args: _joined(builder, args, 0)
+
+
+@intrinsic
+def join_high(typingctx, v, w):
+    return vector(vector, vector), lambda context, builder, signature, args: _joined(builder, args, LANES // 2)
+
+
+def _joined(builder, pair, start):
+    places = [start + lane for lane in range(LANES // 2)]
+    return builder.shuffle_vector(*pair, ir.Constant(_INTS, places + [LANES + place for place in places]))
+
+
 @intrinsic
 def broadcast(typingctx, s):
     return vector(types.float32), lambda context, builder, signature, args: splat(builder, args[0])

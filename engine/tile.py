@@ -1,25 +1,29 @@
 """The micro-kernel: one register tile of a matrix product. The one place of generated, unrolled code.
 
-    multiply_tile(a, a_at, a_m, a_k, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m, columns, MR, NV)
-    step_tile(a, a_at, a_m, a_k, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, MR, NV)
+    multiply_tile(a, a_at, a_m, a_k, rows, rows_at, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m,
+                  columns, MR, NV)
+    step_tile(a, a_at, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, MR, NV)
 
-    acc[m, n] = sum over k < depth of  a[a_at + m*a_m + k*a_k] * b[b_at + k*b_k + n]        m < MR, n < columns
+    acc[m, n] = sum over k < depth of  a[a_at + row(m)*a_m + k*a_k] * b[b_at + k*b_k + n]        m < MR, n < columns
 
     multiply_tile:  c[c_at + m*c_m + n] = max(low, acc[m, n] + init[init_at + m*init_m + n])
-    step_tile:      the step of `sgd.py` for the weights w[w_at + m*w_m + n] with the gradient acc, velocity in v
+    step_tile:      the step of `sgd.py` for the weights w[w_at + m*w_m + n] with the gradient acc, velocity in v;
+                    a is packed: row(m)*a_m + k*a_k is m + k*MR
 
-All arrays are float32, C-contiguous, and indexed flat; steps are in elements. MR and NV are literals. The MR*NV
-accumulators stay in registers through the loop over k: one step is NV vector loads of b, MR broadcasts of a and
-MR*NV FMAs. `columns` is NV*LANES, or at most `gemm.MASKED`: then a narrower tile is taken, its last vector masked.
-(A mask takes a register, which the widest tile can spare with AVX-512 only.)
+All arrays are float32, C-contiguous, and indexed flat (`rows` is int64); steps are in elements. MR and NV are literals.
+The MR*NV accumulators stay in registers through the loop over k: one step is NV vector loads of b, MR broadcasts of a
+and MR*NV FMAs. With columns <= NV*LANES a tile of as many vectors as they need is taken. b is read in whole vectors:
+up to the next multiple of LANES there must be memory, whatever it holds. Writing is masked where columns ends within a
+vector; `step_tile` wants whole vectors.
 
+  row(m)     m where rows_at is negative, else rows[rows_at + m]: any rows of a, in any order.
   a_m, a_k   (stride, 1) for a matrix, (1, stride) for a transposed one.
   init       a negative init_m means zeros. A bias has init_m = 0; init is c, init_at is c_at, init_m is c_m
              accumulates.
   low        0 is ReLU, -inf nothing. NaN passes through.
 
-Nothing outside the named elements is read or written. Each sum runs over k in order in one accumulator, so a value
-does not depend on the tile that it was computed in.
+Nothing but the named elements is written. Each sum runs over k in order in one accumulator, so a value does not depend
+on the tile that it was computed in.
 """
 
 from __future__ import annotations
@@ -29,35 +33,34 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from .cpu import LANES, REGISTERS
+from .cpu import LANES
 from .simd import element_pointer, lane_mask, masked_load, masked_store, multiply_add, require_array, splat
 
 _FLOAT = ir.FloatType()
 _I64 = ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _POINTER = _FLOAT.as_pointer()
-SPARE_REGISTER = int(REGISTERS == 32)  # 1 if the widest tile can be masked: AVX-512 has registers for masks
+_INDEX = _I64.as_pointer()
 
 
 class _Tile:
-    """Emits one tile at the builder's position. `mask` is for the last vector, None when it is whole."""
+    """Emits one tile at the builder's position. `mask` is for the last vector in memory, None when it is whole."""
 
-    def __init__(self, builder, rows, vectors, mask):
-        self.builder, self.rows, self.vectors, self.mask = builder, rows, vectors, mask
+    def __init__(self, builder, rows, vectors):
+        self.builder, self.rows, self.vectors, self.mask = builder, rows, vectors, None
 
-    def products(self, a, a_m, a_k, b, b_k, depth):
-        """The loop over k. Returns the accumulators, acc[m][v]."""
+    def products(self, starts, a_k, b, b_k, depth):
+        """The loop over k; starts[m] points to row m of a. Returns the accumulators, acc[m][v]."""
         builder = self.builder
         zero = ir.Constant(_VECTOR, [0.0] * LANES)
         tile = [(m, v) for m in range(self.rows) for v in range(self.vectors)]
         entry, loop, done = builder.basic_block, *map(builder.append_basic_block, ("tile.k", "tile.done"))
-        starts = [builder.gep(a, [builder.mul(a_m, _I64(m))]) for m in range(self.rows)]
         builder.cbranch(builder.icmp_signed(">", depth, _I64(0)), loop, done)
 
         builder.position_at_end(loop)
         k, a_offset, b_offset = (builder.phi(_I64) for _ in range(3))
         acc = {place: builder.phi(_VECTOR) for place in tile}
-        b_row = [self.load(b, builder.add(b_offset, _I64(v * LANES)), v) for v in range(self.vectors)]
+        b_row = [self.load(b, builder.add(b_offset, _I64(v * LANES))) for v in range(self.vectors)]
         a_column = [splat(builder, builder.load(builder.gep(start, [a_offset]), align=4)) for start in starts]
         sums = {(m, v): multiply_add(builder, a_column[m], b_row[v], acc[m, v]) for m, v in tile}
         for phi, step in ((k, _I64(1)), (a_offset, a_k), (b_offset, b_k)):
@@ -107,17 +110,18 @@ class _Tile:
         rates, decays, momenta = (splat(builder, factor) for factor in (rate, decay, momentum))
         for (m, n), gradient in acc.items():
             offset = builder.add(builder.mul(w_m, _I64(m)), _I64(n * LANES))
-            weight, velocity = self.load(w, offset, n), self.load(v, offset, n)
+            weight, velocity = self.load(w, offset), self.load(v, offset)
             gradient = multiply_add(builder, decays, weight, gradient)
             velocity = multiply_add(builder, rates, gradient, builder.fmul(momenta, velocity))
-            self.store(velocity, v, offset, n)
-            self.store(builder.fsub(weight, velocity), w, offset, n)
+            self.store(velocity, v, offset)
+            self.store(builder.fsub(weight, velocity), w, offset)
 
-    def load(self, pointer, offset, v):
+    def load(self, pointer, offset, v=None):
+        """The vector at `offset`; of the tile's last column of vectors (v), only what is not masked."""
         place = self._vector_at(pointer, offset)
         return masked_load(self.builder, place, self.mask) if self._cut(v) else self.builder.load(place, align=4)
 
-    def store(self, value, pointer, offset, v):
+    def store(self, value, pointer, offset, v=None):
         place = self._vector_at(pointer, offset)
         if self._cut(v):
             masked_store(self.builder, value, place, self.mask)
@@ -142,24 +146,25 @@ def _keep_rolled(module):
 
 @intrinsic(prefer_literal=True)
 def multiply_tile(
-    typingctx, a, a_at, a_m, a_k, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m, columns, MR, NV
-):
-    for array in (a, b, init, c):
-        require_array(array)
-    if not isinstance(MR, types.IntegerLiteral) or not isinstance(NV, types.IntegerLiteral):
-        raise TypingError("multiply_tile: MR and NV must be literals")
+    typingctx, a, a_at, a_m, a_k, rows, rows_at, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m, columns,
+    MR, NV
+):  # fmt: skip
+    _require(MR, NV, a, b, init, c)
     i64, f32 = types.int64, types.float32
-    signature = types.void(a, i64, i64, i64, b, i64, i64, i64, init, i64, i64, f32, c, i64, i64, i64, MR, NV)
+    signature = types.void(a, i64, i64, i64, rows, i64, b, i64, i64, i64, init, i64, i64, f32, c, i64, i64, i64, MR, NV)
 
     def codegen(context, builder, signature, args):
-        (a, a_at, a_m, a_k, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m, columns, _, _) = args
+        (a, a_at, a_m, a_k, rows, rows_at, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m, columns) = (
+            args[:18]
+        )
         kinds = signature.args
         a = element_pointer(context, builder, kinds[0], a, a_at)
-        b = element_pointer(context, builder, kinds[4], b, b_at)
-        init = element_pointer(context, builder, kinds[8], init, init_at)
-        c = element_pointer(context, builder, kinds[12], c, c_at)
-        function = _multiplying(builder.module, kinds[16].literal_value, kinds[17].literal_value)
-        builder.call(function, [columns, a, a_m, a_k, b, b_k, depth, init, init_m, low, c, c_m])
+        rows = context.make_array(kinds[4])(context, builder, rows).data
+        b = element_pointer(context, builder, kinds[6], b, b_at)
+        init = element_pointer(context, builder, kinds[10], init, init_at)
+        c = element_pointer(context, builder, kinds[14], c, c_at)
+        function = _multiplying(builder.module, kinds[18].literal_value, kinds[19].literal_value)
+        builder.call(function, [columns, a, a_m, a_k, rows, rows_at, b, b_k, depth, init, init_m, low, c, c_m])
         return context.get_dummy_value()
 
     return signature, codegen
@@ -167,69 +172,98 @@ def multiply_tile(
 
 @intrinsic(prefer_literal=True)
 def step_tile(
-    typingctx, a, a_at, a_m, a_k, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, MR, NV
-):
-    for array in (a, b, w, v):
-        require_array(array)
-    if not isinstance(MR, types.IntegerLiteral) or not isinstance(NV, types.IntegerLiteral):
-        raise TypingError("step_tile: MR and NV must be literals")
+    typingctx, a, a_at, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, MR, NV
+):  # fmt: skip
+    _require(MR, NV, a, b, w, v)
     i64, f32 = types.int64, types.float32
-    signature = types.void(a, i64, i64, i64, b, i64, i64, i64, w, v, i64, i64, f32, f32, f32, i64, MR, NV)
+    signature = types.void(a, i64, b, i64, i64, i64, w, v, i64, i64, f32, f32, f32, i64, MR, NV)
 
     def codegen(context, builder, signature, args):
-        (a, a_at, a_m, a_k, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, _, _) = args
+        a, a_at, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, _, _ = args
         kinds = signature.args
         a = element_pointer(context, builder, kinds[0], a, a_at)
-        b = element_pointer(context, builder, kinds[4], b, b_at)
-        w = element_pointer(context, builder, kinds[8], w, w_at)
-        v = element_pointer(context, builder, kinds[9], v, w_at)
-        function = _stepping(builder.module, kinds[16].literal_value, kinds[17].literal_value)
-        builder.call(function, [columns, a, a_m, a_k, b, b_k, depth, w, v, w_m, rate, decay, momentum])
+        b = element_pointer(context, builder, kinds[2], b, b_at)
+        w = element_pointer(context, builder, kinds[6], w, w_at)
+        v = element_pointer(context, builder, kinds[7], v, w_at)
+        function = _stepping(builder.module, kinds[14].literal_value, kinds[15].literal_value)
+        builder.call(function, [columns, a, b, b_k, depth, w, v, w_m, rate, decay, momentum])
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-def _multiplying(module, rows, vectors):
-    def finish(tile, acc, init, init_m, low, c, c_m):
-        tile.write(tile.add(acc, init, init_m), low, c, c_m)
+def _require(MR, NV, *arrays):
+    for array in arrays:
+        require_array(array)
+    if not isinstance(MR, types.IntegerLiteral) or not isinstance(NV, types.IntegerLiteral):
+        raise TypingError("MR and NV of a tile must be literals")
 
-    kinds = [_POINTER, _I64, _FLOAT, _POINTER, _I64]
-    return _tile_function(module, f"caffe64.multiply.{rows}x{vectors}x{LANES}", rows, vectors, kinds, finish)
+
+def _multiplying(module, rows, vectors):
+    kinds = [_POINTER, _I64, _I64, _INDEX, _I64, _POINTER, _I64, _I64, _POINTER, _I64, _FLOAT, _POINTER, _I64]
+
+    def emit(tile, columns, a, a_m, a_k, index, index_at, b, b_k, depth, init, init_m, low, c, c_m):
+        builder = tile.builder
+        acc = tile.products(_row_starts(builder, rows, a, a_m, index, index_at), a_k, b, b_k, depth)
+        rest = builder.sub(columns, _I64((tile.vectors - 1) * LANES))
+        with builder.if_else(builder.icmp_signed("==", rest, _I64(LANES))) as (whole, part):
+            for block, mask in ((whole, None), (part, rest)):
+                with block:
+                    tile.mask = mask if mask is None else lane_mask(builder, mask)
+                    tile.write(tile.add(acc, init, init_m), low, c, c_m)
+
+    return _tile_function(module, f"caffe64.multiply.{rows}x{vectors}x{LANES}", rows, vectors, kinds, emit)
+
+
+def _row_starts(builder, rows, a, a_m, index, index_at):
+    """Pointers to the tile's rows of a, looked up in the index where there is one."""
+    numbers = [_I64(m) for m in range(rows)]
+    before, lookup, after = builder.basic_block, *map(builder.append_basic_block, ("rows.picked", "rows.known"))
+    builder.cbranch(builder.icmp_signed(">=", index_at, _I64(0)), lookup, after)
+    builder.position_at_end(lookup)
+    picked = [builder.load(builder.gep(index, [builder.add(index_at, m)])) for m in numbers]
+    builder.branch(after)
+    builder.position_at_end(after)
+    starts = []
+    for number, row in zip(numbers, picked, strict=True):
+        phi = builder.phi(_I64)
+        phi.add_incoming(number, before)
+        phi.add_incoming(row, lookup)
+        starts.append(phi)
+    return [builder.gep(a, [builder.mul(row, a_m)]) for row in starts]
 
 
 def _stepping(module, rows, vectors):
-    kinds = [_POINTER, _POINTER, _I64, _FLOAT, _FLOAT, _FLOAT]
-    return _tile_function(module, f"caffe64.step.{rows}x{vectors}x{LANES}", rows, vectors, kinds, _Tile.step)
+    kinds = [_POINTER, _POINTER, _I64, _I64, _POINTER, _POINTER, _I64, _FLOAT, _FLOAT, _FLOAT]
+
+    def emit(tile, columns, a, b, b_k, depth, w, v, w_m, rate, decay, momentum):
+        starts = [tile.builder.gep(a, [_I64(m)]) for m in range(rows)]
+        tile.step(tile.products(starts, _I64(rows), b, b_k, depth), w, v, w_m, rate, decay, momentum)
+
+    return _tile_function(module, f"caffe64.step.{rows}x{vectors}x{LANES}", rows, vectors, kinds, emit)
 
 
-def _tile_function(module, name, rows, vectors, kinds, finish):
+def _tile_function(module, name, rows, vectors, kinds, emit):
     """The tile as a function of its own, never inlined: its registers are allocated for its loop alone, whatever the
     caller does. (Inlined into blocked loops, LLVM spilled the pointers and the tile ran at half its speed.)
 
-    Its arguments: columns, the operands, and those of `finish(tile, acc, ...)`, whose LLVM types are `kinds`.
+    Its arguments are the number of columns and those of LLVM types `kinds`; `emit(tile, *arguments)` writes the body,
+    once for each number of vectors.
     """
     if name in module.globals:
         return module.globals[name]
-    kinds = [_I64, _POINTER, _I64, _I64, _POINTER, _I64, _I64, *kinds]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_I64, *kinds]), name)
     function.linkage = "internal"
     for attribute in ("noinline", "nounwind"):
         function.attributes.add(attribute)
-    columns, *operands = function.args[:7]
     builder = ir.IRBuilder(function.append_basic_block("entry"))
-    whole, part = function.append_basic_block("whole"), function.append_basic_block("part")
-    builder.cbranch(builder.icmp_signed("==", columns, _I64(vectors * LANES)), whole, part)
-    builder.position_at_end(part)
-    choice = builder.switch(builder.udiv(builder.add(columns, _I64(LANES - 1)), _I64(LANES)), whole)
-    cases = [(whole, vectors, False)]
-    for narrow in range(1, vectors + SPARE_REGISTER):
-        cases.append((function.append_basic_block(f"part{narrow}"), narrow, True))
-        choice.add_case(_I64(narrow), cases[-1][0])
-    for block, width, masked in cases:
+    needed = builder.udiv(builder.add(function.args[0], _I64(LANES - 1)), _I64(LANES))
+    blocks = [function.append_basic_block(f"vectors{n}") for n in range(1, vectors + 1)]
+    choice = builder.switch(needed, blocks[-1])
+    for width, block in enumerate(blocks, 1):
+        if width < vectors:
+            choice.add_case(_I64(width), block)
         builder.position_at_end(block)
-        mask = lane_mask(builder, builder.sub(columns, _I64((width - 1) * LANES))) if masked else None
-        tile = _Tile(builder, rows, width, mask)
-        finish(tile, tile.products(*operands), *function.args[7:])
+        emit(_Tile(builder, rows, width), *function.args)
         builder.ret_void()
     return function

@@ -2,7 +2,8 @@
 
 Each step of the loop, for a minibatch of B rows:
 
-    1. gather    the shuffled rows of X and Y into the input and target buffers         own rows
+    1. gather    the shuffled rows of Y into the target buffer, and those of X into     own rows
+                 the input buffer, unless the first layer picks them where they lie
     2. forward   layer by layer                                                         own rows
     3. loss      its value a row, and its gradient                                      own rows
     4. backward  layer by layer, to the first layer with parameters                     own rows
@@ -21,10 +22,17 @@ from numba import types
 
 from .gemm import MR
 from .jit import D1, F1, F1_IN, F2_IN, I1, I1_IN, I2_IN, f32, i64, inline, kernel
-from .layers.layer import call_backward, call_forward, call_loss, call_update
+from .layers.layer import (
+    call_backward,
+    call_forward,
+    call_loss,
+    call_picking_forward,
+    call_picking_update,
+    call_update,
+)  # fmt: skip
 from .lowlevel import atomic_load, atomic_store, view1, view2
 from .memory import aligned_zeros
-from .net import BACKWARD, DX, DY, FORWARD, INPUTS, OUTPUTS, P_SIZE, S_SIZE, UPDATE, P, Plan, S, X, Y
+from .net import BACKWARD, DX, DY, FORWARD, INPUTS, OUTPUTS, P_SIZE, PICKS, S_SIZE, UPDATE, P, Plan, S, X, Y
 from .simd import copy
 from .sync import DONE, STOP, STOP_REQUEST, meet
 
@@ -65,7 +73,8 @@ def run_minibatches(
     cap = layers - 1
     for step in range(first, last):
         if rows > 0:
-            gather(inputs, order, step * batch, begin, end, x_rows)
+            if not table[1, PICKS]:
+                gather(inputs, order, step * batch, begin, end, x_rows)
             gather(targets, order, step * batch, begin, end, t_rows)
             for i in range(1, cap):
                 if table[i, FORWARD]:
@@ -76,7 +85,11 @@ def run_minibatches(
                         view1(parameters, table[i, P], table[i, P_SIZE]),
                         view1(settings, table[i, S], table[i, S_SIZE]),
                     )
-                    call_forward(table[i, FORWARD], (x, p, s, y, scratch))
+                    if not table[i, PICKS]:
+                        call_forward(table[i, FORWARD], (x, p, s, y, scratch))
+                    else:
+                        picked, at = (inputs, step * batch + begin) if i == 1 else (x, -1)
+                        call_picking_forward(table[i, FORWARD], (picked, order, at, p, s, y, scratch))
             F = table[cap, INPUTS]
             x = view2(arena, table[cap, X] * batch + begin * F, rows, F)
             dx = view2(arena, gradients_at + table[cap, DX] * batch + begin * F, rows, F)
@@ -108,7 +121,14 @@ def run_minibatches(
                 x = view2(arena, table[i, X] * batch, batch, F)
                 dy = view2(arena, gradients_at + table[i, DY] * batch, batch, K)
                 p, v = view1(parameters, table[i, P], table[i, P_SIZE]), view1(velocity, table[i, P], table[i, P_SIZE])
-                call_update(table[i, UPDATE], (x, dy, p, v, rate, decay, momentum, thread, threads, scratch))
+                if not table[i, PICKS]:
+                    call_update(table[i, UPDATE], (x, dy, p, v, rate, decay, momentum, thread, threads, scratch))
+                else:
+                    picked, at = (inputs, step * batch) if i == 1 else (x, -1)
+                    call_picking_update(
+                        table[i, UPDATE],
+                        (picked, order, at, dy, p, v, rate, decay, momentum, thread, threads, scratch),
+                    )
         meet(sync, threads)
         if thread == 0:
             atomic_store(sync, DONE, step + 1)

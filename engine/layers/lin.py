@@ -1,12 +1,17 @@
 """lin K e: fully connected,  y = x @ W + b.
 
-p = W [F, K] row-major, then b [K]. Weights and biases are drawn from N(0, (10**e)**2).
-
     dx = dy @ W.T        dW = x.T @ dy        db = sum of the rows of dy
 
-A following `rel` is done in the forward product's epilogue: settings[0] is the lower bound of y, 0 or -inf.
-The update goes tile by tile: a tile of dW is summed over the minibatch in registers, where it meets its weights and
-their velocity, so dW is never stored.
+Weights and biases are drawn from N(0, (10**e)**2). A following `rel` is done in the forward product's epilogue:
+settings[0] is the lower bound of y, 0 or -inf.
+
+p holds W [F, K] in the panels of `gemm.py` for a depth of F rounded up to whole vectors, and then b, filled up with
+zeros to whole vectors. So no product of a training packs W, the forward product reads it front to back, and so does
+the update, tile by tile: a tile of dW is summed over the minibatch in registers, where it meets its weights and their
+velocity; dW is never stored. What is packed, once a minibatch, is small: dy into panels, x into bands (F_BLOCK of its
+columns at a time, so that they lie in L1 while all of dy's panels pass by), NR rows of W.T for a panel of dx.
+
+Rows of x are picked by index, so the first layer reads a shuffled minibatch from where its rows lie.
 """
 
 from __future__ import annotations
@@ -16,45 +21,27 @@ from numba import types
 
 from ...formats.network import GRAMMAR
 from ..cpu import LANES
-from ..gemm import MR, NONE, NR, NV, multiply_block, pack_columns, panel_width
-from ..jit import F1, F1_IN, F2, F2_IN, inline, kernel
-from ..lowlevel import view1
+from ..gemm import (
+    KC,
+    MR,
+    NONE,
+    NR,
+    NV,
+    gemm,
+    multiply_column,
+    pack_bands_transposed,
+    pack_panels,
+    panel_width,
+    whole,
+)  # fmt: skip
+from ..jit import F1, F2, F2_IN, inline, kernel
+from ..lowlevel import no_rows, view1
 from ..sgd import step_vectors
-from ..simd import load, load_part, store, store_part, zeros
+from ..simd import copy_transposed, load, load_part, store, store_part, zeros
 from ..tile import step_tile
-from .layer import BACKWARD, FORWARD, UPDATE, Layer
+from .layer import BACKWARD, PICKING_FORWARD, PICKING_UPDATE, Layer
 
-# The sums' stretches: NR columns of W, read where they lie, are DEPTH * 3 cache lines of 64 bytes in 32 to 48 KiB of L1
-# (longer ones measured 15 % slower on 784 x 100 weights).
-DEPTH = 256
-
-
-@inline
-def multiply(x, w, bias, bias_at, low, y):
-    """y = max(low, x @ W + b), the sum cut at multiples of DEPTH. W is w.flat[:F*K], b is bias.flat[bias_at:][:K]."""
-    rows, F = x.shape
-    K = y.shape[1]
-    for k in range(0, F, DEPTH):
-        deep = min(DEPTH, F - k)
-        bound = low if k + deep == F else NONE
-        init, init_at, init_m = view1(y, 0, y.size), 0, K
-        if k == 0:
-            init, init_at, init_m = view1(bias, 0, bias.size), bias_at, 0
-        multiply_block(x, k, F, 1, w, k * K, K, deep, init, init_at, init_m, bound, y, 0, K, rows, K)
-
-
-@inline
-def multiply_transposed(w, dy, dx, scratch):
-    """dx = dy @ W.T: NR columns of dx at a time, for which NR rows of W are transposed into `scratch`."""
-    rows, K = dy.shape
-    F = dx.shape[1]
-    for f in range(0, F, NR):
-        width = min(NR, F - f)
-        for k in range(0, K, DEPTH):
-            deep = min(DEPTH, K - k)
-            pack_columns(w, f * K + k, K, deep, width, scratch, 0, NR)
-            init_m = F if k else -1
-            multiply_block(dy, k, K, 1, scratch, 0, NR, deep, dx, f, init_m, NONE, dx, f, F, rows, width)
+F_BLOCK = 64  # 64 * 100 rows * 4 bytes = 25 KiB of L1
 
 
 @inline
@@ -72,43 +59,130 @@ def sum_rows(dy, out):
             store_part(out, k, total, width)
 
 
-@kernel(FORWARD)
-def forward(x, p, settings, y, scratch):
-    multiply(x, p, p, x.shape[1] * y.shape[1], settings[0], y)
+@kernel(PICKING_FORWARD)
+def forward(x, picks, picks_at, p, settings, y, scratch):
+    F, (rows, K) = x.shape[1], y.shape
+    deep = whole(F)
+    bias, flat_x, flat_y = deep * whole(K), view1(x, 0, x.size), view1(y, 0, y.size)
+    for k in range(0, F, KC):
+        depth = min(KC, F - k)
+        bound = settings[0] if k + depth == F else NONE
+        n = 0
+        while n < K:
+            width = panel_width(K - n)
+            step = whole(width)
+            init, init_at, init_m = flat_y, n, K
+            if k == 0:
+                init, init_at, init_m = p, bias + n, 0
+            multiply_column(
+                flat_x, k, F, 1, picks, picks_at, p, n * deep + k * step, step, depth,
+                init, init_at, init_m, bound, flat_y, n, K, rows, width,
+            )  # fmt: skip
+            n += width
+
+
+@inline
+def transpose_rows(p, deep, f, width, k, depth, K, out):
+    """out[c * step + j] = W[f + j, k + c] for c < depth, j < width, where step is whole(width)."""
+    step = whole(width)
+    n = 0
+    while n < K:
+        panel = whole(panel_width(K - n))
+        for c in range(max(n, k), min(n + panel, k + depth), LANES):
+            for j in range(0, step, LANES):
+                copy_transposed(p, n * deep + (f + j) * panel + c - n, panel, out, (c - k) * step + j, step)
+        n += panel
 
 
 @kernel(BACKWARD)
 def backward(x, p, settings, y, dy, dx, scratch):
-    multiply_transposed(p, dy, dx, scratch)
+    (rows, K), F = dy.shape, dx.shape[1]
+    deep, flat_dy, flat_dx = whole(F), view1(dy, 0, dy.size), view1(dx, 0, dx.size)
+    f = 0
+    while f < F:
+        width = panel_width(F - f)
+        for k in range(0, K, KC):
+            depth = min(KC, K - k)
+            transpose_rows(p, deep, f, width, k, depth, K, scratch)
+            multiply_column(
+                flat_dy, k, K, 1, no_rows(), -1, scratch, 0, whole(width), depth,
+                flat_dx, f, F if k else -1, NONE, flat_dx, f, F, rows, width,
+            )  # fmt: skip
+        f += width
 
 
-@kernel(UPDATE)
-def update(x, dy, p, v, rate, decay, momentum, share, shares, scratch):
-    rows, F = x.shape
-    K = dy.shape[1]
-    bands = (F + MR - 1) // MR
-    first, last = bands * share // shares * MR, min(F, bands * (share + 1) // shares * MR)
-    tall = first + (last - first) // MR * MR
-    k = 0
-    while k < K:
-        width = panel_width(K - k)
-        for f in range(first, tall, MR):
-            step_tile(x, f, 1, F, dy, k, K, rows, p, v, f * K + k, K, rate, decay, momentum, width, MR, NV)
-        for f in range(tall, last):
-            step_tile(x, f, 1, F, dy, k, K, rows, p, v, f * K + k, K, rate, decay, momentum, width, 1, NV)
-        k += width
+@kernel(PICKING_UPDATE)
+def update(x, picks, picks_at, dy, p, v, rate, decay, momentum, share, shares, scratch):
+    F, (rows, K) = x.shape[1], dy.shape
+    deep, wide = whole(F), whole(K)
+    tiles = (F + MR - 1) // MR
+    first, last = tiles * share // shares * MR, tiles * (share + 1) // shares * MR
+    flat_x = view1(x, 0, x.size)
+    panels, bands = view1(scratch, 0, rows * wide), view1(scratch, rows * wide, rows * F_BLOCK)
+    pack_panels(dy, 0, K, rows, K, panels)
+    for block in range(first, last, F_BLOCK):
+        high = min(F_BLOCK, last - block)
+        pack_bands_transposed(flat_x, block, F, picks, picks_at, rows, min(high, F - block), bands)
+        n = 0
+        while n < K:
+            step = whole(panel_width(K - n))
+            for f in range(0, high, MR):
+                step_tile(
+                    bands, f * rows, panels, n * rows, step, rows, p, v, n * deep + (block + f) * step, step,
+                    rate, decay, momentum, step, MR, NV,
+                )  # fmt: skip
+            n += step
     if share == shares - 1:
-        sum_rows(dy, scratch)
-        step_vectors(p, F * K, v, F * K, scratch, 0, K, rate, decay, momentum)
+        sum_rows(dy, panels)
+        step_vectors(p, deep * wide, v, deep * wide, panels, 0, K, rate, decay, momentum)
+
+
+# ------------------------------------------------------------------------------- between a file's order and panels
+def stored_size(inputs: int, outputs: int) -> int:
+    return int((whole.py_func(inputs) + 1) * whole.py_func(outputs))
+
+
+def store_parameters(natural: np.ndarray, inputs: int, outputs: int) -> np.ndarray:
+    """p for `natural`: W [F, K] row by row, then b [K]."""
+    stored = np.zeros(stored_size(inputs, outputs), np.float32)
+    weights, bias = natural[: inputs * outputs].reshape(inputs, outputs), natural[inputs * outputs :]
+    for panel, columns in _panels(stored, inputs, outputs):
+        panel[...] = weights[:, columns]
+    _bias(stored, inputs, outputs)[...] = bias
+    return stored
+
+
+def natural_parameters(stored: np.ndarray, inputs: int, outputs: int) -> np.ndarray:
+    """The inverse of `store_parameters`."""
+    natural = np.empty((inputs + 1) * outputs, np.float32)
+    weights = natural[: inputs * outputs].reshape(inputs, outputs)
+    for panel, columns in _panels(stored, inputs, outputs):
+        weights[:, columns] = panel
+    natural[inputs * outputs :] = _bias(stored, inputs, outputs)
+    return natural
+
+
+def _panels(stored, inputs, outputs):
+    """Each panel's part of W, as a view of `stored`, and the columns that it holds."""
+    deep, n = whole.py_func(inputs), 0
+    while n < outputs:
+        width = panel_width.py_func(outputs - n)
+        step = whole.py_func(width)
+        yield stored[n * deep :][: deep * step].reshape(deep, step)[:inputs, :width], slice(n, n + width)
+        n += step
+
+
+def _bias(stored, inputs, outputs):
+    return stored[whole.py_func(inputs) * whole.py_func(outputs) :][:outputs]
 
 
 # ---------------------------------------------------- the same for NumPy arrays and for kernels of the user's own
-@kernel(types.void(F2_IN, F2_IN, F1_IN, F2))
+@kernel(types.void(F2_IN, F2_IN, F1, F2))
 def lin_forward(x, W, b, y):
     """y = x @ W + b.   x [B, F], W [F, K], b [K]; writes y [B, K]. float32, no overlap. ValueError on other shapes."""
     if W.shape[0] != x.shape[1] or b.size != W.shape[1] or y.shape != (x.shape[0], W.shape[1]):
         raise ValueError("lin_forward: x [B, F], W [F, K], b [K], y [B, K] do not fit together")
-    multiply(x, W, b, 0, NONE, y)
+    gemm(x, W, b, y, False, False, False, NONE)
 
 
 @kernel(types.void(F2_IN, F2_IN, F2))
@@ -116,7 +190,7 @@ def lin_backward(W, dy, dx):
     """dx = dy @ W.T.   W [F, K], dy [B, K]; writes dx [B, F]. float32, no overlap. ValueError on other shapes."""
     if dy.shape[1] != W.shape[1] or dx.shape != (dy.shape[0], W.shape[0]):
         raise ValueError("lin_backward: W [F, K], dy [B, K], dx [B, F] do not fit together")
-    multiply_transposed(W, dy, dx, np.empty(DEPTH * NR, np.float32))
+    gemm(dy, W, view1(dx, 0, 0), dx, False, True, False, NONE)
 
 
 @kernel(types.void(F2_IN, F2_IN, F2, F1))
@@ -125,10 +199,7 @@ def lin_gradient(x, dy, dW, db):
     (rows, F), K = x.shape, dy.shape[1]
     if dy.shape[0] != rows or dW.shape != (F, K) or db.size != K:
         raise ValueError("lin_gradient: x [B, F], dy [B, K], dW [F, K], db [K] do not fit together")
-    for b in range(0, rows, DEPTH):
-        deep = min(DEPTH, rows - b)
-        init_m = K if b else -1
-        multiply_block(x, b * F, 1, F, dy, b * K, K, deep, dW, 0, init_m, NONE, dW, 0, K, F, K)
+    gemm(x, dy, view1(dW, 0, 0), dW, True, False, False, NONE)
     sum_rows(dy, db)
 
 
@@ -137,11 +208,17 @@ LAYER = Layer(
     forward=forward,
     backward=backward,
     update=update,
+    picks=True,
     outputs=lambda inputs, numbers: int(numbers[0]),
     parameters=lambda inputs, numbers: (inputs + 1) * int(numbers[0]),
+    stored_size=stored_size,
+    store=store_parameters,
+    natural=natural_parameters,
     deviation=lambda inputs, numbers: 10.0 ** numbers[1],
     settings=lambda inputs, numbers: (float("-inf"),),
-    scratch_size=lambda inputs, outputs: max(DEPTH * NR, -(-outputs // LANES) * LANES),
+    scratch_size=lambda inputs, outputs, rows: int(
+        max(min(KC, whole.py_func(outputs)) * NR, rows * (whole.py_func(outputs) + F_BLOCK), whole.py_func(outputs))
+    ),
     macs=lambda inputs, outputs: inputs * outputs,
     reads_output=False,
 )

@@ -17,8 +17,8 @@ from support import assert_close
 
 from caffe64 import kernels
 from caffe64.engine.cpu import LANES
-from caffe64.engine.gemm import MR, NC, NR
-from caffe64.engine.layers.lin import DEPTH
+from caffe64.engine.gemm import KC, MR, NC, NR
+from caffe64.engine.layers import lin
 
 WIDTHS = sorted({1, LANES - 1, LANES, LANES + 1, 2 * LANES + 3, 100})
 ROWS = sorted({1, MR - 1, MR, MR + 1, 50})
@@ -31,7 +31,7 @@ each_size = pytest.mark.parametrize("rows", ROWS)
 # ------------------------------------------------------------------------------------------------- lin
 @each_shape
 @each_size
-@pytest.mark.parametrize("F", [*WIDTHS, DEPTH + 3])
+@pytest.mark.parametrize("F", [*WIDTHS, KC + 3])
 def test_lin_is_a_product_and_so_are_its_gradients(rows, F, K):
     x, W, b, dy = normal(1, rows, F), normal(2, F, K), normal(3, K), normal(4, rows, K)
     (y,) = call(kernels.lin_forward, (x, W, b), (rows, K))
@@ -43,7 +43,7 @@ def test_lin_is_a_product_and_so_are_its_gradients(rows, F, K):
     assert_close("db", db[None], *product(np.ones((1, rows)), dy))
 
 
-@pytest.mark.parametrize("rows", [DEPTH - 1, DEPTH, DEPTH + 1, 2 * DEPTH + 3])
+@pytest.mark.parametrize("rows", [KC - 1, KC, KC + 1, 2 * KC + 3])
 def test_lin_gradient_sums_over_more_rows_than_a_block_holds(rows):
     x, dy = normal(1, rows, MR + 1), normal(2, rows, NR + 1)
     dW, db = call(kernels.lin_gradient, (x, dy), (MR + 1, NR + 1), (NR + 1,))
@@ -51,11 +51,25 @@ def test_lin_gradient_sums_over_more_rows_than_a_block_holds(rows):
     assert_close("db", db[None], *product(np.ones((1, rows)), dy))
 
 
-@pytest.mark.parametrize("K", [DEPTH - 1, DEPTH, DEPTH + 1, NC + 1, 2 * DEPTH + 3])
+@pytest.mark.parametrize("K", [KC - 1, KC, KC + 1, NC + 1, 2 * KC + 3])
 def test_lin_backward_sums_over_more_channels_than_a_block_holds(K):
     W, dy = normal(1, NR + 2, K), normal(2, MR + 1, K)
     (dx,) = call(kernels.lin_backward, (W, dy), (MR + 1, NR + 2))
     assert_close("dx", dx, *product(dy, W.T))
+
+
+@each_shape
+@pytest.mark.parametrize("F", WIDTHS)
+def test_lin_keeps_its_weights_in_panels_of_whole_vectors(F, K):
+    packed = np.arange(1, (F + 1) * K + 1, dtype=np.float32)
+    stored = lin.store_parameters(packed, F, K)
+    assert stored.size == lin.stored_size(F, K) == (-(-F // LANES) * LANES + 1) * -(-K // LANES) * LANES
+    assert sorted(stored[stored != 0]) == list(packed)
+    np.testing.assert_array_equal(lin.natural_parameters(stored, F, K), packed)
+    first = min(K, LANES)  # whatever the widths of panels are, they hold whole vectors
+    steps = {stored.tolist().index(packed[K]) - stored.tolist().index(packed[0])} if F > 1 else set()
+    assert steps <= {LANES, 2 * LANES, NR}
+    np.testing.assert_array_equal(stored[:first], packed[:first])
 
 
 def test_lin_gradients_are_central_differences():

@@ -17,8 +17,7 @@ from reference import text_net
 from reference.differences import at_places
 from support import assert_close
 
-from caffe64.engine.gemm import NR
-from caffe64.engine.layers.lin import DEPTH
+from caffe64.engine.gemm import KC, NR
 from caffe64.engine.model import Model
 from caffe64.engine.training import Training
 from caffe64.errors import Diverged
@@ -100,7 +99,7 @@ def check_gradients(net, blobs, X, Y, **options):
     noisy = text_net.gradients(net, blobs, wide, Y, lambda shape: WOBBLE * source.uniform(-1, 1, shape))
     for i, vector in enumerate(noisy):
         allowed[i] = allowed[i] + MARGIN * np.abs(vector - exact[i]).max(initial=0)
-    velocity = [run.velocity[where] for where in run.model.plan.parameter_slices]
+    velocity = np.split(run.model.pack(run.velocity), np.cumsum(text_net.sizes(net))[:-1])
     for i, (word, _) in enumerate(net):
         assert_close(f"{as_text(net)}\ngradient of line {i}, {word}, ", velocity[i], exact[i], allowed[i])
     losses = text_net.losses(net, blobs, wide, Y)
@@ -129,9 +128,9 @@ def test_the_velocity_after_one_step_is_the_gradient(case):
 @pytest.mark.parametrize(
     "text",
     [
-        f"inp {DEPTH + 5} 30 / lin {DEPTH + 9} 0 / tnh / lin {2 * DEPTH + 3} 0 / tnh / lin 5 0 / sce",
-        f"inp 7 {DEPTH + 44} / lin {NR + 1} 0 / tnh / lin {2 * NR - 1} 0 / smx / lin 3 0 / l2l",
-        f"inp 3 {2 * DEPTH + 1} / tnh / lin 1 0 / l2l",
+        f"inp {KC + 5} 30 / lin 33 0 / tnh / lin {KC + 9} 0 / tnh / lin 5 0 / sce",
+        f"inp 7 300 / lin {NR + 1} 0 / tnh / lin {2 * NR - 1} 0 / smx / lin 3 0 / l2l",
+        "inp 3 513 / tnh / lin 1 0 / l2l",
     ],
 )
 def test_gradients_of_layers_and_minibatches_larger_than_a_block(text, threads):
