@@ -17,16 +17,17 @@ Sizes. M rows, N columns, K the length of the sums.
              AVX-512  8*3 + 3 + 1 = 28 of 32     AVX2 and SSE2  4*3 + 3 + 1 = 16 of 16.
              Each step of k issues NV + MR loads for MR*NV FMAs; two loads and two FMAs can issue a cycle, so
              the loads (11 for 24, 7 for 12) stay below the FMAs.
-  KC         the length of a sum's stretch. C is read and written once a stretch, so it should be long. A column panel
-             of B, KC*NR*4 bytes, is read again for every MR rows of A: it streams from the L2 cache as fast as
-             the tile eats it (measured: 100 GFLOP/s from 75 KiB, of a peak of 102).  1024 * 24 * 4 = 96 KiB.
-  MC         the packed block of A, MC*KC*4 bytes, is read again for every column panel and shares the L2 cache with
-             one: 48 * 1024 * 4 = 192 KiB of 512 KiB or more.
-  NC         the packed block of B, KC*NC*4 bytes = 12 MiB, is read once for each block of A, from the L3 cache.
+  TALL x 1   the tile for at most LANES columns: FMAs take 4 cycles, so 8 accumulators keep two units busy.
+  KC         the length of a sum's stretch. Longer means that C is read and written less often, shorter that a panel of
+             B, KC*NR*4 bytes = 36 KiB, and a band of A, 6 KiB, stay in near caches. Stretches are of equal length.
+  NC         the columns of B that are packed together: KC*NC*4 = 147 KiB, used at once from the L2 cache. Packed alone,
+             a panel of a wide B would read only a part of each line.
+  MC         the rows of A that are packed together: up to 3 MiB, streamed from the L3 cache, KC*MR*4 bytes a tile:
+             16 bytes for 6 cycles of FMAs. So B is packed once for 2048 rows.
   PACKED_*   below so many columns (rows), A (B) is used too seldom to pay for packing, and is read where it lies.
 
-A sum is always cut at multiples of KC and added up in order, so a result depends neither on the number of rows that
-are computed together nor on the number of threads.
+A sum is always cut into the same stretches and added up in order, so a result depends neither on the number of rows
+that are computed together (from two on: a single row or column is a matrix times a vector, `gemv.py`) nor on threads.
 """
 
 from __future__ import annotations
@@ -35,17 +36,32 @@ import numpy as np
 from numba import types
 
 from .cpu import LANES, REGISTERS
+from .gemv import multiply_columns, multiply_rows
 from .jit import F1_IN, F2, F2_IN, f32, inline, kernel
 from .lowlevel import no_rows, view1
-from .simd import copy_transposed, copy_zipped, element, join_high, join_low, load, load_part, store, store_part
+from .simd import (
+    copy_transposed,
+    copy_zipped,
+    element,
+    join_high,
+    join_low,
+    load,
+    load_part,
+    prefetch,
+    store,
+    store_part,
+)
 from .tile import multiply_tile
 
 MR = 8 if LANES == 16 else 4
 NV = 3
 NR = NV * LANES
-KC = 1024
-NC = 3072 // NR * NR
-MC = 48
+TALL = 2 * MR
+KC = 384
+NC = 4 * NR
+MC = 2048
+AHEAD = 16  # rows of B
+BANDS_TOGETHER = 8  # bands may lie a multiple of 4096 bytes apart, and L1 keeps only 8 such lines
 PACKED_COLUMNS = 256
 PACKED_ROWS = 4 * MR
 NONE = np.float32(-np.inf)  # `low` of a product without an activation
@@ -74,7 +90,14 @@ def multiply_column(
 ):  # fmt: skip
     """C[rows, width] = max(low, A @ B + init), a column of tiles. Arguments of `multiply_tile`; picks are its rows."""
     tall = rows // MR * MR
-    for m in range(0, tall, MR):
+    high = rows // TALL * TALL if width <= LANES else 0
+    for m in range(0, high, TALL):
+        at, pick = (a_at + m * a_m, picks_at) if picks_at < 0 else (a_at, picks_at + m)
+        multiply_tile(
+            a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, low,
+            c, c_at + m * c_m, c_m, width, TALL, 1,
+        )  # fmt: skip
+    for m in range(high, tall, MR):
         at, pick = (a_at + m * a_m, picks_at) if picks_at < 0 else (a_at, picks_at + m)
         multiply_tile(
             a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, low,
@@ -94,14 +117,15 @@ def pack_panels(b, b_at, b_step, depth, columns, out):
     n = 0
     while n < columns:
         width = panel_width(columns - n)
-        step = whole(width)
+        step, full = whole(width), width // LANES * LANES
         for k in range(depth):
             row, to = b_at + k * b_step + n, n * depth + k * step
-            for v in range(0, step, LANES):
-                if v + LANES <= width:
-                    store(out, to + v, load(b, row + v))
-                else:
-                    store(out, to + v, load_part(b, row + v, width - v))
+            prefetch(b, row + AHEAD * b_step)  # the CPU does not foresee long strides
+            prefetch(b, row + AHEAD * b_step + width - 1)
+            for v in range(0, full, LANES):
+                store(out, to + v, load(b, row + v))
+            if full < width:
+                store(out, to + full, load_part(b, row + full, width - full))
         n += width
 
 
@@ -145,30 +169,49 @@ def pack_bands(a, a_at, a_step, depth, rows, out):
 def pack_bands_transposed(a, a_at, a_step, picks, picks_at, depth, rows, out):
     """As `pack_bands` for A stored transposed: its *column* k at a_at + column(k)*a_step, where column(k) is k for
     a negative picks_at, else picks[picks_at + k]. Rows that fill up the last band are zeros."""
-    for k in range(0, depth, 2):
-        twice = k + 1 < depth
-        if picks_at < 0:
-            one, two = a_at + k * a_step, a_at + (k + 1) * a_step
-        else:
-            one = a_at + picks[picks_at + k] * a_step
-            two = a_at + picks[picks_at + k + 1] * a_step if twice else one
-        for m in range(0, rows, LANES):
-            left = rows - m
-            v = load(a, one + m) if left >= LANES else load_part(a, one + m, left)
-            w = load(a, two + m) if left >= LANES else load_part(a, two + m, left)
-            to = m * depth + k * MR
-            if MR == LANES:
-                store(out, to, v)
-                if twice:
-                    store(out, to + MR, w)
-            elif twice:
-                store(out, to, join_low(v, w))
-                if left > MR:
-                    store(out, to + MR * depth, join_high(v, w))
+    for block in range(0, rows, BANDS_TOGETHER * MR):
+        end = min(rows, block + BANDS_TOGETHER * MR)
+        for k in range(0, depth, 2):
+            twice = k + 1 < depth
+            if picks_at < 0:
+                one, two = a_at + k * a_step, a_at + (k + 1) * a_step
             else:
-                store_part(out, to, v, MR)
-                if left > MR:
-                    store_part(out, to + MR * depth, join_high(v, v), MR)
+                one = a_at + picks[picks_at + k] * a_step
+                two = a_at + picks[picks_at + k + 1] * a_step if twice else one
+            for m in range(block, end, LANES):
+                left = rows - m
+                v = load(a, one + m) if left >= LANES else load_part(a, one + m, left)
+                w = v
+                if twice:
+                    w = load(a, two + m) if left >= LANES else load_part(a, two + m, left)
+                to = m * depth + k * MR
+                if MR == LANES:
+                    store(out, to, v)
+                    if twice:
+                        store(out, to + MR, w)
+                elif twice:
+                    store(out, to, join_low(v, w))
+                    if left > MR:
+                        store(out, to + MR * depth, join_high(v, w))
+                else:
+                    store_part(out, to, v, MR)
+                    if left > MR:
+                        store_part(out, to + MR * depth, join_high(v, w), MR)
+
+
+@inline
+def start(c, bias, columns, accumulate):
+    """What the products are added to, in c: the bias of each column, 0, or c itself."""
+    if not accumulate:
+        for i in range(c.size):
+            c[i] = bias[i % columns] if bias.size else np.float32(0)
+
+
+@inline
+def bound(c, low):
+    """c = max(low, c); NaN stays."""
+    for i in range(c.size):
+        c[i] = low if low > c[i] else c[i]
 
 
 @kernel(types.void(F2_IN, F2_IN, F1_IN, F2, types.boolean, types.boolean, types.boolean, f32))
@@ -189,48 +232,64 @@ def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, low):
         raise ValueError("gemm: op(a) has another number of columns than op(b) has rows")
     if bias.size and (accumulate or bias.size != columns):
         raise ValueError("gemm: the bias must have one value a column of c, and does not go with accumulate")
-    flat_a, flat_b, picks = view1(a, 0, a.size), view1(b, 0, b.size), no_rows()
+    flat_a, flat_b = view1(a, 0, a.size), view1(b, 0, b.size)
     flat_c, flat_bias = view1(c, 0, c.size), view1(bias, 0, bias.size)
+    if rows == 1 or columns == 1:
+        start(flat_c, flat_bias, columns, accumulate)
+        if columns == 1 and (rows == 1 or not transpose_a):
+            multiply_rows(flat_b, 0, flat_a, 0, depth, depth, flat_c, 0, rows)
+        elif columns == 1:
+            multiply_columns(flat_b, 0, flat_a, 0, rows, depth, flat_c, 0, rows)
+        elif transpose_b:
+            multiply_rows(flat_a, 0, flat_b, 0, depth, depth, flat_c, 0, columns)
+        else:
+            multiply_columns(flat_a, 0, flat_b, 0, columns, depth, flat_c, 0, columns)
+        bound(flat_c, low)
+        return
+    picks = no_rows()
     a_m, a_k = (1, rows) if transpose_a else (depth, 1)
-    pack_a, pack_b = columns >= PACKED_COLUMNS, transpose_b or rows >= PACKED_ROWS
+    pack_a = columns >= PACKED_COLUMNS
+    pack_b = transpose_b or rows >= PACKED_ROWS
     inside = columns if pack_b else columns // LANES * LANES  # whole vectors of B's rows can be read where they lie
-    bands = np.empty(min(depth, KC) * (min(rows, MC) + MR - 1) if pack_a else 0, np.float32)
-    panels = np.empty(min(depth, KC) * whole(min(columns, NC) if pack_b else columns - inside), np.float32)
-    for n in range(0, columns, NC):  #                                   c[:, n:n+width]   op(b)[:, n:n+width]
-        width = min(NC, columns - n)
-        for k in range(0, max(depth, 1), KC):  #                         op(a)[:, k:k+deep]   op(b)[k:k+deep]
-            deep = min(KC, depth - k)
-            if transpose_b:
-                pack_panels_transposed(b, n * depth + k, depth, deep, width, panels)
-            elif pack_b:
-                pack_panels(b, k * columns + n, columns, deep, width, panels)
-            elif n + width > inside:
-                pack_panels(b, k * columns + inside, columns, deep, columns - inside, panels)
-            bound = low if k + deep >= depth else NONE
-            init, init_m = flat_c, columns
-            if k == 0 and not accumulate:
-                init, init_m = (flat_bias, 0) if bias.size else (flat_c, -1)
-            for m in range(0, rows, MC):  #                              c[m:m+tall]   op(a)[m:m+tall, k:k+deep]
-                tall = min(MC, rows - m)
-                left, left_at, left_m, left_k, height = flat_a, m * a_m + k * a_k, a_m, a_k, tall
-                if pack_a:
-                    if transpose_a:
-                        pack_bands_transposed(a, k * rows + m, rows, picks, -1, deep, tall, bands)
-                    else:
-                        pack_bands(a, m * depth + k, depth, deep, tall, bands)
-                    left, left_at, left_m, left_k, height = view1(bands, 0, bands.size), 0, 1, MR, MR
+    stretches = max(1, (depth + KC - 1) // KC)
+    stretch = (depth + stretches - 1) // stretches
+    bands = np.empty(stretch * (min(rows, MC) + MR - 1) if pack_a else 0, np.float32)
+    panels = np.empty(stretch * whole(min(columns, NC) if pack_b else columns - inside), np.float32)
+    for k in range(0, max(depth, 1), max(stretch, 1)):  #                op(a)[:, k:k+deep]   op(b)[k:k+deep]
+        deep = min(stretch, depth - k)
+        limit = low if k + deep >= depth else NONE
+        init, init_m = flat_c, columns
+        if k == 0 and not accumulate:
+            init, init_m = (flat_bias, 0) if bias.size else (flat_c, -1)
+        for m in range(0, rows, MC):  #                                  c[m:m+tall]   op(a)[m:m+tall, k:k+deep]
+            tall = min(MC, rows - m)
+            left, left_at, left_m, left_k, height = flat_a, m * a_m + k * a_k, a_m, a_k, tall
+            if pack_a:
+                if transpose_a:
+                    pack_bands_transposed(a, k * rows + m, rows, picks, -1, deep, tall, bands)
+                else:
+                    pack_bands(a, m * depth + k, depth, deep, tall, bands)
+                left, left_at, left_m, left_k, height = view1(bands, 0, bands.size), 0, 1, MR, MR
+            for n in range(0, columns, NC):  #                           op(b)[k:k+deep, n:n+wide]
+                wide = min(NC, columns - n)
+                if transpose_b:
+                    pack_panels_transposed(b, n * depth + k, depth, deep, wide, panels)
+                elif pack_b:
+                    pack_panels(b, k * columns + n, columns, deep, wide, panels)
+                elif n + wide > inside:
+                    pack_panels(b, k * columns + inside, columns, deep, columns - inside, panels)
                 at = n
-                while at < n + width:  #                                 c[m:m+tall, at:at+wide]
-                    wide = panel_width((min(n + width, inside) if at < inside else columns) - at)
+                while at < n + wide:  #                                  c[m:m+tall, at:at+width]
+                    width = panel_width((min(n + wide, inside) if at < inside else columns) - at)
                     right, right_at, right_k = flat_b, k * columns + at, columns
                     if pack_b or at >= inside:
-                        right, right_k = view1(panels, 0, panels.size), whole(wide)
+                        right, right_k = view1(panels, 0, panels.size), whole(width)
                         right_at = (at - n if pack_b else at - inside) * deep
                     for band in range(0, tall, height):
                         c_at = (m + band) * columns + at
                         multiply_column(
                             left, left_at + band * deep, left_m, left_k, picks, -1, right, right_at, right_k, deep,
-                            init, at if init_m == 0 else c_at, init_m, bound, flat_c, c_at, columns,
-                            min(height, tall - band), wide,
+                            init, at if init_m == 0 else c_at, init_m, limit, flat_c, c_at, columns,
+                            min(height, tall - band), width,
                         )  # fmt: skip
-                    at += wide
+                    at += width

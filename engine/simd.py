@@ -12,6 +12,7 @@
     scale_by_power(v, n)          v * 2**n for integral n in [-126, 127]
     reduce_add(v)  reduce_max(v)  one float; the order of the additions is fixed
     element(x, i)                 the float x.flat[i]
+    prefetch(x, i)                starts fetching the cache line of x.flat[i]; i may lie anywhere
     copy(x, i, y, j, count)       y.flat[j:j+count] = x.flat[i:i+count], for parts that do not overlap
     copy_transposed(x, i, x_step, y, j, y_step)
                                   y.flat[j + k*y_step + n] = x.flat[i + n*x_step + k] for k, n < LANES; no overlap
@@ -104,6 +105,13 @@ def multiply_add(builder, v, w, u):
     return builder.call(_declare(builder, f"llvm.fmuladd.v{LANES}f32", kind), [v, w, u], fastmath=FLAGS)
 
 
+def prefetch_line(builder, pointer):
+    """Start fetching the cache line at `pointer` into L1, for reading."""
+    bytes_ = ir.IntType(8).as_pointer()
+    function = _declare(builder, "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [bytes_, _I32, _I32, _I32]))
+    builder.call(function, [builder.bitcast(pointer, bytes_), _I32(0), _I32(3), _I32(1)])
+
+
 def _declare(builder, name, kind):
     # `declare_intrinsic` of llvmlite does not know vector types, so the intrinsics are declared by name.
     known = builder.module.globals.get(name)
@@ -165,6 +173,17 @@ def element(typingctx, x, i):
         return builder.load(element_pointer(context, builder, signature.args[0], args[0], args[1]), align=4)
 
     return types.float32(x, types.int64), codegen
+
+
+@intrinsic
+def prefetch(typingctx, x, i):
+    require_array(x)
+
+    def codegen(context, builder, signature, args):
+        prefetch_line(builder, element_pointer(context, builder, signature.args[0], args[0], args[1]))
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64), codegen
 
 
 @inline

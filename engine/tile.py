@@ -34,7 +34,16 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from .cpu import LANES
-from .simd import element_pointer, lane_mask, masked_load, masked_store, multiply_add, require_array, splat
+from .simd import (
+    element_pointer,
+    lane_mask,
+    masked_load,
+    masked_store,
+    multiply_add,
+    prefetch_line,
+    require_array,
+    splat,
+)
 
 _FLOAT = ir.FloatType()
 _I64 = ir.IntType(64)
@@ -77,6 +86,13 @@ class _Tile:
                 phi.add_incoming(zero, entry)
                 phi.add_incoming(following, loop)
         return results
+
+    def fetch(self, c, c_m):
+        """Start fetching the lines of c that will be read or written after the loop."""
+        for m in range(self.rows):
+            row = self.builder.gep(c, [self.builder.mul(c_m, _I64(m))])
+            for place in {0, self.vectors * LANES - 1}:
+                prefetch_line(self.builder, self.builder.gep(row, [_I64(place)]))
 
     def add(self, acc, init, init_m):
         """acc + init, or acc itself where init_m is negative."""
@@ -204,6 +220,7 @@ def _multiplying(module, rows, vectors):
 
     def emit(tile, columns, a, a_m, a_k, index, index_at, b, b_k, depth, init, init_m, low, c, c_m):
         builder = tile.builder
+        tile.fetch(c, c_m)
         acc = tile.products(_row_starts(builder, rows, a, a_m, index, index_at), a_k, b, b_k, depth)
         rest = builder.sub(columns, _I64((tile.vectors - 1) * LANES))
         with builder.if_else(builder.icmp_signed("==", rest, _I64(LANES))) as (whole, part):

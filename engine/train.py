@@ -29,7 +29,7 @@ from .layers.layer import (
     call_picking_forward,
     call_picking_update,
     call_update,
-)  # fmt: skip
+)
 from .lowlevel import atomic_load, atomic_store, view1, view2
 from .memory import aligned_zeros
 from .net import BACKWARD, DX, DY, FORWARD, INPUTS, OUTPUTS, P_SIZE, PICKS, S_SIZE, UPDATE, P, Plan, S, X, Y
@@ -42,7 +42,10 @@ def gather(source, order, first, begin, end, out):
     """out[b] = source[order[first + b]] for b in [begin, end)."""
     width = source.shape[1]
     for b in range(begin, end):
-        copy(source, order[first + b] * width, out, b * width, width)
+        if width == 1:  # labels
+            out[b, 0] = source[order[first + b], 0]
+        else:
+            copy(source, order[first + b] * width, out, b * width, width)
 
 
 @kernel(

@@ -22,7 +22,6 @@ from numba import types
 from ...formats.network import GRAMMAR
 from ..cpu import LANES
 from ..gemm import (
-    KC,
     MR,
     NONE,
     NR,
@@ -33,15 +32,20 @@ from ..gemm import (
     pack_panels,
     panel_width,
     whole,
-)  # fmt: skip
+)
 from ..jit import F1, F2, F2_IN, inline, kernel
 from ..lowlevel import no_rows, view1
 from ..sgd import step_vectors
-from ..simd import copy_transposed, load, load_part, store, store_part, zeros
+from ..simd import copy_transposed, load, load_part, prefetch, store, store_part, zeros
 from ..tile import step_tile
 from .layer import BACKWARD, PICKING_FORWARD, PICKING_UPDATE, Layer
 
+# The sums' stretches: a panel of W or W.T streams from L2, 1024 * NR * 4 bytes = 96 KiB, and y is written once.
+DEPTH = 1024
 F_BLOCK = 64  # 64 * 100 rows * 4 bytes = 25 KiB of L1
+LINE = 16  # floats of a cache line
+FETCHED = 4 * LINE  # of each picked row, AHEAD rows before the tile that needs it
+AHEAD = 2 * MR
 
 
 @inline
@@ -59,13 +63,22 @@ def sum_rows(dy, out):
             store_part(out, k, total, width)
 
 
+@inline
+def prefetch_rows(x, picks, picks_at, first, last, F, k, depth):
+    """Start fetching the picked rows [first, last) from column k on; where they are long, the CPU goes on by itself."""
+    for b in range(first, last):
+        row = picks[picks_at + b] * F + k
+        for f in range(0, min(depth, FETCHED), LINE):
+            prefetch(x, row + f)
+
+
 @kernel(PICKING_FORWARD)
 def forward(x, picks, picks_at, p, settings, y, scratch):
     F, (rows, K) = x.shape[1], y.shape
     deep = whole(F)
     bias, flat_x, flat_y = deep * whole(K), view1(x, 0, x.size), view1(y, 0, y.size)
-    for k in range(0, F, KC):
-        depth = min(KC, F - k)
+    for k in range(0, F, DEPTH):
+        depth = min(DEPTH, F - k)
         bound = settings[0] if k + depth == F else NONE
         n = 0
         while n < K:
@@ -74,10 +87,15 @@ def forward(x, picks, picks_at, p, settings, y, scratch):
             init, init_at, init_m = flat_y, n, K
             if k == 0:
                 init, init_at, init_m = p, bias + n, 0
-            multiply_column(
-                flat_x, k, F, 1, picks, picks_at, p, n * deep + k * step, step, depth,
-                init, init_at, init_m, bound, flat_y, n, K, rows, width,
-            )  # fmt: skip
+            far = picks_at >= 0 and n == 0  # rows from anywhere in memory, and this is the first time
+            high = MR if far else rows
+            for b in range(0, rows, high):
+                if far:
+                    prefetch_rows(flat_x, picks, picks_at, b + AHEAD, min(rows, b + AHEAD + MR), F, k, depth)
+                multiply_column(
+                    flat_x, k, F, 1, picks, picks_at + b, p, n * deep + k * step, step, depth,
+                    init, init_at + b * init_m, init_m, bound, flat_y, b * K + n, K, min(high, rows - b), width,
+                )  # fmt: skip
             n += width
 
 
@@ -101,8 +119,8 @@ def backward(x, p, settings, y, dy, dx, scratch):
     f = 0
     while f < F:
         width = panel_width(F - f)
-        for k in range(0, K, KC):
-            depth = min(KC, K - k)
+        for k in range(0, K, DEPTH):
+            depth = min(DEPTH, K - k)
             transpose_rows(p, deep, f, width, k, depth, K, scratch)
             multiply_column(
                 flat_dy, k, K, 1, no_rows(), -1, scratch, 0, whole(width), depth,
@@ -217,7 +235,7 @@ LAYER = Layer(
     deviation=lambda inputs, numbers: 10.0 ** numbers[1],
     settings=lambda inputs, numbers: (float("-inf"),),
     scratch_size=lambda inputs, outputs, rows: int(
-        max(min(KC, whole.py_func(outputs)) * NR, rows * (whole.py_func(outputs) + F_BLOCK), whole.py_func(outputs))
+        max(min(DEPTH, whole.py_func(outputs)) * NR, rows * (whole.py_func(outputs) + F_BLOCK), whole.py_func(outputs))
     ),
     macs=lambda inputs, outputs: inputs * outputs,
     reads_output=False,

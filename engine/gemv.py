@@ -1,0 +1,64 @@
+"""Matrix times vector: its elements are used once, so memory is the limit, and rows are read front to back.
+
+    multiply_rows      c[n] += sum over k of a[k] * B[n, k]     a dot product a row of B
+    multiply_columns   c[n] += sum over k of a[k] * B[k, n]     GROUP rows of B at a time are added to c
+
+B starts at b_at, its rows lie b_step apart. All arrays are float32, C-contiguous, and indexed flat. The order of the
+additions is fixed.
+"""
+
+from __future__ import annotations
+
+from .cpu import LANES
+from .jit import inline
+from .simd import broadcast, element, fma, load, load_part, reduce_add, store, store_part, zeros
+
+CHAINS = 4  # sums at a time: an FMA takes 4 cycles, and one row of loads feeds one FMA a cycle
+GROUP = 8  # rows: c is read and written once for 8 FMAs
+
+
+@inline
+def multiply_rows(a, a_at, b, b_at, b_step, depth, c, c_at, count):
+    together = depth // (CHAINS * LANES) * CHAINS * LANES
+    for n in range(count):
+        row = b_at + n * b_step
+        one, two, three, four = zeros(), zeros(), zeros(), zeros()
+        for k in range(0, together, CHAINS * LANES):
+            i, j = a_at + k, row + k
+            one = fma(load(a, i), load(b, j), one)
+            two = fma(load(a, i + LANES), load(b, j + LANES), two)
+            three = fma(load(a, i + 2 * LANES), load(b, j + 2 * LANES), three)
+            four = fma(load(a, i + 3 * LANES), load(b, j + 3 * LANES), four)
+        for k in range(together, depth, LANES):
+            rest = min(LANES, depth - k)
+            one = fma(load_part(a, a_at + k, rest), load_part(b, row + k, rest), one)
+        c[c_at + n] += reduce_add((one + two) + (three + four))
+
+
+@inline
+def multiply_columns(a, a_at, b, b_at, b_step, depth, c, c_at, count):
+    whole = count // LANES * LANES
+    grouped = depth // GROUP * GROUP
+    for k in range(0, grouped, GROUP):
+        a0, a1 = broadcast(element(a, a_at + k)), broadcast(element(a, a_at + k + 1))
+        a2, a3 = broadcast(element(a, a_at + k + 2)), broadcast(element(a, a_at + k + 3))
+        a4, a5 = broadcast(element(a, a_at + k + 4)), broadcast(element(a, a_at + k + 5))
+        a6, a7 = broadcast(element(a, a_at + k + 6)), broadcast(element(a, a_at + k + 7))
+        row = b_at + k * b_step
+        for n in range(0, whole, LANES):
+            i = row + n
+            even = fma(a0, load(b, i), load(c, c_at + n))
+            odd = a1 * load(b, i + b_step)
+            even, odd = fma(a2, load(b, i + 2 * b_step), even), fma(a3, load(b, i + 3 * b_step), odd)
+            even, odd = fma(a4, load(b, i + 4 * b_step), even), fma(a5, load(b, i + 5 * b_step), odd)
+            even, odd = fma(a6, load(b, i + 6 * b_step), even), fma(a7, load(b, i + 7 * b_step), odd)
+            store(c, c_at + n, even + odd)
+    for k in range(grouped, depth):
+        scale, row = broadcast(element(a, a_at + k)), b_at + k * b_step
+        for n in range(0, whole, LANES):
+            store(c, c_at + n, fma(scale, load(b, row + n), load(c, c_at + n)))
+    if whole < count:
+        rest, total = count - whole, load_part(c, c_at + whole, count - whole)
+        for k in range(depth):
+            total = fma(broadcast(element(a, a_at + k)), load_part(b, b_at + k * b_step + whole, rest), total)
+        store_part(c, c_at + whole, total, rest)
