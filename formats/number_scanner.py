@@ -1,17 +1,34 @@
-"""Kernels that find and convert the numbers in text.   numbers.py -> [number_scanner]
+"""Kernels that find and convert the numbers in text.   numbers.py -> [number_scanner] -> byte_vectors
 
 A number is  [+-]? (digits [. digits?] | . digits) ([eE] [+-]? digits)?  and every byte but 0-9 + - . parts
 numbers; e and E belong to one only between a digit or point and an exponent. So which bytes make up a token
 is decided by looking two bytes back and two ahead, and a text may be cut at any other byte.
 
 Values are those of C: the decimal correctly rounded to float64, that rounded to float32.
+
+Nearly all text is plain: no letters, digits on both sides of each point, up to 8 before it, 12 behind it, 15 in all.
+It is converted in windows of 64 bytes, each seen as one bit a byte; the rest, one number after the other.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba.cpython.unsafe.numbers import trailing_zeros
 
+from ..engine.byte_vectors import (
+    WINDOW,
+    address,
+    byte,
+    classes,
+    count_ones,
+    first_one,
+    four,
+    last_fours,
+    last_one,
+    put,
+    put8,
+    scratch,
+    short_numbers,
+)
 from ..engine.jit import F1, I1, U1_IN, i64, inline, kernel
 
 # What `scan_numbers` returns: why it stopped. It stands behind the last number it wrote, with
@@ -24,11 +41,17 @@ FILLED, POSITION, HARD, LETTER = range(4)
 # What `_convert` says of a number: it is converted, it needs Python's float(), it is none.
 _EASY, _HARD, _BAD = range(3)
 
-_POWERS = np.array([float(f"1e{power}") for power in range(61)])  # up to 1e22 they are exact
-_TENS = np.array([10**power for power in range(9)])
-_FAR = 10**15  # exponents are not counted further: no text is so long that its digits could make up for it
-
 u64 = np.uint64
+_ALL = u64(0xFFFFFFFFFFFFFFFF)
+_MOST = 12  # digits behind the point
+# By the count of digits on one side of the point: what the last four but four count, and those before them.
+_UPPER = np.array([0] * 5 + [10**4] * (_MOST - 4))
+_TOP = np.array([0] * 9 + [10**8] * (_MOST - 8))
+_TENS = np.array([10**power for power in range(_MOST + 1)])
+_SIGNED_TENS = np.concatenate([_TENS, -_TENS]).astype(np.float64)
+_POWERS = np.array([float(f"1e{power}") for power in range(61)])  # up to 1e22 they are exact
+_FAR = 10**15  # exponents are not counted further: no text is so long that its digits could make up for it
+_ROOM = WINDOW // 2 + 8  # numbers that one window may write
 
 
 @kernel(i64(U1_IN, i64, i64, F1, I1, I1), fastmath=None)
@@ -39,244 +62,154 @@ def scan_numbers(text, start, stop, numbers, hard, state):
     state[FILLED] is advanced, state[POSITION] set. Numbers that take more than this kernel's arithmetic are
     left to the caller: hard[2*k] is where number hard[2*k + 1] stands in the text, for k < state[HARD], which
     is set; when `hard` is full, FULL is returned. state[LETTER], if negative, becomes the offset of the first
-    letter met. Returns DONE, FULL, MALFORMED or NO_NUMBER (nan, inf, infinity).
+    letter met. What stands behind the numbers written may be overwritten.
+    Returns DONE, FULL, MALFORMED or NO_NUMBER (nan, inf, infinity).
     """
-    end = len(text)
+    end, room = len(text), len(numbers)
+    text, numbers = address(text), address(numbers)
     filled, hards = state[FILLED], 0
     verdict = DONE
     i = start
+    plain_from = 3  # windows that begin earlier are not plain, or look at bytes before the text
     while i < stop:
-        byte = _at(text, i)
-        if not _in_number(byte):
-            if not _is_letter(byte):
+        if i >= plain_from and i + WINDOW <= stop and filled + _ROOM <= room:
+            length, count = _convert_window(text, i, numbers, filled)
+            i += length
+            filled += count
+            if length == 0:
+                plain_from = i + WINDOW
+            continue
+        if not _in_number(byte(text, i)):
+            letters, word = 0, u64(0)
+            while i < end and _is_letter(byte(text, i)):
+                word = word << u64(8) | u64(byte(text, i) | 32)
+                letters += 1
+                i += 1
+            if letters == 0:
                 i += 1
                 continue
-            after = _end_of_letters(text, i, end)
             if state[LETTER] < 0:
-                state[LETTER] = i
-            if _is_nan_or_inf(text, i, after):
+                state[LETTER] = i - letters
+            if (letters == 3 and (word == u64(0x6E616E) or word == u64(0x696E66))) or (
+                letters == 8 and word == u64(0x696E66696E697479)
+            ):
+                i -= letters
                 verdict = NO_NUMBER
                 break
-            i = after
             continue
-        if filled == len(numbers) or 2 * hards == len(hard):
+        if filled == room or 2 * hards == len(hard):
             verdict = FULL
             break
-        after, value = -1, np.float32(0)
-        if i + 24 <= end:
-            # Up to 7 digits on each side of the point, and a plain separator: nearly all numbers are such.
-            first = i + ((byte == 43) | (byte == 45))
-            word = _load8(text, first)
-            count = _count_digits(word)
-            if 0 < count < 8:
-                last = _byte_of(word, count)
-                if _parts_plainly(last):
-                    value = np.float32(np.int32(_value_of_digits(word, count)))
-                    after = first + count + 1
-                elif last == 46:
-                    first += count + 1
-                    tail = _load8(text, first)
-                    places = _count_digits(tail)
-                    if 0 < places < 8 and _parts_plainly(_byte_of(tail, places)):
-                        mantissa = _value_of_digits(word, count) * _TENS[u64(places)] + _value_of_digits(tail, places)
-                        value = np.float32(np.float64(mantissa) / _POWERS[u64(places)])
-                        after = first + places + 1
-            value = -value if byte == 45 else value
-        if after < 0:
-            judgement, after, value = _convert(text, i, end)
-            if judgement == _BAD:
-                verdict = MALFORMED
-                break
-            if judgement == _HARD:
-                hard[2 * hards] = i
-                hard[2 * hards + 1] = filled
-                hards += 1
-        numbers[u64(filled)] = value
+        judgement, after, value = _convert(text, i, end)
+        if judgement == _BAD:
+            verdict = MALFORMED
+            break
+        if judgement == _HARD:
+            hard[2 * hards] = i
+            hard[2 * hards + 1] = filled
+            hards += 1
+        put(numbers, filled, value)
         filled += 1
         i = after
     state[FILLED], state[POSITION], state[HARD] = filled, i, hards
     return verdict
 
 
-@kernel(i64(U1_IN, i64, i64), fastmath=None)
-def count_numbers(text, start, stop):
-    """How many tokens begin in text[start:stop], well-formed or not."""
-    count = 0
-    i = start
-    while i < stop:
-        if i >= 2 and i + 128 <= stop and i + 128 < len(text):
-            part = np.uint8(0)  # becomes vector code, as long as it is counted in bytes
-            for k in range(i, i + 128):
-                begins = _begins(_at(text, k - 2), _at(text, k - 1), _at(text, k), _at(text, k + 1))
-                part = np.uint8(part + np.uint8(begins))
-            count += part
-            i += 128
-        else:
-            count += _begins(_peek(text, i - 2), _peek(text, i - 1), _peek(text, i), _peek(text, i + 1))
-            i += 1
-    return count
-
-
 @inline
-def _begins(before2, before, byte, after):
-    """1 if a token begins at `byte`, else 0."""
-    exponent = (_is_digit(before2) | (before2 == 46)) & _begins_exponent(before, byte, after)
-    return np.int64(_in_number(byte) & ~(_in_number(before) | exponent))
+def _convert_window(text, i, numbers, filled):
+    """Convert the numbers that end in the window at i, where none goes on, and put them behind the `filled` ones.
 
-
-@inline
-def _at(text, i):
-    return np.int64(text[u64(i)])
-
-
-@inline
-def _peek(text, i):
-    """The byte at i; 0, which parts numbers, outside of the text."""
-    inside = (i >= 0) & (i < len(text))
-    return _at(text, i * inside) * inside  # without a branch: Numba would count references to `text` in each one
-
-
-@inline
-def _is_digit(byte):
-    return (byte >= 48) & (byte <= 57)
-
-
-@inline
-def _in_number(byte):
-    """True for 0-9 + - . which are part of a number wherever they stand."""
-    return (byte >= 43) & (byte <= 57) & (byte != 44) & (byte != 47)
-
-
-@inline
-def _is_letter(byte):
-    return ((byte | 32) >= 97) & ((byte | 32) <= 122)
-
-
-@inline
-def _end_of_letters(text, i, end):
-    while i < end and _is_letter(_at(text, i)):
-        i += 1
-    return i
-
-
-@inline
-def _is_nan_or_inf(text, i, after):
-    """True if the letters text[i:after] are nan, inf or infinity, in capitals or not."""
-    if after - i != 3 and after - i != 8:
-        return False
-    word = u64(0)
-    for k in range(i, after):
-        word = word << u64(8) | u64(_at(text, k) | 32)
-    return word == u64(0x6E616E) or word == u64(0x696E66) or word == u64(0x696E66696E697479)
-
-
-@inline
-def _begins_exponent(byte, after, after2):
-    """True if `byte`, which stands behind a digit or point, is an e that belongs to the number."""
-    return ((byte | 32) == 101) & (_is_digit(after) | (((after == 43) | (after == 45)) & _is_digit(after2)))
-
-
-# Short numbers, eight bytes at a time.
-
-
-@inline
-def _load8(text, i):
-    """Eight bytes, each xor "0", the first one lowest. Becomes one load."""
-    i = u64(i)
-    low = u64(text[i]) | u64(text[i + u64(1)]) << u64(8) | u64(text[i + u64(2)]) << u64(16)
-    low |= u64(text[i + u64(3)]) << u64(24) | u64(text[i + u64(4)]) << u64(32)
-    high = u64(text[i + u64(5)]) << u64(40) | u64(text[i + u64(6)]) << u64(48) | u64(text[i + u64(7)]) << u64(56)
-    return (low | high) ^ u64(0x3030303030303030)
-
-
-@inline
-def _count_digits(word):
-    """How many of the eight bytes are digits before the first that is none."""
-    # A byte above 9 gets its top bit set: by the sum, or it had it. Carries reach only bytes behind it.
-    others = ((word + u64(0x7676767676767676)) | word) & u64(0x8080808080808080)
-    return np.int64(trailing_zeros(others) >> u64(3))
-
-
-@inline
-def _value_of_digits(word, count):
-    """The number that the first `count` bytes, 1 to 8, make: neighbours are joined to pairs, fours, the whole."""
-    word <<= u64(64 - 8 * count)
-    word = (word * u64(10) + (word >> u64(8))) & u64(0x00FF00FF00FF00FF)
-    word = (word * u64(100) + (word >> u64(16))) & u64(0x0000FFFF0000FFFF)
-    return np.int64((word * u64(10000) + (word >> u64(32))) & u64(0xFFFFFFFF))
-
-
-@inline
-def _byte_of(word, index):
-    return np.int64((word >> u64(8 * index)) & u64(0xFF)) ^ 48
-
-
-@inline
-def _parts_plainly(byte):
-    """True for separators but letters and the like, which need a closer look."""
-    return (byte < 43) | (byte == 44)
+    Returns the bytes up to behind the last separator and how many numbers they hold; 0 and 0 if something is not plain.
+    """
+    digits, points, minuses, pluses, letters, _ = classes(text, i)
+    signs = minuses | pluses
+    inside = digits | points | signs
+    length = last_one(~inside) + 1
+    if letters != u64(0) or length == 0:
+        return 0, 0
+    whole = _ALL >> u64(WINDOW - length)  # a number that goes on behind the window is left for the next one
+    digits, points, signs, inside = digits & whole, points & whole, signs & whole, inside & whole
+    starts = digits & ~((digits | points) << u64(1))
+    runs = digits & (digits >> u64(1))
+    runs4 = runs & (runs >> u64(2))
+    runs8 = runs4 & (runs4 >> u64(4))
+    wrong = signs & (inside << u64(1))
+    wrong |= ((signs | points) << u64(1) | points >> u64(1)) & ~digits
+    wrong |= points & ~(digits + starts)  # the sum carries through a number's first digits, to its first point
+    if runs8 != u64(0):
+        body = digits | points
+        body &= body >> u64(1)
+        body &= body >> u64(2)
+        body &= body >> u64(4)
+        wrong |= body & (body >> u64(8)) & (body >> u64(9))  # 17 digits with the point, so 2^53 and more
+        wrong |= runs8 & (digits >> u64(8)) & (starts | ((runs4 >> u64(8)) & (digits >> u64(12))))
+    if wrong != u64(0):
+        return 0, 0
+    ends = ~inside & (inside << u64(1))
+    count = count_ones(ends)
+    if (points | runs4) == u64(0):
+        shorts = scratch()
+        short_numbers(text, i, shorts)
+        lasts = ends >> u64(1)
+        for k in range(filled, filled + count, 8):
+            lasts = put8(numbers, k, shorts, lasts)
+        return length, count
+    fours = scratch() + 16  # room for looking 8 digits back
+    last_fours(text, i, fours)
+    for k in range(filled, filled + count):
+        start, end = first_one(starts), first_one(ends)
+        point = min(first_one(points), end)
+        has_point = np.int64(point < end)
+        places, last = end - point - has_point, end - has_point
+        mantissa = four(fours, point - 1) + _UPPER[u64(point - start)] * four(fours, point - 5)
+        mantissa *= _TENS[u64(places)]
+        mantissa += four(fours, last) + _UPPER[u64(places)] * four(fours, last - 4)
+        mantissa += _TOP[u64(places)] * four(fours, last - 8)
+        negative = np.int64(((minuses << u64(1)) >> u64(start)) & u64(1))
+        put(numbers, k, np.float64(mantissa) / _SIGNED_TENS[u64(places + (_MOST + 1) * negative)])
+        starts &= starts - u64(1)
+        ends &= ends - u64(1)
+        points &= points - u64(has_point)
+    return length, count
 
 
 @inline
 def _convert(text, i, end):
     """Judgement on the number at text[i], the offset after it, and its value."""
-    negative = _at(text, i) == 45
-    i += negative or _at(text, i) == 43
-    first = i
-    mantissa, i = _read_digits(text, i, end, u64(0))
-    digits, fraction = i - first, 0
-    if _peek(text, i) == 46:
-        mantissa, i = _read_digits(text, i + 1, end, mantissa)
-        fraction = i - first - digits - 1
-    digits += fraction
+    negative = byte(text, i) == 45
+    i += negative or byte(text, i) == 43
+    mantissa, taken, digits, point, power = u64(0), 0, 0, 0, 0
+    while i < end:
+        here = byte(text, i)
+        if _is_digit(here):
+            digits += 1
+            power -= point
+            if taken < 19:
+                mantissa = mantissa * u64(10) + u64(here - 48)
+                taken += mantissa != u64(0)
+            else:
+                power += 1
+        elif here == 46 and point == 0:
+            point = 1
+        else:
+            break
+        i += 1
     if digits == 0:
         return _BAD, i, np.float32(0)
-    dropped = 0
-    if digits > 19:
-        mantissa, dropped = _leading_digits(text, first, i)
-    power = dropped - fraction
-    if _begins_exponent(_peek(text, i), _peek(text, i + 1), _peek(text, i + 2)):
-        exponent, i = _read_exponent(text, i + 1, end)
-        power += exponent
-    if _in_number(_peek(text, i)) or _begins_exponent(_peek(text, i), _peek(text, i + 1), _peek(text, i + 2)):
+    if _exponent_at(text, i, end):
+        i += 1
+        down = byte(text, i) == 45
+        i += down or byte(text, i) == 43
+        exponent = 0
+        while i < end and _is_digit(byte(text, i)):
+            if exponent < _FAR:
+                exponent = exponent * 10 + byte(text, i) - 48
+            i += 1
+        power += -exponent if down else exponent
+    if _in_number(_peek(text, i, end)) or _exponent_at(text, i, end):
         return _BAD, i, np.float32(0)
     easy, value = _scaled(mantissa, power)
     return _EASY if easy else _HARD, i, np.float32(-value if negative else value)
-
-
-@inline
-def _read_digits(text, i, end, mantissa):
-    while i < end and _is_digit(_at(text, i)):
-        mantissa = mantissa * u64(10) + u64(_at(text, i) - 48)
-        i += 1
-    return mantissa, i
-
-
-@inline
-def _read_exponent(text, i, end):
-    negative = _at(text, i) == 45
-    i += negative or _at(text, i) == 43
-    exponent = 0
-    while i < end and _is_digit(_at(text, i)):
-        if exponent < _FAR:
-            exponent = exponent * 10 + _at(text, i) - 48
-        i += 1
-    return -exponent if negative else exponent, i
-
-
-@inline
-def _leading_digits(text, first, after):
-    """The first 19 digits that count of text[first:after], and how many there are behind them."""
-    mantissa, taken, dropped = u64(0), 0, 0
-    for i in range(first, after):
-        byte = _at(text, i)
-        if byte != 46 and (taken > 0 or byte != 48):
-            if taken < 19:
-                mantissa = mantissa * u64(10) + u64(byte - 48)
-                taken += 1
-            else:
-                dropped += 1
-    return mantissa, dropped
 
 
 @inline
@@ -294,3 +227,57 @@ def _scaled(mantissa, power):
     # that matters only next to the middle between two float32 numbers, and where these are not normal.
     tail = np.float64(value).view(np.int64) & ((1 << 29) - 1)
     return abs(tail - (1 << 28)) > 8 and 1.2e-38 < value < 3.4e38, value
+
+
+@kernel(i64(U1_IN, i64, i64), fastmath=None)
+def count_numbers(text, start, stop):
+    """How many tokens begin in text[start:stop], well-formed or not."""
+    end, count = len(text), 0
+    text = address(text)
+    i = start
+    while i < stop:
+        if i >= 2 and i + WINDOW - 3 <= stop and i + WINDOW - 2 <= end:
+            digits, points, minuses, pluses, _, marks = classes(text, i - 2)
+            signs = minuses | pluses
+            inside = digits | points | signs
+            exponents = (digits >> u64(1)) | ((signs >> u64(1)) & (digits >> u64(2)))
+            exponents &= marks & ((digits | points) << u64(1))
+            begins = inside & ~((inside | exponents) << u64(1))
+            # Two bytes before and one behind decide whether a token begins: that is known of all bits but these.
+            count += count_ones((begins >> u64(2)) & (_ALL >> u64(3)))
+            i += WINDOW - 3
+        else:
+            before = _peek(text, i - 2, end)
+            exponent = (_is_digit(before) | (before == 46)) & _exponent_at(text, i - 1, end)
+            count += _in_number(byte(text, i)) & ~(_in_number(_peek(text, i - 1, end)) | exponent)
+            i += 1
+    return count
+
+
+@inline
+def _peek(text, i, end):
+    """The byte at i; 0, which parts numbers, outside of the text."""
+    return byte(text, i) if 0 <= i < end else 0
+
+
+@inline
+def _is_digit(code):
+    return (code >= 48) & (code <= 57)
+
+
+@inline
+def _in_number(code):
+    """True for 0-9 + - . which are part of a number wherever they stand."""
+    return (code >= 43) & (code <= 57) & (code != 44) & (code != 47)
+
+
+@inline
+def _is_letter(code):
+    return ((code | 32) >= 97) & ((code | 32) <= 122)
+
+
+@inline
+def _exponent_at(text, i, end):
+    """True if the byte at i, which stands behind a digit or point, is an e that belongs to the number."""
+    mark, after, after2 = _peek(text, i, end) | 32, _peek(text, i + 1, end), _peek(text, i + 2, end)
+    return (mark == 101) & (_is_digit(after) | (((after == 43) | (after == 45)) & _is_digit(after2)))
