@@ -75,9 +75,9 @@ class Source:
         self.stream.seek(0)
         return data
 
-    def map(self) -> np.ndarray:
-        """All bytes of a file that is not zipped, as a read-only uint8 array that reads them when they are used."""
-        return np.frombuffer(mmap.mmap(self.stream.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+    def map(self) -> mmap.mmap:
+        """All bytes of a file that is not zipped, read-only; they are read when they are used."""
+        return mmap.mmap(self.stream.fileno(), 0, access=mmap.ACCESS_READ)
 
     def read_array(self, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
         """The next bytes of the stream as an array. The caller has checked the size against `most`."""

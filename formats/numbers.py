@@ -3,25 +3,29 @@
                  [numbers] -> number_scanner    what a number is, and its value
     data.py  ->  [numbers] -> number_printer    what is written
 
-A plain file is memory-mapped and scanned in pieces, between which Ctrl-C is felt. A .gz is unzipped block by
-block, each cut where no number can be cut.
+A plain file is memory-mapped, and what is done with is dropped from memory; a .gz is unzipped block by block. All
+threads convert parts of the text at the same time, cut where no number can be cut: counting its numbers first says
+where those of each part go.
 """
 
 from __future__ import annotations
 
 import bisect
+import mmap
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
+from ..engine.threads import usable_threads
 from ..errors import InputError
 from .atomic import write_atomically
 from .files import PIECE, Source, check_memory, open_data
 from .number_printer import LONGEST, print_numbers
-from .number_scanner import FILLED, HARD, LETTER, MALFORMED, NO_NUMBER, POSITION, count_numbers, scan_numbers
+from .number_scanner import DONE, FILLED, HARD, LETTER, MALFORMED, NO_NUMBER, POSITION, count_numbers, scan_numbers
 from .text import quote
 
 # The bytes of a token, from its first one on, as `number_scanner` sees them.
@@ -29,6 +33,8 @@ TOKEN = re.compile(rb"(?:[0-9.+-]|(?<=[0-9.])[eE](?=[+-]?[0-9]))+")
 WORD = re.compile(rb"[+-]?(?:nan|infinity|inf)(?![a-z])", re.IGNORECASE)
 # A text may be cut behind all bytes but these.
 TOKEN_BYTES = b"0123456789+-.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+CUT = re.compile(rb"[^0-9+\-.a-zA-Z]")
+PART = 1 << 21  # bytes that a thread converts at a time
 HARD_ONES = 4096  # numbers left to Python's float() at a time
 PRINTED = 1 << 16  # values printed at a time
 
@@ -45,21 +51,32 @@ def read_numbers(path: str | os.PathLike[str], count: int | None = None) -> np.n
 def scan_source(source: Source, count: int | None, layout: str = "") -> np.ndarray:
     """`read_numbers` of an open file. `layout` says for the message what `count` is made of."""
     # A text of n bytes has room for (n + 1) / 2 numbers: an absurd count allocates no more than that.
-    counted = count is None or source.zipped
-    numbers = np.empty(0 if counted else min(count, source.size // 2 + 1), np.float32)
-    state = np.zeros(4, np.int64)
-    hint = ""
-    for block in _blocks(source):
-        state[LETTER] = -1
-        numbers = _scan_block(source.path, block, numbers, count, counted, state)
-        if state[FILLED] == count:
-            return numbers
-        if state[LETTER] >= 0 and not hint:
-            line, column = block.place(int(state[LETTER]))
-            hint = f"line {line} column {column} holds {chr(block.text[state[LETTER]])!r}, which separates"
+    numbers = np.empty(0 if count is None or source.zipped else min(count, source.size // 2 + 1), np.float32)
+    filled, hint = 0, ""
+    with ThreadPoolExecutor(usable_threads()) as threads:
+        for block in _blocks(source):
+            if count is None and not source.zipped:
+                numbers = _room(source.path, block.count(threads))
+            for parts in block.rounds():
+                sizes = list(threads.map(_count, parts))
+                wanted = filled + sum(sizes) if count is None else min(filled + sum(sizes), count)
+                if wanted > len(numbers):
+                    numbers = _grown(source.path, numbers, wanted)
+                rooms = []
+                for size in sizes:
+                    rooms.append(numbers[filled : min(filled + size, wanted)])
+                    filled += len(rooms[-1])
+                letters = list(threads.map(_convert, parts, rooms, [filled == count] * len(parts)))
+                if filled == count:
+                    return numbers
+                letter = next((place for place in letters if place >= 0), -1)
+                if letter >= 0 and not hint:
+                    line, column = block.place(letter)
+                    hint = f"line {line} column {column} holds {chr(block.text[letter])!r}, which separates"
+                block.forget(parts)
     if count is not None:
-        raise InputError(source.path, f"holds {state[FILLED]} numbers", f"{count}{layout}", hint)
-    if state[FILLED] == 0:
+        raise InputError(source.path, f"holds {filled} numbers", f"{count}{layout}", hint)
+    if filled == 0:
         raise InputError(source.path, "holds no numbers", hint=hint)
     return numbers
 
@@ -104,9 +121,37 @@ def write_numbers(path: str | os.PathLike[str], values: np.ndarray) -> None:
 class _Block(NamedTuple):
     """A stretch of the text, and where in the file its first byte stands (line and column from 1)."""
 
+    path: str
     text: np.ndarray
     line: int
     column: int
+    mapping: mmap.mmap | None = None  # that `text` lies in
+
+    def rounds(self) -> Iterator[list[_Part]]:
+        """The block in parts that cut no number, as many at a time as keep all threads busy."""
+        stop, most = 0, 2 * usable_threads()
+        while stop < len(self.text):
+            parts = []
+            while stop < len(self.text) and len(parts) < most:
+                start = stop
+                cut = CUT.search(self.text, start + PART - 1)
+                stop = cut.end() if cut else len(self.text)
+                parts.append(_Part(self, start, stop))
+            yield parts
+
+    def count(self, threads: ThreadPoolExecutor) -> int:
+        """How many numbers the block has."""
+        total = 0
+        for parts in self.rounds():
+            total += sum(threads.map(_count, parts))
+            self.forget(parts)
+        return total
+
+    def forget(self, parts: list[_Part]) -> None:
+        """Drop the pages of `parts` from memory. They are read from the file again if somebody looks at them."""
+        if self.mapping:
+            start = parts[0].start // mmap.PAGESIZE * mmap.PAGESIZE
+            self.mapping.madvise(mmap.MADV_DONTNEED, start, parts[-1].stop - start)
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column of a byte of this block."""
@@ -118,10 +163,19 @@ class _Block(NamedTuple):
         return self.line + newlines, offset - last if newlines else self.column + offset
 
 
+class _Part(NamedTuple):
+    """The bytes block.text[start:stop]. Whatever number begins in there ends in there."""
+
+    block: _Block
+    start: int
+    stop: int
+
+
 def _blocks(source: Source) -> Iterator[_Block]:
     """The text in stretches that cut no number: a plain file as one, an unzipped one as it comes."""
     if not source.zipped:
-        yield _Block(source.map(), 1, 1)
+        mapping = source.map()
+        yield _Block(source.path, np.frombuffer(mapping, np.uint8), 1, 1, mapping)
         return
     line, column, rest = 1, 1, b""
     while data := source.stream.read(PIECE):
@@ -129,43 +183,50 @@ def _blocks(source: Source) -> Iterator[_Block]:
         whole = data.rstrip(TOKEN_BYTES)
         rest = data[len(whole) :]
         if len(rest) > PIECE:
-            place = _Block(np.frombuffer(data, np.uint8), line, column).place(len(whole))
+            place = _Block(source.path, np.frombuffer(data, np.uint8), line, column).place(len(whole))
             raise InputError(
                 source.path, f"found {len(rest)} letters and digits in a row", line=place[0], column=place[1]
             )
-        block = _Block(np.frombuffer(whole, np.uint8), line, column)
+        block = _Block(source.path, np.frombuffer(whole, np.uint8), line, column)
         yield block
         line, column = block.place(len(whole))
-    yield _Block(np.frombuffer(rest, np.uint8), line, column)
+    yield _Block(source.path, np.frombuffer(rest, np.uint8), line, column)
 
 
-def _scan_block(
-    path: str, block: _Block, numbers: np.ndarray, count: int | None, counted: bool, state: np.ndarray
-) -> np.ndarray:
-    """Scans a block until it ends or there are `count` numbers; returns `numbers`, grown if they are `counted`."""
-    text, hard = block.text, np.empty(2 * HARD_ONES, np.int64)
-    start = 0
-    while start < len(text) and state[FILLED] != count:
-        stop = min(start + PIECE, len(text))
-        if counted:
-            size = int(state[FILLED]) + count_numbers(text, start, stop)
-            numbers = _grown(path, numbers, size if count is None else min(size, count))
-        verdict = scan_numbers(text, start, stop, numbers, hard, state)
+def _count(part: _Part) -> int:
+    return count_numbers(part.block.text, part.start, part.stop)
+
+
+def _convert(part: _Part, numbers: np.ndarray, enough: bool) -> int:
+    """Convert the first numbers of a part, until `numbers` is full; returns the offset of the first letter met, or -1.
+
+    Raises InputError for what is no number, also behind the last one unless these are `enough`.
+    """
+    block, start = part.block, part.start
+    hard, state = np.empty(2 * HARD_ONES, np.int64), np.zeros(4, np.int64)
+    state[LETTER] = -1
+    verdict = None
+    while verdict != DONE and not (enough and state[FILLED] == len(numbers)):
+        verdict = scan_numbers(block.text, start, part.stop, numbers, hard, state)
         start = int(state[POSITION])
-        _convert_hard(path, block, hard[: 2 * state[HARD]].reshape(-1, 2), numbers)
-        if verdict in (MALFORMED, NO_NUMBER) and state[FILLED] != count:
-            raise _wrong_token(path, block, start)
-    return numbers
+        _convert_hard(block, hard[: 2 * state[HARD]].reshape(-1, 2), numbers)
+        if verdict in (MALFORMED, NO_NUMBER) and not (enough and state[FILLED] == len(numbers)):
+            raise _wrong_token(block, start)
+    return int(state[LETTER])
+
+
+def _room(path: str, size: int) -> np.ndarray:
+    check_memory(path, 4 * size)
+    return np.empty(size, np.float32)
 
 
 def _grown(path: str, numbers: np.ndarray, size: int) -> np.ndarray:
-    if size > len(numbers):
-        check_memory(path, 4 * size)
-        numbers.resize(size, refcheck=False)  # moves pages, not bytes
+    check_memory(path, 4 * size)
+    numbers.resize(size, refcheck=False)  # moves pages, not bytes
     return numbers
 
 
-def _convert_hard(path: str, block: _Block, hard: np.ndarray, numbers: np.ndarray) -> None:
+def _convert_hard(block: _Block, hard: np.ndarray, numbers: np.ndarray) -> None:
     """What the scanner left over: each row of `hard` is an offset and an index of `numbers`."""
     offsets, indices = hard.T
     values = np.array([float(TOKEN.match(block.text, offset)[0]) for offset in offsets.tolist()])
@@ -175,12 +236,12 @@ def _convert_hard(path: str, block: _Block, hard: np.ndarray, numbers: np.ndarra
     if len(too_large):
         line, column = block.place(int(too_large[0]))
         found = f"found {quote(TOKEN.match(block.text, too_large[0])[0].decode())}"
-        raise InputError(path, found, "a number below 3.4e38 (float32)", line=line, column=column)
+        raise InputError(block.path, found, "a number below 3.4e38 (float32)", line=line, column=column)
 
 
-def _wrong_token(path: str, block: _Block, offset: int) -> InputError:
+def _wrong_token(block: _Block, offset: int) -> InputError:
     line, column = block.place(offset)
     word = WORD.match(block.text, offset)
     token = word or TOKEN.match(block.text, offset)
     expected = "a finite number" if word else "a number such as -12.5 or 1e-3"
-    return InputError(path, f"found {quote(token[0].decode())}", expected, line=line, column=column)
+    return InputError(block.path, f"found {quote(token[0].decode())}", expected, line=line, column=column)

@@ -1,7 +1,11 @@
 """The value of each number, over a million tokens, and which bytes are numbers, against a plain reference."""
 
 import gzip
+import os
 import random
+import re
+import subprocess
+import sys
 from decimal import Decimal
 
 import numpy as np
@@ -112,11 +116,65 @@ def test_each_form_alone(form, write):
     assert_same_bits(read_numbers(write(" ".join(tokens))), tokens)
 
 
+# Plain numbers, which are converted in windows: every count of digits on both sides of the point, and one too many.
+
+
+def plain_tokens(rng, count, digits, places):
+    """`digits` before the point, None of `places`: no point."""
+    for _ in range(count):
+        number = f"{rng.randrange(10**digits):0{digits}d}"
+        if places is not None:
+            number += "." + f"{rng.randrange(10**places):0{places}d}"[:places]
+        yield rng.choice(("", "", "-", "+")) + number
+
+
+@pytest.mark.parametrize("digits", range(1, 11))
+def test_plain_numbers_of_all_lengths(digits, write):
+    rng = random.Random(digits)
+    shapes = [list(plain_tokens(rng, 100, digits, places)) for places in (None, *range(15))]
+    shapes += [[rng.choice(rng.choice(shapes)) for _ in range(3000)], ["-0"] * 100, ["-0.0"] * 100, ["+0"] * 100]
+    tokens = [token for shape in shapes for token in shape]
+    text = "".join(token + rng.choice((" ", " ", ", ", "\n", "\t\t ")) for token in tokens)
+    assert_same_bits(read_numbers(write(text)), tokens)
+
+
+def test_short_numbers_of_one_to_four_digits_with_all_values(write):
+    tokens = [str(value) for value in range(-10_000, 10_000)] + ["+7", "-0", "007", "-00", "+000"] * 20
+    assert_same_bits(read_numbers(write(" ".join(tokens))), tokens)
+
+
+@pytest.mark.parametrize("bad", ["1.2.3", "1-2", "--1", "-", ".", "+-1", "1.-2", "-.-", "nan"])
+def test_what_is_no_number_is_found_at_every_place_of_a_window(bad, write):
+    for before in range(3, 80):
+        text = "1 " * before + bad + " 3.25" * 40
+        with pytest.raises(InputError, match=f"found '{re.escape(bad)}'") as caught:
+            read_numbers(write(text))
+        assert (caught.value.line, caught.value.column) == (1, 2 * before + 1)
+
+
+@pytest.mark.parametrize("odd", ["1.", ".5", "-.5", "1e3", "1.5E-3", "123456789.123456789", "0.1234567890123", "x7"])
+def test_odd_numbers_at_every_place_of_a_window(odd, write):
+    for before in range(3, 80):
+        tokens = ["-1.5"] * 20 + [odd.strip("x")] + ["3", "4.25"] * 20
+        text = " " * before + " ".join(tokens).replace(odd.strip("x"), odd, 1)
+        assert_same_bits(read_numbers(write(text)), tokens)
+
+
+def test_vectors_of_any_cpu_give_the_same_bits(write, tmp_path):
+    """The code for a CPU without AVX, which every x86-64 runs."""
+    tokens = [FORMS[form](random.Random(k)) for form in ("pixels", "%f", "short decimals") for k in range(300)]
+    path = write(" ".join(tokens))
+    code = "import sys; from caffe64.formats.numbers import read_numbers; read_numbers(sys.argv[1]).tofile('out')"
+    environment = {**os.environ, "NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}
+    subprocess.run([sys.executable, "-c", code, path], check=True, cwd=tmp_path, env=environment)
+    assert_same_bits(np.fromfile(tmp_path / "out", np.float32), tokens)
+
+
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 64])
 def test_pieces_may_end_anywhere(piece, write, monkeypatch):
     tokens, text = tokens_and_text(2000, seed=2)
     path = write(text)
-    monkeypatch.setattr(numbers, "PIECE", piece)
+    monkeypatch.setattr(numbers, "PART", piece)
     assert_same_bits(read_numbers(path), tokens)
     assert_same_bits(read_numbers(path, 1000), tokens[:1000])
 
@@ -126,6 +184,7 @@ def test_blocks_of_a_gz_may_end_anywhere(piece, write, monkeypatch):
     tokens, text = tokens_and_text(20_000, seed=3)
     path = write(gzip.compress(text, 1))
     monkeypatch.setattr(numbers, "PIECE", piece)
+    monkeypatch.setattr(numbers, "PART", 100)
     assert_same_bits(read_numbers(path), tokens)
     assert_same_bits(read_numbers(path, 19_990), tokens[:19_990])
     assert locate_number(path, 19_990) == place_of(text, tokens, 19_990)

@@ -1,5 +1,7 @@
 import gzip
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -112,6 +114,24 @@ def test_missing_files_and_numbers_are_errors(write, tmp_path):
         read_numbers(tmp_path / "X.txt")
     with pytest.raises(InputError, match="fewer numbers"):
         locate_number(write("1 2"), 2)
+
+
+def test_text_leaves_memory_behind_the_reader(write):
+    """The peak grows by the numbers and a window of the text, not by the text."""
+    path = write(b"0.00000000000012 3.14159265358979\n" * 3_000_000)
+    code = """
+import re, sys
+from caffe64.formats.numbers import read_numbers
+def peak():  # not ru_maxrss, which begins with the peak of the process that started this one
+    return 1024 * int(re.search(r"VmHWM:\\s*([0-9]+) kB", open("/proc/self/status").read())[1])
+read_numbers(sys.argv[2])
+before = peak()
+numbers = read_numbers(sys.argv[1], 6_000_000 if sys.argv[3] == "known" else None)
+assert peak() - before < numbers.nbytes + (32 << 20), f"{peak() - before} bytes for {numbers.nbytes} of numbers"
+"""
+    few = write("1 2", "few")
+    for count in ("known", "unknown"):
+        subprocess.run([sys.executable, "-c", code, path, few, count], check=True)
 
 
 @needs_shared
