@@ -5,14 +5,13 @@
     8       2 or 4   size of the header, little-endian, at most 10,000 bytes
     ...              the header, a Python literal: type, order, shape; then the values
 
-A plain file is memory-mapped, copied on write, so an array larger than the memory can be read. Nothing is unpickled.
+A plain file is memory-mapped and read-only, so an array larger than the memory can be read. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import mmap
 import os
 
 import numpy as np
@@ -44,8 +43,8 @@ def npy_array(source: Source, *, mapped: bool = True) -> np.ndarray:
         if source.stream.read(1):
             raise InputError(source.path, "goes on after its last value", f"{shape} of {dtype}")
     else:
-        data = mmap.mmap(source.stream.fileno(), 0, access=mmap.ACCESS_COPY)
-        array = np.frombuffer(data, dtype, math.prod(shape), at)
+        # Not copied on write: pages that could be written must fit into the memory, or the system refuses to map them.
+        array = np.frombuffer(source.map(), dtype, math.prod(shape), at)
     try:
         return array.reshape(shape, order="F" if fortran_order else "C")
     except ValueError:  # an empty array with sizes beyond all bounds

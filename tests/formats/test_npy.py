@@ -2,6 +2,8 @@ import gzip
 import io
 import pickle
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -42,13 +44,39 @@ def test_fortran_order_and_version_2_are_understood(write):
         assert read_npy(write(gzip.compress(data))).tolist() == array.tolist()
 
 
-def test_a_plain_file_is_mapped_and_never_changed(write):
+def test_a_plain_file_is_mapped_and_cannot_be_changed(write):
     path = write(npy(np.arange(1 << 20, dtype=np.float32)))
-    before = path.read_bytes()
     array = read_npy(path)
     assert not array.flags.owndata
-    array[:] = -1
-    assert path.read_bytes() == before
+    with pytest.raises(ValueError, match="read-only"):
+        array[:] = -1
+
+
+TRAIN_UNDER_A_LIMIT = """
+import re, resource, sys
+from pathlib import Path
+import numpy as np
+from caffe64 import Net, Optimizer
+from caffe64.cli.data import read_inputs, read_targets
+
+net = Net("inp 1024 256 / lin 1 -2 / l2l")
+optimizer = Optimizer(rate=1e-6, step=0, factor=1, decay=0, momentum=0, epochs=1)
+net.fit(np.ones((256, 1024), np.float32), np.ones((256, 1), np.float32), optimizer)  # compiles
+data = 1024 * int(re.search(r"VmData:\\s*([0-9]+) kB", Path("/proc/self/status").read_text())[1])
+resource.setrlimit(resource.RLIMIT_DATA, (data + int(sys.argv[1]),) * 2)
+X = read_inputs(net, Path("X.npy"), None)
+Y = read_targets(net, Path("Y.npy"), X)
+assert np.isfinite(net.fit(X, Y, optimizer).loss[-1])
+"""
+
+
+def test_an_array_larger_than_the_memory_left_is_trained_on(tmp_path):
+    """RLIMIT_DATA bounds the memory that a process can write to: copies count, pages of a file do not."""
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", "w+", np.float32, (1 << 17, 1 << 10))  # 512 MiB, none on disk
+    X[::1000, 0] = 1
+    np.save(tmp_path / "Y.npy", np.ones((len(X), 1), np.float32))
+    code = [sys.executable, "-c", TRAIN_UNDER_A_LIMIT, str(X.nbytes // 2)]
+    subprocess.run(code, cwd=tmp_path, check=True)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
