@@ -1,4 +1,4 @@
-"""64 bytes of text at a time, for kernels that scan: LLVM vectors that become whatever registers the CPU has.
+"""Many bytes of text at a time, for kernels that scan and print: LLVM vectors, in whatever registers the CPU has.
 
     text = address(array)         of its first element, an int64: Numba counts references to arrays, not to these
     byte(text, i)                 the byte at text + i, as an int64
@@ -6,6 +6,7 @@
                                   bit k of each says whether byte i + k is 0-9, ".", "-", "+", a-z or A-Z, e or E
     first_one(word)  last_one(word)  count_ones(word)    places are counted from 0; 64 is the first of none, -1 the last
     put(numbers, k, value)        element k of the float32 array becomes `value`
+    put8bytes(text, i, word)      bytes i to i + 7 become those of the uint64 `word`, the lowest first
     place = scratch()             256 bytes that are the calling function's own until it returns
     last_fours(text, i, fours)    the uint16 at fours + 2*k becomes the number made of the last digits up to byte i + k,
                                   of four at most; 0 where that byte is no digit
@@ -47,7 +48,7 @@ def _all(kind, value):
 
 
 def _pointer(builder, address, index, kind):
-    """To element `index` of an array of `kind`; of bytes where `kind` is a window."""
+    """To element `index` of an array of `kind`; of bytes where `kind` is a window or word."""
     size = {_FLOAT: 4, _SHORT: 2}.get(kind, 1)
     return builder.inttoptr(builder.add(address, builder.mul(index, _WORD(size))), kind.as_pointer())
 
@@ -89,6 +90,15 @@ def put(typingctx, numbers, k, value):
         return context.get_dummy_value()
 
     return types.void(_i64, _i64, types.float32), codegen
+
+
+@intrinsic
+def put8bytes(typingctx, text, i, word):
+    def codegen(context, builder, signature, args):
+        builder.store(args[2], _pointer(builder, *args[:2], _WORD), align=1)
+        return context.get_dummy_value()
+
+    return types.void(_i64, _i64, _u64), codegen
 
 
 @intrinsic

@@ -54,15 +54,24 @@ def writer_for(path: str | os.PathLike[str]) -> Callable[[BinaryIO, np.ndarray],
 
 
 def _put_text(file: BinaryIO, values: np.ndarray, separator: str = " ") -> None:
-    if all(_is_whole(values[part]).all() for part in parts(values)):
-        digits, kind = "%d", np.int64
-    else:
-        digits, kind = "%.9g", np.float64  # nine digits tell any two float32 numbers apart
+    if values.size and all(_is_whole(values[part]).all() for part in parts(values)):
+        _put_whole(file, values.reshape(len(values), -1), separator)
+        return
     for part in parts(values):
         block = values[part].reshape(len(values[part]), -1)
-        line = separator.join([digits] * block.shape[1]) + "\n"
-        for row in block.astype(kind):
+        line = separator.join(["%.9g"] * block.shape[1]) + "\n"  # nine digits tell any two float32 numbers apart
+        for row in block.astype(np.float64):
             file.write((line % tuple(row.tolist())).encode())
+
+
+def _put_whole(file: BinaryIO, rows: np.ndarray, separator: str) -> None:
+    # Only text needs compiled code, and numba with it.
+    from .number_printer import LONGEST, PRINTED, print_numbers
+
+    flat, text, reached = rows.reshape(-1), np.empty(PRINTED * LONGEST, np.uint8), np.zeros(1, np.int64)
+    for start in range(0, len(flat), PRINTED):
+        stop = min(start + PRINTED, len(flat))
+        file.write(text[: print_numbers(flat, start, stop, rows.shape[1], ord(separator), text, reached)])
 
 
 def _put_csv(file: BinaryIO, values: np.ndarray) -> None:

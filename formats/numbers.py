@@ -24,7 +24,7 @@ from ..engine.threads import usable_threads
 from ..errors import InputError
 from .atomic import write_atomically
 from .files import PIECE, Source, check_memory, open_data
-from .number_printer import LONGEST, print_numbers
+from .number_printer import LONGEST, PRINTED, print_numbers
 from .number_scanner import DONE, FILLED, HARD, LETTER, MALFORMED, NO_NUMBER, POSITION, count_numbers, scan_numbers
 from .text import quote
 
@@ -36,7 +36,6 @@ TOKEN_BYTES = b"0123456789+-.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 CUT = re.compile(rb"[^0-9+\-.a-zA-Z]")
 PART = 1 << 21  # bytes that a thread converts at a time
 HARD_ONES = 4096  # numbers left to Python's float() at a time
-PRINTED = 1 << 16  # values printed at a time
 
 
 def read_numbers(path: str | os.PathLike[str], count: int | None = None) -> np.ndarray:
@@ -109,7 +108,7 @@ def write_numbers(path: str | os.PathLike[str], values: np.ndarray) -> None:
         start = 0
         while start < len(flat):
             stop = min(start + PRINTED, len(flat))
-            size = print_numbers(flat, start, stop, columns, text, reached)
+            size = print_numbers(flat, start, stop, columns, 0, text, reached)
             file.write(text[:size])
             start = int(reached[0])
             if start < stop:

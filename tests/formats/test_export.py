@@ -56,6 +56,19 @@ def test_whole_numbers_are_written_as_such(write, tmp_path):
     assert (tmp_path / "out.csv").read_bytes() == b"0.5,-1\n15,2e+09\n"
 
 
+@pytest.mark.parametrize(("suffix", "separator"), [(".txt", " "), (".csv", ",")])
+@pytest.mark.parametrize("columns", [1, 3, 1000])
+def test_whole_numbers_of_every_size_are_written_as_by_printf(tmp_path, suffix, separator, columns):
+    rng = np.random.default_rng(8)
+    sizes = 10.0 ** rng.uniform(0, 15.9, 99_000) * rng.choice((-1, 1), 99_000)
+    edges = [0, 9, 10, 99, 100, 9999, 10_000, 99_999_992, 100_000_000, 2.0**53 - 2.0**29, -(2.0**53) + 2.0**29]
+    values = np.concatenate([np.rint(sizes), edges, np.zeros(1000 - len(edges))]).astype(np.float32)
+    values = values[: len(values) // columns * columns].reshape(-1, columns)
+    export.export(tmp_path / f"out{suffix}", values)
+    expected = "".join(separator.join(str(int(value)) for value in row) + "\n" for row in values.tolist())
+    assert (tmp_path / f"out{suffix}").read_text() == expected
+
+
 def test_columns_come_from_the_first_line_or_from_the_caller(write, tmp_path):
     source = write("\n,\n1 2 3 \n4 5 6\n")
     for zipped in (source, write(gzip.compress(source.read_bytes()), "zipped")):

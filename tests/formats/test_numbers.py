@@ -174,7 +174,7 @@ def test_many_float32_of_every_size_are_written_as_by_printf(tmp_path):
     anything = rng.integers(0, 1 << 32, 60_000, np.uint32).view(np.float32)
     ties = rng.integers(-(1 << 23), 1 << 23, 60_000) * np.float32(2.0**-7)  # the seventh decimal is an exact 5
     usual = rng.standard_normal(60_000)
-    edges = [1.79e13, -1.79e13, 1.81e13, -1.85e13, np.inf, np.nan, 0.9999995, 999999.94, 9.9999996, 1e-45, 3.4e38, -0.0]
+    edges = [8.99e12, -8.99e12, 9.01e12, -1.85e13, np.inf, np.nan, 0.9999995, 999999.94, 9.9999996, 1e-45, 3.4e38, -0.0]
     values = np.concatenate([np.asarray(part, np.float32) for part in (anything, ties, usual, edges)]).reshape(-1, 12)
     write_numbers(tmp_path / "Y.txt", values)
     assert (tmp_path / "Y.txt").read_bytes() == printed(values)
