@@ -15,9 +15,10 @@ from .. import __version__
 from . import cache, convert, doctor, info, test, train, warmup
 from . import eval as evaluate
 from .failure import DEBUG, guard
-from .options import Command, examples
+from .options import Command, Group, examples
 
 app = typer.Typer(
+    cls=Group,
     help="""Small neural nets in a few lines of text, trained as fast as the machine allows.
 
     Exit codes: 0 done, 1 unexpected error, 2 wrong command line, 3 bad file, 4 a check failed, 5 training
@@ -55,7 +56,7 @@ def options(
 for module in (train, test, evaluate, info, convert, warmup, doctor):
     app.command(module.NAME, cls=Command, epilog=examples(*module.EXAMPLES))(guard(module.command))
 
-cache_app = typer.Typer(help="Show or clear the cache of compiled kernels.", no_args_is_help=True)
+cache_app = typer.Typer(cls=Group, help="Show or clear the cache of compiled kernels.", no_args_is_help=True)
 for function, lines in ((cache.path, cache.PATH_EXAMPLES), (cache.clear, cache.CLEAR_EXAMPLES)):
     cache_app.command(cls=Command, epilog=examples(*lines))(guard(function))
 app.add_typer(cache_app, name="cache", epilog=examples("caffe64 cache path"))
