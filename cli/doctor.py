@@ -41,12 +41,11 @@ def _versions() -> dict:
 
 def _cpu() -> dict:
     from ..engine import cpu
-    from ..engine.cache import codegen_key
     from ..engine.threads import usable_threads
 
     return {
         "name": _cpu_name(),
-        "compiled for": codegen_key()[1],
+        "compiled for": cpu.codegen_key()[1],
         "vectors": f"{cpu.ISA}, {cpu.LANES} float32",
         "threads": usable_threads(),
     }

@@ -24,9 +24,9 @@
 from __future__ import annotations
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from . import signatures as types
+from .jit import intrinsic
 
 WINDOW = 64  # bytes, one for each bit of a uint64
 SCRATCH = 256  # bytes
@@ -104,6 +104,8 @@ def put8bytes(typingctx, text, i, word):
 @intrinsic
 def scratch(typingctx):
     def codegen(context, builder, signature, args):
+        from numba.core import cgutils
+
         return builder.ptrtoint(cgutils.alloca_once(builder, _BYTE, SCRATCH), _WORD)
 
     return _i64(), codegen
@@ -129,6 +131,8 @@ def count_ones(typingctx, word):
 
 @intrinsic
 def classes(typingctx, text, i):
+    from numba.core import types as numba_types
+
     def codegen(context, builder, signature, args):
         v = _load(builder, *args)
         small = builder.or_(v, _all(_BYTE, 32))
@@ -136,7 +140,7 @@ def classes(typingctx, text, i):
         found += [_within(builder, small, "a", 26)[0], _is(builder, small, "e")]
         return context.make_tuple(builder, signature.return_type, [builder.bitcast(f, _WORD) for f in found])
 
-    return types.UniTuple(_u64, 6)(_i64, _i64), codegen
+    return types.Signature(numba_types.UniTuple(numba_types.uint64, 6), (_i64, _i64)), codegen
 
 
 @intrinsic

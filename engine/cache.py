@@ -1,21 +1,23 @@
-"""Where compiled kernels are kept between runs, and the file format they are kept in.
+"""Where compiled kernels are kept between runs, and the files they are kept in. Knows nothing of Numba, which need not
+be imported to use a kernel that is kept.
 
 Numba's own cache keys a kernel by its source file alone, so an edit in a *callee's* file goes unnoticed
 (numba issue 1833). Here the directory name carries a hash of everything that machine code depends on:
 
-    <base>/caffe64/<hash of all engine sources, Numba, llvmlite, Python, CPU, features>/
+    <base>/caffe64/<hash of all engine sources, Numba, llvmlite, Python, CPU, Numba's settings>/
         <module>.<kernel>-<hash of signature and bytecode, and of its file if that lies outside the engine>.c64k
 
-and each file is  8 bytes magic | 32 bytes SHA-256 of the rest | pickled compile result.  The checksum is
-verified before anything is unpickled; a file that does not match is removed and rebuilt. Files are written
-aside and renamed, so two processes may compile into one directory at once.
+and each file is  8 bytes magic | 32 bytes SHA-256 of the rest | pickled content.  The checksum is verified before
+anything is unpickled; a file that does not match is removed and rebuilt. Files are written aside and renamed, so two
+processes may compile into one directory at once.
 
 <base> is $NUMBA_CACHE_DIR, else $XDG_CACHE_HOME, else ~/.cache, else a private directory in the temporary
-folder (with one warning), else nothing is kept. Numba's global settings are read and never changed.
+folder (with one warning), else nothing is kept.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -26,19 +28,14 @@ import sys
 import tempfile
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
-import llvmlite
-import numba
-from numba.core import config
-from numba.core.caching import CompileResultCacheImpl, _Cache
-from numba.core.registry import cpu_target
-from numba.core.runtime.nrt import rtsys
-from numba.core.serialize import dumps
-
 ENGINE = Path(__file__).resolve().parent
-MAGIC = b"c64kern1"
+MAGIC = b"c64kern2"
 DIRECTORIES_KEPT = 4  # other versions, other CPUs on a shared home; the least recently used go first
+# What tells one CPU model from another in /proc/cpuinfo.
+CPU_FACTS = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
 
 
 def source_hash() -> str:
@@ -52,21 +49,41 @@ def source_hash() -> str:
 
 def directory_name() -> str:
     """The part of the path that changes whenever old machine code would be wrong."""
-    parts = (source_hash(), numba.__version__, llvmlite.__version__, sys.version, *codegen_key())
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:20]
+    parts = (source_hash(), _version("numba"), _version("llvmlite"), sys.version, _cpu(), _numba_settings())
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
-def codegen_key() -> tuple[str, ...]:
-    """Triple, CPU name and CPU features that Numba compiles for (its environment overrides included)."""
-    return cpu_target.target_context.codegen().magic_tuple()
+def _version(package: str) -> str:
+    """What the package says of its version, read without importing it."""
+    return Path(find_spec(package).origin).with_name("_version.py").read_text()
+
+
+def _cpu() -> str:
+    """The first processor's model and features. Empty where /proc is hidden: then a cache belongs to one CPU only."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            text = file.read(8192)  # making up the whole file takes milliseconds on machines with many processors
+    except OSError:
+        return ""
+    lines = text.partition("\n\n")[0].splitlines()
+    return "\n".join(line for line in lines if line.partition(":")[0].strip() in CPU_FACTS)
+
+
+def _numba_settings() -> str:
+    """Numba's environment variables and settings file: many change the code that it makes. Not the cache's place."""
+    settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("NUMBA_")]
+    settings = [text for text in settings if not text.startswith(("NUMBA_CACHE_DIR=", "NUMBA_NUM_THREADS="))]
+    with contextlib.suppress(OSError, UnicodeError):  # as a rule there is none
+        settings.append(Path(".numba_config.yaml").read_text())
+    return "\n".join(settings)
 
 
 @functools.cache
 def cache_directory() -> Path | None:
     """The directory of this version's kernels, created; None when nothing is writable (one warning)."""
     bases = []
-    if config.CACHE_DIR:
-        bases.append(Path(config.CACHE_DIR))
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        bases.append(Path(os.environ["NUMBA_CACHE_DIR"]))
     if os.environ.get("XDG_CACHE_HOME"):
         bases.append(Path(os.environ["XDG_CACHE_HOME"]))
     else:
@@ -143,16 +160,51 @@ def _forget_old(current: Path) -> None:
         pass  # another process is tidying up
 
 
-class KernelCache(_Cache):
-    """The cache of one kernel: one file for its one signature. Follows `numba.core.caching._Cache`."""
+def read_sealed(path: Path):
+    """The content of a cache file; None if there is none, or a damaged one, which is removed."""
+    try:
+        blob = path.read_bytes()
+    except OSError:
+        return None
+    payload = memoryview(blob)[40:]
+    if blob[:8] == MAGIC and blob[8:40] == hashlib.sha256(payload).digest():
+        try:
+            return pickle.loads(payload)
+        except Exception:  # whatever is wrong with an old file, a new one can be made
+            pass
+    forget(path)
+    return None
 
-    def __init__(self, py_func, signature):
-        self._function, self._signature = py_func, signature
-        self._results = CompileResultCacheImpl.__new__(CompileResultCacheImpl)  # reduce and rebuild only
+
+def write_sealed(path: Path, content) -> None:
+    """Keep `content`, of plain values, in a cache file. Raises OSError."""
+    payload = pickle.dumps(content)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
+        os.replace(aside, path)
+    except BaseException:
+        os.unlink(aside)
+        raise
+
+
+def forget(path: Path) -> None:
+    """Remove a file that is wrong, if that is possible."""
+    with contextlib.suppress(OSError):  # gone already, or in a directory that cannot be written
+        path.unlink()
+
+
+class KernelFile:
+    """The cache file of one kernel:  (its stand-alone machine code or None, Numba's pickled compile result)."""
+
+    def __init__(self, function, signature):
+        self._function, self._signature = function, signature
 
     @functools.cached_property
     def path(self) -> Path | None:
-        """The file of this kernel, None without a cache directory."""
+        """Where the file is or will be; None without a cache directory."""
         directory = cache_directory()
         if directory is None:
             return None
@@ -160,62 +212,35 @@ class KernelCache(_Cache):
         digest = hashlib.sha256(repr(self._signature).encode())
         digest.update(function.__code__.co_code + repr(function.__code__.co_consts).encode())
         source = Path(function.__code__.co_filename)
-        if not self._is_in(ENGINE) and source.exists():
+        if not self.is_in(ENGINE) and source.exists():
             digest.update(source.read_bytes())
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         return directory / f"{name}-{digest.hexdigest()[:16]}.c64k"
 
-    def _is_in(self, folder: Path) -> bool:
+    def is_in(self, folder: Path) -> bool:
+        """True if the kernel's source lies in `folder`."""
         return folder in Path(self._function.__code__.co_filename).resolve().parents
 
-    @property
-    def cache_path(self):
-        return self.path and str(self.path.parent)
-
-    def load_overload(self, sig, target_context):
-        if self._is_in(ENGINE.parent):
-            rtsys.initialize(target_context)  # refresh() would import all of Numba's registries: a second for nothing
-        else:
-            target_context.refresh()
+    def read(self) -> tuple | None:
+        """The two parts, or None."""
         if self.path is None:
             return None
-        try:
-            blob = self.path.read_bytes()
-        except OSError:
-            return None
-        payload = memoryview(blob)[40:]
-        if blob[:8] != MAGIC or blob[8:40] != hashlib.sha256(payload).digest():
+        content = read_sealed(self.path)
+        if content is not None and not (isinstance(content, tuple) and len(content) == 2):
             self.flush()
             return None
-        try:
-            return self._results.rebuild(target_context, pickle.loads(payload))
-        except Exception:  # whatever is wrong with an old result, a new one can be made
-            self.flush()
-            return None
+        return content
 
-    def save_overload(self, sig, data):
+    def write(self, stand_alone, result: bytes) -> None:
+        """Keep the two parts; where that fails, one warning."""
         if self.path is None:
             return
-        payload = dumps(self._results.reduce(data))
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, aside = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
-                os.replace(aside, self.path)
-            except BaseException:
-                os.unlink(aside)
-                raise
+            write_sealed(self.path, (stand_alone, result))
         except OSError as error:
             warnings.warn(f"{self.path}: compiled kernel not kept ({error.strerror})", stacklevel=2)
 
-    def flush(self):
+    def flush(self) -> None:
+        """Forget the file."""
         if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
-    def enable(self):
-        """Numba's interface; this cache is always on."""
-
-    def disable(self):
-        """Numba's interface; this cache is always on."""
+            forget(self.path)

@@ -2,16 +2,15 @@
 
 The answer follows Numba's own settings (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES), so that forcing an older CPU
 also narrows the vectors. Instead of interpreting feature names, a sixteen-lane addition is compiled for
-that CPU and the registers of the result are looked at.
+that CPU and the registers of the result are looked at. The answer is kept beside the kernels.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 
-import llvmlite.binding as llvm
-
-from .cache import codegen_key
+from .cache import cache_directory, read_sealed, write_sealed
 
 _PROBE = """
 target triple = "{triple}"
@@ -24,7 +23,16 @@ define void @probe(ptr %p) {{
 """
 
 
+def codegen_key() -> tuple[str, ...]:
+    """Triple, CPU name and CPU features that Numba compiles for (its environment overrides included)."""
+    from numba.core.registry import cpu_target
+
+    return cpu_target.target_context.codegen().magic_tuple()
+
+
 def _probe_lanes() -> int:
+    import llvmlite.binding as llvm
+
     triple, name, features = codegen_key()
     machine = llvm.Target.from_triple(triple).create_target_machine(cpu=name, features=features)
     assembly = machine.emit_assembly(llvm.parse_assembly(_PROBE.format(triple=triple)))
@@ -32,6 +40,19 @@ def _probe_lanes() -> int:
     return {"x": 4, "y": 8, "z": 16}[widest]
 
 
-LANES = _probe_lanes()  # float32 lanes of a vector: 16 AVX-512, 8 AVX, 4 SSE
+def _lanes() -> int:
+    """The probe's answer. It is kept, because asking takes Numba, and a second where a kept kernel takes none."""
+    directory = cache_directory()
+    path = directory and directory / "lanes"
+    lanes = path and read_sealed(path)
+    if lanes not in (4, 8, 16):
+        lanes = _probe_lanes()
+        if path:
+            with contextlib.suppress(OSError):  # whoever keeps a kernel there will say that it cannot be done
+                write_sealed(path, lanes)
+    return lanes
+
+
+LANES = _lanes()  # float32 lanes of a vector: 16 AVX-512, 8 AVX, 4 SSE
 REGISTERS = 32 if LANES == 16 else 16
 ISA = {16: "AVX-512", 8: "AVX", 4: "SSE"}[LANES]

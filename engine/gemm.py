@@ -33,8 +33,8 @@ that are computed together (from two on: a single row or column is a matrix time
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
+from . import signatures as types
 from .cpu import LANES, REGISTERS
 from .gemv import multiply_columns, multiply_rows
 from .jit import F1_IN, F2, F2_IN, f32, inline, kernel

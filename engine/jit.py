@@ -1,23 +1,43 @@
-"""The project's one decorator for compiled functions:   @kernel(signature).
+"""The project's decorators for compiled functions:   @kernel(signature)   @inline   @intrinsic
 
 A kernel has one explicit signature (float32, C-contiguous), is compiled on its first use and never at
 import, runs without the GIL, and its machine code is kept on disk (`cache.py`). It can be called on NumPy
 arrays and from anybody's own `@njit` function, and `kernel.address` is its C entry point, by which the
 compiled training loop calls layers that it was not compiled with.
+
+Numba's import takes longer than a small training run, so nothing here needs it until something is compiled (by
+`compiled.py`), called like a Python function, or met by Numba in a function of the user's. `kernel.run` and
+`kernel.address` of a kept kernel load its machine code without Numba (`machine_code.py`).
 """
 
 from __future__ import annotations
 
-import time
+import ctypes
+import functools
+import threading
 from collections.abc import Callable
 
-import numba
-from numba import types
-from numba.core import sigutils
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import CPUDispatcher
-
-from .cache import KernelCache
+from .cache import KernelFile
+from .machine_code import load
+from .signatures import (  # noqa: F401 (the types that kernels are declared with)
+    D1,
+    F1,
+    F1_IN,
+    F2,
+    F2_IN,
+    I1,
+    I1_IN,
+    I2_IN,
+    U1,
+    U1_IN,
+    as_words,
+    c_types,
+    f32,
+    f64,
+    i64,
+    uint64,
+    void,
+)
 
 # "contract": a*b + c may become one FMA. Sums keep their order, so results do not depend on how work is
 # split. No "nnan"/"ninf": a diverging loss must still surface as NaN.
@@ -25,68 +45,122 @@ FAST_MATH = {"contract"}
 
 KERNELS: list[Kernel] = []  # every kernel of the modules imported so far, for warm-up and doctor
 
-# The argument types of kernels. `IN` arrays are only read, so read-only NumPy arrays fit them too.
-i64 = types.int64
-f32 = types.float32
-f64 = types.float64
-F1 = types.Array(f32, 1, "C")
-F2 = types.Array(f32, 2, "C")
-F1_IN = types.Array(f32, 1, "C", readonly=True)
-F2_IN = types.Array(f32, 2, "C", readonly=True)
-D1 = types.Array(f64, 1, "C")
-I1 = types.Array(i64, 1, "C")
-I1_IN = types.Array(i64, 1, "C", readonly=True)
-I2_IN = types.Array(i64, 2, "C", readonly=True)
-U1_IN = types.Array(types.uint8, 1, "C", readonly=True)
+_loading = threading.RLock()
 
 
-class Kernel(CPUDispatcher):
-    """A compiled function with the one signature that it was declared with."""
+class _Deferred:
+    """A function that Numba gets to know when it meets it, in whatever it compiles, or when it is called."""
 
-    def __init__(self, py_func, locals=None, targetoptions=None, pipeline_class=None, *, signature=None):
-        super().__init__(py_func, targetoptions=targetoptions)
-        self.signature = signature
-        self.compile_seconds = 0.0  # stays 0 when the machine code came from disk
-        if signature is not None:
-            self._cache = KernelCache(py_func, signature)
+    def __init__(self, py_func: Callable):
+        self.py_func = py_func
+        functools.update_wrapper(self, py_func)
 
-    def compile(self, sig=None):
-        """Load or compile the declared signature, whatever `sig` is; returns the C entry point."""
-        with global_compiler_lock:  # several threads may come here at once
-            if self._can_compile:
-                started = time.perf_counter()
-                hits = sum(self._cache_hits.values())
-                super().compile(self.signature)
-                if sum(self._cache_hits.values()) == hits:
-                    self.compile_seconds = time.perf_counter() - started
-                self.disable_compile()
-        return self._result.entry_point
+    @property
+    def _numba_type_(self):
+        """Numba's protocol: the type of this object in compiled code."""
+        return self.made._numba_type_
 
-    def _compile_for_args(self, *args, **kws):
-        """Called by Numba for a first call from Python. The caller then dispatches on the types anew."""
+    def __call__(self, *arguments):
+        return self.made(*arguments)
+
+    def __deepcopy__(self, memo):
+        return self  # Numba copies the statements in which it stands
+
+
+class Inline(_Deferred):
+    """A helper of kernels; `made` is Numba's dispatcher."""
+
+    @functools.cached_property
+    def made(self):
+        from .compiled import make_inline
+
+        return make_inline(self.py_func, FAST_MATH)
+
+    def __call__(self, *arguments):
+        raise TypeError(f"{self.__name__} is a helper of kernels: call it from compiled code")
+
+
+class Intrinsic(_Deferred):
+    """A function that builds LLVM code; `made` is Numba's intrinsic."""
+
+    def __init__(self, py_func: Callable, **options):
+        super().__init__(py_func)
+        self._options = options
+
+    @functools.cached_property
+    def made(self):
+        from .compiled import make_intrinsic
+
+        return make_intrinsic(self.py_func, self._options)
+
+    @functools.cached_property
+    def _numba_type_(self):
+        from .compiled import type_of_intrinsic
+
+        return type_of_intrinsic(self.made)
+
+
+class Kernel(_Deferred):
+    """A compiled function with the one signature that it was declared with; `made` is Numba's dispatcher."""
+
+    def __init__(self, py_func: Callable, signature, fastmath):
+        super().__init__(py_func)
+        self.signature, self.file = signature, KernelFile(py_func, signature)
+        self._fastmath = fastmath
+        self._kept_address: int | None = None  # of the stand-alone machine code
+
+    @functools.cached_property
+    def made(self):
+        from .compiled import KernelDispatcher
+
+        return KernelDispatcher(self.py_func, self._fastmath, self.signature, self.file)
+
+    def compile(self) -> None:
+        """Load the machine code, or make and keep it. Several threads may come here at once."""
+        if self.is_loaded:
+            return
+        with _loading:
+            if not self.is_loaded:
+                kept = c_types(self.signature) and self.file.read()
+                self._kept_address = load(kept[0]) if kept and kept[0] else None
+                if self._kept_address is None:
+                    self.made.compile()
+
+    @property
+    def is_loaded(self) -> bool:
+        """True if its machine code is in this process."""
+        return self._kept_address is not None or ("made" in vars(self) and bool(self.made.overloads))
+
+    @property
+    def compile_seconds(self) -> float:
+        """What compiling took in this process; 0 when the machine code came from disk."""
+        return self.made.compile_seconds if "made" in vars(self) else 0.0
+
+    def run(self, *arguments):
+        """Call it through its C entry point: 10 us or more, but no Numba in a process that compiles nothing.
+
+        Raises TypeError for arrays of another type or layout. Not for kernels that raise exceptions.
+        """
         self.compile()
-        return self
+        if self._kept_address is None:
+            return self.made(*arguments)
+        words = [word for pair in zip(self.signature.args, arguments, strict=True) for word in as_words(*pair)]
+        return self._entry(*words)
 
-    def _explain_matching_error(self, *args, **kws):
-        found = ", ".join(str(self.typeof_pyval(argument)) for argument in args)
-        wanted = ", ".join(map(str, sigutils.normalize_signature(self.signature)[0]))
-        raise TypeError(f"{self.__name__} takes ({wanted}), got ({found})")
+    @functools.cached_property
+    def _entry(self):
+        return ctypes.CFUNCTYPE(*c_types(self.signature))(self._kept_address)
 
-    @property
-    def _result(self):
-        return next(iter(self.overloads.values()))
-
-    @property
+    @functools.cached_property
     def address(self) -> int:
         """The C entry point: arguments by value, arrays as Numba's array structs. Compiles if needed."""
         self.compile()
-        return self._result.library.get_pointer_to_function(self._result.fndesc.llvm_cfunc_wrapper_name)
+        return self._kept_address or self.made.address
 
     @property
     def is_ready(self) -> bool:
         """True if using this kernel compiles nothing: it is compiled, or kept on disk."""
-        path = self._cache.path
-        return bool(self.overloads) or (path is not None and path.exists())
+        return self.is_loaded or (self.file.path is not None and self.file.path.exists())
 
 
 def kernel(signature, *, fastmath=FAST_MATH) -> Callable[[Callable], Kernel]:
@@ -96,14 +170,20 @@ def kernel(signature, *, fastmath=FAST_MATH) -> Callable[[Callable], Kernel]:
     """
 
     def decorate(function: Callable) -> Kernel:
-        options = {"nopython": True, "nogil": True, "fastmath": fastmath or False, "error_model": "numpy"}
-        made = Kernel(function, targetoptions=options, signature=signature)
+        made = Kernel(function, signature, fastmath)
         KERNELS.append(made)
         return made
 
     return decorate
 
 
-def inline(function: Callable):
+def inline(function: Callable) -> Inline:
     """Decorator for helpers of kernels: compiled into their callers, for whatever types these pass."""
-    return numba.njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
+    return Inline(function)
+
+
+def intrinsic(function: Callable | None = None, **options):
+    """Decorator: Numba's `intrinsic`, whose signature may be one of `signatures.py`."""
+    if function is None:
+        return functools.partial(intrinsic, **options)
+    return Intrinsic(function, **options)

@@ -15,10 +15,10 @@ also nets of layers written later.
 from __future__ import annotations
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
+from . import signatures as types
+from .jit import intrinsic
+from .signatures import as_numba
 from .simd import element_pointer, require_array
 
 _I64 = ir.IntType(64)
@@ -26,6 +26,8 @@ SPINS_BEFORE_YIELD = 2000  # some microseconds: longer than a balanced barrier t
 
 
 def _view(context, builder, array_type, pointer, shape):
+    from numba.np.arrayobj import populate_array
+
     view = context.make_array(array_type)(context, builder)
     strides = [ir.Constant(_I64, 4)]
     for extent in reversed(shape[1:]):
@@ -37,11 +39,11 @@ def _view(context, builder, array_type, pointer, shape):
 @intrinsic
 def view1(typingctx, x, at, n):
     require_array(x)
-    made = types.Array(types.float32, 1, "C", readonly=not x.mutable)
+    made = types.Array(types.float32, 1, readonly=not x.mutable)
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
-        return _view(context, builder, made, pointer, [args[2]])
+        return _view(context, builder, signature.return_type, pointer, [args[2]])
 
     return made(x, types.int64, types.int64), codegen
 
@@ -49,27 +51,27 @@ def view1(typingctx, x, at, n):
 @intrinsic
 def view2(typingctx, x, at, rows, columns):
     require_array(x)
-    made = types.Array(types.float32, 2, "C", readonly=not x.mutable)
+    made = types.Array(types.float32, 2, readonly=not x.mutable)
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
-        return _view(context, builder, made, pointer, [args[2], args[3]])
+        return _view(context, builder, signature.return_type, pointer, [args[2], args[3]])
 
     return made(x, types.int64, types.int64, types.int64), codegen
 
 
 @intrinsic
 def no_rows(typingctx):
-    made = types.Array(types.int64, 1, "C", readonly=True)
-
     def codegen(context, builder, signature, args):
-        view, zero = context.make_array(made)(context, builder), ir.Constant(_I64, 0)
+        from numba.np.arrayobj import populate_array
+
+        view, zero = context.make_array(signature.return_type)(context, builder), ir.Constant(_I64, 0)
         pointer = ir.Constant(_I64.as_pointer(), None)
         eight = ir.Constant(_I64, 8)
         populate_array(view, data=pointer, shape=[zero], strides=[eight], itemsize=eight, meminfo=None)
         return view._getvalue()
 
-    return made(), codegen
+    return types.I1_IN(), codegen
 
 
 def pointer_call(target):
@@ -77,22 +79,24 @@ def pointer_call(target):
 
     @intrinsic
     def call(typingctx, address, arguments):
+        called = as_numba(target)
+
         def codegen(context, builder, signature, args):
             values = [
                 context.cast(builder, value, actual, declared)
                 for value, actual, declared in zip(
-                    [builder.extract_value(args[1], i) for i in range(len(target.args))],
+                    [builder.extract_value(args[1], i) for i in range(len(called.args))],
                     signature.args[1].types,
-                    target.args,
+                    called.args,
                     strict=True,
                 )
             ]
-            kinds = [context.get_value_type(kind) for kind in target.args]
-            function = ir.FunctionType(context.get_value_type(target.return_type), kinds)
+            kinds = [context.get_value_type(kind) for kind in called.args]
+            function = ir.FunctionType(context.get_value_type(called.return_type), kinds)
             result = builder.call(builder.inttoptr(args[0], function.as_pointer()), values)
-            return context.get_dummy_value() if target.return_type is types.void else result
+            return context.get_dummy_value() if called.return_type == as_numba(types.void) else result
 
-        return target.return_type(types.int64, arguments), codegen
+        return types.Signature(called.return_type, (types.int64, arguments)), codegen
 
     return call
 

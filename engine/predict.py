@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import types
 
+from . import signatures as types
 from .gemm import MR
 from .jit import F1, F1_IN, F2, F2_IN, I1, I2_IN, i64, kernel
 from .layers.layer import call_forward, call_loss, call_picking_forward
@@ -29,7 +29,8 @@ def run_rows(
     the loss of each row against `targets`. Stops early when asked to through `sync`."""
     last = table.shape[0] - 1
     scratch = view1(arena, scratch_at, arena.size - scratch_at)
-    for start in range(begin, end, chunk):
+    for number in range(-(-(end - begin) // chunk)):  # a range with a step could raise, for a step of 0
+        start = begin + number * chunk
         rows = min(chunk, end - start)
         x = view2(inputs, start * table[0, INPUTS], rows, table[0, INPUTS])
         for i in range(1, last + 1):
@@ -86,7 +87,7 @@ def predict(
         chunks = -(-rows // chunk)
         begin, end = (chunks * n // team * chunk for n in (number, number + 1))
         arena = aligned_zeros(scratch_at + plan.scratch_size)
-        run_rows(
+        run_rows.run(
             table, plan.settings, loss, inputs, wanted, parameters, arena, gradient_at, scratch_at,
             begin, min(end, rows), chunk, out, losses, sync,
         )  # fmt: skip

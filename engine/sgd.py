@@ -8,8 +8,7 @@ is divided by B as well.
 
 from __future__ import annotations
 
-from numba import types
-
+from . import signatures as types
 from .cpu import LANES
 from .jit import F1, F1_IN, f32, inline, kernel
 from .simd import broadcast, fma, load, load_part, store, store_part

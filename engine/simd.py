@@ -27,45 +27,38 @@ and `lowlevel.py` build LLVM code; everything else is Python in these verbs, wri
 
 from __future__ import annotations
 
-import operator
-
 from llvmlite import ir
-from numba import types
-from numba.core.errors import TypingError
-from numba.extending import intrinsic, models, overload, register_model
 
+from . import signatures as types
 from .cpu import LANES
-from .jit import inline
+from .jit import inline, intrinsic
+from .signatures import vector
 
 _FLOAT = ir.FloatType()
 _I32 = ir.IntType(32)
 _I64 = ir.IntType(64)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
+VECTOR = ir.VectorType(_FLOAT, LANES)
 _MASK = ir.VectorType(ir.IntType(1), LANES)
 _INTS = ir.VectorType(_I32, LANES)
 FLAGS = ("contract",)
 
 
-class VectorType(types.Type):
-    """Numba's type of LANES float32 values in one register."""
-
-    def __init__(self):
-        super().__init__(name=f"f32x{LANES}")
-
-
-vector = VectorType()
-
-
-@register_model(VectorType)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):
-        super().__init__(dmm, fe_type, _VECTOR)
-
-
 def require_array(x) -> None:
     """Typing check: `x` is a C-contiguous float32 array."""
-    if not (isinstance(x, types.Array) and x.dtype == types.float32 and x.layout == "C"):
+    from numba.core import types as numba_types
+    from numba.core.errors import TypingError
+
+    if not (isinstance(x, numba_types.Array) and x.dtype == numba_types.float32 and x.layout == "C"):
         raise TypingError(f"expected a C-contiguous float32 array, got {x}")
+
+
+def require_literals(*kinds) -> None:
+    """Typing check: each of `kinds` is a literal integer."""
+    from numba.core import types as numba_types
+    from numba.core.errors import TypingError
+
+    if not all(isinstance(kind, numba_types.IntegerLiteral) for kind in kinds):
+        raise TypingError(f"expected literal integers, got {kinds}")
 
 
 def element_pointer(context, builder, array_type, array, index, pointee=_FLOAT):
@@ -74,7 +67,7 @@ def element_pointer(context, builder, array_type, array, index, pointee=_FLOAT):
     return builder.bitcast(builder.gep(data, [index]), pointee.as_pointer())
 
 
-def splat(builder, scalar, kind=_VECTOR):
+def splat(builder, scalar, kind=VECTOR):
     """A vector with `scalar` in every lane."""
     single = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, _I32(0))
     return builder.shuffle_vector(single, ir.Constant(kind, ir.Undefined), ir.Constant(_INTS, [0] * LANES))
@@ -88,20 +81,20 @@ def lane_mask(builder, count):
 
 def masked_load(builder, pointer, mask):
     """The lanes where `mask` is true, 0 elsewhere; memory of the other lanes is not touched."""
-    kind = ir.FunctionType(_VECTOR, [_VECTOR.as_pointer(), _I32, _MASK, _VECTOR])
+    kind = ir.FunctionType(VECTOR, [VECTOR.as_pointer(), _I32, _MASK, VECTOR])
     function = _declare(builder, f"llvm.masked.load.v{LANES}f32.p0", kind)
-    return builder.call(function, [pointer, _I32(4), mask, ir.Constant(_VECTOR, [0.0] * LANES)])
+    return builder.call(function, [pointer, _I32(4), mask, ir.Constant(VECTOR, [0.0] * LANES)])
 
 
 def masked_store(builder, value, pointer, mask):
     """Write the lanes where `mask` is true; memory of the other lanes is not touched."""
-    kind = ir.FunctionType(ir.VoidType(), [_VECTOR, _VECTOR.as_pointer(), _I32, _MASK])
+    kind = ir.FunctionType(ir.VoidType(), [VECTOR, VECTOR.as_pointer(), _I32, _MASK])
     builder.call(_declare(builder, f"llvm.masked.store.v{LANES}f32.p0", kind), [value, pointer, _I32(4), mask])
 
 
 def multiply_add(builder, v, w, u):
     """v * w + u. `fmuladd`, not `fma`: without FMA instructions the latter is a library call per lane."""
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
     return builder.call(_declare(builder, f"llvm.fmuladd.v{LANES}f32", kind), [v, w, u], fastmath=FLAGS)
 
 
@@ -124,7 +117,7 @@ def load(typingctx, x, i):
     require_array(x)
 
     def codegen(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], VECTOR)
         return builder.load(pointer, align=4)
 
     return vector(x, types.int64), codegen
@@ -135,7 +128,7 @@ def load_part(typingctx, x, i, count):
     require_array(x)
 
     def codegen(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], VECTOR)
         return masked_load(builder, pointer, lane_mask(builder, args[2]))
 
     return vector(x, types.int64, types.int64), codegen
@@ -146,7 +139,7 @@ def store(typingctx, x, i, v):
     require_array(x)
 
     def codegen(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], VECTOR)
         builder.store(args[2], pointer, align=4)
         return context.get_dummy_value()
 
@@ -158,7 +151,7 @@ def store_part(typingctx, x, i, v, count):
     require_array(x)
 
     def codegen(context, builder, signature, args):
-        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], _VECTOR)
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], VECTOR)
         masked_store(builder, args[2], pointer, lane_mask(builder, args[3]))
         return context.get_dummy_value()
 
@@ -216,7 +209,7 @@ def copy_transposed(typingctx, x, i, x_step, y, j, y_step):
 def _line(builder, pointer, step, number):
     """Where line `number` starts, as a pointer to a vector."""
     place = builder.gep(pointer, [builder.mul(step, step.type(number))])
-    return builder.bitcast(place, _VECTOR.as_pointer())
+    return builder.bitcast(place, VECTOR.as_pointer())
 
 
 def _transposed(builder, lines):
@@ -241,8 +234,7 @@ def _transposed(builder, lines):
 def copy_zipped(typingctx, x, i, x_step, y, j, ROWS):
     require_array(x)
     require_array(y)
-    if not isinstance(ROWS, types.IntegerLiteral):
-        raise TypingError("copy_zipped: ROWS must be a literal")
+    require_literals(ROWS)
     i64 = types.int64
 
     def codegen(context, builder, signature, args):
@@ -293,7 +285,7 @@ def broadcast(typingctx, s):
 
 @intrinsic
 def zeros(typingctx):
-    return vector(), lambda context, builder, signature, args: ir.Constant(_VECTOR, [0.0] * LANES)
+    return vector(), lambda context, builder, signature, args: ir.Constant(VECTOR, [0.0] * LANES)
 
 
 @intrinsic
@@ -332,7 +324,7 @@ def where_less(typingctx, v, w, a, b):
 def absolute(typingctx, v):
     def codegen(context, builder, signature, args):
         bits = builder.and_(builder.bitcast(args[0], _INTS), splat(builder, _I32(0x7FFFFFFF), _INTS))
-        return builder.bitcast(bits, _VECTOR)
+        return builder.bitcast(bits, VECTOR)
 
     return vector(vector), codegen
 
@@ -341,7 +333,7 @@ def absolute(typingctx, v):
 def round_even(typingctx, v):
     def codegen(context, builder, signature, args):
         # 1.5 * 2**23: one unit in the last place is 1, so the addition rounds to an integer on every CPU.
-        magic = ir.Constant(_VECTOR, [12582912.0] * LANES)
+        magic = ir.Constant(VECTOR, [12582912.0] * LANES)
         return builder.fsub(builder.fadd(args[0], magic), magic)
 
     return vector(vector), codegen
@@ -351,7 +343,7 @@ def round_even(typingctx, v):
 def scale_by_power(typingctx, v, n):
     def codegen(context, builder, signature, args):
         exponent = builder.add(builder.fptosi(args[1], _INTS), splat(builder, _I32(127), _INTS))
-        power = builder.bitcast(builder.shl(exponent, splat(builder, _I32(23), _INTS)), _VECTOR)
+        power = builder.bitcast(builder.shl(exponent, splat(builder, _I32(23), _INTS)), VECTOR)
         return builder.fmul(args[0], power)
 
     return vector(vector, vector), codegen
@@ -382,7 +374,7 @@ reduce_add = _reduction(lambda builder, a, b: builder.fadd(a, b))
 reduce_max = _reduction(lambda builder, a, b: builder.select(builder.fcmp_unordered(">", a, b), a, b))
 
 
-def _operator(function, instruction):
+def _operation(instruction):
     @intrinsic
     def apply(typingctx, v, w):
         def codegen(context, builder, signature, args):
@@ -390,29 +382,13 @@ def _operator(function, instruction):
 
         return vector(vector, vector), codegen
 
-    @overload(function)
-    def vector_operator(v, w):
-        if v is vector and w is vector:
-            return lambda v, w: apply(v, w)
-        return None
+    return apply
 
 
-for _function, _instruction in (
-    (operator.add, "fadd"),
-    (operator.sub, "fsub"),
-    (operator.mul, "fmul"),
-    (operator.truediv, "fdiv"),
-):
-    _operator(_function, _instruction)
+# What the operators of vectors do (`vector.py` says so to Numba).
+add, subtract, multiply, divide = map(_operation, ("fadd", "fsub", "fmul", "fdiv"))
 
 
 @intrinsic
-def _negate(typingctx, v):
+def negate(typingctx, v):
     return vector(vector), lambda context, builder, signature, args: builder.fneg(args[0])
-
-
-@overload(operator.neg)
-def _vector_negative(v):
-    if v is vector:
-        return lambda v: _negate(v)
-    return None

@@ -29,11 +29,10 @@ on the tile that it was computed in.
 from __future__ import annotations
 
 from llvmlite import ir
-from numba import types
-from numba.core.errors import TypingError
-from numba.extending import intrinsic
 
+from . import signatures as types
 from .cpu import LANES
+from .jit import intrinsic
 from .simd import (
     element_pointer,
     lane_mask,
@@ -42,6 +41,7 @@ from .simd import (
     multiply_add,
     prefetch_line,
     require_array,
+    require_literals,
     splat,
 )
 
@@ -211,8 +211,7 @@ def step_tile(
 def _require(MR, NV, *arrays):
     for array in arrays:
         require_array(array)
-    if not isinstance(MR, types.IntegerLiteral) or not isinstance(NV, types.IntegerLiteral):
-        raise TypingError("MR and NV of a tile must be literals")
+    require_literals(MR, NV)
 
 
 def _multiplying(module, rows, vectors):

@@ -18,8 +18,8 @@ threads. Everything a step needs was allocated before the first one.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
+from . import signatures as types
 from .gemm import MR
 from .jit import D1, F1, F1_IN, F2_IN, I1, I1_IN, I2_IN, f32, i64, inline, kernel
 from .layers.layer import (

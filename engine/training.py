@@ -120,7 +120,7 @@ class Training:
         table, loss = plan.link(training=True), plan.loss.loss.address
 
         def work(number: int) -> None:
-            run_minibatches(
+            run_minibatches.run(
                 table, plan.settings, loss, self.X, self.Y, order, self.step, self.steps, self.batch,
                 self.model.parameters, self.velocity, self._buffers.arena, self._buffers.layouts[number],
                 self.rate / self.batch, self.optimizer.decay, self.optimizer.momentum,

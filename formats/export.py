@@ -71,7 +71,7 @@ def _put_whole(file: BinaryIO, rows: np.ndarray, separator: str) -> None:
     flat, text, reached = rows.reshape(-1), np.empty(PRINTED * LONGEST, np.uint8), np.zeros(1, np.int64)
     for start in range(0, len(flat), PRINTED):
         stop = min(start + PRINTED, len(flat))
-        file.write(text[: print_numbers(flat, start, stop, rows.shape[1], ord(separator), text, reached)])
+        file.write(text[: print_numbers.run(flat, start, stop, rows.shape[1], ord(separator), text, reached)])
 
 
 def _put_csv(file: BinaryIO, values: np.ndarray) -> None:

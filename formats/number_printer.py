@@ -9,22 +9,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import types
 
 from ..engine.byte_vectors import address, first_one, put8bytes
-from ..engine.jit import F1_IN, I1, i64, inline, kernel
+from ..engine.jit import F1_IN, I1, U1, i64, inline, kernel
 
-LONGEST = (
-    32  # bytes of one value with room for writing eight at a time: sign, 16 digits, point, 6 digits, space, newline
-)
+LONGEST = 32  # bytes of a value: sign, 16 digits, point, 6 digits, space, newline, and room for writing eight at a time
 PRINTED = 1 << 16  # values printed at a time
 _LARGEST = 9e12  # times 10^6 it still is an int64
 _ZEROS = np.uint64(0x3030303030303030)
 u64 = np.uint64
-_U1 = types.Array(types.uint8, 1, "C")
 
 
-@kernel(i64(F1_IN, i64, i64, i64, i64, _U1, I1), fastmath=None)
+@kernel(i64(F1_IN, i64, i64, i64, i64, U1, I1), fastmath=None)
 def print_numbers(values, start, stop, columns, separator, text, reached):
     """Print values[start:stop] into `text`, a newline behind each row of `columns`; returns the bytes written.
 

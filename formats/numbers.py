@@ -86,11 +86,13 @@ def locate_number(path: str | os.PathLike[str], index: int) -> tuple[int, int, s
         for block in _blocks(source):
             for start in range(0, len(block.text), PIECE):
                 stop = min(start + PIECE, len(block.text))
-                here = count_numbers(block.text, start, stop)
+                here = count_numbers.run(block.text, start, stop)
                 if index < here:
                     # The shortest stretch with index + 1 numbers ends with the first byte of the one wanted.
                     ends = range(start, stop + 1)
-                    end = ends[bisect.bisect_left(ends, index + 1, key=lambda k: count_numbers(block.text, start, k))]
+                    end = ends[
+                        bisect.bisect_left(ends, index + 1, key=lambda k: count_numbers.run(block.text, start, k))
+                    ]
                     return *block.place(end - 1), TOKEN.match(block.text, end - 1)[0].decode()
                 index -= here
     raise InputError(path, "holds fewer numbers than it did")
@@ -108,7 +110,7 @@ def write_numbers(path: str | os.PathLike[str], values: np.ndarray) -> None:
         start = 0
         while start < len(flat):
             stop = min(start + PRINTED, len(flat))
-            size = print_numbers(flat, start, stop, columns, 0, text, reached)
+            size = print_numbers.run(flat, start, stop, columns, 0, text, reached)
             file.write(text[:size])
             start = int(reached[0])
             if start < stop:
@@ -193,7 +195,7 @@ def _blocks(source: Source) -> Iterator[_Block]:
 
 
 def _count(part: _Part) -> int:
-    return count_numbers(part.block.text, part.start, part.stop)
+    return count_numbers.run(part.block.text, part.start, part.stop)
 
 
 def _convert(part: _Part, numbers: np.ndarray, enough: bool) -> int:
@@ -206,7 +208,7 @@ def _convert(part: _Part, numbers: np.ndarray, enough: bool) -> int:
     state[LETTER] = -1
     verdict = None
     while verdict != DONE and not (enough and state[FILLED] == len(numbers)):
-        verdict = scan_numbers(block.text, start, part.stop, numbers, hard, state)
+        verdict = scan_numbers.run(block.text, start, part.stop, numbers, hard, state)
         start = int(state[POSITION])
         _convert_hard(block, hard[: 2 * state[HARD]].reshape(-1, 2), numbers)
         if verdict in (MALFORMED, NO_NUMBER) and not (enough and state[FILLED] == len(numbers)):

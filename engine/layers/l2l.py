@@ -6,9 +6,8 @@ The gradient carries no factor 2, as in the original. With K outputs the loss of
 
 from __future__ import annotations
 
-from numba import types
-
 from ...formats.network import GRAMMAR
+from .. import signatures as types
 from ..cpu import LANES
 from ..jit import F1, F2, F2_IN, inline, kernel
 from ..simd import copy, fma, load_part, reduce_add, store_part, zeros

@@ -26,9 +26,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import types
 
 from ...formats.network import Word
+from .. import signatures as types
 from ..jit import F1, F1_IN, F2, F2_IN, I1_IN, Kernel, f32, i64
 from ..lowlevel import pointer_call
 

@@ -17,9 +17,9 @@ Rows of x are picked by index, so the first layer reads a shuffled minibatch fro
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
 from ...formats.network import GRAMMAR
+from .. import signatures as types
 from ..cpu import LANES
 from ..gemm import (
     MR,

@@ -5,9 +5,8 @@ x > 0 is y > 0, so x is not kept. NaN passes forward.
 
 from __future__ import annotations
 
-from numba import types
-
 from ...formats.network import GRAMMAR
+from .. import signatures as types
 from ..cpu import LANES
 from ..jit import F2, F2_IN, inline, kernel
 from ..simd import load, load_part, maximum, store, store_part, where_less, zeros

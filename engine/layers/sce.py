@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import types
 
 from ...formats.network import GRAMMAR
+from .. import signatures as types
 from ..jit import F1, F2, F2_IN, inline, kernel
 from .layer import FORWARD, LOSS, Layer
 from .smx import ONE, row_exponentials, scale_row, softmax

@@ -8,9 +8,9 @@ The original passes no gradient through an smx; this is the true one.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
 from ...formats.network import GRAMMAR
+from .. import signatures as types
 from ..cpu import LANES
 from ..elementary import exp
 from ..jit import F2, F2_IN, inline, kernel

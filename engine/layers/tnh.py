@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import types
 
 from ...formats.network import GRAMMAR
+from .. import signatures as types
 from ..cpu import LANES
 from ..elementary import tanh
 from ..jit import F2, F2_IN, inline, kernel

@@ -10,8 +10,7 @@ from numba import types
 from reference.child import run_python
 
 from caffe64.engine import simd
-from caffe64.engine.cache import codegen_key
-from caffe64.engine.cpu import LANES
+from caffe64.engine.cpu import LANES, codegen_key
 from caffe64.engine.jit import F1, F1_IN, F2, F2_IN, f32, i64, kernel
 
 COUNTS = range(LANES + 1)

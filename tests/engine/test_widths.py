@@ -60,7 +60,7 @@ from caffe64.engine.gemm import MR, NV, gemm
 from caffe64.engine.layers.lin import update
 {0}.compile()
 print(MR * NV)
-print({0}._result.library.get_asm_str())
+print({0}.made.result.library.get_asm_str())
 """
 
 

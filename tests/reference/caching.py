@@ -16,7 +16,7 @@ from numba.core import event
 with event.install_recorder("numba:compile") as compiled:
     {work}
 from caffe64.engine import cache, jit
-used = [kernel for kernel in jit.KERNELS if kernel.overloads]
+used = [kernel for kernel in jit.KERNELS if kernel.is_loaded]
 print(json.dumps({{"directory": str(cache.cache_directory()), "used": len(used), "functions": len(compiled.buffer),
                    "seconds": sum(kernel.compile_seconds for kernel in used), "result": result}}))
 """

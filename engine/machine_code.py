@@ -1,0 +1,156 @@
+"""Machine code that is called without Numba and LLVM in the process.
+
+stand_alone   a compiled kernel -> StandAlone, plain values that can be kept in a file
+load          StandAlone -> the address of its entry point in this process
+
+Numba's library of a kernel also holds a wrapper for calls from Python, and the C wrapper reports exceptions of Python.
+Where a kernel raises none and allocates nothing, LLVM can see that: with everything but the C wrapper made internal,
+constant propagation across functions removes what Python would be needed for. What is left is one block of code and
+constants, with places that hold absolute addresses (the large code model, which Numba's JIT compiles for): places in
+the block itself, or functions of the C library. A kernel of which more is left is not loaded this way; Numba serves it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import mmap
+import struct
+from typing import NamedTuple
+
+ABSOLUTE = 1  # the relocation R_X86_64_64: eight bytes, symbol + addend
+ALLOCATED, EXECUTABLE = 0x2, 0x4  # section flags
+PROGRAM, SYMBOLS, RELOCATIONS = 1, 2, 4  # section types
+ALIGNMENT = 64
+# No array that a kernel is given is freed in it: its caller holds a reference, or it is nobody's.
+FREEING = "NRT_MemInfo_call_dtor"
+NEVER_FREED = "define void @NRT_MemInfo_call_dtor(ptr %x) { ret void }"
+
+
+class StandAlone(NamedTuple):
+    """`image`, whose entry point is byte `entry`. `inner`, pairs (place, offset): at byte `place` belongs the address
+    of byte `offset`. `outer`, pairs (place, name): there belongs the address of a function of the C library."""
+
+    image: bytes
+    entry: int
+    inner: tuple[tuple[int, int], ...]
+    outer: tuple[tuple[int, str], ...]
+
+
+# ------------------------------------------------------------------------------------------------- keeping
+def stand_alone(library, entry: str) -> tuple | None:
+    """The function `entry` of a library of Numba's as a plain tuple of StandAlone's fields; None if it needs more."""
+    import llvmlite.binding as llvm
+
+    machine = library.codegen._tm
+    module = llvm.parse_bitcode(library._final_module.as_bitcode())
+    for value in (*module.functions, *module.global_variables):
+        if not value.is_declaration and value.name != entry:
+            value.linkage = "internal"
+    if FREEING in {function.name for function in module.functions if function.is_declaration}:
+        module.link_in(llvm.parse_assembly(NEVER_FREED))
+        module.get_function(FREEING).linkage = "internal"
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.add_ipsccp_pass()
+    passes.add_simplify_cfg_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
+    made = _from_object(machine.emit_object(module), entry)
+    return tuple(made) if made and _addresses(made.outer) is not None else None
+
+
+def _from_object(data: bytes, entry: str) -> StandAlone | None:
+    """The loaded sections of an ELF relocatable file, one behind the other; None if they are not all as expected."""
+    table, count = struct.unpack_from("<Q", data, 40)[0], struct.unpack_from("<H", data, 60)[0]
+    sections = [_Section(*struct.unpack_from("<IIQQQQIIQQ", data, table + 64 * n)) for n in range(count)]
+    image, starts = bytearray(), {}
+    for number, section in enumerate(sections):
+        if section.type == PROGRAM and section.flags & ALLOCATED:
+            image += bytes(-len(image) % max(ALIGNMENT, section.alignment))
+            starts[number] = len(image)
+            image += data[section.offset : section.offset + section.size]
+    symbols = _symbols(data, sections)
+    inner, outer = [], []
+    for section in sections:
+        if section.type != RELOCATIONS or section.info not in starts:
+            continue  # of .eh_frame: no exception passes through a kernel
+        for at in range(section.offset, section.offset + section.size, 24):
+            place, info, addend = struct.unpack_from("<QQq", data, at)
+            name, home, value = symbols[info >> 32]
+            place += starts[section.info]
+            if info & 0xFFFFFFFF != ABSOLUTE:
+                return None
+            if home in starts:
+                inner.append((place, starts[home] + value + addend))
+            elif home == 0 and addend == 0:
+                outer.append((place, name))
+            else:
+                return None
+    (found,) = [starts[home] + value for name, home, value in symbols if name == entry]
+    return StandAlone(bytes(image), found, tuple(inner), tuple(outer))
+
+
+class _Section(NamedTuple):
+    name: int
+    type: int
+    flags: int
+    address: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    alignment: int
+    entry_size: int
+
+
+def _symbols(data: bytes, sections: list[_Section]) -> list[tuple[str, int, int]]:
+    """Name, number of the section (0: not defined here) and offset in it of each symbol."""
+    (table,) = [section for section in sections if section.type == SYMBOLS]
+    names = sections[table.link].offset
+    found = []
+    for at in range(table.offset, table.offset + table.size, 24):
+        name, _, _, section, value, _ = struct.unpack_from("<IBBHQQ", data, at)
+        found.append((data[names + name : data.index(b"\0", names + name)].decode(), section, value))
+    return found
+
+
+# ------------------------------------------------------------------------------------------------- loading
+def load(kept: tuple) -> int | None:
+    """The address of the entry point of a kept `stand_alone`; None where this process cannot take it."""
+    code = StandAlone(*kept)
+    addresses = _addresses(code.outer)
+    if addresses is None:
+        return None
+    try:
+        memory = mmap.mmap(-1, len(code.image))
+        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        memory[: len(code.image)] = code.image
+        for place, offset in code.inner:
+            struct.pack_into("<Q", memory, place, start + offset)
+        for place, name in code.outer:
+            struct.pack_into("<Q", memory, place, addresses[name])
+        # Never writable and executable at once, which some systems refuse.
+        if _libc().mprotect(ctypes.c_void_p(start), ctypes.c_size_t(len(code.image)), mmap.PROT_READ | mmap.PROT_EXEC):
+            return None
+    except OSError:
+        return None
+    _MAPPED.append(memory)
+    return start + code.entry
+
+
+_MAPPED: list[mmap.mmap] = []  # for good: addresses into them are handed out
+
+
+def _addresses(outer) -> dict[str, int] | None:
+    """Where the C library has the functions of `outer`; None if one is missing, or the library."""
+    try:
+        return {name: ctypes.cast(getattr(_libc(), name), ctypes.c_void_p).value for _, name in outer}
+    except (AttributeError, OSError):
+        return None
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    """The C library of this process, and its mathematical part."""
+    return ctypes.CDLL("libm.so.6")  # finds the symbols of libc, which it needs, as well
