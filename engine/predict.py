@@ -99,5 +99,5 @@ def predict(
         if watch:
             watch(int(sync[DONE]))
 
-    run_team(work, team, stop, poll)
+    run_team(work, team, (plan.macs + plan.features) * rows, stop, poll)
     return out, losses

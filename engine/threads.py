@@ -15,6 +15,9 @@ from pathlib import Path
 POLL_SECONDS = 0.05
 # Multiply-accumulates between two barriers that a second thread needs to pay off; below, one is faster.
 MACS_PER_THREAD = 250_000
+# Work of so many multiply-accumulates in all is done before anybody misses a poll (some milliseconds), and starting
+# a thread for it would take longer (0.1 ms, several on a busy machine).
+BRIEF_MACS = 2_000_000
 
 
 def usable_threads() -> int:
@@ -39,13 +42,19 @@ def choose_threads(requested: int | None, macs: int) -> int:
     return max(1, min(usable_threads(), macs // MACS_PER_THREAD))
 
 
-def run_team(work: Callable[[int], None], threads: int, stop: Callable[[], None], poll: Callable[[], None]) -> None:
+def run_team(
+    work: Callable[[int], None], threads: int, macs: int, stop: Callable[[], None], poll: Callable[[], None]
+) -> None:
     """Run work(0) ... work(threads - 1) at the same time; call poll() about twenty times a second meanwhile and at the
-    end.
+    end. `macs` says how much work it is: a little for one thread is done at once, without starting any.
 
     If poll or a signal handler raises, stop() is called, all threads are waited for, and the exception goes on.
     An exception in a worker stops the others likewise.
     """
+    if threads == 1 and macs < BRIEF_MACS:
+        work(0)
+        poll()
+        return
     failures: list[BaseException] = []
 
     def guarded(number: int) -> None:

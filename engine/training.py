@@ -131,7 +131,7 @@ class Training:
             if watch:
                 watch(int(sync[DONE]), self.losses)
 
-        run_team(work, self.threads, self.stop, poll)
+        run_team(work, self.threads, (plan.macs + plan.features) * self.rows, self.stop, poll)
 
     def _order(self) -> np.ndarray:
         if not self.shuffle:
