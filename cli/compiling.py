@@ -37,10 +37,14 @@ def compile_all(kernels: Sequence[Kernel], output: Output) -> None:
     if output.can_draw:
         from .live import Bar
 
-    with Bar() if output.can_draw else nullcontext() as bar:
-        for done, kernel in enumerate(kernels):
+    from .compile_helper import Helper
+
+    with Bar() if output.can_draw else nullcontext() as bar, Helper(kernels) as helper:
+        for kernel in kernels:
             if bar:
+                done = sum(kernel.is_ready for kernel in kernels)
                 bar.show(done, len(kernels), "compiling", [f"{done}/{len(kernels)}", label(kernel)])
+            helper.wait_for_last()
             kernel.compile()
             signals.check()
 
