@@ -88,14 +88,16 @@ def forward(x, picks, picks_at, p, settings, y, scratch):
             if k == 0:
                 init, init_at, init_m = p, bias + n, 0
             far = picks_at >= 0 and n == 0  # rows from anywhere in memory, and this is the first time
-            high = MR if far else rows
-            for b in range(0, rows, high):
+            b = 0
+            while b < rows:
+                high = min(rows - b, MR) if far else rows
                 if far:
                     prefetch_rows(flat_x, picks, picks_at, b + AHEAD, min(rows, b + AHEAD + MR), F, k, depth)
                 multiply_column(
                     flat_x, k, F, 1, picks, picks_at + b, p, n * deep + k * step, step, depth,
-                    init, init_at + b * init_m, init_m, bound, flat_y, b * K + n, K, min(high, rows - b), width,
+                    init, init_at + b * init_m, init_m, bound, flat_y, b * K + n, K, high, width,
                 )  # fmt: skip
+                b += high
             n += width
 
 
