@@ -9,8 +9,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 MNIST := data/mnist
 TRAIN_ROWS ?= 60000
 TEST_ROWS ?= 10000
+PERF ?=
+RESULTS ?= $(firstword $(wildcard perf/results/*.json))
 
-.PHONY: demo test lint format perf data clsTrain clsTest regTrain regTest clean
+.PHONY: demo test lint format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
 demo: $(VENV)/.demos
 	$(BIN)/python demos/mnist/run.py
@@ -26,8 +28,12 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-perf: $(VENV)/.dev
-	$(BIN)/python -m caffe64.perf
+# make perf PERF="--quick --output new.json"; PyTorch and JAX take part if they are installed into $(VENV).
+perf: $(VENV)/.perf
+	$(BIN)/python -m caffe64.perf $(PERF)
+
+perf-readme: $(VENV)/.perf
+	$(BIN)/python -m caffe64.perf readme $(RESULTS) README.md
 
 # The original's targets: MNIST as text files, then its two nets through the command line.
 data: $(VENV)/.demos

@@ -1,1 +1,1 @@
-"""Benchmarks: verified first, then timed, as ratios within one run."""
+"""Benchmarks: verified first, then timed, beside the machine's measured peak and the peers that are installed."""

@@ -1,0 +1,143 @@
+"""The program `python -m caffe64.perf`: measures, or with a command looks at result files."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..cli.failure import guard
+from ..cli.options import Command, examples
+from ..errors import CheckFailed
+from . import suites
+
+Suite = enum.StrEnum("Suite", {name: name for name in suites.SUITES})
+
+app = typer.Typer(
+    help="""Verify caffe64 against references, then time it: next to the machine's measured peak, and to NumPy, PyTorch,
+    JAX, polars and pandas where these are installed.""",
+    epilog=examples(
+        "python -m caffe64.perf --quick",
+        "python -m caffe64.perf --suite kernels --suite train --output new.json",
+        "python -m caffe64.perf compare old.json new.json --threshold 10%",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+Results = Annotated[Path, typer.Argument(metavar="RESULTS", help="A file of --output.", show_default=False)]
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    context: typer.Context,
+    suite: Annotated[list[Suite] | None, typer.Option(help="Only this suite; may be repeated.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Measure with 1 and N threads. Default: all CPUs.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Few samples of small cases, in seconds to minutes.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Write the results there.", show_default=False)
+    ] = None,
+    peers: Annotated[bool, typer.Option(help="Time the peers that are installed as well.")] = True,
+) -> None:
+    if context.invoked_subcommand is None:
+        guard(measure)([name.value for name in suite or Suite], threads, quick, output, peers)
+
+
+def measure(names: list[str], threads: int | None, quick: bool, output: Path | None, peers: bool) -> None:
+    """Run the suites, print their tables, write `output` at the very end."""
+    from ..engine.threads import usable_threads
+    from . import machine, report, results
+    from .processes import ask
+    from .sampling import Effort
+
+    counts = tuple(sorted({1, min(threads or usable_threads(), usable_threads())}))
+    effort = Effort(rounds=7, budget=0.3) if quick else Effort()
+    settings = suites.Settings(threads=counts, quick=quick, peers=peers, effort=effort)
+    found = results.Results(
+        created=datetime.date.today().isoformat(),
+        settings={"suites": names, "threads": list(counts), "quick": quick, "peers": peers},
+        machine=machine.describe(),
+        peaks={str(n): ask("caffe64.perf.peak:PeaksJob", n, {"threads": n, "quick": quick}) for n in counts},
+        compile={},
+        entries=[],
+    )
+    for name in names:
+        module = importlib.import_module(f".suites.{name}", __package__)
+        with _progress(name) as show:
+            entries = module.run(settings, show)
+        if name == "kernels":
+            found.compile = module.compile_times(quick)
+        found.entries += entries
+        print("\n".join([f"{name}", *report.suite_lines(entries), ""]), flush=True)
+    print("\n".join(report.summary_lines(found)))
+    if output is not None:
+        results.write_results(output, found)
+
+
+class _progress:
+    """A line on stderr that says which entry was measured last, on a terminal only; printed over by the table."""
+
+    def __init__(self, suite: str):
+        from rich.console import Console
+
+        self._status = Console(stderr=True).status(f"{suite} ...")
+        self._suite = suite
+
+    def __enter__(self):
+        self._status.__enter__()
+        return lambda entry: self._status.update(f"{self._suite}: {entry.name} done ...")
+
+    def __exit__(self, *failure) -> None:
+        self._status.__exit__(*failure)
+
+
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD", show_default=False)],
+    new: Annotated[Path, typer.Argument(metavar="NEW", show_default=False)],
+    threshold: Annotated[str, typer.Option(metavar="SHARE", help="Changes that count.")] = "10%",
+) -> None:
+    """Compare two result files by their shares of the peak. Exit code 4: something became slower; 2: a bad file."""
+    from . import compare as comparing
+    from .results import read_results
+
+    found = comparing.compare(read_results(old), read_results(new), comparing.parse_threshold(threshold))
+    print("\n".join(comparing.comparison_lines(found)), flush=True)
+    if found.regressions:
+        raise CheckFailed(f"{len(found.regressions)} of {found.compared} became slower by more than {threshold}")
+
+
+def plot(
+    results: Results,
+    picture: Annotated[Path, typer.Argument(metavar="PICTURE", help=".png or .svg", show_default=False)],
+) -> None:
+    """Draw the roofline of every kernel."""
+    from .results import read_results
+    from .roofline import write_roofline
+
+    write_roofline(picture, read_results(results))
+
+
+def readme(
+    results: Results,
+    page: Annotated[Path | None, typer.Argument(metavar="[README]", help="Replace the table there.")] = None,
+) -> None:
+    """Print the README's performance table, or put it into the README."""
+    from . import report
+    from .results import read_results
+
+    found = read_results(results)
+    if page is None:
+        print(report.readme_table(found))
+    else:
+        report.replace_table(page, found)
+
+
+for command in (compare, plot, readme):
+    app.command(cls=Command)(guard(command))

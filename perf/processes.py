@@ -1,0 +1,95 @@
+"""Jobs in processes of their own (`worker.py`), taking turns."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+
+from ..errors import Caffe64Error
+from .machine import THREAD_VARIABLES
+from .sampling import Effort, Times
+
+SETTLE = 0.02  # seconds between two jobs: idle threads of OpenMP libraries spin for some milliseconds
+
+
+class Worker:
+    """A running job. `facts` is what it said when it was ready, `memory` its peak of resident bytes so far."""
+
+    def __init__(self, job: str, threads: int, arguments: Mapping, environment: Mapping[str, str] | None = None):
+        request = json.dumps({"job": job, "threads": threads, "arguments": arguments})
+        variables = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **(environment or {})}
+        self.job = job
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.worker", request],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=variables,
+            text=True,
+        )
+        try:
+            self.facts: dict = self._reply()["facts"]
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self) -> float:
+        """Do the job once; its seconds."""
+        time.sleep(SETTLE)
+        try:
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # `_reply` says what happened
+        return self._reply()["seconds"]
+
+    def close(self) -> None:
+        """End the process."""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+
+    def _reply(self) -> dict:
+        line = self._process.stdout.readline()
+        reply = json.loads(line) if line else {"error": f"the process ended with code {self._process.wait()}"}
+        if "error" in reply:
+            raise Caffe64Error(f"perf: the job {self.job} failed: {reply['error']}")
+        self.memory: int = reply["memory"]
+        return reply
+
+
+@contextlib.contextmanager
+def workers() -> Iterator[dict[str, Worker]]:
+    """An empty dict of workers; those that are put into it end with the block."""
+    running: dict[str, Worker] = {}
+    try:
+        yield running
+    finally:
+        for worker in running.values():
+            worker.close()
+
+
+def ask(job: str, threads: int, arguments: Mapping, environment: Mapping[str, str] | None = None) -> dict:
+    """Start a job for its facts alone."""
+    worker = Worker(job, threads, arguments, environment)
+    worker.close()
+    return worker.facts
+
+
+def take_turns(running: Mapping[str, Worker], effort: Effort) -> dict[str, Times]:
+    """Seconds of each job in each round, after one round that is not counted."""
+    started = time.perf_counter()
+    for worker in running.values():
+        worker.run()
+    times: dict[str, Times] = {name: [] for name in running}
+    for _ in range(effort.rounds_for(time.perf_counter() - started)):
+        for name, worker in running.items():
+            times[name].append(worker.run())
+    return times

@@ -1,0 +1,166 @@
+"""Results as text: a line an entry while they come in, and the README's table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..cli.table import plain_table
+from ..errors import UsageError
+from .results import Entry, Results
+
+HEADER = ("", "thr", "min", "median", "spread", "rate", "peak", "compile", "first", "memory", "their time over ours")
+BEGIN, END = "<!-- perf table: make perf-readme -->", "<!-- end of perf table -->"
+PEERS = ("JAX", "PyTorch", "NumPy", "polars", "pandas", "np.loadtxt", "np.savetxt")
+SHOWN = {  # what the README shows of a suite; None is everything
+    "kernels": (
+        "gemm 100x784x100 NN",
+        "gemm 784x100x100 TN",
+        "gemm 100x100x784 NT",
+        "gemm 300x100x60 NN",
+        "gemm 1024x1024x1024 NN",
+        "tnh_forward 300x784",
+        "sgd_update 300x784",
+    ),
+    "train": None,
+    "reader": None,
+    "startup": None,
+}
+TITLES = {
+    "kernels": "kernel, called from Python",
+    "train": "one epoch of training",
+    "reader": "text files",
+    "startup": "whole processes",
+}
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Three digits and a unit: "1.23 ms"."""
+    if seconds is None:
+        return ""
+    for factor, unit in ((1, "s"), (1e3, "ms")):
+        if seconds * factor >= 1:
+            return f"{_three(seconds * factor)} {unit}"
+    return f"{_three(seconds * 1e6)} µs"
+
+
+def bytes_text(size: float | None) -> str:
+    """Whole megabytes."""
+    return "" if size is None else f"{size / 1e6:.0f} MB"
+
+
+def rate_text(entry: Entry) -> str:
+    """The rate with its unit; nothing for what is only a duration."""
+    if not entry.share:
+        return ""
+    small = entry.unit == "GB/s" and entry.rate < 1
+    return f"{_three(entry.rate * 1e3)} MB/s" if small else f"{_three(entry.rate)} {entry.unit}"
+
+
+def share_text(entry: Entry) -> str:
+    """The share of the yardstick in percent, with its name."""
+    return f"{entry.relative:.{0 if entry.relative >= 0.095 else 1}%} {entry.yardstick}" if entry.share else ""
+
+
+def ratios_text(entry: Entry) -> str:
+    """All peers: "JAX 1.62  NumPy 2.10"; a goal that was missed is named."""
+    texts = []
+    for name, peer in entry.peers.items():
+        goal = entry.goals.get(name)
+        missed = f" (goal {goal:g})" if goal is not None and peer["ratio"] < goal else ""
+        texts.append(f"{name} {peer['ratio']:.2f}{missed}")
+    if entry.memory and entry.memory > entry.goals.get("memory", entry.memory):
+        texts.append(f"(goal {bytes_text(entry.goals['memory'])})")
+    if entry.seconds["min"] > entry.goals.get("seconds", entry.seconds["min"]):
+        texts.append(f"(goal {seconds_text(entry.goals['seconds'])})")
+    return "  ".join(texts)
+
+
+def entry_cells(entry: Entry) -> tuple[str, ...]:
+    """The cells of HEADER."""
+    seconds = entry.seconds
+    return (
+        entry.name,
+        str(entry.threads),
+        seconds_text(seconds["min"]),
+        seconds_text(seconds["median"]),
+        f"{seconds['spread']:.0%}",
+        rate_text(entry),
+        share_text(entry),
+        seconds_text(entry.compile),
+        seconds_text(entry.first),
+        bytes_text(entry.memory),
+        ratios_text(entry),
+    )
+
+
+def suite_lines(entries: Sequence[Entry]) -> list[str]:
+    """The table of one suite."""
+    return plain_table(HEADER, [entry_cells(entry) for entry in entries])
+
+
+def summary_lines(results: Results) -> list[str]:
+    """The machine, its peaks, and what compiling costs."""
+    machine = results.machine
+    versions = " ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    lines = [f"{machine['cpu']}, {machine['threads']} threads, {machine['vectors']}, {machine['system']}", versions]
+    for threads, peaks in results.peaks.items():
+        reads = "  ".join(f"{level} {rate:.0f}" for level, rate in peaks.items() if level != "fma")
+        lines.append(f"peak, threads {threads}: FMA {peaks['fma']:.1f} GFLOP/s, reading GB/s: {reads}")
+    if results.compile:
+        rows = [
+            (name, *(seconds_text(found[part]) for part in ("compile", "first call")))
+            for name, found in results.compile.items()
+        ]
+        lines += ["", *plain_table(("kernel, empty cache", "compile", "first call"), rows)]
+    return lines
+
+
+def readme_table(results: Results) -> str:
+    """The Markdown table of the README: what SHOWN names, with a column for each peer that was measured."""
+    shown = [
+        entry
+        for suite, names in SHOWN.items()
+        for entry in results.entries
+        if entry.suite == suite and (names is None or entry.name in names)
+    ]
+    peers = [name for name in PEERS if any(name in entry.peers for entry in shown)]
+    machine, one = results.machine, results.peaks["1"]
+    reads = ", ".join(f"{level} {rate:.0f}" for level, rate in one.items() if level != "fma")
+    lines = [
+        f"{machine['cpu']}, {machine['threads']} threads, {machine['vectors']}; measured peak of one thread: "
+        f"{one['fma']:.0f} GFLOP/s, reading {reads} GB/s. {results.created}.",
+    ]
+    for suite, title in TITLES.items():
+        rows = [entry for entry in shown if entry.suite == suite]
+        named = [name for name in peers if any(name in entry.peers for entry in rows)]
+        if rows:
+            header = [title, "threads", "time", "rate", "of the peak", "memory", *(f"{name} / ours" for name in named)]
+            lines += ["", _markdown(header), _markdown(["---", *["--:"] * (len(header) - 1)])]
+            lines += [_markdown(_readme_cells(entry, named)) for entry in rows]
+    return "\n".join(lines)
+
+
+def replace_table(path: Path, results: Results) -> None:
+    """Put `readme_table` between the two marks of a Markdown file. Raises UsageError where these are missing."""
+    text = path.read_text(encoding="utf-8")
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise UsageError(f"{path}: has no lines {BEGIN!r} and {END!r} to put the table between")
+    path.write_text(f"{head}{BEGIN}\n{readme_table(results)}\n{END}{tail}", encoding="utf-8")
+
+
+def _readme_cells(entry: Entry, peers: Sequence[str]) -> list[str]:
+    ratios = [f"{entry.peers[name]['ratio']:.2f}" if name in entry.peers else "" for name in peers]
+    time, memory = seconds_text(entry.seconds["median"]), bytes_text(entry.memory)
+    return [entry.name, str(entry.threads), time, rate_text(entry), share_text(entry), memory, *ratios]
+
+
+def _markdown(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _three(value: float) -> str:
+    """Three significant digits, no exponent."""
+    return f"{value:.{max(0, 2 - len(str(int(value))) + (value >= 1))}f}"

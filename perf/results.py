@@ -1,0 +1,116 @@
+"""What a run found, and the JSON file that keeps it.
+
+{"format": 1, "created": "2026-11-22", "settings": {...}, "machine": {...},
+ "peaks": {"1": {"fma": GFLOP/s, "L1": GB/s, "L2", "L3", "DRAM"}, ...},       one entry a number of threads
+ "compile": {"gemm": {"compile": seconds, "first call": seconds}, ...},
+ "entries": [Entry, ...]}                                                      fields that are None are left out
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from ..errors import UsageError
+from ..formats.atomic import write_atomically
+from .sampling import Times, paired, summary
+
+FORMAT = 1
+DIGITS = 4  # significant ones; the noise is far above
+
+
+@dataclass
+class Entry:
+    """One thing that was timed. `name` says which, with its suite and threads: it is how two runs are matched.
+
+    rate is `unit` at the best time. relative is our speed over that of the `yardstick` in the same rounds: the share
+    of the machine's peak where the two are of a kind (`share`), else just a number that the machine's speed cancels
+    out of. (Above 1 is possible: the memory's yardstick only reads, and a kernel's writes go the other way.)
+    """
+
+    suite: str
+    name: str
+    threads: int
+    seconds: dict[str, float]  # min, median, spread, samples
+    rate: float
+    unit: str
+    relative: float
+    yardstick: str
+    share: bool = True
+    flops: float | None = None
+    bytes: float | None = None
+    memory: int | None = None  # peak resident bytes of the process
+    compile: float | None = None  # seconds, with an empty cache
+    first: float | None = None  # seconds of the first call, or epoch
+    peers: dict[str, dict[str, float]] = field(default_factory=dict)  # min, median, ratio (theirs over ours)
+    goals: dict[str, float] = field(default_factory=dict)  # peer -> the ratio wanted, "memory" -> most bytes wanted
+
+    @property
+    def key(self) -> str:
+        """The name in full: suite, name, threads."""
+        return f"{self.suite}/{self.name}/{self.threads}"
+
+
+@dataclass
+class Results:
+    """A run: see the module's docstring."""
+
+    created: str
+    settings: dict
+    machine: dict
+    peaks: dict[str, dict[str, float]]
+    compile: dict[str, dict[str, float]]
+    entries: list[Entry]
+
+
+def peer_times(ours: Times, theirs: Mapping[str, Times]) -> dict[str, dict[str, float]]:
+    """`Entry.peers` of the rounds in which we took turns."""
+    found = {}
+    for name, times in theirs.items():
+        kept = summary(times)
+        found[name] = {"min": kept["min"], "median": kept["median"], "ratio": paired(times, ours)}
+    return found
+
+
+def write_results(path: str | os.PathLike[str], results: Results) -> None:
+    """Write the JSON file, one entry a line, aside and then renamed. Raises OutputError."""
+    head = {"format": FORMAT, **{name: value for name, value in vars(results).items() if name != "entries"}}
+    text = json.dumps(_rounded(head), indent=1).removesuffix("\n}")
+    lines = [json.dumps(_rounded(_without_empty(vars(entry)))) for entry in results.entries]
+    with write_atomically(path, "w") as file:
+        file.write(text + ',\n "entries": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n")
+
+
+def read_results(path: str | os.PathLike[str]) -> Results:
+    """Read such a file. Raises UsageError where it is none."""
+    name = os.fspath(path)
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{name}: is no JSON ({error}), expected a file of perf --output") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        version = found.get("format") if isinstance(found, dict) else None
+        raise UsageError(f"{name}: format {version!r}, expected {FORMAT} (a file of perf --output of this version)")
+    try:
+        entries = [Entry(**entry) for entry in found["entries"]]
+        return Results(entries=entries, **{key.name: found[key.name] for key in fields(Results)[:-1]})
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{name}: an entry is not as expected: {error}") from None
+
+
+def _without_empty(values: dict) -> dict:
+    return {name: value for name, value in values.items() if value is not None and value != {}}
+
+
+def _rounded(value):
+    """`value` with its floats cut to DIGITS significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return value

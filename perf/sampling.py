@@ -1,0 +1,67 @@
+"""Timing on a machine that is never quiet: everything that is compared takes turns, A B C A B C ...
+
+A throttled or stolen moment then hits all of them, and drops out of the ratio *of one round*. A ratio is therefore
+reported as the median over the rounds of each round's own ratio, never as a quotient of two separate runs.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+Times = list[float]  # seconds of one call, one number a round
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: `sample` seconds a sample, `rounds` samples of each, fewer where these exceed `budget`
+    seconds, but never below `fewest`."""
+
+    sample: float = 0.002
+    rounds: int = 21
+    budget: float = 3.0
+    fewest: int = 5
+
+    def rounds_for(self, seconds: float) -> int:
+        """How many rounds of `seconds` each."""
+        return max(self.fewest, min(self.rounds, int(self.budget / max(seconds, 1e-9))))
+
+
+def interleave(works: Mapping[str, Callable[[], object]], effort: Effort) -> dict[str, Times]:
+    """Call the `works` in turn; a sample repeats a short call until it lasts `effort.sample` seconds."""
+    repeats = {name: _repeats(work, effort.sample) for name, work in works.items()}
+    round_seconds = sum(_time(work, repeats[name]) * repeats[name] for name, work in works.items())
+    times: dict[str, Times] = {name: [] for name in works}
+    for _ in range(effort.rounds_for(round_seconds)):
+        for name, work in works.items():
+            times[name].append(_time(work, repeats[name]))
+    return times
+
+
+def summary(times: Times) -> dict[str, float]:
+    """min, median and spread (the distance of the quartiles over the median) of the samples, and their number."""
+    median = statistics.median(times)
+    low, _, high = statistics.quantiles(times, method="inclusive") if len(times) > 1 else (median,) * 3
+    return {"min": min(times), "median": median, "spread": (high - low) / median, "samples": len(times)}
+
+
+def paired(numerators: Sequence[float], denominators: Sequence[float]) -> float:
+    """Median over the rounds of the round's own quotient."""
+    return statistics.median(a / b for a, b in zip(numerators, denominators, strict=True))
+
+
+def _repeats(work: Callable[[], object], seconds: float) -> int:
+    work()  # what a first call costs is no part of the steady state
+    repeats = 1
+    while repeats < 1 << 20 and (once := _time(work, repeats)) * repeats < seconds:
+        repeats = max(2 * repeats, min(int(seconds / once), 16 * repeats))
+    return repeats
+
+
+def _time(work: Callable[[], object], repeats: int) -> float:
+    started = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    return (time.perf_counter() - started) / repeats

@@ -1,0 +1,51 @@
+"""The program as a whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from caffe64.perf.results import read_results
+
+COMMAND = [sys.executable, "-m", "caffe64.perf", "--quick", "--no-peers"]
+
+
+def test_a_quick_run_prints_tables_and_writes_the_file(tmp_path):
+    path = tmp_path / "run.json"
+    done = subprocess.run(
+        [*COMMAND, "--suite", "kernels", "--threads", "1", "--output", path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "gemm 100x784x100 NN" in done.stdout
+    assert "peak, threads 1: FMA" in done.stdout
+    found = read_results(path)
+    assert found.settings == {"suites": ["kernels"], "threads": [1], "quick": True, "peers": False}
+    assert set(found.peaks["1"]) == {"fma", "L1", "L2", "L3", "DRAM"}
+    assert found.compile["rel_forward"]["compile"] > 0, "compiled in an empty cache"
+    assert all(entry.peers == {} for entry in found.entries)
+
+
+def test_ctrl_c_leaves_no_file_and_no_process(tmp_path):
+    process = subprocess.Popen(
+        [*COMMAND, "--suite", "train", "--output", "run.json"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "interrupted" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_suite_and_zero_threads_are_refused(perf):
+    assert perf("--suite", "nothing").exit_code == 2
+    assert perf("--threads", "0").exit_code == 2
