@@ -12,7 +12,7 @@ import typer
 
 from ..cli.failure import guard
 from ..cli.options import Command, examples
-from ..errors import CheckFailed
+from ..errors import CheckFailed, UsageError
 from . import suites
 
 Suite = enum.StrEnum("Suite", {name: name for name in suites.SUITES})
@@ -57,7 +57,10 @@ def measure(names: list[str], threads: int | None, quick: bool, output: Path | N
     from .processes import ask
     from .sampling import Effort
 
-    counts = tuple(sorted({1, min(threads or usable_threads(), usable_threads())}))
+    usable = usable_threads()
+    if threads is not None and threads > usable:
+        raise UsageError(f"--threads is {threads}, but this process may use {usable} CPUs")
+    counts = tuple(sorted({1, threads or usable}))
     effort = Effort(rounds=7, budget=0.3) if quick else Effort()
     settings = suites.Settings(threads=counts, quick=quick, peers=peers, effort=effort)
     found = results.Results(
@@ -70,7 +73,7 @@ def measure(names: list[str], threads: int | None, quick: bool, output: Path | N
     )
     for name in names:
         module = importlib.import_module(f".suites.{name}", __package__)
-        with _progress(name) as show:
+        with _Progress(name) as show:
             entries = module.run(settings, show)
         if name == "kernels":
             found.compile = module.compile_times(quick)
@@ -81,7 +84,7 @@ def measure(names: list[str], threads: int | None, quick: bool, output: Path | N
         results.write_results(output, found)
 
 
-class _progress:
+class _Progress:
     """A line on stderr that says which entry was measured last, on a terminal only; printed over by the table."""
 
     def __init__(self, suite: str):

@@ -84,12 +84,12 @@ def ask(job: str, threads: int, arguments: Mapping, environment: Mapping[str, st
 
 
 def take_turns(running: Mapping[str, Worker], effort: Effort) -> dict[str, Times]:
-    """Seconds of each job in each round, after one round that is not counted."""
-    started = time.perf_counter()
-    for worker in running.values():
-        worker.run()
+    """Seconds of each job in each round. What a first run costs is up to the jobs' constructors."""
     times: dict[str, Times] = {name: [] for name in running}
-    for _ in range(effort.rounds_for(time.perf_counter() - started)):
+    started, rounds = time.perf_counter(), 1
+    while len(next(iter(times.values()))) < rounds:
         for name, worker in running.items():
             times[name].append(worker.run())
+        if rounds == 1:
+            rounds = effort.rounds_for(time.perf_counter() - started)
     return times

@@ -11,7 +11,7 @@ from .results import Entry, Results
 
 HEADER = ("", "thr", "min", "median", "spread", "rate", "peak", "compile", "first", "memory", "their time over ours")
 BEGIN, END = "<!-- perf table: make perf-readme -->", "<!-- end of perf table -->"
-PEERS = ("JAX", "PyTorch", "NumPy", "polars", "pandas", "np.loadtxt", "np.savetxt")
+PEERS = ("JAX", "PyTorch", "NumPy", "polars", "pandas", "np.loadtxt", "np.savetxt", "one thread")
 SHOWN = {  # what the README shows of a suite; None is everything
     "kernels": (
         "gemm 100x784x100 NN",
@@ -162,5 +162,5 @@ def _markdown(cells: Sequence[str]) -> str:
 
 
 def _three(value: float) -> str:
-    """Three significant digits, no exponent."""
-    return f"{value:.{max(0, 2 - len(str(int(value))) + (value >= 1))}f}"
+    """Three digits, no exponent, for values from 1."""
+    return f"{value:.{max(0, 3 - len(str(int(value))))}f}"

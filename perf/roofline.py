@@ -11,7 +11,6 @@ from ..formats.atomic import write_atomically
 from .results import Entry, Results
 
 SUFFIXES = (".png", ".svg")
-LOWEST = 1e-3  # share of the peak at the bottom of the picture; calls of a microsecond lie below
 
 
 def write_roofline(path: Path, results: Results) -> None:
@@ -34,6 +33,7 @@ def draw(points: list[Entry], peaks: dict[str, float]):
     figure = Figure(figsize=(11, 7), layout="constrained")
     axes = figure.subplots()
     intensities = [entry.flops / entry.bytes for entry in points]
+    slowest = min(entry.flops / entry.seconds["min"] / 1e9 for entry in points)
     left, right = min(intensities) / 2, max(intensities) * 2
     for number, (level, rate) in enumerate(peaks.items()):
         if level != "fma":
@@ -50,7 +50,7 @@ def draw(points: list[Entry], peaks: dict[str, float]):
             for entry, *place in zip(some, x, y, strict=True):
                 name = entry.name.removeprefix("gemm ")
                 axes.annotate(name, place, fontsize=4.5, xytext=(3, 1), textcoords="offset points")
-    axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(peaks["fma"] * LOWEST, peaks["fma"] * 1.6))
+    axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(slowest / 2, peaks["fma"] * 1.6))
     axes.set(xlabel="arithmetic intensity, operations a byte", ylabel="GFLOP/s", title="One thread under its roofline")
     axes.legend(loc="lower right")
     axes.grid(alpha=0.3)

@@ -1,7 +1,10 @@
 """Timing on a machine that is never quiet: everything that is compared takes turns, A B C A B C ...
 
-A throttled or stolen moment then hits all of them, and drops out of the ratio *of one round*. A ratio is therefore
-reported as the median over the rounds of each round's own ratio, never as a quotient of two separate runs.
+A throttled moment then hits all of them, and drops out of the ratio *of one round*. A ratio is therefore reported as
+the median over the rounds of each round's own ratio, never as a quotient of two separate runs.
+
+What runs on one thread of this process is measured in CPU time, which does not count the moments that other programs
+took. (A call that waits for a thread pool of its library looks a little better that way than it is.)
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Times = list[float]  # seconds of one call, one number a round
+Work = Callable[[], object]
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,15 @@ class Effort:
         return max(self.fewest, min(self.rounds, int(self.budget / max(seconds, 1e-9))))
 
 
-def interleave(works: Mapping[str, Callable[[], object]], effort: Effort) -> dict[str, Times]:
-    """Call the `works` in turn; a sample repeats a short call until it lasts `effort.sample` seconds."""
-    repeats = {name: _repeats(work, effort.sample) for name, work in works.items()}
-    round_seconds = sum(_time(work, repeats[name]) * repeats[name] for name, work in works.items())
+def interleave(works: Mapping[str, Work], effort: Effort, clock: Clock = time.process_time) -> dict[str, Times]:
+    """Call the `works` in turn; a sample repeats a short call until it lasts `effort.sample` seconds. `clock` is
+    time.perf_counter for works of several threads."""
+    repeats = {name: _repeats(work, effort.sample, clock) for name, work in works.items()}
+    round_seconds = sum(_time(work, repeats[name], clock) * repeats[name] for name, work in works.items())
     times: dict[str, Times] = {name: [] for name in works}
     for _ in range(effort.rounds_for(round_seconds)):
         for name, work in works.items():
-            times[name].append(_time(work, repeats[name]))
+            times[name].append(_time(work, repeats[name], clock))
     return times
 
 
@@ -52,16 +58,16 @@ def paired(numerators: Sequence[float], denominators: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(numerators, denominators, strict=True))
 
 
-def _repeats(work: Callable[[], object], seconds: float) -> int:
+def _repeats(work: Work, seconds: float, clock: Clock) -> int:
     work()  # what a first call costs is no part of the steady state
     repeats = 1
-    while repeats < 1 << 20 and (once := _time(work, repeats)) * repeats < seconds:
-        repeats = max(2 * repeats, min(int(seconds / once), 16 * repeats))
+    while repeats < 1 << 20 and (once := _time(work, repeats, clock)) * repeats < seconds:
+        repeats = max(2 * repeats, min(int(seconds / max(once, 1e-9)), 16 * repeats))
     return repeats
 
 
-def _time(work: Callable[[], object], repeats: int) -> float:
-    started = time.perf_counter()
+def _time(work: Work, repeats: int, clock: Clock) -> float:
+    started = clock()
     for _ in range(repeats):
         work()
-    return (time.perf_counter() - started) / repeats
+    return (clock() - started) / repeats

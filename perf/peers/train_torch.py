@@ -1,4 +1,7 @@
-"""An epoch of the suite `train` in PyTorch, eager: indexed minibatches, autograd, the fused SGD."""
+"""An epoch of the suite `train` in PyTorch, eager: indexed minibatches, autograd, the fused SGD.
+
+torch.compile is left out: for network5 it compiled for a minute, and its epochs were no faster.
+"""
 
 from __future__ import annotations
 

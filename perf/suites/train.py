@@ -19,7 +19,7 @@ from . import Report, Settings
 from .nets import NETS, NetCase
 
 PEERS = {"JAX": "jax", "PyTorch": "torch", "NumPy": "numpy"}  # name -> package, and train_<package>
-EFFORT, QUICK_EFFORT = Effort(rounds=12, budget=60.0, fewest=4), Effort(rounds=3, budget=5.0, fewest=3)
+EFFORT, QUICK_EFFORT = Effort(rounds=12, budget=60.0, fewest=3), Effort(rounds=3, budget=5.0, fewest=3)
 # Relative. Rounding of a float32 product is at most (K + 2) * 2**-24 = 6e-5 at K = 1024, far less on average; the
 # losses themselves change by more than a hundredth in the verified passes.
 TOLERANCE = 1e-4

@@ -46,6 +46,12 @@ def test_ctrl_c_leaves_no_file_and_no_process(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_unknown_suite_and_zero_threads_are_refused(perf):
+def test_an_unknown_suite_and_no_threads_are_refused(perf):
     assert perf("--suite", "nothing").exit_code == 2
     assert perf("--threads", "0").exit_code == 2
+
+
+def test_more_threads_than_cpus_are_refused(perf):
+    done = perf("--threads", "100000")
+    assert done.exit_code == 2
+    assert "100000, but this process may use" in done.stderr
