@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from ..errors import Caffe64Error
 from .machine import THREAD_VARIABLES
@@ -38,15 +39,16 @@ class Worker:
             self.close()
             raise
 
-    def run(self) -> float:
-        """Do the job once; its seconds."""
+    def run(self) -> tuple[float, float]:
+        """Do the job once; its seconds by the clock on the wall, and of all its threads together."""
         time.sleep(SETTLE)
         try:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # `_reply` says what happened
-        return self._reply()["seconds"]
+        reply = self._reply()
+        return reply["wall"], reply["cpu"]
 
     def close(self) -> None:
         """End the process."""
@@ -83,13 +85,28 @@ def ask(job: str, threads: int, arguments: Mapping, environment: Mapping[str, st
     return worker.facts
 
 
-def take_turns(running: Mapping[str, Worker], effort: Effort) -> dict[str, Times]:
-    """Seconds of each job in each round. What a first run costs is up to the jobs' constructors."""
-    times: dict[str, Times] = {name: [] for name in running}
-    started, rounds = time.perf_counter(), 1
-    while len(next(iter(times.values()))) < rounds:
+@dataclass
+class Turns:
+    """Seconds of each job in each round."""
+
+    wall: dict[str, Times]
+    cpu: dict[str, Times]
+
+    def fair(self, threads: int) -> dict[str, Times]:
+        """CPU time for jobs of one thread, as it does not count the moments that other programs took; else wall."""
+        return self.cpu if threads == 1 else self.wall
+
+
+def take_turns(running: Mapping[str, Worker], effort: Effort) -> Turns:
+    """Run all jobs in rounds. What a first run costs is up to the jobs' constructors."""
+    turns = Turns({name: [] for name in running}, {name: [] for name in running})
+    started, done, rounds = time.perf_counter(), 0, 1
+    while done < rounds:
         for name, worker in running.items():
-            times[name].append(worker.run())
-        if rounds == 1:
+            wall, cpu = worker.run()
+            turns.wall[name].append(wall)
+            turns.cpu[name].append(cpu)
+        done += 1
+        if done == 1:
             rounds = effort.rounds_for(time.perf_counter() - started)
-    return times
+    return turns

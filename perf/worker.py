@@ -2,8 +2,8 @@
 
 The request names a class (`"module:Class"`), its arguments and the number of CPUs. CPUs are confined and the thread
 variables are set (by the parent) before anything is imported, so every library finds the machine it may use.
-Replies are JSON lines: {"facts", "memory"} when the job stands ready, then {"seconds", "memory"} for each line read;
-{"error"} when it fails.
+Replies are JSON lines: {"facts", "memory"} when the job stands ready, then {"wall", "cpu", "memory"} (seconds)
+for each line read; {"error"} when it fails.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def main() -> None:
         job = getattr(importlib.import_module(module), name)(**request["arguments"])
         reply(facts=job.facts)
         for _ in sys.stdin:
-            started = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             job.run()
-            reply(seconds=time.perf_counter() - started)
+            reply(wall=time.perf_counter() - wall, cpu=time.process_time() - cpu)
     except Exception as error:
         reply(error=f"{type(error).__name__}: {error}")
 

@@ -103,7 +103,7 @@ def measure(command: Command, yardstick: Worker, folder: Path) -> Entry:
             most[name] = max(memory, most.get(name, 0))
             if not name:
                 command.check()
-        times["FMA"].append(yardstick.run())
+        times["FMA"].append(yardstick.run()[0])
     first = times[""][0]
     times = {name: taken[1:] for name, taken in times.items()}
     ours, peak = times.pop(""), times.pop("FMA")

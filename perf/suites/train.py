@@ -2,7 +2,8 @@
 
 All start from the same parameters and rows. Before anything is timed, the losses of a short run in a fixed order must
 agree with a float64 model. One timed run is one epoch, its permutation included; all numbers of threads take turns
-in the same rounds, so that their ratio is the scaling.
+in the same rounds. One thread is measured in CPU time, several by the clock on the wall; so is the scaling, the ratio
+to "one thread".
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ def measure(case: NetCase, settings: Settings) -> list[Entry]:
                 running[f"{name} {threads}"] = Worker(job.format(package), threads, arguments)
             running[f"FMA {threads}"] = Worker("caffe64.perf.peak:Job", threads, {"threads": threads})
         verify(case, {name: worker.facts for name, worker in running.items() if "losses" in worker.facts})
-        times = take_turns(running, QUICK_EFFORT if settings.quick else EFFORT)
+        turns = take_turns(running, QUICK_EFFORT if settings.quick else EFFORT)
         flops = case.flops * rows / case.rows
-        return [_entry(case, flops, threads, settings, running, times, list(peers)) for threads in settings.threads]
+        return [_entry(case, flops, threads, settings, running, turns, list(peers)) for threads in settings.threads]
 
 
 def verify(case: NetCase, facts: dict[str, dict]) -> None:
@@ -66,13 +67,14 @@ def verify(case: NetCase, facts: dict[str, dict]) -> None:
                 )
 
 
-def _entry(case, flops, threads, settings, running, times, peers) -> Entry:
+def _entry(case, flops, threads, settings, running, turns, peers) -> Entry:
+    times = turns.fair(threads)
     ours, worker = times[f"caffe64 {threads}"], running[f"caffe64 {threads}"]
     fma, peak_flops = times[f"FMA {threads}"], running[f"FMA {threads}"].facts["work"]
     seconds, cold = summary(ours), threads == settings.threads[0] and not settings.quick
     compared = peer_times(ours, {name: times[f"{name} {threads}"] for name in peers})
     if threads != 1 and 1 in settings.threads:
-        compared |= peer_times(ours, {"one thread": times["caffe64 1"]})
+        compared |= peer_times(ours, {"one thread": turns.wall["caffe64 1"]})
     return Entry(
         suite="train",
         name=case.name,

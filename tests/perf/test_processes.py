@@ -18,9 +18,11 @@ def test_a_worker_says_its_facts_and_runs_when_told():
     with workers() as running:
         running["a"] = Worker(PEAK, 1, {"threads": 1})
         assert running["a"].facts["work"] > 0
-        times = take_turns(running, Effort(rounds=2, budget=0.0, fewest=2))
-        assert len(times["a"]) == 2
-        assert min(times["a"]) > 0
+        turns = take_turns(running, Effort(rounds=2, budget=0.0, fewest=2))
+        for times in (turns.wall, turns.cpu):
+            assert len(times["a"]) == 2
+            assert min(times["a"]) > 0
+        assert (turns.fair(1), turns.fair(2)) == (turns.cpu, turns.wall)
         assert running["a"].memory > 10e6
 
 
