@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from caffe64.perf.results import read_results
 
@@ -37,12 +38,16 @@ def test_ctrl_c_leaves_no_file_and_no_process(tmp_path):
         text=True,
         start_new_session=True,
     )
-    time.sleep(3)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not (workers := children.read_text().split()):  # the first one: by then the program is at work
+        assert process.poll() is None
+        time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert "interrupted" in said
+    assert not any(Path("/proc", worker).exists() for worker in workers)
     assert list(tmp_path.iterdir()) == []
 
 
