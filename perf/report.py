@@ -117,27 +117,27 @@ def summary_lines(results: Results) -> list[str]:
 
 
 def readme_table(results: Results) -> str:
-    """The Markdown table of the README: what SHOWN names, with a column for each peer that was measured."""
+    """The Markdown table of the README: what SHOWN names, with a column for each peer that was measured
+    in a suite."""
     shown = [
         entry
         for suite, names in SHOWN.items()
         for entry in results.entries
         if entry.suite == suite and (names is None or entry.name in names)
     ]
-    peers = [name for name in PEERS if any(name in entry.peers for entry in shown)]
     machine, one = results.machine, results.peaks["1"]
     reads = ", ".join(f"{level} {rate:.0f}" for level, rate in one.items() if level != "fma")
     lines = [
-        f"{machine['cpu']}, {machine['threads']} threads, {machine['vectors']}; measured peak of one thread: "
+        f"{machine['cpu']}, {machine['threads']} CPUs, {machine['vectors']}; measured peak of one thread: "
         f"{one['fma']:.0f} GFLOP/s, reading {reads} GB/s. {results.created}.",
     ]
+    if results.settings.get("quick"):
+        lines.append("Measured with `--quick`: a tenth of the rows or less, few samples.")
     for suite, title in TITLES.items():
         rows = [entry for entry in shown if entry.suite == suite]
-        named = [name for name in peers if any(name in entry.peers for entry in rows)]
         if rows:
-            header = [title, "threads", "time", "rate", "of the peak", "memory", *(f"{name} / ours" for name in named)]
-            lines += ["", _markdown(header), _markdown(["---", *["--:"] * (len(header) - 1)])]
-            lines += [_markdown(_readme_cells(entry, named)) for entry in rows]
+            header = [title, "threads", "time", "rate", "of the peak", "memory", *(f"{name} / ours" for name in PEERS)]
+            lines += ["", *_markdown(header, [_readme_cells(entry) for entry in rows])]
     return "\n".join(lines)
 
 
@@ -151,14 +151,17 @@ def replace_table(path: Path, results: Results) -> None:
     path.write_text(f"{head}{BEGIN}\n{readme_table(results)}\n{END}{tail}", encoding="utf-8")
 
 
-def _readme_cells(entry: Entry, peers: Sequence[str]) -> list[str]:
-    ratios = [f"{entry.peers[name]['ratio']:.2f}" if name in entry.peers else "" for name in peers]
+def _readme_cells(entry: Entry) -> list[str]:
+    ratios = [f"{entry.peers[name]['ratio']:.2f}" if name in entry.peers else "" for name in PEERS]
     time, memory = seconds_text(entry.seconds["median"]), bytes_text(entry.memory)
     return [entry.name, str(entry.threads), time, rate_text(entry), share_text(entry), memory, *ratios]
 
 
-def _markdown(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table without the columns that are empty."""
+    used = [column for column in range(len(header)) if any(row[column] for row in rows)]
+    rules = ["---", *["--:"] * (len(header) - 1)]
+    return [f"| {' | '.join(cells[column] for column in used)} |" for cells in (header, rules, *rows)]
 
 
 def _three(value: float) -> str:

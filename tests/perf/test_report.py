@@ -63,3 +63,12 @@ def test_a_page_without_marks_is_refused(tmp_path, make_results):
     (tmp_path / "README.md").write_text("nothing")
     with pytest.raises(UsageError, match="has no lines"):
         report.replace_table(tmp_path / "README.md", make_results({"gemm": 0.8}))
+
+
+def test_a_column_that_nobody_fills_is_left_out_and_a_quick_run_says_so(make_results):
+    made = make_results({"gemm 300x100x60 NN": 0.8})
+    table = report.readme_table(made)
+    assert "| time | rate | of the peak | NumPy / ours |" in table
+    assert "--quick" not in table
+    made.settings = {"quick": True}
+    assert "--quick" in report.readme_table(made)
