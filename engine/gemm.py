@@ -56,7 +56,7 @@ from .tile import multiply_tile
 MR = 8 if LANES == 16 else 4
 NV = 3
 NR = NV * LANES
-TALL = 2 * MR
+TALL = 8
 KC = 384
 NC = 4 * NR
 MC = 2048

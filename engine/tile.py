@@ -11,10 +11,10 @@
                     a is packed: row(m)*a_m + k*a_k is m + k*MR
 
 All arrays are float32, C-contiguous, and indexed flat (`rows` is int64); steps are in elements. MR and NV are literals.
-The MR*NV accumulators stay in registers through the loop over k: one step is NV vector loads of b, MR broadcasts of a
-and MR*NV FMAs. With columns <= NV*LANES a tile of as many vectors as they need is taken. b is read in whole vectors:
-up to the next multiple of LANES there must be memory, whatever it holds. Writing is masked where columns ends within a
-vector; `step_tile` wants whole vectors.
+The MR*NV accumulators stay in registers through the loop over k, which takes UNROLL steps at a time; one step is NV
+vector loads of b, MR broadcasts of a and MR*NV FMAs. With columns <= NV*LANES a tile of as many vectors as they need is
+taken. b is read in whole vectors: up to the next multiple of LANES there must be memory, whatever it holds. Writing is
+masked where columns ends within a vector; `step_tile` wants whole vectors.
 
   row(m)     m where rows_at is negative, else rows[rows_at + m]: any rows of a, in any order.
   a_m, a_k   (stride, 1) for a matrix, (1, stride) for a transposed one.
@@ -49,6 +49,8 @@ _FLOAT = ir.FloatType()
 _I64 = ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _POINTER = _FLOAT.as_pointer()
+_REGISTERS = "v" if LANES == 16 else "x"  # how LLVM calls those of vectors: 32 of them, or 16
+UNROLL = 4  # steps of k: fewer instructions beside the FMAs, which counts where another thread shares the core
 _INDEX = _I64.as_pointer()
 
 
@@ -59,33 +61,54 @@ class _Tile:
         self.builder, self.rows, self.vectors, self.mask = builder, rows, vectors, None
 
     def products(self, starts, a_k, b, b_k, depth):
-        """The loop over k; starts[m] points to row m of a. Returns the accumulators, acc[m][v]."""
-        builder = self.builder
-        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        """The sums over k, acc[m, v]; starts[m] points to row m of a."""
+        builder, zero = self.builder, ir.Constant(_VECTOR, [0.0] * LANES)
         tile = [(m, v) for m in range(self.rows) for v in range(self.vectors)]
+        state = dict.fromkeys(tile, zero) | {"a": _I64(0), "b": b}  # the sums; how far a has gone on, and b
+        for count, steps in ((builder.and_(depth, _I64(-UNROLL)), UNROLL), (depth, 1)):
+            state = self.loop(state, starts, a_k, b_k, builder.gep(b, [builder.mul(count, b_k)]), steps)
+        return {place: state[place] for place in tile}
+
+    def loop(self, state, starts, a_k, b_k, end, steps):
+        """The loop over k until b has come to its `end`, `steps` of k each time. Returns the new state."""
+        builder = self.builder
         entry, loop, done = builder.basic_block, *map(builder.append_basic_block, ("tile.k", "tile.done"))
-        builder.cbranch(builder.icmp_signed(">", depth, _I64(0)), loop, done)
-
+        builder.cbranch(builder.icmp_unsigned("!=", state["b"], end), loop, done)
         builder.position_at_end(loop)
-        k, a_offset, b_offset = (builder.phi(_I64) for _ in range(3))
-        acc = {place: builder.phi(_VECTOR) for place in tile}
-        b_row = [self.load(b, builder.add(b_offset, _I64(v * LANES))) for v in range(self.vectors)]
-        a_column = [splat(builder, builder.load(builder.gep(start, [a_offset]), align=4)) for start in starts]
-        sums = {(m, v): multiply_add(builder, a_column[m], b_row[v], acc[m, v]) for m, v in tile}
-        for phi, step in ((k, _I64(1)), (a_offset, a_k), (b_offset, b_k)):
-            phi.add_incoming(_I64(0), entry)
-            phi.add_incoming(builder.add(phi, step), loop)
-        again = builder.cbranch(builder.icmp_signed("<", builder.add(k, _I64(1)), depth), loop, done)
+        phis = {place: builder.phi(value.type) for place, value in state.items()}
+        current = dict(phis)
+        for step in range(steps):
+            if step:
+                current = self.settled(current)
+            b_row = [self.load(current["b"], _I64(v * LANES)) for v in range(self.vectors)]
+            for m, start in enumerate(starts):
+                element = splat(builder, builder.load(builder.gep(start, [current["a"]]), align=4))
+                for v in range(self.vectors):
+                    current[m, v] = multiply_add(builder, element, b_row[v], current[m, v])
+            current["a"] = builder.add(current["a"], a_k)
+            current["b"] = builder.gep(current["b"], [b_k])
+        again = builder.cbranch(builder.icmp_unsigned("!=", current["b"], end), loop, done)
         again.set_metadata("llvm.loop", _keep_rolled(builder.module))
-
         builder.position_at_end(done)
         results = {}
-        for place in tile:
-            results[place] = builder.phi(_VECTOR)
-            for phi, following in ((acc[place], sums[place]), (results[place], sums[place])):
-                phi.add_incoming(zero, entry)
-                phi.add_incoming(following, loop)
+        for place, phi in phis.items():
+            results[place] = builder.phi(phi.type)
+            for each, following in ((phi, current[place]), (results[place], current[place])):
+                each.add_incoming(state[place], entry)
+                each.add_incoming(following, loop)
         return results
+
+    def settled(self, state):
+        """The same state behind an empty piece of assembly code that could change all of it and memory, for all that
+        LLVM knows: interleaved steps, or a pointer for each of them, would need more registers than there are."""
+        kinds = [value.type for value in state.values()]
+        registers = [_REGISTERS if kind == _VECTOR else "r" for kind in kinds]
+        constraints = [*(f"={each}" for each in registers), *map(str, range(len(kinds))), "~{memory}"]
+        code = ir.InlineAsm(
+            ir.FunctionType(ir.LiteralStructType(kinds), kinds), "", ",".join(constraints), side_effect=True
+        )
+        values = self.builder.call(code, list(state.values()))
+        return {place: self.builder.extract_value(values, i) for i, place in enumerate(state)}
 
     def fetch(self, c, c_m):
         """Start fetching the lines of c that will be read or written after the loop."""
@@ -152,8 +175,7 @@ class _Tile:
 
 
 def _keep_rolled(module):
-    """Loop metadata: do not unroll. The steps of an unrolled loop get interleaved, which needs more registers than
-    there are; one step already keeps both FMA units busy."""
+    """Loop metadata: do not unroll further, which would interleave the steps."""
     kind = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
     loop = module.add_metadata([kind, _I64(len(module.metadata))])
     loop.operands = (loop, kind)  # LLVM wants a loop's metadata to name itself first

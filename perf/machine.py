@@ -25,12 +25,11 @@ CACHES = {"L1": 32 << 10, "L2": 512 << 10, "L3": 16 << 20}  # where the system d
 def describe() -> dict:
     """CPU, caches in bytes, memory, system and versions, for the result file."""
     from ..engine import cpu
-    from ..engine.cache import codegen_key
     from ..engine.threads import usable_threads
 
     return {
         "cpu": _cpu_name(),
-        "compiled for": codegen_key()[1],
+        "compiled for": cpu.codegen_key()[1],
         "vectors": f"{cpu.ISA}, {cpu.LANES} float32",
         "threads": usable_threads(),
         "caches": cache_sizes(),

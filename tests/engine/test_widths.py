@@ -58,8 +58,9 @@ def test_sixteen_lanes_give_right_results_on_a_narrower_cpu(tmp_path):
 ASSEMBLY = """
 from caffe64.engine.gemm import MR, NV, gemm
 from caffe64.engine.layers.lin import update
+from caffe64.engine.tile import UNROLL
 {0}.compile()
-print(MR * NV)
+print(MR * NV * UNROLL)
 print({0}.made.result.library.get_asm_str())
 """
 
