@@ -54,5 +54,6 @@ def _lanes() -> int:
 
 
 LANES = _lanes()  # float32 lanes of a vector: 16 AVX-512, 8 AVX, 4 SSE
+REGISTER_LANES = LANES  # of one register; vectors of more LANES than that, which tests ask for, are split by LLVM
 REGISTERS = 32 if LANES == 16 else 16
 ISA = {16: "AVX-512", 8: "AVX", 4: "SSE"}[LANES]

@@ -31,7 +31,7 @@ from __future__ import annotations
 from llvmlite import ir
 
 from . import signatures as types
-from .cpu import LANES
+from .cpu import LANES, REGISTER_LANES
 from .jit import intrinsic
 from .simd import (
     element_pointer,
@@ -49,7 +49,7 @@ _FLOAT = ir.FloatType()
 _I64 = ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _POINTER = _FLOAT.as_pointer()
-_REGISTERS = "v" if LANES == 16 else "x"  # how LLVM calls those of vectors: 32 of them, or 16
+_REGISTER = "v" if REGISTER_LANES == 16 else "x"  # LLVM's letter for those of vectors
 UNROLL = 4  # steps of k: fewer instructions beside the FMAs, which counts where another thread shares the core
 _INDEX = _I64.as_pointer()
 
@@ -101,14 +101,14 @@ class _Tile:
     def settled(self, state):
         """The same state behind an empty piece of assembly code that could change all of it and memory, for all that
         LLVM knows: interleaved steps, or a pointer for each of them, would need more registers than there are."""
-        kinds = [value.type for value in state.values()]
-        registers = [_REGISTERS if kind == _VECTOR else "r" for kind in kinds]
+        held = {place: value for place, value in state.items() if value.type != _VECTOR or LANES == REGISTER_LANES}
+        kinds = [value.type for value in held.values()]
+        registers = [_REGISTER if kind == _VECTOR else "r" for kind in kinds]
         constraints = [*(f"={each}" for each in registers), *map(str, range(len(kinds))), "~{memory}"]
-        code = ir.InlineAsm(
-            ir.FunctionType(ir.LiteralStructType(kinds), kinds), "", ",".join(constraints), side_effect=True
-        )
-        values = self.builder.call(code, list(state.values()))
-        return {place: self.builder.extract_value(values, i) for i, place in enumerate(state)}
+        kind = ir.FunctionType(ir.LiteralStructType(kinds), kinds)
+        code = ir.InlineAsm(kind, "", ",".join(constraints), side_effect=True)
+        values = self.builder.call(code, list(held.values()))
+        return state | {place: self.builder.extract_value(values, i) for i, place in enumerate(held)}
 
     def fetch(self, c, c_m):
         """Start fetching the lines of c that will be read or written after the loop."""

@@ -10,7 +10,7 @@ from ...formats.network import GRAMMAR
 from .. import signatures as types
 from ..cpu import LANES
 from ..jit import F1, F2, F2_IN, inline, kernel
-from ..simd import copy, fma, load_part, reduce_add, store_part, zeros
+from ..simd import copy, fma, load, load_part, reduce_add, store, store_part, zeros
 from .layer import FORWARD, LOSS, Layer
 
 
@@ -18,12 +18,15 @@ from .layer import FORWARD, LOSS, Layer
 def squared_error(x, target, dx, losses):
     rows, K = x.shape
     for b in range(rows):
-        total = zeros()
-        for k in range(0, K, LANES):
-            width = min(LANES, K - k)
-            at = b * K + k
-            difference = load_part(x, at, width) - load_part(target, at, width)
-            store_part(dx, at, difference, width)
+        total, whole = zeros(), K // LANES * LANES
+        for at in range(b * K, b * K + whole, LANES):
+            difference = load(x, at) - load(target, at)
+            store(dx, at, difference)
+            total = fma(difference, difference, total)
+        if whole < K:
+            at, rest = b * K + whole, K - whole
+            difference = load_part(x, at, rest) - load_part(target, at, rest)
+            store_part(dx, at, difference, rest)
             total = fma(difference, difference, total)
         losses[b] = reduce_add(total)
 

@@ -17,9 +17,11 @@ ONE = np.float32(1)
 
 @inline
 def squash(x, y):
-    for i in range(0, x.size, LANES):
-        rest = min(LANES, x.size - i)
-        store_part(y, i, tanh(load_part(x, i, rest)), rest)
+    whole = x.size // LANES * LANES
+    for i in range(0, whole, LANES):
+        store(y, i, tanh(load(x, i)))
+    if whole < x.size:
+        store_part(y, whole, tanh(load_part(x, whole, x.size - whole)), x.size - whole)
 
 
 @inline
@@ -29,12 +31,12 @@ def slope(y, dy):
 
 @inline
 def scale_by_slope(y, dy, dx):
-    for i in range(0, y.size, LANES):
-        rest = min(LANES, y.size - i)
-        if rest == LANES:
-            store(dx, i, slope(load(y, i), load(dy, i)))
-        else:
-            store_part(dx, i, slope(load_part(y, i, rest), load_part(dy, i, rest)), rest)
+    whole = y.size // LANES * LANES
+    for i in range(0, whole, LANES):
+        store(dx, i, slope(load(y, i), load(dy, i)))
+    if whole < y.size:
+        rest = y.size - whole
+        store_part(dx, whole, slope(load_part(y, whole, rest), load_part(dy, whole, rest)), rest)
 
 
 @kernel(FORWARD)
