@@ -1,6 +1,6 @@
 """Matrix times vector: its elements are used once, so memory is the limit, and rows are read front to back.
 
-    multiply_rows      c[n] += sum over k of a[k] * B[n, k]     a dot product a row of B
+    multiply_rows      c[n] += sum over k of a[k] * B[n, k]     CHAINS rows of B at a time, or one
     multiply_columns   c[n] += sum over k of a[k] * B[k, n]     GROUP rows of B at a time are added to c
 
 B starts at b_at, its rows lie b_step apart. All arrays are float32, C-contiguous, and indexed flat. The order of the
@@ -13,26 +13,51 @@ from .cpu import LANES
 from .jit import inline
 from .simd import broadcast, element, fma, load, load_part, reduce_add, store, store_part, zeros
 
-CHAINS = 4  # sums at a time: an FMA takes 4 cycles, and one row of loads feeds one FMA a cycle
+CHAINS = 4  # sums at a time: an FMA takes 4 cycles, and the loads of one element of each operand feed one a cycle
 GROUP = 8  # rows: c is read and written once for 8 FMAs
 
 
 @inline
 def multiply_rows(a, a_at, b, b_at, b_step, depth, c, c_at, count):
-    together = depth // (CHAINS * LANES) * CHAINS * LANES
-    for n in range(count):
+    whole = depth // LANES * LANES
+    rest = depth - whole
+    grouped = count // CHAINS * CHAINS
+    for n in range(0, grouped, CHAINS):
         row = b_at + n * b_step
         one, two, three, four = zeros(), zeros(), zeros(), zeros()
-        for k in range(0, together, CHAINS * LANES):
-            i, j = a_at + k, row + k
-            one = fma(load(a, i), load(b, j), one)
-            two = fma(load(a, i + LANES), load(b, j + LANES), two)
-            three = fma(load(a, i + 2 * LANES), load(b, j + 2 * LANES), three)
-            four = fma(load(a, i + 3 * LANES), load(b, j + 3 * LANES), four)
-        for k in range(together, depth, LANES):
-            rest = min(LANES, depth - k)
-            one = fma(load_part(a, a_at + k, rest), load_part(b, row + k, rest), one)
-        c[c_at + n] += reduce_add((one + two) + (three + four))
+        for k in range(0, whole, LANES):
+            v, i = load(a, a_at + k), row + k
+            one, two = fma(v, load(b, i), one), fma(v, load(b, i + b_step), two)
+            three, four = fma(v, load(b, i + 2 * b_step), three), fma(v, load(b, i + 3 * b_step), four)
+        if rest:
+            v, i = load_part(a, a_at + whole, rest), row + whole
+            one, two = fma(v, load_part(b, i, rest), one), fma(v, load_part(b, i + b_step, rest), two)
+            three = fma(v, load_part(b, i + 2 * b_step, rest), three)
+            four = fma(v, load_part(b, i + 3 * b_step, rest), four)
+        c[c_at + n] += reduce_add(one)
+        c[c_at + n + 1] += reduce_add(two)
+        c[c_at + n + 2] += reduce_add(three)
+        c[c_at + n + 3] += reduce_add(four)
+    for n in range(grouped, count):
+        c[c_at + n] += dot(a, a_at, b, b_at + n * b_step, depth)
+
+
+@inline
+def dot(a, a_at, b, b_at, depth):
+    """sum over k of a[k] * b[k]."""
+    together, whole = depth // (CHAINS * LANES) * CHAINS * LANES, depth // LANES * LANES
+    one, two, three, four = zeros(), zeros(), zeros(), zeros()
+    for k in range(0, together, CHAINS * LANES):
+        i, j = a_at + k, b_at + k
+        one = fma(load(a, i), load(b, j), one)
+        two = fma(load(a, i + LANES), load(b, j + LANES), two)
+        three = fma(load(a, i + 2 * LANES), load(b, j + 2 * LANES), three)
+        four = fma(load(a, i + 3 * LANES), load(b, j + 3 * LANES), four)
+    for k in range(together, whole, LANES):
+        one = fma(load(a, a_at + k), load(b, b_at + k), one)
+    if whole < depth:
+        two = fma(load_part(a, a_at + whole, depth - whole), load_part(b, b_at + whole, depth - whole), two)
+    return reduce_add((one + two) + (three + four))
 
 
 @inline

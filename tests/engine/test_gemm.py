@@ -11,7 +11,8 @@ from reference.child import run_python
 from reference.products import UNIT, product, running_products
 from support import assert_close
 
-from caffe64.engine.gemm import KC, MC, MR, NC, NR, PACKED_COLUMNS, PACKED_ROWS, gemm
+from caffe64.engine.cpu import LANES
+from caffe64.engine.gemm import KC, MC, MR, NC, NR, PACKED_COLUMNS, PACKED_DEPTH, PACKED_ROWS, gemm
 
 INFINITY, ZERO = np.float32(np.inf), np.float32(0)
 NOTHING = np.empty(0, np.float32)
@@ -137,6 +138,8 @@ SHAPES = [
     *[(M, PACKED_COLUMNS, 33) for M in (MC - 1, MC, MC + 1, 2 * MC + 5)],
     (MC + 1, PACKED_COLUMNS - 1, 33),
     (PACKED_ROWS - 1, PACKED_COLUMNS + 1, 33),
+    *[(M, NR + 5, K) for M in (PACKED_ROWS, 2 * PACKED_ROWS) for K in (PACKED_DEPTH - 1, PACKED_DEPTH)],
+    (2 * PACKED_ROWS - 1, NR + 5, PACKED_DEPTH - 1),
 ]
 
 
@@ -150,6 +153,17 @@ def test_large_products_and_the_edges_of_blocks(shape, epilogue):
     for transpose_a, transpose_b in transposes:
         c, expected, tolerance = run(a, b, transpose_a, transpose_b, epilogue)
         assert_close(f"c {transpose_a} {transpose_b}", c, expected, tolerance)
+
+
+@pytest.mark.parametrize("transposes", TRANSPOSES)
+@pytest.mark.parametrize("epilogue", EPILOGUES)
+def test_a_single_row_or_column_is_a_matrix_times_a_vector(transposes, epilogue):
+    lengths = [1, 3, 4, 5, 7, 8, 9, LANES - 1, LANES + 1, 4 * LANES - 1, 4 * LANES, 5 * LANES + 3]
+    for count, depth in itertools.product(lengths, lengths):
+        for M, N in ((1, count), (count, 1)):
+            a, b = normal(count, M, depth), normal(depth, depth, N)
+            c, expected, tolerance = run(a, b, *transposes, epilogue)
+            assert_close(f"c {M}x{N}x{depth}", c, expected, tolerance)
 
 
 @pytest.mark.parametrize("transposes", TRANSPOSES)
