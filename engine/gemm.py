@@ -24,8 +24,7 @@ Sizes. M rows, N columns, K the length of the sums.
              a panel of a wide B would read only a part of each line.
   MC         the rows of A that are packed together: up to 3 MiB, streamed from the L3 cache, KC*MR*4 bytes a tile:
              16 bytes for 6 cycles of FMAs. So B is packed once for 2048 rows.
-  PACKED_*   below so many columns (rows), A (B) is used too seldom to pay for packing, and is read where it lies. A
-             shallow B stays in L1 either way and wants twice the rows.
+  PACKED_*   below so many columns (rows), A (B) is used too seldom to pay for packing, and is read where it lies.
 
 A sum is always cut into the same stretches and added up in order, so a result depends neither on the number of rows
 that are computed together (from two on: a single row or column is a matrix times a vector, `gemv.py`) nor on threads.
@@ -65,7 +64,6 @@ AHEAD = 16  # rows of B
 BANDS_TOGETHER = 8  # bands may lie a multiple of 4096 bytes apart, and L1 keeps only 8 such lines
 PACKED_COLUMNS = 256
 PACKED_ROWS = 4 * MR
-PACKED_DEPTH = 128
 NONE = np.float32(-np.inf)  # `low` of a product without an activation
 assert MR * NV + NV + 1 <= REGISTERS, "the accumulators would spill"
 
@@ -251,7 +249,7 @@ def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, low):
     picks = no_rows()
     a_m, a_k = (1, rows) if transpose_a else (depth, 1)
     pack_a = columns >= PACKED_COLUMNS
-    pack_b = transpose_b or rows >= (PACKED_ROWS if depth >= PACKED_DEPTH else 2 * PACKED_ROWS)
+    pack_b = transpose_b or rows >= PACKED_ROWS
     inside = columns if pack_b else columns // LANES * LANES  # whole vectors of B's rows can be read where they lie
     stretches = max(1, (depth + KC - 1) // KC)
     stretch = (depth + stretches - 1) // stretches

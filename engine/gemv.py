@@ -14,7 +14,7 @@ from .jit import inline
 from .simd import broadcast, element, fma, load, load_part, reduce_add, store, store_part, zeros
 
 CHAINS = 4  # sums at a time: an FMA takes 4 cycles, and the loads of one element of each operand feed one a cycle
-GROUP = 8  # rows: c is read and written once for 8 FMAs
+GROUP = 4  # rows. Of lines a multiple of 4096 bytes apart, L1 keeps 8
 
 
 @inline
@@ -63,27 +63,28 @@ def dot(a, a_at, b, b_at, depth):
 @inline
 def multiply_columns(a, a_at, b, b_at, b_step, depth, c, c_at, count):
     whole = count // LANES * LANES
+    rest = count - whole
     grouped = depth // GROUP * GROUP
+    tail = load_part(c, c_at + whole, rest)  # the last columns stay in a register
     for k in range(0, grouped, GROUP):
         a0, a1 = broadcast(element(a, a_at + k)), broadcast(element(a, a_at + k + 1))
         a2, a3 = broadcast(element(a, a_at + k + 2)), broadcast(element(a, a_at + k + 3))
-        a4, a5 = broadcast(element(a, a_at + k + 4)), broadcast(element(a, a_at + k + 5))
-        a6, a7 = broadcast(element(a, a_at + k + 6)), broadcast(element(a, a_at + k + 7))
         row = b_at + k * b_step
         for n in range(0, whole, LANES):
             i = row + n
-            even = fma(a0, load(b, i), load(c, c_at + n))
-            odd = a1 * load(b, i + b_step)
+            even, odd = fma(a0, load(b, i), load(c, c_at + n)), a1 * load(b, i + b_step)
             even, odd = fma(a2, load(b, i + 2 * b_step), even), fma(a3, load(b, i + 3 * b_step), odd)
-            even, odd = fma(a4, load(b, i + 4 * b_step), even), fma(a5, load(b, i + 5 * b_step), odd)
-            even, odd = fma(a6, load(b, i + 6 * b_step), even), fma(a7, load(b, i + 7 * b_step), odd)
             store(c, c_at + n, even + odd)
+        if rest:
+            i = row + whole
+            even, odd = fma(a0, load_part(b, i, rest), tail), a1 * load_part(b, i + b_step, rest)
+            even = fma(a2, load_part(b, i + 2 * b_step, rest), even)
+            tail = even + fma(a3, load_part(b, i + 3 * b_step, rest), odd)
     for k in range(grouped, depth):
         scale, row = broadcast(element(a, a_at + k)), b_at + k * b_step
         for n in range(0, whole, LANES):
             store(c, c_at + n, fma(scale, load(b, row + n), load(c, c_at + n)))
-    if whole < count:
-        rest, total = count - whole, load_part(c, c_at + whole, count - whole)
-        for k in range(depth):
-            total = fma(broadcast(element(a, a_at + k)), load_part(b, b_at + k * b_step + whole, rest), total)
-        store_part(c, c_at + whole, total, rest)
+        if rest:
+            tail = fma(scale, load_part(b, row + whole, rest), tail)
+    if rest:
+        store_part(c, c_at + whole, tail, rest)

@@ -1,4 +1,4 @@
-"""Timing on a machine that is never quiet: everything that is compared takes turns, A B C A B C ...
+"""Timing on a machine that is never quiet: everything that is compared takes turns, A B C, B C A, C A B ...
 
 A throttled moment then hits all of them, and drops out of the ratio *of one round*. A ratio is therefore reported as
 the median over the rounds of each round's own ratio, never as a quotient of two separate runs.
@@ -40,9 +40,11 @@ def interleave(works: Mapping[str, Work], effort: Effort, clock: Clock = time.pr
     repeats = {name: _repeats(work, effort.sample, clock) for name, work in works.items()}
     round_seconds = sum(_time(work, repeats[name], clock) * repeats[name] for name, work in works.items())
     times: dict[str, Times] = {name: [] for name in works}
+    turns = list(works.items())
     for _ in range(effort.rounds_for(round_seconds)):
-        for name, work in works.items():
+        for name, work in turns:
             times[name].append(_time(work, repeats[name], clock))
+        turns.append(turns.pop(0))  # another one comes first: nobody always finds the caches as one other left them
     return times
 
 

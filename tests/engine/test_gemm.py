@@ -12,7 +12,7 @@ from reference.products import UNIT, product, running_products
 from support import assert_close
 
 from caffe64.engine.cpu import LANES
-from caffe64.engine.gemm import KC, MC, MR, NC, NR, PACKED_COLUMNS, PACKED_DEPTH, PACKED_ROWS, gemm
+from caffe64.engine.gemm import KC, MC, MR, NC, NR, PACKED_COLUMNS, PACKED_ROWS, gemm
 
 INFINITY, ZERO = np.float32(np.inf), np.float32(0)
 NOTHING = np.empty(0, np.float32)
@@ -138,8 +138,7 @@ SHAPES = [
     *[(M, PACKED_COLUMNS, 33) for M in (MC - 1, MC, MC + 1, 2 * MC + 5)],
     (MC + 1, PACKED_COLUMNS - 1, 33),
     (PACKED_ROWS - 1, PACKED_COLUMNS + 1, 33),
-    *[(M, NR + 5, K) for M in (PACKED_ROWS, 2 * PACKED_ROWS) for K in (PACKED_DEPTH - 1, PACKED_DEPTH)],
-    (2 * PACKED_ROWS - 1, NR + 5, PACKED_DEPTH - 1),
+    *[(M, NR + 5, 40) for M in (PACKED_ROWS - 1, PACKED_ROWS, PACKED_ROWS + 1)],
 ]
 
 

@@ -12,7 +12,7 @@ def test_works_take_turns_and_each_gets_the_same_number_of_samples():
     works = {name: lambda name=name: calls.append(name) for name in "abc"}
     times = interleave(works, Effort(sample=0.0, rounds=4, budget=100.0, fewest=1))
     assert {name: len(taken) for name, taken in times.items()} == {"a": 4, "b": 4, "c": 4}
-    assert "".join(calls[-12:]) == "abc" * 4
+    assert "".join(calls[-12:]) == "abcbcacababc"
 
 
 def test_short_works_are_repeated_until_a_sample_lasts():
