@@ -11,6 +11,7 @@ from ..formats.atomic import write_atomically
 from .results import Entry, Results
 
 SUFFIXES = (".png", ".svg")
+NAME_WIDTH = 4.0  # pixels of a letter of the points' names, at 100 dots an inch
 
 
 def write_roofline(path: Path, results: Results) -> None:
@@ -35,6 +36,7 @@ def draw(points: list[Entry], peaks: dict[str, float]):
     intensities = [entry.flops / entry.bytes for entry in points]
     slowest = min(entry.flops / entry.seconds["min"] / 1e9 for entry in points)
     left, right = min(intensities) / 2, max(intensities) * 2
+    lowest = peaks["fma"] / 200  # below are products of a few numbers, whose time is that of the call
     for number, (level, rate) in enumerate(peaks.items()):
         if level != "fma":
             ridge = peaks["fma"] / rate
@@ -47,14 +49,41 @@ def draw(points: list[Entry], peaks: dict[str, float]):
             x = [entry.flops / entry.bytes for entry in some]
             y = [entry.flops / entry.seconds["min"] / 1e9 for entry in some]
             axes.scatter(x, y, s=14, marker=marker, label=label, zorder=3)
-            for entry, *place in zip(some, x, y, strict=True):
-                name = entry.name.removeprefix("gemm ")
-                axes.annotate(name, place, fontsize=4.5, xytext=(3, 1), textcoords="offset points")
-    axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(slowest / 2, peaks["fma"] * 1.6))
+    axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(max(slowest / 2, lowest), peaks["fma"] * 1.6))
+    _write_names(axes, points)
     axes.set(xlabel="arithmetic intensity, operations a byte", ylabel="GFLOP/s", title="One thread under its roofline")
     axes.legend(loc="lower right")
     axes.grid(alpha=0.3)
     return figure
+
+
+def _write_names(axes, points: list[Entry]) -> None:
+    """A name beside each point, where it covers no other point or name; the largest products come first."""
+    to_pixels = axes.transData.transform
+    places = {
+        entry.name: to_pixels((entry.flops / entry.bytes, entry.flops / entry.seconds["min"] / 1e9)) for entry in points
+    }
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in places.values()]
+    for entry in sorted(points, key=lambda entry: -entry.flops):
+        x, y = places[entry.name]
+        name = entry.name.removeprefix("gemm ")
+        for place, lift in (("left", 0), ("right", 0), ("left", 8), ("left", -8), ("right", 8), ("right", -8)):
+            width = NAME_WIDTH * len(name)
+            start = x + 5 if place == "left" else x - 5 - width
+            box = (start, y + lift - 4, start + width, y + lift + 4)
+            if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+                taken.append(box)
+                axes.annotate(
+                    name,
+                    (entry.flops / entry.bytes, entry.flops / entry.seconds["min"] / 1e9),
+                    xytext=((5 if place == "left" else -5) * 0.72, lift * 0.72),
+                    textcoords="offset points",
+                    ha=place,
+                    va="center",
+                    fontsize=5,
+                    annotation_clip=True,
+                )
+                break
 
 
 def _is_product(entry: Entry) -> bool:
