@@ -17,7 +17,7 @@ Sizes. M rows, N columns, K the length of the sums.
              AVX-512  8*3 + 3 + 1 = 28 of 32     AVX2 and SSE2  4*3 + 3 + 1 = 16 of 16.
              Each step of k issues NV + MR loads for MR*NV FMAs; two loads and two FMAs can issue a cycle, so
              the loads (11 for 24, 7 for 12) stay below the FMAs.
-  TALL x 1   the tile for at most LANES columns: FMAs take 4 cycles, so 8 accumulators keep two units busy.
+  TALL x 1   the tile for at most LANES columns: FMAs take 4 cycles, so 8 sums keep two units busy.
   KC         the length of a sum's stretch. Longer means that C is read and written less often, shorter that a panel of
              B, KC*NR*4 bytes = 36 KiB, and a band of A, 6 KiB, stay in near caches. Stretches are of equal length.
   NC         the columns of B that are packed together: KC*NC*4 = 147 KiB, used at once from the L2 cache. Packed alone,

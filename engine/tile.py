@@ -2,13 +2,13 @@
 
     multiply_tile(a, a_at, a_m, a_k, rows, rows_at, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m,
                   columns, MR, NV)
-    step_tile(a, a_at, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, MR, NV)
+    step_tile(a, a_at, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, BAND, MR, NV)
 
     acc[m, n] = sum over k < depth of  a[a_at + row(m)*a_m + k*a_k] * b[b_at + k*b_k + n]        m < MR, n < columns
 
     multiply_tile:  c[c_at + m*c_m + n] = max(low, acc[m, n] + init[init_at + m*init_m + n])
     step_tile:      the step of `sgd.py` for the weights w[w_at + m*w_m + n] with the gradient acc, velocity in v;
-                    a is packed: row(m)*a_m + k*a_k is m + k*MR
+                    a is packed in bands of BAND rows: row(m)*a_m + k*a_k is m//BAND*BAND*depth + k*BAND + m%BAND
 
 All arrays are float32, C-contiguous, and indexed flat (`rows` is int64); steps are in elements. MR and NV are literals.
 The MR*NV accumulators stay in registers through the loop over k, which takes UNROLL steps at a time; one step is NV
@@ -210,20 +210,21 @@ def multiply_tile(
 
 @intrinsic(prefer_literal=True)
 def step_tile(
-    typingctx, a, a_at, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, MR, NV
+    typingctx, a, a_at, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, BAND, MR, NV
 ):  # fmt: skip
     _require(MR, NV, a, b, w, v)
+    require_literals(BAND)
     i64, f32 = types.int64, types.float32
-    signature = types.void(a, i64, b, i64, i64, i64, w, v, i64, i64, f32, f32, f32, i64, MR, NV)
+    signature = types.void(a, i64, b, i64, i64, i64, w, v, i64, i64, f32, f32, f32, i64, BAND, MR, NV)
 
     def codegen(context, builder, signature, args):
-        a, a_at, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns, _, _ = args
+        a, a_at, b, b_at, b_k, depth, w, v, w_at, w_m, rate, decay, momentum, columns = args[:14]
         kinds = signature.args
         a = element_pointer(context, builder, kinds[0], a, a_at)
         b = element_pointer(context, builder, kinds[2], b, b_at)
         w = element_pointer(context, builder, kinds[6], w, w_at)
         v = element_pointer(context, builder, kinds[7], v, w_at)
-        function = _stepping(builder.module, kinds[14].literal_value, kinds[15].literal_value)
+        function = _stepping(builder.module, *(kind.literal_value for kind in kinds[14:]))
         builder.call(function, [columns, a, b, b_k, depth, w, v, w_m, rate, decay, momentum])
         return context.get_dummy_value()
 
@@ -271,12 +272,14 @@ def _row_starts(builder, rows, a, a_m, index, index_at):
     return [builder.gep(a, [builder.mul(row, a_m)]) for row in starts]
 
 
-def _stepping(module, rows, vectors):
+def _stepping(module, band, rows, vectors):
     kinds = [_POINTER, _POINTER, _I64, _I64, _POINTER, _POINTER, _I64, _FLOAT, _FLOAT, _FLOAT]
 
     def emit(tile, columns, a, b, b_k, depth, w, v, w_m, rate, decay, momentum):
-        starts = [tile.builder.gep(a, [_I64(m)]) for m in range(rows)]
-        tile.step(tile.products(starts, _I64(rows), b, b_k, depth), w, v, w_m, rate, decay, momentum)
+        builder = tile.builder
+        bands = [builder.gep(a, [builder.mul(depth, _I64(m))]) for m in range(0, rows, band)]
+        starts = [builder.gep(bands[m // band], [_I64(m % band)]) for m in range(rows)]
+        tile.step(tile.products(starts, _I64(band), b, b_k, depth), w, v, w_m, rate, decay, momentum)
 
     return _tile_function(module, f"caffe64.step.{rows}x{vectors}x{LANES}", rows, vectors, kinds, emit)
 

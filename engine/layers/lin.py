@@ -26,6 +26,7 @@ from ..gemm import (
     NONE,
     NR,
     NV,
+    TALL,
     gemm,
     multiply_column,
     pack_bands_transposed,
@@ -146,10 +147,16 @@ def update(x, picks, picks_at, dy, p, v, rate, decay, momentum, share, shares, s
         n = 0
         while n < K:
             step = whole(panel_width(K - n))
-            for f in range(0, high, MR):
+            tall = high // TALL * TALL if step == LANES else 0
+            for f in range(0, tall, TALL):
                 step_tile(
                     bands, f * rows, panels, n * rows, step, rows, p, v, n * deep + (block + f) * step, step,
-                    rate, decay, momentum, step, MR, NV,
+                    rate, decay, momentum, step, MR, TALL, 1,
+                )  # fmt: skip
+            for f in range(tall, high, MR):
+                step_tile(
+                    bands, f * rows, panels, n * rows, step, rows, p, v, n * deep + (block + f) * step, step,
+                    rate, decay, momentum, step, MR, MR, NV,
                 )  # fmt: skip
             n += step
     if share == shares - 1:
