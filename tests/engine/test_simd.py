@@ -46,6 +46,23 @@ def transpose_square(x, y, i, x_step, j, y_step):
     simd.copy_transposed(x, i, x_step, y, j, y_step)
 
 
+@kernel(types.void(F1_IN, i64, i64, F1, i64))
+def zip_pair(x, i, x_step, y, j):
+    simd.copy_zipped(x, i, x_step, y, j, 2)
+
+
+@kernel(types.void(F1_IN, i64, i64, F1, i64))
+def zip_four(x, i, x_step, y, j):
+    simd.copy_zipped(x, i, x_step, y, j, 4)
+
+
+@kernel(types.void(F1_IN, i64, F1))
+def join_halves(x, i, y):
+    simd.prefetch(x, 1 << 40)  # anywhere, without harm
+    simd.store(y, 0, simd.join_low(simd.load(x, i), simd.load(x, i + LANES)))
+    simd.store(y, LANES, simd.join_high(simd.load(x, i), simd.load(x, i + LANES)))
+
+
 @kernel(types.void(F1_IN, i64, F1, i64, i64))
 def copy_values(x, i, y, j, count):
     simd.copy(x, i, y, j, count)
@@ -154,6 +171,24 @@ def test_copy_transposed_turns_a_square_and_leaves_the_rest(x_step, y_step):
     expected[5:].reshape(LANES, y_step)[:, :LANES] = square.T
     transpose_square(x, y, 7, x_step, 5, y_step)
     np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize(("zipped", "rows"), [(zip_pair, 2), (zip_four, 4)])
+@pytest.mark.parametrize("x_step", [LANES, LANES + 3])
+def test_copy_zipped_takes_one_value_of_each_row_in_turn(zipped, rows, x_step):
+    x, y = np.arange(rows * x_step + 5, dtype=np.float32), np.full(rows * LANES + 6, SENTINEL)
+    zipped(x, 1, x_step, y, 3)
+    lines = [x[1 + n * x_step :][:LANES] for n in range(rows)]
+    np.testing.assert_array_equal(y[3:-3], np.stack(lines, axis=1).ravel())
+    assert (y[:3] == SENTINEL).all()
+    assert (y[-3:] == SENTINEL).all()
+
+
+def test_joined_halves_are_those_of_both_vectors():
+    x, y = np.arange(2 * LANES + 1, dtype=np.float32), np.empty(2 * LANES, np.float32)
+    join_halves(x, 1, y)
+    (low, high), (next_low, next_high) = np.split(x[1 : LANES + 1], 2), np.split(x[LANES + 1 :], 2)
+    np.testing.assert_array_equal(y, np.concatenate([low, next_low, high, next_high]))
 
 
 @pytest.mark.parametrize("count", [*COUNTS, 2 * LANES, 3 * LANES + 1, 5 * LANES - 1])
