@@ -45,7 +45,7 @@ from .layer import BACKWARD, PICKING_FORWARD, PICKING_UPDATE, Layer
 DEPTH = 1024
 F_BLOCK = 64  # 64 * 100 rows * 4 bytes = 25 KiB of L1
 LINE = 16  # floats of a cache line
-FETCHED = 4 * LINE  # of each picked row, AHEAD rows before the tile that needs it
+FETCHED = 8 * LINE  # of each picked row, AHEAD rows before the tile that needs it
 AHEAD = 2 * MR
 
 
