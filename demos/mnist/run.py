@@ -17,12 +17,13 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from data import find_mnist
-from fetching import DataMissing
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import caffe64
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from common.fetching import DataMissing
+from common.progress import CONSOLE, compile_kernels, fit_with_progress
+from data import find_mnist
 
 HERE = Path(__file__).resolve().parent
 
@@ -53,14 +54,13 @@ def main(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: as many as pay off.")] = None,
 ) -> None:
     """Train a digit classifier and print its accuracy on the test digits."""
-    console = Console(stderr=True)
     try:
         arrays, name, suffix = load_mnist(find_mnist(data)), "MNIST", ("5", "")
     except DataMissing as error:
         if data is not None:
-            console.print(f"run.py: {error}", style="red", markup=False, soft_wrap=True)
+            CONSOLE.print(f"run.py: {error}", style="red", markup=False, soft_wrap=True)
             raise typer.Exit(3) from None
-        console.print(
+        CONSOLE.print(
             f"MNIST is not here: {error}\nUsing the UCI digits of scikit-learn instead.", markup=False, soft_wrap=True
         )
         arrays, name, suffix = load_uci_digits(), "UCI digits", ("Digits", "Digits")
@@ -70,33 +70,13 @@ def main(
     if epochs:
         optimizer = dataclasses.replace(optimizer, epochs=epochs)
     print(f"{name}: {len(X)} digits to train on, {len(X_test)} to test on; {net}")
-    if not all(kernel.is_ready for kernel in net.kernels()):
-        console.print("compiling the kernels for this CPU (first run only) ...", style="dim")
-    net.compile()
+    compile_kernels(net)
     started = time.perf_counter()
-    history = fit_with_progress(net, X, Y, optimizer, seed, threads, console)
+    history = fit_with_progress(net, X, Y, optimizer, seed=seed, threads=threads)
     seconds = time.perf_counter() - started
     result = net.evaluate(X_test, Y_test)
     print(f"trained {optimizer.epochs} epochs in {seconds:.1f} s, last training loss {history.loss[-1]:.4f}")
     print(f"test accuracy {100 * result.accuracy:.2f} %  ({round(result.accuracy * len(X_test))} of {len(X_test)})")
-
-
-def fit_with_progress(net, X, Y, optimizer, seed, threads, console):
-    """`net.fit` with a bar on a terminal."""
-    columns = (
-        TextColumn("epoch"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("", total=optimizer.epochs)
-
-        def show(record, evaluation):
-            progress.update(task, advance=1, description=f"loss {record.loss:.4f}  rate {record.rate:g}")
-
-        return net.fit(X, Y, optimizer, seed=seed, threads=threads, on_epoch=show)
 
 
 if __name__ == "__main__":

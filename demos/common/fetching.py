@@ -13,9 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-HERE = Path(__file__).resolve().parent.parent / "data"
+HERE = Path(__file__).resolve().parents[2] / "data"
 TIMEOUT = 20  # seconds without a byte
-LARGEST = 64 << 20  # bytes of an unpacked file
+LARGEST = 64 << 20  # bytes of a file, unpacked
+# Pictures, texts and models that the original carries with it.
+ORIGINAL = "https://raw.githubusercontent.com/dfouhey/caffe64/master/"
 
 
 class DataMissing(Exception):
@@ -23,14 +25,15 @@ class DataMissing(Exception):
 
 
 def find_folder(name: str, files: tuple[str, ...], given: Path | None) -> Path | None:
-    """The folder `name` that holds all `files`: `given` itself, then below $CAFFE64_DATA, then below data/.
+    """The folder `name` that holds all `files`: `given` itself, else below $CAFFE64_DATA (in name/ or caffe64/name/),
+    else below data/ of this checkout.
 
     Raises DataMissing if a folder was given that does not hold them.
     """
     places = [HERE / name]
     if os.environ.get("CAFFE64_DATA"):
         base = Path(os.environ["CAFFE64_DATA"])
-        places = [base, base / name, *places]
+        places = [base, base / name, base / "caffe64" / name, *places]
     if given is not None:
         places = [given, given / name]
     for place in places:
@@ -42,8 +45,9 @@ def find_folder(name: str, files: tuple[str, ...], given: Path | None) -> Path |
 
 
 def download(name: str, files: dict[str, str], mirrors: tuple[str, ...]) -> Path:
-    """Fetch .gz files, {name: SHA-256 of the unpacked bytes}, into data/`name`; the first mirror that works serves.
+    """Fetch files into data/`name`; the first mirror that works serves.
 
+    files: {name: SHA-256 of the bytes, for .gz of the unpacked ones}.
     Raises DataMissing when offline or when a file is not the expected one.
     """
     folder = HERE / name
@@ -52,7 +56,7 @@ def download(name: str, files: dict[str, str], mirrors: tuple[str, ...]) -> Path
         for file, digest in files.items():
             if not (folder / file).is_file():
                 packed = _fetch(file, mirrors, folder, progress)
-                if hashlib.sha256(_unpacked(packed)).hexdigest() != digest:
+                if hashlib.sha256(_unpacked(packed) if file.endswith(".gz") else packed).hexdigest() != digest:
                     raise DataMissing(f"{file} from the mirror is not the file that was expected (SHA-256 differs)")
                 aside = folder / f"{file}.part{os.getpid()}"
                 aside.write_bytes(packed)
@@ -72,7 +76,7 @@ def _fetch(file: str, mirrors: tuple[str, ...], folder: Path, progress: Progress
             with urllib.request.urlopen(mirror + file, timeout=TIMEOUT) as response:
                 size = int(response.headers.get("Content-Length") or 0)
                 task, parts = progress.add_task(f"downloading {file}", total=size or None), []
-                while part := response.read(1 << 16):
+                while (part := response.read(1 << 16)) and sum(map(len, parts)) < LARGEST:
                     parts.append(part)
                     progress.advance(task, len(part))
                 return b"".join(parts)
