@@ -26,6 +26,7 @@ _EXPORTS = {
     "LayerInfo": "api",
     "Net": "api",
     "NetSpec": "formats.network",
+    "OneHot": "engine.one_hot",
     "Optimizer": "formats.optimizer",
     "Training": "api",
     "UsageError": "errors",

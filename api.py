@@ -12,6 +12,7 @@ from .engine.evaluate import Evaluation
 from .engine.jit import Kernel
 from .engine.model import Model
 from .engine.net import LayerInfo
+from .engine.one_hot import one_hot_plan
 from .engine.predict import run_rows
 from .engine.train import run_minibatches
 from .engine.training import EpochRecord, Training
@@ -73,13 +74,14 @@ class Net(Model):
         """One entry a line: word, text, inputs, outputs, parameters, macs (multiply-accumulates a row)."""
         return self.plan.infos
 
-    def kernels(self, *, training: bool = True) -> list[Kernel]:
-        """The kernels that training, or else prediction, calls with this net."""
-        return [run_minibatches if training else run_rows, *self.plan.kernels(training=training)]
+    def kernels(self, *, training: bool = True, one_hot: bool = False) -> list[Kernel]:
+        """The kernels that training, or else prediction, calls with this net, on arrays or else on `OneHot` inputs."""
+        plan = one_hot_plan(self.plan) if one_hot else self.plan
+        return [run_minibatches if training else run_rows, *plan.kernels(training=training)]
 
-    def compile(self, *, training: bool = True) -> None:
+    def compile(self, *, training: bool = True, one_hot: bool = False) -> None:
         """Compile those kernels now, so that the first call of `fit` or `predict` is as fast as the next."""
-        for kernel in self.kernels(training=training):
+        for kernel in self.kernels(training=training, one_hot=one_hot):
             kernel.compile()
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -109,7 +111,8 @@ class Net(Model):
         shuffle: bool = True,
         on_epoch: Callable[[EpochRecord, Evaluation | None], None] | None = None,
     ) -> History:
-        """Train on X [N, F] and Y [N] or [N, T] for all epochs of `optimizer`, from the present weights if any.
+        """Train on X [N, F] or a `OneHot`, and Y [N] or [N, T], for all epochs of `optimizer`, from the present weights
+        if any.
 
         `validation` is a pair (X, Y), evaluated after each epoch; `on_epoch(record, evaluation)` is called
         then. The result depends on `seed` and not on `threads`. Raises Diverged, UsageError, LabelError.

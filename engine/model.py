@@ -8,9 +8,10 @@ import numpy as np
 
 from ..errors import UsageError
 from ..formats.network import NetSpec
-from .evaluate import Evaluation, as_inputs, as_targets, evaluate_outputs
+from .evaluate import Evaluation, as_targets, evaluate_outputs
 from .memory import aligned_zeros
 from .net import plan_net
+from .one_hot import plan_inputs
 from .predict import predict
 
 
@@ -62,22 +63,24 @@ class Model:
         ]
 
     def predict(self, X, *, threads: int | None = None, watch: Callable[[int], None] | None = None) -> np.ndarray:
-        """Outputs float32 [N, K] for X [N, F]: posteriors after sce, else the last values.
+        """Outputs float32 [N, K] for X [N, F], an array or a `OneHot`: posteriors after sce, else the last values.
 
         `watch(rows)` is called about twenty times a second. Raises UsageError for another number of features.
         """
-        return predict(self.plan, self._trained(), as_inputs(self.plan, X), threads=threads, watch=watch)[0]
+        plan, inputs = plan_inputs(self.plan, X)
+        return predict(plan, self._trained(), inputs, threads=threads, watch=watch)[0]
 
     def evaluate(self, X, Y, *, threads: int | None = None) -> Evaluation:
         """Mean loss, and for classes accuracy and confusion, of X [N, F] against Y [N, T].
 
         Raises UsageError for shapes that do not fit, LabelError for a wrong class.
         """
-        inputs, targets = as_inputs(self.plan, X), as_targets(self.plan, Y)
+        plan, inputs = plan_inputs(self.plan, X)
+        targets = as_targets(plan, Y)
         if len(inputs) != len(targets) or not len(inputs):
             raise UsageError(f"X has {len(inputs)} rows and Y has {len(targets)}, expected the same, at least one")
-        outputs, losses = predict(self.plan, self._trained(), inputs, targets, threads=threads)
-        return evaluate_outputs(self.plan, outputs, losses, targets)
+        outputs, losses = predict(plan, self._trained(), inputs, targets, threads=threads)
+        return evaluate_outputs(plan, outputs, losses, targets)
 
     def _trained(self) -> np.ndarray:
         if self.parameters is None:

@@ -17,9 +17,10 @@ from ..errors import Diverged, Interrupted, UsageError
 from ..formats.checkpoint import Checkpoint
 from ..formats.network import format_network
 from ..formats.optimizer import OptimizerSpec
-from .evaluate import as_inputs, as_targets
+from .evaluate import as_targets
 from .memory import aligned_zeros
 from .model import Model
+from .one_hot import plan_inputs
 from .sync import DONE, STOP_REQUEST, make_sync
 from .threads import choose_threads, run_team
 from .train import TrainingBuffers, run_minibatches
@@ -36,7 +37,7 @@ class EpochRecord:
 
 
 class Training:
-    """One run in progress of `model` on X [N, F] and Y [N, T] by `optimizer`.
+    """One run in progress of `model` on X [N, F], an array or a `OneHot`, and Y [N, T] by `optimizer`.
 
     Arrays that are float32 and C-contiguous are taken without a copy. A model without parameters gets
     the initial ones of `seed`. The parameters are trained in place; they do not depend on `threads`.
@@ -58,7 +59,8 @@ class Training:
         if plan.loss is None:
             raise UsageError("the net has no loss layer to train with (end it with sce or l2l)")
         self.model, self.optimizer, self.seed, self.shuffle = model, optimizer, seed, shuffle
-        self.X, self.Y = as_inputs(plan, X), as_targets(plan, Y)
+        self.plan, self.X = plan_inputs(plan, X)
+        self.Y = as_targets(plan, Y)
         self.rows, self.batch = len(self.X), plan.spec.minibatch
         if len(self.Y) != self.rows:
             raise UsageError(f"X has {self.rows} rows and Y has {len(self.Y)}")
@@ -113,7 +115,7 @@ class Training:
         return self._finish_epoch(time.perf_counter() - started)
 
     def _run_minibatches(self, watch) -> None:
-        plan, sync = self.model.plan, self._sync
+        plan, sync = self.plan, self._sync
         if self._buffers is None:
             self._buffers = TrainingBuffers(plan, self.batch, self.threads)
         order = self._order()
