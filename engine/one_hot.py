@@ -72,9 +72,11 @@ def one_hot_plan(plan: Plan, places: int = 1) -> Plan:
         raise UsageError("one-hot inputs need a lin as the first layer after inp")
     table = plan.table.copy()
     table[0, INPUTS] = places
+    first = dataclasses.replace(plan.infos[1], macs=places * plan.infos[1].outputs)
     return dataclasses.replace(
         plan,
         layers=(plan.layers[0], lin_one_hot.LAYER, *plan.layers[2:]),
+        infos=(plan.infos[0], first, *plan.infos[2:]),
         table=table,
         scratch_size=max(plan.scratch_size, lin_one_hot.scratch_size(int(table[1, OUTPUTS]))),
     )

@@ -73,7 +73,7 @@ class Training:
         self.epoch, self.step, self.rate = 0, 0, optimizer.rate
         self.losses = np.full(self.steps, np.nan)
         self.history: list[EpochRecord] = []
-        self.threads = max(1, min(choose_threads(threads, plan.macs * self.batch), self.batch))
+        self.threads = max(1, min(choose_threads(threads, self.plan.macs * self.batch), self.batch))
         self._sync = make_sync()
         self._buffers: TrainingBuffers | None = None
 
