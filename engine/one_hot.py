@@ -41,8 +41,8 @@ class OneHot:
     def __len__(self) -> int:
         return len(self.ones)
 
-    def __getitem__(self, rows: slice) -> OneHot:
-        """Some of the rows, as a view."""
+    def __getitem__(self, rows: slice | np.ndarray) -> OneHot:
+        """Some of the rows: a view for a slice, a copy for row numbers."""
         part = object.__new__(OneHot)
         part.classes, part.features, part.ones = self.classes, self.features, np.ascontiguousarray(self.ones[rows])
         return part

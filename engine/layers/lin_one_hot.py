@@ -5,8 +5,8 @@
     y[b] = b + sum of W[x[b, h]] over h           dW[f] = sum of dy[b] over the rows b that have f
 
 Sums run in the order of lin's own (inputs upwards in stretches of DEPTH, rows upwards), and 1 * w is w, so with the
-numbers of a row in ascending order the results are lin's to the bit. p is laid out as there. A row of y costs H rows of W instead of F.
-The gradient is summed a block of W's rows at a time, which then meets its weights and their velocity.
+numbers of a row in ascending order the results are lin's to the bit. p is laid out as there. A row of y costs H rows
+of W instead of F. The gradient is summed a block of W's rows at a time, which then meets its weights and velocity.
 """
 
 from __future__ import annotations
