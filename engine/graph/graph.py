@@ -1,0 +1,117 @@
+"""A net as a graph: layers in an order in which they can run, joined by blobs.
+
+Caffe names what flows between layers, and reuses a name where a layer works in place. Here each value is a `Blob` of
+its own, told apart by identity: a ReLU in place reads one Blob and writes another of the same name. So "who reads the
+convolution's output" has one answer, whatever the names; passes look at blobs, and names only matter in files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+
+Shape = tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Blob:
+    """One value: written once, by one node, or an input of the graph. `name` is what files call it."""
+
+    name: str
+
+    def __repr__(self) -> str:
+        return f"Blob({self.name!r})"
+
+
+@dataclass(eq=False)
+class Node:
+    """One layer. `message` is its LayerParameter (any object with Caffe's fields): parameters, rules, unknown fields.
+
+    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some.
+    """
+
+    name: str
+    type: str
+    bottoms: list[Blob]
+    tops: list[Blob]
+    message: Any
+    weights: list[np.ndarray] = field(default_factory=list)
+
+    def error(self, found: str, expected: str = "", hint: str = "") -> InputError:
+        """An InputError that names this layer."""
+        return InputError(f"layer {self.name!r} ({self.type})", found, expected, hint)
+
+    def __repr__(self) -> str:
+        return f"Node({self.name!r}, {self.type})"
+
+
+@dataclass(eq=False)
+class Graph:
+    """`nodes` in an order that runs. `inputs` are the tops of Input layers, which are nodes as well.
+
+    `message` is the NetParameter without its layers: the net's name and whatever else the file said. `phase` is TEST or
+    TRAIN.
+    """
+
+    nodes: list[Node]
+    message: Any
+    phase: str = "TEST"
+
+    @property
+    def inputs(self) -> list[Blob]:
+        return [top for node in self.nodes if not node.bottoms for top in node.tops]
+
+    @property
+    def outputs(self) -> list[Blob]:
+        """What nobody reads, by name as in Caffe."""
+        read = {bottom for node in self.nodes for bottom in node.bottoms}
+        return sorted((top for node in self.nodes for top in node.tops if top not in read), key=lambda blob: blob.name)
+
+    def producer(self, blob: Blob) -> Node | None:
+        """The node that writes `blob`."""
+        return next((node for node in self.nodes if blob in node.tops), None)
+
+    def readers(self, blob: Blob) -> list[Node]:
+        """The nodes that read `blob`, once for each time that they do."""
+        return [node for node in self.nodes for bottom in node.bottoms if bottom is blob]
+
+    def replace(self, old: Blob, new: Blob) -> None:
+        """Let everybody who reads `old` read `new`."""
+        for node in self.nodes:
+            node.bottoms = [new if bottom is old else bottom for bottom in node.bottoms]
+
+    def remove(self, nodes: Iterable[Node]) -> None:
+        gone = set(nodes)
+        self.nodes = [node for node in self.nodes if node not in gone]
+
+    def copy(self) -> Graph:
+        """A graph of its own nodes, blobs and messages; the weight arrays are shared, since passes replace them."""
+        twins: dict[Blob, Blob] = {}
+
+        def twin(blob: Blob) -> Blob:
+            return twins.setdefault(blob, Blob(blob.name))
+
+        nodes = [
+            Node(
+                node.name,
+                node.type,
+                [twin(blob) for blob in node.bottoms],
+                [twin(blob) for blob in node.tops],
+                copy_message(node.message),
+                list(node.weights),
+            )
+            for node in self.nodes
+        ]
+        return Graph(nodes, copy_message(self.message), self.phase)
+
+
+def copy_message(message):
+    """A message of the same kind and content."""
+    twin = type(message)()
+    twin.CopyFrom(message)
+    return twin

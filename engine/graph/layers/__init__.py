@@ -1,0 +1,8 @@
+"""The layer types that the engine runs: one file a family, and this table."""
+
+from __future__ import annotations
+
+from ..op import Op
+from . import activations, inputs
+
+OPS: dict[str, Op] = {op.type: op for module in (inputs, activations) for op in module.OPS}

@@ -1,0 +1,76 @@
+"""Shapes of all blobs of a graph, for given shapes of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...errors import InputError
+from .graph import Blob, Graph, Node, Shape
+from .layers import OPS
+from .op import MANY, Op
+
+LARGEST = 2**31 - 1  # numbers in a blob, as in Caffe
+
+
+def check_supported(graph: Graph) -> None:
+    """Raises InputError that names every layer whose type is not known, before anything is allocated or run."""
+    unknown = [node for node in graph.nodes if node.type not in OPS]
+    if unknown:
+        named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown[:5])
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        raise InputError("<net>", f"layers of types that are not supported: {named}{more}", ", ".join(sorted(OPS)))
+
+
+def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:
+    """The shape of each blob. `inputs` gives shapes by the name of an input, in place of what its layer says.
+
+    Raises InputError naming the layer that does not fit, or the input of that name that is not there.
+    """
+    check_supported(graph)
+    given = dict(inputs or {})
+    names = {blob.name for blob in graph.inputs}
+    if wrong := [name for name in given if name not in names]:
+        raise InputError("<net>", f"has no input {wrong[0]!r}", f"one of {', '.join(sorted(names))}")
+    shapes: dict[Blob, Shape] = {}
+    for node in graph.nodes:
+        op = OPS[node.type]
+        _check_number(node, "bottoms", len(node.bottoms), op.bottoms)
+        _check_number(node, "tops", len(node.tops), op.tops)
+        if not node.bottoms and all(top.name in given for top in node.tops):
+            tops = [given[top.name] for top in node.tops]
+        else:
+            tops = op.shapes(node, [shapes[bottom] for bottom in node.bottoms])
+        if not node.bottoms:
+            tops = [given.get(top.name, shape) for top, shape in zip(node.tops, tops, strict=True)]
+        for top, shape in zip(node.tops, tops, strict=True):
+            shapes[top] = _checked(node, top, shape)
+    return shapes
+
+
+def weight_shapes(graph: Graph, shapes: Mapping[Blob, Shape]) -> list[list[Shape]]:
+    """For each node, the shapes that its weights must have."""
+    return [OPS[node.type].weight_shapes(node, [shapes[bottom] for bottom in node.bottoms]) for node in graph.nodes]
+
+
+def macs(node: Node, shapes: Mapping[Blob, Shape]) -> int:
+    """Multiply-accumulates of one run of a layer."""
+    op: Op = OPS[node.type]
+    return op.macs(node, [shapes[blob] for blob in node.bottoms], [shapes[blob] for blob in node.tops])
+
+
+def _check_number(node: Node, what: str, number: int, allowed: tuple[int, int]) -> None:
+    least, most = allowed
+    if not least <= number <= most:
+        expected = f"at least {least}" if most == MANY else f"{least}" if least == most else f"{least} to {most}"
+        raise node.error(f"has {number} {what}", expected)
+
+
+def _checked(node: Node, top: Blob, shape: Shape) -> Shape:
+    size = 1
+    for dim in shape:
+        if dim < 0:
+            raise node.error(f"gives {top.name!r} the shape {list(shape)}", "no negative dimensions")
+        size *= dim
+    if size > LARGEST:
+        raise node.error(f"gives {top.name!r} the shape {list(shape)}, {size} numbers", f"at most {LARGEST}")
+    return tuple(int(dim) for dim in shape)
