@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from ...errors import InputError
 from .graph import Blob, Graph, Node, copy_message
+
+PERMISSIVE = 1  # ParamSpec.share_mode
 
 
 def build_graph(message, phase: str = "TEST") -> Graph:
@@ -82,15 +81,19 @@ def _overwrites(graph: Graph, node: Node, number: int, blob: Blob) -> bool:
     return number < len(node.bottoms) and node.bottoms[number] is blob and len(graph.readers(blob)) == 1
 
 
-def assign_weights(graph: Graph, weights: Sequence[Sequence[np.ndarray]]) -> None:
-    """Give each node its blobs, float32 C-contiguous."""
-    for node, blobs in zip(graph.nodes, weights, strict=True):
-        node.weights = [np.ascontiguousarray(blob, np.float32) for blob in blobs]
+def share_weights(graph: Graph) -> None:
+    """Let layers whose `param` has the same name use the same arrays, those of the first of them.
 
-
-def check_weights(graph: Graph, expected: Sequence[Sequence[tuple[int, ...]]]) -> None:
-    """Raises InputError for the first node whose weights have other shapes than `expected`."""
-    for node, shapes in zip(graph.nodes, expected, strict=True):
-        found = [blob.shape for blob in node.weights]
-        if found != [tuple(shape) for shape in shapes]:
-            raise InputError(f"layer {node.name!r} ({node.type})", f"has weights {found}", f"{shapes}")
+    Raises InputError for another shape, or with share_mode PERMISSIVE another number of values.
+    """
+    owners: dict[str, tuple[Node, np.ndarray]] = {}
+    for node in graph.nodes:
+        for number, (blob, parameter) in enumerate(zip(node.weights, node.message.param, strict=False)):
+            if not parameter.name:
+                continue
+            owner, values = owners.setdefault(parameter.name, (node, blob))
+            if values.shape != blob.shape and not (parameter.share_mode == PERMISSIVE and values.size == blob.size):
+                raise node.error(
+                    f"shares {parameter.name!r} {list(values.shape)} of {owner.name!r}", f"{list(blob.shape)}"
+                )
+            node.weights[number] = values.reshape(blob.shape)

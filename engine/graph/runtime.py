@@ -9,8 +9,9 @@ import numpy as np
 from ..memory import aligned_zeros
 from .graph import Blob, Graph, Node, Shape
 from .layers import OPS
-from .op import Run
+from .op import Run, count
 from .shapes import infer_shapes
+from .sharing import exclusive_blobs
 
 
 class Runtime:
@@ -37,19 +38,14 @@ class Runtime:
 
     def _place(self) -> dict[Blob, np.ndarray]:
         arrays: dict[Blob, np.ndarray] = {}
-        alone: set[Blob] = set()  # their memory has one reader, and is no input's
+        exclusive = exclusive_blobs(self.graph)
         for node in self.graph.nodes:
             op = OPS[node.type]
+            source = node.bottoms[0] if node.bottoms else None
             for number, top in enumerate(node.tops):
-                source = node.bottoms[0] if node.bottoms else None
-                single = len(self.graph.readers(top)) == 1
-                in_place = op.in_place and number == 0 and source in alone and source.name == top.name
+                in_place = op.in_place and number == 0 and source in exclusive and source.name == top.name
                 if op.view or in_place:
                     arrays[top] = arrays[source].reshape(self.shapes[top])
-                    single = single and source in alone
                 else:
-                    size = int(np.prod(self.shapes[top], dtype=np.int64))
-                    arrays[top] = aligned_zeros(size).reshape(self.shapes[top])
-                if single and source is not None:
-                    alone.add(top)
+                    arrays[top] = aligned_zeros(count(self.shapes[top])).reshape(self.shapes[top])
         return arrays

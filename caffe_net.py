@@ -1,0 +1,201 @@
+"""Caffe models from Python: load, run, optimise, verify and save them, with the names that users of pycaffe know.
+
+net = caffe64.load_caffe("deploy.prototxt", "net.caffemodel")
+probabilities = net.forward(data=images)["prob"]
+smaller, reports = caffe64.optimize(net)
+caffe64.verify(net, smaller)
+smaller.save("small.prototxt", "small.caffemodel")
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .engine.graph.build import build_graph, graph_message, share_weights
+from .engine.graph.fillers import fill_weights
+from .engine.graph.graph import Blob, Graph, Shape
+from .engine.graph.optimize import Passes, Preparation, optimize_graph
+from .engine.graph.passes.report import Report
+from .engine.graph.runtime import Runtime
+from .engine.graph.shapes import infer_shapes, weight_shapes
+from .engine.graph.verify import Difference, compare_graphs, random_inputs
+from .errors import CheckFailed, UsageError
+from .formats.caffe import (
+    deploy_net,
+    filter_net,
+    match_weights,
+    read_caffemodel,
+    read_prototxt,
+    write_caffemodel,
+    write_prototxt,
+)
+
+__all__ = ["Array", "CaffeNet", "Difference", "Passes", "Preparation", "load_caffe", "optimize", "verify"]
+
+TOLERANCE = 1e-4  # of verify: relative to the largest value of an output
+
+
+class Array:
+    """A blob of the net or of a layer. `data` is its float32 memory, to read and to write."""
+
+    def __init__(self, data: np.ndarray):
+        self.data = data
+
+    @property
+    def shape(self) -> Shape:
+        return self.data.shape
+
+    def __repr__(self) -> str:
+        return f"Array{self.shape}"
+
+
+class CaffeNet:
+    """A Caffe net that runs. `graph` is its graph, `notices` what the reader had to say, `path` its file.
+
+    inputs, outputs    names, in the order of the file, and sorted
+    blobs              name -> Array, of the net as it was last shaped
+    params             name of a layer -> its Arrays: weights, bias, ...
+    """
+
+    def __init__(self, graph: Graph, *, path: str = "<net>", notices: Sequence[str] = ()):
+        self.graph, self.path, self.notices = graph, path, list(notices)
+        self._shapes: dict[str, Shape] = {}
+        self._runtime: Runtime | None = None
+
+    @property
+    def inputs(self) -> list[str]:
+        return [blob.name for blob in self.graph.inputs]
+
+    @property
+    def outputs(self) -> list[str]:
+        return [blob.name for blob in self.graph.outputs]
+
+    @property
+    def shapes(self) -> dict[Blob, Shape]:
+        """The shape of each blob of the graph."""
+        return self._runtime.shapes if self._runtime else infer_shapes(self.graph, self._shapes)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The net prepared for its present input shapes."""
+        if self._runtime is None:
+            self._runtime = Runtime(self.graph, self._shapes)
+        return self._runtime
+
+    @property
+    def blobs(self) -> dict[str, Array]:
+        return {blob.name: Array(array) for blob, array in self.runtime.arrays.items()}
+
+    @property
+    def params(self) -> dict[str, list[Array]]:
+        return {node.name: [Array(blob) for blob in node.weights] for node in self.graph.nodes if node.weights}
+
+    def reshape(self, **shapes: Shape) -> None:
+        """Shape the net for inputs of other shapes, by name. Raises InputError where a layer does not fit them."""
+        wanted = {**self._shapes, **{name: tuple(map(int, shape)) for name, shape in shapes.items()}}
+        self._runtime = Runtime(self.graph, wanted)
+        self._shapes = wanted
+
+    def forward(self, **inputs) -> dict[str, np.ndarray]:
+        """Run the net on all its inputs, by name, arrays of any shape that it takes; without any, on what they hold.
+
+        Returns its outputs, float32 arrays by name. Raises UsageError for a missing or an unknown input.
+        """
+        if inputs and set(inputs) != set(self.inputs):
+            raise UsageError(f"forward was given the inputs {sorted(inputs)}, the net has {sorted(self.inputs)}")
+        arrays = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
+        current = {blob.name: self._runtime.shapes[blob] for blob in self.graph.inputs} if self._runtime else {}
+        if any(current.get(name) != array.shape for name, array in arrays.items()):
+            self.reshape(**{name: array.shape for name, array in arrays.items()})
+        runtime = self.runtime
+        for blob in self.graph.inputs:
+            if blob.name in arrays:
+                runtime.arrays[blob][...] = arrays[blob.name]
+        runtime.forward()
+        return {blob.name: runtime.arrays[blob].copy() for blob in self.graph.outputs}
+
+    def save(self, prototxt: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None = None) -> None:
+        """Write the net, and its weights if a file for them is given. Raises OutputError."""
+        message = graph_message(self.graph)
+        write_prototxt(prototxt, message)
+        if caffemodel is not None:
+            write_caffemodel(caffemodel, message, {n: node.weights for n, node in enumerate(self.graph.nodes)})
+
+    def __repr__(self) -> str:
+        return f"CaffeNet({self.path!r}, {len(self.graph.nodes)} layers, {self.inputs} -> {self.outputs})"
+
+
+def load_caffe(
+    prototxt: str | os.PathLike[str],
+    caffemodel: str | os.PathLike[str] | None = None,
+    *,
+    phase: str = "TEST",
+    input_shapes: Mapping[str, Shape] | None = None,
+    deploy: bool = False,
+    allow_unknown: bool = False,
+    seed: int = 0,
+) -> CaffeNet:
+    """A net of a .prototxt (any version) and its .caffemodel; without one, weights are drawn by the layers' fillers.
+
+    `input_shapes` by the name of an input; `deploy`: data and loss layers become inputs and Softmax; `allow_unknown`:
+    fields that are not known are left out instead of refused. Raises InputError.
+    """
+    read = read_prototxt(prototxt, allow_unknown=allow_unknown)
+    message = filter_net(read.message, phase)
+    shapes = dict(input_shapes or {})
+    if deploy:
+        message = deploy_net(message, shapes)
+    net = CaffeNet(build_graph(message, phase), path=os.fspath(prototxt), notices=read.notices)
+    expected = weight_shapes(net.graph, infer_shapes(net.graph, shapes))
+    if caffemodel is None:
+        fill_weights(net.graph, expected, seed)
+    else:
+        model = read_caffemodel(caffemodel)
+        names = [node.name for node in net.graph.nodes]
+        matched = match_weights(names, expected, model)
+        for number, node in enumerate(net.graph.nodes):
+            node.weights = matched.weights.get(number, [])
+        net.notices += matched.notices
+    share_weights(net.graph)
+    net._shapes = shapes
+    return net
+
+
+def optimize(
+    net: CaffeNet, passes: Passes | None = None, *, mean: Sequence[float] = (), scale: float = 1.0
+) -> tuple[CaffeNet, list[Report]]:
+    """An optimised copy of `net` and what each pass did. With `mean` or `scale`, its only input becomes raw values."""
+    passes = passes or Passes()
+    if mean or scale != 1:
+        passes = Passes(**{**vars(passes), "inputs": {name: Preparation(mean, scale) for name in net.inputs[:1]}})
+    graph, reports = optimize_graph(net.graph, passes, net._shapes)
+    smaller = CaffeNet(graph, path=net.path)
+    smaller._shapes = dict(net._shapes)
+    return smaller, reports
+
+
+def verify(
+    first: CaffeNet,
+    second: CaffeNet,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    *,
+    prepared: Mapping[str, Preparation] | None = None,
+    tolerance: float = TOLERANCE,
+    seed: int = 0,
+) -> list[Difference]:
+    """Run both on the same inputs, random ones if none are given, and compare all outputs.
+
+    `prepared`: what the second net does to an input itself. Raises CheckFailed where an output differs by more than
+    `tolerance`, relative to its largest value.
+    """
+    if inputs is None:
+        inputs = random_inputs(first.graph, first.shapes, seed, prepared or {})
+    differences = compare_graphs(first.graph, second.graph, inputs, prepared)
+    wrong = [each for each in differences if not each.relative <= tolerance]
+    if wrong:
+        told = ", ".join(f"{each.output!r} by {each.relative:.2g}" for each in wrong)
+        raise CheckFailed(f"the nets differ: {told}, relative to the largest value (tolerance {tolerance:g})")
+    return differences

@@ -1,0 +1,55 @@
+"""Arguments and options that the commands for Caffe models share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import file_argument
+
+Prototxt = Annotated[Path, file_argument("NET", "The net, a .prototxt of any version.")]
+Caffemodel = Annotated[Path, file_argument("MODEL", "Its weights, a .caffemodel.")]
+InputShape = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SHAPE", help="1x3x224x224, or NAME:1x3x224x224 where the net has several inputs."),
+]
+Deploy = Annotated[
+    bool, typer.Option("--deploy", help="Of a train_val file: data and loss layers become Input and Softmax.")
+]
+AllowUnknown = Annotated[
+    bool, typer.Option("--allow-unknown", help="Leave fields out that are not known, instead of refusing the file.")
+]
+Mean = Annotated[
+    str | None, typer.Option(metavar="M[,M...]", help="Mean of an input's channels, in the net's order (mostly B,G,R).")
+]
+Scale = Annotated[float | None, typer.Option(metavar="S", help="Factor of an input: (x - mean) * S.")]
+Tolerance = Annotated[
+    float, typer.Option(min=0, metavar="T", help="Largest difference, relative to an output's largest value.")
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random inputs.")]
+
+
+def parse_shapes(texts: list[str] | None, inputs: list[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes by the name of an input. A shape without a name is that of the net's only input, `inputs`."""
+    shapes = {}
+    for text in texts or []:
+        name, _, dims = text.rpartition(":")
+        numbers = dims.replace(",", "x").split("x")
+        if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
+            raise typer.BadParameter(f"'{text}' is no shape such as 1x3x224x224.", param_hint="--input-shape")
+        if not name and len(inputs) != 1:
+            raise typer.BadParameter(
+                f"the net has the inputs {', '.join(inputs)}; say which: NAME:{dims}.", param_hint="--input-shape"
+            )
+        shapes[name or inputs[0]] = tuple(map(int, numbers))
+    return shapes
+
+
+def parse_mean(text: str | None) -> tuple[float, ...]:
+    """Comma-separated numbers."""
+    try:
+        return tuple(float(number) for number in text.split(",")) if text else ()
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no list of numbers such as 104,117,123.", param_hint="--mean") from None

@@ -1,0 +1,91 @@
+"""caffe64 optimize: fold, drop and rename what inference does not need, prove that the outputs are equal, write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import caffe_options as caffe
+from . import options
+
+NAME = "optimize"
+EXAMPLES = (
+    "caffe64 optimize deploy.prototxt net.caffemodel -o small",
+    "caffe64 optimize deploy.prototxt net.caffemodel -o small --mean 104,117,123 --scale 0.017",
+    "caffe64 optimize --config config.ini",
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Files to read and write, and what to do."""
+
+    net: Path
+    model: Path
+    optimized_net: Path
+    optimized_model: Path
+    fold_bn: bool
+    drop_dropout: bool
+    in_place: bool
+    mean: tuple[float, ...]
+    scale: float
+
+
+def command(
+    net: Annotated[
+        Path | None, typer.Argument(metavar="[NET]", help="The net, a .prototxt.", show_default=False)
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Argument(metavar="[MODEL]", help="Its weights, a .caffemodel.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Writes OUT.prototxt and OUT.caffemodel.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A config.ini that says all of it, as the older tool takes it.")
+    ] = None,
+    mean: caffe.Mean = None,
+    scale: caffe.Scale = None,
+    fold_bn: Annotated[bool, typer.Option(help="Fold BatchNorm, Scale and Bias into the layers before them.")] = True,
+    drop_dropout: Annotated[bool, typer.Option(help="Drop Dropout.")] = True,
+    in_place: Annotated[bool, typer.Option(help="Let ReLU and its kind overwrite what they read.")] = True,
+    input_shape: caffe.InputShape = None,
+    deploy: caffe.Deploy = False,
+    allow_unknown: caffe.AllowUnknown = False,
+    check: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Run both nets on random inputs, and compare.")
+    ] = True,
+    check_with: Annotated[
+        list[Path] | None, typer.Option("--verify-with", metavar="X.npy", help="Compare on these inputs as well.")
+    ] = None,
+    tolerance: caffe.Tolerance = 1e-4,
+    seed: caffe.Seed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Make a Caffe net smaller and faster, with the same outputs.
+
+    BatchNorm, Scale and Bias go into the weights before them, --mean and --scale into the first layer, so that the net
+    takes raw pixels. Dropout and layers that change nothing go away. Then both nets are run and compared: exit code 4
+    if an output differs by more than the tolerance.
+    """
+    request = _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place)
+    from .optimize_run import run
+
+    run(request, input_shape, deploy, allow_unknown, check, check_with or [], tolerance, seed, as_json)
+
+
+def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place) -> Request:
+    if config is not None:
+        if net or model or output:
+            raise typer.BadParameter("--config says which files; leave NET, MODEL and --output out.")
+        from .optimize_config import read_config
+
+        return Request(**vars(read_config(config)))
+    if net is None or model is None or output is None:
+        raise typer.BadParameter("needs NET, MODEL and --output OUT, or --config FILE.")
+    written = (output.with_name(output.name + ".prototxt"), output.with_name(output.name + ".caffemodel"))
+    factor = 1.0 if scale is None else scale
+    return Request(net, model, *written, fold_bn, drop_dropout, in_place, caffe.parse_mean(mean), factor)

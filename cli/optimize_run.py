@@ -1,0 +1,98 @@
+"""What `caffe64 optimize` does, once its command line is understood."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..caffe_net import CaffeNet, Difference, Passes, Preparation, load_caffe, optimize, verify
+from ..engine.graph.cost import Cost, cost_of
+from ..errors import InputError
+from . import caffe_options as caffe
+from .optimize import Request
+from .output import Output
+from .table import print_table
+
+
+def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tolerance, seed, as_json) -> None:
+    """Read, optimise, verify, write, and say what was done."""
+    output = Output(quiet=as_json)
+    net = load(request.net, request.model, shapes, deploy, allow_unknown, output)
+    preparation = Preparation(request.mean, request.scale)
+    prepared = {net.inputs[0]: preparation} if preparation else {}
+    passes = Passes(
+        drop_dropout=request.drop_dropout, fold_bn=request.fold_bn, in_place=request.in_place, inputs=prepared
+    )
+    smaller, reports = optimize(net, passes)
+    differences = []
+    if check:
+        differences = verify(net, smaller, prepared=prepared, tolerance=tolerance, seed=seed)
+        for path in check_with:
+            inputs = {net.inputs[0]: read_inputs(path)}
+            differences += verify(net, smaller, inputs, prepared=prepared, tolerance=tolerance)
+    smaller.save(request.optimized_net, request.optimized_model)
+    costs = (cost_of(net.graph, net.shapes), cost_of(smaller.graph, smaller.shapes))
+    recipe = prepared_by_the_net(net, prepared)
+    (print_json if as_json else print_text)(request, reports, costs, differences, recipe)
+
+
+def load(net: Path, model: Path | None, shapes, deploy, allow_unknown, output: Output) -> CaffeNet:
+    """`load_caffe` for the command line: shapes as text, notices on stderr."""
+    named = shapes and any(":" in shape for shape in shapes)
+    first = caffe.parse_shapes(shapes, []) if named else {}
+    loaded = load_caffe(net, model, input_shapes=first, deploy=deploy, allow_unknown=allow_unknown)
+    if shapes and not named:
+        loaded.reshape(**caffe.parse_shapes(shapes, loaded.inputs))
+    for notice in loaded.notices:
+        output.say(notice)
+    return loaded
+
+
+def read_inputs(path: Path) -> np.ndarray:
+    """A .npy of inputs [N, C, H, W]."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"is no .npy: {error}", "inputs [N, C, H, W]") from None
+
+
+def prepared_by_the_net(net: CaffeNet, prepared: dict[str, Preparation]) -> str:
+    """How inputs must be prepared from now on."""
+    if not prepared:
+        return "inputs are prepared as before"
+    name, preparation = next(iter(prepared.items()))
+    mean = ", ".join(f"{value:g}" for value in preparation.mean) or "0"
+    done = f"(x - ({mean})) * {preparation.scale:g}"
+    return f"input {name!r}: raw values, same order of channels; the net itself does {done}"
+
+
+def print_text(request, reports, costs: tuple[Cost, Cost], differences: list[Difference], recipe: str) -> None:
+    for report in reports:
+        for change in report.changes:
+            print(f"{report.name}: {change}")
+        for reason in report.left:
+            print(f"{report.name}: left alone: {reason}")
+    rows = [[name, *(f"{getattr(cost, name):,}" for cost in costs)] for name in Cost.__annotations__]
+    print_table(["", "before", "after"], rows)
+    print(recipe)
+    for each in differences:
+        print(f"verified: {difference_line(each)}")
+    print(f"wrote {request.optimized_net} and {request.optimized_model}")
+
+
+def difference_line(each: Difference) -> str:
+    return f"{each.output!r} differs by {each.relative:.2g} of its largest value, by {each.absolute:.2g} in all"
+
+
+def print_json(request, reports, costs: tuple[Cost, Cost], differences: list[Difference], recipe: str) -> None:
+    told = {
+        "passes": [vars(report) for report in reports],
+        "before": vars(costs[0]),
+        "after": vars(costs[1]),
+        "inputs": recipe,
+        "differences": [vars(each) for each in differences],
+        "written": [str(request.optimized_net), str(request.optimized_model)],
+    }
+    print(json.dumps(told, indent=2))

@@ -1,0 +1,74 @@
+"""caffe64 summary: shapes, parameters, multiply-accumulates and bytes of a Caffe net, layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import caffe_options as caffe
+from . import options
+
+NAME = "summary"
+EXAMPLES = (
+    "caffe64 summary deploy.prototxt",
+    "caffe64 summary deploy.prototxt net.caffemodel --input-shape 1x3x320x320 --json",
+)
+
+
+def command(
+    net: caffe.Prototxt,
+    model: Annotated[
+        Path | None, typer.Argument(metavar="[MODEL]", help="Its weights, to see whether they fit.", show_default=False)
+    ] = None,
+    input_shape: caffe.InputShape = None,
+    deploy: caffe.Deploy = False,
+    allow_unknown: caffe.AllowUnknown = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show a Caffe net layer by layer: output shape, parameters, multiply-accumulates (MACs), bytes."""
+    from ..engine.graph.cost import cost_of
+    from .optimize_run import load
+    from .output import Output
+
+    loaded = load(net, model, input_shape, deploy, allow_unknown, Output(quiet=as_json))
+    layers = describe(loaded)
+    total = vars(cost_of(loaded.graph, loaded.shapes))
+    if as_json:
+        import json
+
+        print(json.dumps({"net": str(net), **total, "layers": layers}, indent=2))
+        return
+    from .table import print_table
+
+    rows = [
+        [layer["name"], layer["type"], *("x".join(map(str, shape)) or "1" for shape in layer["shapes"][:1] or [()])]
+        + [f"{layer[number]:,}" for number in ("parameters", "macs", "bytes")]
+        for layer in layers
+    ]
+    print_table(["layer", "type", "output", "parameters", "MACs", "bytes"], rows, left=3)
+    print(
+        f"{total['layers']} layers, {total['parameters']:,} parameters, {total['macs']:,} MACs, "
+        f"{total['activation_bytes']:,} bytes of blobs"
+    )
+
+
+def describe(net) -> list[dict]:
+    """One dict a layer of a CaffeNet."""
+    from ..engine.graph.op import count
+    from ..engine.graph.shapes import macs
+
+    return [
+        {
+            "name": node.name,
+            "type": node.type,
+            "bottoms": [blob.name for blob in node.bottoms],
+            "tops": [blob.name for blob in node.tops],
+            "shapes": [list(net.shapes[blob]) for blob in node.tops],
+            "parameters": sum(blob.size for blob in node.weights),
+            "macs": macs(node, net.shapes),
+            "bytes": 4 * sum(count(net.shapes[blob]) for blob in node.tops),
+        }
+        for node in net.graph.nodes
+    ]

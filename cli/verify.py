@@ -1,0 +1,60 @@
+"""caffe64 verify: whether two Caffe nets give the same outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import caffe_options as caffe
+from . import options
+
+NAME = "verify"
+EXAMPLES = (
+    "caffe64 verify deploy.prototxt net.caffemodel small.prototxt small.caffemodel",
+    "caffe64 verify a.prototxt a.caffemodel b.prototxt b.caffemodel --mean 104,117,123 --scale 0.017",
+)
+
+
+def command(
+    net: caffe.Prototxt,
+    model: caffe.Caffemodel,
+    other_net: Annotated[Path, options.file_argument("NET2", "Another net.")],
+    other_model: Annotated[Path, options.file_argument("MODEL2", "Its weights.")],
+    mean: caffe.Mean = None,
+    scale: caffe.Scale = None,
+    input_shape: caffe.InputShape = None,
+    deploy: caffe.Deploy = False,
+    allow_unknown: caffe.AllowUnknown = False,
+    with_inputs: Annotated[
+        list[Path] | None, typer.Option("--with", metavar="X.npy", help="Compare on these inputs, not on random ones.")
+    ] = None,
+    tolerance: caffe.Tolerance = 1e-4,
+    seed: caffe.Seed = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Run two nets on the same inputs and compare their outputs.
+
+    --mean and --scale: what NET2 does to its input itself; NET is given inputs that are prepared like that. Exit code 4
+    if an output differs by more than the tolerance.
+    """
+    from ..caffe_net import Preparation, verify
+    from .optimize_run import difference_line, load, read_inputs
+    from .output import Output
+
+    output = Output(quiet=as_json)
+    first = load(net, model, input_shape, deploy, allow_unknown, output)
+    second = load(other_net, other_model, input_shape, deploy, allow_unknown, output)
+    preparation = Preparation(caffe.parse_mean(mean), 1.0 if scale is None else scale)
+    prepared = {first.inputs[0]: preparation} if preparation else {}
+    differences = []
+    for inputs in [{first.inputs[0]: read_inputs(path)} for path in with_inputs or []] or [None]:
+        differences += verify(first, second, inputs, prepared=prepared, tolerance=tolerance, seed=seed)
+    if as_json:
+        import json
+
+        print(json.dumps([vars(each) for each in differences], indent=2))
+        return
+    for each in differences:
+        print(difference_line(each))

@@ -1,0 +1,73 @@
+"""All passes over a graph, in the order in which each finds most to do.
+
+dead layers, Dropout, no-ops      fewer readers, so more can be folded
+input                             mean and scale into the first layer
+BatchNorm and Scale               into the layers before them; those that stay become one Scale
+in place                          last: names only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...errors import InputError
+from .graph import Graph, Shape
+from .passes.drop_dead_layers import drop_dead_layers
+from .passes.drop_no_ops import drop_dropout, drop_no_ops
+from .passes.fold_batchnorm_scale import fold_batchnorm_scale
+from .passes.fold_input import fold_input
+from .passes.merge_batchnorm_scale import merge_batchnorm_scale
+from .passes.report import Report
+from .passes.run_in_place import run_in_place
+from .shapes import infer_shapes
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to an input before it enters the net: (x - mean) * scale, with one mean or one a channel."""
+
+    mean: Sequence[float] = ()
+    scale: float = 1.0
+
+    def __bool__(self) -> bool:
+        return self.scale != 1 or any(self.mean)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Which passes to run. `outputs`: the blobs that are wanted, if not all that nobody reads; `inputs`: the
+    preparation of an input, by its name, that the net shall do itself."""
+
+    outputs: Sequence[str] | None = None
+    drop_dropout: bool = True
+    drop_no_ops: bool = True
+    fold_bn: bool = True
+    in_place: bool = True
+    inputs: Mapping[str, Preparation] = field(default_factory=dict)
+
+
+def optimize_graph(
+    graph: Graph, passes: Passes, inputs: Mapping[str, Shape] | None = None
+) -> tuple[Graph, list[Report]]:
+    """An optimised copy of `graph`, and what each pass did. Outputs stay equal up to rounding."""
+    graph = graph.copy()
+    reports = [drop_dead_layers(graph, passes.outputs)]
+    if passes.drop_dropout:
+        reports.append(drop_dropout(graph))
+    shapes = infer_shapes(graph, inputs)
+    if passes.drop_no_ops:
+        reports.append(drop_no_ops(graph, shapes))
+    for name, preparation in passes.inputs.items():
+        blob = next((blob for blob in graph.inputs if blob.name == name), None)
+        if blob is None:
+            raise InputError("<net>", f"has no input {name!r}", " or ".join(repr(each.name) for each in graph.inputs))
+        if preparation:
+            reports.append(fold_input(graph, shapes, blob, preparation.mean, preparation.scale))
+            shapes = infer_shapes(graph, inputs)
+    if passes.fold_bn:
+        reports.append(fold_batchnorm_scale(graph, shapes))
+        reports.append(merge_batchnorm_scale(graph, shapes))
+    if passes.in_place:
+        reports.append(run_in_place(graph))
+    return graph, reports

@@ -1,0 +1,79 @@
+"""BatchNorm, Scale, Bias and linear Power layers as what they are at inference: y = factor * x + offset by channel.
+
+    BatchNorm   factor = 1 / sqrt(var + eps), offset = -mean * factor, where mean and var are the stored sums over the
+                stored scale factor, and 0 where that is 0
+    Scale       factor = gamma, offset = beta or 0
+    Bias        factor = 1, offset = beta
+    Power       factor = scale, offset = shift, where the power is 1
+
+All in float64; whoever folds them rounds once, at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..graph import Node
+
+TYPES = ("BatchNorm", "Scale", "Bias")
+
+
+def is_affine(node: Node) -> bool:
+    """Whether the layer is one of these."""
+    return node.type in TYPES or (node.type == "Power" and node.message.power_param.power == 1)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y = factor * x + offset along axis 1 of the blob; float64 [C], or [1] where one number serves all channels."""
+
+    factor: np.ndarray
+    offset: np.ndarray
+
+    def then(self, after: Affine) -> Affine:
+        """This one, and then `after`."""
+        return Affine(self.factor * after.factor, self.offset * after.factor + after.offset)
+
+
+def affine_of(node: Node, phase: str, axes: int) -> Affine | str:
+    """What `node`, an affine layer, does to a bottom with so many axes, or why it cannot be said."""
+    if len(node.bottoms) != 1:
+        return f"{node.name!r} takes its factors from a second bottom"
+    if node.type == "Power":
+        power = node.message.power_param
+        return Affine(np.array([power.scale], np.float64), np.array([power.shift], np.float64))
+    if not node.weights:
+        return f"{node.name!r} has no weights"
+    return _batch_norm(node, phase) if node.type == "BatchNorm" else _scale(node, axes)
+
+
+def uses_global_statistics(node: Node, phase: str) -> bool:
+    """Whether a BatchNorm normalises by its stored statistics: what it says itself, else in the TEST phase."""
+    parameter, message = node.message.batch_norm_param, node.message
+    if parameter.HasField("use_global_stats"):
+        return parameter.use_global_stats
+    return (phase if not message.HasField("phase") else ("TRAIN", "TEST")[message.phase]) == "TEST"
+
+
+def _batch_norm(node: Node, phase: str) -> Affine | str:
+    if not uses_global_statistics(node, phase):
+        return f"{node.name!r} normalises by the statistics of each batch"
+    mean, variance, factor = (blob.astype(np.float64).reshape(-1) for blob in node.weights)
+    scale = 0.0 if factor[0] == 0 else 1 / factor[0]
+    deviation = np.sqrt(variance * scale + np.float64(np.float32(node.message.batch_norm_param.eps)))
+    return Affine(1 / deviation, -mean * scale / deviation)
+
+
+def _scale(node: Node, axes: int) -> Affine | str:
+    parameter = node.message.scale_param if node.type == "Scale" else node.message.bias_param
+    axis = parameter.axis + axes if parameter.axis < 0 else parameter.axis
+    first = node.weights[0].astype(np.float64)
+    if first.ndim > 1 or (first.ndim == 1 and axis != 1):
+        return f"{node.name!r} does not scale channels, but the shape {list(first.shape)} from axis {axis} on"
+    first = first.reshape(-1)
+    if node.type == "Bias":
+        return Affine(np.ones_like(first), first)
+    offset = node.weights[1].astype(np.float64).reshape(-1) if len(node.weights) > 1 else np.zeros_like(first)
+    return Affine(first, offset)

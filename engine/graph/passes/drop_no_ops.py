@@ -1,0 +1,74 @@
+"""Remove layers that give what they get: Dropout at inference, Split, and what happens to change nothing.
+
+    Split, Concat, Eltwise or Slice of one    Reshape and Flatten to the same shape
+    Power with power 1, scale 1, shift 0      Scale by 1 and without an offset
+
+A blob that is an output of the net keeps its name, or its layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..graph import Blob, Graph, Node, Shape
+from .affine import Affine, affine_of
+from .report import Report
+
+
+def drop_dropout(graph: Graph) -> Report:
+    """Removes Dropout layers, which do nothing at inference."""
+    report = Report("drop Dropout")
+    for node in [node for node in graph.nodes if node.type == "Dropout"]:
+        phase = ("TRAIN", "TEST")[node.message.phase] if node.message.HasField("phase") else graph.phase
+        if phase == "TRAIN":
+            report.left.append(f"{node.name!r}: drops at random in the TRAIN phase")
+        else:
+            _bypass(graph, node, report)
+    return report
+
+
+def drop_no_ops(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
+    """Removes the others of the list above."""
+    report = Report("drop layers that change nothing")
+    for node in list(graph.nodes):
+        if _changes_nothing(node, graph.phase, shapes):
+            _bypass(graph, node, report)
+    return report
+
+
+def _changes_nothing(node: Node, phase: str, shapes: Mapping[Blob, Shape]) -> bool:
+    if node.type == "Split":
+        return True
+    if len(node.bottoms) != 1 or len(node.tops) != 1:
+        return False
+    if node.type in ("Concat", "Slice", "Reshape", "Flatten"):
+        return shapes[node.bottoms[0]] == shapes[node.tops[0]]
+    if node.type == "Power":
+        power = node.message.power_param
+        return (power.power, power.scale, power.shift) == (1, 1, 0)
+    if node.type == "Scale":
+        affine = affine_of(node, phase, len(shapes[node.bottoms[0]]))
+        return isinstance(affine, Affine) and bool(np.all(affine.factor == 1) and np.all(affine.offset == 0))
+    return False
+
+
+def _bypass(graph: Graph, node: Node, report: Report) -> None:
+    """Let the readers of the tops read the bottom, and remove the node; or say why not."""
+    bottom, named = node.bottoms[0], f"{node.type} {node.name!r}"
+    outputs = [top for top in node.tops if not graph.readers(top)]
+    if outputs and not _can_take_name(graph, bottom, node):
+        report.left.append(f"{named}: its output {outputs[0].name!r} is one of the net's")
+        return
+    for top in node.tops:
+        graph.replace(top, bottom)
+    if outputs:
+        bottom.name = outputs[0].name
+    graph.remove([node])
+    report.changes.append(named)
+
+
+def _can_take_name(graph: Graph, blob: Blob, node: Node) -> bool:
+    """Whether `blob` can become the output that `node` gave: nobody else reads it, and it is no input."""
+    return len(node.tops) == 1 and graph.readers(blob) == [node] and blob not in graph.inputs

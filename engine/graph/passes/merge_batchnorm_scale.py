@@ -1,0 +1,56 @@
+"""BatchNorm followed by Scale or Bias that could not be folded become one Scale with a bias.
+
+    BatchNorm -> Scale -> ...        becomes        Scale        gamma = f, beta = o (`affine.py`)
+
+under the same conditions as folding: no other reader between them, constant statistics, a number a channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..graph import Blob, Graph, Node, Shape
+from .affine import Affine, affine_of, is_affine
+from .report import Report
+
+
+def merge_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
+    """Merges in place of `graph`."""
+    report = Report("merge BatchNorm and Scale")
+    for node in [node for node in graph.nodes if node.type == "BatchNorm"]:
+        chain, affine = _chain(graph, node, shapes)
+        if len(chain) < 2:
+            continue
+        last = chain[-1]
+        _become_scale(node, last, affine, shapes[node.bottoms[0]][1])
+        graph.remove(chain[1:])
+        report.changes.append(f"{', '.join(repr(each.name) for each in chain)} are one Scale {node.name!r}")
+    return report
+
+
+def _chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list[Node], Affine | None]:
+    affine = affine_of(node, graph.phase, len(shapes[node.bottoms[0]]))
+    if not isinstance(affine, Affine):
+        return [], None
+    chain = [node]
+    while True:
+        blob = chain[-1].tops[0]
+        readers = graph.readers(blob)
+        following = readers[0] if len(readers) == 1 and is_affine(readers[0]) else None
+        found = affine_of(following, graph.phase, len(shapes[blob])) if following else None
+        if not isinstance(found, Affine):
+            return chain, affine
+        affine = affine.then(found)
+        chain.append(following)
+
+
+def _become_scale(node: Node, last: Node, affine: Affine, channels: int) -> None:
+    """Make the BatchNorm `node` the Scale that does it all; it takes the last one's name, which weights go by."""
+    message = type(node.message)()
+    message.scale_param.bias_term = True
+    node.message, node.type, node.name, node.tops = message, "Scale", last.name, last.tops
+    node.weights = [
+        np.ascontiguousarray(np.broadcast_to(values, channels), np.float32) for values in (affine.factor, affine.offset)
+    ]

@@ -1,0 +1,15 @@
+"""What a pass did, for people: one line for each change, and one for each place that it left alone, with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Report:
+    """`changes` and `left` are sentences that name layers; `inputs` says how inputs are prepared from now on."""
+
+    name: str
+    changes: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)

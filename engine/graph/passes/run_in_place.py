@@ -1,0 +1,53 @@
+"""Let layers overwrite what they read: ReLU and its kind, BatchNorm, Scale give a blob of their bottom's name.
+
+A layer runs in place where it is the only reader of its bottom, whose memory nobody else looks at (`sharing.py`), and
+the bottom is no input of the net. Where the top is an output of the net, the bottom takes the output's name, not the
+other way round.
+"""
+
+from __future__ import annotations
+
+from ..graph import Blob, Graph, Node
+from ..layers import OPS
+from ..sharing import exclusive_blobs
+from .report import Report
+
+
+def run_in_place(graph: Graph) -> Report:
+    """Renames blobs of `graph`."""
+    report = Report("run in place")
+    exclusive, outputs = exclusive_blobs(graph), set(graph.outputs)
+    for node in graph.nodes:
+        if not OPS[node.type].in_place or node.bottoms[0].name == node.tops[0].name:
+            continue
+        reason = _obstacle(graph, node, exclusive)
+        if reason:
+            report.left.append(f"{node.type} {node.name!r}: {reason}")
+        elif node.tops[0] in outputs:
+            _rename_chain(graph, node.bottoms[0], node.tops[0].name)
+            report.changes.append(f"{node.type} {node.name!r}")
+        else:
+            node.tops[0].name = node.bottoms[0].name
+            report.changes.append(f"{node.type} {node.name!r}")
+    return report
+
+
+def _obstacle(graph: Graph, node: Node, exclusive: set[Blob]) -> str | None:
+    bottom = node.bottoms[0]
+    if graph.phase == "TRAIN":
+        return "gradients may need what it would overwrite"
+    if bottom in exclusive:
+        return None
+    if bottom in graph.inputs:
+        return f"reads the input {bottom.name!r}"
+    others = [reader.name for reader in graph.readers(bottom) if reader is not node]
+    return f"{bottom.name!r} is also read by {others[0]!r}" if others else f"{bottom.name!r} shares its memory"
+
+
+def _rename_chain(graph: Graph, blob: Blob, name: str) -> None:
+    """Rename `blob` and the blobs of the same name that were overwritten to give it."""
+    old = blob.name
+    while blob is not None and blob.name == old:
+        blob.name = name
+        producer = graph.producer(blob)
+        blob = producer.bottoms[0] if producer and producer.bottoms else None
