@@ -1,0 +1,33 @@
+"""Caffe models: nets as text (.prototxt), weights as binary messages (.caffemodel), means (.binaryproto).
+
+    definitions    Caffe's messages in a compact notation      schema     the message classes made of them
+    outline, text  prototxt -> message -> prototxt             wire, binary   the same for binary files
+    upgrade        older versions of a net to the newest       weights    which blobs belong to which layer
+
+Importing this package imports protobuf, which nothing else of caffe64 does.
+"""
+
+from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
+from .schema import BlobProto, LayerParameter, NetParameter, enum_name, message_class
+from .text import CaffeNet, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
+from .weights import MatchedWeights, match_weights
+
+__all__ = [
+    "BlobProto",
+    "CaffeModel",
+    "CaffeNet",
+    "LayerBlobs",
+    "LayerParameter",
+    "MatchedWeights",
+    "NetParameter",
+    "enum_name",
+    "format_prototxt",
+    "match_weights",
+    "message_class",
+    "parse_prototxt",
+    "read_binaryproto",
+    "read_caffemodel",
+    "read_prototxt",
+    "write_caffemodel",
+    "write_prototxt",
+]

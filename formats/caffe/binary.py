@@ -1,0 +1,203 @@
+"""Binary files: a .caffemodel is one NetParameter, a mean (.binaryproto) one BlobProto."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+
+from ...errors import InputError, OutputError
+from ..atomic import write_atomically
+from ..files import open_input
+from ..text import quote
+from .schema import BlobProto, LayerParameter, NetParameter
+from .upgrade import upgrade_net
+from .wire import LENGTH, Cutter, Payload, WireError, varint
+
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+LEGACY_SHAPE = ("num", "channels", "height", "width")
+MOST_AXES = 32
+MOST_BYTES = (1 << 31) - 1  # of a protobuf message
+LAYER_FIELD, BLOBS_FIELD, DATA_FIELD = 100, 7, 5
+_COMPLETE = "was it copied completely?"
+
+
+class LayerBlobs(NamedTuple):
+    """The blobs of one layer, float32 of the shape in the file; read-only views of it wherever that is possible."""
+
+    name: str
+    type: str
+    arrays: list[np.ndarray]
+
+
+@dataclass
+class CaffeModel:
+    """A binary model: `message`, a NetParameter as of a `CaffeNet`, its blobs without numbers, its unknown fields kept.
+
+    blobs[i] are those of message.layer[i]. `mapping` is the file, from which the arrays are read when they are used.
+    """
+
+    message: Message
+    blobs: list[LayerBlobs]
+    path: str
+    mapping: mmap.mmap
+    notices: list[str] = field(default_factory=list)
+
+    def legacy(self, layer: int, blob: int) -> bool:
+        """Whether this blob's shape is of the old kind, always four numbers."""
+        return is_legacy(self.message.layer[layer].blobs[blob])
+
+
+def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
+    """Reads a model of any version, mapped: the numbers are not read before they are used.
+
+    Data of type double becomes float32; diffs are not kept. Raises InputError naming layer and blob.
+    """
+    path = os.fspath(path)
+    mapping = _map(path)
+    message, payloads = _parse(path, mapping, "net", NetParameter())
+    notices = upgrade_net(message, path)
+    blobs = []
+    for number, layer in enumerate(message.layer, start=1):
+        arrays = []
+        for index, blob in enumerate(layer.blobs):
+            where = f"layer {number} {quote(layer.name)} blob {index}: "
+            arrays.append(_take_array(path, where, blob, payloads))
+        blobs.append(LayerBlobs(layer.name, layer.type, arrays))
+    return CaffeModel(message, blobs, path, mapping, notices)
+
+
+def read_binaryproto(path: str | os.PathLike[str]) -> np.ndarray:
+    """The mean picture float32 [C, H, W] of a .binaryproto; any other shape than [1, C, H, W] as it is there."""
+    path = os.fspath(path)
+    blob = BlobProto()
+    _, payloads = _parse(path, _map(path), "blob", blob)
+    array = _take_array(path, "", blob, payloads)
+    return np.array(array[0] if array.ndim == 4 and len(array) == 1 else array)
+
+
+def write_caffemodel(path: str | os.PathLike[str], message: Message, blobs: Mapping[int, Sequence[np.ndarray]]) -> None:
+    """Writes `message` (NetParameter) with blobs[i], float32 of any shapes, as those of message.layer[i].
+
+    A layer that is not in `blobs` keeps the blobs of its message that hold data. Unknown fields are kept. The arrays
+    are streamed to the file. Raises OutputError, also if the file would be larger than protobuf allows.
+    """
+    rest = NetParameter()
+    rest.CopyFrom(message)
+    rest.ClearField("layer")
+    head = rest.SerializeToString()
+    layers = [_layer_parts(layer, blobs.get(index)) for index, layer in enumerate(message.layer)]
+    sizes = [sum(_size(part) for part in parts) for parts in layers]
+    total = len(head) + sum(sizes) + 12 * len(sizes)
+    if total > MOST_BYTES:
+        raise OutputError(f"{os.fspath(path)}: would be {total / 1e9:.1f} GB, and protobuf reads 2.1 GB at most")
+    with write_atomically(path) as file:
+        file.write(head)
+        for parts, size in zip(layers, sizes, strict=True):
+            file.write(varint(LAYER_FIELD << 3 | LENGTH) + varint(size))
+            for part in parts:
+                _write(file, part)
+
+
+def is_legacy(blob: Message) -> bool:
+    """Whether a BlobProto has a shape of the old kind, which wins over `shape`."""
+    return any(blob.HasField(name) for name in LEGACY_SHAPE)
+
+
+def _map(path: str) -> mmap.mmap:
+    with open_input(path) as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise InputError(path, "is empty", "a binary Caffe file")
+        if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC:
+            hint = "snapshot_format: BINARYPROTO in Caffe's solver writes one"
+            raise InputError(path, "is an HDF5 file", "a binary .caffemodel", hint)
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _parse(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[Message, list[Payload]]:
+    cutter = Cutter(memoryview(mapping))
+    try:
+        message.ParseFromString(cutter.cut(kind))
+        _check_text(message)
+    except (WireError, DecodeError, UnicodeError) as error:
+        found = str(error) if isinstance(error, WireError) else "no protobuf message of Caffe's"
+        found = f"{cutter.where}: {found}" if cutter.where and isinstance(error, WireError) else found
+        if not any(byte < 9 for byte in mapping[:64]):
+            raise InputError(path, found, hint="it looks like text: are the files given in the right order?") from None
+        raise InputError(path, found, hint=_COMPLETE) from None
+    return message, cutter.payloads
+
+
+def _check_text(message: Message) -> None:
+    """Raises UnicodeError for a string that is not UTF-8, which protobuf would give out as bytes."""
+    for known, value in message.ListFields():
+        values = [value] if isinstance(value, Message | str | bytes | bool | int | float) else value
+        if known.message_type is not None:
+            for item in values:
+                _check_text(item)
+        elif known.type == known.TYPE_STRING and any(isinstance(item, bytes) for item in values):
+            raise UnicodeError
+
+
+def _take_array(path: str, where: str, blob: Message, payloads: list[Payload]) -> np.ndarray:
+    """The numbers that were cut out of a blob, in its shape; clears their index."""
+    array = payloads[int(blob.double_data[0])].floats()
+    blob.ClearField("double_data")
+    shape = tuple(getattr(blob, name) for name in LEGACY_SHAPE) if is_legacy(blob) else tuple(blob.shape.dim)
+    if len(shape) > MOST_AXES:
+        raise InputError(path, f"{where}has {len(shape)} axes", f"at most {MOST_AXES}")
+    if min(shape, default=0) < 0:
+        raise InputError(path, f"{where}has the shape {quote(str(shape), 100)}", "no negative dimension")
+    if math.prod(shape) != len(array):
+        expected = f"{math.prod(shape)} for its shape {quote(str(shape), 100)[1:-1]}"
+        raise InputError(path, f"{where}holds {len(array)} numbers", expected, _COMPLETE)
+    try:
+        return array.reshape(shape)
+    except ValueError:  # no numbers in sizes beyond all bounds
+        raise InputError(path, f"{where}has the shape {quote(str(shape), 100)}") from None
+
+
+def _layer_parts(layer: Message, arrays: Sequence[np.ndarray] | None) -> list[bytes | np.ndarray]:
+    """The bytes and arrays which, one after the other, are this layer."""
+    own = LayerParameter()
+    own.CopyFrom(layer)
+    own.ClearField("blobs")
+    if arrays is None:
+        own.blobs.extend(blob for blob in layer.blobs if blob.data or blob.double_data)
+        return [own.SerializeToString()]
+    parts = [own.SerializeToString()]
+    for index, array in enumerate(arrays):
+        blob = BlobProto()
+        if index < len(layer.blobs):
+            blob.CopyFrom(layer.blobs[index])  # for its unknown fields
+        head = _blob_head(blob, array.shape)
+        if array.size:
+            head += varint(DATA_FIELD << 3 | LENGTH) + varint(4 * array.size)
+        parts += [varint(BLOBS_FIELD << 3 | LENGTH) + varint(len(head) + 4 * array.size) + head, array]
+    return parts
+
+
+def _blob_head(blob: Message, shape: tuple[int, ...]) -> bytes:
+    """All but the data. A shape that was of the old kind and has not changed stays: Caffe matches the two by different
+    rules."""
+    for name in ("data", "diff", "double_data", "double_diff"):
+        blob.ClearField(name)
+    if not (is_legacy(blob) and tuple(getattr(blob, name) for name in LEGACY_SHAPE) == shape):
+        for name in (*LEGACY_SHAPE, "shape"):
+            blob.ClearField(name)
+        blob.shape.dim.extend(shape)
+    return blob.SerializeToString()
+
+
+def _size(part: bytes | np.ndarray) -> int:
+    return len(part) if isinstance(part, bytes) else 4 * part.size
+
+
+def _write(file: BinaryIO, part: bytes | np.ndarray) -> None:
+    file.write(part if isinstance(part, bytes) else memoryview(np.ascontiguousarray(part, "<f4").reshape(-1)).cast("B"))

@@ -1,0 +1,243 @@
+"""A look over a prototxt before it is parsed: its layers' places and names, and what the schema does not know.
+
+protobuf's own text parser stops at the first unknown field and says neither in which layer it is nor how deep it
+would have to descend. This walk needs no recursion: known messages nest as deep as the schema, unknown ones to a limit.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from ..text import quote
+from .schema import NetParameter
+
+MOST_NESTING = 100  # protobuf's own limit
+# A quantifier with a + behind it never gives back what it took, so no text needs more than one pass.
+TOKEN = re.compile(
+    r"""(?:\s++|\#[^\n]*+)*+
+    (?:(?P<name>[A-Za-z_]\w*+)
+    |(?P<number>[.0-9](?:[eE][+-]|[\w.])*+)
+    |(?P<string>"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+')
+    |(?P<sign>[][{}<>:;,./-]))""",
+    re.VERBOSE | re.ASCII,
+)
+SPACE = re.compile(r"(?:\s++|#[^\n]*+)*+", re.ASCII)
+CLOSERS = {"{": "}", "<": ">", "[": "]"}
+
+
+class Malformed(Exception):
+    """What stands at `offset` cannot be there."""
+
+    def __init__(self, offset: int, found: str, expected: str = "", hint: str = ""):
+        self.offset, self.found, self.expected, self.hint = offset, found, expected, hint
+        super().__init__(found)
+
+
+@dataclass
+class Layer:
+    """A `layer` or `layers` entry: text[start:stop], as much of it as has been walked over."""
+
+    start: int
+    stop: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """text[start:stop], a field `name` that message `parent` does not have; or, with `value`, one of no enum value."""
+
+    start: int
+    stop: int
+    name: str
+    parent: Descriptor
+    value: str = ""
+
+
+@dataclass
+class Outline:
+    """The layers and the unknown parts in the order of the text."""
+
+    layers: list[Layer] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
+
+    def layer_at(self, offset: int) -> str:
+        """For messages: "layer 'conv1'", "layer 3" if it has no name, "" outside of all layers."""
+        for number, layer in enumerate(self.layers, start=1):
+            if layer.start <= offset and (layer.stop is None or offset < layer.stop):
+                return f"layer {quote(layer.name)}" if layer.name else f"layer {number}"
+        return ""
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A message or a list of messages (`closer` is "]") that has begun."""
+
+    message: Descriptor
+    closer: str
+
+
+class Walk:
+    """Goes over `text` and fills `outline`; after a Malformed it holds what was met before."""
+
+    def __init__(self, text: str):
+        self.text, self.outline = text, Outline()
+        self.kind = self.token = ""
+        self.start = self.stop = self.last_stop = 0
+        self.stack = [_Open(NetParameter.DESCRIPTOR, "")]
+
+    def run(self) -> Outline:
+        """Raises Malformed where the text is none of protobuf's."""
+        self._advance()
+        while self.kind or len(self.stack) > 1:
+            here = self.stack[-1]
+            if not self.kind:
+                raise Malformed(len(self.text), "the text ends", f"{here.closer!r}", "was it copied completely?")
+            if self.token == here.closer and self.kind == "sign":
+                self._close()
+            elif here.closer == "]":
+                self._open(here.message)
+            else:
+                self._field(here.message)
+            self._skip("," if here.closer == "]" else ",;")
+        return self.outline
+
+    def _advance(self) -> None:
+        self.last_stop = self.stop
+        match = TOKEN.match(self.text, self.stop)
+        if match:
+            self.kind, self.start, self.stop = match.lastgroup, match.start(match.lastgroup), match.end()
+            self.token = self.text[self.start : self.stop]
+            if (
+                self.kind == "string"
+                and not self.token.isascii()
+                and any("\ud800" <= c <= "\udfff" for c in self.token)
+            ):
+                raise Malformed(self.start, f"found {quote(self.token)}", "a string in UTF-8")
+            return
+        offset = SPACE.match(self.text, self.stop).end()
+        if offset < len(self.text):
+            raise _no_token(self.text[offset], offset)
+        self.kind, self.token, self.start = "", "the end", offset
+
+    def _skip(self, signs: str) -> bool:
+        """Whether the token was one of `signs`, and is now passed."""
+        fits = self.kind == "sign" and self.token in signs
+        if fits:
+            self._advance()
+        return fits
+
+    def _open(self, message: Descriptor) -> None:
+        closer = CLOSERS.get(self.token) if self.kind == "sign" else None
+        if closer is None or (closer == "]" and self.stack[-1].closer == "]"):
+            raise Malformed(self.start, f"found {quote(self.token)}", "'{'")
+        if closer != "]" and message.name in ("LayerParameter", "V1LayerParameter"):
+            self.outline.layers.append(Layer(self.start))
+        self.stack.append(_Open(message, closer))
+        self._advance()
+
+    def _close(self) -> None:
+        closed = self.stack.pop()
+        if closed.closer != "]" and closed.message.name in ("LayerParameter", "V1LayerParameter"):
+            self.outline.layers[-1].stop = self.stop
+        self._advance()
+
+    def _field(self, message: Descriptor) -> None:
+        """One `name: value` or `name { ...`; what the schema does not know is passed over and noted."""
+        start, name = self.start, self._name()
+        known = message.fields_by_name.get(name)
+        colon = self._skip(":")
+        if known is None:
+            self._unknown_value(colon)
+            self.outline.unknown.append(Unknown(start, self.last_stop, name, message))
+        elif known.message_type is not None:
+            self._open(known.message_type)
+        elif not colon:
+            raise Malformed(self.start, f"found {quote(self.token)}", f"':' and the value of {name}")
+        else:
+            self._known_value(known, start)
+
+    def _name(self) -> str:
+        if self.kind == "name":
+            name = self.token
+            self._advance()
+            return name
+        if not self._skip("["):
+            raise Malformed(self.start, f"found {quote(self.token)}", "the name of a field")
+        start = self.start  # [an.extension], of which Caffe has none
+        while self.kind == "name" or (self.kind == "sign" and self.token in "./-"):
+            self._advance()
+        name = f"[{self.text[start : self.last_stop]}]"
+        if not self._skip("]"):
+            raise Malformed(self.start, f"found {quote(self.token)}", "']'")
+        return name
+
+    def _known_value(self, known: FieldDescriptor, start: int) -> None:
+        values = []
+        if self._skip("["):
+            while not self._skip("]"):
+                values.append(self._scalar())
+                if not self._skip(",") and self.token != "]":
+                    raise Malformed(self.start, f"found {quote(self.token)}", "',' or ']'")
+        else:
+            values.append(self._scalar())
+        if known.name == "name" and len(self.stack) > 1 and self.outline.layers:
+            self._note_name(values[0] if values else "")
+        if known.enum_type is not None:
+            for value in values:
+                if value.isidentifier() and value not in known.enum_type.values_by_name:
+                    parent = known.containing_type
+                    self.outline.unknown.append(Unknown(start, self.last_stop, known.name, parent, value))
+                    break
+
+    def _note_name(self, value: str) -> None:
+        """A layer's own name, or that of the V0 layer in it; a ParamSpec has a `name` as well."""
+        if self.stack[-1].message.name in ("LayerParameter", "V1LayerParameter", "V0LayerParameter"):
+            self.outline.layers[-1].name = value[1:-1]
+
+    def _scalar(self) -> str:
+        """One number, word or string (which may come in several pieces); returns its text."""
+        start = self.start
+        self._skip("-")
+        if self.kind not in ("name", "number", "string"):
+            raise Malformed(self.start, f"found {quote(self.token)}", "a value")
+        strings = self.kind == "string"
+        self._advance()
+        while strings and self.kind == "string":
+            self._advance()
+        return self.text[start : self.last_stop]
+
+    def _unknown_value(self, colon: bool) -> None:
+        closers = []
+        while True:
+            if self.kind == "sign" and self.token in CLOSERS:
+                closers.append(CLOSERS[self.token])
+                if len(self.stack) + len(closers) > MOST_NESTING:
+                    raise Malformed(self.start, f"messages are nested more than {MOST_NESTING} deep")
+                self._advance()
+            elif closers and self.kind == "sign" and self.token in "}>]":
+                if self.token != closers.pop():
+                    raise Malformed(self.start, f"found {quote(self.token)}", "the bracket that fits")
+                self._advance()
+            elif closers and self.kind:
+                self._advance()
+            elif closers:
+                raise Malformed(self.start, "the text ends", f"{closers[-1]!r}", "was it copied completely?")
+            elif colon:
+                self._scalar()
+            else:
+                raise Malformed(self.start, f"found {quote(self.token)}", "':' or '{'")
+            if not closers:
+                return
+
+
+def _no_token(character: str, offset: int) -> Malformed:
+    """Of a character that begins no token. Bytes that are no UTF-8 have been read as U+DC80 to U+DCFF."""
+    if "\udc80" <= character <= "\udcff" or character < " ":
+        found = f"found the byte 0x{ord(character) & 0xFF:02x}"
+        return Malformed(offset, found, "text", "is it a binary .caffemodel?")
+    if character in "\"'":
+        return Malformed(offset, "found a string without an end", f"{character} on the same line")
+    return Malformed(offset, f"found {quote(character)}", "a field or a value")

@@ -1,0 +1,168 @@
+"""Prototxt files: text -> NetParameter in Caffe's newest form, NetParameter -> text as Caffe itself writes it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass, field
+
+from google.protobuf import text_encoding, text_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from ...errors import InputError
+from ..atomic import write_atomically
+from ..files import open_input
+from ..text import quote
+from .outline import Malformed, Outline, Unknown, Walk
+from .schema import NetParameter, shortest_float
+from .upgrade import upgrade_net
+
+LIMIT = 16 << 20  # bytes; the longest real ones have some hundred thousand
+MOST_NOTICES = 20
+SOLVER_FIELDS = {"net", "train_net", "test_net", "base_lr", "test_iter", "lr_policy", "max_iter"}
+
+
+@dataclass
+class CaffeNet:
+    """A net as read: `message` is a NetParameter with `layer` entries only, whatever version the file was.
+
+    `notices` say, a sentence each, what was upgraded or dropped.
+    """
+
+    message: Message
+    notices: list[str] = field(default_factory=list)
+    path: str = "<net>"
+
+
+def read_prototxt(path: str | os.PathLike[str], *, allow_unknown: bool = False) -> CaffeNet:
+    """Reads a net of any version. Raises InputError naming line, column, layer and field.
+
+    A field that neither Caffe nor SSD has is an error, or with `allow_unknown` dropped with a notice.
+    """
+    with open_input(path) as file:
+        data = file.read(LIMIT + 1)
+    if len(data) > LIMIT:
+        found = f"is larger than {LIMIT >> 20} MiB"
+        raise InputError(path, found, "a prototxt", "are the files given in the right order?")
+    # Comments may be in any encoding; in a string, other bytes than UTF-8's are an error.
+    return parse_prototxt(data.decode("utf-8-sig", "surrogateescape"), os.fspath(path), allow_unknown=allow_unknown)
+
+
+def parse_prototxt(text: str, name: str = "<net>", *, allow_unknown: bool = False) -> CaffeNet:
+    """`read_prototxt` of a text; `name` stands for the file in errors."""
+    walk = Walk(text)
+    try:
+        outline = walk.run()
+    except Malformed as error:
+        raise _error(name, text, walk.outline, error) from None
+    if outline.unknown and not allow_unknown:
+        raise _error(name, text, outline, _refusal(outline.unknown[0]))
+    notices = _notices(name, text, outline)
+    message = NetParameter()
+    try:
+        text_format.Parse(_without(text, outline.unknown), message)
+    except (text_format.ParseError, ValueError) as error:
+        raise _error(name, text, outline, _malformed(error, text)) from None
+    return CaffeNet(message, notices + upgrade_net(message, name), name)
+
+
+def format_prototxt(message: Message) -> str:
+    """The text of a message, as Caffe prints it: fields by number, two spaces a level, enums by name; every float is
+    the shortest decimal that reads back as the same float32. Unknown fields have no text and are left out."""
+    lines = []
+    _format_fields(message, "", lines)
+    return "".join(line + "\n" for line in lines)
+
+
+def write_prototxt(path: str | os.PathLike[str], message: Message) -> None:
+    """Writes `format_prototxt` of the message. Raises OutputError."""
+    with write_atomically(path, "w") as file:
+        file.write(format_prototxt(message))
+
+
+def _format_fields(message: Message, indent: str, lines: list[str]) -> None:
+    for known, value in message.ListFields():
+        for item in value if _is_repeated(known, value) else [value]:
+            if known.message_type is None:
+                lines.append(f"{indent}{known.name}: {_format_scalar(known, item)}")
+            else:
+                lines.append(f"{indent}{known.name} {{")
+                _format_fields(item, indent + "  ", lines)
+                lines.append(f"{indent}}}")
+
+
+def _is_repeated(known: FieldDescriptor, value: object) -> bool:
+    # `label` is gone from newer protobufs, `is_repeated` is missing from older ones.
+    return not isinstance(value, Message | str | bytes | bool | int | float)
+
+
+def _format_scalar(known: FieldDescriptor, value: object) -> str:
+    if known.enum_type is not None:
+        return known.enum_type.values_by_number[value].name
+    if isinstance(value, str):
+        return f'"{text_encoding.CEscape(value, as_utf8=True)}"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if known.type == known.TYPE_FLOAT:
+        return shortest_float(value)
+    return repr(value).removesuffix(".0")
+
+
+def _without(text: str, unknown: list[Unknown]) -> str:
+    """`text` with the unknown parts blanked, every other character where it was."""
+    pieces, done = [], 0
+    for part in unknown:
+        pieces += [text[done : part.start], re.sub(r"[^\n]", " ", text[part.start : part.stop])]
+        done = part.stop
+    return "".join([*pieces, text[done:]])
+
+
+def _refusal(unknown: Unknown) -> Malformed:
+    if unknown.value:
+        known = list(unknown.parent.fields_by_name[unknown.name].enum_type.values_by_name)
+        found, expected = f"{unknown.name}: {quote(unknown.value)} is unknown", "one of " + ", ".join(known)
+        return Malformed(unknown.start, found, expected, "--allow-unknown drops it")
+    found = f"unknown field {quote(unknown.name)}"
+    expected = f"a field of {unknown.parent.name}"
+    if unknown.parent.name == "NetParameter" and unknown.name in SOLVER_FIELDS:
+        return Malformed(unknown.start, found, expected, "this looks like a solver: give the net that it names")
+    close = difflib.get_close_matches(unknown.name, list(unknown.parent.fields_by_name), 1)
+    guess = f"did you mean {close[0]!r}? " if close else ""
+    return Malformed(unknown.start, found, expected, f"{guess}--allow-unknown drops it")
+
+
+def _notices(name: str, text: str, outline: Outline) -> list[str]:
+    notices = []
+    for unknown in outline.unknown[:MOST_NOTICES]:
+        line, _ = _place(text, unknown.start)
+        layer = outline.layer_at(unknown.start)
+        what = quote(f"{unknown.name}: {unknown.value}" if unknown.value else unknown.name)
+        notices.append(f"{name}:{line}: {layer + ': ' if layer else ''}dropped {what}, which is unknown")
+    if len(outline.unknown) > MOST_NOTICES:
+        notices.append(f"{name}: dropped {len(outline.unknown) - MOST_NOTICES} more unknown fields")
+    return notices
+
+
+def _malformed(error: Exception, text: str) -> Malformed:
+    """protobuf's complaint. It counts lines and columns, from 1, where it knows them."""
+    line = error.GetLine() if isinstance(error, text_format.ParseError) else None
+    found, offset = str(error), 0
+    if line:
+        for _ in range(line - 1):
+            offset = text.index("\n", offset) + 1
+        found = re.sub(r"^[0-9]+:[0-9]+ : ", "", found).removeprefix(f"'{text[offset:].partition(chr(10))[0]}': ")
+        offset += (error.GetColumn() or 1) - 1
+    return Malformed(offset, quote(" ".join(found.split()), 200)[1:-1])
+
+
+def _error(name: str, text: str, outline: Outline, error: Malformed) -> InputError:
+    line, column = _place(text, error.offset)
+    layer = outline.layer_at(error.offset)
+    found = f"{layer}: {error.found}" if layer else error.found
+    return InputError(name, found, error.expected, error.hint, line=line, column=column)
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)

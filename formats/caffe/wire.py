@@ -1,0 +1,196 @@
+"""protobuf's wire format, as far as blobs go: cuts the numbers out of a binary file, so that protobuf parses the rest.
+
+    net      layers 2 (V1), layer 100         a field is a tag, number << 3 | wire type, and a value:
+    V1       layer 1 (V0), blobs 6            0 a varint; 1 eight bytes; 5 four bytes; 2 a length and so many bytes;
+    V0       blobs 50                         3 to 4 a group (no one writes them, old forks could)
+    layer    blobs 7
+    blob     data 5, diff 6 float; double_data 8, double_diff 9
+
+protobuf would hold all numbers a second time, as one Python call each. What is cut out stays in the file: a packed
+field is a view of the mapped bytes. Diffs, a leftover of training, are not kept.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+import numpy as np
+
+VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
+MOST_NESTING = 100
+NESTED = {  # message -> number of a field -> the message in it
+    "net": {2: "V1", 100: "layer"},
+    "V1": {1: "V0", 6: "blob"},
+    "V0": {50: "blob"},
+    "layer": {7: "blob"},
+}
+NAME_FIELDS = {"layer": 1, "V1": 4, "V0": 1}
+NUMBERS = {5: "<f4", 6: "<f4", 8: "<f8", 9: "<f8"}  # the fields of a blob that hold numbers
+DATA, DOUBLE_DATA = 5, 8
+FIRST_WINDOW = 1024
+
+
+class WireError(Exception):
+    """The bytes are no protobuf message, or one cut short."""
+
+
+@dataclass
+class Payload:
+    """The numbers of one blob in the order of the file: a piece each packed field, or run of unpacked ones."""
+
+    data: list[np.ndarray] = field(default_factory=list)
+    double_data: list[np.ndarray] = field(default_factory=list)
+
+    def floats(self) -> np.ndarray:
+        """float32 [count]: a view of the file if that holds them in one piece, read-only then."""
+        pieces = self.double_data if any(len(piece) for piece in self.double_data) else self.data
+        if len(pieces) == 1 and pieces is self.data:
+            return pieces[0]
+        with np.errstate(over="ignore"):
+            return np.concatenate([np.empty(0, np.float32), *pieces], dtype=np.float32, casting="same_kind")
+
+
+class Cutter:
+    """Walks over `data` once. After `cut`, blob i's numbers are payloads[i]; after a WireError, `where` says where."""
+
+    def __init__(self, data: memoryview):
+        self.data, self.payloads = data, []
+        self.layers, self.name, self.blobs = 0, "", 0
+
+    def cut(self, kind: str) -> bytes:
+        """All of `data`, a "net" or a "blob", without the numbers: each blob has one `double_data`, its index."""
+        return self._blob(0, len(self.data)) if kind == "blob" else self._message(kind, 0, len(self.data))
+
+    @property
+    def where(self) -> str:
+        """The layer and blob that is being walked over: "layer 3 'conv1' blob 0"; "" before the first layer."""
+        name = f" {self.name!r}" if self.name else ""
+        blob = f" blob {self.blobs - 1}" if self.blobs else ""
+        return f"layer {self.layers}{name}{blob}" if self.layers else ""
+
+    def _message(self, kind: str, start: int, stop: int) -> bytes:
+        kept, at = bytearray(), start
+        while at < stop:
+            number, wire, value, end = self._field(at)
+            nested = NESTED[kind].get(number) if wire == LENGTH else None
+            if nested is not None:
+                body = self._nested(kind, nested, value, end)
+                kept += varint(number << 3 | LENGTH) + varint(len(body)) + body
+            self._check_end(end, stop)
+            if nested is None:
+                kept += self.data[at:end]
+                if number == NAME_FIELDS.get(kind) and wire == LENGTH:
+                    self.name = str(self.data[value : min(end, value + 200)], "utf-8", "replace")
+            at = end
+        return bytes(kept)
+
+    def _nested(self, kind: str, nested: str, value: int, end: int) -> bytes:
+        if nested == "blob":
+            self.blobs += 1
+            return self._blob(value, end)
+        if kind == "net":
+            self.layers, self.name, self.blobs = self.layers + 1, "", 0
+        return self._message(nested, value, end)
+
+    def _blob(self, start: int, stop: int) -> bytes:
+        payload, kept, at = Payload(), bytearray(), start
+        while at < stop:
+            number, wire, value, end = self._field(at)
+            kind = np.dtype(NUMBERS.get(number, "V0"))
+            fixed = kind.itemsize and wire == (FIXED32 if kind.itemsize == 4 else FIXED64)
+            if fixed and value == at + 1:
+                numbers = self._run(at, stop, kind)
+                end = at + (1 + kind.itemsize) * len(numbers)
+            self._check_end(end, stop)
+            if kind.itemsize and (fixed or wire == LENGTH):
+                if not fixed or value != at + 1:
+                    numbers = self._packed(value, end, kind)
+                if number in (DATA, DOUBLE_DATA):
+                    (payload.data if number == DATA else payload.double_data).append(numbers)
+            else:
+                kept += self.data[at:end]
+            at = end
+        index = struct.pack("<d", len(self.payloads))
+        self.payloads.append(payload)
+        return bytes(kept + varint(DOUBLE_DATA << 3 | LENGTH) + varint(len(index)) + index)
+
+    def _packed(self, value: int, end: int, kind: np.dtype) -> np.ndarray:
+        if (end - value) % kind.itemsize:
+            raise WireError(f"holds {end - value} bytes of data, expected a multiple of {kind.itemsize}")
+        return np.frombuffer(self.data, kind, (end - value) // kind.itemsize, value)
+
+    def _run(self, at: int, stop: int, kind: np.dtype) -> np.ndarray:
+        """The numbers of as many unpacked fields as follow each other, each behind the same one-byte tag."""
+        record = 1 + kind.itemsize
+        most = (min(stop, len(self.data)) - at) // record
+        if most == 0:
+            raise WireError("the file ends within a number")
+        records = np.frombuffer(self.data, np.uint8, most * record, at).reshape(most, record)
+        # In growing windows, so that many short runs do not each look at all that follows.
+        count, window = 0, FIRST_WINDOW
+        while count < most:
+            other = np.flatnonzero(records[count : count + window, 0] != self.data[at])
+            if len(other):
+                count += int(other[0])
+                break
+            count, window = min(most, count + window), 2 * window
+        return np.ascontiguousarray(records[:count, 1:]).view(kind)[:, 0]
+
+    def _field(self, at: int) -> tuple[int, int, int, int]:
+        """Number, wire type, and where value and field end; the end may lie behind that of the file."""
+        try:
+            tag, value = self._varint(at)
+            number, wire = tag >> 3, tag & 7
+            if number == 0 or wire in (END_GROUP, 6, 7):
+                raise WireError(f"found the tag {tag} at byte {at}, which protobuf does not write")
+            if wire == GROUP:
+                return number, wire, value, self._group_end(value)
+            return number, wire, *self._value(value, wire)
+        except IndexError:
+            raise WireError("the file ends within a field") from None
+
+    def _value(self, at: int, wire: int) -> tuple[int, int]:
+        if wire == LENGTH:
+            length, at = self._varint(at)
+            return at, at + length
+        return at, {VARINT: lambda: self._varint(at)[1], FIXED64: lambda: at + 8, FIXED32: lambda: at + 4}[wire]()
+
+    def _group_end(self, at: int) -> int:
+        depth = 1
+        while depth:
+            tag, at = self._varint(at)
+            wire = tag & 7
+            depth += (wire == GROUP) - (wire == END_GROUP)
+            if depth > MOST_NESTING or wire > FIXED32:
+                raise WireError("groups are nested too deep" if depth > MOST_NESTING else f"found the tag {tag}")
+            if wire not in (GROUP, END_GROUP):
+                at = self._value(at, wire)[1]
+        return at
+
+    def _varint(self, at: int) -> tuple[int, int]:
+        value = shift = 0
+        while True:
+            byte = self.data[at]
+            value |= (byte & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+            if byte < 0x80:
+                return value, at
+            if shift >= 70:
+                raise WireError(f"found an integer of more than ten bytes before byte {at}")
+
+    def _check_end(self, end: int, stop: int) -> None:
+        if end > len(self.data):
+            raise WireError(f"the file ends {end - len(self.data)} bytes before a field does")
+        if end > stop:
+            raise WireError("a field is longer than the message that holds it")
+
+
+def varint(value: int) -> bytes:
+    """A non-negative integer as protobuf writes it, seven bits a byte."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
