@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..op import Op
-from . import activations, inputs
+from . import activations, convolution, inputs
 
-OPS: dict[str, Op] = {op.type: op for module in (inputs, activations) for op in module.OPS}
+OPS: dict[str, Op] = {op.type: op for module in (inputs, activations, convolution) for op in module.OPS}
