@@ -19,7 +19,7 @@ def build_graph(message, phase: str = "TEST") -> Graph:
     read: dict[Blob, Node] = {}
     nodes = []
     for layer in message.layer:
-        node = Node(layer.name, layer.type, [], [], copy_message(layer))
+        node = Node(layer.name, layer.type, [], [], copy_message(layer), phase=_phase(layer, phase))
         node.message.ClearField("blobs")
         for name in layer.bottom:
             if name not in current:
@@ -32,6 +32,10 @@ def build_graph(message, phase: str = "TEST") -> Graph:
     net = copy_message(message)
     net.ClearField("layer")
     return Graph(nodes, net, phase)
+
+
+def _phase(layer, phase: str) -> str:
+    return ("TRAIN", "TEST")[layer.phase] if layer.HasField("phase") else phase
 
 
 def _new_top(node: Node, number: int, name: str, current: dict[str, Blob], read: dict[Blob, Node]) -> Blob:

@@ -32,7 +32,8 @@ class Blob:
 class Node:
     """One layer. `message` is its LayerParameter (any object with Caffe's fields): parameters, rules, unknown fields.
 
-    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some.
+    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `phase` is the
+    layer's own, TEST or TRAIN, else the net's.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Node:
     tops: list[Blob]
     message: Any
     weights: list[np.ndarray] = field(default_factory=list)
+    phase: str = "TEST"
 
     def error(self, found: str, expected: str = "", hint: str = "") -> InputError:
         """An InputError that names this layer."""
@@ -104,6 +106,7 @@ class Graph:
                 [twin(blob) for blob in node.tops],
                 copy_message(node.message),
                 list(node.weights),
+                node.phase,
             )
             for node in self.nodes
         ]
