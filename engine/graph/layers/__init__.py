@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..op import Op
-from . import activations, convolution, inputs
+from . import activations, batch_norm, convolution, inner_product, inputs, scale
 
-OPS: dict[str, Op] = {op.type: op for module in (inputs, activations, convolution) for op in module.OPS}
+MODULES = (inputs, activations, batch_norm, convolution, inner_product, scale)
+
+OPS: dict[str, Op] = {op.type: op for module in MODULES for op in module.OPS}

@@ -1,0 +1,110 @@
+"""BatchNorm:  y = (x - mean[c]) / sqrt(variance[c] + eps)   for the channels c of axis 1.
+
+With global statistics, mean and variance are the first two blobs over the third, the factor; a factor of 0 makes both 0.
+Else they are the batch's own, the variance biased, and each run adds them to the blobs, as Caffe does:
+
+    factor = f * factor + 1      mean_sum = f * mean_sum + mean      variance_sum = f * variance_sum + m/(m-1) * variance
+
+with m numbers a channel and f = moving_average_fraction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import signatures as types
+from ...cpu import LANES
+from ...jit import D1, F1_IN, i64, kernel
+from ...simd import broadcast, fma, load, load_part, reduce_add, zeros
+from ..graph import Node, Shape
+from ..op import Op, Run, count, same_shape
+from .scale import NONE, affine
+
+
+@kernel(types.void(F1_IN, i64, i64, i64, D1, D1))
+def moments(x, outer, channels, inner, mean, variance):
+    """Mean and biased variance of each channel.   x [outer * channels * inner]; writes mean, variance float64 [channels].
+
+    Rows of `inner` numbers are summed in float32, their sums in float64; the variance in a second pass, since the
+    difference of two large sums would lose it.
+    """
+    full, number = inner // LANES * LANES, outer * inner
+    for c in range(channels):
+        total = np.float64(0)
+        for n in range(outer):
+            at, sums = (n * channels + c) * inner, zeros()
+            for i in range(0, full, LANES):
+                sums = sums + load(x, at + i)
+            if full < inner:
+                sums = sums + load_part(x, at + full, inner - full)
+            total += np.float64(reduce_add(sums))
+        mean[c] = total / number
+        middle, total = broadcast(np.float32(mean[c])), np.float64(0)
+        for n in range(outer):
+            at, sums = (n * channels + c) * inner, zeros()
+            for i in range(0, full, LANES):
+                distance = load(x, at + i) - middle
+                sums = fma(distance, distance, sums)
+            row = np.float64(reduce_add(sums))
+            for i in range(full, inner):
+                rest = np.float64(x[at + i]) - mean[c]
+                row += rest * rest
+            total += row
+        variance[c] = total / number
+
+
+def batch_norm_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    if len(bottoms[0]) < 2:
+        raise node.error(f"has a bottom of shape {list(bottoms[0])}", "2 axes or more, channels on axis 1")
+    return same_shape(node, bottoms)
+
+
+def batch_norm_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    channels = bottoms[0][1]
+    return [(channels,), (channels,), (1,)]
+
+
+def uses_global_statistics(node: Node) -> bool:
+    """Whether a BatchNorm works with what its blobs hold: as it says, else in the TEST phase."""
+    parameter = node.message.batch_norm_param
+    return parameter.use_global_stats if parameter.HasField("use_global_stats") else node.phase == "TEST"
+
+
+def global_statistics(node: Node) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance, float64 [C], that the blobs of a BatchNorm stand for."""
+    mean, variance, factor = (blob.astype(np.float64) for blob in node.weights)
+    share = 0.0 if factor[0] == 0 else 1 / factor[0]
+    return mean * share, variance * share
+
+
+def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    parameter, (outer, channels), inner = node.message.batch_norm_param, bottoms[0][:2], count(bottoms[0], 2)
+    stored = uses_global_statistics(node)
+    mean, variance = np.empty(channels), np.empty(channels)
+
+    def run(inputs, outputs):
+        x = inputs[0].reshape(-1)
+        if stored:
+            mean[:], variance[:] = global_statistics(node)
+        else:
+            moments.run(x, outer, channels, inner, mean, variance)
+            _accumulate(node, outer * inner, mean, variance)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a negative variance gives NaN, as in Caffe
+            factors = (1 / np.sqrt(variance + parameter.eps)).astype(np.float32)
+        affine.run(x, mean.astype(np.float32), factors, NONE, outer, channels, inner, outputs[0].reshape(-1))
+
+    return run
+
+
+def _accumulate(node: Node, number: int, mean: np.ndarray, variance: np.ndarray) -> None:
+    fraction = node.message.batch_norm_param.moving_average_fraction
+    unbiased = variance * (number / (number - 1) if number > 1 else 1)
+    sums = zip(node.weights, (mean, unbiased, 1), strict=True)
+    node.weights = [(fraction * blob.astype(np.float64) + new).astype(np.float32) for blob, new in sums]
+
+
+def batch_norm_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int:
+    return count(tops[0])
+
+
+OPS = (Op("BatchNorm", batch_norm_shapes, prepare_batch_norm, batch_norm_weights, batch_norm_macs, in_place=True),)
