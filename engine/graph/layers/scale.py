@@ -77,7 +77,9 @@ def _operand(node: Node, bottoms: list[Shape]) -> tuple[int, Shape]:
         return axis, shape
     axis, axes = axis_of(node, parameter.axis, len(bottom)), parameter.num_axes
     if axes < -1 or axis + axes > len(bottom):
-        raise node.error(f"has axis {axis} and num_axes {axes} for a bottom {list(bottom)}", "-1, or axes of the bottom")
+        raise node.error(
+            f"has axis {axis} and num_axes {axes} for a bottom {list(bottom)}", "-1, or axes of the bottom"
+        )
     return axis, bottom[axis:] if axes == -1 else bottom[axis : axis + axes]
 
 
@@ -111,5 +113,6 @@ def scale_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int:
 
 
 OPS = tuple(
-    Op(kind, scale_shapes, prepare_scale, scale_weights, scale_macs, (1, 2), in_place=True) for kind in ("Scale", "Bias")
+    Op(kind, scale_shapes, prepare_scale, scale_weights, scale_macs, (1, 2), in_place=True)
+    for kind in ("Scale", "Bias")
 )

@@ -69,7 +69,9 @@ def read_window(node: Node, bottoms: list[Shape]) -> Window:
     if not outputs:
         raise node.error("has num_output 0", "at least 1")
     if group < 1 or bottom[axis] % group or outputs % group:
-        raise node.error(f"has {bottom[axis]} channels, num_output {outputs} and group {group}", "multiples of the group")
+        raise node.error(
+            f"has {bottom[axis]} channels, num_output {outputs} and group {group}", "multiples of the group"
+        )
     kernel = _by_axis(node, "kernel", len(size), None)
     stride = _by_axis(node, "stride", len(size), 1)
     for name, values in (("kernel_size", kernel), ("stride", stride)):

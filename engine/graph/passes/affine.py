@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..graph import Node
+from ..layers.batch_norm import global_statistics, uses_global_statistics
 
 TYPES = ("BatchNorm", "Scale", "Bias")
 
@@ -37,7 +38,7 @@ class Affine:
         return Affine(self.factor * after.factor, self.offset * after.factor + after.offset)
 
 
-def affine_of(node: Node, phase: str, axes: int) -> Affine | str:
+def affine_of(node: Node, axes: int) -> Affine | str:
     """What `node`, an affine layer, does to a bottom with so many axes, or why it cannot be said."""
     if len(node.bottoms) != 1:
         return f"{node.name!r} takes its factors from a second bottom"
@@ -46,24 +47,15 @@ def affine_of(node: Node, phase: str, axes: int) -> Affine | str:
         return Affine(np.array([power.scale], np.float64), np.array([power.shift], np.float64))
     if not node.weights:
         return f"{node.name!r} has no weights"
-    return _batch_norm(node, phase) if node.type == "BatchNorm" else _scale(node, axes)
+    return _batch_norm(node) if node.type == "BatchNorm" else _scale(node, axes)
 
 
-def uses_global_statistics(node: Node, phase: str) -> bool:
-    """Whether a BatchNorm normalises by its stored statistics: what it says itself, else in the TEST phase."""
-    parameter, message = node.message.batch_norm_param, node.message
-    if parameter.HasField("use_global_stats"):
-        return parameter.use_global_stats
-    return (phase if not message.HasField("phase") else ("TRAIN", "TEST")[message.phase]) == "TEST"
-
-
-def _batch_norm(node: Node, phase: str) -> Affine | str:
-    if not uses_global_statistics(node, phase):
+def _batch_norm(node: Node) -> Affine | str:
+    if not uses_global_statistics(node):
         return f"{node.name!r} normalises by the statistics of each batch"
-    mean, variance, factor = (blob.astype(np.float64).reshape(-1) for blob in node.weights)
-    scale = 0.0 if factor[0] == 0 else 1 / factor[0]
-    deviation = np.sqrt(variance * scale + np.float64(np.float32(node.message.batch_norm_param.eps)))
-    return Affine(1 / deviation, -mean * scale / deviation)
+    mean, variance = global_statistics(node)
+    deviation = np.sqrt(variance + np.float64(np.float32(node.message.batch_norm_param.eps)))
+    return Affine(1 / deviation, -mean / deviation)
 
 
 def _scale(node: Node, axes: int) -> Affine | str:

@@ -21,8 +21,7 @@ def drop_dropout(graph: Graph) -> Report:
     """Removes Dropout layers, which do nothing at inference."""
     report = Report("drop Dropout")
     for node in [node for node in graph.nodes if node.type == "Dropout"]:
-        phase = ("TRAIN", "TEST")[node.message.phase] if node.message.HasField("phase") else graph.phase
-        if phase == "TRAIN":
+        if node.phase == "TRAIN":
             report.left.append(f"{node.name!r}: drops at random in the TRAIN phase")
         else:
             _bypass(graph, node, report)
@@ -33,12 +32,12 @@ def drop_no_ops(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
     """Removes the others of the list above."""
     report = Report("drop layers that change nothing")
     for node in list(graph.nodes):
-        if _changes_nothing(node, graph.phase, shapes):
+        if _changes_nothing(node, shapes):
             _bypass(graph, node, report)
     return report
 
 
-def _changes_nothing(node: Node, phase: str, shapes: Mapping[Blob, Shape]) -> bool:
+def _changes_nothing(node: Node, shapes: Mapping[Blob, Shape]) -> bool:
     if node.type == "Split":
         return True
     if len(node.bottoms) != 1 or len(node.tops) != 1:
@@ -49,7 +48,7 @@ def _changes_nothing(node: Node, phase: str, shapes: Mapping[Blob, Shape]) -> bo
         power = node.message.power_param
         return (power.power, power.scale, power.shift) == (1, 1, 0)
     if node.type == "Scale":
-        affine = affine_of(node, phase, len(shapes[node.bottoms[0]]))
+        affine = affine_of(node, len(shapes[node.bottoms[0]]))
         return isinstance(affine, Affine) and bool(np.all(affine.factor == 1) and np.all(affine.offset == 0))
     return False
 

@@ -44,7 +44,7 @@ def _chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list
         if candidate is None:
             break
         reason = _obstacle(graph, node, blob, candidate, shapes)
-        found = None if reason else affine_of(candidate, graph.phase, len(shapes[blob]))
+        found = None if reason else affine_of(candidate, len(shapes[blob]))
         if not isinstance(found, Affine):
             return chain, affine, f"{_named(candidate)} after {node.name!r}: {reason or found}"
         affine = found if affine is None else affine.then(found)

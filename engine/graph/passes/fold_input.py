@@ -97,7 +97,7 @@ def _insert(graph: Graph, blob: Blob, kind: str, *weights: np.ndarray) -> None:
     top = Blob(name)
     graph.replace(blob, top)
     blobs = [np.ascontiguousarray(values, np.float32) for values in weights]
-    graph.nodes.insert(graph.nodes.index(producer) + 1, Node(name, kind, [blob], [top], message, blobs))
+    graph.nodes.insert(graph.nodes.index(producer) + 1, Node(name, kind, [blob], [top], message, blobs, producer.phase))
 
 
 def _free_name(graph: Graph, name: str) -> str:

@@ -31,7 +31,7 @@ def merge_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
 
 
 def _chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list[Node], Affine | None]:
-    affine = affine_of(node, graph.phase, len(shapes[node.bottoms[0]]))
+    affine = affine_of(node, len(shapes[node.bottoms[0]]))
     if not isinstance(affine, Affine):
         return [], None
     chain = [node]
@@ -39,7 +39,7 @@ def _chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list
         blob = chain[-1].tops[0]
         readers = graph.readers(blob)
         following = readers[0] if len(readers) == 1 and is_affine(readers[0]) else None
-        found = affine_of(following, graph.phase, len(shapes[blob])) if following else None
+        found = affine_of(following, len(shapes[blob])) if following else None
         if not isinstance(found, Affine):
             return chain, affine
         affine = affine.then(found)
