@@ -37,12 +37,8 @@ def _chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list
     """The layers after `node` that can be folded, what they do together, and why the next one cannot."""
     chain: list[Node] = []
     affine = None
-    blob = node.tops[0] if len(node.tops) == 1 else None
-    while blob is not None:
-        readers = graph.readers(blob)
-        candidate = next(filter(is_affine, readers), None)
-        if candidate is None:
-            break
+    blob = node.tops[0]
+    while candidate := next(filter(is_affine, graph.readers(blob)), None):
         reason = _obstacle(graph, node, blob, candidate, shapes)
         found = None if reason else affine_of(candidate, len(shapes[blob]))
         if not isinstance(found, Affine):

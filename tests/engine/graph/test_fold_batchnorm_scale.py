@@ -124,7 +124,7 @@ def test_phase_copies_are_one_layer_after_filtering():
             ["BatchNorm"],
             "'c' is also read by 'e'",
         ),
-        ([conv("c", "data"), layer("s", "Scale", "c c", "s")], ["Scale"], "'c' is its second bottom"),
+        ([conv("c", "data"), layer("s", "Scale", "c c", "s", "scale_param { axis: 0 }")], ["Scale"], "'s' takes its factors from a second bottom"),
         (
             [
                 layer("c", "Convolution", "data", "c", SHARED),
