@@ -3,11 +3,14 @@
     definitions    Caffe's messages in a compact notation      schema     the message classes made of them
     outline, text  prototxt -> message -> prototxt             wire, binary   the same for binary files
     upgrade        older versions of a net to the newest       weights    which blobs belong to which layer
+    rules                 the layers of a phase                deploy     a net for training to one that predicts
 
 Importing this package imports protobuf, which nothing else of caffe64 does.
 """
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
+from .deploy import deploy_net
+from .rules import filter_net
 from .schema import BlobProto, LayerParameter, NetParameter, enum_name, message_class
 from .text import CaffeNet, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
 from .weights import MatchedWeights, match_weights
@@ -20,7 +23,9 @@ __all__ = [
     "LayerParameter",
     "MatchedWeights",
     "NetParameter",
+    "deploy_net",
     "enum_name",
+    "filter_net",
     "format_prototxt",
     "match_weights",
     "message_class",

@@ -1,0 +1,155 @@
+"""A net for training and testing -> one that only predicts: what reads labels goes, what read data bases is fed.
+
+data layers              Input, for those of their tops that something still reads
+SoftmaxWithLoss          Softmax `prob`               SigmoidCrossEntropyLoss   Sigmoid
+other losses, Accuracy   removed, and with them what only brought labels to them or read their results
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from google.protobuf.message import Message
+
+from ...errors import InputError
+from ..text import quote
+from .schema import NetParameter
+
+PICTURES = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
+READERS_OF_LABELS = {"Accuracy", "DetectionEvaluate", "HDF5Output"}  # besides all types that end in Loss
+ACTIVATIONS = {"SoftmaxWithLoss": ("Softmax", "prob"), "SigmoidCrossEntropyLoss": ("Sigmoid", "sigmoid")}
+SOURCES = {"Input", "Parameter"}  # layers without a bottom that read no data base
+# What may stand between a data layer and a loss to prepare labels. Nothing here has weights.
+PREPARATIONS = {"Concat", "Flatten", "Power", "Reshape", "Silence", "Slice", "Split"}
+
+
+def deploy_net(message: Message, shapes: Mapping[str, Sequence[int]] | None = None, *, path: str = "<net>") -> Message:
+    """The deploy form of a net that `filter_net` returned for TEST; the argument is not changed.
+
+    `shapes` are the inputs' by blob name and win over those that data layers tell: batch_size, crop_size or new_height
+    and new_width, as many channels as mean_value, is_color, force_color or force_gray say.
+    Raises InputError (of `path`) if an input's shape is neither given nor told.
+    """
+    net = NetParameter()
+    net.CopyFrom(message)
+    net.ClearField("layer")
+    net.ClearField("state")
+    removed = _removed(message.layer)
+    read = {name for i, layer in enumerate(message.layer) if i not in removed for name in layer.bottom}
+    read |= {layer.bottom[0] for layer in message.layer if layer.type in ACTIVATIONS and layer.bottom}
+    for index, layer in enumerate(message.layer):
+        if _is_data(layer):
+            for top, name in enumerate(layer.top):
+                if name in read:
+                    _add_input(net, layer, top, _shape(layer, top, shapes or {}, path))
+        elif index not in removed:
+            net.layer.add().CopyFrom(layer)
+    _add_activations(net, message.layer)
+    for layer in net.layer:
+        for field in ("include", "exclude", "phase", "loss_weight"):
+            layer.ClearField(field)
+    return net
+
+
+def _is_data(layer: Message) -> bool:
+    return not layer.bottom and layer.type not in SOURCES
+
+
+def _removed(layers: Sequence[Message]) -> set[int]:
+    """Indices of the layers that a prediction does not need; data layers are not among them."""
+    removed, lost = set(), set()
+    for index, layer in enumerate(layers):
+        if layer.type.endswith("Loss") or layer.type in READERS_OF_LABELS or lost.intersection(layer.bottom):
+            removed.add(index)
+            lost.update(layer.top)
+    for index in reversed(_preparing(layers)):
+        tops = set(layers[index].top)
+        readers = [i for i, layer in enumerate(layers) if i != index and tops.intersection(layer.bottom)]
+        if removed.issuperset(readers) and (readers or not tops):  # what no one reads is an output of the net
+            removed.add(index)
+    return removed
+
+
+def _preparing(layers: Sequence[Message]) -> list[int]:
+    """Indices of the layers that work on nothing but data and labels, and have no weights."""
+    plain = {top for layer in layers if _is_data(layer) for top in layer.top}
+    found = []
+    for index, layer in enumerate(layers):
+        if layer.type in PREPARATIONS and plain.issuperset(layer.bottom):
+            plain.update(layer.top)
+            found.append(index)
+    return found
+
+
+def _add_input(net: Message, layer: Message, top: int, shape: Sequence[int]) -> None:
+    name = layer.name if top == 0 else layer.top[top]
+    new = net.layer.add(name=name, type="Input", top=[layer.top[top]])
+    if top == 0 and layer.HasField("transform_param"):
+        new.transform_param.CopyFrom(layer.transform_param)  # how inputs have to be prepared
+    new.input_param.shape.add(dim=shape)
+
+
+def _add_activations(net: Message, layers: Sequence[Message]) -> None:
+    """Softmax and Sigmoid in the place of their losses, at the end; the last of several has the plain name."""
+    losses = [layer for layer in layers if layer.type in ACTIVATIONS]
+    last = {layer.type: layer for layer in losses}
+    for loss in losses:
+        kind, plain = ACTIVATIONS[loss.type]
+        if any(layer.type == kind and layer.bottom[:1] == loss.bottom[:1] for layer in net.layer):
+            continue  # the net has it already, for TEST or beside another loss
+        taken = {name for layer in net.layer for name in (layer.name, *layer.top)}
+        name = plain if loss is last[loss.type] and plain not in taken else f"{loss.name}_{plain}"
+        new = net.layer.add(name=name, type=kind, bottom=loss.bottom[:1], top=[name])
+        if kind == "Softmax" and loss.HasField("softmax_param"):
+            new.softmax_param.CopyFrom(loss.softmax_param)
+
+
+def _shape(layer: Message, top: int, shapes: Mapping[str, Sequence[int]], path: str) -> Sequence[int]:
+    """Of a data layer's top."""
+    blob = layer.top[top]
+    shape = shapes.get(blob) or _told_shape(layer, top)
+    if not shape or not all(shape):
+        found = f"layer {quote(layer.name)} does not tell the shape of {quote(blob)}"
+        raise InputError(path, found, hint=f"--input-shape {blob}:N,C,H,W gives it")
+    return shape
+
+
+def _told_shape(layer: Message, top: int) -> Sequence[int]:
+    """Zeros, or nothing, for what the layer does not tell."""
+    if layer.type == "DummyData":
+        data = layer.dummy_data_param
+        sizes = (data.num, data.channels, data.height, data.width)
+        return _nth(data.shape, top).dim if data.shape else [_nth(values, top) for values in sizes if values]
+    if layer.type == "MemoryData":
+        data = layer.memory_data_param
+        pictures = [data.batch_size, data.channels, data.height, data.width]
+    elif layer.type in PICTURES:
+        data = getattr(layer, PICTURES[layer.type])
+        pictures = [data.batch_size, _channels(layer), *_size(layer)]
+    else:
+        return []
+    return pictures if top == 0 else pictures[:1]  # labels
+
+
+def _nth(values: Sequence, top: int):
+    """DummyData's parameters are one for each top, or one for all."""
+    return values[top if top < len(values) else 0]
+
+
+def _channels(layer: Message) -> int:
+    transform = layer.transform_param
+    if transform.force_color or transform.force_gray:
+        return 3 if transform.force_color else 1
+    if layer.type == "ImageData":
+        return 3 if layer.image_data_param.is_color else 1
+    if layer.type == "WindowData":
+        return 3
+    return len(transform.mean_value) if len(transform.mean_value) > 1 else 0  # one value is for any number of channels
+
+
+def _size(layer: Message) -> tuple[int, int]:
+    """Height and width."""
+    crop = layer.transform_param.crop_size
+    if not crop and layer.type == "ImageData":
+        return layer.image_data_param.new_height, layer.image_data_param.new_width
+    return crop, crop
