@@ -14,43 +14,62 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
-from ...jit import D1, F1_IN, i64, kernel
-from ...simd import broadcast, fma, load, load_part, reduce_add, zeros
+from ...jit import D1, F1_IN, i64, inline, kernel
+from ...simd import broadcast, element, fma, load, load_part, reduce_add, zeros
 from ..graph import Node, Shape
 from ..op import Op, Run, count, same_shape
 from .scale import NONE, affine
+
+BLOCK = 64 * LANES  # of 64 additions a lane the roundings do not count
+
+
+@inline
+def row_sum(x, at, size):
+    """Sum of x.flat[at:at+size], float64: of blocks that are summed in float32."""
+    total = np.float64(0)
+    for block in range(at, at + size, BLOCK):
+        end, sums = min(block + BLOCK, at + size), zeros()
+        full = (end - block) // LANES * LANES
+        for i in range(block, block + full, LANES):
+            sums = sums + load(x, i)
+        if block + full < end:
+            sums = sums + load_part(x, block + full, end - block - full)
+        total += np.float64(reduce_add(sums))
+    return total
+
+
+@inline
+def row_squares(x, at, size, middle):
+    """Sum of (x.flat[at:at+size] - middle)**2, as `row_sum`."""
+    total, middles = np.float64(0), broadcast(middle)
+    for block in range(at, at + size, BLOCK):
+        end, sums = min(block + BLOCK, at + size), zeros()
+        full = (end - block) // LANES * LANES
+        for i in range(block, block + full, LANES):
+            distance = load(x, i) - middles
+            sums = fma(distance, distance, sums)
+        total += np.float64(reduce_add(sums))
+        for i in range(block + full, end):
+            rest = element(x, i) - middle
+            total += np.float64(rest * rest)
+    return total
 
 
 @kernel(types.void(F1_IN, i64, i64, i64, D1, D1))
 def moments(x, outer, channels, inner, mean, variance):
     """Mean and biased variance of each channel.   x [outer * channels * inner]; writes mean, variance float64 [channels].
 
-    Rows of `inner` numbers are summed in float32, their sums in float64; the variance in a second pass, since the
-    difference of two large sums would lose it.
+    In two passes, since the difference of two large sums would lose the variance.
     """
-    full, number = inner // LANES * LANES, outer * inner
+    number = outer * inner
     for c in range(channels):
-        total = np.float64(0)
+        total, squares = np.float64(0), np.float64(0)
         for n in range(outer):
-            at, sums = (n * channels + c) * inner, zeros()
-            for i in range(0, full, LANES):
-                sums = sums + load(x, at + i)
-            if full < inner:
-                sums = sums + load_part(x, at + full, inner - full)
-            total += np.float64(reduce_add(sums))
+            total += row_sum(x, (n * channels + c) * inner, inner)
         mean[c] = total / number
-        middle, total = broadcast(np.float32(mean[c])), np.float64(0)
         for n in range(outer):
-            at, sums = (n * channels + c) * inner, zeros()
-            for i in range(0, full, LANES):
-                distance = load(x, at + i) - middle
-                sums = fma(distance, distance, sums)
-            row = np.float64(reduce_add(sums))
-            for i in range(full, inner):
-                rest = np.float64(x[at + i]) - mean[c]
-                row += rest * rest
-            total += row
-        variance[c] = total / number
+            squares += row_squares(x, (n * channels + c) * inner, inner, np.float32(mean[c]))
+        variance[c] = squares / number
 
 
 def batch_norm_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
