@@ -28,9 +28,10 @@ class Runtime:
         self.runs: list[tuple[Node, Run]] = [(node, self._prepare(node)) for node in graph.nodes]
 
     def forward(self) -> None:
-        """Run all layers once, on what the arrays of the inputs hold."""
-        for node, run in self.runs:
-            run([self.arrays[blob] for blob in node.bottoms], [self.arrays[blob] for blob in node.tops])
+        """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
+        with np.errstate(all="ignore"):
+            for node, run in self.runs:
+                run([self.arrays[blob] for blob in node.bottoms], [self.arrays[blob] for blob in node.tops])
 
     def _prepare(self, node: Node) -> Run:
         bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
