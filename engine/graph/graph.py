@@ -32,8 +32,8 @@ class Blob:
 class Node:
     """One layer. `message` is its LayerParameter (any object with Caffe's fields): parameters, rules, unknown fields.
 
-    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `phase` is the
-    layer's own, TEST or TRAIN, else the net's.
+    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `phase`, TEST
+    or TRAIN, is the layer's own, or else the net's.
     """
 
     name: str
@@ -66,7 +66,8 @@ class Graph:
 
     @property
     def inputs(self) -> list[Blob]:
-        return [top for node in self.nodes if not node.bottoms for top in node.tops]
+        """What the caller fills. A Parameter layer has no bottoms either, but its top is its weights."""
+        return [top for node in self.nodes if not node.bottoms and node.type != "Parameter" for top in node.tops]
 
     @property
     def outputs(self) -> list[Blob]:
