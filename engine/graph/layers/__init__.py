@@ -8,13 +8,39 @@ from . import (
     batch_norm,
     convolution,
     deconvolution,
+    detection,
+    dropout,
+    eltwise,
     inner_product,
     inputs,
+    losses,
     normalise,
+    parameters,
     pooling,
+    reductions,
     scale,
+    shape_layers,
+    softmax,
 )
 
-MODULES = (inputs, activations, batch_norm, convolution, deconvolution, inner_product, normalise, pooling, scale)
+MODULES = (
+    inputs,
+    convolution,
+    deconvolution,
+    inner_product,
+    pooling,
+    batch_norm,
+    scale,
+    normalise,
+    activations,
+    dropout,
+    softmax,
+    eltwise,
+    shape_layers,
+    parameters,
+    reductions,
+    losses,
+    detection,
+)
 
 OPS: dict[str, Op] = {op.type: op for module in MODULES for op in module.OPS}

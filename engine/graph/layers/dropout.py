@@ -1,0 +1,41 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from ..graph import Node, Shape
+from ..op import Op, Run, same_shape
+
+
+def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """TEST: a copy. TRAIN: each value is 0 with probability `dropout_ratio`, else divided by 1 - dropout_ratio.
+
+    Every run draws new numbers, from a generator whose seed is made of the layer's name: a second Runtime of the same
+    net draws the same ones.
+    """
+    ratio = node.message.dropout_param.dropout_ratio
+    if not 0 <= ratio < 1:
+        raise node.error(f"dropout_ratio {ratio:g}", "0 to less than 1")
+    if node.phase == "TEST":
+        return copy_unless_in_place
+    generator, mask = np.random.default_rng(zlib.crc32(node.name.encode())), np.empty(bottoms[0], np.float32)
+    scale = np.float32(1 / (1 - ratio))
+
+    def run(inputs, outputs):
+        generator.random(dtype=np.float32, out=mask)
+        np.greater_equal(mask, np.float32(ratio), out=mask, casting="unsafe")
+        np.multiply(mask, scale, out=mask)
+        np.multiply(inputs[0], mask, out=outputs[0])
+
+    return run
+
+
+def copy_unless_in_place(inputs, outputs):
+    if outputs[0] is not inputs[0]:
+        np.copyto(outputs[0], inputs[0])
+
+
+OPS = (Op("Dropout", same_shape, prepare_dropout, in_place=True),)
