@@ -118,7 +118,8 @@ def _windows(node: Node, bottom: Shape) -> list[tuple[int, int, int, int, int]]:
         raise node.error(f"has global_pooling, stride {strides} and pad {pads}", "stride 1 and no padding")
     if not all(kernels) or not all(strides) or any(p >= k for p, k in zip(pads, kernels, strict=True)):
         raise node.error(
-            f"has kernel {kernels}, stride {strides} and pad {pads}", "kernel and stride from 1, less padding than kernel"
+            f"has kernel {kernels}, stride {strides} and pad {pads}",
+            "kernel and stride from 1, less padding than kernel",
         )
     return [
         (size, kernel, stride, pad, _outputs(node, size, kernel, stride, pad, any(pads)))

@@ -1,6 +1,7 @@
 """Remove layers that nothing comes of: Silence and what only leads there; or all that given outputs do not need.
 
-In Caffe every blob that nobody reads is an output, so without a list of outputs only Silence makes a layer useless.
+In Caffe every blob that nobody reads is an output, so without a list of outputs only Silence makes a layer useless. A
+Silence that reads an input stays: without it the input would be an output.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ def drop_dead_layers(graph: Graph, outputs: Sequence[str] | None = None) -> Repo
     report = Report("drop dead layers")
     wanted = set(graph.outputs) if outputs is None else {_named(graph, name) for name in outputs}
     needed = set()
+    inputs = set(graph.inputs)
     for node in reversed(graph.nodes):
-        if not node.bottoms or wanted & set(node.tops):
+        silences = outputs is None and node.type == "Silence" and inputs & set(node.bottoms)
+        if not node.bottoms or wanted & set(node.tops) or silences:
             needed.add(node)
             wanted |= set(node.bottoms)
     dead = [node for node in graph.nodes if node not in needed]

@@ -23,10 +23,10 @@ def merge_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
         chain, affine = _chain(graph, node, shapes)
         if len(chain) < 2:
             continue
-        last = chain[-1]
+        last, named = chain[-1], ", ".join(repr(each.name) for each in chain)
         _become_scale(node, last, affine, shapes[node.bottoms[0]][1])
         graph.remove(chain[1:])
-        report.changes.append(f"{', '.join(repr(each.name) for each in chain)} are one Scale {node.name!r}")
+        report.changes.append(f"{named} are one Scale {node.name!r}")
     return report
 
 
