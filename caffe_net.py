@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .engine.graph.build import build_graph, graph_message, share_weights
-from .engine.graph.fillers import fill_weights
+from .engine.graph.fillers import fill
 from .engine.graph.graph import Blob, Graph, Shape
 from .engine.graph.optimize import Passes, Preparation, optimize_graph
 from .engine.graph.passes.report import Report
@@ -144,24 +144,32 @@ def load_caffe(
     fields that are not known are left out instead of refused. Raises InputError.
     """
     read = read_prototxt(prototxt, allow_unknown=allow_unknown)
-    message = filter_net(read.message, phase)
-    shapes = dict(input_shapes or {})
+    path, shapes = os.fspath(prototxt), dict(input_shapes or {})
+    message = filter_net(read.message, phase, path=path)
     if deploy:
-        message = deploy_net(message, shapes)
-    net = CaffeNet(build_graph(message, phase), path=os.fspath(prototxt), notices=read.notices)
+        message = deploy_net(message, shapes, path=path)
+    net = CaffeNet(build_graph(message, phase), path=path, notices=read.notices)
     expected = weight_shapes(net.graph, infer_shapes(net.graph, shapes))
     if caffemodel is None:
-        fill_weights(net.graph, expected, seed)
+        source = np.random.default_rng(seed)
+        for node, each in zip(net.graph.nodes, expected, strict=True):
+            node.weights = fill(node, each, source)
     else:
-        model = read_caffemodel(caffemodel)
-        names = [node.name for node in net.graph.nodes]
-        matched = match_weights(names, expected, model)
-        for number, node in enumerate(net.graph.nodes):
-            node.weights = matched.weights.get(number, [])
-        net.notices += matched.notices
+        net.notices += _load_weights(net.graph, expected, caffemodel)
     share_weights(net.graph)
     net._shapes = shapes
     return net
+
+
+def _load_weights(graph: Graph, expected: list[list[Shape]], path: str | os.PathLike[str]) -> list[str]:
+    """Give the nodes the weights of a .caffemodel; returns what there is to say about those that do not match."""
+    matched = match_weights([node.name for node in graph.nodes], expected, read_caffemodel(path))
+    for number, node in enumerate(graph.nodes):
+        node.weights = matched.arrays.get(number, [])
+    if matched.missing:
+        missing = graph.nodes[matched.missing[0]]
+        raise missing.error(f"has no weights in {os.fspath(path)}", "a model of this net", "are the layers named alike?")
+    return [f"{os.fspath(path)} has weights for {name!r}, which the net does not have" for name in matched.unused]
 
 
 def optimize(
