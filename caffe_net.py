@@ -168,7 +168,9 @@ def _load_weights(graph: Graph, expected: list[list[Shape]], path: str | os.Path
         node.weights = matched.arrays.get(number, [])
     if matched.missing:
         missing = graph.nodes[matched.missing[0]]
-        raise missing.error(f"has no weights in {os.fspath(path)}", "a model of this net", "are the layers named alike?")
+        raise missing.error(
+            f"has no weights in {os.fspath(path)}", "a model of this net", "are the layers named alike?"
+        )
     return [f"{os.fspath(path)} has weights for {name!r}, which the net does not have" for name in matched.unused]
 
 

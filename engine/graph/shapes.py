@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ...errors import InputError
 from .graph import Blob, Graph, Node, Shape
 from .layers import OPS
+from .layers.inputs import DATA_LAYERS
 from .op import MANY, Op
 
 LARGEST = 2**31 - 1  # numbers in a blob, as in Caffe
@@ -36,12 +37,10 @@ def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dic
         op = OPS[node.type]
         _check_number(node, "bottoms", len(node.bottoms), op.bottoms)
         _check_number(node, "tops", len(node.tops), op.tops)
-        if not node.bottoms and all(top.name in given for top in node.tops):
-            tops = [given[top.name] for top in node.tops]
-        else:
+        if node.bottoms:
             tops = op.shapes(node, [shapes[bottom] for bottom in node.bottoms])
-        if not node.bottoms:
-            tops = [given.get(top.name, shape) for top, shape in zip(node.tops, tops, strict=True)]
+        else:
+            tops = _source_shapes(node, op, given)
         for top, shape in zip(node.tops, tops, strict=True):
             shapes[top] = _checked(node, top, shape)
     return shapes
@@ -56,6 +55,17 @@ def macs(node: Node, shapes: Mapping[Blob, Shape]) -> int:
     """Multiply-accumulates of one run of a layer."""
     op: Op = OPS[node.type]
     return op.macs(node, [shapes[blob] for blob in node.bottoms], [shapes[blob] for blob in node.tops])
+
+
+def _source_shapes(node: Node, op: Op, given: Mapping[str, Shape]) -> list[Shape]:
+    """Shapes of the tops of a layer without bottoms: those given, and what the layer says of the others. A data layer's
+    labels are one a row of its data."""
+    tops = [given.get(top.name) for top in node.tops]
+    if None not in tops:
+        return tops
+    if tops[0] is not None and node.type in DATA_LAYERS:
+        return [tops[0], tops[0][:1]]
+    return [shape or told for shape, told in zip(tops, op.shapes(node, []), strict=True)]
 
 
 def _check_number(node: Node, what: str, number: int, allowed: tuple[int, int]) -> None:

@@ -6,6 +6,7 @@ from ..graph import Node, Shape
 from ..op import MANY, Op, nothing
 
 HINT = "--input-shape gives it"
+DATA_LAYERS = ("Data", "ImageData", "MemoryData", "WindowData")
 
 
 def input_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -52,8 +53,5 @@ def _for_each_top(node: Node, shapes: list[Shape]) -> list[Shape]:
 OPS = (
     Op("Input", input_shapes, nothing, bottoms=(0, 0), tops=(1, MANY)),
     Op("DummyData", dummy_shapes, nothing, bottoms=(0, 0), tops=(1, MANY)),
-    *(
-        Op(kind, data_shapes, nothing, bottoms=(0, 0), tops=(1, 2))
-        for kind in ("Data", "ImageData", "MemoryData", "WindowData")
-    ),
+    *(Op(kind, data_shapes, nothing, bottoms=(0, 0), tops=(1, 2)) for kind in DATA_LAYERS),
 )
