@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Caffe64Error": "errors",
+    "CaffeNet": "caffe_net",
     "Diverged": "errors",
     "EpochRecord": "api",
     "Evaluation": "api",
@@ -24,15 +25,20 @@ _EXPORTS = {
     "Interrupted": "errors",
     "LabelError": "errors",
     "LayerInfo": "api",
+    "Passes": "caffe_net",
+    "Preparation": "caffe_net",
     "Net": "api",
     "NetSpec": "formats.network",
     "OneHot": "engine.one_hot",
     "Optimizer": "formats.optimizer",
     "Training": "api",
     "UsageError": "errors",
+    "load_caffe": "caffe_net",
+    "optimize": "caffe_net",
     "read_checkpoint": "formats.checkpoint",
     "read_matrix": "formats.data",
     "read_optimizer": "formats.optimizer",
+    "verify": "caffe_net",
     "write_checkpoint": "formats.checkpoint",
     "write_numbers": "formats.numbers",
 }
