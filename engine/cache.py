@@ -204,15 +204,15 @@ class KernelFile:
 
     @functools.cached_property
     def path(self) -> Path | None:
-        """Where the file is or will be; None without a cache directory."""
-        directory = cache_directory()
-        if directory is None:
+        """Where the file is or will be; None without a cache directory, or for a kernel that no source file holds: in
+        a notebook or at a prompt an edit of what it calls would go unnoticed."""
+        function, directory = self._function, cache_directory()
+        source = Path(function.__code__.co_filename)
+        if directory is None or not source.is_file():
             return None
-        function = self._function
         digest = hashlib.sha256(repr(self._signature).encode())
         digest.update(function.__code__.co_code + repr(function.__code__.co_consts).encode())
-        source = Path(function.__code__.co_filename)
-        if not self.is_in(ENGINE) and source.exists():
+        if not self.is_in(ENGINE):
             digest.update(source.read_bytes())
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
         return directory / f"{name}-{digest.hexdigest()[:16]}.c64k"

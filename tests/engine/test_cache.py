@@ -219,3 +219,12 @@ def test_an_edit_of_a_users_own_kernel_reaches_it(tmp_path):
     assert run(code, tmp_path, **settings)["functions"] == 0
     (tmp_path / "users.py").write_text(USERS_KERNEL.replace("maximum", "minimum"))
     assert run(code, tmp_path, **settings)["result"] == -3
+
+
+def test_a_kernel_of_a_notebook_or_a_prompt_is_compiled_anew(tmp_path):
+    """No file holds it, so nothing would tell the edit from the kernel before."""
+    for verb, extreme in (("maximum", 2), ("minimum", -3)):
+        kernel = f"""names = {{"__name__": "__main__"}}; exec({USERS_KERNEL.replace("maximum", verb)!r}, names)"""
+        code = REPORT.format(work=f"{kernel}; result = names['extreme'](np.array([2, -3], np.float32))")
+        assert run(code, tmp_path)["result"] == extreme
+    assert not kept(tmp_path)
