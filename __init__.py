@@ -41,6 +41,7 @@ _EXPORTS = {
     "verify": "caffe_net",
     "write_checkpoint": "formats.checkpoint",
     "write_numbers": "formats.numbers",
+    "write_optimizer": "formats.optimizer",
 }
 _RENAMED = {"Optimizer": "OptimizerSpec"}
 

@@ -16,6 +16,7 @@ import os
 from dataclasses import dataclass
 
 from ..errors import InputError
+from .atomic import write_atomically
 from .text import NUMBER, lines_of_tokens, plain_decimal, quote, read_text
 
 MOST_EPOCHS = 1_000_000_000
@@ -52,6 +53,12 @@ class OptimizerSpec:
 def read_optimizer(path: str | os.PathLike[str]) -> OptimizerSpec:
     """Raises InputError naming line and column (FileMissing if there is no such file)."""
     return parse_optimizer(read_text(path), os.fspath(path))
+
+
+def write_optimizer(path: str | os.PathLike[str], spec: OptimizerSpec) -> None:
+    """Write the six numbers, one a line. Raises OutputError."""
+    with write_atomically(path, "w") as file:
+        file.write(format_optimizer(spec))
 
 
 def parse_optimizer(text: str, name: str = "<optimizer>") -> OptimizerSpec:

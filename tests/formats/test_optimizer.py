@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import SHARED, needs_shared
 
-from caffe64.errors import FileMissing, InputError
-from caffe64.formats.optimizer import OptimizerSpec, format_optimizer, parse_optimizer, read_optimizer
+from caffe64.errors import FileMissing, InputError, OutputError
+from caffe64.formats.optimizer import OptimizerSpec, format_optimizer, parse_optimizer, read_optimizer, write_optimizer
 
 SPEC = OptimizerSpec(rate=0.0001, step=5, factor=0.1, decay=0.00001, momentum=0.9, epochs=15)
 
@@ -92,3 +92,10 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_the_originals_files_are_read():
     spec = read_optimizer(SHARED / "caffe64" / "golden" / "classify_mlp" / "optim.txt")
     assert spec == OptimizerSpec(0.02, 2, 0.5, 0.01, 0.9, 5)
+
+
+def test_a_written_file_is_read_back(tmp_path):
+    write_optimizer(tmp_path / "optimizer.txt", SPEC)
+    assert read_optimizer(tmp_path / "optimizer.txt") == SPEC
+    with pytest.raises(OutputError, match=r"optimizer\.txt"):
+        write_optimizer(tmp_path / "nowhere" / "optimizer.txt", SPEC)
