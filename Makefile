@@ -12,10 +12,14 @@ TEST_ROWS ?= 10000
 PERF ?=
 RESULTS ?= $(firstword $(wildcard perf/results/*.json))
 
-.PHONY: demo test lint format perf perf-readme data clsTrain clsTest regTrain regTest clean
+.PHONY: demo demos test lint format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
 demo: $(VENV)/.demos
 	$(BIN)/python demos/mnist/run.py
+
+# All demos at reduced size; python demos/sheet.py then puts their pictures onto one sheet.
+demos: $(VENV)/.demos
+	$(BIN)/python demos/all.py
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
