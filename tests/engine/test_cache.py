@@ -17,6 +17,7 @@ from reference.caching import RECTIFIED, RELU, REPORT, kept, run
 from reference.child import TESTS
 
 from caffe64.engine import cache, jit
+from caffe64.engine.cpu import LANES  # noqa: F401 (found out once, and kept beside the kernels: not in a test's folder)
 
 ROOT = TESTS.parent
 TRAIN = REPORT.format(
