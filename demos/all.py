@@ -8,6 +8,7 @@ Exit code 0 if all ran, 3 if some lacked their data, 1 if one failed.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -69,9 +70,9 @@ def run_demo(name: str, command: str, folder: Path = HERE, longest: float = LONG
 
 
 def result_of(stdout: str) -> str:
-    """The last line with a result in it, a percentage or decibels; else the last line."""
-    lines = [line.strip() for line in stdout.splitlines() if line.strip()]
-    results = [line for line in lines if "%" in line or " dB" in line]
+    """The last line with a percentage or decibels in it; else the last one that does not name a file written."""
+    lines = [line.strip() for line in stdout.splitlines() if line.strip() and not line.startswith("wrote ")]
+    results = [line for line in lines if re.search(r"\d ?(%|dB)", line)]
     return (results or lines or [""])[-1]
 
 

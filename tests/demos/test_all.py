@@ -77,6 +77,19 @@ def test_only_what_is_asked_for_runs(demos):
     assert list(rows(done)) == ["mnist", "char"]
 
 
+@pytest.mark.parametrize(
+    ("printed", "result"),
+    [
+        ("PSNR 24.1 dB\nwrote a.png\n", "PSNR 24.1 dB"),
+        ("right in 51.4 %\nwrote a.png\nsome text\n", "right in 51.4 %"),
+        ("kind   accuracy %\nType   47.0\nwrote a.png\n", "Type   47.0"),
+        ("wrote a.png\n", ""),
+    ],
+)
+def test_the_result_is_the_last_line_with_a_unit(printed, result):
+    assert ALL["result_of"](printed) == result
+
+
 def test_an_unknown_name_is_a_wrong_command_line(demos):
     done = demos("--only", "mnits")
     assert done.returncode == 2
