@@ -20,7 +20,8 @@ from matplotlib.font_manager import findfont
 from PIL import Image, ImageChops, ImageDraw, ImageFont, UnidentifiedImageError
 
 OUT = Path(__file__).resolve().parent / "out"
-WIDTHS = range(1600, 399, -200)  # the widest whose file is small enough
+# Width and number of colours, 0: all; the first whose file is small enough. Better fewer pixels than fewer colours.
+FORMS = [(1600, 0), (1400, 0), (1200, 0), *((width, 256) for width in range(1600, 399, -200))]
 LARGEST_FILE = 600_000  # bytes
 LARGEST_PICTURE = 50_000_000  # pixels
 ROW_HEIGHT = 0.24  # of the sheet's width
@@ -127,24 +128,16 @@ def fitting(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
     return text
 
 
-def encode(sheet: Image.Image) -> bytes:
-    """The PNG file: true colour if it is small enough, else 256 colours."""
-    for picture in (sheet, sheet.quantize(256)):
-        file = io.BytesIO()
-        picture.save(file, "PNG", optimize=True)
+def fitting_sheet(pictures: list[Image.Image], labels: list[str]) -> tuple[Image.Image, bytes]:
+    """The first sheet of FORMS whose file is smaller than LARGEST_FILE, or else the last, and that file."""
+    for width, colours in FORMS:
+        sheet, file = compose(pictures, labels, width), io.BytesIO()
+        if colours:
+            sheet = sheet.quantize(colours, Image.Quantize.FASTOCTREE)
+        sheet.save(file, "PNG", optimize=True)
         if file.tell() < LARGEST_FILE:
             break
-    return file.getvalue()
-
-
-def fitting_sheet(pictures: list[Image.Image], labels: list[str]) -> tuple[Image.Image, bytes]:
-    """The widest sheet whose file is smaller than LARGEST_FILE (or the narrowest), and that file."""
-    for width in WIDTHS:
-        sheet = compose(pictures, labels, width)
-        file = encode(sheet)
-        if len(file) < LARGEST_FILE:
-            break
-    return sheet, file
+    return sheet, file.getvalue()
 
 
 def main(
