@@ -20,7 +20,9 @@ def run_in_place(graph: Graph) -> Report:
     for node in graph.nodes:
         if not OPS[node.type].in_place or node.bottoms[0].name == node.tops[0].name:
             continue
-        reason = _obstacle(graph, node, exclusive)
+        reason = _obstacle(graph, node, exclusive) or (
+            _output_obstacle(graph, node) if node.tops[0] in outputs else None
+        )
         if reason:
             report.left.append(f"{node.type} {node.name!r}: {reason}")
         elif node.tops[0] in outputs:
@@ -44,10 +46,25 @@ def _obstacle(graph: Graph, node: Node, exclusive: set[Blob]) -> str | None:
     return f"{bottom.name!r} is also read by {others[0]!r}" if others else f"{bottom.name!r} shares its memory"
 
 
+def _output_obstacle(graph: Graph, node: Node) -> str | None:
+    """OpenCV's reader makes a layer of the name of a Convolution's top, so that no other layer can be called that."""
+    name = node.tops[0].name
+    first = graph.producer(_chain(graph, node.bottoms[0])[-1])
+    if first.type == "Convolution" and any(other.name == name for other in graph.nodes):
+        return f"{first.name!r} would give {name!r}, which is the name of a layer"
+    return None
+
+
 def _rename_chain(graph: Graph, blob: Blob, name: str) -> None:
-    """Rename `blob` and the blobs of the same name that were overwritten to give it."""
-    old = blob.name
-    while blob is not None and blob.name == old:
-        blob.name = name
-        producer = graph.producer(blob)
-        blob = producer.bottoms[0] if producer and producer.bottoms else None
+    for each in _chain(graph, blob):
+        each.name = name
+
+
+def _chain(graph: Graph, blob: Blob) -> list[Blob]:
+    """`blob` and the blobs of the same name that were overwritten to give it."""
+    chain = [blob]
+    while True:
+        producer = graph.producer(chain[-1])
+        if not producer.bottoms or producer.bottoms[0].name != blob.name:
+            return chain
+        chain.append(producer.bottoms[0])

@@ -193,6 +193,13 @@ def test_an_output_passes_its_name_up():
     assert [node.tops[0].name for node in smaller.nodes] == ["data", "prob", "prob", "prob"]
 
 
+def test_a_convolution_does_not_give_a_blob_of_another_layers_name():
+    """Caffe would take it, OpenCV's reader does not."""
+    smaller, reports = optimised(graph_of(data(), conv("c", "data"), layer("prob", "Softmax", "c")))
+    assert [node.tops[0].name for node in smaller.nodes] == ["data", "c", "prob"]
+    assert reports[IN_PLACE].left == ["Softmax 'prob': 'c' would give 'prob', which is the name of a layer"]
+
+
 @pytest.mark.parametrize(
     ("layers", "reason"),
     [
