@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from common.fetching import DataMissing
 from data import find_mnist
-from fetching import DataMissing
 
 OUTPUTS = {
     "mnistX.txt": ("train-images-idx3-ubyte.gz", -128),
