@@ -1,9 +1,17 @@
-"""MNIST: 60000 digits to train on and 10000 to test on, 28 x 28 pixels. (Y. LeCun, C. Cortes, C. Burges)"""
+"""MNIST: 60000 digits to train on and 10000 to test on, 28 x 28 pixels. (Y. LeCun, C. Cortes, C. Burges)
+
+Where it cannot be had, the 1797 UCI digits that come with scikit-learn stand in.
+"""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+
+import caffe64
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from common.fetching import download, find_folder
@@ -20,6 +28,37 @@ MIRRORS = (
 )
 
 
+@dataclass(frozen=True)
+class Digits:
+    """Square pictures X float32 [N, pixels] and digits Y float32 [N, 1]; `suffix` ends the names of their net files."""
+
+    name: str
+    suffix: str
+    X: np.ndarray
+    Y: np.ndarray
+    X_test: np.ndarray
+    Y_test: np.ndarray
+
+
 def find_mnist(given: Path | None = None) -> Path:
     """The folder of the four files, downloaded if need be. Raises DataMissing."""
     return find_folder("mnist", tuple(FILES), given) or download("mnist", FILES, MIRRORS)
+
+
+def load_mnist(folder: Path) -> Digits:
+    """Pixels as value - 128. Raises InputError."""
+    arrays = []
+    for part in ("train", "t10k"):
+        arrays.append(caffe64.read_matrix(folder / f"{part}-images-idx3-ubyte.gz", None, 784) - np.float32(128))
+        arrays.append(caffe64.read_matrix(folder / f"{part}-labels-idx1-ubyte.gz", None, 1))
+    return Digits("MNIST", "", *arrays)
+
+
+def load_uci_digits() -> Digits:
+    """8 x 8 pixels of 0 to 16 brought to [-1, 1]; every fifth digit is for testing."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images, labels = (digits.data / 8 - 1).astype(np.float32), digits.target.astype(np.float32)[:, None]
+    test = np.arange(len(labels)) % 5 == 0
+    return Digits("UCI digits", "Digits", images[~test], labels[~test], images[test], labels[test])

@@ -1,0 +1,114 @@
+"""demos/mnist: digits are learned as classes and as numbers, drawn, and made into text; wrong files are named."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from reference import demo
+from support import SHARED, needs_shared
+
+Image = pytest.importorskip("PIL.Image")
+CHECKOUT_DATA = demo.DEMOS.parent / "data" / "mnist"
+
+
+def write_idx(path, array: np.ndarray) -> None:
+    """uint8 of any shape as a gzipped IDX file."""
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(header + array.tobytes())
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory):
+    """A folder of files like MNIST's: digit d is a bright stripe, rows 2d + 4 and 2d + 5, in noise.
+
+    The first three digits for testing have the label of the next digit, so at most 497 of 500 can be right.
+    """
+    folder, random = tmp_path_factory.mktemp("stripes"), np.random.default_rng(2)
+    for part, count in (("train", 4000), ("t10k", 500)):
+        digits = random.integers(0, 10, count, np.uint8)
+        images = random.integers(0, 60, (count, 28, 28), np.uint8)
+        for offset in (4, 5):
+            images[np.arange(count), 2 * digits + offset] += 190
+        write_idx(folder / f"{part}-images-idx3-ubyte.gz", images)
+        if part == "t10k":
+            digits[:3] = (digits[:3] + 1) % 10
+        write_idx(folder / f"{part}-labels-idx1-ubyte.gz", digits)
+    return folder
+
+
+def accuracy(printed: str) -> float:
+    """Per cent, after checking that it is the share that is printed beside it."""
+    percent, right, count = map(float, re.search(r"accuracy.* ([\d.]+) %  \((\d+) of (\d+)\)", printed).groups())
+    assert abs(percent - 100 * right / count) < 0.006
+    return percent
+
+
+@needs_shared
+def test_real_digits(tmp_path):
+    printed, _ = demo.run("mnist", "--epochs", 2, "--out", "here", data=SHARED, folder=tmp_path)
+    assert "MNIST: 60000 digits to train on, 10000 to test on" in printed
+    assert accuracy(printed) > 93.5  # measured: 94.5
+    for name, width in (("mnist-curve.png", 800), ("mnist-mistakes.png", 1000)):
+        with Image.open(tmp_path / "here" / name) as picture:
+            assert picture.width > width
+
+
+def test_classes_and_numbers_are_learned(stripes, tmp_path):
+    classes, _ = demo.run("mnist", "--data", stripes, "--out", tmp_path)
+    numbers, _ = demo.run("mnist", "--data", stripes, "--out", tmp_path, "--regression")
+    for printed in (classes, numbers):
+        assert 95 < accuracy(printed) <= 99.4
+        for path in re.findall("^wrote (.*)$", printed, re.MULTILINE):
+            with Image.open(path) as picture:
+                assert picture.width > 800
+    assert float(re.search(r"error of the test digits ([\d.]+)", numbers).group(1)) < 1
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"mnist{task}-{name}.png" for task in ("", "-regression") for name in ("curve", "mistakes")}
+
+
+def test_the_same_seed_gives_the_same_result_with_any_threads(stripes, tmp_path):
+    options = ("--data", stripes, "--out", tmp_path, "--quick", "--seed", 4)
+    first, second = (demo.run("mnist", *options, "--threads", threads)[0] for threads in (1, 2))
+    losses = [re.search(r"last training loss ([\d.]+)", printed).group(1) for printed in (first, second)]
+    assert losses[0] == losses[1]
+    assert "trained 3 epochs" in first
+
+
+@pytest.mark.skipif(CHECKOUT_DATA.exists(), reason="MNIST is in data/ of this checkout")
+@pytest.mark.parametrize(("option", "least"), [((), 95), (("--regression",), 65)])
+def test_offline_the_uci_digits_stand_in(option, least, tmp_path, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody answers
+    printed, told = demo.run("mnist", *option, "--out", tmp_path)
+    assert "Using the UCI digits" in told
+    assert "UCI digits: 1437 digits to train on, 360 to test on" in printed
+    assert accuracy(printed) > least  # measured: 97.8 and 74.7
+    CHECKOUT_DATA.rmdir()  # left by the attempt to download
+
+
+def test_missing_and_damaged_files_are_named(stripes, tmp_path):
+    _, problem = demo.run("mnist", "--data", tmp_path, code=3)
+    assert "does not hold train-images-idx3-ubyte.gz" in problem
+    for file in stripes.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(b"no archive")
+    _, problem = demo.run("mnist", "--data", tmp_path, code=3)
+    assert "t10k-images-idx3-ubyte.gz" in problem
+    _, problem = demo.run("mnist", "--epochs", 0, code=2)
+    assert "--epochs" in problem
+
+
+def test_text_files_hold_pixels_less_128_and_labels(stripes, tmp_path):
+    command = [sys.executable, demo.DEMOS / "mnist" / "text_files.py", tmp_path, "--data", stripes]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with gzip.open(stripes / "t10k-images-idx3-ubyte.gz") as file:
+        pixels = np.frombuffer(file.read()[16:], np.uint8).astype(int) - 128
+    assert np.array_equal(np.loadtxt(tmp_path / "mnistXe.txt", int), pixels.reshape(500, 784))
+    assert len((tmp_path / "mnistYn.txt").read_text().split()) == 4000
