@@ -59,7 +59,7 @@ def report(scores: list[Score]) -> None:
         percents = (100 * one.net.mean(), 100 * one.net.std(), 100 * one.baseline.mean())
         counts = (len(one.target.y), len(one.target.classes))
         rows.append((one.target.name, *map(str, counts), *(f"{value:.1f}" for value in percents), f"{one.seconds:.2f}"))
-    header = ("target", "bridges", "classes", "accuracy %", "deviation", "most frequent %", "seconds")
+    header = ("target", "bridges", "classes", "right %", "±", "guess %", "seconds")
     print_table(header, rows)
 
 

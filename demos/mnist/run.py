@@ -47,15 +47,17 @@ def load(data: Path | None) -> Digits:
         return load_uci_digits()
 
 
-def train(net: caffe64.Net, digits: Digits, optimizer, task, **options) -> tuple[list, list[float]]:
+def train(
+    net: caffe64.Net, digits: Digits, optimizer, task, threads: int | None, seed: int
+) -> tuple[list, list[float]]:
     """Train `net`; the records of the epochs, and the test accuracy in per cent after each."""
     true, accuracies = digits.Y_test[:, 0], []
 
     def test(record, evaluation):
-        accuracies.append(100 * float((task.answers(net.predict(digits.X_test)) == true).mean()))
+        accuracies.append(100 * float((task.answers(net.predict(digits.X_test, threads=threads)) == true).mean()))
 
     net.compile(training=False)
-    history = fit_with_progress(net, digits.X, digits.Y, optimizer, on_epoch=test, **options)
+    history = fit_with_progress(net, digits.X, digits.Y, optimizer, on_epoch=test, seed=seed, threads=threads)
     return history.epochs, accuracies
 
 
@@ -96,7 +98,7 @@ def main(
             optimizer = dataclasses.replace(optimizer, epochs=epochs or QUICK)
         print(f"{digits.name}: {len(digits.X)} digits to train on, {len(digits.X_test)} to test on; {net}")
         compile_kernels(net)
-        records, accuracies = train(net, digits, optimizer, task, seed=seed, threads=threads)
+        records, accuracies = train(net, digits, optimizer, task, threads, seed)
         seconds, last = sum(record.seconds for record in records), accuracies[-1]
         print(f"trained {optimizer.epochs} epochs in {seconds:.1f} s, last training loss {records[-1].loss:.4f}")
         tested = len(digits.X_test)
