@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .engine.graph.build import build_graph, graph_message, share_weights
+from .engine.graph.build import assign_weights, build_graph, graph_message
 from .engine.graph.fillers import fill
 from .engine.graph.graph import Blob, Graph, Shape
 from .engine.graph.optimize import Passes, Preparation, optimize_graph
@@ -152,11 +152,10 @@ def load_caffe(
     expected = weight_shapes(net.graph, infer_shapes(net.graph, shapes))
     if caffemodel is None:
         source = np.random.default_rng(seed)
-        for node, each in zip(net.graph.nodes, expected, strict=True):
-            node.weights = fill(node, each, source)
+        filled = [fill(node, each, source) for node, each in zip(net.graph.nodes, expected, strict=True)]
+        assign_weights(net.graph, filled)
     else:
         net.notices += _load_weights(net.graph, expected, caffemodel)
-    share_weights(net.graph)
     net._shapes = shapes
     return net
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .graph import Blob, Graph, Node, copy_message
@@ -85,11 +87,18 @@ def _overwrites(graph: Graph, node: Node, number: int, blob: Blob) -> bool:
     return number < len(node.bottoms) and node.bottoms[number] is blob and len(graph.readers(blob)) == 1
 
 
-def share_weights(graph: Graph) -> None:
-    """Let layers whose `param` has the same name use the same arrays, those of the first of them.
+def assign_weights(graph: Graph, weights: Sequence[Sequence[np.ndarray]]) -> None:
+    """Give each node its blobs, float32 C-contiguous, and let layers share those that have the same name in `param`.
 
-    Raises InputError for another shape, or with share_mode PERMISSIVE another number of values.
+    Raises InputError where shared blobs differ in shape, or with share_mode PERMISSIVE in the number of values.
     """
+    for node, blobs in zip(graph.nodes, weights, strict=True):
+        # asarray, since ascontiguousarray gives scalars an axis
+        node.weights = [np.asarray(blob, np.float32, order="C") for blob in blobs]
+    _share_weights(graph)
+
+
+def _share_weights(graph: Graph) -> None:
     owners: dict[str, tuple[Node, np.ndarray]] = {}
     for node in graph.nodes:
         for number, (blob, parameter) in enumerate(zip(node.weights, node.message.param, strict=False)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe64.engine.graph.build import build_graph, share_weights
+from caffe64.engine.graph.build import assign_weights, build_graph
 from caffe64.engine.graph.optimize import Passes, optimize_graph
 from caffe64.engine.graph.shapes import infer_shapes, weight_shapes
 from caffe64.engine.graph.verify import compare_graphs, random_inputs
@@ -40,6 +40,7 @@ def graph_of(*layers, phase="TEST", seed=0):
 def give_weights(graph, seed=0, inputs=None):
     """Weights that keep values at a scale of about 1: N(0, 1 / fan in), BatchNorm sums over a factor of 999.98."""
     source = np.random.default_rng(seed)
+    weights = []
     for node, shapes in zip(graph.nodes, weight_shapes(graph, infer_shapes(graph, inputs)), strict=True):
         drawn = [source.standard_normal(shape) for shape in shapes]
         if node.type == "BatchNorm":
@@ -48,8 +49,8 @@ def give_weights(graph, seed=0, inputs=None):
             drawn[0] /= np.sqrt(drawn[0].size / len(drawn[0]))
         elif node.type == "Scale" and drawn:
             drawn[0] = 1 + 0.3 * drawn[0]
-        node.weights = [np.ascontiguousarray(values, np.float32) for values in drawn]
-    share_weights(graph)
+        weights.append(drawn)
+    assign_weights(graph, weights)
 
 
 def optimised(graph, passes=None, *, prepared=None, inputs=None, tolerance=1e-5):
