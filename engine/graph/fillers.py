@@ -25,11 +25,11 @@ DEFAULTS = {"Scale": 1.0, "PReLU": 0.25}  # of `filler` where the message has no
 
 
 def fill(node: Node, shapes: Sequence[Shape], generator: np.random.Generator) -> list[np.ndarray]:
-    """Initial weights of a layer, float32, for its `shapes` (`Op.weight_shapes`). Raises node.error for a wrong filler."""
+    """Initial weights of a layer, float32, of `shapes` (`Op.weight_shapes`). Raises node.error for a wrong filler."""
     fillers = _fillers(node) or [(None, 0.0)] * len(shapes)
     fillers = fillers[len(fillers) - len(shapes) :]  # with two bottoms, all that Scale has is its bias
     return [
-        np.ascontiguousarray(_filled(node, filler, default, shape, generator), np.float32)
+        np.asarray(_filled(node, filler, default, shape, generator), np.float32, order="C")
         for (filler, default), shape in zip(fillers, shapes, strict=True)
     ]
 

@@ -1,9 +1,9 @@
 """BatchNorm:  y = (x - mean[c]) / sqrt(variance[c] + eps)   for the channels c of axis 1.
 
-With global statistics, mean and variance are the first two blobs over the third, the factor; a factor of 0 makes both 0.
+With global statistics, mean and variance are the first two blobs over the third, the factor; if that is 0, both are 0.
 Else they are the batch's own, the variance biased, and each run adds them to the blobs, as Caffe does:
 
-    factor = f * factor + 1      mean_sum = f * mean_sum + mean      variance_sum = f * variance_sum + m/(m-1) * variance
+    factor = f * factor + 1    mean_sum = f * mean_sum + mean    variance_sum = f * variance_sum + m/(m-1) * variance
 
 with m numbers a channel and f = moving_average_fraction.
 """
@@ -57,7 +57,7 @@ def row_squares(x, at, size, middle):
 
 @kernel(types.void(F1_IN, i64, i64, i64, D1, D1))
 def moments(x, outer, channels, inner, mean, variance):
-    """Mean and biased variance of each channel.   x [outer * channels * inner]; writes mean, variance float64 [channels].
+    """Mean and biased variance of each channel.   x [outer * channels * inner]; writes float64 [channels] each.
 
     In two passes, since the difference of two large sums would lose the variance.
     """

@@ -1,7 +1,7 @@
 """Deconvolution: the adjoint of the convolution with the same parameters, and a bias.
 
-A group is a product of matrices, its weights [channels, outputs * taps] transposed times the picture [channels, pixels],
-and each row of that product is added to where the convolution would read it: the planes of `windows.py`.
+A group is a product of matrices, its weights [channels, outputs * taps] transposed times a picture [channels, pixels];
+each row of that product is added to where the convolution would read it, in the planes of `windows.py`.
 """
 
 from __future__ import annotations

@@ -30,7 +30,10 @@ AXES = 4
 
 @kernel(types.void(F1_IN, i64, i64, i64, i64, f32, f32, F1))
 def sum_channels(x, pictures, channels, pixels, reach, k, share, y):
-    """y[c] = k + share * sum of x[c']**2 over the channels c' with |c' - c| <= reach.   x, y [pictures * channels * pixels]"""
+    """y[c] = k + share * sum of x[c']**2 over the channels c' with |c' - c| <= reach.
+
+    x, y [pictures * channels * pixels], no overlap; writes y.
+    """
     shifts, shares = broadcast(k), broadcast(share)
     for n in range(pictures):
         for c in range(channels):

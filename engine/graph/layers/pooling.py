@@ -88,7 +88,7 @@ def pool_places(x, planes, H, W, rows, columns, mask, y):
 
 
 def _sides(node: Node, name: str) -> tuple[int, int]:
-    """A parameter of both axes: `name`_h and `name`_w, or one for both. Raises node.error for half of a pair, or both."""
+    """A parameter of both axes: `name`_h and `name`_w, or one for both. Raises node.error for half a pair, or both."""
     parameter = node.message.pooling_param
     field = "kernel_size" if name == "kernel" else name
     given = [parameter.HasField(each) for each in (f"{name}_h", f"{name}_w", field)]
@@ -138,7 +138,7 @@ def _outputs(node: Node, size: int, kernel: int, stride: int, pad: int, padded: 
 
 
 def window_table(size: int, kernel: int, stride: int, pad: int, number: int) -> np.ndarray:
-    """First and last + 1 of each window inside the picture, and the length by which a mean divides: int64 [number, 3]."""
+    """First and last + 1 of each window in the picture, and the length by which a mean divides: int64 [number, 3]."""
     first = np.arange(number) * stride - pad
     last = np.minimum(first + kernel, size + pad)
     return np.stack([np.maximum(first, 0), np.minimum(last, size), last - first], axis=1)

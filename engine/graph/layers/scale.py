@@ -1,7 +1,7 @@
 """Scale:  y = x * gamma + beta      Bias:  y = x + beta      broadcast over the axes before and behind theirs.
 
-gamma (of Bias: beta) is the second bottom, else a blob with the shape of the bottom's axes from `axis` on, `num_axes` of
-them; -1 is all that follow, 0 is one number. Scale's beta is a further blob, if there is one.
+gamma (of Bias: beta) is the second bottom, else a blob with the shape of `num_axes` of the bottom's axes from `axis`
+on: -1 is all that follow, 0 is one number. Scale's beta is a further blob, if there is one.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def prepare_scale(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
     def run(inputs, outputs):
         operands = [array.reshape(-1) for array in (*inputs[1:], *node.weights)]
-        factor, offset = (operands + [NONE])[:2] if node.type == "Scale" else (NONE, operands[0])
+        factor, offset = [*operands, NONE][:2] if node.type == "Scale" else (NONE, operands[0])
         affine.run(inputs[0].reshape(-1), NONE, factor, offset, outer, channels, inner, outputs[0].reshape(-1))
 
     return run

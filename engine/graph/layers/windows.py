@@ -129,7 +129,7 @@ class Planes:
 
 
 def plan_planes(node: Node, window: Window, output: Shape) -> Planes:
-    """The planes from which a convolution with outputs of size `output` reads. Raises node.error if they are too big."""
+    """The planes that a convolution with outputs of size `output` reads. Raises node.error if they are too big."""
     channels = window.channels // window.group
     size, kernel, out, stride, dilation = (
         _three(values, 1) for values in (window.size, window.kernel, output, window.stride, window.dilation)
