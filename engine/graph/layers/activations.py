@@ -143,13 +143,14 @@ def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """(shift + scale * x) ** power. A power of another number than 1 is NumPy's: few nets have one."""
     parameter = node.message.power_param
     power, scale, shift = (np.float32(getattr(parameter, name)) for name in ("power", "scale", "shift"))
+    start = shift if shift else np.float32(-0.0)  # Caffe adds no shift of 0, so -0 stays -0
     if power * scale == 0:
         with np.errstate(all="ignore"):
             value = np.float32(1) if power == 0 else np.power(shift, power)
         return lambda inputs, outputs: outputs[0].fill(value)
 
     def run(inputs, outputs):
-        activate.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, scale, shift)
+        activate.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, scale, start)
         if power != 1:
             np.power(outputs[0], power, out=outputs[0])
 

@@ -27,13 +27,15 @@ def same_batch(node: Node, bottoms: list[Shape]) -> None:
         raise node.error(f"bottoms of shapes {first} and {second}", "one size of the first axis")
 
 
-def class_numbers(node: Node, labels: np.ndarray, classes: int, ignored: int | None = None) -> np.ndarray:
-    """Labels as int64, cut off towards zero like Caffe's. Each must be one of so many classes, or `ignored`."""
-    numbers = labels.astype(np.int64)
-    wrong = (numbers < 0) | (numbers >= classes) | ~np.isfinite(labels)
+def whole_numbers(node: Node, bottom: int, values: np.ndarray, limit: int, ignored: int | None = None) -> np.ndarray:
+    """Values of a bottom as int64, cut off towards zero as Caffe does. Each must be one of 0 ... limit - 1, such as a
+    class, or `ignored`."""
+    numbers = values.astype(np.int64)
+    wrong = (numbers < 0) | (numbers >= limit) | ~np.isfinite(values)
     if ignored is not None:
         wrong &= numbers != ignored
     if wrong.any():
         place = int(wrong.argmax())
-        raise node.error(f"label {labels.flat[place]:g} at position {place}", f"a class from 0 to {classes - 1}")
+        found = f"{node.bottoms[bottom].name!r} holds {values.flat[place]:g} at position {place}"
+        raise node.error(found, f"a number from 0 to {limit - 1}")
     return numbers

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..graph import Node, Shape
 from ..op import Op, Run, axis_of, count
-from .checks import at_most_four_axes, class_numbers, same_batch
+from .checks import at_most_four_axes, same_batch, whole_numbers
 from .softmax import axis_sizes, softmax
 
 FULL, VALID, BATCH_SIZE, NONE = range(4)  # as in LossParameter
@@ -58,7 +58,7 @@ def prepare_softmax_loss(node: Node, bottoms: list[Shape], tops: list[Shape]) ->
 
     def run(inputs, outputs):
         softmax.run(inputs[0].reshape(-1), probabilities, outer, classes, inner)
-        labels = class_numbers(node, inputs[1].reshape(outer, 1, inner), classes, ignored)
+        labels = whole_numbers(node, 1, inputs[1].reshape(outer, 1, inner), classes, ignored)
         valid = np.ones(labels.shape, bool) if ignored is None else labels != ignored
         picked = np.where(valid, labels, 0)
         of_label = np.take_along_axis(probabilities.reshape(outer, classes, inner), picked, 1)
@@ -102,7 +102,7 @@ def prepare_hinge(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     margins, squared = np.empty((rows, size), np.float32), node.message.hinge_loss_param.norm == 2
 
     def run(inputs, outputs):
-        labels = class_numbers(node, inputs[1].reshape(-1)[:rows], size)
+        labels = whole_numbers(node, 1, inputs[1].reshape(-1)[:rows], size)
         np.copyto(margins, inputs[0].reshape(rows, size))
         margins[range(rows), labels] *= -1
         np.add(margins, 1, out=margins)
@@ -162,7 +162,7 @@ def prepare_accuracy(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run
 
     def run(inputs, outputs):
         scores = inputs[0].reshape(outer, classes, inner)
-        labels = class_numbers(node, inputs[1].reshape(outer, 1, inner), classes, ignored)
+        labels = whole_numbers(node, 1, inputs[1].reshape(outer, 1, inner), classes, ignored)
         valid = np.ones(labels.shape, bool) if ignored is None else labels != ignored
         own = np.take_along_axis(scores, np.where(valid, labels, 0), 1)
         right = (scores >= own).sum(axis=1, keepdims=True) - 1 < top_k

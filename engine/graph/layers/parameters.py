@@ -6,7 +6,7 @@ import numpy as np
 
 from ..graph import Node, Shape
 from ..op import Op, Run
-from .checks import class_numbers
+from .checks import whole_numbers
 
 
 def embed_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -27,7 +27,7 @@ def prepare_embed(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     rows = embed_weights(node, bottoms)[0][0]
 
     def run(inputs, outputs):
-        np.take(node.weights[0], class_numbers(node, inputs[0], rows), axis=0, out=outputs[0], mode="clip")
+        np.take(node.weights[0], whole_numbers(node, 0, inputs[0], rows), axis=0, out=outputs[0], mode="clip")
         if len(node.weights) > 1:
             np.add(outputs[0], node.weights[1], out=outputs[0])
 
