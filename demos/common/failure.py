@@ -12,6 +12,7 @@ import typer
 import caffe64
 
 from .fetching import DataMissing
+from .pictures import PictureError
 from .progress import CONSOLE
 
 
@@ -22,7 +23,7 @@ def errors_in_one_line() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise  # typer knows
-    except (DataMissing, OSError) as error:
+    except (DataMissing, PictureError, OSError) as error:
         _leave(error, 3)
     except caffe64.Caffe64Error as error:
         _leave(error, error.exit_code)

@@ -1,19 +1,26 @@
-"""Pictures that the demos write: figures without a display, images as arrays, quality in decibels."""
+"""Pictures that the demos read and write: figures without a display, images as arrays, quality in decibels."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OUT = Path(__file__).resolve().parents[1] / "out"
 DPI = 120
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+LARGEST = 64_000_000  # pixels: 192 MB once decoded
+
+
+class PictureError(Exception):
+    """A file is no picture, is damaged, or would not fit into memory."""
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -23,11 +30,30 @@ def save_figure(figure: Figure, path: Path) -> None:
     print(f"wrote {path}")
 
 
-def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """An image file as uint8 [height, width, 3], scaled to size (width, height) if given."""
-    with Image.open(path) as image:
-        rgb = image.convert("RGB")
-        return np.asarray(rgb.resize(size, Image.Resampling.BICUBIC) if size else rgb)
+def read_image(path: Path, size: tuple[int, int] | None = None, *, longest: int | None = None) -> np.ndarray:
+    """An image file as uint8 [height, width, 3], upright.
+
+    It is scaled to size (width, height) if given, and down to a longer side of `longest` pixels if it has more.
+    Raises PictureError, for a picture that is too large before any of it is decoded.
+    """
+    try:
+        rgb = _decode(path)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:  # damaged or too large
+        raise PictureError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if size:
+        rgb = rgb.resize(size, Image.Resampling.BICUBIC)
+    if longest:
+        rgb.thumbnail((longest, longest))
+    return np.asarray(rgb)
+
+
+def _decode(path: Path) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow warns from 89 million pixels on
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > LARGEST:
+                raise PictureError(f"{path}: {image.width} x {image.height} pixels, expected at most {LARGEST}")
+            return ImageOps.exif_transpose(image).convert("RGB")
 
 
 def write_image(path: Path, pixels: np.ndarray) -> None:
