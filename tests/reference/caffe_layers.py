@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe64.engine.graph.build import build_graph, check_weights
+from caffe64.engine.graph.build import build_graph
 from caffe64.engine.graph.graph import Graph
 from caffe64.engine.graph.runtime import Runtime
 from caffe64.engine.graph.shapes import weight_shapes
@@ -39,7 +39,8 @@ def runtime(text: str, weights=(), phase: str = "TEST") -> Runtime:
     graph = built(text, phase)
     graph.nodes[-1].weights = [np.asarray(blob, np.float32, order="C") for blob in weights]
     made = Runtime(graph)
-    check_weights(graph, weight_shapes(graph, made.shapes))
+    expected = weight_shapes(graph, made.shapes)
+    assert [[blob.shape for blob in node.weights] for node in graph.nodes] == expected
     return made
 
 

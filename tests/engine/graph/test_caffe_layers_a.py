@@ -13,7 +13,7 @@ from support import SHARED, assert_close, needs_shared
 
 from caffe64.engine.cpu import LANES
 from caffe64.engine.gemm import KC, NC
-from caffe64.engine.graph.build import assign_weights, build_graph, check_weights
+from caffe64.engine.graph.build import assign_weights, build_graph
 from caffe64.engine.graph.runtime import Runtime
 from caffe64.engine.graph.shapes import weight_shapes
 from caffe64.errors import InputError
@@ -33,7 +33,8 @@ def runtime_of(text, inputs, weights, phase="TEST"):
     graph = build_graph(parse_prototxt(text, "net.prototxt").message, phase)
     assign_weights(graph, [[]] * (len(graph.nodes) - 1) + [weights])
     runtime = Runtime(graph)
-    check_weights(graph, weight_shapes(graph, runtime.shapes))
+    expected = weight_shapes(graph, runtime.shapes)
+    assert [[blob.shape for blob in node.weights] for node in graph.nodes] == expected
     for blob, value in zip(graph.inputs, inputs, strict=True):
         runtime.arrays[blob][...] = value
     return runtime
