@@ -47,7 +47,7 @@ def facade(seed: int):
     windows = np.zeros((SIDE, SIDE), bool)
     for top, left in random.integers(5, SIDE - 30, (12, 2)):
         windows[top : top + 24, left : left + 12] = True
-    labels = np.where(windows[..., None], (0, 130, 255), (0, 30, 230)).astype(np.uint8)
+    labels = np.where(windows[..., None], (250, 170, 0), (0, 30, 230)).astype(np.uint8)
     photo = np.where(windows[..., None], (60, 70, 90), (200, 170, 120)) + random.integers(-9, 10, (SIDE, SIDE, 3))
     return labels, photo.astype(np.uint8)
 
@@ -68,9 +68,9 @@ def qualities(printed: str) -> dict[str, float]:
     return {name: float(value) for name, value in re.findall(r"^(\w+) .*?PSNR ([\d.]+) dB", printed, re.MULTILINE)}
 
 
-@pytest.mark.parametrize(("direction", "reached"), [("photo", 22), ("labels", 23.5)])
+@pytest.mark.parametrize(("direction", "reached"), [("photo", 22), ("labels", 21)])
 def test_a_held_out_facade_is_drawn(folders, direction, reached, tmp_path):
-    """Measured: 29.3 and 25.3 dB; the best single colour has 16 and 20.6."""
+    """Measured: 28.3 and 25.5 dB; the best single colour has 16.5 and 10.1."""
     printed, errors = demo.run("facades", *BRIEF, "--direction", direction, "--data", folders[0], "--out", tmp_path)
     assert "no better" not in errors
     assert "2 pairs to train on, 1 held out" in printed
