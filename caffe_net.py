@@ -133,22 +133,23 @@ def load_caffe(
     caffemodel: str | os.PathLike[str] | None = None,
     *,
     phase: str = "TEST",
-    input_shapes: Mapping[str, Shape] | None = None,
+    input_shapes: Mapping[str, Shape] | Shape | None = None,
     deploy: bool = False,
     allow_unknown: bool = False,
     seed: int = 0,
 ) -> CaffeNet:
     """A net of a .prototxt (any version) and its .caffemodel; without one, weights are drawn by the layers' fillers.
 
-    `input_shapes` by the name of an input; `deploy`: data and loss layers become inputs and Softmax; `allow_unknown`:
-    fields that are not known are left out instead of refused. Raises InputError.
+    `input_shapes` by the name of an input, or the first input's alone; `deploy`: data and loss layers become inputs and
+    Softmax; `allow_unknown`: fields that are not known are left out instead of refused. Raises InputError.
     """
     read = read_prototxt(prototxt, allow_unknown=allow_unknown)
-    path, shapes = os.fspath(prototxt), dict(input_shapes or {})
+    path = os.fspath(prototxt)
     message = filter_net(read.message, phase, path=path)
+    shapes, preparations = _named(message, input_shapes or {}), _preparations(message)
     if deploy:
         message = deploy_net(message, shapes, path=path)
-    net = CaffeNet(build_graph(message, phase), path=path, notices=read.notices)
+    net = CaffeNet(build_graph(message, phase), path=path, notices=[*read.notices, *preparations])
     expected = weight_shapes(net.graph, infer_shapes(net.graph, shapes))
     if caffemodel is None:
         source = np.random.default_rng(seed)
@@ -160,17 +161,35 @@ def load_caffe(
     return net
 
 
+def _named(message, shapes: Mapping[str, Shape] | Shape) -> dict[str, Shape]:
+    """Shapes by name: a single one is that of the first blob that a layer without bottoms gives."""
+    if isinstance(shapes, Mapping):
+        return {name: tuple(shape) for name, shape in shapes.items()}
+    return {next((top for layer in message.layer if not layer.bottom for top in layer.top), "data"): tuple(shapes)}
+
+
 def _load_weights(graph: Graph, expected: list[list[Shape]], path: str | os.PathLike[str]) -> list[str]:
     """Give the nodes the weights of a .caffemodel; returns what there is to say about those that do not match."""
     matched = match_weights([node.name for node in graph.nodes], expected, read_caffemodel(path))
-    for number, node in enumerate(graph.nodes):
-        node.weights = matched.arrays.get(number, [])
     if matched.missing:
         missing = graph.nodes[matched.missing[0]]
         raise missing.error(
             f"has no weights in {os.fspath(path)}", "a model of this net", "are the layers named alike?"
         )
+    assign_weights(graph, [matched.arrays.get(number, []) for number in range(len(graph.nodes))])
     return [f"{os.fspath(path)} has weights for {name!r}, which the net does not have" for name in matched.unused]
+
+
+def _preparations(message) -> list[str]:
+    """What the net's data layers say of how their input is prepared."""
+    notices = []
+    for layer in message.layer:
+        transform = layer.transform_param
+        if not layer.bottom and (transform.mean_value or transform.HasField("scale") or transform.mean_file):
+            means = ", ".join(f"{value:g}" for value in transform.mean_value) or transform.mean_file or "0"
+            done = f"(x - ({means})) * {transform.scale:.6g}"
+            notices.append(f"its data layer {layer.name!r} gives the net {done} of the pixels x")
+    return notices
 
 
 def optimize(

@@ -13,7 +13,7 @@ Prototxt = Annotated[Path, file_argument("NET", "The net, a .prototxt of any ver
 Caffemodel = Annotated[Path, file_argument("MODEL", "Its weights, a .caffemodel.")]
 InputShape = Annotated[
     list[str] | None,
-    typer.Option(metavar="SHAPE", help="1x3x224x224, or NAME:1x3x224x224 where the net has several inputs."),
+    typer.Option(metavar="SHAPE", help="1x3x224x224 for the first input, or NAME:1x3x224x224."),
 ]
 Deploy = Annotated[
     bool, typer.Option("--deploy", help="Of a train_val file: data and loss layers become Input and Softmax.")
@@ -31,20 +31,18 @@ Tolerance = Annotated[
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random inputs.")]
 
 
-def parse_shapes(texts: list[str] | None, inputs: list[str]) -> dict[str, tuple[int, ...]]:
-    """Shapes by the name of an input. A shape without a name is that of the net's only input, `inputs`."""
+def parse_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | tuple[int, ...]:
+    """Shapes by the name of an input; of a text without a name the shape alone, which is the first input's."""
     shapes = {}
     for text in texts or []:
         name, _, dims = text.rpartition(":")
         numbers = dims.replace(",", "x").split("x")
         if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
             raise typer.BadParameter(f"'{text}' is no shape such as 1x3x224x224.", param_hint="--input-shape")
-        if not name and len(inputs) != 1:
-            raise typer.BadParameter(
-                f"the net has the inputs {', '.join(inputs)}; say which: NAME:{dims}.", param_hint="--input-shape"
-            )
-        shapes[name or inputs[0]] = tuple(map(int, numbers))
-    return shapes
+        shapes[name] = tuple(map(int, numbers))
+    if "" in shapes and len(shapes) > 1:
+        raise typer.BadParameter("say which input each shape is of: NAME:1x3x224x224.", param_hint="--input-shape")
+    return shapes.get("", shapes)
 
 
 def parse_mean(text: str | None) -> tuple[float, ...]:

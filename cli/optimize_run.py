@@ -40,11 +40,8 @@ def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tole
 
 def load(net: Path, model: Path | None, shapes, deploy, allow_unknown, output: Output) -> CaffeNet:
     """`load_caffe` for the command line: shapes as text, notices on stderr."""
-    named = shapes and any(":" in shape for shape in shapes)
-    first = caffe.parse_shapes(shapes, []) if named else {}
-    loaded = load_caffe(net, model, input_shapes=first, deploy=deploy, allow_unknown=allow_unknown)
-    if shapes and not named:
-        loaded.reshape(**caffe.parse_shapes(shapes, loaded.inputs))
+    given = caffe.parse_shapes(shapes)
+    loaded = load_caffe(net, model, input_shapes=given, deploy=deploy, allow_unknown=allow_unknown)
     for notice in loaded.notices:
         output.say(notice)
     return loaded

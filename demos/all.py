@@ -23,7 +23,7 @@ from rich.text import Text
 
 HERE = Path(__file__).resolve().parent
 COMMANDS = {
-    "mnist": "mnist/run.py --epochs 3",
+    "mnist": "mnist/run.py --quick",
     "image_reco": "image_reco/run.py --quick",
     "facades": "facades/run.py --quick",
     "rank": "rank/run.py --quick",
