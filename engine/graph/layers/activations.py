@@ -10,12 +10,13 @@ from ... import signatures as types
 from ... import simd
 from ...cpu import LANES
 from ...elementary import exp, tanh
-from ...jit import F1, F1_IN, F2, F2_IN, f32, i64, inline, kernel
+from ...jit import F1, F1_IN, F2, F2_IN, Kernel, f32, i64, inline, kernel
 from ..graph import Node, Shape
 from ..op import Op, Run, count, same_shape
 from .checks import refuse_in_place
 
-TANH, SIGMOID, SWISH, ELU, EXP, ABSOLUTE, CLIP, THRESHOLD, LINEAR = range(9)
+TANH, SIGMOID, SWISH, ELU, EXP = range(5)  # of `bend`
+ABSOLUTE, CLIP, THRESHOLD, LINEAR = range(4)  # of `cut`
 HALF, ONE = np.float32(0.5), np.float32(1)
 
 
@@ -39,42 +40,97 @@ def relu(x, slopes, y):
             simd.store_part(y, start + whole, rectify(v, slope), size - whole)
 
 
+# Functions of one vector. Where the order of operands matters, it decides what becomes of a NaN.
 @inline
-def activation(kind, v, a, b):
-    """One function of a vector. Where the order of operands matters, it decides what becomes of a NaN."""
-    if kind <= SWISH:
-        t = tanh(a * v)
-        s = simd.fma(simd.broadcast(HALF), t, simd.broadcast(HALF))
-        if kind == TANH:
-            return t
-        return s if kind == SIGMOID else v * s
-    if kind == ELU:
-        below = exp(simd.minimum(simd.zeros(), v)) - simd.broadcast(ONE)
-        return simd.maximum(simd.zeros(), v) + a * below
-    if kind == EXP:
-        return b * exp(a * v)
-    if kind == ABSOLUTE:
-        return simd.absolute(v)
-    if kind == CLIP:
-        return simd.maximum(simd.minimum(b, v), a)
-    if kind == THRESHOLD:
-        return simd.where_less(a, v, simd.broadcast(ONE), simd.zeros())
+def scaled_tanh(v, a, b):
+    return tanh(a * v)
+
+
+@inline
+def sigmoid(v, a, b):
+    return simd.fma(simd.broadcast(HALF), tanh(a * v), simd.broadcast(HALF))
+
+
+@inline
+def swish(v, a, b):
+    return v * sigmoid(v, a, b)
+
+
+@inline
+def elu(v, a, b):
+    below = exp(simd.minimum(simd.zeros(), v)) - simd.broadcast(ONE)
+    return simd.maximum(simd.zeros(), v) + a * below
+
+
+@inline
+def scaled_exp(v, a, b):
+    return b * exp(a * v)
+
+
+@inline
+def magnitude(v, a, b):
+    return simd.absolute(v)
+
+
+@inline
+def clip(v, a, b):
+    return simd.maximum(simd.minimum(b, v), a)
+
+
+@inline
+def threshold(v, a, b):
+    return simd.where_less(a, v, simd.broadcast(ONE), simd.zeros())
+
+
+@inline
+def linear(v, a, b):
     return simd.fma(a, v, b)
 
 
-@kernel(types.void(F1_IN, F1, i64, f32, f32))
-def activate(x, y, kind, a, b):
-    """y = f(x), where `kind` names f:   x, y [P]; y may be x.
-
-    TANH tanh(a*x)   SIGMOID s = tanh(a*x)/2 + 1/2   SWISH x*s   ELU max(x, 0) + a*(exp(min(x, 0)) - 1)
-    EXP b*exp(a*x)   ABSOLUTE |x|   CLIP max(a, min(x, b))   THRESHOLD x > a   LINEAR a*x + b
-    """
+@inline
+def apply(function, x, y, a, b):
+    """y = function(x, a, b): one loop a function, as a choice inside the loop costs more than most of them."""
     first, second, whole = simd.broadcast(a), simd.broadcast(b), x.size // LANES * LANES
     for i in range(0, whole, LANES):
-        simd.store(y, i, activation(kind, simd.load(x, i), first, second))
+        simd.store(y, i, function(simd.load(x, i), first, second))
     if whole < x.size:
         v = simd.load_part(x, whole, x.size - whole)
-        simd.store_part(y, whole, activation(kind, v, first, second), x.size - whole)
+        simd.store_part(y, whole, function(v, first, second), x.size - whole)
+
+
+@kernel(types.void(F1_IN, F1, i64, f32, f32))
+def bend(x, y, kind, a, b):
+    """y = f(x), where `kind` names a curve:   x, y [P]; y may be x.
+
+    TANH tanh(a*x)   SIGMOID s = tanh(a*x)/2 + 1/2   SWISH x*s   ELU max(x, 0) + a*(exp(min(x, 0)) - 1)
+    EXP b*exp(a*x)
+    """
+    if kind == TANH:
+        apply(scaled_tanh, x, y, a, b)
+    elif kind == SIGMOID:
+        apply(sigmoid, x, y, a, b)
+    elif kind == SWISH:
+        apply(swish, x, y, a, b)
+    elif kind == ELU:
+        apply(elu, x, y, a, b)
+    elif kind == EXP:
+        apply(scaled_exp, x, y, a, b)
+
+
+@kernel(types.void(F1_IN, F1, i64, f32, f32))
+def cut(x, y, kind, a, b):
+    """y = f(x), where `kind` names a function of straight pieces:   x, y [P]; y may be x.
+
+    ABSOLUTE |x|   CLIP max(a, min(x, b))   THRESHOLD 1 where x > a, else 0   LINEAR a*x + b
+    """
+    if kind == ABSOLUTE:
+        apply(magnitude, x, y, a, b)
+    elif kind == CLIP:
+        apply(clip, x, y, a, b)
+    elif kind == THRESHOLD:
+        apply(threshold, x, y, a, b)
+    elif kind == LINEAR:
+        apply(linear, x, y, a, b)
 
 
 def prepare_relu(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -103,35 +159,25 @@ def prelu_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     return [bottoms[0]]
 
 
-def activating(parameters: Callable[[Node], tuple[int, float, float]]) -> Callable:
-    """The `prepare` of a layer that is one call of `activate`, of which `parameters` gives kind, a and b."""
+def calling(curve: Kernel, parameters: Callable[[Node], tuple[int, float, float]]) -> Callable:
+    """The `prepare` of a layer that is one call of `bend` or `cut`, for which `parameters` gives kind, a and b."""
 
     def prepare(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
         arguments = parameters(node)
-        return lambda inputs, outputs: activate.run(inputs[0].reshape(-1), outputs[0].reshape(-1), *arguments)
+        return lambda inputs, outputs: curve.run(inputs[0].reshape(-1), outputs[0].reshape(-1), *arguments)
 
     return prepare
 
 
 def clip_bounds(node: Node) -> tuple[int, float, float]:
-    clip = node.message.clip_param
-    if not (clip.HasField("min") and clip.HasField("max")):
+    parameter = node.message.clip_param
+    if not (parameter.HasField("min") and parameter.HasField("max")):
         raise node.error("has not both of clip_param's min and max", "both")
-    return CLIP, clip.min, clip.max
+    return CLIP, parameter.min, parameter.max
 
 
-def exponential(node: Node) -> tuple[int, float, float]:
-    """base ** (shift + scale * x) as outer * exp(inner * x)."""
-    parameter = node.message.exp_param
-    log_base = checked_log(node, parameter.base)
-    return EXP, float(log_base * parameter.scale), float(np.exp(log_base * parameter.shift))
-
-
-def checked_log(node: Node, base: float) -> float:
-    """ln(base), 1 for -1, which stands for e."""
-    if base != -1 and not 0 < base < np.inf:
-        raise node.error(f"base {base:g}", "a positive number, or -1 for e")
-    return 1.0 if base == -1 else float(np.log(base))
+def threshold_bound(node: Node) -> tuple[int, float, float]:
+    return THRESHOLD, node.message.threshold_param.threshold, 0.0
 
 
 def absolute_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -139,72 +185,14 @@ def absolute_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     return [bottoms[0]]
 
 
-def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """(shift + scale * x) ** power. A power of another number than 1 is NumPy's: few nets have one."""
-    parameter = node.message.power_param
-    power, scale, shift = (np.float32(getattr(parameter, name)) for name in ("power", "scale", "shift"))
-    start = shift if shift else np.float32(-0.0)  # Caffe adds no shift of 0, so -0 stays -0
-    if power * scale == 0:
-        with np.errstate(all="ignore"):
-            value = np.float32(1) if power == 0 else np.power(shift, power)
-        return lambda inputs, outputs: outputs[0].fill(value)
-
-    def run(inputs, outputs):
-        activate.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, scale, start)
-        if power != 1:
-            np.power(outputs[0], power, out=outputs[0])
-
-    return run
-
-
-def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """log(shift + scale * x) to a base."""
-    parameter = node.message.log_param
-    log_base = checked_log(node, parameter.base)
-    if log_base == 0:
-        raise node.error("base 1", "a positive number other than 1, or -1 for e")
-    inverse = np.float32(1 / log_base)
-
-    def run(inputs, outputs):
-        activate.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, parameter.scale, parameter.shift)
-        np.log(outputs[0], out=outputs[0])
-        np.multiply(outputs[0], inverse, out=outputs[0])
-
-    return run
-
-
-def prepare_bnll(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow."""
-    part = np.empty(bottoms[0], np.float32)
-
-    def run(inputs, outputs):
-        np.abs(inputs[0], out=part)
-        np.negative(part, out=part)
-        np.exp(part, out=part)
-        np.log1p(part, out=part)
-        np.maximum(inputs[0], 0, out=outputs[0])
-        np.add(outputs[0], part, out=outputs[0])
-
-    return run
-
-
 OPS = (
     Op("ReLU", same_shape, prepare_relu, in_place=True),
     Op("PReLU", prelu_shapes, prepare_prelu, prelu_weights, in_place=True),
-    Op("ELU", same_shape, activating(lambda node: (ELU, node.message.elu_param.alpha, 0.0)), in_place=True),
-    Op("TanH", same_shape, activating(lambda node: (TANH, 1.0, 0.0)), in_place=True),
-    Op("Sigmoid", same_shape, activating(lambda node: (SIGMOID, 0.5, 0.0)), in_place=True),
-    Op("Swish", same_shape, activating(lambda node: (SWISH, 0.5 * node.message.swish_param.beta, 0.0)), in_place=True),
-    Op("AbsVal", absolute_shapes, activating(lambda node: (ABSOLUTE, 0.0, 0.0))),
-    Op("Clip", same_shape, activating(clip_bounds), in_place=True),
-    Op(
-        "Threshold",
-        same_shape,
-        activating(lambda node: (THRESHOLD, node.message.threshold_param.threshold, 0.0)),
-        in_place=True,
-    ),
-    Op("Exp", same_shape, activating(exponential), in_place=True),
-    Op("Power", same_shape, prepare_power, in_place=True),
-    Op("Log", same_shape, prepare_log, in_place=True),
-    Op("BNLL", same_shape, prepare_bnll, in_place=True),
+    Op("ELU", same_shape, calling(bend, lambda node: (ELU, node.message.elu_param.alpha, 0.0)), in_place=True),
+    Op("TanH", same_shape, calling(bend, lambda node: (TANH, 1.0, 0.0)), in_place=True),
+    Op("Sigmoid", same_shape, calling(bend, lambda node: (SIGMOID, 0.5, 0.0)), in_place=True),
+    Op("Swish", same_shape, calling(bend, lambda node: (SWISH, node.message.swish_param.beta / 2, 0.0)), in_place=True),
+    Op("AbsVal", absolute_shapes, calling(cut, lambda node: (ABSOLUTE, 0.0, 0.0))),
+    Op("Clip", same_shape, calling(cut, clip_bounds), in_place=True),
+    Op("Threshold", same_shape, calling(cut, threshold_bound), in_place=True),
 )
