@@ -204,7 +204,8 @@ def test_detections_one_by_one(
         nms_param {{ nms_threshold: {nms} eta: {eta} {"" if top_k is None else f"top_k: {top_k}"} }} {given_ones} }}"""
     expected = detections(
         *bottoms, classes, owners, code, in_target, background,
-        -math.inf if lowest is None else lowest, nms, eta, -1 if top_k is None else top_k, -1 if keep is None else keep,
+        -math.inf if lowest is None else np.float32(lowest), nms, eta,
+        -1 if top_k is None else top_k, -1 if keep is None else keep,
     )  # fmt: skip
     (found,) = run_layer("DetectionOutput", bottoms, parameters)
     rows = found.reshape(-1, 7)
