@@ -34,7 +34,7 @@ def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 def copy_unless_in_place(inputs, outputs):
-    if outputs[0] is not inputs[0]:
+    if not np.may_share_memory(outputs[0], inputs[0]):  # two arrays of the same memory where it is in place
         np.copyto(outputs[0], inputs[0])
 
 
