@@ -58,10 +58,15 @@ def optimised(graph, passes=None, *, prepared=None, inputs=None, tolerance=1e-5)
     if prepared:
         passes = Passes(inputs=prepared)
     smaller, reports = optimize_graph(graph, passes or Passes(), inputs)
-    values = random_inputs(graph, infer_shapes(graph, inputs), 1, prepared or {})
-    for each in compare_graphs(graph, smaller, values, prepared):
-        assert each.relative <= tolerance, each
+    assert_same_outputs(graph, smaller, prepared, inputs, tolerance)
     return smaller, {report.name: report for report in reports}
+
+
+def assert_same_outputs(graph, other, prepared=None, inputs=None, tolerance=1e-5):
+    """Compare all outputs on random inputs; `prepared` is what the other graph does to them itself."""
+    values = random_inputs(graph, infer_shapes(graph, inputs), 1, prepared or {})
+    for each in compare_graphs(graph, other, values, prepared):
+        assert each.relative <= tolerance, each
 
 
 def types(graph):

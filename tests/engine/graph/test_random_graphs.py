@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.caffe_graphs import data, graph_of, layer, optimised
+from reference.caffe_graphs import assert_same_outputs, data, graph_of, layer, optimised
 
-from caffe64.engine.graph.build import build_graph, graph_message
+from caffe64.engine.graph.build import assign_weights, build_graph, graph_message
 from caffe64.engine.graph.optimize import Preparation
 
 CHANNELS = 3  # of all blobs, so that any two can be joined
@@ -64,7 +64,10 @@ def test_outputs_stay_equal(chosen, mean, seed):
     smaller, _ = optimised(graph, prepared=prepared, tolerance=1e-4)
     assert len(smaller.nodes) <= len(graph.nodes) + 1
     message = graph_message(smaller)
-    assert graph_message(build_graph(message)) == message
+    written = build_graph(message)
+    assert graph_message(written) == message
+    assign_weights(written, [node.weights for node in smaller.nodes])
+    assert_same_outputs(graph, written, prepared, tolerance=1e-4)
     assert [blob.name for blob in smaller.outputs] == [blob.name for blob in graph.outputs]
     for node in smaller.nodes:
         assert all(np.isfinite(blob).all() for blob in node.weights)
