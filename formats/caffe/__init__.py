@@ -11,11 +11,12 @@ Importing this package imports protobuf, which nothing else of caffe64 does.
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
 from .deploy import deploy_net
 from .rules import filter_net
-from .schema import BlobProto, LayerParameter, NetParameter, enum_name, message_class
+from .schema import MESSAGES, BlobProto, LayerParameter, NetParameter, enum_name
 from .text import CaffeNet, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
 from .weights import MatchedWeights, match_weights
 
 __all__ = [
+    "MESSAGES",
     "BlobProto",
     "CaffeModel",
     "CaffeNet",
@@ -28,7 +29,6 @@ __all__ = [
     "filter_net",
     "format_prototxt",
     "match_weights",
-    "message_class",
     "parse_prototxt",
     "read_binaryproto",
     "read_caffemodel",

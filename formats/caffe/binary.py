@@ -22,6 +22,7 @@ from .wire import LENGTH, Cutter, Payload, WireError, varint
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 LEGACY_SHAPE = ("num", "channels", "height", "width")
+TEXT = b"\t\n\r" + bytes(range(32, 127))
 MOST_AXES = 32
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message
 LAYER_FIELD, BLOBS_FIELD, DATA_FIELD = 100, 7, 5
@@ -128,7 +129,7 @@ def _parse(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[
     except (WireError, DecodeError, UnicodeError) as error:
         found = str(error) if isinstance(error, WireError) else "no protobuf message of Caffe's"
         found = f"{cutter.where}: {found}" if cutter.where and isinstance(error, WireError) else found
-        if not any(byte < 9 for byte in mapping[:64]):
+        if all(byte in TEXT for byte in mapping[:64]):
             raise InputError(path, found, hint="it looks like text: are the files given in the right order?") from None
         raise InputError(path, found, hint=_COMPLETE) from None
     return message, cutter.payloads

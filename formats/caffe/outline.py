@@ -15,11 +15,12 @@ from ..text import quote
 from .schema import NetParameter
 
 MOST_NESTING = 100  # protobuf's own limit
+MOST_UNKNOWN = 10_000
 # A quantifier with a + behind it never gives back what it took, so no text needs more than one pass.
 TOKEN = re.compile(
     r"""(?:\s++|\#[^\n]*+)*+
     (?:(?P<name>[A-Za-z_]\w*+)
-    |(?P<number>[.0-9](?:[eE][+-]|[\w.])*+)
+    |(?P<number>\.?[0-9](?:[eE][+-]|[\w.])*+)
     |(?P<string>"(?:[^"\\\n]++|\\.)*+"|'(?:[^'\\\n]++|\\.)*+')
     |(?P<sign>[][{}<>:;,./-]))""",
     re.VERBOSE | re.ASCII,
@@ -151,7 +152,7 @@ class Walk:
         colon = self._skip(":")
         if known is None:
             self._unknown_value(colon)
-            self.outline.unknown.append(Unknown(start, self.last_stop, name, message))
+            self._note_unknown(Unknown(start, self.last_stop, name, message))
         elif known.message_type is not None:
             self._open(known.message_type)
         elif not colon:
@@ -189,8 +190,14 @@ class Walk:
             for value in values:
                 if value.isidentifier() and value not in known.enum_type.values_by_name:
                     parent = known.containing_type
-                    self.outline.unknown.append(Unknown(start, self.last_stop, known.name, parent, value))
+                    self._note_unknown(Unknown(start, self.last_stop, known.name, parent, value))
                     break
+
+    def _note_unknown(self, unknown: Unknown) -> None:
+        self.outline.unknown.append(unknown)
+        if len(self.outline.unknown) > MOST_UNKNOWN:
+            found = f"has more than {MOST_UNKNOWN} unknown fields"
+            raise Malformed(unknown.start, found, "a net for Caffe", "is it of another program?")
 
     def _note_name(self, value: str) -> None:
         """A layer's own name, or that of the V0 layer in it; a ParamSpec has a `name` as well."""

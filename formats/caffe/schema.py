@@ -70,18 +70,17 @@ def _resolve_types(message: descriptor_pb2.DescriptorProto, enums: set[str], mes
             field.type = Field.Type.Value(f"TYPE_{kind.upper()}")
 
 
-POOL = descriptor_pool.DescriptorPool()
-POOL.AddSerializedFile(_file().SerializeToString())
+def _classes(file: descriptor_pb2.FileDescriptorProto) -> dict[str, type[Message]]:
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    types = pool.FindFileByName(file.name).message_types_by_name
+    return {name: message_factory.GetMessageClass(descriptor) for name, descriptor in types.items()}
 
 
-def message_class(name: str) -> type[Message]:
-    """The class of one message, such as "LayerParameter"."""
-    return message_factory.GetMessageClass(POOL.FindMessageTypeByName(f"caffe.{name}"))
-
-
-NetParameter = message_class("NetParameter")
-LayerParameter = message_class("LayerParameter")
-BlobProto = message_class("BlobProto")
+MESSAGES = _classes(_file())  # all of them, since protobuf itself does not keep a class that no one holds
+NetParameter = MESSAGES["NetParameter"]
+LayerParameter = MESSAGES["LayerParameter"]
+BlobProto = MESSAGES["BlobProto"]
 
 
 def enum_name(message: Message, field: str) -> str:

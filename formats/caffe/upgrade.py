@@ -14,7 +14,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from ...errors import InputError
 from ..text import quote
-from .schema import NetParameter, message_class
+from .schema import MESSAGES, NetParameter
 from .upgrade_v0 import upgrade_v0
 
 OLD_DATA_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
@@ -34,7 +34,7 @@ TYPES = {
     "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH",
 }
-LAYER_TYPES = message_class("V1LayerParameter").DESCRIPTOR.enum_types_by_name["LayerType"].values_by_number
+LAYER_TYPES = MESSAGES["V1LayerParameter"].DESCRIPTOR.enum_types_by_name["LayerType"].values_by_number
 
 
 def upgrade_net(message: Message, path: str) -> list[str]:

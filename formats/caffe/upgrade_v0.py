@@ -6,7 +6,7 @@ from google.protobuf.message import Message
 
 from ...errors import InputError
 from ..text import quote
-from .schema import NetParameter, message_class
+from .schema import MESSAGES, NetParameter
 
 V0_TYPES = {
     "accuracy", "bnll", "concat", "conv", "data", "dropout", "euclidean_loss", "flatten", "hdf5_data", "hdf5_output",
@@ -86,7 +86,7 @@ def _upgrade_layer(entry: Message, new: Message) -> list[str]:
     old, dropped = entry.layer, []
     new.bottom.extend(entry.bottom)
     new.top.extend(entry.top)
-    new.type = message_class("V1LayerParameter").LayerType.Value(RENAMED.get(old.type, old.type.upper()))
+    new.type = MESSAGES["V1LayerParameter"].LayerType.Value(RENAMED.get(old.type, old.type.upper()))
     for known, value in old.ListFields():
         renamed, types = FIELDS.get(known.name, ("", ""))
         if known.name in ANY:

@@ -19,6 +19,7 @@ import numpy as np
 
 VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 MOST_NESTING = 100
+MOST_FIELDS = 500_000  # of net, layers and blobs together; a net of 1200 layers has some 50,000
 NESTED = {  # message -> number of a field -> the message in it
     "net": {2: "V1", 100: "layer"},
     "V1": {1: "V0", 6: "blob"},
@@ -56,7 +57,7 @@ class Cutter:
 
     def __init__(self, data: memoryview):
         self.data, self.payloads = data, []
-        self.layers, self.name, self.blobs = 0, "", 0
+        self.layers, self.name, self.blobs, self.fields = 0, "", 0, 0
 
     def cut(self, kind: str) -> bytes:
         """All of `data`, a "net" or a "blob", without the numbers: each blob has one `double_data`, its index."""
@@ -139,6 +140,9 @@ class Cutter:
 
     def _field(self, at: int) -> tuple[int, int, int, int]:
         """Number, wire type, and where value and field end; the end may lie behind that of the file."""
+        self.fields += 1
+        if self.fields > MOST_FIELDS:
+            raise WireError(f"has more than {MOST_FIELDS} fields, which is no net")
         try:
             tag, value = self._varint(at)
             number, wire = tag >> 3, tag & 7
