@@ -64,7 +64,7 @@ def upgrade_net(message: Message, path: str) -> list[str]:
 def type_name(number: int) -> str:
     """The type of a V1 layer as V2 spells it."""
     name = LAYER_TYPES[number].name
-    return TYPES.get(name, name.title().replace("_", ""))
+    return TYPES.get(name, "".join(word.capitalize() for word in name.split("_")))
 
 
 def _upgrade_layers(message: Message, path: str) -> list[str]:

@@ -60,7 +60,8 @@ def check_imports(arguments, environment) -> str:
     """Run the program, look at what it imported; returns what it printed."""
     script = (
         "import atexit, sys; sys.argv[0] = 'caffe64'\n"
-        "atexit.register(lambda: print({'numba', 'numpy', 'rich', 'matplotlib'} & set(sys.modules), file=sys.stderr))\n"
+        "heavy = {'numba', 'numpy', 'rich', 'matplotlib', 'google.protobuf'}\n"
+        "atexit.register(lambda: print(heavy & set(sys.modules), file=sys.stderr))\n"
         "from caffe64.cli.app import main; main()"
     )
     result = subprocess.run(
