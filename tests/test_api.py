@@ -39,6 +39,12 @@ def test_errors_and_specs_come_without_numba():
     assert "numba" not in loaded
 
 
+def test_training_does_without_protobuf():
+    loaded = loaded_after("caffe64.Net('inp 2 2 / lin 1 -1 / l2l')")
+    assert "caffe64.engine.model" in loaded
+    assert not [name for name in loaded if name.startswith("google")]
+
+
 def test_every_exported_name_is_there():
     assert len(caffe64.__all__) > 15
     for name in caffe64.__all__:

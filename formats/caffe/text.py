@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass, field
 
-from google.protobuf import text_encoding, text_format
+from google.protobuf import text_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -21,6 +21,10 @@ from .upgrade import upgrade_net
 
 LIMIT = 4 << 20  # bytes; a net of 1200 layers has 1.5 million. Parsing takes up to 8 s and 100 MB a MiB
 MOST_NOTICES = 20
+ESCAPES = str.maketrans(
+    {chr(code): f"\\{code:03o}" for code in (*range(32), 127)}
+    | {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "'": "\\'", "\\": "\\\\"}
+)
 SOLVER_FIELDS = {"net", "train_net", "test_net", "base_lr", "test_iter", "lr_policy", "max_iter"}
 
 
@@ -102,7 +106,7 @@ def _format_scalar(known: FieldDescriptor, value: object) -> str:
     if known.enum_type is not None:
         return known.enum_type.values_by_number[value].name
     if isinstance(value, str):
-        return f'"{text_encoding.CEscape(value, as_utf8=True)}"'
+        return f'"{value.translate(ESCAPES)}"'
     if isinstance(value, bool):
         return "true" if value else "false"
     if known.type == known.TYPE_FLOAT:

@@ -27,7 +27,9 @@ NESTED = {  # message -> number of a field -> the message in it
     "layer": {7: "blob"},
 }
 NAME_FIELDS = {"layer": 1, "V1": 4, "V0": 1}
-NUMBERS = {5: "<f4", 6: "<f4", 8: "<f8", 9: "<f8"}  # the fields of a blob that hold numbers
+FLOAT, DOUBLE = np.dtype("<f4"), np.dtype("<f8")
+NUMBERS = {5: FLOAT, 6: FLOAT, 8: DOUBLE, 9: DOUBLE}  # the fields of a blob that hold numbers
+FIXED = {4: FIXED32, 8: FIXED64}
 DATA, DOUBLE_DATA = 5, 8
 FIRST_WINDOW = 1024
 
@@ -96,21 +98,20 @@ class Cutter:
 
     def _blob(self, start: int, stop: int) -> bytes:
         payload, kept, at = Payload(), bytearray(), start
+        pieces = {DATA: payload.data, DOUBLE_DATA: payload.double_data}
         while at < stop:
             number, wire, value, end = self._field(at)
-            kind = np.dtype(NUMBERS.get(number, "V0"))
-            fixed = kind.itemsize and wire == (FIXED32 if kind.itemsize == 4 else FIXED64)
-            if fixed and value == at + 1:
-                numbers = self._run(at, stop, kind)
-                end = at + (1 + kind.itemsize) * len(numbers)
-            self._check_end(end, stop)
-            if kind.itemsize and (fixed or wire == LENGTH):
-                if not fixed or value != at + 1:
-                    numbers = self._packed(value, end, kind)
-                if number in (DATA, DOUBLE_DATA):
-                    (payload.data if number == DATA else payload.double_data).append(numbers)
-            else:
+            kind = NUMBERS.get(number)
+            if kind is None or wire not in (LENGTH, FIXED[kind.itemsize]):
+                self._check_end(end, stop)
                 kept += self.data[at:end]
+            elif wire == LENGTH or value > at + 1:  # packed; or a single one behind a tag longer than it need be
+                self._check_end(end, stop)
+                pieces.get(number, []).append(self._packed(value, end, kind))
+            else:
+                numbers = self._run(at, stop, kind)
+                pieces.get(number, []).append(numbers)
+                end = at + (1 + kind.itemsize) * len(numbers)
             at = end
         index = struct.pack("<d", len(self.payloads))
         self.payloads.append(payload)
@@ -126,7 +127,7 @@ class Cutter:
         record = 1 + kind.itemsize
         most = (min(stop, len(self.data)) - at) // record
         if most == 0:
-            raise WireError("the file ends within a number")
+            raise WireError("ends within a number")
         records = np.frombuffer(self.data, np.uint8, most * record, at).reshape(most, record)
         # In growing windows, so that many short runs do not each look at all that follows.
         count, window = 0, FIRST_WINDOW

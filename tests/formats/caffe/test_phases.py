@@ -54,6 +54,14 @@ def test_include_and_exclude_on_one_layer_is_an_error():
         filter_net(message, path="p")
 
 
+def test_of_a_layer_that_is_there_twice_one_is_left_in_each_phase():
+    """BatchNorm for TRAIN and for TEST under one name, which the reference optimiser folds twice (F7)."""
+    layer = "layer {{ name: 'bn' type: 'BatchNorm' batch_norm_param {{ eps: {} }} include {{ phase: {} }} }}"
+    message = parse_prototxt(layer.format(0.5, "TRAIN") + layer.format(0.25, "TEST")).message
+    for phase, eps in (("TRAIN", 0.5), ("TEST", 0.25)):
+        assert [layer.batch_norm_param.eps for layer in filter_net(message, phase).layer] == [eps]
+
+
 @needs_shared
 def test_real_nets_have_one_data_layer_a_phase():
     message = read_prototxt(NETS / "cifar10" / "train_val.prototxt").message
