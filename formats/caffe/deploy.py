@@ -110,7 +110,7 @@ def _shape(layer: Message, top: int, shapes: Mapping[str, Sequence[int]], path: 
     shape = shapes.get(blob) or _told_shape(layer, top)
     if not shape or not all(shape):
         found = f"layer {quote(layer.name)} does not tell the shape of {quote(blob)}"
-        raise InputError(path, found, hint=f"--input-shape {blob}:N,C,H,W gives it")
+        raise InputError(path, found, hint="--input-shape gives it")
     return shape
 
 

@@ -25,7 +25,9 @@ TOKEN = re.compile(
     |(?P<sign>[][{}<>:;,./-]))""",
     re.VERBOSE | re.ASCII,
 )
+SURROGATE = re.compile("[\ud800-\udfff]")  # what a byte that is no UTF-8 has been read as
 SPACE = re.compile(r"(?:\s++|#[^\n]*+)*+", re.ASCII)
+LAYERS = ("LayerParameter", "V1LayerParameter", "V0LayerParameter")  # the last is inside of a V1 one
 CLOSERS = {"{": "}", "<": ">", "[": "]"}
 
 
@@ -111,11 +113,7 @@ class Walk:
         if match:
             self.kind, self.start, self.stop = match.lastgroup, match.start(match.lastgroup), match.end()
             self.token = self.text[self.start : self.stop]
-            if (
-                self.kind == "string"
-                and not self.token.isascii()
-                and any("\ud800" <= c <= "\udfff" for c in self.token)
-            ):
+            if self.kind == "string" and SURROGATE.search(self.token):
                 raise Malformed(self.start, f"found {quote(self.token)}", "a string in UTF-8")
             return
         offset = SPACE.match(self.text, self.stop).end()
@@ -134,14 +132,14 @@ class Walk:
         closer = CLOSERS.get(self.token) if self.kind == "sign" else None
         if closer is None or (closer == "]" and self.stack[-1].closer == "]"):
             raise Malformed(self.start, f"found {quote(self.token)}", "'{'")
-        if closer != "]" and message.name in ("LayerParameter", "V1LayerParameter"):
+        if closer != "]" and message.name in LAYERS[:2]:
             self.outline.layers.append(Layer(self.start))
         self.stack.append(_Open(message, closer))
         self._advance()
 
     def _close(self) -> None:
         closed = self.stack.pop()
-        if closed.closer != "]" and closed.message.name in ("LayerParameter", "V1LayerParameter"):
+        if closed.closer != "]" and closed.message.name in LAYERS[:2]:
             self.outline.layers[-1].stop = self.stop
         self._advance()
 
@@ -152,7 +150,7 @@ class Walk:
         colon = self._skip(":")
         if known is None:
             self._unknown_value(colon)
-            self._note_unknown(Unknown(start, self.last_stop, name, message))
+            self._note_unknown(start, name, message)
         elif known.message_type is not None:
             self._open(known.message_type)
         elif not colon:
@@ -184,25 +182,20 @@ class Walk:
                     raise Malformed(self.start, f"found {quote(self.token)}", "',' or ']'")
         else:
             values.append(self._scalar())
-        if known.name == "name" and len(self.stack) > 1 and self.outline.layers:
-            self._note_name(values[0] if values else "")
+        if known.name == "name" and known.containing_type.name in LAYERS:  # a ParamSpec has a name as well
+            self.outline.layers[-1].name = values[0][1:-1] if values else ""
         if known.enum_type is not None:
-            for value in values:
-                if value.isidentifier() and value not in known.enum_type.values_by_name:
-                    parent = known.containing_type
-                    self._note_unknown(Unknown(start, self.last_stop, known.name, parent, value))
-                    break
+            names = known.enum_type.values_by_name
+            wrong = [value for value in values if value.isidentifier() and value not in names]
+            if wrong:
+                self._note_unknown(start, known.name, known.containing_type, wrong[0])
 
-    def _note_unknown(self, unknown: Unknown) -> None:
-        self.outline.unknown.append(unknown)
+    def _note_unknown(self, start: int, name: str, parent: Descriptor, value: str = "") -> None:
+        self._skip(",;")  # belongs to the field: nothing may be left of it
+        self.outline.unknown.append(Unknown(start, self.last_stop, name, parent, value))
         if len(self.outline.unknown) > MOST_UNKNOWN:
             found = f"has more than {MOST_UNKNOWN} unknown fields"
-            raise Malformed(unknown.start, found, "a net for Caffe", "is it of another program?")
-
-    def _note_name(self, value: str) -> None:
-        """A layer's own name, or that of the V0 layer in it; a ParamSpec has a `name` as well."""
-        if self.stack[-1].message.name in ("LayerParameter", "V1LayerParameter", "V0LayerParameter"):
-            self.outline.layers[-1].name = value[1:-1]
+            raise Malformed(start, found, "a net for Caffe", "is it of another program?")
 
     def _scalar(self) -> str:
         """One number, word or string (which may come in several pieces); returns its text."""
@@ -217,27 +210,23 @@ class Walk:
         return self.text[start : self.last_stop]
 
     def _unknown_value(self, colon: bool) -> None:
-        closers = []
-        while True:
+        if self.kind != "sign" or self.token not in CLOSERS:
+            if not colon:
+                raise Malformed(self.start, f"found {quote(self.token)}", "':' or '{'")
+            self._scalar()
+            return
+        closers = [CLOSERS[self.token]]
+        while closers:
+            self._advance()
+            if not self.kind:
+                raise Malformed(self.start, "the text ends", f"{closers[-1]!r}", "was it copied completely?")
             if self.kind == "sign" and self.token in CLOSERS:
                 closers.append(CLOSERS[self.token])
                 if len(self.stack) + len(closers) > MOST_NESTING:
                     raise Malformed(self.start, f"messages are nested more than {MOST_NESTING} deep")
-                self._advance()
-            elif closers and self.kind == "sign" and self.token in "}>]":
-                if self.token != closers.pop():
-                    raise Malformed(self.start, f"found {quote(self.token)}", "the bracket that fits")
-                self._advance()
-            elif closers and self.kind:
-                self._advance()
-            elif closers:
-                raise Malformed(self.start, "the text ends", f"{closers[-1]!r}", "was it copied completely?")
-            elif colon:
-                self._scalar()
-            else:
-                raise Malformed(self.start, f"found {quote(self.token)}", "':' or '{'")
-            if not closers:
-                return
+            elif self.kind == "sign" and self.token in "}>]" and self.token != closers.pop():
+                raise Malformed(self.start, f"found {quote(self.token)}", "the bracket that fits")
+        self._advance()
 
 
 def _no_token(character: str, offset: int) -> Malformed:

@@ -19,7 +19,7 @@ from .outline import Malformed, Outline, Unknown, Walk
 from .schema import NetParameter, shortest_float
 from .upgrade import upgrade_net
 
-LIMIT = 4 << 20  # bytes; a net of 1200 layers has 1.5 million. Parsing takes up to 8 s and 100 MB a MiB
+LIMIT = 4 << 20  # bytes; a RetinaFace of 210 layers has 42,382. Text this long takes 14 s and 470 MB at worst
 MOST_NOTICES = 20
 ESCAPES = str.maketrans(
     {chr(code): f"\\{code:03o}" for code in (*range(32), 127)}

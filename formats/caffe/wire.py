@@ -19,7 +19,7 @@ import numpy as np
 
 VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 MOST_NESTING = 100
-MOST_FIELDS = 200_000  # of net, layers and blobs together; a net of 1200 layers has some 50,000
+MOST_FIELDS = 200_000  # of net, layers and blobs together; a RetinaFace of 223 layers has 2,665
 NESTED = {  # message -> number of a field -> the message in it
     "net": {2: "V1", 100: "layer"},
     "V1": {1: "V0", 6: "blob"},

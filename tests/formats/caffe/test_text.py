@@ -163,7 +163,7 @@ def test_errors_name_file_line_column_and_layer(text, message):
 
 def test_unknown_parts_are_dropped_with_a_notice_each_when_that_is_allowed():
     text = (
-        'name: "n"\nfork { a: [1, 2], b < c: "}" > }\nlayer {\n  name: "conv1" bn_param: -1;\n'
+        'name: "n"\nfork { a: [1, 2], b < c: "}" > };\nlayer {\n  bn_param: -1; name: "conv1"\n'
         '  pooling_param { pool: BEST kernel_size: 3 }\n  top: "t"\n}\n'
     )
     found = parse_prototxt(text, "net.prototxt", allow_unknown=True)
