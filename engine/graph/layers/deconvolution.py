@@ -71,18 +71,23 @@ def deconvolution_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    window, output = read_window(node, bottoms), tops[0][read_window(node, bottoms).axis + 1 :]
+    window = read_window(node, bottoms)
+    axis, output = window.axis, tops[0][window.axis + 1 :]
     adjoint = replace(window, size=output, channels=window.outputs, outputs=window.channels)
     plan, group, pixels = plan_planes(node, adjoint, window.size), window.group, count(window.size)
+    depth = window.channels // group
     if plan.taps.size * pixels > LARGEST:
         raise node.error(f"needs {plan.taps.size * pixels} numbers for its products", f"at most {LARGEST}")
     columns, planes = np.empty((plan.taps.size, pixels), np.float32), aligned_zeros(plan.floats)
 
     def run(inputs, outputs):
-        weights = node.weights[0].reshape(group, window.channels // group, -1)
+        weights = node.weights[0].reshape(group, depth, -1)
         biases = node.weights[1].reshape(group, -1) if len(node.weights) > 1 else [NO_BIAS] * group
         for x, y in zip(inputs, outputs, strict=True):
-            parts = x.reshape(window.outer, group, -1, pixels), y.reshape(window.outer, group, -1)
+            parts = (
+                x.reshape(window.outer, group, depth, pixels),
+                y.reshape(window.outer, group, count(y.shape, axis) // group),
+            )
             for picture, result in zip(*parts, strict=True):
                 for g in range(group):
                     gemm.run(weights[g], picture[g], NO_BIAS, columns, True, False, False, NONE)

@@ -18,7 +18,7 @@ from ..graph import Node, Shape
 from ..op import axis_of, count
 
 AXES = 3  # spatial axes that the arithmetic knows
-LARGEST = 2**31 - 1  # numbers in the planes of one group: as in a blob
+LARGEST = 2**31 - 1  # weights, and numbers in the planes of one group: as in a blob
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ def read_window(node: Node, bottoms: list[Shape]) -> Window:
             f"has {bottom[axis]} channels, num_output {outputs} and group {group}", "multiples of the group"
         )
     kernel = _by_axis(node, "kernel", len(size), None)
+    if (weights := outputs * bottom[axis] // group * count(kernel)) > LARGEST:
+        raise node.error(f"has {weights} weights", f"at most {LARGEST}")
     stride = _by_axis(node, "stride", len(size), 1)
     for name, values in (("kernel_size", kernel), ("stride", stride)):
         if not all(values):
@@ -142,11 +144,11 @@ def plan_planes(node: Node, window: Window, output: Shape) -> Planes:
     floats = channels * deep * high * phases * wide
     if floats > LARGEST:
         raise node.error(f"needs {floats} numbers for a padded picture", f"at most {LARGEST}")
-    c, d, h, w = np.indices((channels, *kernel)).reshape(4, -1)
+    c, d, h, w = np.ogrid[:channels, : kernel[0], : kernel[1], : kernel[2]]
     line, column = (c * deep + d * dilation[0]) * high + h * dilation[1], w * dilation[2]
-    taps = (line * phases + column % stride[2]) * wide + column // stride[2]
-    d, h = np.indices(out[:2]).reshape(2, -1)
-    starts, row = (d * stride[0] * high + h * stride[1]) * phases * wide, out[2]
+    taps = ((line * phases + column % stride[2]) * wide + column // stride[2]).reshape(-1)
+    d, h = np.ogrid[: out[0], : out[1]]
+    starts, row = ((d * stride[0] * high + h * stride[1]) * phases * wide).reshape(-1), out[2]
     as_it_is = stride[2] == 1 and not any(pad) and (deep, high, wide) == size
     if as_it_is and size == out and count(out):
         starts, row = starts[:1], count(out)  # a 1x1 kernel: all pixels are one row

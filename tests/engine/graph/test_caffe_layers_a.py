@@ -425,6 +425,11 @@ REFUSED = [
     ),
     (CONV.format("Convolution", ""), (1, 3, 5, 5), "0 values of kernel_size"),
     (CONV.format("Convolution", "kernel_size: 9"), (1, 3, 5, 5), "reaches over .9, 9. pixels.*at most .5, 5."),
+    (
+        CONV.format("Convolution", "kernel_size: 30000 pad: 20000"),
+        (1, 3, 5, 5),
+        "10800000000 weights.*at most 2147483647",
+    ),
     (CONV.format("Convolution", "kernel_size: 1 axis: 4"), (1, 3, 5, 5), "axis 4 of a blob with 4 axes"),
     (CONV.format("Convolution", "kernel_size: 1 num_output: 0"), (1, 3, 5, 5), "num_output 0.*at least 1"),
     (CONV.format("Convolution", "kernel_size: 1"), (1, 3, 2, 2, 2, 2), "4 spatial axes.*at most 3"),
