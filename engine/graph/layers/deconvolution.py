@@ -12,13 +12,13 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
-from ...gemm import NONE, gemm
 from ...jit import F1, F1_IN, I1_IN, i64, kernel
 from ...memory import aligned_zeros
 from ...simd import load, load_part, store, store_part
 from ..graph import Node, Shape
 from ..op import MANY, Op, Run, count
 from .convolution import NO_BIAS, fill
+from .product import PANELS, multiply
 from .windows import LARGEST, filter_shapes, plan_planes, read_window
 
 
@@ -72,28 +72,24 @@ def deconvolution_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     window = read_window(node, bottoms)
-    axis, output = window.axis, tops[0][window.axis + 1 :]
+    output = tops[0][window.axis + 1 :]
     adjoint = replace(window, size=output, channels=window.outputs, outputs=window.channels)
     plan, group, pixels = plan_planes(node, adjoint, window.size), window.group, count(window.size)
     depth = window.channels // group
     if plan.taps.size * pixels > LARGEST:
         raise node.error(f"needs {plan.taps.size * pixels} numbers for its products", f"at most {LARGEST}")
-    columns, planes = np.empty((plan.taps.size, pixels), np.float32), aligned_zeros(plan.floats)
+    taps, size = plan.taps.size, count(output) * window.outputs // group
+    columns, planes, panels = (aligned_zeros(floats) for floats in (taps * pixels, plan.floats, PANELS))
 
     def run(inputs, outputs):
-        weights = node.weights[0].reshape(group, depth, -1)
+        weights = node.weights[0].reshape(group, depth * taps)
         biases = node.weights[1].reshape(group, -1) if len(node.weights) > 1 else [NO_BIAS] * group
         for x, y in zip(inputs, outputs, strict=True):
-            parts = (
-                x.reshape(window.outer, group, depth, pixels),
-                y.reshape(window.outer, group, count(y.shape, axis) // group),
-            )
-            for picture, result in zip(*parts, strict=True):
-                for g in range(group):
-                    gemm.run(weights[g], picture[g], NO_BIAS, columns, True, False, False, NONE)
-                    add_columns.run(
-                        columns.reshape(-1), biases[g], plan.sizes, plan.taps, plan.starts, plan.row, planes, result[g]
-                    )
+            parts = zip(x.reshape(window.outer * group, depth * pixels), y.reshape(-1, size), strict=True)
+            for number, (picture, result) in enumerate(parts):
+                g = number % group
+                multiply.run(weights[g], 1, taps, picture, 0, NO_BIAS, taps, pixels, depth, panels, columns)
+                add_columns.run(columns, biases[g], plan.sizes, plan.taps, plan.starts, plan.row, planes, result)
 
     return run
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...gemm import NONE, gemm
+from ...memory import aligned_zeros
 from ..graph import Node, Shape
 from ..op import Op, Run, axis_of, count
+from .product import PANELS, multiply
 
 NO_BIAS = np.zeros(0, np.float32)
 
@@ -35,12 +36,13 @@ def _axis(node: Node, bottoms: list[Shape]) -> int:
 def prepare_inner_product(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     axis, outputs = _axis(node, bottoms), tops[0][-1]
     rows, inputs = count(bottoms[0], 0, axis), count(bottoms[0], axis)
-    transposed = not node.message.inner_product_param.transpose
+    transposed = int(not node.message.inner_product_param.transpose)
+    panels = aligned_zeros(PANELS)
 
     def run(ins, outs):
-        x, y = ins[0].reshape(rows, inputs), outs[0].reshape(rows, outputs)
+        x, y, weights = ins[0].reshape(-1), outs[0].reshape(-1), node.weights[0].reshape(-1)
         bias = node.weights[1] if len(node.weights) > 1 else NO_BIAS
-        gemm.run(x, node.weights[0], bias, y, False, transposed, False, NONE)
+        multiply.run(x, inputs, 1, weights, transposed, bias, rows, outputs, inputs, panels, y)
 
     return run
 

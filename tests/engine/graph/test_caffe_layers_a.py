@@ -14,6 +14,7 @@ from support import SHARED, assert_close, needs_shared
 from caffe64.engine.cpu import LANES
 from caffe64.engine.gemm import KC, NC
 from caffe64.engine.graph.build import assign_weights, build_graph
+from caffe64.engine.graph.layers.product import FEW
 from caffe64.engine.graph.runtime import Runtime
 from caffe64.engine.graph.shapes import weight_shapes
 from caffe64.errors import InputError
@@ -260,6 +261,9 @@ def test_nan_and_minus_infinity_are_no_maximum_and_the_first_of_equals_wins():
     transpose=st.booleans(),
     has_bias=st.booleans(),
 )
+@example(shape=[FEW + 3, 7, 2 * KC // 7], axis=1, outputs=NC + 5, transpose=False, has_bias=True)
+@example(shape=[FEW, KC + 5], axis=1, outputs=NC + 5, transpose=False, has_bias=True)
+@example(shape=[5, KC + 5], axis=1, outputs=NC + 5, transpose=True, has_bias=False)
 def test_inner_product(shape, axis, outputs, transpose, has_bias):
     assume(-len(shape) <= axis < len(shape))
     x, kept = drawn(*shape), shape[: axis % len(shape)]
