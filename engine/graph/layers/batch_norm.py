@@ -91,21 +91,21 @@ def uses_global_statistics(node: Node) -> bool:
 
 def global_statistics(node: Node) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance, float64 [C], that the blobs of a BatchNorm stand for."""
-    mean, variance, factor = (blob.astype(np.float64) for blob in node.weights)
-    share = 0.0 if factor[0] == 0 else 1 / factor[0]
+    mean, variance, factor = node.weights
+    share = np.float64(0 if factor[0] == 0 else 1 / np.float64(factor[0]))
     return mean * share, variance * share
 
 
 def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     parameter, (outer, channels), inner = node.message.batch_norm_param, bottoms[0][:2], count(bottoms[0], 2)
-    stored = uses_global_statistics(node)
-    mean, variance = np.empty(channels), np.empty(channels)
+    stored, batch = uses_global_statistics(node), (np.empty(channels), np.empty(channels))
 
     def run(inputs, outputs):
         x = inputs[0].reshape(-1)
         if stored:
-            mean[:], variance[:] = global_statistics(node)
+            mean, variance = global_statistics(node)
         else:
+            mean, variance = batch
             moments.run(x, outer, channels, inner, mean, variance)
             _accumulate(node, outer * inner, mean, variance)
         with np.errstate(divide="ignore", invalid="ignore"):  # a negative variance gives NaN, as in Caffe

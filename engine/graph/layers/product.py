@@ -11,7 +11,7 @@ from ...jit import F1, F1_IN, i64, inline, kernel
 from ...lowlevel import no_rows
 
 PANELS = KC * NC  # floats of scratch
-FEW = 16  # rows of A for which B is not packed: dot products read it four of its rows at a time, once
+FEW = 8  # rows of A for which B is not packed: dot products read it once, CHAINS of its rows at a time
 
 
 @inline

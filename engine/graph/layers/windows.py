@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...jit import inline
-from ...simd import copy
+from ...simd import copy, element
 from ..graph import Node, Shape
 from ..op import axis_of, count
 
@@ -179,4 +179,4 @@ def lay_out(x, x_at, sizes, planes):
                         first = max(0, (left - f + stride - 1) // stride)
                         last = min(wide, (W - 1 + left - f) // stride + 1)
                         for j in range(first, last):
-                            planes[target + f * wide + j] = x[source + j * stride + f - left]
+                            planes[target + f * wide + j] = element(x, source + j * stride + f - left)
