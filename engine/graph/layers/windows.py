@@ -18,6 +18,7 @@ from ..graph import Node, Shape
 from ..op import axis_of, count
 
 AXES = 3  # spatial axes that the arithmetic knows
+GROUPED = ("Convolution", "Deconvolution")  # in other types, `group` is the number of channels unless it is given
 LARGEST = 2**31 - 1  # weights, and numbers in the planes of one group: as in a blob
 
 
@@ -83,9 +84,6 @@ def read_window(node: Node, bottoms: list[Shape]) -> Window:
         axis, count(bottom, 0, axis), bottom[axis], outputs, group, size, kernel, stride,
         _by_axis(node, "pad", len(size), 0), _by_axis(node, "dilation", len(size), 1),
     )  # fmt: skip
-
-
-GROUPED = ("Convolution", "Deconvolution")  # in the depthwise types, `group` is the number of channels unless given
 
 
 def _by_axis(node: Node, name: str, axes: int, default: int | None) -> Shape:
