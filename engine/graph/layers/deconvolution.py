@@ -1,7 +1,8 @@
 """Deconvolution: the adjoint of the convolution with the same parameters, and a bias.
 
 A group is a product of matrices, its weights [channels, outputs * taps] transposed times a picture [channels, pixels];
-each row of that product is added to where the convolution would read it, in the planes of `windows.py`.
+each row of that product is added to where the convolution would read it, in the planes of `windows.py`. A group of few
+channels (each on its own in upsampling) is not worth a product: the weighted rows of the picture are added directly.
 """
 
 from __future__ import annotations
@@ -12,14 +13,48 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
-from ...jit import F1, F1_IN, I1_IN, i64, kernel
+from ...gemm import MR
+from ...jit import F1, F1_IN, I1_IN, i64, inline, kernel
 from ...memory import aligned_zeros
-from ...simd import load, load_part, store, store_part
+from ...simd import broadcast, element, fma, load, load_part, store, store_part
 from ..graph import Node, Shape
 from ..op import MANY, Op, Run, count
 from .convolution import NO_BIAS, fill
 from .product import PANELS, multiply
 from .windows import LARGEST, filter_shapes, plan_planes, read_window
+
+
+@inline
+def add_line(planes, to, x, at, size, weight):
+    """planes.flat[to:to+size] += weight * x.flat[at:at+size]."""
+    weights, full = broadcast(weight), size // LANES * LANES
+    for i in range(0, full, LANES):
+        store(planes, to + i, fma(weights, load(x, at + i), load(planes, to + i)))
+    if full < size:
+        rest = size - full
+        total = fma(weights, load_part(x, at + full, rest), load_part(planes, to + full, rest))
+        store_part(planes, to + full, total, rest)
+
+
+@inline
+def take_out(planes, sizes, bias, first, y, at):
+    """The pictures y.flat[at:] in the planes of one group, plus bias[first], ...: the inverse of `lay_out`."""
+    outputs, D, H, W, deep, high, wide = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]
+    before, above, left, stride, phases = sizes[7], sizes[8], sizes[9], sizes[10], sizes[11]
+    for o in range(outputs):
+        shift = bias[first + o] if bias.size else np.float32(0)
+        for d in range(D):
+            for h in range(H):
+                line = ((o * deep + d + before) * high + h + above) * phases * wide
+                to = at + ((o * D + d) * H + h) * W
+                column, phase = left // stride, left % stride
+                for w in range(W):
+                    # with a stride longer than the kernel there are places that nothing is added to
+                    value = element(planes, line + phase * wide + column) if phase < phases else np.float32(0)
+                    y[to + w] = shift + value
+                    phase += 1
+                    if phase == stride:
+                        phase, column = 0, column + 1
 
 
 @kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, i64, F1, F1))
@@ -29,32 +64,27 @@ def add_columns(columns, bias, sizes, taps, starts, row, planes, y):
     bias [outputs] or empty; planes is scratch. See `windows.py` for the others.
     """
     fill(planes, 0, planes.size, np.float32(0))
-    full, i = row // LANES * LANES, 0
+    at = 0
     for t in range(taps.size):
         for r in range(starts.size):
-            to = taps[t] + starts[r]
-            for p in range(0, full, LANES):
-                store(planes, to + p, load(planes, to + p) + load(columns, i + p))
-            if full < row:
-                rest = row - full
-                total = load_part(planes, to + full, rest) + load_part(columns, i + full, rest)
-                store_part(planes, to + full, total, rest)
-            i += row
-    outputs, D, H, W, deep, high, wide = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]
-    before, above, left, stride, phases = sizes[7], sizes[8], sizes[9], sizes[10], sizes[11]
-    for o in range(outputs):
-        shift = bias[o] if bias.size else np.float32(0)
-        for d in range(D):
-            for h in range(H):
-                line = ((o * deep + d + before) * high + h + above) * phases * wide
-                to = ((o * D + d) * H + h) * W
-                column, phase = left // stride, left % stride
-                for w in range(W):
-                    # with a stride longer than the kernel there are places that nothing is added to
-                    y[to + w] = shift + (planes[line + phase * wide + column] if phase < phases else np.float32(0))
-                    phase += 1
-                    if phase == stride:
-                        phase, column = 0, column + 1
+            add_line(planes, taps[t] + starts[r], columns, at, row, np.float32(1))
+            at += row
+    take_out(planes, sizes, bias, 0, y, 0)
+
+
+@kernel(types.void(F1_IN, F1_IN, F1_IN, i64, i64, i64, I1_IN, I1_IN, I1_IN, i64, F1, F1))
+def deconvolve_directly(x, w, bias, parts, groups, depth, sizes, taps, starts, row, planes, y):
+    """All pictures and groups, `parts` of them, for groups of few channels (depth): without columns."""
+    size = sizes[0] * sizes[1] * sizes[2] * sizes[3]
+    for part in range(parts):
+        g, at = part % groups, part * depth * starts.size * row
+        fill(planes, 0, planes.size, np.float32(0))
+        for c in range(depth):
+            for t in range(taps.size):
+                weight = w[(g * depth + c) * taps.size + t]
+                for r in range(starts.size):
+                    add_line(planes, taps[t] + starts[r], x, at + (c * starts.size + r) * row, row, weight)
+        take_out(planes, sizes, bias, g * sizes[0], y, part * size)
 
 
 def deconvolution_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -74,24 +104,38 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -
     window = read_window(node, bottoms)
     output = tops[0][window.axis + 1 :]
     adjoint = replace(window, size=output, channels=window.outputs, outputs=window.channels)
-    plan, group, pixels = plan_planes(node, adjoint, window.size), window.group, count(window.size)
-    depth = window.channels // group
-    if plan.taps.size * pixels > LARGEST:
-        raise node.error(f"needs {plan.taps.size * pixels} numbers for its products", f"at most {LARGEST}")
-    taps, size = plan.taps.size, count(output) * window.outputs // group
-    columns, planes, panels = (aligned_zeros(floats) for floats in (taps * pixels, plan.floats, PANELS))
+    plan, group, depth = plan_planes(node, adjoint, window.size), window.group, window.channels // window.group
+    indices, planes = (plan.sizes, plan.taps, plan.starts, plan.row), aligned_zeros(plan.floats)
+    multiply_group = None if depth < MR else _by_columns(node, count(window.size), depth, (*indices, planes))
 
     def run(inputs, outputs):
-        weights = node.weights[0].reshape(group, depth * taps)
-        biases = node.weights[1].reshape(group, -1) if len(node.weights) > 1 else [NO_BIAS] * group
+        weights, bias = node.weights[0].reshape(-1), node.weights[1] if len(node.weights) > 1 else NO_BIAS
+        parts = window.outer * group
         for x, y in zip(inputs, outputs, strict=True):
-            parts = zip(x.reshape(window.outer * group, depth * pixels), y.reshape(-1, size), strict=True)
-            for number, (picture, result) in enumerate(parts):
-                g = number % group
-                multiply.run(weights[g], 1, taps, picture, 0, NO_BIAS, taps, pixels, depth, panels, columns)
-                add_columns.run(columns, biases[g], plan.sizes, plan.taps, plan.starts, plan.row, planes, result)
+            if multiply_group is None:
+                arrays = x.reshape(-1), weights, bias
+                deconvolve_directly.run(*arrays, parts, group, depth, *indices, planes, y.reshape(-1))
+                continue
+            for part in range(parts):
+                picture, result = (array.reshape(-1)[part * array.size // parts :] for array in (x, y))
+                multiply_group(picture, weights, bias, part % group, result)
 
     return run
+
+
+def _by_columns(node: Node, pixels: int, depth: int, arguments):
+    """The product of one group with its weights, and what becomes of its columns, in memory of its own."""
+    outputs, taps = arguments[0][0], arguments[1].size
+    if taps * pixels > LARGEST:
+        raise node.error(f"needs {taps * pixels} numbers for its products", f"at most {LARGEST}")
+    columns, panels = aligned_zeros(taps * pixels), aligned_zeros(PANELS)
+
+    def multiply_group(picture, weights, bias, g, result):
+        weights, bias = weights[g * depth * taps :], bias[g * outputs : (g + 1) * outputs]
+        multiply.run(weights, 1, taps, picture, 0, NO_BIAS, taps, pixels, depth, panels, columns)
+        add_columns.run(columns, bias, *arguments, result)
+
+    return multiply_group
 
 
 def deconvolution_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int:

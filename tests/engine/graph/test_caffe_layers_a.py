@@ -102,7 +102,7 @@ def windows(draw):
         "pad": of(st.integers(0, 4)),
         "dilation": of(st.integers(1, 3)),
         "group": draw(st.integers(1, 3)),
-        "inputs": draw(st.integers(1, 5)),
+        "inputs": draw(st.integers(1, 6)),
         "outputs": draw(st.sampled_from([1, 2, 3, 4, 5, 9])),
         "bias": draw(st.booleans()),
     }
