@@ -36,7 +36,7 @@ def compare_graphs(
     if len(expected) != len(found):
         raise UsageError(f"the nets have {len(expected)} and {len(found)} outputs: {[*expected]} and {[*found]}")
     pairs = zip(expected, expected if expected.keys() == found.keys() else found, strict=True)
-    return [_difference(name, expected[name], found[other]) for name, other in pairs]
+    return [difference(name, expected[name], found[other]) for name, other in pairs]
 
 
 def run_graph(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -72,7 +72,7 @@ def prepare(values: np.ndarray, preparation: Preparation | None) -> np.ndarray:
     return np.ascontiguousarray((values - mean) * np.float32(preparation.scale), np.float32)
 
 
-def _difference(name: str, expected: np.ndarray, found: np.ndarray) -> Difference:
+def difference(name: str, expected: np.ndarray, found: np.ndarray) -> Difference:
     if expected.shape != found.shape:
         raise UsageError(f"the output {name!r} has the shapes {expected.shape} and {found.shape}")
     error = np.abs(expected.astype(np.float64) - found.astype(np.float64))

@@ -100,7 +100,7 @@ def _sides(node: Node, name: str) -> tuple[int, int]:
     return (getattr(parameter, field),) * 2
 
 
-def _windows(node: Node, bottom: Shape) -> list[tuple[int, int, int, int, int]]:
+def pooling_windows(node: Node, bottom: Shape) -> list[tuple[int, int, int, int, int]]:
     """Size, kernel, stride, pad and number of outputs of both axes. Raises node.error for what Caffe refuses."""
     parameter = node.message.pooling_param
     if parameter.pool not in (MAX, AVE):
@@ -147,13 +147,13 @@ def window_table(size: int, kernel: int, stride: int, pad: int, number: int) -> 
 def pooling_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     if len(node.tops) == 2 and node.message.pooling_param.pool != MAX:
         raise node.error("has 2 tops", "1 without pool MAX")
-    top = (*bottoms[0][:2], *(window[-1] for window in _windows(node, bottoms[0])))
+    top = (*bottoms[0][:2], *(window[-1] for window in pooling_windows(node, bottoms[0])))
     return [top] * len(node.tops)
 
 
 def prepare_pooling(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     (N, C, H, W), mean = bottoms[0], node.message.pooling_param.pool == AVE
-    rows, columns = (window_table(*window) for window in _windows(node, bottoms[0]))
+    rows, columns = (window_table(*window) for window in pooling_windows(node, bottoms[0]))
     pool, line = pool_mean if mean else pool_maximum, aligned_zeros(W + LANES)
 
     def run(inputs, outputs):

@@ -65,7 +65,7 @@ def _parameter(node: Node):
     return node.message.scale_param if node.type == "Scale" else node.message.bias_param
 
 
-def _operand(node: Node, bottoms: list[Shape]) -> tuple[int, Shape]:
+def operand(node: Node, bottoms: list[Shape]) -> tuple[int, Shape]:
     """The axis at which the operand starts, and its shape. Raises node.error where it does not fit."""
     parameter, bottom = _parameter(node), bottoms[0]
     if len(bottoms) == 2:
@@ -84,18 +84,18 @@ def _operand(node: Node, bottoms: list[Shape]) -> tuple[int, Shape]:
 
 
 def scale_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    _operand(node, bottoms)
+    operand(node, bottoms)
     return [bottoms[0]]
 
 
 def scale_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    shape = _operand(node, bottoms)[1]
+    shape = operand(node, bottoms)[1]
     has_beta = node.type == "Scale" and node.message.scale_param.bias_term
     return [shape] * ((len(bottoms) == 1) + has_beta)
 
 
 def prepare_scale(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    axis, shape = _operand(node, bottoms)
+    axis, shape = operand(node, bottoms)
     outer, channels, inner = count(bottoms[0], 0, axis), count(shape), count(bottoms[0], axis + len(shape))
     if channels == 1:
         outer, inner = 1, outer * inner
