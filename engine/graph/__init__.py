@@ -7,4 +7,5 @@ layers/      one file a family of layer types: shapes, forward, cost
 shapes.py    shapes of all blobs for given inputs
 runtime.py   a Graph with memory for its blobs: forward
 passes/      one file a pass: Graph -> Graph with the same outputs
+onnx_export/ one file a family of layer types: Graph -> ONNX
 """

@@ -1,0 +1,41 @@
+"""Whether onnxruntime gets from an ONNX model what the engine gets from the graph that it was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+
+from ..graph import Blob, Graph, Shape
+from ..verify import Difference, difference, random_inputs, run_graph
+
+
+def compare_with_onnxruntime(
+    model: onnx.ModelProto, graph: Graph, shapes: Mapping[Blob, Shape], seed: int = 0
+) -> list[Difference]:
+    """Differences of all outputs for random inputs; if the batch is free, the larger one of it and of one more.
+
+    Raises ImportError where onnxruntime is not installed.
+    """
+    free = any(dim.dim_param for each in model.graph.input for dim in each.type.tensor_type.shape.dim)
+    names = [blob.name for blob in graph.outputs if blob not in graph.inputs]
+    worst: dict[str, Difference] = {}
+    for more in range(1 + free):
+        sizes = {blob: (shapes[blob][0] + 1, *shapes[blob][1:]) if more else shapes[blob] for blob in graph.inputs}
+        inputs = random_inputs(graph, sizes, seed, {})
+        expected, found = run_graph(graph, inputs), run_model(model, inputs)
+        for name, values in zip(names, found.values(), strict=True):
+            each = difference(name, expected[name], values)
+            if name not in worst or not each.relative <= worst[name].relative:
+                worst[name] = each
+    return list(worst.values())
+
+
+def run_model(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What onnxruntime gets for these inputs, by name. Raises ImportError."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)  # errors
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return dict(zip([each.name for each in session.get_outputs()], session.run(None, dict(inputs)), strict=True))
