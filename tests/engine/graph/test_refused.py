@@ -1,37 +1,13 @@
-"""Activations, losses, and layers that move, compare or sum up values: real Caffe's outputs, and what it refuses."""
+"""Activations, losses, and layers that move, compare or sum up values: what Caffe refuses, and views of memory."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from reference.caffe_layers import built, forward, layer_text, net_text, runtime
-from support import SHARED, assert_close, needs_shared
+from reference.caffe_layers import built, layer_text, net_text
 
 from caffe64.engine.graph.runtime import Runtime
 from caffe64.errors import InputError
-
-CASES = """
-absval accuracy accuracy_top3 argmax bnll clip concat_axis0 concat_axis_neg crop dropout eltwise_prod eltwise_prod3
-eltwise_sum_coeff elu euclidean_loss exp flatten flatten_axis hinge_l2 log power_linear prelu reduction_asum
-reduction_mean reduction_sumsq relu relu_slope reshape sigmoid_ce_loss slice softmax softmax_2d softmax_loss
-softmax_loss_batchnorm softmax_loss_none softmax_loss_spatial split swish tanh_inplace threshold
-"""
-TOLERANCE = 1e-5  # of the largest magnitude; reached: 2e-7
-
-
-@needs_shared
-@pytest.mark.parametrize("name", CASES.split())
-def test_outputs_are_real_caffes(name):
-    case = np.load(SHARED / "caffe" / "layers" / f"{name}.npz")
-    numbers = range(len(case.files))
-    weights, bottoms, tops = (
-        [case[f"{kind}{n}"] for n in numbers if f"{kind}{n}" in case.files] for kind in ("param", "bottom", "top")
-    )
-    found = forward(runtime(str(case["prototxt"]), weights, str(case["phase"])), bottoms)
-    assert len(found) == len(tops) > 0
-    for number, (actual, expected) in enumerate(zip(found, tops, strict=True)):
-        assert_close(f"top {number}", actual, expected, TOLERANCE * np.abs(expected).max())
-
 
 WRONG = [  # type, shapes of the bottoms, parameters, number of tops, message
     ("PReLU", [(3,)], "", 1, "a bottom of shape [3], expected 2 axes or more, of which axis 1 are the channels"),
