@@ -21,9 +21,12 @@ from .evaluate import as_targets
 from .memory import aligned_zeros
 from .model import Model
 from .one_hot import plan_inputs
-from .sync import DONE, STOP_REQUEST, make_sync
+from .pace import Pace
+from .sync import DONE, STOP, STOP_REQUEST, make_sync
 from .threads import choose_threads, run_team
 from .train import TrainingBuffers, run_minibatches
+
+ASKED, OVERDUE = 1, 2  # bits of STOP_REQUEST: somebody called `stop`, or a stretch takes far longer than expected
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Training:
         self.losses = np.full(self.steps, np.nan)
         self.history: list[EpochRecord] = []
         self.threads = max(1, min(choose_threads(threads, self.plan.macs * self.batch), self.batch))
+        self._pace = Pace(self.threads, adaptive=threads is None)
         self._sync = make_sync()
         self._buffers: TrainingBuffers | None = None
 
@@ -87,7 +91,7 @@ class Training:
 
         Safe from signal handlers and threads.
         """
-        self._sync[STOP_REQUEST] = 1
+        self._sync[STOP_REQUEST] |= ASKED
 
     def run_epoch(self, watch: Callable[[int, np.ndarray], None] | None = None) -> EpochRecord:
         """Run the rest of the current epoch.
@@ -120,20 +124,32 @@ class Training:
             self._buffers = TrainingBuffers(plan, self.batch, self.threads)
         order = self._order()
         table, loss = plan.link(training=True), plan.loss.loss.address
+        pace = self._pace
 
         def work(number: int) -> None:
             run_minibatches.run(
-                table, plan.settings, loss, self.X, self.Y, order, self.step, self.steps, self.batch,
+                table, plan.settings, loss, self.X, self.Y, order, first, last, self.batch,
                 self.model.parameters, self.velocity, self._buffers.arena, self._buffers.layouts[number],
                 self.rate / self.batch, self.optimizer.decay, self.optimizer.momentum,
-                number, self.threads, sync, self.losses,
+                number, pace.team, sync, self.losses,
             )  # fmt: skip
 
         def poll() -> None:
+            if pace.overdue(time.perf_counter() - wall):
+                sync[STOP_REQUEST] |= OVERDUE
             if watch:
                 watch(int(sync[DONE]), self.losses)
 
-        run_team(work, self.threads, (plan.macs + plan.features) * self.rows, self.stop, poll)
+        macs = (plan.macs + plan.features) * self.batch
+        while (first := int(sync[DONE])) < self.steps and not sync[STOP_REQUEST]:
+            last = first + pace.stretch(self.steps - first)
+            wall, cpu = time.perf_counter(), time.process_time()
+            run_team(work, pace.team, macs * (last - first), self.stop, poll)
+            pace.record(int(sync[DONE]) - first, time.perf_counter() - wall, time.process_time() - cpu)
+            if sync[STOP_REQUEST] == OVERDUE:
+                sync[STOP_REQUEST] = sync[STOP] = 0
+            if sync[STOP]:
+                break
 
     def _order(self) -> np.ndarray:
         if not self.shuffle:

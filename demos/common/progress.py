@@ -7,19 +7,21 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+import caffe64
+
 CONSOLE = Console(stderr=True)
 
 
-def compile_kernels(net) -> None:
+def compile_kernels(net, *, one_hot: bool = False) -> None:
     """`net.compile()`, with a word on stderr where that takes seconds."""
-    if not all(kernel.is_ready for kernel in net.kernels()):
+    if not all(kernel.is_ready for kernel in net.kernels(one_hot=one_hot)):
         CONSOLE.print("compiling the kernels for this CPU (first run only) ...", style="dim")
-    net.compile()
+    net.compile(one_hot=one_hot)
 
 
 def fit_with_progress(net, X, Y, optimizer, *, title: str = "", on_epoch=None, **options):
     """`net.fit` with a bar on stderr; `on_epoch(record, evaluation)` and the other options are those of `net.fit`."""
-    compile_kernels(net)
+    compile_kernels(net, one_hot=isinstance(X, caffe64.OneHot))
     columns = (
         TextColumn("{task.fields[title]} epoch"),
         MofNCompleteColumn(),
