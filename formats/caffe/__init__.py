@@ -1,9 +1,9 @@
 """Caffe models: nets as text (.prototxt), weights as binary messages (.caffemodel), means (.binaryproto).
 
-    definitions    Caffe's messages in a compact notation      schema     the message classes made of them
-    outline, text  prototxt -> message -> prototxt             wire, binary   the same for binary files
-    upgrade        older versions of a net to the newest       weights    which blobs belong to which layer
-    rules                 the layers of a phase                deploy     a net for training to one that predicts
+    definitions    Caffe's messages in a compact notation    schema         the message classes made of them
+    outline, text  prototxt -> message -> prototxt           wire, binary   the same for binary files
+    upgrade        older versions of a net to the newest     weights        which blobs belong to which layer
+    rules          the layers of a phase                     deploy         a net for training to one that predicts
 
 Importing this package imports protobuf, which nothing else of caffe64 does.
 """

@@ -64,11 +64,8 @@ def _check_shape(model: CaffeModel, number: int, blob: int, expected: tuple[int,
     """Legacy shapes are filled up with ones on the left; others have to be equal."""
     name, _, arrays = model.blobs[number]
     found = arrays[blob].shape
-    if model.legacy(number, blob):
-        fits = len(expected) <= 4 and found == (1,) * (4 - len(expected)) + expected
-    else:
-        fits = found == expected
-    if not fits:
+    ones = (1,) * (4 - len(expected)) if model.legacy(number, blob) else ()
+    if found != ones + expected:
         has = f"layer {quote(name)} blob {blob} has the shape {_shapes([found])}"
         raise InputError(model.path, has, f"{_shapes([expected])} as in the net", HINT)
 

@@ -131,6 +131,7 @@ def test_the_fields_of_ssd_layers_are_known():
             "(did you mean 'kernel_size'? --allow-unknown drops it)",
         ),
         ("layer {} layer { zz { a: 1 } bottom: 'b' }", "net.prototxt:1:18: layer 2: unknown field 'zz', expected "),
+        ("layer { name: 'a' param { name: 'w' } zz: 1 }", "net.prototxt:1:39: layer 'a': unknown field 'zz', expected"),
         ("layers { layer { name: 'old' zz: 1 } }", "net.prototxt:1:30: layer 'old': unknown field 'zz', expected "),
         ("[a.b/c] { }", "net.prototxt:1:1: unknown field '[a.b/c]', expected a field of NetParameter"),
         (
