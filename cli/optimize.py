@@ -32,6 +32,7 @@ class Request:
     in_place: bool
     mean: tuple[float, ...]
     scale: float
+    notices: tuple[str, ...] = ()
 
 
 def command(

@@ -34,19 +34,22 @@ class Config:
     in_place: bool
     mean: tuple[float, ...]
     scale: float
+    notices: tuple[str, ...]
 
 
 def read_config(path: Path) -> Config:
     """Raises InputError for a missing or unknown key, or a value that it cannot have."""
     values = _read(path)
     flags = {name: _flag(path, values, name) for name in FLAGS}
+    mean, notices = _mean(path, values) if flags["merge_input_mean"] else ((), ())
     return Config(
         *(Path(_text(path, values, name)) for name in PATHS),
         fold_bn=flags["merge_bn_scale"],
         drop_dropout=flags["merge_dropout"],
         in_place=flags["merge_inplace_memory"],
-        mean=_mean(path, values) if flags["merge_input_mean"] else (),
+        mean=mean,
         scale=_number(path, values, "input_scale") if flags["merge_input_scale"] else 1.0,
+        notices=notices,
     )
 
 
@@ -90,14 +93,21 @@ def _number(path: Path, values: configparser.SectionProxy, name: str) -> float:
         raise InputError(path, f"{name} = {values[name]}", "a number") from None
 
 
-def _mean(path: Path, values: configparser.SectionProxy) -> tuple[float, ...]:
+def _mean(path: Path, values: configparser.SectionProxy) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """The means of the channels, and what there is to say about where they come from."""
     file = Path(values.get("mean_proto_path", "").strip("\"'"))
     if file.suffix != ".npy" or not file.is_file():
-        return tuple(_number(path, values, f"mean_{colour}") for colour in "BGR")
+        return tuple(_number(path, values, f"mean_{colour}") for colour in "BGR"), ()
     try:
         mean = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError(file, f"is no .npy: {error}", "the mean picture [C, H, W]") from None
     if mean.ndim not in (1, 3) or mean.dtype.kind not in "iuf":
         raise InputError(file, f"holds {mean.dtype} {mean.shape}", "numbers [C, H, W] or [C]")
-    return tuple(float(value) for value in mean.reshape(len(mean), -1).mean(axis=1, dtype=np.float64))
+    pixels = mean.reshape(len(mean), -1)
+    channels = pixels.mean(axis=1, dtype=np.float64)
+    furthest = np.abs(pixels - channels[:, np.newaxis]).max()
+    notice = f"{file} gives the mean, not mean_R, mean_G, mean_B"
+    if furthest > 0:
+        notice += f"; it varies over the picture, by up to {furthest:.3g}, and its average a channel is used"
+    return tuple(map(float, channels)), (notice,)

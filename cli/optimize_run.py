@@ -19,6 +19,8 @@ from .table import print_table
 def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tolerance, seed, as_json) -> None:
     """Read, optimise, verify, write, and say what was done."""
     output = Output(quiet=as_json)
+    for notice in request.notices:
+        output.say(notice)
     net = load(request.net, request.model, shapes, deploy, allow_unknown, output)
     preparation = Preparation(request.mean, request.scale)
     prepared = {net.inputs[0]: preparation} if preparation else {}

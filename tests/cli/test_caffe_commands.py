@@ -85,7 +85,8 @@ def test_the_older_tools_config_file(cli, cifar):
 
 @needs_shared
 def test_a_mean_picture_in_the_config_file(cli, cifar):
-    np.save("mean.npy", np.broadcast_to(np.array([104, 117, 123.0])[:, None, None], (3, 32, 32)))
+    mean = np.array([104, 117, 123.0])[:, None, None] + np.array([[[-2.0, 2.0]]])
+    np.save("mean.npy", mean)
     (cifar / "config.ini").write_text(
         "[DEFAULT]\noriginal_prototxt_path = train_val.prototxt\noriginal_model_path = cifar10.caffemodel\n"
         "optimized_prototxt_path = o.prototxt\noptimized_model_path = o.caffemodel\nmerge_input_mean = yes\n"
@@ -94,6 +95,9 @@ def test_a_mean_picture_in_the_config_file(cli, cifar):
     result = cli(f"optimize --config config.ini {SHAPE}")
     assert result.exit_code == 0, result.stderr
     assert "(x - (104, 117, 123)) * 1" in result.stdout
+    assert (
+        "mean.npy gives the mean, not mean_R, mean_G, mean_B; it varies over the picture, by up to 2" in result.stderr
+    )
 
 
 @needs_shared
