@@ -10,7 +10,7 @@ from ..memory import aligned_zeros
 from .graph import Blob, Graph, Node, Shape
 from .layers import OPS
 from .op import Run, count
-from .shapes import infer_shapes
+from .shapes import check_weights, infer_shapes
 from .sharing import exclusive_blobs
 
 
@@ -19,11 +19,13 @@ class Runtime:
 
     Memory is shared as in Caffe: by in-place layers with their bottom (but never with an input, nor where somebody else
     reads the same memory), by Flatten, Reshape and Split with what they look at. `forward` allocates nothing.
+    Raises InputError naming the layer whose weights have other shapes than these inputs ask for.
     """
 
     def __init__(self, graph: Graph, inputs: Mapping[str, Shape] | None = None):
         self.graph = graph
         self.shapes = infer_shapes(graph, inputs)
+        check_weights(graph, self.shapes)
         self.arrays = self._place()
         self.runs: list[tuple[Node, Run]] = [(node, self._prepare(node)) for node in graph.nodes]
 

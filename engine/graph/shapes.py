@@ -51,6 +51,15 @@ def weight_shapes(graph: Graph, shapes: Mapping[Blob, Shape]) -> list[list[Shape
     return [OPS[node.type].weight_shapes(node, [shapes[bottom] for bottom in node.bottoms]) for node in graph.nodes]
 
 
+def check_weights(graph: Graph, shapes: Mapping[Blob, Shape]) -> None:
+    """Raises InputError naming the first layer that has weights of other shapes than it needs: kernels do not look."""
+    for node, expected in zip(graph.nodes, weight_shapes(graph, shapes), strict=True):
+        found = [blob.shape for blob in node.weights]
+        if node.weights and found != [tuple(shape) for shape in expected]:
+            told = (" ".join(str(list(shape)) for shape in each) for each in (found, expected))
+            raise node.error(f"has weights {next(told)}", f"{next(told)} for these inputs")
+
+
 def macs(node: Node, shapes: Mapping[Blob, Shape]) -> int:
     """Multiply-accumulates of one run of a layer."""
     op: Op = OPS[node.type]
