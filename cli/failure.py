@@ -36,7 +36,7 @@ def guard(command: Callable) -> Callable:
                     command(*arguments, **options)
                     if sys.stdout:  # None if the caller closed it
                         sys.stdout.flush()  # a full disk must not be found out when nobody can say so any more
-            except (typer.Exit, typer.Abort, SystemExit):
+            except (typer.Exit, typer.Abort, typer.BadParameter, SystemExit):
                 raise
             except BaseException as error:
                 code = report(error)

@@ -30,7 +30,8 @@ class Command(_QuickParameters, TyperCommand):
     """A command whose usage line reads NET WEIGHTS ..., as the original's does."""
 
     def collect_usage_pieces(self, ctx) -> list[str]:
-        return [piece.strip("{}").replace("[[", "[").replace("]]", "]") for piece in super().collect_usage_pieces(ctx)]
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece.replace("{", "").replace("}", "").replace("[[", "[").replace("]]", "]") for piece in pieces]
 
 
 def examples(*lines: str) -> str:
