@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from onnx import TensorProto
 
-from ..layers.activations import checked_log, clip_bounds, exponential
+from ..layers.activations import clip_bounds
 from ..layers.eltwise import MAX, PROD
+from ..layers.powers import checked_log, exponential
 from .builder import Builder, Layer
 
 
