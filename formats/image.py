@@ -1,0 +1,96 @@
+"""Pictures as a Caffe net sees them: [channels, height, width] float32, 0 to 255, from files that Pillow reads.
+
+decoded, turned as the camera says -> resized -> centre cropped -> order of channels -> (x - mean) * scale
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..errors import Caffe64Error, InputError
+from .files import open_input
+from .text import quote
+
+KINDS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+DEEP = ("I", "F")  # Pillow's modes of more than 8 bits a channel
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to a picture. `mean`: one, or one a channel in the net's order of channels, "bgr" or "rgb"; `resize`
+    and `crop` are (width, height). Without these a picture is stretched to the size of the net's input."""
+
+    mean: tuple[float, ...] = ()
+    scale: float = 1.0
+    channels: str = "bgr"
+    resize: tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+
+    def size(self, otherwise: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of what comes out; `otherwise` are those of the net's input."""
+        return self.crop or self.resize or otherwise
+
+
+def read_image(path: str | os.PathLike[str], channels: int, size: tuple[int, int], recipe: Recipe) -> np.ndarray:
+    """`decode_image` of a file."""
+    with open_input(path) as file:
+        return decode_image(file, path, channels, size, recipe)
+
+
+def decode_image(
+    file: BinaryIO, path: str | os.PathLike[str], channels: int, size: tuple[int, int], recipe: Recipe
+) -> np.ndarray:
+    """The prepared picture, float32 [channels, height, width] for 1 or 3 channels; `size` is the net's (width, height).
+
+    Raises InputError (of `path`) for a file that is no picture, is damaged, announces more pixels than Pillow thinks
+    safe, has more than 8 bits a channel, or is smaller than the crop.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # about metadata
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(file, formats=KINDS) as image:
+                picture = _decode(path, image, channels)
+        except UnidentifiedImageError:
+            raise InputError(path, "is no picture that can be read", ", ".join(KINDS)) from None
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise InputError(path, f"is too large: {error}") from None
+        except Caffe64Error:
+            raise
+        except Exception as error:  # damage can raise anything that a decoder can
+            raise InputError(path, f"is a damaged picture: {quote(str(error), 100)}") from None
+    return prepare_pixels(_cut(path, picture, size, recipe), recipe)
+
+
+def prepare_pixels(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """uint8 [height, width] or [height, width, RGB] -> float32 [channels, height, width], (x - mean) * scale."""
+    values = np.atleast_3d(pixels).astype(np.float32)
+    if recipe.channels == "bgr":
+        values = values[:, :, ::-1]
+    mean = np.asarray(recipe.mean or (0.0,), np.float32)
+    return np.ascontiguousarray(((values - mean) * np.float32(recipe.scale)).transpose(2, 0, 1))
+
+
+def _decode(path, image: Image.Image, channels: int) -> Image.Image:
+    if image.mode.startswith(DEEP):
+        raise InputError(path, f"has more than 8 bits a channel (mode {image.mode})", "8 bits")
+    return ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+
+
+def _cut(path, picture: Image.Image, size: tuple[int, int], recipe: Recipe) -> np.ndarray:
+    if recipe.resize or not recipe.crop:
+        picture = picture.resize(recipe.resize or size, Image.Resampling.BILINEAR)
+    if recipe.crop:
+        width, height = recipe.crop
+        if width > picture.width or height > picture.height:
+            found = f"is {picture.width}x{picture.height} pixels large"
+            raise InputError(path, found, f"at least the crop, {width}x{height}", "--resize comes before")
+        left, top = (picture.width - width) // 2, (picture.height - height) // 2
+        picture = picture.crop((left, top, left + width, top + height))
+    return np.asarray(picture)
