@@ -33,6 +33,8 @@ _EXPORTS = {
     "Optimizer": "formats.optimizer",
     "Training": "api",
     "UsageError": "errors",
+    "export_onnx": "caffe_export",
+    "export_safetensors": "caffe_export",
     "load_caffe": "caffe_net",
     "optimize": "caffe_net",
     "read_checkpoint": "formats.checkpoint",

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {  # folder -> what its modules may import from the package, besides themselves
     "formats": {"errors", "engine.byte_vectors", "engine.jit", "engine.threads"},
     "engine": {"errors", "formats"},
-    "cli": {"errors", "api", "caffe_net", "engine", "formats", ""},
+    "cli": {"errors", "api", "caffe_net", "caffe_export", "engine", "formats", ""},
 }
 LLVM_BUILDERS = {"byte_vectors.py", "cpu.py", "lowlevel.py", "machine_code.py", "simd.py", "tile.py"}
 

@@ -1,0 +1,112 @@
+"""Caffe nets for other programs: ONNX models, checked against onnxruntime, and safetensors files of the weights.
+
+net = caffe64.load_caffe("deploy.prototxt", "net.caffemodel")
+caffe64.export_onnx(net, "net.onnx")
+caffe64.export_safetensors(net, "net.safetensors")
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from . import __version__
+from .caffe_net import TOLERANCE, CaffeNet, Difference
+from .engine.graph.build import graph_message
+from .engine.graph.graph import Graph, Node
+from .engine.graph.passes.drop_dead_layers import drop_dead_layers
+from .engine.graph.runtime import Runtime
+from .errors import CheckFailed, UsageError
+from .formats.atomic import write_atomically
+from .formats.caffe import format_prototxt
+
+BLOBS = {"BatchNorm": ("mean", "variance", "factor"), "Bias": ("bias",)}  # of other types: weight, bias
+
+
+def export_onnx(
+    net: CaffeNet,
+    path: str | os.PathLike[str],
+    *,
+    outputs: Sequence[str] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    tolerance: float = TOLERANCE,
+    seed: int = 0,
+) -> list[Difference] | None:
+    """Write the net as ONNX, shaped as it is now; the batch is free if every layer allows it.
+
+    `outputs` are the blobs that are wanted, if not all that nobody reads; layers that none of them needs are left out.
+    `metadata` is added to the model's properties. Before it is written, the model runs in onnxruntime on random inputs:
+    returns how far each output is from the net's own, None if onnxruntime is not installed.
+    Raises UsageError without the package onnx, InputError that names layers which ONNX cannot express, CheckFailed
+    where an output differs by more than `tolerance`, relative to its largest value; OutputError.
+    """
+    require("onnx")
+    from .engine.graph.onnx_export import compare_with_onnxruntime, onnx_model
+
+    graph = _graph_of(net, outputs)
+    shapes = Runtime(graph, {blob.name: net.shapes[blob] for blob in net.graph.inputs}).shapes
+    model = onnx_model(graph, shapes, __version__, metadata)
+    differences = None
+    if importlib.util.find_spec("onnxruntime"):
+        differences = compare_with_onnxruntime(model, graph, shapes, seed)
+        wrong = [each for each in differences if not each.relative <= tolerance]
+        if wrong:
+            told = ", ".join(f"{each.output!r} by {each.relative:.2g}" for each in wrong)
+            raise CheckFailed(f"onnxruntime differs: {told}, relative to the largest value (tolerance {tolerance:g})")
+    with write_atomically(path) as file:
+        file.write(model.SerializeToString())
+    return differences
+
+
+def export_safetensors(
+    net: CaffeNet, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
+) -> list[str]:
+    """Write the weights, float32 in Caffe's shapes, as LAYER.weight, LAYER.bias, of BatchNorm .mean, .variance and
+    .factor, the sums and their factor as Caffe keeps them; returns these names.
+
+    The file's metadata holds the net as prototxt, so that the file says all there is, and `metadata`.
+    Raises UsageError without the package safetensors; OutputError.
+    """
+    require("safetensors")
+    from safetensors.numpy import save
+
+    tensors = named_weights(net.graph)
+    told = {"caffe64": __version__, "prototxt": format_prototxt(graph_message(net.graph)), **(metadata or {})}
+    with write_atomically(path) as file:
+        file.write(save(tensors, told))
+    return list(tensors)
+
+
+def named_weights(graph: Graph) -> dict[str, np.ndarray]:
+    return {
+        f"{node.name}.{name}": blob
+        for node in graph.nodes
+        for name, blob in zip(_blob_names(node), node.weights, strict=True)
+    }
+
+
+def require(package: str) -> None:
+    """Raises UsageError that says what to install."""
+    if importlib.util.find_spec(package) is None:
+        raise UsageError(f"this needs the package {package}: pip install 'caffe64[export]', or pip install {package}")
+
+
+def _blob_names(node: Node) -> list[str]:
+    known = BLOBS.get(node.type, ("weight", "bias"))
+    if node.type == "Scale" and len(node.bottoms) == 2:
+        known = ("bias",)
+    return [known[number] if number < len(known) else f"blob{number}" for number in range(len(node.weights))]
+
+
+def _graph_of(net: CaffeNet, outputs: Sequence[str] | None) -> Graph:
+    if outputs is None:
+        return net.graph
+    graph = net.graph.copy()
+    drop_dead_layers(graph, outputs)
+    for name in outputs:
+        if name not in [blob.name for blob in graph.outputs]:
+            raise UsageError(f"the blob {name!r} is no output: other outputs are made of it")
+    return graph

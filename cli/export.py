@@ -1,0 +1,51 @@
+"""caffe64 export: a Caffe net as ONNX, or its weights as safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import caffe_options as caffe
+from . import options
+from . import picture_options as pictures
+
+NAME = "export"
+EXAMPLES = (
+    "caffe64 export deploy.prototxt net.caffemodel net.onnx",
+    "caffe64 export ssd.prototxt ssd.caffemodel ssd.onnx --output-blob mbox_loc --output-blob mbox_conf_flatten",
+    "caffe64 export deploy.prototxt net.caffemodel weights.safetensors",
+)
+
+
+def command(
+    net: caffe.Prototxt,
+    model: caffe.Caffemodel,
+    result: Annotated[Path, options.file_argument("OUT", "The file to write: .onnx, or .safetensors for the weights.")],
+    output_blob: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Export the net up to this blob. May be repeated. Default: all outputs."),
+    ] = None,
+    mean: pictures.Mean = None,
+    scale: pictures.Scale = None,
+    channels: pictures.Channels = None,
+    input_shape: caffe.InputShape = None,
+    deploy: caffe.Deploy = False,
+    allow_unknown: caffe.AllowUnknown = False,
+    tolerance: caffe.Tolerance = 1e-4,
+    seed: caffe.Seed = 0,
+) -> None:
+    """Write a Caffe net as an ONNX model, or its weights as safetensors.
+
+    The model has the net's inputs, outputs and input shape; the batch is free unless a layer forbids it. It is run in
+    onnxruntime, if that is installed, and compared with the net: exit code 4, and no file, if an output differs by more
+    than the tolerance. How inputs are prepared (--mean, --scale, --channels, or what the net says) becomes metadata.
+    """
+    from . import files
+    from .export_run import check_request, run
+
+    check_request(result, output_blob)
+    files.check_inputs((net, model))
+    files.check_outputs((result,), (net, model))
+    run(net, model, result, output_blob, (mean, scale, channels), (input_shape, deploy, allow_unknown), tolerance, seed)

@@ -1,0 +1,86 @@
+"""Options that say how pictures are prepared for a Caffe net, and the recipe that they and the net make."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .caffe_options import parse_mean
+
+MOST = 1 << 13  # pixels of a side
+HELP = "Mean of the channels, in the net's order (mostly B,G,R): numbers, or a mean picture, .binaryproto or .npy."
+
+
+Mean = Annotated[str | None, typer.Option(metavar="M[,M...]|FILE", help=HELP)]
+Scale = Annotated[float | None, typer.Option(metavar="S", help="Factor after the mean: (x - mean) * S.")]
+Channels = Annotated[
+    str | None, typer.Option(metavar="bgr|rgb", help="Order of the net's channels.  [default: bgr, Caffe's]")
+]
+Resize = Annotated[str | None, typer.Option(metavar="WxH", help="Stretch pictures to this size.")]
+Crop = Annotated[str | None, typer.Option(metavar="WxH", help="Take the centre of this size, after --resize.")]
+
+
+def read_recipe(net, mean, scale, channels, resize, crop):
+    """The Recipe of these options; mean and scale that are not given are the net's own (`transform_param`)."""
+    from ..formats.image import Recipe
+
+    if channels not in (None, "bgr", "rgb"):
+        raise typer.BadParameter(f"'{channels}' is neither bgr nor rgb.", param_hint="--channels")
+    told = told_by(net)
+    return Recipe(
+        tuple(told.mean_value) if mean is None else read_mean(mean),
+        told.scale if scale is None else scale,
+        channels or "bgr",
+        parse_size(resize, "--resize"),
+        parse_size(crop, "--crop"),
+    )
+
+
+def told_by(net):
+    """The transform_param of the first layer of a CaffeNet that has one; an empty one where none has."""
+    layers = [node.message for node in net.graph.nodes if not node.bottoms]
+    told = [layer.transform_param for layer in layers if layer.HasField("transform_param")]
+    return told[0] if told else type(net.graph.nodes[0].message)().transform_param
+
+
+def read_mean(text: str) -> tuple[float, ...]:
+    """Numbers, or the means of the channels of a mean picture [channels, height, width] in a file."""
+    if not text.lower().endswith((".binaryproto", ".npy")):
+        return parse_mean(text)
+    from ..formats.caffe import read_binaryproto
+    from ..formats.npy import read_npy
+
+    picture = (read_npy if text.lower().endswith(".npy") else read_binaryproto)(text)
+    if picture.ndim == 1:
+        return tuple(map(float, picture))
+    if picture.ndim != 3 or not picture.size:
+        from ..errors import InputError
+
+        raise InputError(text, f"holds an array {list(picture.shape)}", "a mean picture [channels, height, width]")
+    return tuple(map(float, picture.mean(axis=(1, 2), dtype="f8")))
+
+
+def parse_size(text: str | None, option: str) -> tuple[int, int] | None:
+    """224x224 as (width, height)."""
+    if text is None:
+        return None
+    numbers = text.lower().split("x")
+    if len(numbers) != 2 or not all(n.isascii() and n.isdigit() and 1 <= int(n) <= MOST for n in numbers):
+        raise typer.BadParameter(f"'{text}' is no size such as 224x224, of sides up to {MOST}.", param_hint=option)
+    return int(numbers[0]), int(numbers[1])
+
+
+def recipe_lines(recipe, channels: int, size: tuple[int, int]) -> list[str]:
+    """What is done to pictures for an input of so many channels and (width, height), a line each step."""
+    steps = []
+    if recipe.resize or not recipe.crop:
+        steps.append("stretched to {}x{}".format(*(recipe.resize or size)))
+    if recipe.crop:
+        steps.append("centre crop {}x{}".format(*recipe.crop))
+    steps.append(f"channels {' '.join(recipe.channels.upper())}" if channels == 3 else "grey")
+    if any(recipe.mean):
+        steps.append("minus " + ", ".join(f"{mean:g}" for mean in recipe.mean))
+    if recipe.scale != 1:
+        steps.append(f"times {recipe.scale:g}")
+    return steps
