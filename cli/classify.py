@@ -1,0 +1,59 @@
+"""caffe64 classify: the most likely classes of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import caffe_options as caffe
+from . import options
+from . import picture_options as pictures
+
+NAME = "classify"
+EXAMPLES = (
+    "caffe64 classify deploy.prototxt net.caffemodel cat.jpg --labels synset_words.txt --mean 104,117,123",
+    "caffe64 classify train_val.prototxt net.caffemodel *.png --deploy --input-shape data:1x3x32x32 --top 1 --json",
+)
+
+
+def command(
+    net: caffe.Prototxt,
+    model: caffe.Caffemodel,
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="PNG, JPEG, BMP, GIF, TIFF, WebP, PPM.", show_default=False)
+    ],
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Names of the classes, one a line, also 'n01440764 tench'.")
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, metavar="K", help="Number of classes to show.")] = 5,
+    blob: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The output with the scores, if the net has several.")
+    ] = None,
+    mean: pictures.Mean = None,
+    scale: pictures.Scale = None,
+    channels: pictures.Channels = None,
+    resize: pictures.Resize = None,
+    crop: pictures.Crop = None,
+    input_shape: caffe.InputShape = None,
+    deploy: caffe.Deploy = False,
+    allow_unknown: caffe.AllowUnknown = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show the classes with the highest scores, picture by picture.
+
+    Pictures are stretched to the net's input, or to --resize, and cropped; then (x - mean) * scale. Mean and scale are
+    those that the net says (transform_param) where no option does. What is done is said on stderr.
+    """
+    from . import files
+    from .classify_report import classify, report
+    from .optimize_run import load
+    from .output import Output
+
+    output = Output(quiet=as_json)
+    files.check_inputs((net, model, labels, *images))
+    loaded = load(net, model, input_shape, deploy, allow_unknown, output)
+    recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop)
+    found = classify(loaded, images, recipe, blob, labels, top, output)
+    report(images, found, labels is not None, as_json)

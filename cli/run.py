@@ -1,0 +1,76 @@
+"""caffe64 run: the outputs of a Caffe net for pictures or arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import caffe_options as caffe
+from . import options
+from . import picture_options as pictures
+
+NAME = "run"
+EXAMPLES = (
+    "caffe64 run deploy.prototxt net.caffemodel --input x.npy --output y.npy",
+    "caffe64 run deploy.prototxt net.caffemodel -i a.png -i b.png --mean 104,117,123 -o y.npz",
+    "caffe64 run deploy.prototxt net.caffemodel -i data=a.jpg -i im_info=info.npy --blob conv5_3 -o features.npy",
+)
+
+
+def command(
+    net: caffe.Prototxt,
+    model: caffe.Caffemodel,
+    inputs: Annotated[
+        list[str],
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="[NAME=]FILE",
+            help="A picture, or a .npy, taken as it is. Several: a batch.",
+        ),
+    ],
+    result: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Writes .npy of one output, or .npz of all by name."),
+    ] = None,
+    blob: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Take this blob, not the net's outputs. May be repeated.")
+    ] = None,
+    mean: pictures.Mean = None,
+    scale: pictures.Scale = None,
+    channels: pictures.Channels = None,
+    resize: pictures.Resize = None,
+    crop: pictures.Crop = None,
+    input_shape: caffe.InputShape = None,
+    deploy: caffe.Deploy = False,
+    allow_unknown: caffe.AllowUnknown = False,
+    as_json: options.Json = False,
+) -> None:
+    """Run a Caffe net and show or write its outputs.
+
+    Pictures are stretched to the net's input, or to --resize, and cropped; then (x - mean) * scale. Mean and scale are
+    those that the net says (transform_param) where no option does. What is done is said on stderr. Arrays [N, C, H, W]
+    may have any size that the net takes.
+    """
+    if result is not None and result.suffix.lower() not in (".npy", ".npz") and str(result) != "/dev/stdout":
+        raise typer.BadParameter("the name must end with .npy or .npz, or be /dev/stdout.", param_hint="--output")
+    if as_json and str(result) == "/dev/stdout":
+        raise typer.BadParameter("/dev/stdout is for --json.", param_hint="--output")
+    from . import files
+    from .optimize_run import load
+    from .output import Output
+    from .run_report import collect, read_inputs, report, write
+
+    output = Output(quiet=as_json)
+    files.check_inputs((net, model))
+    files.check_outputs((result,), (net, model))
+    loaded = load(net, model, input_shape, deploy, allow_unknown, output)
+    recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop)
+    arrays, steps = read_inputs(loaded, inputs, recipe, output)
+    found = collect(loaded, arrays, blob)
+    if result is not None:
+        write(result, found)
+    if str(result) != "/dev/stdout":
+        report(arrays, steps, found, result, as_json)

@@ -1,0 +1,106 @@
+"""What `caffe64 run` reads, runs, writes and says."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ..caffe_net import CaffeNet
+from ..errors import InputError, UsageError
+from ..formats.atomic import write_atomically
+from ..formats.image import Recipe
+from .output import Output
+from .pictures import PictureInput, stack
+from .table import print_table
+
+
+def read_inputs(
+    net: CaffeNet, texts: list[str], recipe: Recipe, output: Output
+) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+    """Arrays by the name of an input, and for those that were pictures what was done to them."""
+    paths: dict[str, list[Path]] = {}
+    for text in texts:
+        name, path = _named(net, text)
+        paths.setdefault(name, []).append(path)
+    if missing := [name for name in net.inputs if name not in paths]:
+        raise UsageError(f"nothing for the input {missing[0]!r}: --input {missing[0]}=FILE")
+    arrays, steps = {}, {}
+    for name, files in paths.items():
+        picture = PictureInput(net, name, recipe, output)
+        arrays[name] = stack(name, files, [picture.read(path) for path in files])
+        if picture.steps:
+            steps[name] = picture.steps
+    if not steps and recipe != Recipe(recipe.mean, recipe.scale):
+        raise UsageError("--channels, --resize and --crop are for pictures; arrays are taken as they are")
+    return arrays, steps
+
+
+def _named(net: CaffeNet, text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if equals and name in net.inputs:
+        return name, Path(path)
+    if len(net.inputs) != 1:
+        names = ", ".join(net.inputs)
+        raise UsageError(f"--input {text}: the net has the inputs {names}; say which: {net.inputs[0]}={text}")
+    return net.inputs[0], Path(text)
+
+
+def collect(net: CaffeNet, arrays: dict[str, np.ndarray], blobs: list[str] | None) -> dict[str, np.ndarray]:
+    """The outputs of one run, or the blobs of these names."""
+    known = {top.name for node in net.graph.nodes for top in node.tops}
+    if blobs and (unknown := [name for name in blobs if name not in known]):
+        raise InputError(net.path, f"has no blob {unknown[0]!r}", ", ".join(sorted(known)))
+    found = net.forward(**arrays)
+    return {name: net.blobs[name].data.copy() for name in blobs} if blobs else found
+
+
+def write(path: Path, found: dict[str, np.ndarray]) -> None:
+    """.npz: all arrays by name; else .npy of the only one."""
+    if path.suffix.lower() == ".npz":
+        with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
+            for name, array in found.items():
+                archive.writestr(f"{name}.npy", _npy(array))
+        return
+    if len(found) != 1:
+        raise UsageError(f"the net has {len(found)} outputs, {', '.join(found)}: write .npz, or choose one with --blob")
+    with write_atomically(path) as file:
+        file.write(_npy(*found.values()))
+
+
+def _npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def report(arrays, steps, found: dict[str, np.ndarray], result: Path | None, as_json: bool) -> None:
+    """Shapes and a summary of the outputs on stdout."""
+    summaries = {name: summary(array) for name, array in found.items()}
+    if as_json:
+        told = {
+            "inputs": {name: list(array.shape) for name, array in arrays.items()},
+            "preparation": steps,
+            "outputs": summaries,
+            "written": None if result is None else str(result),
+        }
+        print(json.dumps(told, indent=2))
+        return
+    rows = [
+        [name, "x".join(map(str, each["shape"])) or "1"]
+        + [f"{each[key]:.6g}" if each[key] is not None else "-" for key in ("min", "mean", "max")]
+        for name, each in summaries.items()
+    ]
+    print_table(["output", "shape", "min", "mean", "max"], rows, left=2)
+    if bad := [name for name, each in summaries.items() if each["not_finite"]]:
+        print(f"NaN or infinite values in {', '.join(bad)}: is the preparation of the input right?")
+
+
+def summary(array: np.ndarray) -> dict:
+    """Shape; least, mean and largest of the finite values, None without any; how many are NaN or infinite."""
+    finite = array[np.isfinite(array)].astype(np.float64)
+    told = {name: float(getattr(finite, name)()) if finite.size else None for name in ("min", "mean", "max")}
+    return {"shape": list(array.shape), **told, "not_finite": int(array.size - finite.size)}
