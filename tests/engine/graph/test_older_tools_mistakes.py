@@ -1,7 +1,7 @@
 """What Caffe-Computation-Graph-Optimization gets wrong, by the numbers of the list that was made of it.
 
-F folding, I in place, D Dropout, M mean and scale. Most are tested with their pass; here is what belongs to whole files,
-and the rest.
+F folding, I in place, D Dropout, M mean and scale. Most are tested with their pass; here is what belongs to whole
+files, and the rest.
 """
 
 from __future__ import annotations
