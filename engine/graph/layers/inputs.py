@@ -42,6 +42,12 @@ def data_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     return [data, (data[0],)][: len(node.tops)]
 
 
+def hdf5_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    """HDF5Data: its files say the shapes."""
+    named = ", ".join(repr(top.name) for top in node.tops)
+    raise node.error(f"does not say the shapes of {named}", "a shape for each", HINT)
+
+
 def _for_each_top(node: Node, shapes: list[Shape]) -> list[Shape]:
     if len(shapes) == 1:
         shapes = shapes * len(node.tops)
@@ -53,5 +59,6 @@ def _for_each_top(node: Node, shapes: list[Shape]) -> list[Shape]:
 OPS = (
     Op("Input", input_shapes, nothing, bottoms=(0, 0), tops=(1, MANY)),
     Op("DummyData", dummy_shapes, nothing, bottoms=(0, 0), tops=(1, MANY)),
+    Op("HDF5Data", hdf5_shapes, nothing, bottoms=(0, 0), tops=(1, MANY)),
     *(Op(kind, data_shapes, nothing, bottoms=(0, 0), tops=(1, 2)) for kind in DATA_LAYERS),
 )
