@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, helper
 
 from ..graph import Blob, Graph, Node, Shape
 
@@ -31,11 +31,11 @@ class Layer:
 
 
 class Builder:
-    """Collects what the functions of the layer families add. `layer` is the one whose turn it is."""
+    """Takes what the functions of the layer families add into `graph`, an ONNX graph, where names are `taken`; `layer`
+    is the one whose turn it is. Numbers are put there without a copy aside: models may be large."""
 
-    def __init__(self, taken: Iterable[str]):
-        self.nodes: list[NodeProto] = []
-        self.initializers: list[TensorProto] = []
+    def __init__(self, graph: GraphProto, taken: Iterable[str]):
+        self.graph = graph
         self.layer: Layer | None = None
         self._weights: dict[tuple, str] = {}
         self._names = set(taken)
@@ -44,14 +44,12 @@ class Builder:
         """One node; returns the name of its first output, which is a new one where none is given."""
         outputs = [outputs] if isinstance(outputs, str) else list(outputs) or [self.fresh(kind)]
         name = self.fresh(f"{kind}_node")
-        self.nodes.append(helper.make_node(kind, list(inputs), outputs, name, **attributes))
+        self.graph.node.append(helper.make_node(kind, list(inputs), outputs, name, **attributes))
         return outputs[0]
 
     def constant(self, values, kind: type = np.float32) -> str:
         """An initialiser of these values, as float32 or int64."""
-        name = self.fresh("constant")
-        self.initializers.append(numpy_helper.from_array(np.asarray(values, kind), name))
-        return name
+        return self._store(self.fresh("constant"), np.asarray(values, kind))
 
     def indices(self, values: Iterable[int]) -> str:
         return self.constant(list(values), np.int64)
@@ -62,8 +60,7 @@ class Builder:
         array = blob if shape is None else blob.reshape(shape)
         key = (blob.__array_interface__["data"][0], array.shape)
         if key not in self._weights:
-            self._weights[key] = self.fresh(("weight", "bias")[number] if number < 2 else f"blob{number}")
-            self.initializers.append(numpy_helper.from_array(array, self._weights[key]))
+            self._weights[key] = self._store(self.fresh(("weight", "bias")[number]), array)
         return self._weights[key]
 
     def reshape(self, value: str, dims: Sequence[int], output: str | Sequence[str] = ()) -> str:
@@ -84,6 +81,11 @@ class Builder:
     def fresh(self, what: str) -> str:
         """A name that no value and no node has yet."""
         return unused(f"{self.layer.node.name}/{what}", self._names)
+
+    def _store(self, name: str, array: np.ndarray) -> str:
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        self.graph.initializer.add(name=name, data_type=kind, dims=array.shape, raw_data=array.tobytes())
+        return name
 
 
 def unused(name: str, taken: set[str]) -> str:

@@ -19,12 +19,11 @@ def compare_with_onnxruntime(
     Raises ImportError where onnxruntime is not installed.
     """
     free = any(dim.dim_param for each in model.graph.input for dim in each.type.tensor_type.shape.dim)
+    batches = [_random_batch(graph, shapes, more, seed) for more in range(1 + free)]
     names = [blob.name for blob in graph.outputs if blob not in graph.inputs]
     worst: dict[str, Difference] = {}
-    for more in range(1 + free):
-        sizes = {blob: (shapes[blob][0] + 1, *shapes[blob][1:]) if more else shapes[blob] for blob in graph.inputs}
-        inputs = random_inputs(graph, sizes, seed, {})
-        expected, found = run_graph(graph, inputs), run_model(model, inputs)
+    for inputs, found in zip(batches, run_model(model, *batches), strict=True):
+        expected = run_graph(graph, inputs)
         for name, values in zip(names, found.values(), strict=True):
             each = difference(name, expected[name], values)
             if name not in worst or not each.relative <= worst[name].relative:
@@ -32,10 +31,16 @@ def compare_with_onnxruntime(
     return list(worst.values())
 
 
-def run_model(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What onnxruntime gets for these inputs, by name. Raises ImportError."""
+def run_model(model: onnx.ModelProto, *batches: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """What onnxruntime gets for each of these inputs, by name. Raises ImportError."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)  # errors
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return dict(zip([each.name for each in session.get_outputs()], session.run(None, dict(inputs)), strict=True))
+    names = [each.name for each in session.get_outputs()]
+    return [dict(zip(names, session.run(names, dict(inputs)), strict=True)) for inputs in batches]
+
+
+def _random_batch(graph: Graph, shapes: Mapping[Blob, Shape], more: int, seed: int) -> dict[str, np.ndarray]:
+    sizes = {blob: (shapes[blob][0] + more, *shapes[blob][1:]) if more else shapes[blob] for blob in graph.inputs}
+    return random_inputs(graph, sizes, seed, {})

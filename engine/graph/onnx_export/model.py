@@ -36,7 +36,15 @@ def onnx_model(
     _check(graph)
     axes = batch_axes(graph, shapes) or {}
     names = value_names(graph)
-    builder = Builder(names.values())
+    model = helper.make_model(
+        onnx.GraphProto(name=graph.message.name or "caffe"),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="caffe64",
+        producer_version=version,
+    )
+    helper.set_model_props(model, {"caffe64": version, **(metadata or {})})
+    builder = Builder(model.graph, names.values())
     for node in graph.nodes:
         builder.layer = _layer(node, shapes, axes, names)
         EXPORTS[node.type](builder, builder.layer)
@@ -44,18 +52,9 @@ def onnx_model(
     def declared(blob: Blob):
         return helper.make_tensor_value_info(names[blob], TensorProto.FLOAT, _dims(blob, shapes, axes, BATCH))
 
-    inputs = [declared(blob) for blob in graph.inputs]
-    outputs = [declared(blob) for blob in graph.outputs if blob not in graph.inputs]
-    made = helper.make_graph(builder.nodes, graph.message.name or "caffe", inputs, outputs, builder.initializers)
-    model = helper.make_model(
-        made,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="caffe64",
-        producer_version=version,
-    )
-    helper.set_model_props(model, {"caffe64": version, **(metadata or {})})
-    onnx.checker.check_model(model, full_check=True)
+    model.graph.input.extend(declared(blob) for blob in graph.inputs)
+    model.graph.output.extend(declared(blob) for blob in graph.outputs if blob not in graph.inputs)
+    onnx.checker.check_model(model)
     return model
 
 

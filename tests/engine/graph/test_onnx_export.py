@@ -59,7 +59,7 @@ def check(graph: Graph, tolerance=TOLERANCE):
 @pytest.mark.parametrize("name", [name for name in CASES if name not in NOT_IN_ONNX])
 def test_a_layer_gives_real_caffes_tops(name):
     graph, bottoms, tops = case_of(name)
-    found = run_model(check(graph), bottoms)
+    found = run_model(check(graph), bottoms)[0]
     assert len(found) == len(tops) > 0
     for (name, actual), expected in zip(sorted(found.items()), tops, strict=True):
         assert_close(name, actual, expected, TOLERANCE * np.abs(expected).max())
@@ -89,7 +89,7 @@ def test_a_real_net_gives_real_caffes_outputs(name):
     shapes = {"data": expected["input"].shape}
     net = caffe64.load_caffe(CAFFE / f"{name}.prototxt", f"{model}.caffemodel", deploy=True, input_shapes=shapes)
     made = onnx_model(net.graph, net.shapes, "1.2.3")
-    found = run_model(made, {"data": expected["input"]})
+    found = run_model(made, {"data": expected["input"]})[0]
     assert sorted(found) == net.outputs
     for blob, actual in found.items():
         assert_close(blob, actual, expected[f"blob:{blob}"], 2e-5 * np.abs(expected[f"blob:{blob}"]).max())
@@ -189,7 +189,7 @@ def test_windows_without_a_pixel_give_what_caffe_gives():
     window = "kernel_size: 1 stride: 2 }"
     for method, empty in (("MAX", -np.finfo(np.float32).max), ("AVE", np.nan)):
         graph = one_layer("Pooling", [(1, 1, 4, 4)], f"pooling_param {{ pool: {method} {window}")
-        (found,) = run_model(export(graph), {"b0": np.ones((1, 1, 4, 4), np.float32)}).values()
+        (found,) = run_model(export(graph), {"b0": np.ones((1, 1, 4, 4), np.float32)})[0].values()
         expected = np.full((3, 3), empty, np.float32)
         expected[:2, :2] = 1
         np.testing.assert_array_equal(found[0, 0], expected)
@@ -199,21 +199,21 @@ def test_the_second_top_of_max_pooling_counts_within_a_plane():
     graph = one_layer("Pooling", [(2, 3, 5, 6)], "pooling_param { kernel_size: 3 stride: 2 }", tops=2)
     model = check(graph)
     (places,) = (
-        found for name, found in run_model(model, {"b0": np.ones((2, 3, 5, 6), np.float32)}).items() if name == "t1"
+        found for name, found in run_model(model, {"b0": np.ones((2, 3, 5, 6), np.float32)})[0].items() if name == "t1"
     )
     np.testing.assert_array_equal(places[1, 2], [[0, 2, 4], [12, 14, 16]])
 
 
 def test_equal_values_are_ranked_as_by_caffe():
     graph = one_layer("ArgMax", [(1, 4)], "argmax_param { top_k: 3 }")
-    (found,) = run_model(export(graph), {"b0": np.array([[5, 7, 7, 5]], np.float32)}).values()
+    (found,) = run_model(export(graph), {"b0": np.array([[5, 7, 7, 5]], np.float32)})[0].values()
     assert found.ravel().tolist() == [2, 1, 3]
 
 
 def test_embed_picks_rows():
     graph = one_layer("Embed", [(2, 3)], "embed_param { num_output: 4 input_dim: 5 }")
     rows = np.array([[0, 4, 2.9], [1, 1, 3]], np.float32)
-    (found,) = run_model(export(graph), {"b0": rows}).values()
+    (found,) = run_model(export(graph), {"b0": rows})[0].values()
     W, bias = graph.nodes[-1].weights
     np.testing.assert_array_equal(found, W[rows.astype(int)] + bias)
 
