@@ -54,6 +54,6 @@ def command(
     output = Output(quiet=as_json)
     files.check_inputs((net, model, labels, *images))
     loaded = load(net, model, input_shape, deploy, allow_unknown, output)
-    recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop)
+    recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop, output)
     found = classify(loaded, images, recipe, blob, labels, top, output)
     report(images, found, labels is not None, as_json)

@@ -36,7 +36,7 @@ def command(
     tolerance: caffe.Tolerance = 1e-4,
     seed: caffe.Seed = 0,
 ) -> None:
-    """Write a Caffe net as an ONNX model, or its weights as safetensors.
+    """Write a Caffe net as ONNX, or its weights as safetensors.
 
     The model has the net's inputs, outputs and input shape; the batch is free unless a layer forbids it. It is run in
     onnxruntime, if that is installed, and compared with the net: exit code 4, and no file, if an output differs by more

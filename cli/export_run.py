@@ -28,7 +28,7 @@ def run(net: Path, model: Path, result: Path, blobs, preparation, reading, toler
     """Read, export, and say what was written and how far it is from the net."""
     output = Output()
     loaded = load(net, model, *reading, output)
-    metadata = told_metadata(loaded, *preparation)
+    metadata = told_metadata(loaded, *preparation, output)
     if result.suffix.lower() == ".safetensors":
         names = export_safetensors(loaded, result, metadata=metadata)
         print(f"wrote {result}: {len(names)} arrays, {result.stat().st_size:,} bytes")
@@ -43,9 +43,9 @@ def run(net: Path, model: Path, result: Path, blobs, preparation, reading, toler
         print(f"metadata {key}: {value}")
 
 
-def told_metadata(net: CaffeNet, mean: str | None, scale: float | None, channels: str | None) -> dict[str, str]:
+def told_metadata(net: CaffeNet, mean, scale, channels, output: Output) -> dict[str, str]:
     """How inputs are prepared, as far as the options or the net say it."""
-    recipe, told = read_recipe(net, mean, scale, channels, None, None), {}
+    recipe, told = read_recipe(net, mean, scale, channels, None, None, output), {}
     if any(recipe.mean):
         told["mean"] = ",".join(f"{value:g}" for value in recipe.mean)
     if scale is not None or told_by(net).HasField("scale"):

@@ -21,13 +21,18 @@ Resize = Annotated[str | None, typer.Option(metavar="WxH", help="Stretch picture
 Crop = Annotated[str | None, typer.Option(metavar="WxH", help="Take the centre of this size, after --resize.")]
 
 
-def read_recipe(net, mean, scale, channels, resize, crop):
-    """The Recipe of these options; mean and scale that are not given are the net's own (`transform_param`)."""
+def read_recipe(net, mean, scale, channels, resize, crop, output):
+    """The Recipe of these options; mean and scale that are not given are the net's own (`transform_param`).
+
+    A file that the net names for the mean lies on another machine, mostly: `output` says that it is not read.
+    """
     from ..formats.image import Recipe
 
     if channels not in (None, "bgr", "rgb"):
         raise typer.BadParameter(f"'{channels}' is neither bgr nor rgb.", param_hint="--channels")
     told = told_by(net)
+    if told.mean_file and mean is None:
+        output.say(f"the net's mean file is not read; --mean {told.mean_file} would take it")
     return Recipe(
         tuple(told.mean_value) if mean is None else read_mean(mean),
         told.scale if scale is None else scale,

@@ -67,7 +67,7 @@ def command(
     files.check_inputs((net, model))
     files.check_outputs((result,), (net, model))
     loaded = load(net, model, input_shape, deploy, allow_unknown, output)
-    recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop)
+    recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop, output)
     arrays, steps = read_inputs(loaded, inputs, recipe, output)
     found = collect(loaded, arrays, blob)
     if result is not None:

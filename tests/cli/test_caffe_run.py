@@ -58,6 +58,15 @@ def test_mean_and_scale_are_the_nets_own_unless_options_say_more(cli, tmp_path, 
     assert "channels R G B, minus 1, 2, 3\n" in cli(f"{RUN} -i a.png --scale 1 --channels rgb").stderr
 
 
+def test_a_mean_file_of_the_net_is_not_read_and_that_is_said(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_net(tmp_path, 'mean_file: "data/mean.binaryproto"')
+    write_picture(tmp_path / "a.png")
+    told = "the net's mean file is not read; --mean data/mean.binaryproto would take it"
+    assert told in cli(f"{RUN} -i a.png").stderr
+    assert told not in cli(f"{RUN} -i a.png --mean 0").stderr
+
+
 def test_a_mean_picture_gives_the_mean_of_each_channel(net, cli):
     np.save("mean.npy", np.arange(3)[:, None, None] + np.array([[0, 2], [4, 6]]))
     assert "minus 3, 4, 5" in cli(f"{RUN} -i a.png --mean mean.npy").stderr
