@@ -9,8 +9,10 @@ import numpy as np
 
 from ..caffe_net import CaffeNet, Difference, Passes, Preparation, load_caffe, optimize, verify
 from ..engine.graph.cost import Cost, cost_of
+from ..engine.graph.kernels import kernels_of
 from ..errors import InputError
 from . import caffe_options as caffe
+from . import compiling
 from .optimize import Request
 from .output import Output
 from .table import print_table
@@ -21,7 +23,7 @@ def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tole
     output = Output(quiet=as_json)
     for notice in request.notices:
         output.say(notice)
-    net = load(request.net, request.model, shapes, deploy, allow_unknown, output)
+    net = load(request.net, request.model, shapes, deploy, allow_unknown, output, runs=check)
     preparation = Preparation(request.mean, request.scale)
     prepared = {net.inputs[0]: preparation} if preparation else {}
     passes = Passes(
@@ -40,12 +42,16 @@ def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tole
     (print_json if as_json else print_text)(request, reports, costs, differences, recipe)
 
 
-def load(net: Path, model: Path | None, shapes, deploy, allow_unknown, output: Output) -> CaffeNet:
-    """`load_caffe` for the command line: shapes as text, notices on stderr."""
+def load(
+    net: Path, model: Path | None, shapes, deploy, allow_unknown, output: Output, *, runs: bool = True
+) -> CaffeNet:
+    """`load_caffe` for the command line: shapes as text, notices on stderr; kernels are compiled if the net `runs`."""
     given = caffe.parse_shapes(shapes)
     loaded = load_caffe(net, model, input_shapes=given, deploy=deploy, allow_unknown=allow_unknown)
     for notice in loaded.notices:
         output.say(notice)
+    if runs:
+        compiling.prepare(kernels_of(loaded.graph), output)
     return loaded
 
 

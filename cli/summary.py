@@ -32,7 +32,7 @@ def command(
     from .optimize_run import load
     from .output import Output
 
-    loaded = load(net, model, input_shape, deploy, allow_unknown, Output(quiet=as_json))
+    loaded = load(net, model, input_shape, deploy, allow_unknown, Output(quiet=as_json), runs=False)
     layers = describe(loaded)
     total = vars(cost_of(loaded.graph, loaded.shapes))
     if as_json:
