@@ -91,6 +91,8 @@ class CaffeNet:
 
     @property
     def params(self) -> dict[str, list[Array]]:
+        for node in self.graph.nodes:
+            node.edits += 1  # the caller may write to them
         return {node.name: [Array(blob) for blob in node.weights] for node in self.graph.nodes if node.weights}
 
     def reshape(self, **shapes: Shape) -> None:

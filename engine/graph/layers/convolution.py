@@ -20,6 +20,7 @@ from ...simd import broadcast, element, fma, load, load_part, store, store_part
 from ..graph import Node, Shape
 from ..op import MANY, Op, Run, count
 from .windows import filter_shapes, lay_out, plan_planes, read_window
+from .winograd import is_suited, prepare_winograd
 
 NO_BIAS = np.zeros(0, np.float32)
 
@@ -152,6 +153,8 @@ def convolution_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
 def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     window = read_window(node, bottoms)
     output = tops[0][window.axis + 1 :]
+    if not node.exact and is_suited(window, output):
+        return prepare_winograd(node, window, output)
     plan = plan_planes(node, window, output)
     outputs = window.outputs // window.group
     counts = np.array([window.outer, window.group, outputs, count(output), plan.row], np.int64)
