@@ -12,7 +12,7 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
-from ...gemm import KC, MR, NC, NONE, multiply_column, panel_width, whole
+from ...gemm import MR, NC, NONE, multiply_column, panel_width, whole
 from ...jit import F1, F1_IN, I1_IN, inline, kernel
 from ...lowlevel import no_rows
 from ...memory import aligned_zeros
@@ -23,6 +23,7 @@ from .windows import filter_shapes, lay_out, plan_planes, read_window
 from .winograd import is_suited, prepare_winograd
 
 NO_BIAS = np.zeros(0, np.float32)
+DEPTH = 1024  # taps summed at a time: a panel streams from L2, NR * 1024 * 4 bytes = 96 KiB, and y is written once
 
 
 @inline
@@ -66,11 +67,11 @@ def convolve(x, w, bias, y, counts, sizes, taps, starts, planes, panels):
     """All pictures and groups, by products of matrices.
 
     counts: pictures, groups, outputs a group, pixels, pixels a row of `starts`. planes has no elements where x is read
-    as it is; panels [KC * NC + LANES] is scratch. x, w, y in Caffe's layout, flat; bias may be empty. Writes y.
+    as it is; panels [DEPTH * NC + LANES] is scratch. x, w, y in Caffe's layout, flat; bias may be empty. Writes y.
     """
     images, groups, outputs, pixels, row = counts[0], counts[1], counts[2], counts[3], counts[4]
     depth, picture, picks = taps.size, sizes[0] * sizes[1] * sizes[2] * sizes[3], no_rows()
-    stretches = max(1, (depth + KC - 1) // KC)
+    stretches = max(1, (depth + DEPTH - 1) // DEPTH)
     stretch = max(1, (depth + stretches - 1) // stretches)
     for part in range(images * groups):
         g = part % groups
@@ -161,7 +162,7 @@ def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -> 
     indices = counts, plan.sizes, plan.taps, plan.starts
     directly = outputs < MR
     planes = aligned_zeros(0 if plan.as_it_is and not directly else plan.floats + LANES)
-    scratch = [planes] if directly else [planes, aligned_zeros(KC * NC + LANES)]
+    scratch = [planes] if directly else [planes, aligned_zeros(DEPTH * NC + LANES)]
     multiply = convolve_directly if directly else convolve
 
     def run(inputs, outputs):
