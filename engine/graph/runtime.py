@@ -20,10 +20,12 @@ class Runtime:
     Memory is shared as in Caffe: by in-place layers with their bottom (but never with an input, nor where somebody else
     reads the same memory), by Flatten, Reshape and Split with what they look at. `forward` allocates nothing.
     Raises InputError naming the layer whose weights have other shapes than these inputs ask for.
+
+    With `gradients`, nothing works in place: a layer's gradient may need what another would have overwritten.
     """
 
-    def __init__(self, graph: Graph, inputs: Mapping[str, Shape] | None = None):
-        self.graph = graph
+    def __init__(self, graph: Graph, inputs: Mapping[str, Shape] | None = None, *, gradients: bool = False):
+        self.graph, self.gradients = graph, gradients
         self.shapes = infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
         self.arrays = self._place()
@@ -41,7 +43,7 @@ class Runtime:
 
     def _place(self) -> dict[Blob, np.ndarray]:
         arrays: dict[Blob, np.ndarray] = {}
-        exclusive = exclusive_blobs(self.graph)
+        exclusive = set() if self.gradients else exclusive_blobs(self.graph)
         for node in self.graph.nodes:
             op = OPS[node.type]
             source = node.bottoms[0] if node.bottoms else None

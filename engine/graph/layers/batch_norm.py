@@ -99,6 +99,7 @@ def global_statistics(node: Node) -> tuple[np.ndarray, np.ndarray]:
 def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     parameter, (outer, channels), inner = node.message.batch_norm_param, bottoms[0][:2], count(bottoms[0], 2)
     stored, batch = uses_global_statistics(node), (np.empty(channels), np.empty(channels))
+    factors = np.empty(channels, np.float32)
 
     def run(inputs, outputs):
         x = inputs[0].reshape(-1)
@@ -109,9 +110,10 @@ def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> R
             moments.run(x, outer, channels, inner, mean, variance)
             _accumulate(node, outer * inner, mean, variance)
         with np.errstate(divide="ignore", invalid="ignore"):  # a negative variance gives NaN, as in Caffe
-            factors = (1 / np.sqrt(variance + parameter.eps)).astype(np.float32)
+            factors[:] = 1 / np.sqrt(variance + parameter.eps)
         affine.run(x, mean.astype(np.float32), factors, NONE, outer, channels, inner, outputs[0].reshape(-1))
 
+    run.factors = factors  # of the last run, for its gradient
     return run
 
 

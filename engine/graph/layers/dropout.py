@@ -30,6 +30,7 @@ def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
         np.multiply(mask, scale, out=mask)
         np.multiply(inputs[0], mask, out=outputs[0])
 
+    run.mask = mask  # of the last run, for its gradient
     return run
 
 

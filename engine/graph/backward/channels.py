@@ -1,0 +1,81 @@
+"""Sums over channels, which the gradients of weights and of normalisations are made of."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import signatures as types
+from ...cpu import LANES
+from ...jit import D1, F1, F1_IN, i64, inline, kernel
+from ...simd import broadcast, element, fma, load, load_part, reduce_add, store, store_part, zeros
+from ..layers.batch_norm import BLOCK, row_sum
+
+NOTHING = np.zeros(0, np.float32)
+
+
+@inline
+def row_product(x, y, at, size):
+    """Sum of x.flat[at + i] * y.flat[at + i] for i < size, float64: of blocks that are summed in float32."""
+    total = np.float64(0)
+    for block in range(at, at + size, BLOCK):
+        end, sums = min(block + BLOCK, at + size), zeros()
+        full = (end - block) // LANES * LANES
+        for i in range(block, block + full, LANES):
+            sums = fma(load(x, i), load(y, i), sums)
+        if block + full < end:
+            i, left = block + full, end - block - full
+            sums = fma(load_part(x, i, left), load_part(y, i, left), sums)
+        total += np.float64(reduce_add(sums))
+    return total
+
+
+@kernel(types.void(F1_IN, F1_IN, i64, i64, i64, D1, D1))
+def channel_sums(x, y, outer, channels, inner, sums, products):
+    """sums[c] = sum of y, and unless x is empty products[c] = sum of x * y, over all but the channels.
+
+    x, y [outer * channels * inner]; writes float64 [channels] each.
+    """
+    sums[:] = 0
+    products[:] = 0
+    for n in range(outer):
+        for c in range(channels):
+            i = (n * channels + c) * inner
+            if inner == 1:
+                value = element(y, i)
+                sums[c] += value
+                if x.size:
+                    products[c] += element(x, i) * value
+            else:
+                sums[c] += row_sum(y, i, inner)
+                if x.size:
+                    products[c] += row_product(x, y, i, inner)
+
+
+@inline
+def centred(d, v, mean, slope, factor):
+    return (d - fma(slope, v, mean)) * factor
+
+
+@kernel(types.void(F1_IN, F1_IN, F1_IN, F1_IN, F1_IN, i64, i64, i64, F1))
+def normalised_gradient(y, dy, means, slopes, factors, outer, channels, inner, dx):
+    """dx = (dy - means[c] - y * slopes[c]) * factors[c].   y, dy, dx [outer * channels * inner]; dx may be dy."""
+    full = inner // LANES * LANES
+    for row in range(outer * channels):
+        c, at = row % channels, row * inner
+        if inner == 1:
+            dx[row] = (dy[row] - means[c] - y[row] * slopes[c]) * factors[c]
+            continue
+        mean, slope, factor = (
+            broadcast(element(means, c)), broadcast(element(slopes, c)), broadcast(element(factors, c))
+        )  # fmt: skip
+        for i in range(at, at + full, LANES):
+            store(dx, i, centred(load(dy, i), load(y, i), mean, slope, factor))
+        if full < inner:
+            i, left = at + full, inner - full
+            store_part(dx, i, centred(load_part(dy, i, left), load_part(y, i, left), mean, slope, factor), left)
+
+
+def add_sums(gradient: np.ndarray, sums: np.ndarray) -> None:
+    """gradient += sums, of as many values in whatever shapes."""
+    flat = gradient.reshape(-1)
+    np.add(flat, sums, out=flat, casting="unsafe")

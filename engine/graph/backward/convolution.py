@@ -1,0 +1,140 @@
+"""Gradients of Convolution and Deconvolution.
+
+The one is the other's adjoint, so the gradient of its bottom is the other layer, of the same weights, of dy. Where a
+convolution moves by single pixels that is a convolution as well, of mirrored weights, which is faster. These layers are
+made as nodes of their own, and run by what `layers/` prepares for them. The weights' gradients are those of one
+convolution: of the bottom with dy, or for Deconvolution of dy with the bottom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..graph import Blob, Node, Shape, copy_message
+from ..layers import OPS
+from ..layers.windows import Window, read_window
+from ..op import Run, count
+from .channels import NOTHING, add_sums, channel_sums
+from .filters import prepare_filter_gradient
+from .op import Back, Backward
+
+
+def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
+    window = read_window(node, bottoms)
+    weigh = prepare_filter_gradient(node, window, tops[0][window.axis + 1 :])
+    single = all(stride == 1 for stride in window.stride)
+    mirrored = single and all(reach > pad for reach, pad in zip(window.extent, window.pad, strict=True))
+    adjoint = (_mirrored if mirrored else _spread)(node, window, tops[0], bottoms[0])
+    add_bias = _bias_sums(window, tops[0])
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        if weight_gradients[0] is not None:
+            weigh(inputs, output_gradients, weight_gradients[0])
+        for gradient in weight_gradients[1:]:
+            if gradient is not None:
+                add_bias(output_gradients, gradient)
+        adjoint(output_gradients, input_gradients)
+
+    return back
+
+
+def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
+    window = read_window(node, bottoms)
+    turned = replace(
+        window, size=tops[0][window.axis + 1 :], channels=window.outputs, outputs=window.channels
+    )  # the convolution whose adjoint this layer is
+    weigh = prepare_filter_gradient(node, turned, window.size)
+    twin = _twin(node, "Convolution", turned, turned.pad)
+    run_twin = OPS["Convolution"].prepare(twin, [tops[0]], [bottoms[0]])
+    add_bias = _bias_sums(window, tops[0])
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        if weight_gradients[0] is not None:
+            weigh(output_gradients, inputs, weight_gradients[0])
+        for gradient in weight_gradients[1:]:
+            if gradient is not None:
+                add_bias(output_gradients, gradient)
+        twin.weights = node.weights[:1]
+        for dy, dx in zip(output_gradients, input_gradients, strict=True):
+            if dx is not None:
+                run_twin([dy], [dx])
+
+    return back
+
+
+def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape):
+    """A function (dys, dxs): convolutions of dy with the weights turned round, inputs and outputs exchanged."""
+    group, taps = window.group, count(window.kernel)
+    pad = tuple(extent - 1 - pad for extent, pad in zip(window.extent, window.pad, strict=True))
+    twin = _twin(node, "Convolution", replace(window, outputs=window.channels), pad)
+    turned = np.empty((group, window.channels // group, window.outputs // group, taps), np.float32)
+    twin.weights = [turned.reshape(window.channels, window.outputs // group, *window.kernel)]
+    run_twin = OPS["Convolution"].prepare(twin, [top], [bottom])
+
+    def adjoint(output_gradients, input_gradients):
+        weights = node.weights[0].reshape(group, window.outputs // group, window.channels // group, taps)
+        np.copyto(turned, weights.transpose(0, 2, 1, 3)[..., ::-1])
+        for dy, dx in zip(output_gradients, input_gradients, strict=True):
+            if dx is not None:
+                run_twin([dy], [dx])
+
+    return adjoint
+
+
+def _spread(node: Node, window: Window, top: Shape, bottom: Shape):
+    """A function (dys, dxs): deconvolutions of dy without padding, of which the bottom's pixels are taken; those that
+    no window reaches get 0."""
+    twin = _twin(node, "Deconvolution", replace(window, outputs=window.channels), (0,) * len(window.size))
+    sides = zip(top[window.axis + 1 :], window.stride, window.extent, strict=True)
+    spread = (*bottom[: window.axis + 1], *(stride * (side - 1) + extent for side, stride, extent in sides))
+    run_twin = OPS["Deconvolution"].prepare(twin, [top], [spread])
+    whole = np.empty(spread, np.float32)
+    source = tuple(slice(p, p + i) for p, i in zip(window.pad, window.size, strict=True))
+    source = (..., *source) if source else (...,)
+    reached = whole[source].shape[window.axis + 1 :]
+    target = (..., *(slice(0, side) for side in reached))
+
+    def adjoint(output_gradients, input_gradients):
+        twin.weights = node.weights[:1]
+        for dy, dx in zip(output_gradients, input_gradients, strict=True):
+            if dx is not None:
+                run_twin([dy], [whole])
+                dx.fill(0)
+                dx[target] = whole[source]
+
+    return adjoint
+
+
+def _twin(node: Node, kind: str, window: Window, pad: Shape) -> Node:
+    """A node like `node` without bias, with `window.outputs` outputs, everything said an axis at a time."""
+    message = copy_message(node.message)
+    parameter = message.convolution_param
+    for name in ("kernel", "stride", "pad"):
+        for side in "hw":
+            parameter.ClearField(f"{name}_{side}")
+    parameter.bias_term, parameter.num_output, parameter.group = False, window.outputs, window.group
+    for name, values in (
+        ("kernel_size", window.kernel), ("stride", window.stride), ("pad", pad), ("dilation", window.dilation)
+    ):  # fmt: skip
+        parameter.ClearField(name)
+        getattr(parameter, name).extend(values)
+    return Node(node.name, kind, [Blob("dy")], [Blob("dx")], message, [], node.phase)
+
+
+def _bias_sums(window: Window, top: Shape):
+    sums = np.empty(window.outputs), np.empty(window.outputs)
+
+    def add(output_gradients, gradient):
+        for dy in output_gradients:
+            channel_sums.run(NOTHING, dy.reshape(-1), window.outer, window.outputs, count(top, window.axis + 1), *sums)
+            add_sums(gradient, sums[0])
+
+    return add
+
+
+BACKWARDS = (
+    *(Backward(kind, prepare_convolution) for kind in ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")),
+    Backward("Deconvolution", prepare_deconvolution),
+)

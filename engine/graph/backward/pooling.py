@@ -1,0 +1,80 @@
+"""Gradients of Pooling: MAX gives dy to the place of the maximum, AVE dy over the window's size to all its places."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import signatures as types
+from ...cpu import LANES
+from ...jit import F1, F1_IN, I2_IN, i64, kernel
+from ...memory import aligned_zeros
+from ...simd import load, load_part, store, store_part
+from ..graph import Node, Shape
+from ..layers.pooling import AVE, LOWEST, pooling_windows, window_table
+from ..op import Run
+from .op import Back, Backward
+
+
+@kernel(types.void(F1_IN, F1_IN, F1_IN, i64, i64, i64, I2_IN, I2_IN, F1))
+def maximum_gradient(x, y, dy, planes, H, W, rows, columns, dx):
+    """dx = 0, plus dy at each window's first maximum; windows without a number above -FLT_MAX have none.
+
+    x, dx [planes * H * W]; y, dy [planes * rows * columns]; rows, columns as `pool_maximum`.
+    """
+    dx[:] = 0
+    at = 0
+    for plane in range(planes):
+        for r in range(rows.shape[0]):
+            for c in range(columns.shape[0]):
+                if y[at] > LOWEST:
+                    h, w = rows[r, 0], columns[c, 0]
+                    i = (plane * H + h) * W
+                    while x[i + w] != y[at]:
+                        w += 1
+                        if w == columns[c, 1]:
+                            w = columns[c, 0]
+                            i += W
+                    dx[i + w] += dy[at]
+                at += 1
+
+
+@kernel(types.void(F1_IN, i64, i64, i64, I2_IN, I2_IN, F1, F1))
+def mean_gradient(dy, planes, H, W, rows, columns, line, dx):
+    """dx = sum over the windows of dy over the product of their lengths.   Arguments as `maximum_gradient`; line
+    [W + LANES] is scratch: a row of windows is spread over it, and it is added to their rows of pixels."""
+    dx[:] = 0
+    at = 0
+    for plane in range(planes):
+        for r in range(rows.shape[0]):
+            line[:] = 0
+            for c in range(columns.shape[0]):
+                share = dy[at + c] / np.float32(rows[r, 2] * columns[c, 2])
+                for w in range(columns[c, 0], columns[c, 1]):
+                    line[w] += share
+            at += columns.shape[0]
+            for h in range(rows[r, 0], rows[r, 1]):
+                for w in range(0, W, LANES):
+                    i, left = (plane * H + h) * W + w, W - w
+                    if left >= LANES:
+                        store(dx, i, load(dx, i) + load(line, w))
+                    else:
+                        store_part(dx, i, load_part(dx, i, left) + load(line, w), left)
+
+
+def prepare_pooling(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
+    """A second top, the places of the maxima, has no gradient."""
+    (N, C, H, W), mean = bottoms[0], node.message.pooling_param.pool == AVE
+    rows, columns = (window_table(*window) for window in pooling_windows(node, bottoms[0]))
+    line = aligned_zeros(W + LANES)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        x, y, dy, dx = (array.reshape(-1) for array in (inputs[0], outputs[0], output_gradients[0], input_gradients[0]))
+        if mean:
+            mean_gradient.run(dy, N * C, H, W, rows, columns, line, dx)
+        else:
+            maximum_gradient.run(x, y, dy, N * C, H, W, rows, columns, dx)
+
+    return back
+
+
+BACKWARDS = (Backward("Pooling", prepare_pooling),)

@@ -1,0 +1,68 @@
+"""Gradients of Power, Exp, Log and BNLL. Exp's is a kernel's, the others are NumPy's: few nets train them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..graph import Node, Shape
+from ..layers.powers import checked_log, exponential
+from ..op import Run
+from .activations import bend_gradient, calling
+from .op import Back, Backward
+
+
+def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
+    """dx = dy * power * scale * (shift + scale * x) ** (power - 1).
+
+    The power is taken itself. (Caffe divides y by shift + scale * x, which gives NaN at 0.)
+    """
+    parameter = node.message.power_param
+    power, scale, shift = (np.float32(getattr(parameter, name)) for name in ("power", "scale", "shift"))
+    slope = np.empty(bottoms[0], np.float32)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        if power * scale == 0:
+            input_gradients[0].fill(0)
+            return
+        np.multiply(inputs[0], scale, out=slope)
+        np.add(slope, shift, out=slope)
+        np.power(slope, power - 1, out=slope)
+        np.multiply(slope, power * scale, out=slope)
+        np.multiply(slope, output_gradients[0], out=input_gradients[0])
+
+    return back
+
+
+def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
+    """dx = dy * scale / (ln(base) * (shift + scale * x))."""
+    parameter = node.message.log_param
+    factor = np.float32(parameter.scale / checked_log(node, parameter.base))
+    argument = np.empty(bottoms[0], np.float32)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        np.multiply(inputs[0], np.float32(parameter.scale), out=argument)
+        np.add(argument, np.float32(parameter.shift), out=argument)
+        np.divide(factor, argument, out=argument)
+        np.multiply(argument, output_gradients[0], out=input_gradients[0])
+
+    return back
+
+
+def prepare_bnll(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
+    """dx = dy / (1 + exp(-x)), where exp may overflow: to a gradient of 0."""
+    slope = np.empty(bottoms[0], np.float32)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        np.exp(np.negative(inputs[0], out=slope), out=slope)
+        np.add(slope, 1, out=slope)
+        np.divide(output_gradients[0], slope, out=input_gradients[0])
+
+    return back
+
+
+BACKWARDS = (
+    Backward("Power", prepare_power),
+    Backward("Exp", calling(bend_gradient, exponential)),
+    Backward("Log", prepare_log),
+    Backward("BNLL", prepare_bnll),
+)
