@@ -10,13 +10,15 @@ smaller.save("small.prototxt", "small.caffemodel")
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from .engine.graph.build import assign_weights, build_graph, graph_message
 from .engine.graph.fillers import fill
-from .engine.graph.graph import Blob, Graph, Shape
+from .engine.graph.gradients import Gradients, WeightGradients, weight_gradients
+from .engine.graph.graph import Blob, Graph, Node, Shape
 from .engine.graph.optimize import Passes, Preparation, optimize_graph
 from .engine.graph.passes.report import Report
 from .engine.graph.runtime import Runtime
@@ -41,8 +43,13 @@ TOLERANCE = 1e-4  # of verify: relative to the largest value of an output
 class Array:
     """A blob of the net or of a layer. `data` is its float32 memory, to read and to write."""
 
-    def __init__(self, data: np.ndarray):
-        self.data = data
+    def __init__(self, data: np.ndarray, find_diff: Callable[[], np.ndarray]):
+        self.data, self._find_diff = data, find_diff
+
+    @property
+    def diff(self) -> np.ndarray:
+        """Its gradient, float32 of the same shape, to read and to write. Raises UsageError where there is none."""
+        return self._find_diff()
 
     @property
     def shape(self) -> Shape:
@@ -58,12 +65,17 @@ class CaffeNet:
     inputs, outputs    names, in the order of the file, and sorted
     blobs              name -> Array, of the net as it was last shaped
     params             name of a layer -> its Arrays: weights, bias, ...
+
+    Gradients are there in the TRAIN phase, and where the net has force_backward; see `backward`.
     """
 
     def __init__(self, graph: Graph, *, path: str = "<net>", notices: Sequence[str] = ()):
         self.graph, self.path, self.notices = graph, path, list(notices)
         self._shapes: dict[str, Shape] = {}
         self._runtime: Runtime | None = None
+        self._has_run = False
+        self._gradients: Gradients | None = None
+        self._weight_gradients: WeightGradients | None = None
 
     @property
     def inputs(self) -> list[str]:
@@ -82,24 +94,28 @@ class CaffeNet:
     def runtime(self) -> Runtime:
         """The net prepared for its present input shapes."""
         if self._runtime is None:
-            self._runtime = Runtime(self.graph, self._shapes)
+            self._runtime = Runtime(self.graph, self._shapes, gradients=self._for_gradients)
         return self._runtime
 
     @property
     def blobs(self) -> dict[str, Array]:
-        return {blob.name: Array(array) for blob, array in self.runtime.arrays.items()}
+        return {blob.name: Array(array, partial(self._diff, blob)) for blob, array in self.runtime.arrays.items()}
 
     @property
     def params(self) -> dict[str, list[Array]]:
         for node in self.graph.nodes:
             node.edits += 1  # the caller may write to them
-        return {node.name: [Array(blob) for blob in node.weights] for node in self.graph.nodes if node.weights}
+        return {
+            node.name: [Array(blob, partial(self._weight_diff, node, n)) for n, blob in enumerate(node.weights)]
+            for node in self.graph.nodes
+            if node.weights
+        }
 
     def reshape(self, **shapes: Shape) -> None:
         """Shape the net for inputs of other shapes, by name. Raises InputError where a layer does not fit them."""
         wanted = {**self._shapes, **{name: tuple(map(int, shape)) for name, shape in shapes.items()}}
-        self._runtime = Runtime(self.graph, wanted)
-        self._shapes = wanted
+        self._runtime = Runtime(self.graph, wanted, gradients=self._for_gradients)
+        self._shapes, self._gradients, self._has_run = wanted, None, False
 
     def forward(self, **inputs) -> dict[str, np.ndarray]:
         """Run the net on all its inputs, by name, arrays of any shape that it takes; without any, on what they hold.
@@ -117,7 +133,61 @@ class CaffeNet:
             if blob.name in arrays:
                 runtime.arrays[blob][...] = arrays[blob.name]
         runtime.forward()
+        self._has_run = True
         return {blob.name: runtime.arrays[blob].copy() for blob in self.graph.outputs}
+
+    def backward(self, **diffs) -> dict[str, np.ndarray]:
+        """The gradients of what the last `forward` computed, from `diffs`, gradients of outputs by name.
+
+        A loss begins with its loss_weight; any other output that is not given, with what its `diff` holds, zeros at
+        first. Gradients of blobs are overwritten, those of weights added to: `clear_param_diffs` sets them to 0.
+        Returns those of the inputs, of which there are some with force_backward, by name. Raises UsageError without
+        gradients or without a `forward`, and for a wrong name or shape; InputError for a layer that has no gradient.
+        """
+        if not self._has_run:
+            raise UsageError("backward needs a forward before it")
+        outputs = {blob.name: blob for blob in self.graph.outputs}
+        if unknown := sorted(diffs.keys() - outputs):
+            raise UsageError(f"backward was given a diff of {unknown[0]!r}, the net's outputs are {sorted(outputs)}")
+        gradients = self._gradients_from([outputs[name] for name in diffs])
+        for name, values in diffs.items():
+            values, diff = np.asarray(values, np.float32), gradients.blobs[outputs[name]]
+            if values.shape != diff.shape:
+                raise UsageError(f"the diff of {name!r} has the shape {values.shape}, the output {diff.shape}")
+            diff[...] = values
+        gradients.backward()
+        return {blob.name: gradients.blobs[blob].copy() for blob in self.graph.inputs if blob in gradients.blobs}
+
+    def clear_param_diffs(self) -> None:
+        """Set the gradients of all weights to 0."""
+        self._weight_gradients = self._weight_gradients or weight_gradients(self.graph)
+        for arrays in self._weight_gradients.values():
+            for array in arrays:
+                array.fill(0)
+
+    @property
+    def _for_gradients(self) -> bool:
+        return self.graph.phase == "TRAIN" or self.graph.message.force_backward
+
+    def _gradients_from(self, seeds: Sequence[Blob]) -> Gradients:
+        """The net's gradients, among them those of `seeds`."""
+        if not self._for_gradients:
+            raise UsageError("the net has no gradients: load it with phase='TRAIN' or force_backward=True")
+        if self._gradients is None or not all(blob in self._gradients.blobs for blob in seeds):
+            known = self._gradients.seeds if self._gradients else frozenset()
+            self._weight_gradients = self._weight_gradients or weight_gradients(self.graph)
+            self._gradients = Gradients(self.runtime, known | set(seeds), self._weight_gradients)
+        return self._gradients
+
+    def _diff(self, blob: Blob) -> np.ndarray:
+        blobs = self._gradients_from([]).blobs
+        if blob not in blobs:
+            raise UsageError(f"{blob.name!r} has no gradient: nothing that leads to a loss needs one")
+        return blobs[blob]
+
+    def _weight_diff(self, node: Node, number: int) -> np.ndarray:
+        self._gradients_from([])
+        return self._weight_gradients[node][number]
 
     def save(self, prototxt: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None = None) -> None:
         """Write the net, and its weights if a file for them is given. Raises OutputError."""
@@ -138,12 +208,14 @@ def load_caffe(
     input_shapes: Mapping[str, Shape] | Shape | None = None,
     deploy: bool = False,
     allow_unknown: bool = False,
+    force_backward: bool = False,
     seed: int = 0,
 ) -> CaffeNet:
     """A net of a .prototxt (any version) and its .caffemodel; without one, weights are drawn by the layers' fillers.
 
     `input_shapes` by the name of an input, or the first input's alone; `deploy`: data and loss layers become inputs and
-    Softmax; `allow_unknown`: fields that are not known are left out instead of refused. Raises InputError.
+    Softmax; `allow_unknown`: fields that are not known are left out instead of refused; `force_backward`: the net has
+    gradients, also of its inputs, as if its file said so. Raises InputError.
     """
     read = read_prototxt(prototxt, allow_unknown=allow_unknown)
     path = os.fspath(prototxt)
@@ -151,6 +223,8 @@ def load_caffe(
     shapes, preparations = _named(message, input_shapes or {}), _preparations(message)
     if deploy:
         message = deploy_net(message, shapes, path=path)
+    if force_backward:
+        message.force_backward = True
     net = CaffeNet(build_graph(message, phase), path=path, notices=[*read.notices, *preparations])
     expected = weight_shapes(net.graph, infer_shapes(net.graph, shapes))
     if caffemodel is None:
