@@ -13,11 +13,11 @@ from caffe64.formats.caffe import parse_prototxt
 TOLERANCE = 1e-5  # of the largest magnitude
 
 
-def runtime_of(text, inputs, weights, phase="TEST"):
+def runtime_of(text, inputs, weights, phase="TEST", **options):
     """The net of `text`, whose last layer gets `weights`, with `inputs` in its Input layers' tops."""
     graph = build_graph(parse_prototxt(text, "net.prototxt").message, phase)
     assign_weights(graph, [[]] * (len(graph.nodes) - 1) + [weights])
-    runtime = Runtime(graph)
+    runtime = Runtime(graph, **options)
     expected = weight_shapes(graph, runtime.shapes)
     assert [[blob.shape for blob in node.weights] for node in graph.nodes] == expected
     for blob, value in zip(graph.inputs, inputs, strict=True):

@@ -1,0 +1,58 @@
+"""Real Caffe's gradients: of every layer, one file a case, and of a whole net."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from reference.caffe_slopes import backward
+from support import SHARED, assert_close, needs_shared
+
+import caffe64
+
+CASES = SHARED / "caffe" / "layers"
+TOLERANCE = 2e-6  # of the largest magnitude; reached: 5e-7
+
+
+def arrays(case, kind):
+    return [case[f"{kind}{n}"] for n in range(len(case.files)) if f"{kind}{n}" in case]
+
+
+def with_gradients():
+    return [path.stem for path in sorted(CASES.glob("*.npz")) if "top_diff0" in np.load(path)]
+
+
+@needs_shared
+def test_most_cases_have_gradients():
+    assert len(with_gradients()) >= 70
+
+
+@needs_shared
+@pytest.mark.parametrize("name", with_gradients())
+def test_real_caffes_gradients(name):
+    case = np.load(CASES / f"{name}.npz")
+    weights, diffs = arrays(case, "param"), arrays(case, "top_diff")
+    bottoms, params = backward(str(case["prototxt"]), arrays(case, "bottom"), weights, diffs, str(case["phase"]))
+    found = [gradient for gradient in bottoms if gradient is not None] + params
+    expected = arrays(case, "bottom_diff") + arrays(case, "param_diff")
+    assert len(found) == len(expected) > 0
+    for number, (actual, wanted) in enumerate(zip(found, expected, strict=True)):
+        assert_close(f"gradient {number}", actual, wanted, TOLERANCE * max(np.abs(wanted).max(), 1e-6))
+
+
+@needs_shared
+def test_real_caffes_gradients_of_the_cifar_net(tmp_path):
+    case = np.load(SHARED / "caffe" / "cifar10" / "backward_from_caffe.npz")
+    path = tmp_path / "net.prototxt"
+    path.write_text(str(case["prototxt"]))
+    net = caffe64.load_caffe(path, SHARED / "caffe" / "cifar10" / "cifar10.caffemodel")
+    loss = net.forward(data=case["data"], label=case["label"])["loss"]
+    assert_close("loss", loss, case["loss"], 1e-6 * case["loss"])
+    found = {"data_diff": net.backward()["data"]}
+    for name, blobs in net.params.items():
+        found |= {f"param_diff:{name}:{number}": blob.diff for number, blob in enumerate(blobs)}
+    expected = {name: case[name] for name in case.files if "diff" in name}
+    assert len(expected) == 18
+    for name, wanted in expected.items():
+        assert_close(name, found.pop(name), wanted, 1e-5 * np.abs(wanted).max())
+    for name, gradient in found.items():  # BatchNorm's statistics, and the second blob of some layers
+        assert not gradient.any(), name
