@@ -68,8 +68,8 @@ def test_readers_of_a_blob_add_up_their_gradients():
 
 
 def test_views_of_a_blob_that_others_read_have_gradients_of_their_own():
-    flat = layer("flat", "Flatten", "data")
-    net = net_of(FORCE, INPUT, *BRANCHES, flat, layer("more", "Flatten", "once"), layer("sum", "Eltwise", "flat more"))
+    flat, more = layer("flat", "Flatten", "data"), layer("more", "Flatten", "once")
+    net = net_of(FORCE, INPUT, flat, *BRANCHES, more, layer("sum", "Eltwise", "flat more"))
     net.forward(data=X)
     top, twice = values((4, 126), 1), values(X.shape, 2)
     close(net.backward(sum=top, twice=twice)["data"], 3 * top.reshape(X.shape) + 3 * twice)
