@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .graph import Blob, Graph, Shape
+from .graph import Blob, Graph, Node, Shape
 from .op import count
 from .shapes import macs
 from .sharing import exclusive_blobs
@@ -26,10 +26,11 @@ def cost_of(graph: Graph, shapes: Mapping[Blob, Shape]) -> Cost:
     """The cost of a graph whose blobs have these shapes."""
     arrays = {id(blob): blob.size for node in graph.nodes for blob in node.weights}
     exclusive = exclusive_blobs(graph)
-    activations = sum(
-        4 * count(shapes[top])
-        for node in graph.nodes
-        for top in node.tops
-        if not (node.bottoms and node.bottoms[0] in exclusive and node.bottoms[0].name == top.name)
-    )
+    activations = sum(4 * count(shapes[top]) for node in graph.nodes for top in added_blobs(node, exclusive))
     return Cost(len(graph.nodes), sum(arrays.values()), sum(macs(node, shapes) for node in graph.nodes), activations)
+
+
+def added_blobs(node: Node, exclusive: set[Blob]) -> list[Blob]:
+    """The tops of a layer that take memory: not those that overwrite a blob of `exclusive_blobs`."""
+    in_place = node.bottoms and node.bottoms[0] in exclusive
+    return [top for top in node.tops if not (in_place and node.bottoms[0].name == top.name)]

@@ -28,22 +28,47 @@ def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dic
     Raises InputError naming the layer that does not fit, or the input of that name that is not there.
     """
     check_supported(graph)
+    given = _given(graph, inputs)
+    shapes: dict[Blob, Shape] = {}
+    for node in graph.nodes:
+        shapes.update(_top_shapes(node, shapes, given))
+    return shapes
+
+
+def known_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:
+    """As `infer_shapes`, as far as it goes: what layers of other types give, what is made of that, and the inputs whose
+    layers do not say their shapes are left out."""
+    given = _given(graph, inputs)
+    shapes: dict[Blob, Shape] = {}
+    for node in graph.nodes:
+        if not node.bottoms:
+            shapes.update((top, given[top.name]) for top in node.tops if top.name in given)
+        if node.type in OPS and all(bottom in shapes for bottom in node.bottoms):
+            try:
+                shapes.update(_top_shapes(node, shapes, given))
+            except InputError:
+                if node.bottoms:
+                    raise
+    return shapes
+
+
+def _given(graph: Graph, inputs: Mapping[str, Shape] | None) -> dict[str, Shape]:
     given = dict(inputs or {})
     names = {blob.name for blob in graph.inputs}
     if wrong := [name for name in given if name not in names]:
         raise InputError("<net>", f"has no input {wrong[0]!r}", f"one of {', '.join(sorted(names))}")
-    shapes: dict[Blob, Shape] = {}
-    for node in graph.nodes:
-        op = OPS[node.type]
-        _check_number(node, "bottoms", len(node.bottoms), op.bottoms)
-        _check_number(node, "tops", len(node.tops), op.tops)
-        if node.bottoms:
-            tops = op.shapes(node, [shapes[bottom] for bottom in node.bottoms])
-        else:
-            tops = _source_shapes(node, op, given)
-        for top, shape in zip(node.tops, tops, strict=True):
-            shapes[top] = _checked(node, top, shape)
-    return shapes
+    return given
+
+
+def _top_shapes(node: Node, shapes: Mapping[Blob, Shape], given: Mapping[str, Shape]) -> dict[Blob, Shape]:
+    op = OPS[node.type]
+    _check_number(node, "bottoms", len(node.bottoms), op.bottoms)
+    _check_number(node, "tops", len(node.tops), op.tops)
+    if node.bottoms:
+        tops = op.shapes(node, [shapes[bottom] for bottom in node.bottoms])
+    else:
+        tops = _source_shapes(node, op, given)
+    return {top: _checked(node, top, shape) for top, shape in zip(node.tops, tops, strict=True)}
 
 
 def weight_shapes(graph: Graph, shapes: Mapping[Blob, Shape]) -> list[list[Shape]]:
