@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("cli", "engine", "formats", "perf")
+PACKAGES = ("cli", "drawing", "engine", "formats", "perf")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,8 @@ def wheel(tmp_path_factory) -> Path:
 def test_the_wheel_holds_every_module_of_the_package_and_no_tests_or_demos(wheel):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("caffe64/")}
     modules = [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
-    assert held == {f"caffe64/{path.relative_to(ROOT)}" for path in modules}
+    data = [ROOT / "drawing" / name for name in ("page.css", "page.js")]
+    assert held == {f"caffe64/{path.relative_to(ROOT)}" for path in modules + data}
 
 
 def test_an_installed_wheel_trains_and_tests_from_another_directory(wheel, tmp_path):
