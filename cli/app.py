@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import cache, classify, convert, doctor, export, info, optimize, run, summary, test, train, verify, warmup
+from . import cache, classify, convert, doctor, draw, export, info, optimize, run, summary, test, train, verify, warmup
 from . import eval as evaluate
 from .failure import DEBUG, guard
 from .options import Command, Group, examples
@@ -53,7 +53,7 @@ def options(
         os.environ[DEBUG] = "1"
 
 
-for module in (train, test, evaluate, info, convert, run, classify, summary, optimize, verify, export, warmup, doctor):
+for module in (train, test, evaluate, info, convert, run, classify, summary, optimize, verify, draw, export, warmup, doctor):
     app.command(module.NAME, cls=Command, epilog=examples(*module.EXAMPLES))(guard(module.command))
 
 cache_app = typer.Typer(cls=Group, help="Show or clear the cache of compiled kernels.", no_args_is_help=True)

@@ -1,0 +1,45 @@
+"""caffe64 draw: a Caffe net as a page to look at, or as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import caffe_options as caffe
+
+NAME = "draw"
+EXAMPLES = (
+    "caffe64 draw deploy.prototxt -o net.html",
+    "caffe64 draw deploy.prototxt net.caffemodel -o net.svg",
+    "caffe64 draw deploy.prototxt --compare small.prototxt -o both.html",
+)
+
+
+def command(
+    net: caffe.Prototxt,
+    model: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MODEL]", help="Its weights, to see their shapes.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Writes FILE, a .html or .svg.", show_default=False)
+    ] = ...,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="OPT", help="Another .prototxt beside it: what became of each layer.")
+    ] = None,
+    times: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Measured times of NET's layers, as `time --json` prints them.")
+    ] = None,
+    input_shape: caffe.InputShape = None,
+    deploy: caffe.Deploy = False,
+) -> None:
+    """Draw a Caffe net, layers of any type.
+
+    A .html is one file that needs nothing else: zoom, search, open units of layers, click a layer for its shapes and
+    costs. A .svg is the same picture. Shapes and costs are told as far as they are known.
+    """
+    from .draw_run import run
+
+    run(net, model, output, compare, times, input_shape, deploy)

@@ -1,0 +1,179 @@
+"""A Caffe net -> what `drawing` draws of it. Layers of any type: shapes and costs as far as they are known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ..drawing.net import Layer, Net
+from ..engine.graph.build import build_graph
+from ..engine.graph.cost import added_blobs
+from ..engine.graph.graph import Blob, Graph, Node, Shape
+from ..engine.graph.layers import OPS
+from ..engine.graph.op import count
+from ..engine.graph.shapes import known_shapes, macs
+from ..engine.graph.sharing import exclusive_blobs
+from ..formats.caffe import deploy_net, filter_net, read_caffemodel, read_prototxt
+from ..formats.caffe.schema import shortest_float
+from .output import Output
+
+PARAMETERS = re.compile(r"^(?!transform)\w+_param\.")  # convolution_param.pad is called pad, as there is one such
+STRUCTURE = {"name", "type", "bottom", "top", "blobs"}
+MOST_FIELDS, LONGEST_VALUE = 60, 200  # of what a panel shows of one layer
+
+
+def read_net(path: Path, model: Path | None, shapes, deploy: bool, output: Output) -> Net:
+    """The net of a .prototxt, fields that are not known left out; with its .caffemodel, weights as they are there.
+
+    `shapes` of inputs, by name or the first one's alone. Raises InputError.
+    """
+    read = read_prototxt(path, allow_unknown=True)
+    for notice in read.notices:
+        output.say(notice)
+    message = filter_net(read.message, "TEST", path=str(path))
+    if not isinstance(shapes, Mapping):
+        shapes = {next((top for each in message.layer if not each.bottom for top in each.top), "data"): shapes}
+    if deploy:
+        message = deploy_net(message, shapes, path=str(path))
+    graph = build_graph(message)
+    known = known_shapes(graph, shapes)
+    weights = [_weight_shapes(node, known) for node in graph.nodes]
+    if model is not None:
+        weights = _weights_of(graph, weights, model, output)
+    return Net(message.name or path.name, tuple(_layers(graph, known, weights)))
+
+
+def _weight_shapes(node: Node, shapes: Mapping[Blob, Shape]) -> list[Shape]:
+    if node.type not in OPS or any(bottom not in shapes for bottom in node.bottoms):
+        return []
+    return OPS[node.type].weight_shapes(node, [shapes[bottom] for bottom in node.bottoms])
+
+
+def _weights_of(graph: Graph, expected: Sequence[list[Shape]], path: Path, output: Output) -> list[list[Shape]]:
+    """Shapes of the weights that a model has for each layer, which must hold as many numbers as the layer needs."""
+    found: dict[str, list[Shape]] = {}
+    model = read_caffemodel(path)
+    for name, _, arrays in model.blobs:
+        if arrays:
+            found.setdefault(name, [array.shape for array in arrays])
+    weights = []
+    for node, wanted in zip(graph.nodes, expected, strict=True):
+        shapes = found.pop(node.name, [])
+        if wanted and [count(shape) for shape in shapes] != [count(shape) for shape in wanted]:
+            has = f"has weights of shapes {[list(shape) for shape in shapes]} in {path}" if shapes else ""
+            expects = f"{[list(shape) for shape in wanted]}"
+            raise node.error(has or f"has no weights in {path}", expects, "is it a model of this net?")
+        weights.append(wanted or shapes)
+    for name in found:
+        output.say(f"{path} has weights for {name!r}, which the net does not have")
+    return weights
+
+
+def _layers(graph: Graph, shapes: Mapping[Blob, Shape], weights: Sequence[list[Shape]]) -> Iterator[Layer]:
+    exclusive = exclusive_blobs(graph)
+    producer = {top: number for number, node in enumerate(graph.nodes) for top in node.tops}
+    for node, blobs in zip(graph.nodes, weights, strict=True):
+        added = added_blobs(node, exclusive)
+        known = node.type in OPS and all(blob in shapes for blob in (*node.bottoms, *node.tops))
+        names = [parameter.name for parameter in node.message.param]
+        yield Layer(
+            node.name,
+            node.type,
+            reads=tuple(sorted({producer[bottom] for bottom in node.bottoms})),
+            label=main_parameters(node),
+            parameters=tuple(_parameters(node.message)),
+            inputs=tuple((blob.name, shapes.get(blob)) for blob in node.bottoms),
+            outputs=tuple((blob.name, shapes.get(blob)) for blob in node.tops),
+            weights=tuple(blobs),
+            shared=tuple((number, name) for number, name in enumerate(names[: len(blobs)]) if name),
+            macs=macs(node, shapes) if known else None,
+            memory=sum(4 * count(shapes[top]) for top in added) if all(top in shapes for top in added) else None,
+        )
+
+
+def _parameters(message) -> Iterator[tuple[str, str]]:
+    """(field, value) of what the file says of a layer, nested fields with dots; no more than a panel can show."""
+    for number, (name, value) in enumerate(_fields(message, "", STRUCTURE)):
+        if number == MOST_FIELDS:
+            yield "...", "more fields"
+            return
+        yield PARAMETERS.sub("", name), value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "..."
+
+
+def _fields(message, prefix: str, left_out=frozenset()) -> Iterator[tuple[str, str]]:
+    for field, value in message.ListFields():
+        if field.name in left_out:
+            continue
+        values = [value] if isinstance(value, str | bytes) or not hasattr(value, "__len__") else list(value)
+        if field.message_type is not None:
+            for number, each in enumerate(values):
+                place = f"[{number}]" if len(values) > 1 else ""
+                yield from _fields(each, f"{prefix}{field.name}{place}.")
+        else:
+            yield prefix + field.name, ", ".join(_value_text(field, each) for each in values[:LONGEST_VALUE])
+
+
+def _value_text(field, value) -> str:
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[value].name
+    if isinstance(value, bool):
+        return str(value).lower()
+    return shortest_float(value) if isinstance(value, float) else str(value)
+
+
+def main_parameters(node: Node) -> str:
+    """What a box says of a layer besides its type: window, number of outputs, operation, axis."""
+    message = node.message
+    match node.type:
+        case "Convolution" | "ConvolutionDepthwise" | "DepthwiseConvolution" | "Deconvolution":
+            parameter = message.convolution_param
+            group = f", group {parameter.group}" if parameter.group > 1 else ""
+            dilated = f", dilation {_one(parameter.dilation)}" if any(d > 1 for d in parameter.dilation) else ""
+            return f"{_window(parameter)} → {parameter.num_output}{group}{dilated}"
+        case "InnerProduct":
+            return f"→ {message.inner_product_param.num_output}"
+        case "Embed":
+            return f"→ {message.embed_param.num_output}"
+        case "Pooling":
+            parameter = message.pooling_param
+            kind = ("max", "average", "stochastic")[parameter.pool]
+            return f"{kind}, global" if parameter.global_pooling else f"{kind} {_window(parameter)}"
+        case "Eltwise":
+            return ("product", "sum", "max")[message.eltwise_param.operation]
+        case "Concat":
+            axis = message.concat_param.axis
+            return "" if axis == 1 else f"axis {axis}"
+        case "LRN":
+            return f"over {message.lrn_param.local_size}"
+        case "Dropout":
+            return shortest_float(message.dropout_param.dropout_ratio)
+        case "ReLU" if message.relu_param.negative_slope:
+            return f"slope {shortest_float(message.relu_param.negative_slope)}"
+        case "Reshape":
+            return "×".join(map(str, message.reshape_param.shape.dim))
+        case "Permute":
+            return ", ".join(map(str, message.permute_param.order))
+    return ""
+
+
+def _window(parameter) -> str:
+    """3×3 /2, pad 1."""
+    kernel = _sides(parameter, "kernel", "kernel_size")
+    stride, pad = _sides(parameter, "stride", "stride"), _sides(parameter, "pad", "pad")
+    text = "×".join(kernel * 2 if len(kernel) == 1 else kernel)
+    text += f" /{_one(stride)}" if set(stride) - {"1"} else ""
+    return text + (f", pad {_one(pad)}" if set(pad) - {"0"} else "")
+
+
+def _sides(parameter, sides: str, field: str) -> list[str]:
+    if parameter.HasField(f"{sides}_h") or parameter.HasField(f"{sides}_w"):
+        return [str(getattr(parameter, f"{sides}_{side}")) for side in "hw"]
+    value = getattr(parameter, field)
+    return [str(value)] if isinstance(value, int) else list(map(str, value))
+
+
+def _one(values: Sequence) -> str:
+    """Of equal numbers the one."""
+    texts = list(map(str, values))
+    return texts[0] if len(set(texts)) == 1 else "×".join(texts)
