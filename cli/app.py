@@ -53,7 +53,8 @@ def options(
         os.environ[DEBUG] = "1"
 
 
-for module in (train, test, evaluate, info, convert, run, classify, summary, optimize, verify, draw, export, warmup, doctor):
+TEXT_NETS, CAFFE_NETS = (train, test, evaluate, info, convert), (run, classify, summary, optimize, verify, draw, export)
+for module in (*TEXT_NETS, *CAFFE_NETS, warmup, doctor):
     app.command(module.NAME, cls=Command, epilog=examples(*module.EXAMPLES))(guard(module.command))
 
 cache_app = typer.Typer(cls=Group, help="Show or clear the cache of compiled kernels.", no_args_is_help=True)
