@@ -14,6 +14,7 @@ import typer
 from .. import __version__
 from . import cache, classify, convert, doctor, draw, export, info, optimize, run, summary, test, train, verify, warmup
 from . import eval as evaluate
+from . import time as timing
 from .failure import DEBUG, guard
 from .options import Command, Group, examples
 
@@ -53,7 +54,8 @@ def options(
         os.environ[DEBUG] = "1"
 
 
-TEXT_NETS, CAFFE_NETS = (train, test, evaluate, info, convert), (run, classify, summary, optimize, verify, draw, export)
+TEXT_NETS = (train, test, evaluate, info, convert)
+CAFFE_NETS = (run, classify, summary, timing, optimize, verify, draw, export)
 for module in (*TEXT_NETS, *CAFFE_NETS, warmup, doctor):
     app.command(module.NAME, cls=Command, epilog=examples(*module.EXAMPLES))(guard(module.command))
 

@@ -40,6 +40,11 @@ class Step:
     arguments: tuple[list, list, list, list, list]
     additions: list[tuple[np.ndarray, np.ndarray | np.float32]]
 
+    def run(self) -> None:
+        self.back(*self.arguments)
+        for gradient, part in self.additions:
+            np.add(gradient, part, out=gradient)
+
 
 class Gradients:
     """The gradients of what `runtime`, which was made with `gradients`, has run.
@@ -48,8 +53,9 @@ class Gradients:
     blob that a layer needs one of (`needs.py`), and for each in `seeds`. As in Caffe, a layer that works in place, by
     its names, has one gradient for its top and its bottom, so that of the top is overwritten.
 
-    backward() overwrites gradients of blobs, and adds to those of weights. It starts from the losses' weights, and from
-    whatever the gradients of other blobs that nobody reads hold: zeros, or what the caller has put there.
+    `steps` are the layers that have something to do, last first. backward() overwrites gradients of blobs, and adds to
+    those of weights. It starts from the losses' weights, and from whatever the gradients of other blobs that nobody
+    reads hold: zeros, or what the caller has put there.
     """
 
     def __init__(self, runtime: Runtime, seeds: Collection[Blob] = (), weights: WeightGradients | None = None):
@@ -64,15 +70,13 @@ class Gradients:
         }
         self._runs = dict(runtime.runs)
         self.blobs = self._place()
-        self._steps = self._prepare()
+        self.steps = self._prepare()
 
     def backward(self) -> None:
         """Run all layers that need it, last first; inf and NaN are values like others."""
         with np.errstate(all="ignore"):
-            for step in self._steps:
-                step.back(*step.arguments)
-                for gradient, part in step.additions:
-                    np.add(gradient, part, out=gradient)
+            for _, step in self.steps:
+                step.run()
 
     def _place(self) -> dict[Blob, np.ndarray]:
         """Memory for the gradients of what is needed; those of losses hold their weights."""
@@ -97,9 +101,9 @@ class Gradients:
         alone = len(self.runtime.graph.readers(bottom)) == 1 and not {top, bottom} & self._losses.keys()
         return alone and (op.view or (op.in_place and top.name == bottom.name))
 
-    def _prepare(self) -> list[Step]:
+    def _prepare(self) -> list[tuple[Node, Step]]:
         begun: set[Blob] = set()
-        return [self._step(node, need, begun) for node, need in reversed(self.needs.items())]
+        return [(node, self._step(node, need, begun)) for node, need in reversed(self.needs.items())]
 
     def _step(self, node: Node, need: Need, begun: set[Blob]) -> Step:
         """The first who gives a gradient of a blob writes it, all others write what is added."""
