@@ -10,5 +10,5 @@ boxes.py         the box of a layer or of a unit
 picture.py       Net -> Picture: units, sizes, layout
 svg.py           Picture -> SVG
 panel.py         what the page says of a layer that was clicked
-page.py          one or two pictures -> a self-contained HTML page, with page.css and page.js
+page.py          one or two pictures -> a self-contained HTML page, with page.css, pane.js, page.js
 """

@@ -94,7 +94,7 @@ def _gaps(ranks: int, rank: list[int], edges: Sequence[Edge], routes: list[list[
 
 
 def stack_rows(layout: Layout, heights: Sequence[float]) -> Rows:
-    """The rows of a layout whose nodes have these heights. page.js does the same."""
+    """The rows of a layout whose nodes have these heights. pane.js does the same."""
     row_heights = [0.0] * len(layout.gaps)
     for rank, height in zip(layout.rank, heights, strict=True):
         row_heights[rank] = max(row_heights[rank], height)
@@ -107,7 +107,7 @@ def stack_rows(layout: Layout, heights: Sequence[float]) -> Rows:
 
 
 def edge_path(layout: Layout, rows: Rows, heights: Sequence[float], edge: int) -> str:
-    """The `d` of an edge's SVG path: upright through rows, a curve in each gap. page.js does the same."""
+    """The `d` of an edge's SVG path: upright through rows, a curve in each gap. pane.js does the same."""
     (source, target), route = layout.edges[edge], layout.routes[edge]
     parts = [f"M{route[0]:g} {rows.y[source] + heights[source]:g}"]
     for step, (begin, end) in enumerate(pairwise(route)):

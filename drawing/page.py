@@ -1,8 +1,8 @@
 """One net, or two side by side, as one HTML file that fetches nothing.
 
-The SVG in it is a whole picture without any script; page.js adds moving, searching, opening and the panel. A content
-security policy allows this style sheet and this script, by their hashes, and nothing else. What the panel says is JSON
-in a <script> that is not run, with < escaped; page.js only ever puts it into the page as text.
+The SVG in it is a whole picture without any script; pane.js and page.js add moving, searching, opening and the panel. A
+content security policy allows this style sheet and this script, by their hashes, and nothing else. What the panel says
+is JSON in a <script> that is not run, with < escaped; page.js only ever puts it into the page as text.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def make_page(pictures: Sequence[Picture]) -> str:
     """The page of one picture, or of two: the net before and after."""
     opened = max(len(picture.net.layers) for picture in pictures) <= LONG
     title = " and ".join(dict.fromkeys(picture.net.name for picture in pictures))
-    style, script = _style(), _file("page.js")
+    style, script = _style(), _file("pane.js") + _file("page.js")
     policy = (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
         "form-action 'none'"

@@ -36,7 +36,7 @@ def wheel(tmp_path_factory) -> Path:
 def test_the_wheel_holds_every_module_of_the_package_and_no_tests_or_demos(wheel):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("caffe64/")}
     modules = [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
-    data = [ROOT / "drawing" / name for name in ("page.css", "page.js")]
+    data = [ROOT / "drawing" / name for name in ("page.css", "page.js", "pane.js")]
     assert held == {f"caffe64/{path.relative_to(ROOT)}" for path in modules + data}
 
 

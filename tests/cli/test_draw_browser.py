@@ -160,6 +160,22 @@ def test_wheel_drag_keys_and_buttons_move_the_net(page, google):
     assert tab.run("panes[0].size.height * panes[0].scale <= panes[0].svg.clientHeight + 1") is True
 
 
+def test_two_fingers_zoom_around_what_is_between_them(page, google):
+    tab = page(f"draw {google}")
+    tab.call("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
+    between = "[(400 - panes[0].x) / panes[0].scale, (400 - frame.top - panes[0].y) / panes[0].scale]"
+    frame = "(frame => FOUND)(panes[0].svg.getBoundingClientRect())"
+    scale, place = tab.run("panes[0].scale"), tab.run(frame.replace("FOUND", between))
+    for kind, spread in (("touchStart", 50), *(("touchMove", at) for at in range(55, 101, 5))):
+        fingers = [{"x": 400 - spread, "y": 400, "id": 0}, {"x": 400 + spread, "y": 400, "id": 1}]
+        tab.call("Input.dispatchTouchEvent", type=kind, touchPoints=fingers)
+    tab.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+    tab.call("Emulation.setTouchEmulationEnabled", enabled=False)
+    assert tab.run("panes[0].scale") == pytest.approx(2 * scale, rel=0.15)  # the first few pixels may be a tap
+    assert tab.run(frame.replace("FOUND", between)) == pytest.approx(place, abs=12)
+    assert tab.run("document.getElementById('panel').hidden") is True
+
+
 def test_the_theme_changes(page, google):
     tab = page(f"draw {google}")
     colour = "getComputedStyle(document.querySelector('.k-conv .box')).fill"
@@ -205,5 +221,5 @@ def test_a_thousand_layers_are_ready_in_seconds(page, tmp_path):
     tab = page(f"draw {tmp_path}/long.prototxt")
     assert seen(tab, ".unit") == 401
     taken = tab.run("(() => { const start = performance.now(); openUnits(true); return performance.now() - start; })()")
-    assert taken < 3000  # 60 ms where nothing else runs
+    assert taken < 3000  # measured: 290 ms
     assert seen(tab, ".layer") == 1001

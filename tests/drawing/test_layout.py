@@ -159,7 +159,7 @@ def test_a_thousand_nodes_take_less_than_two_seconds():
     edges = [(n, n + 1) for n in range(999)] + [(n, n + 3) for n in range(0, 990, 3)]
     start = time.perf_counter()
     layout = lay_out([180] * 1000, sorted(edges, key=lambda edge: edge[::-1]))
-    assert time.perf_counter() - start < 2  # 0.07 s where nothing else runs
+    assert time.perf_counter() - start < 2  # measured: 0.07 s
     assert layout.width < 300
 
 
