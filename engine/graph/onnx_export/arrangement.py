@@ -68,5 +68,5 @@ EXPORTS = {
     "Slice": slice_,
     "Split": split,
     "Tile": tile,
-    **dict.fromkeys(("Data", "DummyData", "ImageData", "Input", "MemoryData", "WindowData"), nothing),
+    **dict.fromkeys(("Data", "DummyData", "HDF5Data", "ImageData", "Input", "MemoryData", "WindowData"), nothing),
 }
