@@ -84,7 +84,7 @@ def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_
             raise typer.BadParameter("--config says which files; leave NET, MODEL and --output out.")
         from .optimize_config import read_config
 
-        return Request(**vars(read_config(config)))
+        return read_config(config)
     if net is None or model is None or output is None:
         raise typer.BadParameter("needs NET, MODEL and --output OUT, or --config FILE.")
     written = (output.with_name(output.name + ".prototxt"), output.with_name(output.name + ".caffemodel"))

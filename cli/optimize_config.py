@@ -7,12 +7,12 @@ A mean.npy gives the means of its channels, averaged over the picture; without o
 from __future__ import annotations
 
 import configparser
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import FileMissing, InputError
+from .optimize import Request
 
 PATHS = ("original_prototxt_path", "original_model_path", "optimized_prototxt_path", "optimized_model_path")
 FLAGS = ("merge_bn_scale", "merge_input_scale", "merge_input_mean", "merge_dropout", "merge_inplace_memory")
@@ -21,28 +21,15 @@ OTHERS = ("input_scale", "mean_proto_path", "mean_R", "mean_G", "mean_B")
 LARGEST = 1 << 20  # bytes of a config file
 
 
-@dataclass(frozen=True)
-class Config:
-    """What a config.ini asks for; paths as they stand in it, so relative to where the command runs."""
+def read_config(path: Path) -> Request:
+    """What a config.ini asks for; its paths are relative to where the command runs.
 
-    net: Path
-    model: Path
-    optimized_net: Path
-    optimized_model: Path
-    fold_bn: bool
-    drop_dropout: bool
-    in_place: bool
-    mean: tuple[float, ...]
-    scale: float
-    notices: tuple[str, ...]
-
-
-def read_config(path: Path) -> Config:
-    """Raises InputError for a missing or unknown key, or a value that it cannot have."""
+    Raises InputError for a missing or unknown key, or a value that it cannot have.
+    """
     values = _read(path)
     flags = {name: _flag(path, values, name) for name in FLAGS}
     mean, notices = _mean(path, values) if flags["merge_input_mean"] else ((), ())
-    return Config(
+    return Request(
         *(Path(_text(path, values, name)) for name in PATHS),
         fold_bn=flags["merge_bn_scale"],
         drop_dropout=flags["merge_dropout"],
