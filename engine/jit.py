@@ -147,6 +147,16 @@ class Kernel(_Deferred):
         words = [word for pair in zip(self.signature.args, arguments, strict=True) for word in as_words(*pair)]
         return self._entry(*words)
 
+    def bind(self, *arguments) -> Callable:
+        """`run` with the first arguments given: what is left to do in a call is then two microseconds."""
+        self.compile()
+        if self._kept_address is None:
+            return functools.partial(self.made, *arguments)
+        words = [word for pair in zip(self.signature.args, arguments, strict=False) for word in as_words(*pair)]
+        held = functools.partial(self._entry, *words)
+        held.arguments = arguments  # whose memory the words point to
+        return held
+
     @functools.cached_property
     def _entry(self):
         return ctypes.CFUNCTYPE(*c_types(self.signature))(self._kept_address)

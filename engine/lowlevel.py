@@ -5,6 +5,7 @@
     no_rows()                  an empty int64 array: no rows are picked
     pointer_call(signature)    an intrinsic  call(address, (arguments, ...))  of the kernel at `address`
     atomic_load(x, i)   atomic_store(x, i, value)   atomic_add(x, i, value) -> the value before
+    cycles()                   the CPU's time stamp counter, int64
     relax(spins)               one turn of a waiting loop; lets other threads run after many
 
 Views own nothing: making one costs no atomic reference count, which threads would fight over, and they must not
@@ -125,6 +126,14 @@ def atomic_load(typingctx, x, i):
         return builder.load_atomic(builder.gep(data, [args[1]]), "seq_cst", 8)
 
     return types.int64(x, types.int64), codegen
+
+
+@intrinsic
+def cycles(typingctx):
+    def codegen(context, builder, signature, args):
+        return builder.call(_extern(builder, "llvm.readcyclecounter", _I64), [])
+
+    return types.int64(), codegen
 
 
 @intrinsic

@@ -8,6 +8,7 @@
     fma(v, w, u)                  v * w + u, one rounding where the CPU has FMA
     maximum(v, w)  minimum(v, w)  the second operand where either is NaN, so maximum(bound, x) keeps a NaN in x
     where_less(v, w, a, b)        a where v < w, else b (also where either is NaN)
+    square_root(v)                correctly rounded; NaN below 0
     absolute(v)  round_even(v)    |v|;  nearest integer, ties to even, for |v| < 2**22
     scale_by_power(v, n)          v * 2**n for integral n in [-126, 127]
     reduce_add(v)  reduce_max(v)  one float; the order of the additions is fixed
@@ -325,6 +326,15 @@ def absolute(typingctx, v):
     def codegen(context, builder, signature, args):
         bits = builder.and_(builder.bitcast(args[0], _INTS), splat(builder, _I32(0x7FFFFFFF), _INTS))
         return builder.bitcast(bits, VECTOR)
+
+    return vector(vector), codegen
+
+
+@intrinsic
+def square_root(typingctx, v):
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(VECTOR, [VECTOR])
+        return builder.call(_declare(builder, f"llvm.sqrt.v{LANES}f32", kind), args)
 
     return vector(vector), codegen
 

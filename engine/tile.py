@@ -79,7 +79,7 @@ class _Tile:
         current = dict(phis)
         for step in range(steps):
             if step:
-                current = self.settled(current)
+                current = settled(builder, current)
             b_row = [self.load(current["b"], _I64(v * LANES)) for v in range(self.vectors)]
             for m, start in enumerate(starts):
                 element = splat(builder, builder.load(builder.gep(start, [current["a"]]), align=4))
@@ -88,7 +88,7 @@ class _Tile:
             current["a"] = builder.add(current["a"], a_k)
             current["b"] = builder.gep(current["b"], [b_k])
         again = builder.cbranch(builder.icmp_unsigned("!=", current["b"], end), loop, done)
-        again.set_metadata("llvm.loop", _keep_rolled(builder.module))
+        again.set_metadata("llvm.loop", keep_rolled(builder.module))
         builder.position_at_end(done)
         results = {}
         for place, phi in phis.items():
@@ -97,18 +97,6 @@ class _Tile:
                 each.add_incoming(state[place], entry)
                 each.add_incoming(following, loop)
         return results
-
-    def settled(self, state):
-        """The same state behind an empty piece of assembly code that could change all of it and memory, for all that
-        LLVM knows: interleaved steps, or a pointer for each of them, would need more registers than there are."""
-        held = {place: value for place, value in state.items() if value.type != _VECTOR or LANES == REGISTER_LANES}
-        kinds = [value.type for value in held.values()]
-        registers = [_REGISTER if kind == _VECTOR else "r" for kind in kinds]
-        constraints = [*(f"={each}" for each in registers), *map(str, range(len(kinds))), "~{memory}"]
-        kind = ir.FunctionType(ir.LiteralStructType(kinds), kinds)
-        code = ir.InlineAsm(kind, "", ",".join(constraints), side_effect=True)
-        values = self.builder.call(code, list(held.values()))
-        return state | {place: self.builder.extract_value(values, i) for i, place in enumerate(held)}
 
     def fetch(self, c, c_m):
         """Start fetching the lines of c that will be read or written after the loop."""
@@ -174,7 +162,20 @@ class _Tile:
         return self.builder.bitcast(self.builder.gep(pointer, [offset]), _VECTOR.as_pointer())
 
 
-def _keep_rolled(module):
+def settled(builder, state):
+    """The same state behind an empty piece of assembly code that could change all of it and memory, for all that
+    LLVM knows: interleaved steps, or a pointer for each of them, would need more registers than there are."""
+    held = {place: value for place, value in state.items() if value.type != _VECTOR or LANES == REGISTER_LANES}
+    kinds = [value.type for value in held.values()]
+    registers = [_REGISTER if kind == _VECTOR else "r" for kind in kinds]
+    constraints = [*(f"={each}" for each in registers), *map(str, range(len(kinds))), "~{memory}"]
+    kind = ir.FunctionType(ir.LiteralStructType(kinds), kinds)
+    code = ir.InlineAsm(kind, "", ",".join(constraints), side_effect=True)
+    values = builder.call(code, list(held.values()))
+    return state | {place: builder.extract_value(values, i) for i, place in enumerate(held)}
+
+
+def keep_rolled(module):
     """Loop metadata: do not unroll further, which would interleave the steps."""
     kind = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
     loop = module.add_metadata([kind, _I64(len(module.metadata))])

@@ -14,8 +14,8 @@ from ..op import Op, Run, axis_of, count, same_shape
 
 
 @inline
-def softmax_row(x, y, at, size):
-    """Softmax of x[at:at+size] along the lanes."""
+def softmax_row(x, y, at, to, size):
+    """y[to:to+size] = softmax of x[at:at+size], along the lanes."""
     whole = size // LANES * LANES
     highest = simd.element(x, at)
     if whole:
@@ -28,20 +28,20 @@ def softmax_row(x, y, at, size):
     shift, sums = simd.broadcast(highest), simd.zeros()
     for c in range(0, whole, LANES):
         v = exp(simd.load(x, at + c) - shift)
-        simd.store(y, at + c, v)
+        simd.store(y, to + c, v)
         sums = sums + v
     total = simd.reduce_add(sums)
     if whole < size:
         v = exp(simd.load_part(x, at + whole, size - whole) - shift)
-        simd.store_part(y, at + whole, v, size - whole)
+        simd.store_part(y, to + whole, v, size - whole)
         for c in range(whole, size):
-            total += simd.element(y, at + c)
+            total += simd.element(y, to + c)
     divisor = simd.broadcast(total)
     for c in range(0, whole, LANES):
-        simd.store(y, at + c, simd.load(y, at + c) / divisor)
+        simd.store(y, to + c, simd.load(y, to + c) / divisor)
     if whole < size:
-        v = simd.load_part(y, at + whole, size - whole)
-        simd.store_part(y, at + whole, v / divisor, size - whole)
+        v = simd.load_part(y, to + whole, size - whole)
+        simd.store_part(y, to + whole, v / divisor, size - whole)
 
 
 @inline
@@ -64,7 +64,7 @@ def softmax(x, y, outer, size, inner):
     """y = exp(x - max) / sum of that, over the middle axis.   x, y [outer * size * inner]; y may be x. NaN spreads."""
     if inner == 1:
         for o in range(outer):
-            softmax_row(x, y, o * size, size)
+            softmax_row(x, y, o * size, o * size, size)
     else:
         for o in range(outer):
             for i in range(0, inner, LANES):

@@ -1,0 +1,142 @@
+"""Where every blob lies, and in which order groups run and blobs are moved: the program of a plan before it is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..graph import Blob, Graph, Shape
+from .emitter import Emitter
+from .groups import Group
+from .lowering.lowered import PLANAR, Lowered, Want
+from .lowering.moves import emit_move
+from .storage import NO_HALO, Halo, Kind, Memory, Storage, same_memory, wider
+
+SAME_VALUES = ("Split", "Dropout")  # layers whose tops hold the bottom's values, in TEST
+VIEWS = ("Flatten", "Reshape")
+NOTHING = ("Silence",)
+PREFERRED = (Kind.BLOCKED, Kind.PLANAR, Kind.PADDED)  # to move a blob from
+Key = tuple[Blob, Kind]
+
+
+@dataclass(eq=False)
+class Action:
+    """A piece of the program: a group, or a move of a blob for a group, `owner`. `emit` None: the group is done by its
+    layer's own `prepare`, or there is nothing to do. `fresh` are storages that get their halo now."""
+
+    owner: Group | None
+    bottoms: list[Storage]
+    tops: list[Storage]
+    emit: Callable[[Emitter, list[Storage], list[Storage]], None] | None = None
+    fresh: list[Storage] = field(default_factory=list)
+    lowered: Lowered | None = None
+    is_move: bool = False
+
+
+class Arrangement:
+    """`actions` in their order, `storages` by blob and kind, and their `memories`."""
+
+    def __init__(self, graph: Graph, shapes: dict[Blob, Shape], lowered: list[tuple[Group, Lowered | None]]):
+        self.graph, self.shapes = graph, shapes
+        self.actions: list[Action] = []
+        self.storages: dict[Key, Storage] = {}
+        self._shared: Counter[Memory] = Counter()
+        self._roots: dict[Blob, Blob] = {}
+        for node in graph.nodes:
+            if node.type in SAME_VALUES:
+                self._roots |= dict.fromkeys(node.tops, self.root(node.bottoms[0]))
+        lowered = [each for each in lowered if each[0].main.type not in (*SAME_VALUES, *NOTHING)]
+        self._wants = {group: wants_of(group, how) for group, how in lowered}
+        self._left = Counter(self.root(blob) for group in self._wants for blob in group.bottoms)
+        self._left.update(self.root(blob) for blob in graph.outputs)
+        self._halos: dict[Key, Halo] = {}
+        for group, wants in self._wants.items():
+            for blob, want in zip(group.bottoms, wants, strict=True):
+                key = self.root(blob), want.kind
+                self._halos[key] = wider(self._halos.get(key, NO_HALO), want.halo)
+        self._add_inputs()
+        for group, how in lowered:
+            if group.main.bottoms or group.main.type == "Parameter":
+                self._add(group, how)
+        for blob in graph.outputs:
+            self._stored(self.root(blob), PLANAR, None).memory.last = len(self.actions)
+        self.memories = list(self._shared)
+
+    def root(self, blob: Blob) -> Blob:
+        """The blob whose values `blob` has as well."""
+        return self._roots.get(blob, blob)
+
+    def planar(self, blob: Blob) -> Storage:
+        """Where an input or output of the graph lies: PLANAR, or an input PADDED."""
+        root = self.root(blob)
+        return self.storages.get((root, Kind.PLANAR)) or self.storages[root, Kind.PADDED]
+
+    def _add_inputs(self) -> None:
+        outputs = {self.root(blob) for blob in self.graph.outputs}
+        action = Action(None, [], [])
+        self.actions.append(action)
+        for blob in self.graph.inputs:
+            kinds = {kind for other, kind in self._halos if other is blob}
+            kind = Kind.PADDED if kinds == {Kind.PADDED} and blob not in outputs else Kind.PLANAR
+            action.tops.append(self._new(blob, kind))
+        action.fresh = list(action.tops)
+
+    def _add(self, group: Group, how: Lowered | None) -> None:
+        wants = zip(group.bottoms, self._wants[group], strict=True)
+        bottoms = [self._stored(self.root(blob), want, group) for blob, want in wants]
+        if group.main.type in VIEWS:
+            self._share(group.tops[0], Kind.PLANAR, bottoms[0].memory)
+            self._left.subtract(map(self.root, group.bottoms))
+            return
+        action = Action(group, bottoms, [], how.emit if how else None, lowered=how)
+        kind = how.kind if how else Kind.PLANAR
+        if how and how.in_place and self._may_overwrite(group.bottoms[0], bottoms[0], group.tops[0], kind):
+            storage = bottoms[0]
+            storage.halo = wider(storage.halo, self._halos.get((group.tops[0], kind), NO_HALO))
+            self.storages[group.tops[0], kind] = storage
+            action.tops = [storage]
+        else:
+            action.tops = [self._new(top, kind) for top in group.tops]
+            action.fresh = list(action.tops)
+        self._append(action)
+        self._left.subtract(map(self.root, group.bottoms))
+
+    def _may_overwrite(self, bottom: Blob, storage: Storage, top: Blob, kind: Kind) -> bool:
+        alone = self._left[self.root(bottom)] == 1 and self._shared[storage.memory] == 1
+        return alone and storage.kind is kind and self.shapes[top] == storage.shape
+
+    def _stored(self, blob: Blob, want: Want, owner: Group | None) -> Storage:
+        """`blob` as it is wanted, moved there first if it is not."""
+        if (blob, want.kind) in self.storages:
+            return self.storages[blob, want.kind]
+        source = next(self.storages[blob, kind] for kind in PREFERRED if (blob, kind) in self.storages)
+        halos = source.halo, self._halos.get((blob, want.kind), NO_HALO)
+        if {source.kind, want.kind} == {Kind.PLANAR, Kind.BLOCKED} and same_memory(source.shape) and not any(map(any, halos)):
+            return self._share(blob, want.kind, source.memory)
+        target = self._new(blob, want.kind)
+        move = Action(owner, [source], [target], lambda emitter, x, y: emit_move(emitter, x[0], y[0]), [target])
+        move.is_move = True
+        self._append(move)
+        return target
+
+    def _append(self, action: Action) -> None:
+        for storage in (*action.bottoms, *action.tops):
+            storage.memory.last = len(self.actions)
+        self.actions.append(action)
+
+    def _new(self, blob: Blob, kind: Kind) -> Storage:
+        now = len(self.actions) - (not self._shared and bool(self.actions))
+        memory = Memory(0, now, now)
+        return self._share(blob, kind, memory)
+
+    def _share(self, blob: Blob, kind: Kind, memory: Memory) -> Storage:
+        storage = Storage(self.shapes[blob], kind, memory, self._halos.get((blob, kind), NO_HALO))
+        self.storages[blob, kind] = storage
+        self._shared[memory] += 1
+        return storage
+
+
+def wants_of(group: Group, how: Lowered | None) -> list[Want]:
+    """How the group wants its bottoms to lie."""
+    return list(how.wants) if how else [PLANAR] * len(group.bottoms)

@@ -1,0 +1,94 @@
+"""The program of a plan while it is written: steps, their numbers, and weights as the kernels read them.
+
+A step is a kernel with the signature STEP: it does item `item` of a piece of work, whatever thread asks for it. Its
+arguments are int64 numbers, tables[at], tables[at + 1], ... : places in the arena and the constants, and sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ... import signatures as types
+from ...cpu import LANES
+from ...jit import F1, F1_IN, I1_IN, Kernel, i64
+from ...memory import aligned_zeros
+from ..graph import Node
+from .storage import ALIGNMENT
+
+STEP = types.void(F1, F1_IN, I1_IN, i64, i64, i64)  # arena, constants, tables, at, item, thread
+ZEROS, NO_LOW, CONSTANTS = 0, 4 * LANES, 5 * LANES  # places: four vectors of zeros, -inf; the first of a net's own
+ITEM_MACS = 1_000_000  # multiply-accumulates that are worth handing to another thread: some 20 microseconds
+
+
+@dataclass
+class Packed:
+    """Constants made of a node's weights, to be made again when these change."""
+
+    node: Node
+    pack: Callable[[], np.ndarray]
+    at: int
+    size: int
+    made_of: tuple = ()
+
+    def is_stale(self) -> bool:
+        return self.made_of != self._stamp()
+
+    def write(self, constants: np.ndarray) -> None:
+        constants[self.at : self.at + self.size] = self.pack().reshape(-1)
+        self.made_of = self._stamp()
+
+    def _stamp(self) -> tuple:
+        return tuple(map(id, self.node.weights)), self.node.edits
+
+
+class Emitter:
+    """Collects the program. `threads` may ask for items; `scratch` is the place of thread 0's scratch memory, and
+    `scratch_step` from one thread's to the next one's."""
+
+    def __init__(self, threads: int, scratch: int, scratch_step: int):
+        self.threads, self.scratch, self.scratch_step = threads, scratch, scratch_step
+        self.steps: list[tuple[Kernel, int, int]] = []  # kernel, at, items
+        self.packed: list[Packed] = []
+        self._numbers: list[np.ndarray] = []
+        self._length = 0
+        self._known: dict[bytes, int] = {}
+        self._size = CONSTANTS
+        self.low, self.no_low = ZEROS, NO_LOW
+
+    def table(self, numbers: Sequence[int] | np.ndarray) -> int:
+        """The place of these numbers among the tables; the same for the same numbers."""
+        array = np.ascontiguousarray(numbers, np.int64)
+        key = array.tobytes()
+        if key not in self._known:
+            self._known[key] = self._append(array)
+        return self._known[key]
+
+    def weights(self, node: Node, size: int, pack: Callable[[], np.ndarray]) -> int:
+        """The place of `size` constants, which pack() makes of the weights of `node`."""
+        at = self._size
+        self.packed.append(Packed(node, pack, at, size))
+        self._size += -(-size // ALIGNMENT) * ALIGNMENT
+        return at
+
+    def step(self, kernel: Kernel, arguments: Sequence[int], items: int = 1) -> None:
+        self.steps.append((kernel, self._append(np.array(arguments, np.int64)), items))
+
+    def tables(self) -> np.ndarray:
+        return np.concatenate(self._numbers) if self._numbers else np.zeros(0, np.int64)
+
+    def constants(self) -> np.ndarray:
+        """float32, with the weights as they are now."""
+        made = aligned_zeros(self._size)
+        made[NO_LOW] = -np.inf
+        for packed in self.packed:
+            packed.write(made)
+        return made
+
+    def _append(self, array: np.ndarray) -> int:
+        at = self._length
+        self._numbers.append(array)
+        self._length += array.size
+        return at

@@ -1,0 +1,34 @@
+"""Which lowering knows a layer type: one file a family, and this table. The first that says how is taken."""
+
+from __future__ import annotations
+
+from ..groups import PRODUCTS
+from .channels import lower_channels
+from .concat import lower_concat
+from .depthwise import lower_depthwise
+from .eltwise import lower_eltwise
+from .lowered import Context, Lowered, Lowering
+from .lrn import lower_lrn
+from .pooling import lower_pooling
+from .products import lower_convolution, lower_inner_product
+from .softmax import lower_softmax
+from .winograd import lower_winograd
+
+LOWERINGS: dict[str, tuple[Lowering, ...]] = {
+    **dict.fromkeys(PRODUCTS, (lower_winograd, lower_depthwise, lower_convolution)),
+    "InnerProduct": (lower_inner_product,),
+    "Pooling": (lower_pooling,),
+    "Eltwise": (lower_eltwise,),
+    "LRN": (lower_lrn,),
+    "Softmax": (lower_softmax,),
+    "Concat": (lower_concat,),
+    **dict.fromkeys(("BatchNorm", "Scale", "Bias", "ReLU", "PReLU"), (lower_channels,)),
+}
+
+
+def lower(context: Context) -> Lowered | None:
+    """How the group of `context` is done, None where nobody knows: then by its layer's own `prepare`."""
+    top = context.tops[0] if context.tops else ()
+    if not 2 <= len(top) <= 4 or 0 in top:  # noqa: PLR2004 (N, C and at most H, W)
+        return None
+    return next(filter(None, (lowering(context) for lowering in LOWERINGS.get(context.group.main.type, ()))), None)

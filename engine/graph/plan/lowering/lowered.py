@@ -1,0 +1,48 @@
+"""What a lowering says of a group: how it wants its bottoms to lie, how its tops will, and the steps it emits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...graph import Shape
+from ..emitter import Emitter
+from ..groups import Group
+from ..storage import NO_HALO, Halo, Kind, Storage
+
+
+@dataclass(frozen=True)
+class Want:
+    """How a bottom must lie."""
+
+    kind: Kind
+    halo: Halo = NO_HALO
+
+
+BLOCKED, PLANAR = Want(Kind.BLOCKED), Want(Kind.PLANAR)
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """`emit(emitter, bottoms, tops)` adds the steps. `scratch`: floats a thread needs. `in_place`: the top may have the
+    first bottom's memory. `macs` are of the whole group. `algorithm` says how, where there are several ways."""
+
+    wants: Sequence[Want]
+    kind: Kind
+    emit: Callable[[Emitter, list[Storage], list[Storage]], None]
+    scratch: int = 0
+    in_place: bool = False
+    algorithm: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a lowering may know: the group, its main layer's bottoms and the group's tops. `exact`: plain sums only."""
+
+    group: Group
+    bottoms: list[Shape]
+    tops: list[Shape]
+    exact: bool = False
+
+
+Lowering = Callable[[Context], Lowered | None]  # None where it does not know a way

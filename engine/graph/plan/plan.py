@@ -1,0 +1,174 @@
+"""A graph prepared to run as fast as it can: kinds of storage, one arena for all blobs, one compiled program.
+
+  1. Layers are put into groups that run as one (`groups.py`), if fusing is allowed.
+  2. Each group says how its bottoms and tops are to lie (`lowering/`), or is done by its layer's own `prepare`.
+  3. Moves are put in where a blob lies otherwise than somebody wants it (`arrange.py`), and blobs are given memory for
+     as long as they live (`storage.place`).
+  4. The steps are written (`emitter.py`), and run by a team of threads (`team.py`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...memory import aligned_zeros
+from ...threads import choose_threads
+from ..graph import Graph, Shape
+from ..layers import OPS
+from ..shapes import check_weights, infer_shapes, macs
+from .arrange import Action, Arrangement
+from .emitter import Emitter
+from .groups import Group, find_groups
+from .lowering import Context, lower
+from .lowering.moves import emit_halo
+from .program import Program
+from .storage import ALIGNMENT, Memory, place
+
+LIMIT = 1 << 33  # floats of an arena: 32 GiB
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Of the activations. `arena`: as planned, with halos and filled-up channels; `live`: the most that is alive at any
+    time, which no plan undercuts; `scratch`: what kernels need besides."""
+
+    arena: int
+    live: int
+    scratch: int
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Steps [first, last) of the program, or, between them, the `call` of a layer's own run. `owner`: whose they are,
+    None for several groups' and for what is done for no group."""
+
+    first: int
+    last: int
+    owner: Group | None = None
+    call: Callable[[], None] | None = None
+
+
+class Plan:
+    """`graph`, of phase TEST, ready for inputs of given shapes. Its results are those of `Runtime` but for rounding.
+
+    inputs, outputs    blob -> float32 array in the arena; inputs are to be written before each `forward`, since their
+                       memory is used again
+    `threads` None: as many as pay off. `fuse`: let activations and sums run inside the layer before. `exact`: products
+    as plain sums, without Winograd's algorithm. `forward` allocates nothing, and sees changes of weights.
+    Raises InputError as `Runtime` does, and for a net whose blobs need more than 32 GiB.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Shape] | None = None,
+        *,
+        threads: int | None = None,
+        fuse: bool = True,
+        exact: bool = False,
+    ):
+        self.graph, self.shapes = graph, infer_shapes(graph, inputs)
+        check_weights(graph, self.shapes)
+        self.threads = choose_threads(threads, sum(macs(node, self.shapes) for node in graph.nodes))
+        lowered = [(group, lower(self._context(group, exact))) for group in find_groups(graph, self.shapes, fuse=fuse)]
+        arranged = Arrangement(graph, self.shapes, lowered)
+        self.actions, self.memories = arranged.actions, arranged.memories
+        for storage in arranged.storages.values():
+            storage.memory.size = max(storage.memory.size, -(-storage.size // ALIGNMENT) * ALIGNMENT)
+        scratch = -(-max((how.scratch for _, how in lowered if how), default=0) // ALIGNMENT) * ALIGNMENT
+        size = place(self.memories, LIMIT)
+        self.bytes = Bytes(4 * size, 4 * most_alive(self.memories), 4 * scratch * self.threads)
+        self.arena = aligned_zeros(size + scratch * self.threads + ALIGNMENT)
+        self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
+        self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.outputs}
+        self._write(Emitter(self.threads, size, scratch))
+
+    def forward(self) -> None:
+        """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
+        self.program.refresh()
+        with np.errstate(all="ignore"):
+            for segment in self.segments:
+                self._run(segment)
+
+    def timed_forward(self) -> tuple[float, dict[Group, float]]:
+        """The same, and the seconds that it took: all, and each group with the moves for it."""
+        self.program.refresh()
+        seconds: dict[Group, float] = {}
+        begin = time.perf_counter()
+        with np.errstate(all="ignore"):
+            for segment in self.segments:
+                started = time.perf_counter()
+                self._run(segment)
+                took = time.perf_counter() - started
+                shares = self.program.shares(segment.first, segment.last)
+                for owner, share in zip(self._owners(segment), shares, strict=True):
+                    seconds[owner] = seconds.get(owner, 0.0) + share * took
+        return time.perf_counter() - begin, seconds
+
+    def run_action(self, number: int) -> None:
+        """One piece of the program by itself, in order to look at the arena in between."""
+        self.program.refresh()
+        with np.errstate(all="ignore"):
+            for segment in self.pieces[number]:
+                self._run(segment)
+
+    def _run(self, segment: Segment) -> None:
+        if segment.call:
+            segment.call()
+        else:
+            self.program.run(segment.first, segment.last)
+
+    def _owners(self, segment: Segment) -> list[Group]:
+        """Whose steps they are. A run between the steps has one share."""
+        return [segment.owner] if segment.call else self._step_owners[segment.first : segment.last]
+
+    def _write(self, emitter: Emitter) -> None:
+        """The program in pieces, one an action, and in segments as long as possible."""
+        self.pieces: list[list[Segment]] = []
+        self._step_owners: list[Group] = []
+        for action in self.actions:
+            first = len(emitter.steps)
+            for storage in action.fresh:
+                emit_halo(emitter, storage)
+            if action.emit:
+                action.emit(emitter, action.bottoms, action.tops)
+            last = len(emitter.steps)
+            self._step_owners += [action.owner] * (last - first)
+            piece = [Segment(first, last, action.owner)] if last > first else []
+            if action.owner and not action.emit:
+                piece.append(Segment(last, last, action.owner, self._own_run(action)))
+            self.pieces.append(piece)
+        self.program = Program(emitter, self.arena)
+        self.segments: list[Segment] = []
+        for segment in itertools.chain.from_iterable(self.pieces):
+            before = self.segments[-1] if self.segments else None
+            if before and not before.call and not segment.call:
+                self.segments[-1] = Segment(before.first, segment.last)
+            else:
+                self.segments.append(segment)
+
+    def _own_run(self, action: Action) -> Callable[[], None]:
+        node = action.owner.main
+        bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
+        run = OPS[node.type].prepare(node, bottoms, tops)
+        inputs, outputs = ([each.view(self.arena) for each in blobs] for blobs in (action.bottoms, action.tops))
+        return lambda: run(inputs, outputs)
+
+    def _context(self, group: Group, exact: bool) -> Context:
+        bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.main.bottoms, group.tops))
+        return Context(group, bottoms, tops, exact)
+
+
+def most_alive(memories: list[Memory]) -> int:
+    """Floats of the memories that live at the same time, at the worst."""
+    changes: Counter[int] = Counter()
+    for memory in memories:
+        changes[memory.first] += memory.size
+        changes[memory.last + 1] -= memory.size
+    return max(itertools.accumulate(changes[time] for time in sorted(changes)), default=0)

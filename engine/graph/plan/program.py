@@ -1,0 +1,45 @@
+"""A written program: its steps, their numbers and constants, and the threads that run it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...sync import make_sync
+from .emitter import Emitter
+from .team import run_steps, submit
+
+
+class Program:
+    """What an Emitter has collected, over an arena."""
+
+    def __init__(self, emitter: Emitter, arena: np.ndarray):
+        self.arena, self.threads = arena, emitter.threads
+        self.constants, self.packed = emitter.constants(), emitter.packed
+        tables = emitter.tables()
+        rows = [(kernel.address, at, items) for kernel, at, items in emitter.steps]
+        steps = np.array(rows, np.int64).reshape(-1)
+        self._taken, self._ticks = np.zeros(len(rows), np.int64), np.zeros(len(rows) + 1, np.int64)
+        arguments = self.arena, self.constants, tables, steps, self._taken, self._ticks, make_sync()
+        self._call = run_steps.bind(*arguments)
+
+    def refresh(self) -> None:
+        """Pack weights again that were replaced or edited."""
+        for packed in self.packed:
+            if packed.is_stale():
+                packed.write(self.constants)
+
+    def run(self, first: int, last: int) -> None:
+        """Steps [first, last)."""
+        if self.threads == 1:
+            self._call(first, last, 0, 1)
+            return
+        self._taken[first:last] = 0
+        others = [submit(self._call, first, last, thread, self.threads) for thread in range(1, self.threads)]
+        self._call(first, last, 0, self.threads)
+        for other in others:
+            other.result()
+
+    def shares(self, first: int, last: int) -> np.ndarray:
+        """Of the time of the steps [first, last) when they ran last: float64, with the sum 1; of no steps, [1]."""
+        ticks = np.diff(self._ticks[first : last + 1])
+        return ticks / ticks.sum() if last > first else np.ones(1)

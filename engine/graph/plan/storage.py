@@ -1,0 +1,141 @@
+"""How a blob lies in the arena of a plan.
+
+  PLANAR    as Caffe has it: [N, C, H, W], any number of axes, without gaps.
+  PADDED    planes [N, C, H + 2, W + 2] with zeros around them, as much as a convolution's padding asks for (the halo).
+  BLOCKED   LANES channels side by side: [N, C / LANES, H, W, LANES], with a halo; channels behind the last are zeros.
+            A vector is one pixel of LANES channels, so no kernel shuffles lanes, and rows of any length are whole vectors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from ....errors import InputError
+from ...cpu import LANES
+from ..graph import Shape
+from ..op import count
+
+Halo = tuple[int, int, int, int]  # rows above, columns to the left, rows below, columns to the right
+NO_HALO: Halo = (0, 0, 0, 0)
+ALIGNMENT = 16  # floats: a cache line
+
+
+class Kind(Enum):
+    PLANAR, PADDED, BLOCKED = range(3)
+
+
+@dataclass(eq=False)
+class Memory:
+    """A stretch of the arena: `size` floats from `at` on, written from the action `first` on, read up to `last`."""
+
+    size: int
+    first: int
+    last: int
+    at: int = -1
+
+
+@dataclass(eq=False)
+class Storage:
+    """A blob of `shape` in some memory. Steps are in floats."""
+
+    shape: Shape
+    kind: Kind
+    memory: Memory
+    halo: Halo = NO_HALO
+
+    @property
+    def four(self) -> Shape:
+        """N, C, H, W; those that are missing are 1."""
+        return (*self.shape, *(1,) * (4 - len(self.shape)))
+
+    @property
+    def pixel(self) -> int:
+        return LANES if self.kind is Kind.BLOCKED else 1
+
+    @property
+    def row(self) -> int:
+        return (self.four[3] + self.halo[1] + self.halo[3]) * self.pixel
+
+    @property
+    def plane(self) -> int:
+        """From a block of channels, or a channel, to the next."""
+        return (self.four[2] + self.halo[0] + self.halo[2]) * self.row
+
+    @property
+    def planes(self) -> int:
+        return blocks(self.four[1]) if self.kind is Kind.BLOCKED else self.four[1]
+
+    @property
+    def picture(self) -> int:
+        return self.planes * self.plane
+
+    @property
+    def size(self) -> int:
+        return count(self.shape) if self.kind is Kind.PLANAR else self.four[0] * self.picture
+
+    @property
+    def inside(self) -> int:
+        """From the start of a plane to its first pixel that is no halo."""
+        return self.halo[0] * self.row + self.halo[1] * self.pixel
+
+    @property
+    def first(self) -> int:
+        """The place of the first pixel in the arena."""
+        return self.memory.at + self.inside
+
+    def pixels(self, stride: Shape = (1, 1), size: Shape | None = None) -> np.ndarray:
+        """Places of the pixels of a plane, from `first` on: int64 [rows * columns], each `stride`-th of both axes."""
+        rows, columns = size or self.four[2:]
+        down, right = np.arange(rows) * stride[0] * self.row, np.arange(columns) * stride[1] * self.pixel
+        return (down[:, np.newaxis] + right).reshape(-1)
+
+    def view(self, arena: np.ndarray) -> np.ndarray:
+        """The pixels in `arena`, float32 of `shape`. Not for BLOCKED."""
+        floats = arena[self.memory.at : self.memory.at + self.size]
+        if self.kind is Kind.PLANAR:
+            return floats.reshape(self.shape)
+        pictures, channels, height, width = self.four
+        (top, left), whole = self.halo[:2], floats.reshape(pictures, channels, -1, self.row)
+        return whole[:, :, top : top + height, left : left + width]
+
+
+def blocks(channels: int) -> int:
+    """Blocks of LANES channels."""
+    return -(-channels // LANES)
+
+
+def same_memory(shape: Shape) -> bool:
+    """Whether a blob lies BLOCKED, without a halo, as it lies PLANAR."""
+    return len(shape) >= 2 and shape[1] % LANES == 0 and count(shape, 2) == 1  # noqa: PLR2004 (N and C)
+
+
+def wider(one: Halo, other: Halo) -> Halo:
+    """The halo that holds both."""
+    return tuple(map(max, one, other))
+
+
+def place(memories: list[Memory], limit: int) -> int:
+    """Give each memory its place, so that those that live at the same time do not overlap. Returns the floats in all.
+
+    The largest first, each as low as it can (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net
+    Inference, 2020: greedy by size). Raises InputError beyond `limit` floats.
+    """
+    placed: list[Memory] = []
+    for memory in sorted(memories, key=lambda each: -each.size):
+        at = 0
+        for other in placed:  # in the order of their places
+            if other.first > memory.last or other.last < memory.first:
+                continue
+            if at + memory.size <= other.at:
+                break
+            at = max(at, other.at + other.size)
+        memory.at = at
+        placed.append(memory)
+        placed.sort(key=lambda each: each.at)
+    total = max((memory.at + memory.size for memory in placed), default=0)
+    if total > limit:
+        raise InputError("the net", f"needs {total * 4:,} bytes for its blobs", f"at most {limit * 4:,}")
+    return total

@@ -1,0 +1,62 @@
+"""Running the steps of a program: one compiled loop in each of some threads.
+
+Threads take the items of a step from a counter, so one that was held up takes fewer; what an item computes does not
+depend on who takes it. After each step they meet (`sync.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ... import signatures as types
+from ...jit import F1, F1_IN, I1, I1_IN, i64, kernel
+from ...lowlevel import atomic_add, cycles, pointer_call
+from ...sync import meet
+from .emitter import STEP
+
+call_step = pointer_call(STEP)
+FIELDS = 3  # of a step in `program`: address, arguments, items
+
+
+@kernel(types.void(F1, F1_IN, I1_IN, I1_IN, I1, I1, I1, i64, i64, i64, i64))
+def run_steps(arena, constants, tables, program, taken, ticks, sync, first, last, thread, threads):
+    """Steps [first, last) of the program; thread 0 writes into ticks [steps + 1] when each began, in CPU cycles.
+
+    taken [steps] are counters, zeros at the start. All threads get the same arguments but `thread`.
+    """
+    for step in range(first, last):
+        address, at, items = program[step * FIELDS], program[step * FIELDS + 1], program[step * FIELDS + 2]
+        if thread == 0:
+            ticks[step] = cycles()
+        if threads == 1:
+            for item in range(items):
+                call_step(address, (arena, constants, tables, at, item, thread))
+        else:
+            item = atomic_add(taken, step, 1)
+            while item < items:
+                call_step(address, (arena, constants, tables, at, item, thread))
+                item = atomic_add(taken, step, 1)
+            meet(sync, threads)
+    if thread == 0:
+        ticks[last] = cycles()
+
+
+_pool: ThreadPoolExecutor | None = None
+
+
+def submit(work, *arguments) -> Future:
+    """Start work(*arguments) in a waiting thread; threads stay for later, since starting one takes 0.1 ms."""
+    global _pool  # noqa: PLW0603 (one for all plans)
+    if _pool is None:
+        _pool = ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1), thread_name_prefix="caffe64")
+    return _pool.submit(work, *arguments)
+
+
+def _forget() -> None:
+    """A forked child has none of its parent's threads."""
+    global _pool  # noqa: PLW0603
+    _pool = None
+
+
+os.register_at_fork(after_in_child=_forget)
