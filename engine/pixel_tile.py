@@ -23,7 +23,7 @@ from llvmlite import ir
 from . import signatures as types
 from .cpu import LANES
 from .jit import intrinsic
-from .simd import element_pointer, multiply_add, require_array, require_literals, splat
+from .simd import element_pointer, multiply_add, prefetch_line, require_array, require_literals, splat
 from .tile import keep_rolled, settled
 
 _FLOAT, _I64 = ir.FloatType(), ir.IntType(64)
@@ -33,23 +33,23 @@ _ZERO = ir.Constant(_VECTOR, [0.0] * LANES)
 
 @intrinsic(prefer_literal=True)
 def pixel_tile(
-    typingctx, arena, weights, tables, x, pixels, taps, groups, w, bias, more, more_pixels, more_step, low,
+    typingctx, arena, weights, tables, x, pixels, taps, groups, w, ahead, bias, more, more_pixels, more_step, low,
     y, y_pixels, y_step, rows, GROUP, ROWS, NV,
 ):  # fmt: skip
     require_array(arena)
     require_array(weights)
     require_literals(GROUP, ROWS, NV)
     i64 = types.int64
-    signature = types.void(arena, weights, tables, *[i64] * 9, types.float32, *[i64] * 4, GROUP, ROWS, NV)
+    signature = types.void(arena, weights, tables, *[i64] * 10, types.float32, *[i64] * 4, GROUP, ROWS, NV)
 
     def codegen(context, builder, signature, args):
         kinds = signature.args
         floats = element_pointer(context, builder, kinds[0], args[0], _I64(0))
         constants = element_pointer(context, builder, kinds[1], args[1], _I64(0))
         numbers = context.make_array(kinds[2])(context, builder, args[2]).data
-        group, most, vectors = (kind.literal_value for kind in kinds[17:])
+        group, most, vectors = (kind.literal_value for kind in kinds[18:])
         function = _function(builder.module, group, most, vectors)
-        builder.call(function, [floats, constants, numbers, *args[3:17]])
+        builder.call(function, [floats, constants, numbers, *args[3:18]])
         return context.get_dummy_value()
 
     return signature, codegen
@@ -61,7 +61,7 @@ def _function(module, group, most, vectors):
     if name in module.globals:
         return module.globals[name]
     floats, numbers = _FLOAT.as_pointer(), _I64.as_pointer()
-    kinds = [floats, floats, numbers, *[_I64] * 9, _FLOAT, *[_I64] * 4]
+    kinds = [floats, floats, numbers, *[_I64] * 10, _FLOAT, *[_I64] * 4]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
     function.linkage = "internal"
     for attribute in ("noinline", "nounwind"):
@@ -79,7 +79,7 @@ def _function(module, group, most, vectors):
 
 
 def _emit(
-    builder, group, rows, vectors, arena, weights, tables, x, pixels, taps, groups, w, bias, more, more_pixels,
+    builder, group, rows, vectors, arena, weights, tables, x, pixels, taps, groups, w, ahead, bias, more, more_pixels,
     more_step, low, y, y_pixels, y_step,
 ):  # fmt: skip
     def number(at, n=0):
@@ -99,7 +99,7 @@ def _emit(
     line = builder.gep(weights, [w])
     end = builder.gep(line, [builder.mul(groups, _I64(group * width))])
     table = builder.gep(tables, [taps])
-    acc = _sum(builder, acc, group, rows, vectors, starts, line, end, table)
+    acc = _sum(builder, acc, group, rows, vectors, starts, line, end, table, builder.gep(weights, [ahead]))
     sums = dict(acc)
     before = builder.basic_block
     with builder.if_then(builder.icmp_signed(">=", more, _I64(0))):
@@ -120,9 +120,9 @@ def _emit(
         builder.store(value, vector(out, number(y_pixels, p), builder.mul(y_step, _I64(v))), align=4)
 
 
-def _sum(builder, acc, group, rows, vectors, starts, line, end, table):
+def _sum(builder, acc, group, rows, vectors, starts, line, end, table, ahead):
     """The loop over the groups of taps."""
-    state = acc | {"line": line, "table": table}
+    state = acc | {"line": line, "table": table, "ahead": ahead}
     entry, loop, done = builder.basic_block, *map(builder.append_basic_block, ("pixels.k", "pixels.done"))
     builder.cbranch(builder.icmp_unsigned("!=", line, end), loop, done)
     builder.position_at_end(loop)
@@ -135,7 +135,9 @@ def _sum(builder, acc, group, rows, vectors, starts, line, end, table):
             current = settled(builder, current)
         row = [
             builder.load(
-                builder.bitcast(builder.gep(current["line"], [_I64((step * vectors + v) * LANES)]), _VECTOR.as_pointer()),
+                builder.bitcast(
+                    builder.gep(current["line"], [_I64((step * vectors + v) * LANES)]), _VECTOR.as_pointer()
+                ),
                 align=4,
             )
             for v in range(vectors)
@@ -144,6 +146,9 @@ def _sum(builder, acc, group, rows, vectors, starts, line, end, table):
             element = splat(builder, builder.load(builder.gep(place, [_I64(step)]), align=4))
             for v in range(vectors):
                 current[p, v] = multiply_add(builder, element, row[v], current[p, v])
+        if step % 2:
+            prefetch_line(builder, builder.gep(current["ahead"], [_I64(step // 2 * 16)]))
+    current["ahead"] = builder.gep(current["ahead"], [_I64(group // 2 * 16)])
     current["line"] = builder.gep(current["line"], [_I64(group * vectors * LANES)])
     current["table"] = builder.gep(current["table"], [_I64(1)])
     again = builder.cbranch(builder.icmp_unsigned("!=", current["line"], end), loop, done)

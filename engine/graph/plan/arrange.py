@@ -112,7 +112,11 @@ class Arrangement:
             return self.storages[blob, want.kind]
         source = next(self.storages[blob, kind] for kind in PREFERRED if (blob, kind) in self.storages)
         halos = source.halo, self._halos.get((blob, want.kind), NO_HALO)
-        if {source.kind, want.kind} == {Kind.PLANAR, Kind.BLOCKED} and same_memory(source.shape) and not any(map(any, halos)):
+        if (
+            {source.kind, want.kind} == {Kind.PLANAR, Kind.BLOCKED}
+            and same_memory(source.shape)
+            and not any(map(any, halos))
+        ):
             return self._share(blob, want.kind, source.memory)
         target = self._new(blob, want.kind)
         move = Action(owner, [source], [target], lambda emitter, x, y: emit_move(emitter, x[0], y[0]), [target])

@@ -1,6 +1,6 @@
 """What runs as one: a layer, or, where fusing is allowed, a product with what is done to its outputs right away.
 
-    Convolution or InnerProduct  [+ Eltwise sum with a blob that is there already]  [+ ReLU]        Eltwise [+ ReLU]
+Convolution or InnerProduct  [+ Eltwise sum with a blob that is there already]  [+ ReLU]        Eltwise [+ ReLU]
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """A graph prepared to run as fast as it can: kinds of storage, one arena for all blobs, one compiled program.
 
-  1. Layers are put into groups that run as one (`groups.py`), if fusing is allowed.
-  2. Each group says how its bottoms and tops are to lie (`lowering/`), or is done by its layer's own `prepare`.
-  3. Moves are put in where a blob lies otherwise than somebody wants it (`arrange.py`), and blobs are given memory for
-     as long as they live (`storage.place`).
-  4. The steps are written (`emitter.py`), and run by a team of threads (`team.py`).
+1. Layers are put into groups that run as one (`groups.py`), if fusing is allowed.
+2. Each group says how its bottoms and tops are to lie (`lowering/`), or is done by its layer's own `prepare`.
+3. Moves are put in where a blob lies otherwise than somebody wants it (`arrange.py`), and blobs are given memory for
+   as long as they live (`storage.place`).
+4. The steps are written (`emitter.py`), and run by a team of threads (`team.py`).
 """
 
 from __future__ import annotations

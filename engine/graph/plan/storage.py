@@ -1,9 +1,9 @@
 """How a blob lies in the arena of a plan.
 
-  PLANAR    as Caffe has it: [N, C, H, W], any number of axes, without gaps.
-  PADDED    planes [N, C, H + 2, W + 2] with zeros around them, as much as a convolution's padding asks for (the halo).
-  BLOCKED   LANES channels side by side: [N, C / LANES, H, W, LANES], with a halo; channels behind the last are zeros.
-            A vector is one pixel of LANES channels, so no kernel shuffles lanes, and rows of any length are whole vectors.
+PLANAR    as Caffe has it: [N, C, H, W], any number of axes, without gaps.
+PADDED    planes [N, C, H + 2, W + 2] with zeros around them, as much as a convolution's padding asks for (the halo).
+BLOCKED   LANES channels side by side: [N, C / LANES, H, W, LANES], with a halo; channels behind the last are zeros.
+          A vector is one pixel of LANES channels, so no kernel shuffles lanes, and rows of any length are whole vectors.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is done to each channel of a BLOCKED blob by itself: BatchNorm, Scale and Bias with weights, ReLU, PReLU.
 
-    v = factor[c] * x + offset[c];   y = max(v, 0) + slope[c] * min(v, 0)
+v = factor[c] * x + offset[c];   y = max(v, 0) + slope[c] * min(v, 0)
 """
 
 from __future__ import annotations
@@ -62,7 +62,11 @@ def lower_channels(context: Context) -> Lowered | None:
         if node.type in RELU:
             places = [-1, -1, constant(emitter, _slopes)]
         else:
-            places = [constant(emitter, lambda node: _affine(node)[0]), constant(emitter, lambda node: _affine(node)[1]), -1]
+            places = [
+                constant(emitter, lambda node: _affine(node)[0]),
+                constant(emitter, lambda node: _affine(node)[1]),
+                -1,
+            ]
         numbers = [x.first, x.plane, x.row, y.first, y.plane, y.row, y.planes, *y.four[2:], *places]
         emitter.step(scale_channels, numbers, y.four[0] * y.planes)
 

@@ -20,7 +20,13 @@ def combine_blocks(arena, weights, tables, at, item, thread):
         tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4], tables[at + 5],
         tables[at + 6], tables[at + 7], tables[at + 8],
     )  # fmt: skip
-    rows, columns, kind, factors, low = tables[at + 9], tables[at + 10], tables[at + 11], tables[at + 12], tables[at + 13]
+    rows, columns, kind, factors, low = (
+        tables[at + 9],
+        tables[at + 10],
+        tables[at + 11],
+        tables[at + 12],
+        tables[at + 13],
+    )
     a, b, bound = broadcast(weights[factors]), broadcast(weights[factors + 1]), broadcast(weights[low])
     x, y, z = x + item * x_plane, y + item * y_plane, z + item * z_plane
     for r in range(rows):

@@ -22,7 +22,13 @@ def pool(arena, weights, tables, at, item, thread):
     x, x_plane, x_row, y, y_plane, y_row = (
         tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4], tables[at + 5],
     )  # fmt: skip
-    windows, rows, columns, parts, mean = tables[at + 6], tables[at + 7], tables[at + 8], tables[at + 9], tables[at + 10]
+    windows, rows, columns, parts, mean = (
+        tables[at + 6],
+        tables[at + 7],
+        tables[at + 8],
+        tables[at + 9],
+        tables[at + 10],
+    )
     plane, part = item // parts, item % parts
     x, y, across = x + plane * x_plane, y + plane * y_plane, windows + rows * COLUMNS
     for r in range(rows * part // parts, rows * (part + 1) // parts):

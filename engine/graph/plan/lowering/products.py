@@ -24,7 +24,7 @@ from .lowered import BLOCKED, PLANAR, Context, Lowered, Want
 
 PANEL = 2  # vectors of outputs of a tile
 ROWS = 12 if LANES == 16 else 6  # pixels of a tile
-NEAR_BYTES = 256 << 10  # of inputs that are used again and again
+NEAR_BYTES = 448 << 10  # of inputs that are used again and again
 PLANE_AXES = 2
 assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
 
@@ -36,20 +36,22 @@ def sum_pixels(
 ):  # fmt: skip
     """Pixels [first, last) of one panel, in tiles of about the same size."""
     tiles = (last - first + ROWS - 1) // ROWS
+    size = groups * (1 if single else LANES) * vectors * LANES
     for tile in range(tiles):
         p, q = first + (last - first) * tile // tiles, first + (last - first) * (tile + 1) // tiles
+        ahead = w + size + size * tile // tiles
         if single:
             if vectors == PANEL:
-                pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, bias, more, more_pixels + p,
+                pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, ahead, bias, more, more_pixels + p,
                            more_step, low, y, y_pixels + p, y_step, q - p, 1, ROWS, PANEL)  # fmt: skip
             else:
-                pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, bias, more, more_pixels + p,
+                pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, ahead, bias, more, more_pixels + p,
                            more_step, low, y, y_pixels + p, y_step, q - p, 1, ROWS, 1)  # fmt: skip
         elif vectors == PANEL:
-            pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, bias, more, more_pixels + p,
+            pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, ahead, bias, more, more_pixels + p,
                        more_step, low, y, y_pixels + p, y_step, q - p, LANES, ROWS, PANEL)  # fmt: skip
         else:
-            pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, bias, more, more_pixels + p,
+            pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, ahead, bias, more, more_pixels + p,
                        more_step, low, y, y_pixels + p, y_step, q - p, LANES, ROWS, 1)  # fmt: skip
 
 
@@ -161,7 +163,10 @@ def lower_inner_product(context: Context) -> Lowered | None:
         return None
     (rows, outputs), depth = top, count(bottom, 1)
     single = depth % LANES > 0
-    wide = inner_product_weights(node, context.bottoms)[0] == (depth, outputs) and node.message.inner_product_param.transpose
+    wide = (
+        inner_product_weights(node, context.bottoms)[0] == (depth, outputs)
+        and node.message.inner_product_param.transpose
+    )
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y = bottoms[0], tops[0]
