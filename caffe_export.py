@@ -18,7 +18,7 @@ from .caffe_net import TOLERANCE, CaffeNet, Difference
 from .engine.graph.build import graph_message
 from .engine.graph.graph import Graph, Node
 from .engine.graph.passes.drop_dead_layers import drop_dead_layers
-from .engine.graph.runtime import Runtime
+from .engine.graph.shapes import infer_shapes
 from .errors import CheckFailed, UsageError
 from .formats.atomic import write_atomically
 from .formats.caffe import format_prototxt
@@ -47,7 +47,7 @@ def export_onnx(
     from .engine.graph.onnx_export import compare_with_onnxruntime, onnx_model
 
     graph = _graph_of(net, outputs)
-    shapes = Runtime(graph, {blob.name: net.shapes[blob] for blob in net.graph.inputs}).shapes
+    shapes = infer_shapes(graph, {blob.name: net.shapes[blob] for blob in net.graph.inputs})
     model = onnx_model(graph, shapes, __version__, metadata)
     differences = None
     if importlib.util.find_spec("onnxruntime"):

@@ -21,7 +21,7 @@ from .engine.graph.gradients import Gradients, WeightGradients, weight_gradients
 from .engine.graph.graph import Blob, Graph, Node, Shape
 from .engine.graph.optimize import Passes, Preparation, optimize_graph
 from .engine.graph.passes.report import Report
-from .engine.graph.runtime import Runtime
+from .engine.graph.session import Session
 from .engine.graph.shapes import infer_shapes, weight_shapes
 from .engine.graph.verify import Difference, compare_graphs, random_inputs
 from .errors import CheckFailed, UsageError
@@ -41,19 +41,20 @@ TOLERANCE = 1e-4  # of verify: relative to the largest value of an output
 
 
 class Array:
-    """A blob of the net or of a layer. `data` is its float32 memory, to read and to write."""
+    """A blob of the net or of a layer, of this `shape`."""
 
-    def __init__(self, data: np.ndarray, find_diff: Callable[[], np.ndarray]):
-        self.data, self._find_diff = data, find_diff
+    def __init__(self, shape: Shape, find_data: Callable[[], np.ndarray], find_diff: Callable[[], np.ndarray]):
+        self.shape, self._find_data, self._find_diff = shape, find_data, find_diff
+
+    @property
+    def data(self) -> np.ndarray:
+        """Its float32 memory, to read and to write."""
+        return self._find_data()
 
     @property
     def diff(self) -> np.ndarray:
         """Its gradient, float32 of the same shape, to read and to write. Raises UsageError where there is none."""
         return self._find_diff()
-
-    @property
-    def shape(self) -> Shape:
-        return self.data.shape
 
     def __repr__(self) -> str:
         return f"Array{self.shape}"
@@ -66,13 +67,26 @@ class CaffeNet:
     blobs              name -> Array, of the net as it was last shaped
     params             name of a layer -> its Arrays: weights, bias, ...
 
+    `forward` lets blobs share memory, and layers run inside each other. The first look at the `data` of a blob that is
+    neither an input nor an output makes the net keep all of them, which is slower. `threads`: None for as many as pay
+    off; `exact`: convolutions as plain sums, without Winograd's algorithm, which is faster and costs some digits.
+
     Gradients are there in the TRAIN phase, and where the net has force_backward; see `backward`.
     """
 
-    def __init__(self, graph: Graph, *, path: str = "<net>", notices: Sequence[str] = ()):
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        path: str = "<net>",
+        notices: Sequence[str] = (),
+        threads: int | None = None,
+        exact: bool = False,
+    ):
         self.graph, self.path, self.notices = graph, path, list(notices)
+        self.threads, self.exact = threads, exact
         self._shapes: dict[str, Shape] = {}
-        self._runtime: Runtime | None = None
+        self._session: Session | None = None
         self._has_run = False
         self._gradients: Gradients | None = None
         self._weight_gradients: WeightGradients | None = None
@@ -88,25 +102,32 @@ class CaffeNet:
     @property
     def shapes(self) -> dict[Blob, Shape]:
         """The shape of each blob of the graph."""
-        return self._runtime.shapes if self._runtime else infer_shapes(self.graph, self._shapes)
+        return self._session.shapes if self._session else infer_shapes(self.graph, self._shapes)
 
     @property
-    def runtime(self) -> Runtime:
+    def session(self) -> Session:
         """The net prepared for its present input shapes."""
-        if self._runtime is None:
-            self._runtime = Runtime(self.graph, self._shapes, gradients=self._for_gradients)
-        return self._runtime
+        if self._session is None:
+            self._session = self._prepared(self._shapes)
+        return self._session
 
     @property
     def blobs(self) -> dict[str, Array]:
-        return {blob.name: Array(array, partial(self._diff, blob)) for blob, array in self.runtime.arrays.items()}
+        session = self.session
+        return {
+            blob.name: Array(shape, partial(session.array, blob), partial(self._diff, blob))
+            for blob, shape in session.shapes.items()
+        }
 
     @property
     def params(self) -> dict[str, list[Array]]:
         for node in self.graph.nodes:
             node.edits += 1  # the caller may write to them
         return {
-            node.name: [Array(blob, partial(self._weight_diff, node, n)) for n, blob in enumerate(node.weights)]
+            node.name: [
+                Array(blob.shape, partial(node.weights.__getitem__, n), partial(self._weight_diff, node, n))
+                for n, blob in enumerate(node.weights)
+            ]
             for node in self.graph.nodes
             if node.weights
         }
@@ -114,7 +135,7 @@ class CaffeNet:
     def reshape(self, **shapes: Shape) -> None:
         """Shape the net for inputs of other shapes, by name. Raises InputError where a layer does not fit them."""
         wanted = {**self._shapes, **{name: tuple(map(int, shape)) for name, shape in shapes.items()}}
-        self._runtime = Runtime(self.graph, wanted, gradients=self._for_gradients)
+        self._session = self._prepared(wanted)
         self._shapes, self._gradients, self._has_run = wanted, None, False
 
     def forward(self, **inputs) -> dict[str, np.ndarray]:
@@ -125,16 +146,16 @@ class CaffeNet:
         if inputs and set(inputs) != set(self.inputs):
             raise UsageError(f"forward was given the inputs {sorted(inputs)}, the net has {sorted(self.inputs)}")
         arrays = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
-        current = {blob.name: self._runtime.shapes[blob] for blob in self.graph.inputs} if self._runtime else {}
+        current = {blob.name: self._session.shapes[blob] for blob in self.graph.inputs} if self._session else {}
         if any(current.get(name) != array.shape for name, array in arrays.items()):
             self.reshape(**{name: array.shape for name, array in arrays.items()})
-        runtime = self.runtime
+        session = self.session
         for blob in self.graph.inputs:
             if blob.name in arrays:
-                runtime.arrays[blob][...] = arrays[blob.name]
-        runtime.forward()
+                session.array(blob)[...] = arrays[blob.name]
+        session.forward()
         self._has_run = True
-        return {blob.name: runtime.arrays[blob].copy() for blob in self.graph.outputs}
+        return {blob.name: session.array(blob).copy() for blob in self.graph.outputs}
 
     def backward(self, **diffs) -> dict[str, np.ndarray]:
         """The gradients of what the last `forward` computed, from `diffs`, gradients of outputs by name.
@@ -169,6 +190,10 @@ class CaffeNet:
     def _for_gradients(self) -> bool:
         return self.graph.phase == "TRAIN" or self.graph.message.force_backward
 
+    def _prepared(self, shapes: Mapping[str, Shape]) -> Session:
+        options = {"threads": self.threads, "exact": self.exact}
+        return Session(self.graph, shapes, gradients=self._for_gradients, **options)
+
     def _gradients_from(self, seeds: Sequence[Blob]) -> Gradients:
         """The net's gradients, among them those of `seeds`."""
         if not self._for_gradients:
@@ -176,7 +201,7 @@ class CaffeNet:
         if self._gradients is None or not all(blob in self._gradients.blobs for blob in seeds):
             known = self._gradients.seeds if self._gradients else frozenset()
             self._weight_gradients = self._weight_gradients or weight_gradients(self.graph)
-            self._gradients = Gradients(self.runtime, known | set(seeds), self._weight_gradients)
+            self._gradients = Gradients(self.session.runtime, known | set(seeds), self._weight_gradients)
         return self._gradients
 
     def _diff(self, blob: Blob) -> np.ndarray:
@@ -210,12 +235,14 @@ def load_caffe(
     allow_unknown: bool = False,
     force_backward: bool = False,
     seed: int = 0,
+    threads: int | None = None,
+    exact: bool = False,
 ) -> CaffeNet:
     """A net of a .prototxt (any version) and its .caffemodel; without one, weights are drawn by the layers' fillers.
 
     `input_shapes` by the name of an input, or the first input's alone; `deploy`: data and loss layers become inputs and
     Softmax; `allow_unknown`: fields that are not known are left out instead of refused; `force_backward`: the net has
-    gradients, also of its inputs, as if its file said so. Raises InputError.
+    gradients, also of its inputs, as if its file said so; `threads` and `exact` as in CaffeNet. Raises InputError.
     """
     read = read_prototxt(prototxt, allow_unknown=allow_unknown)
     path = os.fspath(prototxt)
@@ -225,7 +252,8 @@ def load_caffe(
         message = deploy_net(message, shapes, path=path)
     if force_backward:
         message.force_backward = True
-    net = CaffeNet(build_graph(message, phase), path=path, notices=[*read.notices, *preparations])
+    notices = [*read.notices, *preparations]
+    net = CaffeNet(build_graph(message, phase), path=path, notices=notices, threads=threads, exact=exact)
     expected = weight_shapes(net.graph, infer_shapes(net.graph, shapes))
     if caffemodel is None:
         source = np.random.default_rng(seed)
@@ -276,7 +304,7 @@ def optimize(
     if mean or scale != 1:
         passes = Passes(**{**vars(passes), "inputs": {name: Preparation(mean, scale) for name in net.inputs[:1]}})
     graph, reports = optimize_graph(net.graph, passes, net._shapes)
-    smaller = CaffeNet(graph, path=net.path)
+    smaller = CaffeNet(graph, path=net.path, threads=net.threads, exact=net.exact)
     smaller._shapes = dict(net._shapes)
     return smaller, reports
 

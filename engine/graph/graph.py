@@ -34,8 +34,7 @@ class Node:
 
     `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `phase`, TEST
     or TRAIN, is the layer's own, or else the net's. `edits` goes up when weights may have been written to in place, so
-    that what was prepared from them is prepared again. `exact` asks for plain sums where an algorithm saves
-    multiplications at the cost of some digits.
+    that what was prepared from them is prepared again.
     """
 
     name: str
@@ -46,7 +45,6 @@ class Node:
     weights: list[np.ndarray] = field(default_factory=list)
     phase: str = "TEST"
     edits: int = 0
-    exact: bool = False
 
     def error(self, found: str, expected: str = "", hint: str = "") -> InputError:
         """An InputError that names this layer."""

@@ -6,27 +6,43 @@ import sys
 from types import FunctionType, ModuleType
 
 from ..jit import Kernel
+from .backward import BACKWARDS
 from .graph import Graph
 from .layers import OPS
+from .plan.lowering import LOWERINGS, moves
+from .plan.team import run_steps
 
-LAYERS = OPS["Input"].prepare.__module__.rpartition(".")[0] + ".layers"
+
+def kernels_of(graph: Graph, *, gradients: bool = False) -> list[Kernel]:
+    """The kernels in the files that the graph's layer types are done by, and in those that these import from.
+
+    A plan does what it can; with `gradients`, layers do all but convolutions themselves.
+    """
+    plans, layers = {moves.__name__, run_steps.py_func.__module__}, set()
+    for kind in {node.type for node in graph.nodes}:
+        plans |= {lowering.__module__ for lowering in LOWERINGS.get(kind, ())}
+        if gradients or kind not in LOWERINGS:
+            layers.add(OPS[kind].prepare.__module__)
+        if gradients and kind in BACKWARDS:
+            layers.add(BACKWARDS[kind].prepare.__module__)
+    planned = _kernels_in(plans, (f"{__package__}.plan.",))
+    return planned + _kernels_in(layers, (f"{__package__}.layers.", f"{__package__}.backward."))
 
 
-def kernels_of(graph: Graph) -> list[Kernel]:
-    """The kernels in the files of the graph's layer types, and in the files of layers/ that these import from."""
+def _kernels_in(waiting: set[str], packages: tuple[str, ...]) -> list[Kernel]:
+    """The kernels of the modules that wait, and of those of `packages` that they import from."""
     kernels: dict[int, Kernel] = {}
-    waiting = [OPS[node.type].prepare.__module__ for node in graph.nodes]
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name in seen or not name.startswith(LAYERS):
+        if name in seen or not name.startswith(packages):
             continue
         seen.add(name)
         for value in vars(sys.modules[name]).values():
             if isinstance(value, Kernel):
                 kernels[id(value)] = value
             elif isinstance(value, FunctionType | type):
-                waiting.append(value.__module__)
+                waiting.add(value.__module__)
             elif isinstance(value, ModuleType):
-                waiting.append(value.__name__)
+                waiting.add(value.__name__)
     return list(kernels.values())

@@ -10,6 +10,7 @@ from ..memory import aligned_zeros
 from .graph import Blob, Graph, Node, Shape
 from .layers import OPS
 from .op import Run, count
+from .plan.layer import CONVOLUTIONS, plan_layer
 from .shapes import check_weights, infer_shapes
 from .sharing import exclusive_blobs
 
@@ -22,10 +23,20 @@ class Runtime:
     Raises InputError naming the layer whose weights have other shapes than these inputs ask for.
 
     With `gradients`, nothing works in place: a layer's gradient may need what another would have overwritten.
+    Convolutions are done as in a plan, with its `threads` and `exact`.
     """
 
-    def __init__(self, graph: Graph, inputs: Mapping[str, Shape] | None = None, *, gradients: bool = False):
+    def __init__(
+        self,
+        graph: Graph,
+        inputs: Mapping[str, Shape] | None = None,
+        *,
+        gradients: bool = False,
+        threads: int | None = None,
+        exact: bool = False,
+    ):
         self.graph, self.gradients = graph, gradients
+        self._options = {"threads": threads, "exact": exact}
         self.shapes = infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
         self.arrays = self._place()
@@ -37,8 +48,14 @@ class Runtime:
             for node, run in self.runs:
                 run([self.arrays[blob] for blob in node.bottoms], [self.arrays[blob] for blob in node.tops])
 
+    def array(self, blob: Blob) -> np.ndarray:
+        """The float32 memory of a blob."""
+        return self.arrays[blob]
+
     def _prepare(self, node: Node) -> Run:
         bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
+        if node.type in CONVOLUTIONS and (run := plan_layer(node, bottoms, tops, **self._options)):
+            return run
         return OPS[node.type].prepare(node, bottoms, tops)
 
     def _place(self) -> dict[Blob, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import UsageError
 from .graph import Blob, Graph, Shape
 from .optimize import Preparation
-from .runtime import Runtime
+from .plan import Plan
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ def compare_graphs(
 
 def run_graph(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The outputs of one run, by name. Raises InputError for an unknown input, UsageError for one that is missing."""
-    runtime = Runtime(graph, {name: values.shape for name, values in inputs.items()})
+    plan = Plan(graph, {name: values.shape for name, values in inputs.items()}, exact=True)
     for blob in graph.inputs:
         if blob.name not in inputs:
             raise UsageError(f"no values for the input {blob.name!r}")
-        runtime.arrays[blob][...] = inputs[blob.name]
-    runtime.forward()
-    return {blob.name: runtime.arrays[blob].copy() for blob in graph.outputs}
+        plan.inputs[blob][...] = inputs[blob.name]
+    plan.forward()
+    return {blob.name: plan.outputs[blob].copy() for blob in graph.outputs}
 
 
 def random_inputs(

@@ -2,8 +2,8 @@
 
 A group is a product of matrices: its weights [outputs, channels * taps] times columns [channels * taps, pixels], which
 are never stored as a whole: stretches of them are packed into the panels of `gemm.py` right where they are used.
-Where a group has fewer outputs than a tile has rows (depthwise), packing would not pay: the sums of four vectors of
-pixels are taken in registers, straight from the planes (`windows.py`).
+This serves convolutions of any kind; those of pictures, in groups of whole blocks of channels, have faster ways
+(`plan/lowering/`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
-from ...gemm import MR, NC, NONE, multiply_column, panel_width, whole
+from ...gemm import NC, NONE, multiply_column, panel_width, whole
 from ...jit import F1, F1_IN, I1_IN, inline, kernel
 from ...lowlevel import no_rows
 from ...memory import aligned_zeros
-from ...simd import broadcast, element, fma, load, load_part, store, store_part
+from ...simd import broadcast, load, load_part, store, store_part
 from ..graph import Node, Shape
 from ..op import MANY, Op, Run, count
 from .windows import filter_shapes, lay_out, plan_planes, read_window
-from .winograd import is_suited, prepare_winograd
 
 NO_BIAS = np.zeros(0, np.float32)
 DEPTH = 1024  # taps summed at a time: a panel streams from L2, NR * 1024 * 4 bytes = 96 KiB, and y is written once
@@ -100,41 +99,6 @@ def convolve(x, w, bias, y, counts, sizes, taps, starts, planes, panels):
                     at += width
 
 
-@kernel(types.void(F1_IN, F1_IN, F1_IN, F1, I1_IN, I1_IN, I1_IN, I1_IN, F1))
-def convolve_directly(x, w, bias, y, counts, sizes, taps, starts, planes):
-    """The same for groups of few outputs. planes has LANES elements more than it needs."""
-    images, groups, outputs, pixels, row = counts[0], counts[1], counts[2], counts[3], counts[4]
-    depth, picture = taps.size, sizes[0] * sizes[1] * sizes[2] * sizes[3]
-    for part in range(images * groups):
-        lay_out(x, part * picture, sizes, planes)
-        for o in range(outputs):
-            number = part % groups * outputs + o
-            initial = broadcast(bias[number] if bias.size else np.float32(0))
-            for r in range(starts.size):
-                at, to = starts[r], (part * outputs + o) * pixels + r * row
-                together = row // (4 * LANES) * 4 * LANES
-                for p in range(0, together, 4 * LANES):
-                    one, two, three, four = initial, initial, initial, initial
-                    for t in range(depth):
-                        weight, i = broadcast(element(w, number * depth + t)), at + p + taps[t]
-                        one = fma(weight, load(planes, i), one)
-                        two = fma(weight, load(planes, i + LANES), two)
-                        three = fma(weight, load(planes, i + 2 * LANES), three)
-                        four = fma(weight, load(planes, i + 3 * LANES), four)
-                    store(y, to + p, one)
-                    store(y, to + p + LANES, two)
-                    store(y, to + p + 2 * LANES, three)
-                    store(y, to + p + 3 * LANES, four)
-                for p in range(together, row, LANES):
-                    one = initial
-                    for t in range(depth):
-                        one = fma(broadcast(element(w, number * depth + t)), load(planes, at + p + taps[t]), one)
-                    if p + LANES <= row:
-                        store(y, to + p, one)
-                    else:
-                        store_part(y, to + p, one, row - p)
-
-
 def convolution_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     window = read_window(node, bottoms)
     output = window.convolved()
@@ -154,21 +118,17 @@ def convolution_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
 def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     window = read_window(node, bottoms)
     output = tops[0][window.axis + 1 :]
-    if not node.exact and is_suited(window, output):
-        return prepare_winograd(node, window, output)
     plan = plan_planes(node, window, output)
     outputs = window.outputs // window.group
     counts = np.array([window.outer, window.group, outputs, count(output), plan.row], np.int64)
     indices = counts, plan.sizes, plan.taps, plan.starts
-    directly = outputs < MR
-    planes = aligned_zeros(0 if plan.as_it_is and not directly else plan.floats + LANES)
-    scratch = [planes] if directly else [planes, aligned_zeros(DEPTH * NC + LANES)]
-    multiply = convolve_directly if directly else convolve
+    planes = aligned_zeros(0 if plan.as_it_is else plan.floats + LANES)
+    scratch = planes, aligned_zeros(DEPTH * NC + LANES)
 
     def run(inputs, outputs):
         weights, bias = node.weights[0].reshape(-1), node.weights[1] if len(node.weights) > 1 else NO_BIAS
         for x, y in zip(inputs, outputs, strict=True):
-            multiply.run(x.reshape(-1), weights, bias, y.reshape(-1), *indices, *scratch)
+            convolve.run(x.reshape(-1), weights, bias, y.reshape(-1), *indices, *scratch)
 
     return run
 

@@ -1,4 +1,4 @@
-"""Where every blob lies, and in which order groups run and blobs are moved: the program of a plan before it is written."""
+"""Where every blob lies, and in which order groups run and blobs are moved: a program before it is written."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class Arrangement:
         for group, how in lowered:
             if group.main.bottoms or group.main.type == "Parameter":
                 self._add(group, how)
-        for blob in graph.outputs:
-            self._stored(self.root(blob), PLANAR, None).memory.last = len(self.actions)
+        for storage in [self._stored(self.root(blob), PLANAR, None) for blob in graph.outputs]:
+            storage.memory.last = len(self.actions)
         self.memories = list(self._shared)
 
     def root(self, blob: Blob) -> Blob:
@@ -75,12 +75,12 @@ class Arrangement:
     def _add_inputs(self) -> None:
         outputs = {self.root(blob) for blob in self.graph.outputs}
         action = Action(None, [], [])
-        self.actions.append(action)
         for blob in self.graph.inputs:
             kinds = {kind for other, kind in self._halos if other is blob}
             kind = Kind.PADDED if kinds == {Kind.PADDED} and blob not in outputs else Kind.PLANAR
             action.tops.append(self._new(blob, kind))
         action.fresh = list(action.tops)
+        self._append(action)
 
     def _add(self, group: Group, how: Lowered | None) -> None:
         wants = zip(group.bottoms, self._wants[group], strict=True)
@@ -130,9 +130,8 @@ class Arrangement:
         self.actions.append(action)
 
     def _new(self, blob: Blob, kind: Kind) -> Storage:
-        now = len(self.actions) - (not self._shared and bool(self.actions))
-        memory = Memory(0, now, now)
-        return self._share(blob, kind, memory)
+        now = len(self.actions)
+        return self._share(blob, kind, Memory(0, now, now))
 
     def _share(self, blob: Blob, kind: Kind, memory: Memory) -> Storage:
         storage = Storage(self.shapes[blob], kind, memory, self._halos.get((blob, kind), NO_HALO))

@@ -28,7 +28,7 @@ class Packed:
     """Constants made of a node's weights, to be made again when these change."""
 
     node: Node
-    pack: Callable[[], np.ndarray]
+    write_to: Callable[[np.ndarray], None]
     at: int
     size: int
     made_of: tuple = ()
@@ -37,7 +37,7 @@ class Packed:
         return self.made_of != self._stamp()
 
     def write(self, constants: np.ndarray) -> None:
-        constants[self.at : self.at + self.size] = self.pack().reshape(-1)
+        self.write_to(constants[self.at : self.at + self.size])
         self.made_of = self._stamp()
 
     def _stamp(self) -> tuple:
@@ -66,10 +66,10 @@ class Emitter:
             self._known[key] = self._append(array)
         return self._known[key]
 
-    def weights(self, node: Node, size: int, pack: Callable[[], np.ndarray]) -> int:
-        """The place of `size` constants, which pack() makes of the weights of `node`."""
+    def weights(self, node: Node, size: int, write_to: Callable[[np.ndarray], None]) -> int:
+        """The place of `size` constants, which write_to(them) makes of the weights of `node`; zeros at first."""
         at = self._size
-        self.packed.append(Packed(node, pack, at, size))
+        self.packed.append(Packed(node, write_to, at, size))
         self._size += -(-size // ALIGNMENT) * ALIGNMENT
         return at
 

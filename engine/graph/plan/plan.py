@@ -19,13 +19,13 @@ import numpy as np
 
 from ...memory import aligned_zeros
 from ...threads import choose_threads
-from ..graph import Graph, Shape
+from ..graph import Blob, Graph, Shape
 from ..layers import OPS
 from ..shapes import check_weights, infer_shapes, macs
 from .arrange import Action, Arrangement
 from .emitter import Emitter
 from .groups import Group, find_groups
-from .lowering import Context, lower
+from .lowering import Context, Lowered, lower
 from .lowering.moves import emit_halo
 from .program import Program
 from .storage import ALIGNMENT, Memory, place
@@ -76,7 +76,7 @@ class Plan:
         self.graph, self.shapes = graph, infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
         self.threads = choose_threads(threads, sum(macs(node, self.shapes) for node in graph.nodes))
-        lowered = [(group, lower(self._context(group, exact))) for group in find_groups(graph, self.shapes, fuse=fuse)]
+        lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse), exact)
         arranged = Arrangement(graph, self.shapes, lowered)
         self.actions, self.memories = arranged.actions, arranged.memories
         for storage in arranged.storages.values():
@@ -88,6 +88,10 @@ class Plan:
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
         self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.outputs}
         self._write(Emitter(self.threads, size, scratch))
+
+    def array(self, blob: Blob) -> np.ndarray:
+        """The float32 memory of an input or an output."""
+        return self.inputs[blob] if blob in self.inputs else self.outputs[blob]
 
     def forward(self) -> None:
         """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
@@ -160,9 +164,17 @@ class Plan:
         inputs, outputs = ([each.view(self.arena) for each in blobs] for blobs in (action.bottoms, action.tops))
         return lambda: run(inputs, outputs)
 
-    def _context(self, group: Group, exact: bool) -> Context:
-        bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.main.bottoms, group.tops))
-        return Context(group, bottoms, tops, exact)
+    def _lower(self, groups: list[Group], exact: bool) -> list[tuple[Group, Lowered | None]]:
+        """How each group is done. One that nobody knows how to do is taken apart again."""
+        done = []
+        for group in groups:
+            bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.main.bottoms, group.tops))
+            how = lower(Context(group, bottoms, tops, exact))
+            if how is None and len(group.nodes) > 1:
+                done += self._lower([Group([node], node.tops) for node in group.nodes], exact)
+            else:
+                done.append((group, how))
+        return done
 
 
 def most_alive(memories: list[Memory]) -> int:

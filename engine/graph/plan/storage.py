@@ -3,7 +3,7 @@
 PLANAR    as Caffe has it: [N, C, H, W], any number of axes, without gaps.
 PADDED    planes [N, C, H + 2, W + 2] with zeros around them, as much as a convolution's padding asks for (the halo).
 BLOCKED   LANES channels side by side: [N, C / LANES, H, W, LANES], with a halo; channels behind the last are zeros.
-          A vector is one pixel of LANES channels, so no kernel shuffles lanes, and rows of any length are whole vectors.
+          A vector is one pixel of LANES channels: no kernel shuffles lanes, and rows of any length are whole vectors.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def blocks(channels: int) -> int:
 
 def same_memory(shape: Shape) -> bool:
     """Whether a blob lies BLOCKED, without a halo, as it lies PLANAR."""
-    return len(shape) >= 2 and shape[1] % LANES == 0 and count(shape, 2) == 1  # noqa: PLR2004 (N and C)
+    return len(shape) >= 2 and shape[1] % LANES == 0 and count(shape, 2) == 1
 
 
 def wider(one: Halo, other: Halo) -> Halo:

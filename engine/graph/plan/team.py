@@ -47,7 +47,7 @@ _pool: ThreadPoolExecutor | None = None
 
 def submit(work, *arguments) -> Future:
     """Start work(*arguments) in a waiting thread; threads stay for later, since starting one takes 0.1 ms."""
-    global _pool  # noqa: PLW0603 (one for all plans)
+    global _pool
     if _pool is None:
         _pool = ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1), thread_name_prefix="caffe64")
     return _pool.submit(work, *arguments)
@@ -55,7 +55,7 @@ def submit(work, *arguments) -> Future:
 
 def _forget() -> None:
     """A forked child has none of its parent's threads."""
-    global _pool  # noqa: PLW0603
+    global _pool
     _pool = None
 
 

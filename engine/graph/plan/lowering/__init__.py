@@ -5,12 +5,13 @@ from __future__ import annotations
 from ..groups import PRODUCTS
 from .channels import lower_channels
 from .concat import lower_concat
+from .convolution import lower_convolution
 from .depthwise import lower_depthwise
 from .eltwise import lower_eltwise
+from .inner_product import lower_inner_product
 from .lowered import Context, Lowered, Lowering
 from .lrn import lower_lrn
 from .pooling import lower_pooling
-from .products import lower_convolution, lower_inner_product
 from .softmax import lower_softmax
 from .winograd import lower_winograd
 
@@ -29,6 +30,6 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
 def lower(context: Context) -> Lowered | None:
     """How the group of `context` is done, None where nobody knows: then by its layer's own `prepare`."""
     top = context.tops[0] if context.tops else ()
-    if not 2 <= len(top) <= 4 or 0 in top:  # noqa: PLR2004 (N, C and at most H, W)
+    if not 2 <= len(top) <= 4 or 0 in top:
         return None
     return next(filter(None, (lowering(context) for lowering in LOWERINGS.get(context.group.main.type, ()))), None)

@@ -50,12 +50,10 @@ def lower_channels(context: Context) -> Lowered | None:
     lines = blocks(shape[1]) * LANES
 
     def constant(emitter: Emitter, values) -> int:
-        def pack():
-            packed = np.zeros(lines, np.float32)
-            packed[: shape[1]] = values(node)
-            return packed
+        def write_to(constants):
+            constants[: shape[1]] = values(node)
 
-        return emitter.weights(node, lines, pack)
+        return emitter.weights(node, lines, write_to)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y = bottoms[0], tops[0]

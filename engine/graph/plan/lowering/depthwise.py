@@ -1,4 +1,4 @@
-"""Convolutions with a filter of its own for each channel, on BLOCKED pictures: a vector is LANES channels of a pixel."""
+"""Convolutions with a filter for each channel, on BLOCKED pictures: a vector is LANES channels of a pixel."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import numpy as np
 
 from ....cpu import LANES
 from ....jit import inline, kernel
-from ....simd import fma, load, maximum, broadcast, store
+from ....simd import broadcast, fma, load, maximum, store
 from ...op import count
 from ..emitter import STEP, Emitter
 from ..storage import Kind, Storage, blocks
+from .convolution import halo_of, plane_window, taps_of
 from .lowered import Context, Lowered, Want
-from .products import halo_of, padded_bias, plane_window, taps_of
+from .products import place_bias
 
 TOGETHER = 7  # pixels: their sums are in registers, and FMAs do not wait for each other; 7 divides 112, 56, 28, 14
 
@@ -71,18 +72,18 @@ def lower_depthwise(context: Context) -> Lowered | None:
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y = bottoms[0], tops[0]
-        start, taps = taps_of(x, window, range(1))
+        start, taps = taps_of(x, window, 1)
         size = count(window.kernel)
 
-        def pack():
+        def pack(filters):
             weights = np.zeros((blocks(window.channels) * LANES, size), np.float32)
             weights[: window.channels] = node.weights[0].reshape(window.channels, size)
-            return weights.reshape(-1, LANES, size).transpose(0, 2, 1)
+            filters.reshape(-1, size, LANES)[:] = weights.reshape(-1, LANES, size).transpose(0, 2, 1)
 
         numbers = [
             x.first + start, x.picture, x.plane, x.row * window.stride[0], x.pixel * window.stride[1],
             emitter.table(taps), size, emitter.weights(node, y.planes * LANES * size, pack),
-            emitter.weights(node, y.planes * LANES, lambda: padded_bias(node, window.channels)),
+            place_bias(emitter, node, window.channels),
             emitter.low if context.group.rectified else emitter.no_low,
             y.first, y.picture, y.plane, y.row, y.planes, *y.four[2:],
         ]  # fmt: skip

@@ -46,7 +46,7 @@ def lower_eltwise(context: Context) -> Lowered | None:
         for number, other in enumerate(others, 1):
             x, y = (first, other) if number == 1 else (other, z)
             pair = [coefficients[0], coefficients[1]] if number == 1 else [coefficients[number], 1.0]
-            factors = emitter.weights(node, 2, lambda pair=pair: np.array(pair, np.float32))
+            factors = emitter.weights(node, 2, lambda constants, pair=pair: np.copyto(constants, pair))
             last = number == len(others)
             numbers = [
                 *(each for blob in (x, y, z) for each in (blob.first, blob.plane, blob.row)), *z.four[2:],

@@ -46,3 +46,8 @@ class Context:
 
 
 Lowering = Callable[[Context], Lowered | None]  # None where it does not know a way
+
+
+def more_wants(context: Context) -> list[Want]:
+    """How what is added to a product must lie."""
+    return [BLOCKED] if context.group.more else []

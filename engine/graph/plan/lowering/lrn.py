@@ -55,7 +55,7 @@ def lower_lrn(context: Context) -> Lowered | None:
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y = bottoms[0], tops[0]
-        factors = emitter.weights(context.group.main, 2, lambda: np.array([parameter.k, share], np.float32))
+        factors = emitter.weights(context.group.main, 2, lambda constants: np.copyto(constants, [parameter.k, share]))
         numbers = [
             x.first, x.picture, x.plane, x.row, y.first, y.picture, y.plane, y.row,
             y.planes, *y.four[2:], reach, factors, emitter.scratch, emitter.scratch_step,

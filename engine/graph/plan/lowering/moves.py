@@ -84,7 +84,7 @@ def clear(arena, at, size):
 
 def emit_move(emitter: Emitter, x: Storage, y: Storage) -> None:
     """The pixels of x into y, of another kind."""
-    if x.kind is Kind.BLOCKED and y.kind is Kind.PLANAR:
+    if x.kind is Kind.BLOCKED:
         numbers = [x.first, x.plane, x.row, y.first, y.plane, y.row, x.four[1], x.planes, *x.four[2:]]
         emitter.step(to_planes, numbers, x.four[0] * x.planes)
     elif y.kind is Kind.BLOCKED:

@@ -1,4 +1,4 @@
-"""Convolution and InnerProduct as sums over taps (`pixel_tile.py`), straight from where the bottom lies.
+"""Sums over taps (`pixel_tile.py`), straight from where the bottom lies: what Convolution and InnerProduct are made of.
 
 A tap is a place relative to a pixel. Of a BLOCKED bottom, LANES taps are LANES channels of one pixel; of a PADDED one,
 a net's input with a few channels, and of a matrix of odd width each tap stands for itself. Weights are packed for
@@ -9,23 +9,23 @@ Threads share items: stretches of pixels, so long that their inputs stay in L2, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from .... import signatures as types
 from ....cpu import LANES, REGISTERS
-from ....jit import inline, kernel
+from ....jit import F1, F1_IN, i64, inline, kernel
 from ....pixel_tile import pixel_tile
-from ...graph import Node, Shape
-from ...op import count
-from ...layers.inner_product import inner_product_weights
-from ...layers.windows import Window, read_window
+from ....simd import copy_transposed
+from ...graph import Node
 from ..emitter import ITEM_MACS, STEP, Emitter
-from ..storage import Kind, Storage, blocks
-from .lowered import BLOCKED, PLANAR, Context, Lowered, Want
+from ..groups import Group
+from ..storage import Storage, blocks
 
 PANEL = 2  # vectors of outputs of a tile
 ROWS = 12 if LANES == 16 else 6  # pixels of a tile
 NEAR_BYTES = 448 << 10  # of inputs that are used again and again
-PLANE_AXES = 2
 assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
 
 
@@ -87,160 +87,99 @@ def convolve(arena, weights, tables, at, item, thread):
         )  # fmt: skip
 
 
-def share_out(items: int, size: int, x_floats: int, panels: int, macs: int, threads: int) -> tuple[int, int]:
-    """Stretches of `size` pixels and chunks of `panels`, for `items` that there are anyway (pictures, groups)."""
-    stretches = max(1, min(-(-x_floats * 4 // NEAR_BYTES), size // (2 * ROWS)))
-    wanted = 1 if threads == 1 else min(8 * threads, max(1, macs // ITEM_MACS))
-    chunks = max(1, min(panels, -(-wanted // (items * stretches))))
-    if items * stretches * chunks < wanted:
-        stretches = max(stretches, min(-(-wanted // (items * chunks)), size // (2 * ROWS)))
-    return stretches, chunks
+def share_out(work: Work, parts: int, panels: int, threads: int) -> tuple[int, int]:
+    """Into how many stretches of pixels and chunks of panels each of the `parts` (pictures, groups) is cut."""
+    most = max(1, work.pixels // (2 * ROWS))
+    stretches = min(-(-work.inputs * 4 // NEAR_BYTES), most)
+    wanted = 1 if threads == 1 else min(8 * threads, max(1, work.macs // ITEM_MACS))
+    chunks = max(1, min(panels, -(-wanted // (parts * stretches))))
+    if parts * stretches * chunks < wanted:
+        stretches = max(stretches, min(-(-wanted // (parts * chunks)), most))
+    return max(1, stretches), chunks
 
 
-def pack_panels(weights: np.ndarray) -> np.ndarray:
-    """[outputs, taps] -> panels of PANEL * LANES outputs, of fewer at the end: [taps, width] each, outputs filled up
-    with zeros to whole vectors."""
-    outputs, taps = weights.shape
-    padded = np.zeros((blocks(outputs) * LANES, taps), np.float32)
-    padded[:outputs] = weights
+@kernel(types.void(F1_IN, i64, i64, F1))
+def pack(w, outputs, taps, panels):
+    """w [outputs * taps] -> panels of PANEL * LANES outputs (at the end fewer, filled up with zeros to whole vectors),
+    [taps, width] each. Writes panels."""
     width = PANEL * LANES
-    whole = len(padded) // width * width
-    return np.concatenate(
-        [
-            padded[:whole].reshape(-1, width, taps).transpose(0, 2, 1).reshape(-1),
-            padded[whole:].T.reshape(-1),
-        ]
-    )
+    for o in range(0, outputs, LANES):
+        blocks_left = (outputs - o // width * width + LANES - 1) // LANES
+        step, lanes = min(PANEL, blocks_left) * LANES, min(LANES, outputs - o)
+        at, done = o // width * width * taps + o % width, 0
+        if lanes == LANES:
+            done = taps // LANES * LANES
+            for t in range(0, done, LANES):
+                copy_transposed(w, o * taps + t, taps, panels, at + t * step, step)
+        for t in range(done, taps):
+            for lane in range(lanes):
+                panels[at + t * step + lane] = w[(o + lane) * taps + t]
+            for lane in range(lanes, LANES):
+                panels[at + t * step + lane] = 0
 
 
-def padded_bias(node: Node, outputs: int) -> np.ndarray:
-    """The bias, or zeros, in whole vectors."""
-    bias = np.zeros(blocks(outputs) * LANES, np.float32)
-    if len(node.weights) > 1:
-        bias[:outputs] = node.weights[1]
-    return bias
+def pack_panels(weights: np.ndarray, panels: np.ndarray) -> None:
+    """weights [outputs, taps] into panels, see `pack`."""
+    pack.run(np.ascontiguousarray(weights, np.float32).reshape(-1), *weights.shape, panels)
 
 
-def lower_convolution(context: Context) -> Lowered | None:
-    """A convolution of pictures whose groups are whole blocks, or that has one group."""
-    node = context.group.main
-    window = plane_window(context)
-    if window is None or (window.group > 1 and (window.channels | window.outputs) // window.group % LANES):
-        return None
-    if window.group > 1 and (window.outputs // window.group % LANES or window.channels // window.group % LANES):
-        return None
-    planar = window.channels < LANES
-    want = Want(Kind.PADDED if planar else Kind.BLOCKED, halo_of(window, context.tops[0]))
+def place_bias(emitter: Emitter, node: Node, outputs: int) -> int:
+    """Where the bias is, or zeros, in whole vectors."""
 
-    def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        x, y = bottoms[0], tops[0]
-        channels = window.channels // window.group
-        planes = channels if planar else blocks(channels)
-        start, taps = taps_of(x, window, range(planes))
-        taps_depth = planes * count(window.kernel) * x.pixel
-        size = blocks(window.outputs) * LANES * taps_depth
+    def write_to(bias):
+        if len(node.weights) > 1:
+            bias[:outputs] = node.weights[1]
 
-        def pack():
-            weights = np.zeros((window.outputs, planes * x.pixel, *window.kernel), np.float32)
-            weights[:, :channels] = node.weights[0]
-            split = weights.reshape(window.outputs, planes, x.pixel, -1).transpose(0, 1, 3, 2)
-            by_group = split.reshape(window.group, window.outputs // window.group, -1)
-            return np.concatenate([pack_panels(each) for each in by_group])
-
-        emit_products(
-            emitter, context, x.first + start, x.picture, planes * x.plane, x.pixels(window.stride, y.four[2:]),
-            taps, x.pixel == 1, emitter.weights(node, size, pack), window.group, window.outputs, bottoms, y,
-            window.outer,
-        )  # fmt: skip
-
-    return Lowered([want, *more_wants(context)], Kind.BLOCKED, emit, algorithm="direct")
+    return emitter.weights(node, blocks(outputs) * LANES, write_to)
 
 
-def lower_inner_product(context: Context) -> Lowered | None:
-    """Rows are the pixels of one picture."""
-    node, bottom, top = context.group.main, context.bottoms[0], context.tops[0]
-    if len(top) != PLANE_AXES:
-        return None
-    (rows, outputs), depth = top, count(bottom, 1)
-    single = depth % LANES > 0
-    wide = (
-        inner_product_weights(node, context.bottoms)[0] == (depth, outputs)
-        and node.message.inner_product_param.transpose
-    )
+@dataclass(frozen=True)
+class Work:
+    """A product for `emit_products`. Places are in the arena, steps in floats.
 
-    def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        x, y = bottoms[0], tops[0]
-        taps = np.arange(0, depth, 1 if single else LANES)
+    x, x_picture, x_group   the first tap of the first pixel; steps between pictures and groups
+    at, taps, single        where pixels lie, from x on, and taps, from a pixel on; a tap is one float or LANES
+    w                       place of the panels
+    inputs                  floats of a picture's group
+    """
 
-        def pack():
-            return pack_panels(node.weights[0].T if wide else node.weights[0].reshape(outputs, depth))
+    x: int
+    x_picture: int
+    x_group: int
+    at: np.ndarray
+    taps: np.ndarray
+    single: bool
+    w: int
+    groups: int
+    outputs: int
+    pictures: int
+    inputs: int
 
-        w = emitter.weights(node, blocks(outputs) * LANES * depth, pack)
-        emit_products(
-            emitter, context, x.first, 0, 0, np.arange(rows) * depth, taps, single, w, 1, outputs, bottoms, y, 1,
-            y_pixels=np.arange(rows) * y.picture,
-        )  # fmt: skip
+    @property
+    def pixels(self) -> int:
+        return len(self.at)
 
-    return Lowered([PLANAR, *more_wants(context)], Kind.BLOCKED, emit)
+    @property
+    def depth(self) -> int:
+        return len(self.taps) * (1 if self.single else LANES)
+
+    @property
+    def macs(self) -> int:
+        return self.pictures * self.pixels * self.depth * self.outputs
 
 
 def emit_products(
-    emitter: Emitter, context: Context, x: int, x_picture: int, x_group: int, pixels: np.ndarray, taps: np.ndarray,
-    single: bool, w: int, groups: int, outputs: int, bottoms: list[Storage], y: Storage, pictures: int, y_pixels=None,
-) -> None:  # fmt: skip
-    """The step of `convolve`."""
-    node, more = context.group.main, bottoms[-1] if context.group.more else None
-    bias = emitter.weights(node, blocks(outputs) * LANES, lambda: padded_bias(node, outputs))
-    inner = [0, 0, 0, 0] if more is None else [
-        more.first, more.picture, emitter.table(more.pixels() if y_pixels is None else y_pixels), more.plane,
-    ]  # fmt: skip
-    if more is None:
-        inner[0] = -1
-    group_blocks = blocks(outputs // groups)
-    depth = len(taps) * (1 if single else LANES)
-    stretches, chunks = share_out(
-        pictures * groups, len(pixels), len(pixels) * len(taps) // max(1, count(window_size(context))) * (1 if single else LANES),
-        -(-group_blocks // PANEL), pictures * len(pixels) * depth * outputs, emitter.threads,
-    )  # fmt: skip
+    emitter: Emitter, group: Group, work: Work, y: Storage, more: Storage | None, rows=Storage.pixels
+) -> None:
+    """The step of `convolve`. `rows(storage)` gives the places of the pixels of y and of what is added."""
+    bias = place_bias(emitter, group.main, work.outputs)
+    added = [-1, 0, 0, 0] if more is None else [more.first, more.picture, emitter.table(rows(more)), more.plane]
+    group_blocks, parts = blocks(work.outputs // work.groups), work.pictures * work.groups
+    stretches, chunks = share_out(work, parts, -(-group_blocks // PANEL), emitter.threads)
     numbers = [
-        x, x_picture, x_group, emitter.table(pixels), emitter.table(taps), len(taps), w, bias, *inner,
-        emitter.low if context.group.rectified else emitter.no_low,
-        y.first, y.picture, emitter.table(y.pixels() if y_pixels is None else y_pixels), y.plane,
-        groups, group_blocks, len(pixels), stretches, chunks, int(single),
+        work.x, work.x_picture, work.x_group, emitter.table(work.at), emitter.table(work.taps), len(work.taps),
+        work.w, bias, *added, emitter.low if group.rectified else emitter.no_low,
+        y.first, y.picture, emitter.table(rows(y)), y.plane,
+        work.groups, group_blocks, work.pixels, stretches, chunks, int(work.single),
     ]  # fmt: skip
-    emitter.step(convolve, numbers, pictures * groups * stretches * chunks)
-
-
-def window_size(context: Context) -> Shape:
-    """The kernel of a convolution, () of other products."""
-    return read_window(context.group.main, context.bottoms[:1]).kernel if len(context.tops[0]) > PLANE_AXES else ()
-
-
-def plane_window(context: Context) -> Window | None:
-    """The window of a convolution of one bottom [N, C, H, W] over H and W."""
-    node = context.group.main
-    if len(node.bottoms) != 1 or len(context.bottoms[0]) != 2 + PLANE_AXES:
-        return None
-    window = read_window(node, context.bottoms[:1])
-    return window if len(window.size) == PLANE_AXES else None
-
-
-def halo_of(window: Window, top: Shape) -> tuple[int, int, int, int]:
-    """The padding that the windows touch: none below or to the right where no window gets there."""
-    reach = [
-        max(0, (out - 1) * s + e - p - i)
-        for out, s, e, p, i in zip(top[-2:], window.stride, window.extent, window.pad, window.size, strict=True)
-    ]
-    return (*window.pad, *reach)
-
-
-def taps_of(x: Storage, window: Window, planes: range) -> tuple[int, np.ndarray]:
-    """Where the first tap of the first output lies, relative to the first pixel, and all taps relative to that."""
-    down, right = (np.arange(k) * d for k, d in zip(window.kernel, window.dilation, strict=True))
-    inside = (down[:, np.newaxis] * x.row + right * x.pixel).reshape(-1)
-    start = -window.pad[0] * x.row - window.pad[1] * x.pixel
-    return start, (np.array(planes)[:, np.newaxis] * x.plane + inside).reshape(-1)
-
-
-def more_wants(context: Context) -> list[Want]:
-    return [BLOCKED] if context.group.more else []
+    emitter.step(convolve, numbers, parts * stretches * chunks)

@@ -23,14 +23,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....cpu import LANES
-from ....jit import inline, kernel
-from ....simd import broadcast, fma, load, maximum, store
+from ....jit import kernel
+from ....simd import broadcast, load
 from ...graph import Shape
 from ...layers.windows import Window
 from ..emitter import NO_LOW, STEP, ZEROS, Emitter
 from ..storage import Kind, Storage, blocks
-from .lowered import Context, Lowered, Want
-from .products import PANEL, ROWS, more_wants, pack_panels, padded_bias, plane_window, sum_pixels
+from .convolution import plane_window
+from .lowered import Context, Lowered, Want, more_wants
+from .products import PANEL, ROWS, pack_panels, place_bias, sum_pixels
+from .winograd_transforms import FOUR_POINTS, four_of_six, transform_four, transform_six, two_of_four, two_of_six
 
 FEWEST = 16  # channels and outputs, below which the transforms cost more than they save
 BLOCK_BYTES = 512 << 10  # of transformed tiles and products, about what L2 keeps
@@ -38,8 +40,6 @@ FILTER_BYTES = 1 << 20  # of all filters: more are read once only, so all tiles 
 READING = 10  # multiplications that take as long as reading a filter from memory
 TRANSFORMING = 1.25  # times the products, all in all
 GAP = 16  # floats between points, which would otherwise lie a power of two apart, in the same few lines of L1
-F = np.float32
-TWO, FOUR, FIVE, EIGHT = F(2), F(4), F(5), F(8)
 VALUES, SHARES = np.array([0, 1, -1, 2, -2]), np.array([1 / 4, -1 / 6, -1 / 6, 1 / 24, 1 / 24])
 
 
@@ -64,187 +64,6 @@ class Tiling:
 
 
 TILINGS = (Tiling(4, 3), Tiling(2, 3), Tiling(2, 5))
-FOUR_POINTS = 4  # the side of F(2x2, 3x3)
-
-
-@inline
-def to_points(d0, d1, d2, d3, d4, d5):
-    """B' d for a column of six."""
-    two, four = broadcast(TWO), broadcast(FOUR)
-    even, odd = fma(-four, d2, d4), fma(-four, d1, d3)
-    outer, inner = d4 - d2, two * (d3 - d1)
-    first = fma(four, d0, fma(-broadcast(FIVE), d2, d4))
-    last = fma(four, d1, fma(-broadcast(FIVE), d3, d5))
-    return first, even + odd, even - odd, outer + inner, outer - inner, last
-
-
-@inline
-def two_from_points(m0, m1, m2, m3, m4, m5):
-    """A' m for a column of six, where m is 2."""
-    return m0 + (m1 + m2) + (m3 + m4), fma(broadcast(TWO), m3 - m4, m1 - m2) + m5
-
-
-@inline
-def four_from_points(m0, m1, m2, m3, m4, m5):
-    """A' m for a column of six, where m is 4."""
-    sum12, sum34, apart12, apart34 = m1 + m2, m3 + m4, m1 - m2, m3 - m4
-    return (
-        m0 + sum12 + sum34,
-        fma(broadcast(TWO), apart34, apart12),
-        fma(broadcast(FOUR), sum34, sum12),
-        fma(broadcast(EIGHT), apart34, apart12) + m5,
-    )
-
-
-@inline
-def to_four_points(d0, d1, d2, d3):
-    """B' d for a column of four."""
-    return d0 - d2, d1 + d2, d2 - d1, d1 - d3
-
-
-@inline
-def two_from_four_points(m0, m1, m2, m3):
-    """A' m for a column of four."""
-    return m0 + (m1 + m2), (m1 - m2) - m3
-
-
-@inline
-def transform_six(arena, at, row, square, to, step):
-    """The 36 values of a tile, for a vector of channels: arena[to + n * step]."""
-    for j in range(6):
-        i, out = at + j * LANES, square + j * LANES
-        points = to_points(
-            load(arena, i), load(arena, i + row), load(arena, i + 2 * row),
-            load(arena, i + 3 * row), load(arena, i + 4 * row), load(arena, i + 5 * row),
-        )  # fmt: skip
-        store(arena, out, points[0])
-        store(arena, out + 6 * LANES, points[1])
-        store(arena, out + 12 * LANES, points[2])
-        store(arena, out + 18 * LANES, points[3])
-        store(arena, out + 24 * LANES, points[4])
-        store(arena, out + 30 * LANES, points[5])
-    for j in range(6):
-        i, out = square + j * 6 * LANES, to + j * 6 * step
-        points = to_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
-            load(arena, i + 3 * LANES), load(arena, i + 4 * LANES), load(arena, i + 5 * LANES),
-        )  # fmt: skip
-        store(arena, out, points[0])
-        store(arena, out + step, points[1])
-        store(arena, out + 2 * step, points[2])
-        store(arena, out + 3 * step, points[3])
-        store(arena, out + 4 * step, points[4])
-        store(arena, out + 5 * step, points[5])
-
-
-@inline
-def transform_four(arena, at, row, square, to, step):
-    """The 16 values of a tile, for a vector of channels: arena[to + n * step]."""
-    for j in range(4):
-        i, out = at + j * LANES, square + j * LANES
-        points = to_four_points(
-            load(arena, i), load(arena, i + row), load(arena, i + 2 * row), load(arena, i + 3 * row)
-        )
-        store(arena, out, points[0])
-        store(arena, out + 4 * LANES, points[1])
-        store(arena, out + 8 * LANES, points[2])
-        store(arena, out + 12 * LANES, points[3])
-    for j in range(4):
-        i, out = square + j * 4 * LANES, to + j * 4 * step
-        points = to_four_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES), load(arena, i + 3 * LANES)
-        )
-        store(arena, out, points[0])
-        store(arena, out + step, points[1])
-        store(arena, out + 2 * step, points[2])
-        store(arena, out + 3 * step, points[3])
-
-
-@inline
-def finish(arena, value, initial, more, to, low):
-    """One pixel of a vector of outputs."""
-    value = value + initial
-    if more >= 0:
-        value = value + load(arena, more)
-    store(arena, to, maximum(low, value))
-
-
-@inline
-def four_of_six(arena, at, step, initial, square, more, more_row, low, to, row, high, wide):
-    """4 x 4 outputs of a vector of channels, from 6 x 6 products, of which `high` x `wide` are written."""
-    for j in range(6):
-        i, below, out = at + j * step, 6 * step, square + j * LANES
-        values = four_from_points(
-            load(arena, i), load(arena, i + below), load(arena, i + 2 * below),
-            load(arena, i + 3 * below), load(arena, i + 4 * below), load(arena, i + 5 * below),
-        )  # fmt: skip
-        store(arena, out, values[0])
-        store(arena, out + 6 * LANES, values[1])
-        store(arena, out + 12 * LANES, values[2])
-        store(arena, out + 18 * LANES, values[3])
-    for j in range(high):
-        i, here, added, next_added = square + j * 6 * LANES, to + j * row, -1, 0
-        if more >= 0:
-            added, next_added = more + j * more_row, LANES
-        values = four_from_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
-            load(arena, i + 3 * LANES), load(arena, i + 4 * LANES), load(arena, i + 5 * LANES),
-        )  # fmt: skip
-        finish(arena, values[0], initial, added, here, low)
-        if wide > 1:
-            finish(arena, values[1], initial, added + next_added, here + LANES, low)
-        if wide > 2:  # noqa: PLR2004 (columns)
-            finish(arena, values[2], initial, added + 2 * next_added, here + 2 * LANES, low)
-        if wide > 3:  # noqa: PLR2004 (columns)
-            finish(arena, values[3], initial, added + 3 * next_added, here + 3 * LANES, low)
-
-
-@inline
-def two_of_six(arena, at, step, initial, square, more, more_row, low, to, row, high, wide):
-    """2 x 2 outputs of a vector of channels, from 6 x 6 products, of which `high` x `wide` are written."""
-    for j in range(6):
-        i, below, out = at + j * step, 6 * step, square + j * LANES
-        values = two_from_points(
-            load(arena, i), load(arena, i + below), load(arena, i + 2 * below),
-            load(arena, i + 3 * below), load(arena, i + 4 * below), load(arena, i + 5 * below),
-        )  # fmt: skip
-        store(arena, out, values[0])
-        store(arena, out + 6 * LANES, values[1])
-    for j in range(high):
-        i, here, added, next_added = square + j * 6 * LANES, to + j * row, -1, 0
-        if more >= 0:
-            added, next_added = more + j * more_row, LANES
-        values = two_from_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
-            load(arena, i + 3 * LANES), load(arena, i + 4 * LANES), load(arena, i + 5 * LANES),
-        )  # fmt: skip
-        finish(arena, values[0], initial, added, here, low)
-        if wide > 1:
-            finish(arena, values[1], initial, added + next_added, here + LANES, low)
-
-
-@inline
-def two_of_four(arena, at, step, initial, square, more, more_row, low, to, row, high, wide):
-    """2 x 2 outputs of a vector of channels, from 4 x 4 products, of which `high` x `wide` are written."""
-    for j in range(4):
-        i, below, out = at + j * step, 4 * step, square + j * LANES
-        values = two_from_four_points(
-            load(arena, i), load(arena, i + below), load(arena, i + 2 * below),
-            load(arena, i + 3 * below),
-        )  # fmt: skip
-        store(arena, out, values[0])
-        store(arena, out + 4 * LANES, values[1])
-    for j in range(high):
-        i, here, added, next_added = square + j * 4 * LANES, to + j * row, -1, 0
-        if more >= 0:
-            added, next_added = more + j * more_row, LANES
-        values = two_from_four_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
-            load(arena, i + 3 * LANES),
-        )  # fmt: skip
-        finish(arena, values[0], initial, added, here, low)
-        if wide > 1:
-            finish(arena, values[1], initial, added + next_added, here + LANES, low)
 
 
 @kernel(STEP)
@@ -287,7 +106,7 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
             added = -1 if more < 0 else more + tables[more_tiles + first + t] + o * more_plane
             if side == FOUR_POINTS:
                 two_of_four(arena, source, product_step, initial, square, added, more_row, low, to, y_row, high, wide)
-            elif m == 2:  # noqa: PLR2004 (outputs of a tile a side)
+            elif m == 2:
                 two_of_six(arena, source, product_step, initial, square, added, more_row, low, to, y_row, high, wide)
             else:
                 four_of_six(arena, source, product_step, initial, square, added, more_row, low, to, y_row, high, wide)
@@ -338,8 +157,8 @@ def lower_winograd(context: Context) -> Lowered | None:
         shares = max(1, min(-(-outputs // PANEL), emitter.threads)) if count <= block else 1
         numbers = [
             x.first - window.pad[0] * x.row - window.pad[1] * LANES, x.plane, x.row, channels,
-            emitter.weights(node, size, lambda: pack_filters(node.weights[0], tiling)),
-            emitter.weights(node, outputs * LANES, lambda: padded_bias(node, window.outputs)),
+            emitter.weights(node, size, lambda panels: pack_filters(node.weights[0], tiling, panels)),
+            place_bias(emitter, node, window.outputs),
             emitter.low if context.group.rectified else emitter.no_low, outputs,
             y.first, y.plane, y.row, *added, emitter.table(tiles.reshape(-1)), count, block, shares, m, side,
             emitter.table(np.concatenate([np.arange(block), np.arange(channels) * block]) * LANES),
@@ -360,15 +179,15 @@ def tiles_of_a_block(count: int, channels: int, outputs: int, points: int) -> in
     return -(-count // number)
 
 
-def pack_filters(weights: np.ndarray, tiling: Tiling) -> np.ndarray:
-    """[outputs, channels, r, r] -> for each point, panels of [channels, outputs] (`products.pack_panels`)."""
+def pack_filters(weights: np.ndarray, tiling: Tiling, panels: np.ndarray) -> None:
+    """[outputs, channels, r, r] -> for each point, panels of [channels, outputs] (`products.pack`)."""
     outputs, channels = weights.shape[:2]
     g = filter_transform(tiling)
     padded = np.zeros((outputs, blocks(channels) * LANES, tiling.r**2), np.float32)
     padded[:, :channels] = weights.reshape(outputs, channels, -1)
-    points = (padded.reshape(-1, tiling.r**2) @ np.kron(g, g).T).astype(np.float32)
-    points = np.ascontiguousarray(points.reshape(outputs, -1, tiling.points).transpose(2, 0, 1))
-    return np.concatenate([pack_panels(point) for point in points])
+    points = np.kron(g, g) @ padded.reshape(-1, tiling.r**2).T
+    for point, part in zip(points, np.split(panels, tiling.points), strict=True):
+        pack_panels(point.reshape(outputs, -1), part)
 
 
 def filter_transform(tiling: Tiling) -> np.ndarray:

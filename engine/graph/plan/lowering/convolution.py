@@ -1,0 +1,83 @@
+"""Convolutions of pictures as plain sums, and what all ways to do them need: windows, halos, taps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....cpu import LANES
+from ...graph import Shape
+from ...layers.windows import LARGEST, Window, read_window
+from ...op import count
+from ..emitter import Emitter
+from ..storage import Halo, Kind, Storage, blocks
+from .lowered import Context, Lowered, Want, more_wants
+from .products import Work, emit_products, pack_panels
+
+PLANE_AXES = 2
+
+
+def lower_convolution(context: Context) -> Lowered | None:
+    """A convolution of pictures whose groups are whole blocks, or that has one group."""
+    node, window = context.group.main, plane_window(context)
+    if window is None:
+        return None
+    channels, outputs = window.channels // window.group, window.outputs // window.group
+    if window.group > 1 and (channels % LANES or outputs % LANES):
+        return None
+    planar = window.channels < LANES
+
+    def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
+        x, y = bottoms[0], tops[0]
+        planes = channels if planar else blocks(channels)
+        start, taps = taps_of(x, window, planes)
+
+        def pack_filters(panels):
+            filters = np.zeros((window.outputs, planes * x.pixel, *window.kernel), np.float32)
+            filters[:, :channels] = node.weights[0]
+            filters = filters.reshape(window.outputs, planes, x.pixel, -1).transpose(0, 1, 3, 2)
+            parts = np.split(panels, window.group)
+            for each, part in zip(filters.reshape(window.group, outputs, -1), parts, strict=True):
+                pack_panels(each, part)
+
+        work = Work(
+            x=x.first + start, x_picture=x.picture, x_group=planes * x.plane,
+            at=x.pixels(window.stride, y.four[2:]), taps=taps, single=planar,
+            w=emitter.weights(node, blocks(window.outputs) * LANES * len(taps) * x.pixel, pack_filters),
+            groups=window.group, outputs=window.outputs, pictures=window.outer, inputs=planes * x.plane,
+        )  # fmt: skip
+        emit_products(emitter, context.group, work, y, bottoms[-1] if context.group.more else None)
+
+    want = Want(Kind.PADDED if planar else Kind.BLOCKED, halo_of(window, context.tops[0]))
+    return Lowered([want, *more_wants(context)], Kind.BLOCKED, emit, algorithm="direct")
+
+
+def plane_window(context: Context) -> Window | None:
+    """The window of a convolution of one bottom [N, C, H, W] over H and W."""
+    node = context.group.main
+    if len(node.bottoms) != 1 or len(context.bottoms[0]) != 2 + PLANE_AXES:
+        return None
+    window = read_window(node, context.bottoms[:1])
+    if len(window.size) != PLANE_AXES:
+        return None
+    halo = halo_of(window, context.tops[0])
+    sides = [sum(parts) for parts in zip(window.size, halo[:2], halo[2:], strict=True)]
+    if (floats := window.outer * blocks(window.channels) * LANES * count(sides)) > LARGEST:
+        raise node.error(f"needs {floats} numbers for a padded picture", f"at most {LARGEST}")
+    return window
+
+
+def halo_of(window: Window, top: Shape) -> Halo:
+    """The padding that the windows touch: none below or to the right where no window gets there."""
+    reach = [
+        max(0, (out - 1) * s + e - p - i)
+        for out, s, e, p, i in zip(top[-2:], window.stride, window.extent, window.pad, window.size, strict=True)
+    ]
+    return (*window.pad, *reach)
+
+
+def taps_of(x: Storage, window: Window, planes: int) -> tuple[int, np.ndarray]:
+    """Where the first tap of the first output lies, relative to the first pixel, and all taps relative to that."""
+    down, right = (np.arange(k) * d for k, d in zip(window.kernel, window.dilation, strict=True))
+    inside = (down[:, np.newaxis] * x.row + right * x.pixel).reshape(-1)
+    start = -window.pad[0] * x.row - window.pad[1] * x.pixel
+    return start, (np.arange(planes)[:, np.newaxis] * x.plane + inside).reshape(-1)
