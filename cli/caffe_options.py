@@ -21,6 +21,9 @@ Deploy = Annotated[
 AllowUnknown = Annotated[
     bool, typer.Option("--allow-unknown", help="Leave fields out that are not known, instead of refusing the file.")
 ]
+Exact = Annotated[
+    bool, typer.Option("--exact", help="Convolutions as plain sums: without Winograd's algorithm, slower, more digits.")
+]
 Mean = Annotated[
     str | None, typer.Option(metavar="M[,M...]", help="Mean of an input's channels, in the net's order (mostly B,G,R).")
 ]

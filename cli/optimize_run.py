@@ -43,15 +43,27 @@ def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tole
 
 
 def load(
-    net: Path, model: Path | None, shapes, deploy, allow_unknown, output: Output, *, runs: bool = True
+    net: Path,
+    model: Path | None,
+    shapes,
+    deploy,
+    allow_unknown,
+    output: Output,
+    *,
+    runs: bool = True,
+    gradients: bool = False,
+    threads: int | None = None,
+    exact: bool = False,
 ) -> CaffeNet:
-    """`load_caffe` for the command line: shapes as text, notices on stderr; kernels are compiled if the net `runs`."""
+    """`load_caffe` for the command line: shapes as text, notices on stderr; kernels are compiled if the net `runs`,
+    with those for its `gradients`."""
     given = caffe.parse_shapes(shapes)
-    loaded = load_caffe(net, model, input_shapes=given, deploy=deploy, allow_unknown=allow_unknown)
+    options = {"deploy": deploy, "allow_unknown": allow_unknown, "threads": threads, "exact": exact}
+    loaded = load_caffe(net, model, input_shapes=given, **options)
     for notice in loaded.notices:
         output.say(notice)
     if runs:
-        compiling.prepare(kernels_of(loaded.graph), output)
+        compiling.prepare(kernels_of(loaded.graph, gradients=gradients), output)
     return loaded
 
 

@@ -43,6 +43,8 @@ def command(
     channels: pictures.Channels = None,
     resize: pictures.Resize = None,
     crop: pictures.Crop = None,
+    threads: options.Threads = None,
+    exact: caffe.Exact = False,
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
@@ -66,7 +68,7 @@ def command(
     output = Output(quiet=as_json)
     files.check_inputs((net, model))
     files.check_outputs((result,), (net, model))
-    loaded = load(net, model, input_shape, deploy, allow_unknown, output)
+    loaded = load(net, model, input_shape, deploy, allow_unknown, output, threads=threads, exact=exact)
     recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop, output)
     arrays, steps = read_inputs(loaded, inputs, recipe, output)
     found = collect(loaded, arrays, blob)

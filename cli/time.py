@@ -14,7 +14,8 @@ NAME = "time"
 EXAMPLES = (
     "caffe64 time deploy.prototxt",
     "caffe64 time deploy.prototxt net.caffemodel --batch 10 --iterations 20 --json",
-    "caffe64 time deploy.prototxt --compare small.prototxt",
+    "caffe64 time deploy.prototxt --compare small.prototxt --fuse",
+    "caffe64 time train_val.prototxt --input-shape 10x3x32x32 --backward",
 )
 
 
@@ -25,8 +26,13 @@ def command(
         typer.Argument(metavar="[MODEL]", help="Its weights; default: drawn by the fillers.", show_default=False),
     ] = None,
     iterations: Annotated[int, typer.Option(min=1, metavar="N", help="Runs to time, after one that is not.")] = 20,
+    threads: options.Threads = None,
     batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Pictures a run.", show_default=False)] = None,
     backward: Annotated[bool, typer.Option("--backward", help="Time the gradients as well.")] = False,
+    fuse: Annotated[
+        bool, typer.Option("--fuse", help="Let activations and sums run inside the layer before, as `run` does.")
+    ] = False,
+    exact: caffe.Exact = False,
     compare: Annotated[
         Path | None, typer.Option(metavar="NET2", help="Time another net beside it, such as the optimised one.")
     ] = None,
@@ -35,12 +41,16 @@ def command(
     allow_unknown: caffe.AllowUnknown = False,
     as_json: options.Json = False,
 ) -> None:
-    """Time a Caffe net on one thread: every layer and the whole, forward and with --backward the gradients.
+    """Time a Caffe net: every layer and the whole, forward and with --backward the gradients.
 
-    Times are wall-clock: median and spread (distance of the quartiles over the median) of the runs; GFLOP/s count two
-    operations a multiply-accumulate. With --compare the acceleration is shown, of the whole and of layers of one name.
+    Times are wall-clock: median and spread (distance of the quartiles over the median) of the runs. GFLOP/s count two
+    operations a multiply-accumulate of the plain sum: Winograd's algorithm does with fewer, and may come out above the
+    CPU's peak, which is measured. GB/s are of weights, bottoms and tops, each once. Each layer runs by itself but for
+    --fuse. With --compare the acceleration is shown, of the whole and of layers of one name.
     """
-    from .time_run import run
+    from .time_run import Settings, run
 
-    reading = (input_shape, deploy, allow_unknown)
-    run(net, model, compare, iterations, batch, backward, reading, as_json)
+    if backward and fuse:
+        raise typer.BadParameter("gradients need every blob: not with --backward.", param_hint="--fuse")
+    settings = Settings(iterations, threads, batch, backward, fuse, exact)
+    run(net, model, compare, settings, (input_shape, deploy, allow_unknown), as_json)

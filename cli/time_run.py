@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ..caffe_net import CaffeNet
+from ..engine.graph.cost import cost_of
 from ..engine.graph.gradients import Gradients
 from ..engine.graph.needs import loss_weights
+from ..engine.graph.op import count
+from ..engine.graph.plan import Plan
 from ..engine.graph.runtime import Runtime
-from ..engine.graph.timing import NetTime, Seconds, time_net
+from ..engine.graph.timing import LayerTime, NetTime, Seconds, some_inputs, time_gradients, time_plan
+from ..engine.peak import fma_peak
+from ..engine.threads import usable_threads
 from .optimize_run import load
 from .output import Output
 from .table import print_table
@@ -20,52 +23,112 @@ from .table import print_table
 SHOWN = 0.001  # share of the whole below which a layer is not shown in the table
 
 
-def run(net: Path, model, compare: Path | None, iterations: int, batch, backward: bool, reading, as_json) -> None:
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asks for."""
+
+    iterations: int
+    threads: int | None
+    batch: int | None
+    backward: bool
+    fuse: bool
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Bytes: of the plan's arena, where blobs share memory, of all blobs, and of Caffe's, some of them in place; and
+    scratch memory of the kernels. `arena` and `scratch` are None where every blob is kept."""
+
+    arena: int | None
+    blobs: int
+    caffe: int
+    scratch: int | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found out about one net."""
+
+    net: str
+    threads: int
+    times: NetTime
+    activations: Activations
+
+
+def run(net: Path, model, compare: Path | None, settings: Settings, reading, as_json) -> None:
     """Load, time, and print one net or two."""
     output = Output(quiet=as_json)
-    first = measure(load(net, model, *reading, output), iterations, batch, backward)
-    second = measure(load(compare, None, *reading, output), iterations, batch, backward) if compare else None
+    found = [measure(str(net), load(net, model, *reading, output, gradients=settings.backward), settings)]
+    if compare:
+        other = load(compare, None, *reading, output, gradients=settings.backward)
+        found.append(measure(str(compare), other, settings))
+    peak = fma_peak(found[0].threads)
     if as_json:
-        told = {"net": str(net), "iterations": iterations, **as_dict(first)}
-        if second:
-            told["compared"] = {"net": str(compare), **as_dict(second)}
+        told = {"iterations": settings.iterations, "peak": peak, **as_dict(found[0])}
+        if compare:
+            told["compared"] = as_dict(found[1])
         print(json.dumps(told, indent=2))
-    elif second:
-        print_both(first, second)
+    elif compare:
+        print_both(*(each.times for each in found))
+        for each in found:
+            print(memory_line(each))
     else:
-        print_one(first)
+        print_one(found[0].times, peak)
+        threads = "1 thread" if found[0].threads == 1 else f"{found[0].threads} threads"
+        print(f"{threads}, whose peak is {peak / 1e9:.0f} GFLOP/s; {settings.iterations} runs")
+        print(memory_line(found[0]))
 
 
-def measure(net: CaffeNet, iterations: int, batch: int | None, backward: bool) -> NetTime:
+def measure(name: str, net: CaffeNet, settings: Settings) -> Measured:
     """Time a net on random inputs of its shapes, with another number of pictures if given."""
     shapes = {blob.name: net.shapes[blob] for blob in net.graph.inputs}
-    if batch:
-        shapes = {name: (batch, *shape[1:]) for name, shape in shapes.items()}
-    runtime = Runtime(net.graph, shapes, gradients=backward)
-    source = np.random.default_rng(0)
-    for blob in net.graph.inputs:
-        runtime.arrays[blob][...] = source.standard_normal(runtime.shapes[blob], np.float32)
-    if not backward:
-        return time_net(runtime, iterations)
-    has_loss = any(weight for node in net.graph.nodes for weight in loss_weights(node))
-    return time_net(runtime, iterations, Gradients(runtime, () if has_loss else net.graph.outputs))
+    if settings.batch:
+        shapes = {each: (settings.batch, *shape[1:]) for each, shape in shapes.items()}
+    options = {"threads": settings.threads, "exact": settings.exact}
+    if settings.backward:
+        runner = Runtime(net.graph, shapes, gradients=True, **options)
+        for blob in net.graph.inputs:
+            runner.arrays[blob][...] = some_inputs(runner.shapes[blob])
+        has_loss = any(weight for node in net.graph.nodes for weight in loss_weights(node))
+        gradients = Gradients(runner, () if has_loss else net.graph.outputs)
+        times = time_gradients(runner, gradients, settings.iterations)
+    else:
+        runner = Plan(net.graph, shapes, fuse=settings.fuse, **options)
+        times = time_plan(runner, settings.iterations)
+    blobs = 4 * sum(count(shape) for shape in runner.shapes.values())
+    caffe = cost_of(net.graph, runner.shapes).activation_bytes
+    planned = None if settings.backward else runner.bytes
+    activations = Activations(planned and planned.arena, blobs, caffe, planned and planned.scratch)
+    threads = settings.threads or (usable_threads() if settings.backward else runner.threads)
+    return Measured(name, threads, times, activations)
 
 
-def print_one(times: NetTime) -> None:
-    header = ["layer", "type", "forward ms", "spread", "GFLOP/s"] + (
-        ["backward ms", "spread"] if times.backward else []
-    )
-    rows = []
-    for layer in times.layers:
-        if layer.forward.median >= SHOWN * times.forward.median:
-            rows.append([layer.name, layer.type, *_cells(layer.forward), _rate(layer.macs, layer.forward)])
-            if times.backward:
-                rows[-1] += _cells(layer.backward)
-    macs = sum(layer.macs for layer in times.layers)
-    rows.append(["whole net", "", *_cells(times.forward), _rate(macs, times.forward)])
-    if times.backward:
-        rows[-1] += _cells(times.backward)
-    print_table(header, rows, left=2)
+def print_one(times: NetTime, peak: float) -> None:
+    """The table of one net. Where gradients are timed, each layer goes the one way that it has."""
+    gradients = times.backward is not None
+    header = ["layer", "type", *([] if gradients else ["how"]), "forward ms", "spread", "GFLOP/s", "of peak", "GB/s"]
+    header += ["backward ms", "spread"] if gradients else []
+
+    def row(name, kind, algorithm, forward, rates, backward) -> list[str]:
+        cells = [name, kind, *([] if gradients else [algorithm]), *_cells(forward), *rates]
+        return [*cells, *(_cells(backward) if gradients else [])]
+
+    rows = [
+        row(
+            " + ".join((each.name, *each.fused)),
+            each.type,
+            each.algorithm,
+            each.forward,
+            _rates(each, peak),
+            each.backward,
+        )
+        for each in times.layers
+        if each.forward.median >= SHOWN * times.forward.median
+    ]
+    whole = [*_flops(times.macs, times.forward, peak), ""]
+    rows.append(row("whole net", "", "", times.forward, whole, times.backward))
+    print_table(header, rows, left=2 if gradients else 3)
 
 
 def print_both(first: NetTime, second: NetTime) -> None:
@@ -82,10 +145,21 @@ def print_both(first: NetTime, second: NetTime) -> None:
     print_table(["layer", "first ms", "second ms", "acceleration"], rows)
 
 
-def as_dict(times: NetTime) -> dict:
+def memory_line(found: Measured) -> str:
+    """What the activations take."""
+    each = found.activations
+    planned = "" if each.arena is None else f"{each.arena:,} bytes in one arena (and {each.scratch:,} of scratch); "
+    return f"{found.net}: activations {planned}{each.blobs:,} in all blobs, {each.caffe:,} with Caffe's in-place layers"
+
+
+def as_dict(found: Measured) -> dict:
+    times = found.times
     return {
+        "net": found.net,
+        "threads": found.threads,
         "forward": asdict(times.forward),
         "backward": asdict(times.backward) if times.backward else None,
+        "activations": asdict(found.activations),
         "layers": [asdict(layer) for layer in times.layers],
     }
 
@@ -99,5 +173,13 @@ def _cells(seconds: Seconds | None) -> list[str]:
     return [f"{1e3 * seconds.median:.3f}", f"{100 * seconds.spread:.0f}%"] if seconds else ["-", "-"]
 
 
-def _rate(macs: int, seconds: Seconds) -> str:
-    return f"{2e-9 * macs / seconds.median:.1f}" if macs and seconds.median else "-"
+def _rates(layer: LayerTime, peak: float) -> list[str]:
+    seconds = layer.forward.median
+    return [*_flops(layer.macs, layer.forward, peak), f"{1e-9 * layer.bytes / seconds:.1f}" if seconds else "-"]
+
+
+def _flops(macs: int, seconds: Seconds, peak: float) -> list[str]:
+    if not (macs and seconds.median):
+        return ["-", "-"]
+    rate = 2 * macs / seconds.median
+    return [f"{rate / 1e9:.1f}", f"{rate / peak:.0%}"]

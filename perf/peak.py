@@ -12,33 +12,19 @@ import threading
 import time
 from collections.abc import Callable
 
-import numpy as np
 from numba import types
 
 from ..engine.cpu import LANES
 from ..engine.jit import F1, F1_IN, i64, kernel
 from ..engine.memory import aligned_zeros
-from ..engine.simd import broadcast, fma, load, store, zeros
+from ..engine.peak import CHAINS, spin
+from ..engine.simd import load, store, zeros
 from .machine import cache_sizes
 from .sampling import Effort, interleave
 
-CHAINS = 12
 BLOCK = 8 * LANES  # floats that one turn of the reading loop takes
 SHORT, LONG = 0.0005, 0.02  # about the seconds of one call on one thread, on several (starting them costs 0.0001)
 FLOPS_GUESS, BYTES_GUESS = 100e9, 20e9  # a second; only decide how long a call lasts
-
-
-@kernel(types.void(i64, F1))
-def spin(turns, out):
-    """`turns` times CHAINS fused multiply-adds of whole vectors; `out` [LANES] keeps them from being removed."""
-    factor, term = broadcast(np.float32(0.5)), broadcast(np.float32(1.0))
-    a = b = c = d = e = f = g = h = i = j = k = l = zeros()
-    for _ in range(turns):
-        a, b, c = fma(factor, a, term), fma(factor, b, term), fma(factor, c, term)
-        d, e, f = fma(factor, d, term), fma(factor, e, term), fma(factor, f, term)
-        g, h, i = fma(factor, g, term), fma(factor, h, term), fma(factor, i, term)
-        j, k, l = fma(factor, j, term), fma(factor, k, term), fma(factor, l, term)
-    store(out, 0, ((a + b) + (c + d)) + ((e + f) + (g + h)) + ((i + j) + (k + l)))
 
 
 @kernel(types.void(F1_IN, i64, F1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -28,7 +29,10 @@ def test_json_holds_each_layer_and_the_whole(cli, net):
     assert [layer["name"] for layer in told["layers"]] == ["data", "c", "b", "r"]
     assert told["layers"][1]["macs"] == 2 * 4 * 49 * 27
     for seconds in (told["forward"], *(layer["forward"] for layer in told["layers"])):
-        assert 0 < seconds["min"] <= seconds["median"] < 1
+        assert 0 <= seconds["min"] <= seconds["median"] < 1
+    assert told["layers"][0]["forward"]["median"] == 0 < told["layers"][1]["forward"]["min"]
+    assert sum(layer["forward"]["median"] for layer in told["layers"]) <= 2 * told["forward"]["median"]
+    assert told["activations"]["arena"] < told["activations"]["blobs"]
     assert told["backward"] is None
 
 
@@ -44,9 +48,36 @@ def test_gradients_are_timed_when_asked_for(cli, net):
 
 
 def test_the_table_ends_with_the_whole_net(cli, net):
-    lines = cli("time net.prototxt --iterations 3").stdout.splitlines()
-    assert lines[0].split() == ["layer", "type", "forward", "ms", "spread", "GFLOP/s"]
-    assert lines[-1].startswith("whole net")
+    lines = cli("time net.prototxt --iterations 3 --threads 1").stdout.splitlines()
+    header = ["layer", "type", "how", "forward ms", "spread", "GFLOP/s", "of peak", "GB/s"]
+    assert re.split("  +", lines[0]) == header
+    assert lines[-3].startswith("whole net")
+    assert re.fullmatch(r"1 thread, whose peak is \d+ GFLOP/s; 3 runs", lines[-2])
+    blobs = 4 * (3 * 81 + 3 * 4 * 49)
+    assert f" {blobs:,} in all blobs, {blobs - 4 * 4 * 49:,} with Caffe's in-place layers" in lines[-1]
+
+
+def test_fused_layers_are_one_line(cli, net, tmp_path):
+    (tmp_path / "fused.prototxt").write_text(
+        "".join(line for line in NET.splitlines(True) if '"BatchNorm"' not in line)
+    )
+    told = json.loads(cli("time fused.prototxt --iterations 3 --fuse --json").stdout)
+    assert [(layer["name"], layer["fused"]) for layer in told["layers"]] == [("data", []), ("c", ["r"])]
+    table = cli("time fused.prototxt --iterations 3 --fuse").stdout
+    assert "c + r " in table
+
+
+def test_the_algorithm_is_told_and_can_be_refused(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = NET.replace("dim: 3 dim: 9 dim: 9", "dim: 32 dim: 20 dim: 20").replace("num_output: 4", "num_output: 32")
+    (tmp_path / "net.prototxt").write_text(text)
+
+    def algorithm(options):
+        layers = json.loads(cli(f"time net.prototxt --iterations 2 --json {options}").stdout)["layers"]
+        return next(layer["algorithm"] for layer in layers if layer["name"] == "c")
+
+    assert algorithm("") == "winograd 4x4"
+    assert algorithm("--exact") == "direct"
 
 
 def test_two_nets_are_shown_side_by_side(cli, net, tmp_path):
@@ -62,3 +93,4 @@ def test_two_nets_are_shown_side_by_side(cli, net, tmp_path):
 def test_wrong_input(cli, net):
     assert cli("time none.prototxt").exit_code == 3
     assert cli("time net.prototxt --iterations 0").exit_code == 2
+    assert cli("time net.prototxt --backward --fuse").exit_code == 2

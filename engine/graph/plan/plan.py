@@ -59,6 +59,7 @@ class Plan:
 
     inputs, outputs    blob -> float32 array in the arena; inputs are to be written before each `forward`, since their
                        memory is used again
+    groups             what runs as one, in its order -> by which algorithm, "" where there is only one
     `threads` None: as many as pay off. `fuse`: let activations and sums run inside the layer before. `exact`: products
     as plain sums, without Winograd's algorithm. `forward` allocates nothing, and sees changes of weights.
     Raises InputError as `Runtime` does, and for a net whose blobs need more than 32 GiB.
@@ -77,6 +78,7 @@ class Plan:
         check_weights(graph, self.shapes)
         self.threads = choose_threads(threads, sum(macs(node, self.shapes) for node in graph.nodes))
         lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse), exact)
+        self.groups = {group: how.algorithm if how else "" for group, how in lowered}
         arranged = Arrangement(graph, self.shapes, lowered)
         self.actions, self.memories = arranged.actions, arranged.memories
         for storage in arranged.storages.values():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...pool import submit
 from ...sync import make_sync
 from .emitter import Emitter
-from .team import run_steps, submit
+from .team import run_steps
 
 
 class Program:

@@ -6,9 +6,6 @@ depend on who takes it. After each step they meet (`sync.py`).
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import Future, ThreadPoolExecutor
-
 from ... import signatures as types
 from ...jit import F1, F1_IN, I1, I1_IN, i64, kernel
 from ...lowlevel import atomic_add, cycles, pointer_call
@@ -40,23 +37,3 @@ def run_steps(arena, constants, tables, program, taken, ticks, sync, first, last
             meet(sync, threads)
     if thread == 0:
         ticks[last] = cycles()
-
-
-_pool: ThreadPoolExecutor | None = None
-
-
-def submit(work, *arguments) -> Future:
-    """Start work(*arguments) in a waiting thread; threads stay for later, since starting one takes 0.1 ms."""
-    global _pool
-    if _pool is None:
-        _pool = ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1), thread_name_prefix="caffe64")
-    return _pool.submit(work, *arguments)
-
-
-def _forget() -> None:
-    """A forked child has none of its parent's threads."""
-    global _pool
-    _pool = None
-
-
-os.register_at_fork(after_in_child=_forget)
