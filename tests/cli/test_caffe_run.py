@@ -10,16 +10,21 @@ import numpy as np
 import pytest
 from reference.small_caffe_net import write_net, write_picture
 
+from caffe64.engine.graph.kernels import kernels_of
+
 RUN = "run small.prototxt small.caffemodel"
 
 
 @pytest.fixture
 def net(tmp_path, monkeypatch):
-    """The net's files and a picture in the working directory."""
+    """The net's files and a picture in the working directory; its kernels are compiled, so nothing is said of that."""
     monkeypatch.chdir(tmp_path)
     write_picture(tmp_path / "a.png")
     write_picture(tmp_path / "b.png", seed=1)
-    return write_net(tmp_path)
+    net = write_net(tmp_path)
+    for kernel in kernels_of(net.graph):
+        kernel.compile()
+    return net
 
 
 def test_an_array_is_taken_as_it_is(net, cli, tmp_path):
