@@ -10,7 +10,7 @@ from ..memory import aligned_zeros
 from .graph import Blob, Graph, Node, Shape
 from .layers import OPS
 from .op import Run, count
-from .plan.layer import CONVOLUTIONS, plan_layer
+from .plan.layer import prepare_layer
 from .shapes import check_weights, infer_shapes
 from .sharing import exclusive_blobs
 
@@ -54,9 +54,7 @@ class Runtime:
 
     def _prepare(self, node: Node) -> Run:
         bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
-        if node.type in CONVOLUTIONS and (run := plan_layer(node, bottoms, tops, **self._options)):
-            return run
-        return OPS[node.type].prepare(node, bottoms, tops)
+        return prepare_layer(node, bottoms, tops, **self._options)
 
     def _place(self) -> dict[Blob, np.ndarray]:
         arrays: dict[Blob, np.ndarray] = {}

@@ -16,6 +16,7 @@ from ..graph import Blob, Node, Shape, copy_message
 from ..layers import OPS
 from ..layers.windows import Window, read_window
 from ..op import Run, count
+from ..plan.layer import prepare_layer
 from .channels import NOTHING, add_sums, channel_sums
 from .filters import prepare_filter_gradient
 from .op import Back, Backward
@@ -26,7 +27,12 @@ def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape], run
     weigh = prepare_filter_gradient(node, window, tops[0][window.axis + 1 :])
     single = all(stride == 1 for stride in window.stride)
     mirrored = single and all(reach > pad for reach, pad in zip(window.extent, window.pad, strict=True))
-    adjoint = (_mirrored if mirrored else _spread)(node, window, tops[0], bottoms[0])
+    options = getattr(run, "options", {})
+    adjoint = (
+        _mirrored(node, window, tops[0], bottoms[0], options)
+        if mirrored
+        else _spread(node, window, tops[0], bottoms[0])
+    )
     add_bias = _bias_sums(window, tops[0])
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
@@ -47,7 +53,7 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], r
     )  # the convolution whose adjoint this layer is
     weigh = prepare_filter_gradient(node, turned, window.size)
     twin = _twin(node, "Convolution", turned, turned.pad)
-    run_twin = OPS["Convolution"].prepare(twin, [tops[0]], [bottoms[0]])
+    run_twin = prepare_layer(twin, [tops[0]], [bottoms[0]])
     add_bias = _bias_sums(window, tops[0])
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
@@ -64,18 +70,19 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], r
     return back
 
 
-def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape):
+def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: dict):
     """A function (dys, dxs): convolutions of dy with the weights turned round, inputs and outputs exchanged."""
     group, taps = window.group, count(window.kernel)
     pad = tuple(extent - 1 - pad for extent, pad in zip(window.extent, window.pad, strict=True))
     twin = _twin(node, "Convolution", replace(window, outputs=window.channels), pad)
     turned = np.empty((group, window.channels // group, window.outputs // group, taps), np.float32)
     twin.weights = [turned.reshape(window.channels, window.outputs // group, *window.kernel)]
-    run_twin = OPS["Convolution"].prepare(twin, [top], [bottom])
+    run_twin = prepare_layer(twin, [top], [bottom], **options)
 
     def adjoint(output_gradients, input_gradients):
         weights = node.weights[0].reshape(group, window.outputs // group, window.channels // group, taps)
         np.copyto(turned, weights.transpose(0, 2, 1, 3)[..., ::-1])
+        twin.edits += 1
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
             if dx is not None:
                 run_twin([dy], [dx])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..graph import Graph, Node, Shape
+from ..layers import OPS
 from ..op import Run
 from .groups import Group
 from .lowering import Context, lower
@@ -13,19 +14,27 @@ from .plan import Plan
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
 
 
-def plan_layer(
+def prepare_layer(
     node: Node, bottoms: list[Shape], tops: list[Shape], *, threads: int | None = None, exact: bool = False
-) -> Run | None:
-    """What the layer's own `prepare` would give, but faster; None for what no lowering knows."""
-    if lower(Context(Group([node], node.tops), bottoms, tops, exact)) is None:
-        return None
+) -> Run:
+    """What the layer's own `prepare` gives, of convolutions a faster one with `run.options`, these `threads` and
+    `exact`, for its gradient."""
+    if node.type in CONVOLUTIONS and lower(Context(Group([node], node.tops), bottoms, tops, exact)):
+        run = _plan(node, bottoms, {"threads": threads, "exact": exact})
+    else:
+        run = OPS[node.type].prepare(node, bottoms, tops)
+    return run
+
+
+def _plan(node: Node, bottoms: list[Shape], options: dict) -> Run:
     (bottom,), (top,) = node.bottoms, node.tops
     source = Node("", "Input", [], [bottom], type(node.message)())
-    plan = Plan(Graph([source, node], None), {bottom.name: bottoms[0]}, threads=threads, exact=exact)
+    plan = Plan(Graph([source, node], None), {bottom.name: bottoms[0]}, **options)
 
     def run(inputs, outputs):
         np.copyto(plan.inputs[bottom], inputs[0])
         plan.forward()
         np.copyto(outputs[0], plan.outputs[top])
 
+    run.options = options
     return run
