@@ -53,6 +53,7 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], r
     )  # the convolution whose adjoint this layer is
     weigh = prepare_filter_gradient(node, turned, window.size)
     twin = _twin(node, "Convolution", turned, turned.pad)
+    twin.weights = node.weights[:1]
     run_twin = prepare_layer(twin, [tops[0]], [bottoms[0]])
     add_bias = _bias_sums(window, tops[0])
 
@@ -62,7 +63,7 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], r
         for gradient in weight_gradients[1:]:
             if gradient is not None:
                 add_bias(output_gradients, gradient)
-        twin.weights = node.weights[:1]
+        twin.weights, twin.edits = node.weights[:1], node.edits
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
             if dx is not None:
                 run_twin([dy], [dx])
