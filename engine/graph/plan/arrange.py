@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..graph import Blob, Graph, Shape
+from ..graph import Blob, Graph, Node, Shape
 from .emitter import Emitter
 from .groups import Group
 from .lowering.lowered import PLANAR, Lowered, Want
 from .lowering.moves import emit_move
 from .storage import NO_HALO, Halo, Kind, Memory, Storage, same_memory, wider
 
-SAME_VALUES = ("Split", "Dropout")  # layers whose tops hold the bottom's values, in TEST
 VIEWS = ("Flatten", "Reshape")
 NOTHING = ("Silence",)
 PREFERRED = (Kind.BLOCKED, Kind.PLANAR, Kind.PADDED)  # to move a blob from
@@ -44,9 +43,9 @@ class Arrangement:
         self._shared: Counter[Memory] = Counter()
         self._roots: dict[Blob, Blob] = {}
         for node in graph.nodes:
-            if node.type in SAME_VALUES:
+            if keeps_values(node):
                 self._roots |= dict.fromkeys(node.tops, self.root(node.bottoms[0]))
-        lowered = [each for each in lowered if each[0].main.type not in (*SAME_VALUES, *NOTHING)]
+        lowered = [each for each in lowered if not keeps_values(each[0].main) and each[0].main.type not in NOTHING]
         self._wants = {group: wants_of(group, how) for group, how in lowered}
         self._left = Counter(self.root(blob) for group in self._wants for blob in group.bottoms)
         self._left.update(self.root(blob) for blob in graph.outputs)
@@ -138,6 +137,11 @@ class Arrangement:
         self.storages[blob, kind] = storage
         self._shared[memory] += 1
         return storage
+
+
+def keeps_values(node: Node) -> bool:
+    """Whether its tops hold the bottom's values. A Dropout's own phase may be TRAIN."""
+    return node.type == "Split" or (node.type == "Dropout" and node.phase == "TEST")
 
 
 def wants_of(group: Group, how: Lowered | None) -> list[Want]:
