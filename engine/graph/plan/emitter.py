@@ -6,6 +6,7 @@ arguments are int64 numbers, tables[at], tables[at + 1], ... : places in the are
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,17 +32,16 @@ class Packed:
     write_to: Callable[[np.ndarray], None]
     at: int
     size: int
-    made_of: tuple = ()
+    made_of: Sequence[np.ndarray] = ()  # held, since a new array may get the id of one that is gone
+    edits: int = -1
 
     def is_stale(self) -> bool:
-        return self.made_of != self._stamp()
+        now, then = self.node.weights, self.made_of
+        return self.edits != self.node.edits or len(now) != len(then) or any(map(operator.is_not, now, then))
 
     def write(self, constants: np.ndarray) -> None:
         self.write_to(constants[self.at : self.at + self.size])
-        self.made_of = self._stamp()
-
-    def _stamp(self) -> tuple:
-        return tuple(map(id, self.node.weights)), self.node.edits
+        self.made_of, self.edits = list(self.node.weights), self.node.edits
 
 
 class Emitter:
