@@ -1,0 +1,219 @@
+"""Caffe graphs in float64, by the definitions of their layers, with a bound of what float32 may be off.
+
+Each blob is a pair of float64 arrays: its exact values, and the largest error of the same net in float32, carried from
+layer to layer. A sum of K products and a starting value is off by (K + 2) * UNIT times the sum of the magnitudes, in
+any order (`products.py`); what the layers' inputs are off comes on top.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from reference.caffe_windows import pooled_size, quotient
+from reference.products import UNIT
+
+
+def exact_blobs(graph, inputs):
+    """Blob -> (values, errors) of all blobs, for inputs by Blob."""
+    blobs = {blob: (np.asarray(x, np.float64), np.zeros(x.shape)) for blob, x in inputs.items()}
+    with np.errstate(all="ignore"):
+        for node in graph.nodes:
+            if node.bottoms:
+                tops = LAYERS[node.type](node, *(blobs[bottom] for bottom in node.bottoms))
+                blobs.update(zip(node.tops, tops if isinstance(tops, list) else [tops], strict=True))
+    return blobs
+
+
+def each_axis(given, default):
+    """A repeated parameter of a window, one number for each of two axes."""
+    given = list(given) or [default]
+    return given * 2 if len(given) == 1 else given
+
+
+def correlate(x, w, bias, stride, pad, dilation, group):
+    """x [N, C, H, W], w [O, C / group, h, w], bias [O] -> [N, O, rows, columns]: a sum over taps."""
+    extent = [d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilation, strict=True)]
+    out = [quotient(x.shape[2 + a] + 2 * pad[a] - extent[a], stride[a]) + 1 for a in (0, 1)]
+    behind = [max(0, (out[a] - 1) * stride[a] + extent[a] - pad[a] - x.shape[2 + a]) for a in (0, 1)]
+    x = np.pad(x, ((0, 0), (0, 0), (pad[0], behind[0]), (pad[1], behind[1])))
+    x = x.reshape(len(x), group, -1, *x.shape[2:])
+    w = w.reshape(group, -1, *w.shape[1:])
+    y = np.zeros((len(x), group, w.shape[1], *out))
+    for i, j in np.ndindex(*w.shape[3:]):
+        rows = slice(i * dilation[0], i * dilation[0] + (out[0] - 1) * stride[0] + 1, stride[0])
+        columns = slice(j * dilation[1], j * dilation[1] + (out[1] - 1) * stride[1] + 1, stride[1])
+        y += np.einsum("ngchw,goc->ngohw", x[:, :, :, rows, columns], w[..., i, j], optimize=True)
+    return y.reshape(len(x), -1, *out) + bias.reshape(-1, 1, 1)
+
+
+def weights_of(node):
+    """The weights in float64, and a bias of zeros where there is none."""
+    w = node.weights[0].astype(np.float64)
+    return w, node.weights[1].astype(np.float64) if len(node.weights) > 1 else np.zeros(len(w))
+
+
+def convolution(node, bottom):
+    x, error = bottom
+    w, bias = weights_of(node)
+    p = node.message.convolution_param
+    group = p.group if node.type == "Convolution" else x.shape[1]
+    how = each_axis(p.stride, 1), each_axis(p.pad, 0), each_axis(p.dilation, 1), group
+    rounding = (w[0].size + 2) * UNIT * correlate(np.abs(x) + error, np.abs(w), np.abs(bias), *how)
+    return correlate(x, w, bias, *how), rounding + correlate(error, np.abs(w), 0 * bias, *how)
+
+
+def inner_product(node, bottom):
+    p = node.message.inner_product_param
+    kept = bottom[0].shape[: p.axis % bottom[0].ndim]
+    x, error = (each.reshape(int(np.prod(kept)), -1) for each in bottom)
+    w = node.weights[0].astype(np.float64)
+    w = w.reshape(-1, p.num_output) if p.transpose else w.reshape(p.num_output, -1).T
+    bias = node.weights[1].astype(np.float64) if p.bias_term else np.zeros(p.num_output)
+    rounding = (len(w) + 2) * UNIT * ((np.abs(x) + error) @ np.abs(w) + np.abs(bias))
+    return tuple(each.reshape(*kept, -1) for each in (x @ w + bias, rounding + error @ np.abs(w)))
+
+
+def affine(bottom, factor, offset):
+    """factor[c] * x + offset[c]: both may be rounded, then the product and the sum."""
+    x, error = bottom
+    shape = (-1,) + (1,) * (x.ndim - 2)
+    factor, offset = np.asarray(factor, np.float64).reshape(shape), np.asarray(offset, np.float64).reshape(shape)
+    rounding = 4 * UNIT * (np.abs(factor) * (np.abs(x) + error) + np.abs(offset))
+    return factor * x + offset, np.abs(factor) * error + rounding
+
+
+def batch_norm(node, bottom):
+    mean, variance, total = (blob.astype(np.float64) for blob in node.weights)
+    share = 1 / total[0] if total[0] else 0.0
+    factor = 1 / np.sqrt(variance * share + node.message.batch_norm_param.eps)
+    return affine(bottom, factor, -mean * share * factor)
+
+
+def scale(node, bottom):
+    factor, offset = weights_of(node)
+    return affine(bottom, factor, offset)
+
+
+def bias(node, bottom):
+    return affine(bottom, np.ones(len(node.weights[0])), node.weights[0])
+
+
+def rectify(node, bottom):
+    x, error = bottom
+    if node.type == "ReLU":
+        slope = np.float64(np.float32(node.message.relu_param.negative_slope))
+    else:
+        slope = node.weights[0].astype(np.float64).reshape(-1, *(1,) * (x.ndim - 2))
+    steepest = np.maximum(1, np.abs(slope))
+    return np.maximum(x, 0) + slope * np.minimum(x, 0), steepest * error + 2 * UNIT * steepest * (np.abs(x) + error)
+
+
+def eltwise(node, *bottoms):
+    """SUM with coefficients, PROD, MAX: bottoms one after the other, two roundings each."""
+    p = node.message.eltwise_param
+    values, errors = (np.array(each) for each in zip(*bottoms, strict=True))
+    largest = np.abs(values) + errors
+    if p.operation == 0:
+        product = values.prod(axis=0)
+        return product, largest.prod(axis=0) * (1 + len(values) * UNIT) - np.abs(product)
+    if p.operation == 2:
+        return values.max(axis=0), errors.max(axis=0)
+    factors = np.array(list(p.coeff) or [1.0] * len(values))
+    rounding = 2 * len(values) * UNIT * np.tensordot(np.abs(factors), largest, 1)
+    return np.tensordot(factors, values, 1), np.tensordot(np.abs(factors), errors, 1) + rounding
+
+
+def pooling(node, bottom):
+    """Window by window; the largest of nothing is -FLT_MAX, the mean of nothing NaN."""
+    (x, error), p = bottom, node.message.pooling_param
+    size = x.shape[2:]
+    kernel = size if p.global_pooling else (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size,) * 2
+    stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride,) * 2
+    pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad,) * 2
+    out = [pooled_size(size[a], kernel[a], stride[a], pad[a], p.round_mode == 1, any(pad)) for a in (0, 1)]
+    y, y_error = np.zeros((*x.shape[:2], *out)), np.zeros((*x.shape[:2], *out))
+    for i, j in np.ndindex(*out):
+        starts = [place * stride[a] - pad[a] for a, place in enumerate((i, j))]
+        ends = [min(starts[a] + kernel[a], size[a] + pad[a]) for a in (0, 1)]
+        inside = (slice(None), slice(None), *(slice(max(starts[a], 0), min(ends[a], size[a])) for a in (0, 1)))
+        here, here_error = x[inside], error[inside]
+        if p.pool == 1:
+            cells = np.float64((ends[0] - starts[0]) * (ends[1] - starts[1]))
+            y[:, :, i, j] = here.sum(axis=(2, 3)) / cells
+            rounding = (np.prod(kernel) + 2) * UNIT * (np.abs(here) + here_error)
+            y_error[:, :, i, j] = (here_error + rounding).sum(axis=(2, 3)) / cells
+        else:
+            y[:, :, i, j] = here.max(axis=(2, 3), initial=float(np.finfo(np.float32).min))
+            y_error[:, :, i, j] = here_error.max(axis=(2, 3), initial=0)
+    return y, y_error
+
+
+def lrn(node, bottom):
+    """y = x * s**-beta across channels. The power magnifies the relative error of s by beta, and is four roundings."""
+    (x, error), p = bottom, node.message.lrn_param
+    reach, share = p.local_size // 2, p.alpha / p.local_size
+    near = [slice(max(0, c - reach), c + reach + 1) for c in range(x.shape[1])]
+    s = p.k + share * np.stack([(x[:, n] ** 2).sum(axis=1) for n in near], axis=1)
+    s_error = share * np.stack([(2 * np.abs(x) * error + error**2)[:, n].sum(axis=1) for n in near], axis=1)
+    y = x * s**-p.beta
+    relative = p.beta * (s_error / s + (p.local_size + 6) * UNIT) + 6 * UNIT
+    return y, 1.1 * (error * s**-p.beta + np.abs(y) * relative)
+
+
+def softmax(node, bottom):
+    """The exponential is good to some 2 UNIT at |x| up to 20, the difference x - max to UNIT * |x - max|."""
+    (x, error), axis = bottom, node.message.softmax_param.axis
+    apart = x - x.max(axis=axis, keepdims=True)
+    y = np.exp(apart) / np.exp(apart).sum(axis=axis, keepdims=True)
+    relative = 2 * error.max(axis=axis, keepdims=True) + (np.abs(apart).max() * 2 + x.shape[axis] + 8) * UNIT
+    return y, y * relative + 1e-38
+
+
+def concat(node, *bottoms):
+    return tuple(np.concatenate(each, node.message.concat_param.axis) for each in zip(*bottoms, strict=True))
+
+
+def flatten(node, bottom):
+    return tuple(each.reshape(len(each), -1) for each in bottom)
+
+
+def reshape(node, bottom):
+    """To sizes that are all given: 0 is the bottom's, -1 what is left."""
+    dims = list(node.message.reshape_param.shape.dim)
+    sizes = [dim or bottom[0].shape[axis] for axis, dim in enumerate(dims)]
+    return tuple(each.reshape(sizes) for each in bottom)
+
+
+def slice_channels(node, bottom):
+    """Along the channels, in equal parts."""
+    parts = len(node.tops)
+    ends = [bottom[0].shape[1] * part // parts for part in range(parts + 1)]
+    return [tuple(each[:, first:last] for each in bottom) for first, last in pairwise(ends)]
+
+
+def absolute(node, bottom):
+    return np.abs(bottom[0]), bottom[1]
+
+
+LAYERS = {
+    **dict.fromkeys(("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution"), convolution),
+    "InnerProduct": inner_product,
+    "BatchNorm": batch_norm,
+    "Scale": scale,
+    "Bias": bias,
+    "ReLU": rectify,
+    "PReLU": rectify,
+    "Eltwise": eltwise,
+    "Pooling": pooling,
+    "LRN": lrn,
+    "Softmax": softmax,
+    "Concat": concat,
+    "Flatten": flatten,
+    "Reshape": reshape,
+    "Slice": slice_channels,
+    "AbsVal": absolute,
+    "Dropout": lambda node, bottom: bottom,
+    "Split": lambda node, bottom: [bottom] * len(node.tops),
+    "Silence": lambda node, *bottoms: [],
+}
