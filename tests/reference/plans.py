@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-import numpy as np
-from reference.exact_net import exact_blobs
-from support import assert_close
+from functools import cache
 
+import numpy as np
+from reference.caffe_graphs import give_weights
+from reference.exact_net import exact_blobs
+from support import SHARED, assert_close
+
+from caffe64.engine.graph.build import build_graph
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.shapes import infer_shapes
+from caffe64.formats.caffe import deploy_net, filter_net, read_prototxt
+
+REAL_NETS = {  # of the reference data, and the shapes of their inputs
+    "resnet18_deploy": (1, 3, 224, 224),
+    "mobilenet_v1_deploy": (1, 3, 224, 224),
+    "alexnet_bn_train_val": (1, 3, 227, 227),
+    "cifar10_full_train_test": (4, 3, 32, 32),
+}
+
+
+@cache
+def real_net(name):
+    """One of them as a graph, ready to predict, with random weights. For all tests, which leave it as it is."""
+    shapes = {"data": REAL_NETS[name]}
+    message = read_prototxt(SHARED / "caffe" / "nets" / f"{name}.prototxt").message
+    graph = build_graph(deploy_net(filter_net(message, "TEST"), shapes))
+    give_weights(graph, inputs=shapes)
+    return graph
 
 
 def draw_inputs(graph, seed=0, inputs=None):

@@ -1,0 +1,61 @@
+"""Random nets: branches, layers in place, shared weights, BatchNorm and Scale in odd places."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from reference.caffe_graphs import layer
+
+CONVOLUTION = "num_output: CHANNELS kernel_size: 3 pad: 1"  # all blobs have the same shape, so that any can be joined
+IN_PLACE = {
+    "ReLU": "",
+    "BatchNorm": "",
+    "Scale": "scale_param { bias_term: true }",
+    "Bias": "",
+    "Dropout": "",
+    "TanH": "",
+}
+OTHERS = {
+    "Convolution": f"convolution_param {{ {CONVOLUTION} }}",
+    "Convolution without bias": f"convolution_param {{ {CONVOLUTION} bias_term: false }}",
+    "Convolution that shares": f'param {{ name: "w" }} convolution_param {{ {CONVOLUTION} bias_term: false }}',
+    "Deconvolution": f"convolution_param {{ {CONVOLUTION} }}",
+    "Power": "power_param { scale: 0.5 shift: 0.25 }",
+    "Split": "",
+    "Eltwise": "",
+    "Scale by a blob": "scale_param { axis: 0 }",
+    **IN_PLACE,
+}
+MORE = {
+    "Convolution, 1x1": "convolution_param { num_output: CHANNELS kernel_size: 1 }",
+    "Convolution, 5x5": "convolution_param { num_output: CHANNELS kernel_size: 5 pad: 2 }",
+    "Convolution, depthwise": f"convolution_param {{ {CONVOLUTION} group: CHANNELS }}",
+    "Pooling": "pooling_param { kernel_size: 3 pad: 1 round_mode: FLOOR }",
+    "LRN": "",
+    "PReLU": "",
+    "Softmax": "",
+}
+
+
+def steps(kinds=OTHERS):
+    """Steps of a random net: a layer type, whether it works in place, and which blobs it reads."""
+    numbers = st.integers(0, 1 << 16)
+    return st.lists(st.tuples(st.sampled_from(sorted(kinds)), st.booleans(), numbers, numbers), min_size=1, max_size=14)
+
+
+def net_of(chosen, channels=3):
+    """The layers of these steps, behind an input "data" of so many channels."""
+    layers, blobs, read = [], ["data"], set()
+    for number, (kind, in_place, first, second) in enumerate(chosen):
+        more = {**OTHERS, **MORE}[kind].replace("CHANNELS", str(channels))
+        bottom, name, word = blobs[first % len(blobs)], f"l{number}", kind.replace(",", "").split(" ")[0]
+        if in_place and kind in IN_PLACE and bottom not in read and bottom != "data":
+            layers.append(layer(name, word, bottom, bottom, more))
+            continue
+        bottoms = [bottom]
+        if kind in ("Eltwise", "Scale by a blob"):
+            bottoms.append(blobs[second % len(blobs)])
+        tops = f"{name} {name}_2" if kind == "Split" else name
+        layers.append(layer(name, word, " ".join(bottoms), tops, more))
+        read.update(bottoms)
+        blobs += tops.split()
+    return layers
