@@ -1,6 +1,8 @@
 """What runs as one: a layer, or, where fusing is allowed, a product with what is done to its outputs right away.
 
 Convolution or InnerProduct  [+ Eltwise sum with a blob that is there already]  [+ ReLU]        Eltwise [+ ReLU]
+
+A ReLU inside gives 0 for -inf; by itself it gives NaN, as Caffe's.
 """
 
 from __future__ import annotations
