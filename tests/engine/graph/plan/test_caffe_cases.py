@@ -1,0 +1,47 @@
+"""All layers of real Caffe's outputs, one file a case, by a plan; and nets of its outputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from reference.caffe_running import check, runtime_of
+from reference.plans import run_plan
+from support import SHARED, needs_shared
+
+import caffe64
+from caffe64.engine.graph.plan import Plan
+
+CAFFE = SHARED / "caffe"
+CASES = {path.stem: path for path in sorted((CAFFE / "layers").glob("*.npz"))}
+PHASES = {name: str(np.load(path)["phase"]) for name, path in CASES.items()}
+MODELS = ("mnet-deconv-0517", "mtcnn_det1", "hyperlpr_segmentation")
+
+
+@needs_shared
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("name", [name for name, phase in PHASES.items() if phase == "TEST"])
+def test_real_caffes_layers(name, fuse):
+    case = np.load(CASES[name])
+
+    def arrays(kind):
+        return [case[f"{kind}{i}"] for i in range(len(case.files)) if f"{kind}{i}" in case]
+
+    graph = runtime_of(str(case["prototxt"]), arrays("bottom"), arrays("param")).graph
+    found = run_plan(Plan(graph, fuse=fuse), dict(zip(graph.inputs, arrays("bottom"), strict=True)))
+    for top, expected in zip(graph.nodes[-1].tops, arrays("top"), strict=True):
+        check(found[top], expected)
+
+
+@needs_shared
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("optimised", [False, True])
+@pytest.mark.parametrize("exact", [False, True])
+def test_real_caffes_models(name, optimised, exact):
+    expected = np.load(CAFFE / "models" / f"{name}_caffe.npz")
+    net = caffe64.load_caffe(CAFFE / "models" / f"{name}.prototxt", CAFFE / "models" / f"{name}.caffemodel")
+    graph = (caffe64.optimize(net)[0] if optimised else net).graph
+    shapes = {graph.inputs[0].name: expected["input"].shape}
+    found = run_plan(Plan(graph, shapes, exact=exact), {graph.inputs[0]: expected["input"]})
+    for blob, values in found.items():
+        caffes = expected[f"blob:{blob.name}"]
+        check(values.reshape(caffes.shape), caffes)
