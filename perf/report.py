@@ -11,7 +11,10 @@ from .results import Entry, Results
 
 HEADER = ("", "thr", "min", "median", "spread", "rate", "peak", "compile", "first", "memory", "their time over ours")
 BEGIN, END = "<!-- perf table: make perf-readme -->", "<!-- end of perf table -->"
-PEERS = ("JAX", "PyTorch", "NumPy", "polars", "pandas", "np.loadtxt", "np.savetxt", "one thread")
+PEERS = (
+    *("JAX", "PyTorch", "NumPy", "ONNX Runtime", "OpenCV", "polars", "pandas", "np.loadtxt", "np.savetxt"),
+    "one thread",
+)
 SHOWN = {  # what the README shows of a suite; None is everything
     "kernels": (
         "gemm 100x784x100 NN",
@@ -23,12 +26,14 @@ SHOWN = {  # what the README shows of a suite; None is everything
         "sgd_update 300x784",
     ),
     "train": None,
+    "caffe": None,
     "reader": None,
     "startup": None,
 }
 TITLES = {
     "kernels": "kernel, called from Python",
     "train": "one epoch of training",
+    "caffe": "Caffe nets, batch 1 (CIFAR: 10)",
     "reader": "text files",
     "startup": "whole processes",
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..results import Entry
 from ..sampling import Effort
 
-SUITES = ("kernels", "train", "reader", "startup")
+SUITES = ("kernels", "train", "caffe", "reader", "startup")
 Report = Callable[[Entry], None]  # told of each entry as soon as it is measured
 
 

@@ -1,0 +1,34 @@
+"""Caffe's nets with caffe64 itself, by a Plan."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import load_caffe
+from ...engine.graph.op import count
+from ...engine.graph.plan import Plan
+
+
+class Job:
+    """For `worker`: `repeats` predictions. `files` without their suffixes, `fuse` as in `Plan`.
+
+    `facts`: the outputs, and bytes of activations: in the plan's arena, and of all blobs.
+    """
+
+    def __init__(self, files: str, threads: int, repeats: int, fuse: bool = True):
+        graph = load_caffe(f"{files}.prototxt", f"{files}.caffemodel").graph
+        plan, x = Plan(graph, threads=threads, fuse=fuse), np.load(f"{files}.npy")
+        (place,), (output,) = plan.inputs.values(), plan.outputs.values()
+
+        def run() -> None:
+            for _ in range(repeats):
+                place[...] = x
+                plan.forward()
+
+        self.run = run
+        self.run()
+        self.facts = {
+            "outputs": output.ravel().tolist(),
+            "arena": plan.bytes.arena,
+            "blobs": sum(4 * count(shape) for shape in plan.shapes.values()),
+        }

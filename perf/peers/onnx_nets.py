@@ -1,0 +1,27 @@
+"""Caffe's nets in ONNX Runtime, from the models that we export."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+
+
+class Job:
+    """For `worker`: `repeats` predictions. `files` without their suffixes; `facts` tell the outputs."""
+
+    def __init__(self, files: str, threads: int, repeats: int):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        # Else a second thread spins on for 30 ms and more after a run, on the CPU of whoever has the next turn.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        session = onnxruntime.InferenceSession(f"{files}.onnx", options, providers=["CPUExecutionProvider"])
+        inputs = {session.get_inputs()[0].name: np.load(f"{files}.npy")}
+
+        def run() -> None:
+            for _ in range(repeats):
+                (self.output,) = session.run(None, inputs)
+
+        self.run = run
+        self.run()
+        self.facts = {"outputs": self.output.ravel().tolist()}

@@ -1,0 +1,133 @@
+"""Caffe's graphs in PyTorch, eager: the same weights, one functional call a layer, in NCHW as one would write it.
+
+A ReLU works in place where the net's does. What nobody reads any more is let go, so that its memory is used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ... import load_caffe
+from ...engine.graph.graph import Blob, Graph, Node, Shape
+from ...engine.graph.layers.batch_norm import global_statistics, uses_global_statistics
+from ...engine.graph.layers.pooling import FLOOR, MAX, pooling_windows
+from ...engine.graph.layers.scale import operand
+from ...engine.graph.layers.windows import read_window
+from ...engine.graph.shapes import infer_shapes
+
+Tensors = list[torch.Tensor]
+Layer = Callable[..., torch.Tensor]
+
+
+class Job:
+    """For `worker`: `repeats` predictions. `files` without their suffixes; `facts` tell the outputs."""
+
+    def __init__(self, files: str, threads: int, repeats: int):
+        torch.set_num_threads(threads)
+        net = TorchNet(load_caffe(f"{files}.prototxt", f"{files}.caffemodel").graph)
+        x = torch.from_numpy(np.load(f"{files}.npy"))
+
+        def run() -> None:
+            with torch.inference_mode():
+                for _ in range(repeats):
+                    (self.output,) = net(data=x).values()
+
+        self.run = run
+        self.run()
+        self.facts = {"outputs": self.output.ravel().tolist()}
+
+
+class TorchNet:
+    """A graph whose layers are among LAYERS, called with its inputs by name: its outputs by name.
+
+    `weights[name of a layer]` are its tensors, copies, in Caffe's order.
+    """
+
+    def __init__(self, graph: Graph, inputs: Mapping[str, Shape] | None = None):
+        self.graph, shapes = graph, infer_shapes(graph, inputs)
+        self.weights = {
+            node.name: [torch.from_numpy(blob.copy()) for blob in node.weights] for node in graph.nodes if node.weights
+        }
+        self._steps = [
+            (node, LAYERS[node.type](node, [shapes[blob] for blob in node.bottoms], self.weights.get(node.name, [])))
+            for node in graph.nodes
+            if node.bottoms
+        ]
+        last = {blob: node for node in graph.nodes for blob in node.bottoms}
+        self._done: dict[Node, list[Blob]] = {node: [] for node in graph.nodes}
+        for blob, node in last.items():
+            self._done[node].append(blob)
+
+    def __call__(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        values = {blob: inputs[blob.name] for blob in self.graph.inputs}
+        for node, layer in self._steps:
+            values[node.tops[0]] = layer(*(values[blob] for blob in node.bottoms))
+            for blob in self._done[node]:
+                del values[blob]
+        return {blob.name: value for blob, value in values.items()}
+
+
+def _convolution(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    window = read_window(node, bottoms)
+    bias = weights[1] if len(weights) > 1 else None
+    return lambda x: F.conv2d(x, weights[0], bias, window.stride, window.pad, window.dilation, window.group)
+
+
+def _inner_product(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    bias = weights[1] if len(weights) > 1 else None
+    return lambda x: F.linear(x.flatten(1), weights[0], bias)
+
+
+def _pooling(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    _, kernel, stride, pad, outputs = zip(*pooling_windows(node, bottoms[0]), strict=True)
+    parameter = node.message.pooling_param
+    ceil = parameter.round_mode != FLOOR
+    if parameter.pool == MAX:
+        return lambda x: F.max_pool2d(x, kernel, stride, pad, ceil_mode=ceil)
+    if outputs == (1, 1) and kernel == bottoms[0][2:] and not any(pad):
+        return lambda x: F.adaptive_avg_pool2d(x, 1)
+    return lambda x: F.avg_pool2d(x, kernel, stride, pad, ceil_mode=ceil)
+
+
+def _batch_norm(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    parameter, trains = node.message.batch_norm_param, not uses_global_statistics(node)
+    mean, variance = (torch.from_numpy(each.astype(np.float32)) for each in global_statistics(node))
+    momentum = 1 - parameter.moving_average_fraction
+    return lambda x: F.batch_norm(x, mean, variance, None, None, trains, momentum, parameter.eps)
+
+
+def _scale(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    axis, shape = operand(node, bottoms)
+    fitting = (1,) * axis + tuple(shape) + (1,) * (len(bottoms[0]) - axis - len(shape))
+    if len(bottoms) > 1:
+        return lambda x, factor: x * factor.reshape(fitting)
+    if len(weights) > 1:
+        return lambda x: torch.addcmul(weights[1].reshape(fitting), x, weights[0].reshape(fitting))
+    return lambda x: x * weights[0].reshape(fitting)
+
+
+def _relu(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    return torch.relu_ if node.bottoms[0].name == node.tops[0].name else torch.relu
+
+
+def _dropout(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    ratio, trains = node.message.dropout_param.dropout_ratio, node.phase == "TRAIN"
+    return lambda x: F.dropout(x, ratio, trains)
+
+
+LAYERS = {
+    "Convolution": _convolution,
+    "InnerProduct": _inner_product,
+    "Pooling": _pooling,
+    "BatchNorm": _batch_norm,
+    "Scale": _scale,
+    "ReLU": _relu,
+    "Dropout": _dropout,
+    "Eltwise": lambda node, bottoms, weights: torch.add,  # of two, operation SUM
+    "Softmax": lambda node, bottoms, weights: lambda x: torch.softmax(x, 1),
+    "SoftmaxWithLoss": lambda node, bottoms, weights: lambda x, label: F.cross_entropy(x, label.long()),
+}

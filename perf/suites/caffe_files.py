@@ -1,0 +1,81 @@
+"""The nets of the suite `caffe` as files that every participant reads, and what all of them must compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ... import CaffeNet, export_onnx, load_caffe, optimize
+from ...engine.graph.cost import Cost, cost_of
+from ...errors import CheckFailed
+from ..machine import is_installed
+from .caffe_nets import CaffeCase, give_weights
+
+PEERS = {"ONNX Runtime": "onnx", "PyTorch": "torch", "OpenCV": "opencv"}  # name -> peers/<...>_nets.py
+NEEDED = {"ONNX Runtime": ("onnx", "onnxruntime"), "PyTorch": ("torch",), "OpenCV": ("cv2",)}
+# Relative to the largest output: float32 with Winograd's algorithm, in ours and in some of theirs.
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Files:
+    """A net on disk, with `FILES.prototxt`, .caffemodel and .npy (its input), and its cost. The optimised one has an
+    .onnx as well, if there is somebody to read it."""
+
+    naive: Path
+    optimised: Path
+    expected: np.ndarray
+    costs: dict[Path, Cost]
+
+
+def installed_peers(wanted: bool) -> list[str]:
+    """The names of the peers that can take part; none if not `wanted`."""
+    if not wanted:
+        return []
+    found = [name for name, packages in NEEDED.items() if all(map(is_installed, packages))]
+    if "OpenCV" in found:
+        import cv2
+
+        if not hasattr(cv2.dnn, "readNetFromCaffe"):
+            found.remove("OpenCV")
+    return found
+
+
+def write_files(case: CaffeCase, folder: Path, peers: Iterable[str]) -> Files:
+    """Write a net as it is and optimised, and run it as it is, layer by layer with plain sums."""
+    x, source = case.input(), folder / f"{case.slug}-source.prototxt"
+    source.write_text(case.text())
+    net = load_caffe(source, deploy=True, input_shapes={"data": case.shape})
+    give_weights(net)
+    smaller, _ = optimize(net)
+    files = {folder / case.slug: net, folder / f"{case.slug}-optimised": smaller}
+    for path, each in files.items():
+        each.save(f"{path}.prototxt", f"{path}.caffemodel")
+        np.save(f"{path}.npy", x)
+    if "ONNX Runtime" in peers:
+        export_onnx(smaller, f"{path}.onnx")
+    costs = {path: cost_of(each.graph, each.shapes) for path, each in files.items()}
+    return Files(*files, expected_output(net, x), costs)
+
+
+def expected_output(net: CaffeNet, x: np.ndarray) -> np.ndarray:
+    """float32, in one axis. Marks all nodes of the net as `exact`."""
+    for node in net.graph.nodes:
+        node.exact = True
+    (output,) = net.forward(data=x).values()
+    return output.ravel()
+
+
+def verify(name: str, expected: np.ndarray, facts: Mapping[str, Mapping]) -> None:
+    """Raises CheckFailed if the "outputs" that somebody told are not the expected ones."""
+    for who, found in facts.items():
+        values = np.array(found["outputs"])
+        error = np.abs(values - expected).max() / np.abs(expected).max() if values.shape == expected.shape else np.inf
+        if not error <= TOLERANCE:
+            raise CheckFailed(
+                f"{name}: {who} threads: the outputs differ by {error:.2g} of the largest, allowed is {TOLERANCE:g}; "
+                "nothing was timed"
+            )
