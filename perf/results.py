@@ -19,6 +19,8 @@ from ..formats.atomic import write_atomically
 from .sampling import Times, paired, summary
 
 FORMAT = 1
+# What the values between layers take: as planned; each in memory of its own; as in Caffe, where some layers overwrite.
+ARENA, BLOBS, IN_PLACE = "arena", "blobs", "in place"
 DIGITS = 4  # significant ones; the noise is far above
 
 
@@ -45,6 +47,8 @@ class Entry:
     memory: int | None = None  # peak resident bytes of the process
     compile: float | None = None  # seconds, with an empty cache
     first: float | None = None  # seconds of the first call, or epoch
+    layers: int | None = None
+    activations: dict[str, int] = field(default_factory=dict)  # bytes: ARENA, BLOBS, IN_PLACE
     peers: dict[str, dict[str, float]] = field(default_factory=dict)  # min, median, ratio (theirs over ours)
     goals: dict[str, float] = field(default_factory=dict)  # peer -> the ratio wanted, "memory" -> most bytes wanted
 

@@ -4,12 +4,12 @@ NET forward                 our optimised net by a Plan, next to others with the
 NET naive, ... optimised    what the optimiser and the Plan's fusing are worth, in our own runtime
 CIFAR forward+backward      the TRAIN phase, gradients of all weights
 InnerProduct                one row: weights are read once, so the yardstick is reading memory
-load ResNet-18              files to the first prediction
+load ResNet-18              from files to a Plan, in a fresh process
 
 Before anything is timed, all outputs must be those of the net as it is, run layer by layer with plain sums. The
 operations are those of the definition (two a multiply-accumulate), and Winograd's algorithm does with fewer: 3 x 3
 convolutions can come out above 100 % of the FMA peak. One thread is measured in CPU time, several by the clock on
-the wall.
+the wall. --quick leaves ResNet-18 and AlexNet-BN out.
 """
 
 from __future__ import annotations
@@ -18,44 +18,76 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..results import Entry
+from ..peak import levels
+from ..results import ARENA, BLOBS, IN_PLACE, Entry
 from . import Report, Settings
+from .caffe_backward import backward
 from .caffe_files import PEERS, Files, installed_peers, verify, write_files
-from .caffe_nets import NETS, CaffeCase
+from .caffe_load import loading
+from .caffe_nets import NETS, PRODUCT, CaffeCase
 from .contest import Jobs, Work, hold
 
-OURS = "caffe64.perf.peers.caffe64_nets:Job"
+TRAINED, LOADED = "CIFAR", "ResNet-18"  # the nets of these parts
+JOB = "caffe64.perf.peers.{}_nets:Job"
 
 
 def run(settings: Settings, report: Report) -> list[Entry]:
     """Verify and time everything. Raises CheckFailed."""
-    entries = []
-    with tempfile.TemporaryDirectory(prefix="caffe64-perf-") as folder:
-        for entry in _entries(Path(folder), settings):
-            entries.append(entry)
-            report(entry)
+    entries, peers = [], installed_peers(settings.peers)
+    for case in (*NETS.values(), PRODUCT):
+        if settings.quick and case.large:
+            continue
+        with tempfile.TemporaryDirectory(prefix="caffe64-perf-") as folder:
+            for entry in _entries(case, Path(folder), peers, settings):
+                entries.append(entry)
+                report(entry)
     return entries
 
 
-def _entries(folder: Path, settings: Settings) -> Iterator[Entry]:
-    peers = installed_peers(settings.peers)
-    for case in NETS.values():
-        files = write_files(case, folder, peers)
-        yield from forward(case, files, peers, settings)
+def _entries(case: CaffeCase, folder: Path, peers: list[str], settings: Settings) -> Iterator[Entry]:
+    files = write_files(case, folder, peers)
+    cost = files.costs[files.optimised]
+    if case is PRODUCT:
+        work = Work(4.0 * cost.parameters, case.repeats, size=levels()["DRAM"])
+        yield from forward(case, case.name, files, work, peers, settings)
+        return
+    yield from forward(case, f"{case.name} forward", files, Work(2.0 * cost.macs, case.repeats), peers, settings)
+    yield from optimiser(case, files, settings)
+    if case.name == TRAINED:
+        yield from backward(case, files, folder, peers, settings)
+    if case.name == LOADED:
+        yield from loading(case.name, files, settings)
 
 
-def forward(case: CaffeCase, files: Files, peers: list[str], settings: Settings) -> list[Entry]:
+def forward(
+    case: CaffeCase, name: str, files: Files, work: Work, peers: list[str], settings: Settings
+) -> Iterator[Entry]:
     """One entry a number of threads. Raises CheckFailed."""
+    modules = {"caffe64": "caffe64", **{peer: PEERS[peer] for peer in peers}}
     arguments = {"files": str(files.optimised), "repeats": case.repeats}
-    jobs: Jobs = {name: (f"caffe64.perf.peers.{PEERS[name]}_nets:Job", arguments) for name in peers}
-    work = Work(2.0 * files.costs[files.optimised].macs, case.repeats)
-    held = hold(
-        "caffe",
-        {"caffe64": (OURS, arguments), **jobs},
-        work,
-        settings,
-        lambda facts: verify(case.name, files.expected, facts),
-    )
-    return [
-        held.entry(f"{case.name} forward", "caffe64", threads, peers, goals=case.goals) for threads in settings.threads
-    ]
+    jobs: Jobs = {who: (JOB.format(module), arguments) for who, module in modules.items()}
+    held = hold("caffe", jobs, work, settings, lambda facts: verify(name, files.expected, facts))
+    for threads in settings.threads:
+        yield held.entry(name, "caffe64", threads, peers, goals=case.goals)
+
+
+def optimiser(case: CaffeCase, files: Files, settings: Settings) -> Iterator[Entry]:
+    """Three entries a number of threads, with layers and memory: the net as it is, and optimised without and with
+    layers that run as one. Raises CheckFailed."""
+    kinds = {
+        "naive": (files.naive, False),
+        "optimised, not fused": (files.optimised, False),
+        "optimised": (files.optimised, True),
+    }
+    jobs: Jobs = {
+        kind: (JOB.format("caffe64"), {"files": str(path), "repeats": case.repeats, "fuse": fuse})
+        for kind, (path, fuse) in kinds.items()
+    }
+    work = Work(2.0 * files.costs[files.naive].macs, case.repeats)
+    held = hold("caffe", jobs, work, settings, lambda facts: verify(case.name, files.expected, facts))
+    for threads in settings.threads:
+        for kind, (path, _) in kinds.items():
+            facts, cost = held.facts[f"{kind} {threads}"], files.costs[path]
+            sizes = {ARENA: facts["arena"], BLOBS: facts["blobs"], IN_PLACE: cost.activation_bytes}
+            peers = [] if kind == "naive" else ["naive"]
+            yield held.entry(f"{case.name} {kind}", kind, threads, peers, layers=cost.layers, activations=sizes)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ... import CaffeNet, export_onnx, load_caffe, optimize
+from ... import export_onnx, load_caffe, optimize
 from ...engine.graph.cost import Cost, cost_of
 from ...errors import CheckFailed
 from ..machine import is_installed
@@ -22,8 +22,8 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Files:
-    """A net on disk, with `FILES.prototxt`, .caffemodel and .npy (its input), and its cost. The optimised one has an
-    .onnx as well, if there is somebody to read it."""
+    """A net on disk as it is and optimised: paths without the suffixes .prototxt, .caffemodel and .npy (the input), and
+    .onnx of the optimised one if there is somebody to read it. `expected` float32 are its outputs in one axis."""
 
     naive: Path
     optimised: Path
@@ -55,18 +55,12 @@ def write_files(case: CaffeCase, folder: Path, peers: Iterable[str]) -> Files:
     for path, each in files.items():
         each.save(f"{path}.prototxt", f"{path}.caffemodel")
         np.save(f"{path}.npy", x)
+        for node in each.graph.nodes:
+            node.exact = True
     if "ONNX Runtime" in peers:
         export_onnx(smaller, f"{path}.onnx")
-    costs = {path: cost_of(each.graph, each.shapes) for path, each in files.items()}
-    return Files(*files, expected_output(net, x), costs)
-
-
-def expected_output(net: CaffeNet, x: np.ndarray) -> np.ndarray:
-    """float32, in one axis. Marks all nodes of the net as `exact`."""
-    for node in net.graph.nodes:
-        node.exact = True
-    (output,) = net.forward(data=x).values()
-    return output.ravel()
+    (expected,) = net.forward(data=x).values()
+    return Files(*files, expected.ravel(), {path: cost_of(each.graph, each.shapes) for path, each in files.items()})
 
 
 def verify(name: str, expected: np.ndarray, facts: Mapping[str, Mapping]) -> None:

@@ -1,0 +1,54 @@
+"""Gradients of Caffe's nets with caffe64 itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ... import load_caffe
+from ...engine.graph.gradients import Gradients
+from ...engine.graph.runtime import Runtime
+
+
+class Job:
+    """For `worker`: `repeats` runs of the net `train` forward and backward, on the arrays of `batch` by their names.
+
+    `facts`: a file of the gradients of `check`, of each layer's weights in one axis.
+    """
+
+    def __init__(self, check: str, train: str, model: str, batch: str, threads: int, repeats: int):
+        with np.load(batch) as arrays:
+            inputs = dict(arrays)
+        step = Step(check, model, inputs)
+        step.run()
+        path = Path(check).with_name(f"caffe64-{threads}.npz")
+        np.savez(path, **step.gradients())
+        step = Step(train, model, inputs)
+        self.run = lambda: [step.run() for _ in range(repeats)]
+        self.run()
+        self.facts = {"gradients": str(path)}
+
+
+class Step:
+    """A net in the TRAIN phase that is run forward and backward, from gradients of 0."""
+
+    def __init__(self, prototxt: str, model: str, inputs: dict[str, np.ndarray]):
+        shapes = {name: values.shape for name, values in inputs.items()}
+        graph = load_caffe(prototxt, model, phase="TRAIN", input_shapes=shapes).graph
+        self.inputs, self.runtime = inputs, Runtime(graph, shapes, gradients=True)
+        self.back = Gradients(self.runtime)
+
+    def run(self) -> None:
+        for blob in self.runtime.graph.inputs:
+            self.runtime.arrays[blob][...] = self.inputs[blob.name]
+        for arrays in self.back.weights.values():
+            for each in arrays:
+                each.fill(0)
+        self.runtime.forward()
+        self.back.backward()
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """By layer; BatchNorm's blobs have none."""
+        learned = {node.name: arrays for node, arrays in self.back.weights.items() if node.type != "BatchNorm"}
+        return {name: np.concatenate([each.ravel() for each in arrays]) for name, arrays in learned.items()}
