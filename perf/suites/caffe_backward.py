@@ -67,14 +67,16 @@ def expected_gradients(net: CaffeNet, batch: dict[str, np.ndarray]) -> dict[str,
 
 
 def verify_gradients(name: str, expected: dict[str, np.ndarray], facts: dict[str, dict]) -> None:
-    """Raises CheckFailed if somebody's gradients of a layer are not the expected ones, relative to the largest."""
+    """Raises CheckFailed if somebody's gradients of a layer are not the expected ones, relative to their norm.
+
+    (Not to the largest one: where two values of a pooling window, or a value and 0, are almost the same, rounding
+    decides which way a gradient goes.)
+    """
     for who, found in facts.items():
         with np.load(found["gradients"]) as gradients:
             if set(gradients) != set(expected):
                 raise CheckFailed(f"{name}: {who} threads: gradients of {sorted(gradients)}, not {sorted(expected)}")
             for layer, values in expected.items():
-                error = np.abs(gradients[layer] - values).max() / np.abs(values).max()
+                error = np.linalg.norm(gradients[layer] - values) / np.linalg.norm(values)
                 if not error <= TOLERANCE:
-                    raise CheckFailed(
-                        f"{name}: {who} threads: gradients of {layer} differ by {error:.2g} of the largest"
-                    )
+                    raise CheckFailed(f"{name}: {who} threads: gradients of {layer} are {error:.2g} of their norm off")
