@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import wait
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from . import signatures as types
 from .cpu import LANES
 from .jit import F1, i64, kernel
 from .memory import aligned_zeros
-from .pool import submit
+from .pool import run_together
 from .simd import broadcast, fma, store, zeros
 
 CHAINS = 12
@@ -37,8 +36,6 @@ def fma_peak(threads: int) -> float:
     best = float("inf")
     for _ in range(ROUNDS):
         started = time.perf_counter()
-        others = [submit(call) for call in calls[1:]]
-        calls[0]()
-        wait(others)
+        run_together(calls)
         best = min(best, time.perf_counter() - started)
     return 2.0 * CHAINS * LANES * TURNS * threads / best

@@ -6,6 +6,7 @@ Work that meets at a barrier must run at the same time, so there is always anoth
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 MOST = 4096  # threads, started when all others are busy
@@ -18,6 +19,14 @@ def submit(work, *arguments) -> Future:
     if _pool is None:
         _pool = ThreadPoolExecutor(MOST, "caffe64")
     return _pool.submit(work, *arguments)
+
+
+def run_together(works: Sequence[Callable[[], object]]) -> None:
+    """Run all at the same time, the first in this thread."""
+    others = [submit(work) for work in works[1:]]
+    works[0]()
+    for other in others:
+        other.result()
 
 
 def _forget() -> None:

@@ -23,8 +23,8 @@ JOB = "caffe64.perf.peers.{}_gradients:Job"
 # A unit along the gradient g raises the loss by |g|. With steps from 3e-5 to 1e-3 both agree within 0.3 %; shorter
 # ones drown in the loss's rounding, and longer ones in its curvature.
 STEP, SLOPE_TOLERANCE = 3e-4, 0.01
-# Of a gradient's norm. Rounding alone makes 1e-5; but where two values of a pooling window, or a value and 0, are almost
-# the same, it decides which way a gradient goes, and one such place makes 1e-3.
+# Of a gradient's norm. Rounding alone makes 1e-5; but where two values of a pooling window, or a value and 0, are
+# almost the same, it decides which way a gradient goes, and one such place makes 1e-3.
 NORM_TOLERANCE = 5e-3
 REPEATS = 5
 

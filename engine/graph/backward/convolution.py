@@ -24,7 +24,8 @@ from .op import Back, Backward
 
 def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
     window = read_window(node, bottoms)
-    weigh = prepare_filter_gradient(node, window, tops[0][window.axis + 1 :])
+    options = getattr(run, "options", {})
+    weigh = prepare_filter_gradient(node, window, tops[0][window.axis + 1 :], options.get("threads"))
     single = all(stride == 1 for stride in window.stride)
     mirrored = single and all(reach > pad for reach, pad in zip(window.extent, window.pad, strict=True))
     options = getattr(run, "options", {})
@@ -76,7 +77,7 @@ def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: di
     group, taps = window.group, count(window.kernel)
     pad = tuple(extent - 1 - pad for extent, pad in zip(window.extent, window.pad, strict=True))
     twin = _twin(node, "Convolution", replace(window, outputs=window.channels), pad)
-    turned = np.empty((group, window.channels // group, window.outputs // group, taps), np.float32)
+    turned = np.zeros((group, window.channels // group, window.outputs // group, taps), np.float32)
     twin.weights = [turned.reshape(window.channels, window.outputs // group, *window.kernel)]
     run_twin = prepare_layer(twin, [top], [bottom], **options)
 

@@ -5,20 +5,26 @@
 A group is a product of matrices, the columns that the forward run multiplied times dy: their rows (a tap of the kernel,
 over a stretch of output pixels) are copied out of the planes of `windows.py`, a few taps at a time, and dy is packed
 transposed into panels. So the sums come as [taps, outputs]; they are kept like this over all pictures, and turned at
-the end. A group of few outputs (depthwise) is not worth a product: each weight is a sum of its own.
+the end. Threads share the taps, so a sum does not depend on how many there are. A group of few outputs (depthwise) is
+not worth a product: each weight is a sum of its own.
 """
 
 from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
 from ...gemm import KC, MR, NC, NONE, multiply_column, pack_panels_transposed, panel_width, whole
-from ...jit import F1, F1_IN, I1_IN, inline, kernel
+from ...jit import F1, F1_IN, I1_IN, i64, inline, kernel
 from ...lowlevel import no_rows
 from ...memory import aligned_zeros
+from ...pool import run_together
 from ...simd import fma, load, load_part, reduce_add, store, zeros
+from ...threads import choose_threads
 from ..graph import Node, Shape
 from ..layers.windows import Window, lay_out, plan_planes
 from ..op import count
@@ -44,10 +50,10 @@ def copy_row(planes, at, starts, row, first, size, out, to):
         r += 1
 
 
-@kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, I1_IN, F1, F1, F1, F1))
-def add_filter_sums(x, dy, counts, sizes, taps, starts, planes, panels, columns, sums):
-    """Adds to sums [groups, taps, outputs a group].   Arguments as `convolve` of the forward file; columns
-    [TAPS * KC + LANES] is scratch."""
+@kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, I1_IN, F1, F1, F1, F1, i64, i64))
+def add_filter_sums(x, dy, counts, sizes, taps, starts, planes, panels, columns, sums, begin, end):
+    """Adds those of the taps [begin, end) to sums [groups, taps, outputs a group].   Other arguments as `convolve` of
+    the forward file; columns [TAPS * KC + LANES] is scratch."""
     images, groups, outputs, pixels, row = counts[0], counts[1], counts[2], counts[3], counts[4]
     picture, picks = sizes[0] * sizes[1] * sizes[2] * sizes[3], no_rows()
     stretches = max(1, (pixels + KC - 1) // KC)
@@ -61,8 +67,8 @@ def add_filter_sums(x, dy, counts, sizes, taps, starts, planes, panels, columns,
             for n in range(0, outputs, NC):
                 wide = min(NC, outputs - n)
                 pack_panels_transposed(dy, (part * outputs + n) * pixels + k, pixels, deep, wide, panels)
-                for t in range(0, taps.size, TAPS):
-                    few = min(TAPS, taps.size - t)
+                for t in range(begin, end, TAPS):
+                    few = min(TAPS, end - t)
                     for i in range(few):
                         if planes.size:
                             copy_row(planes, taps[t + i], starts, row, k, deep, columns, i * deep)
@@ -98,23 +104,33 @@ def add_filter_sums_directly(x, dy, counts, sizes, taps, starts, planes, sums):
                 sums[(part % groups * taps.size + t) * outputs + o] += reduce_add(total)
 
 
-def prepare_filter_gradient(node: Node, window: Window, output: Shape):
+def prepare_filter_gradient(node: Node, window: Window, output: Shape, threads: int | None = None):
     """A function (pictures, output_gradients, gradient) that adds to the gradient of the weights of a convolution over
     `window` with outputs of size `output`, for lists of its bottoms and its tops' gradients."""
     plan, outputs = plan_planes(node, window, output), window.outputs // window.group
-    directly = outputs < MR
+    directly, taps = outputs < MR, plan.taps.size
     counts = np.array([window.outer, window.group, outputs, count(output), plan.row], np.int64)
     indices = counts, plan.sizes, plan.taps, plan.starts
-    planes = aligned_zeros(0 if plan.as_it_is and not directly else plan.floats)
-    scratch = [] if directly else [aligned_zeros(KC * NC + LANES), aligned_zeros(TAPS * KC + LANES)]
-    sums = np.zeros((window.group, plan.taps.size, outputs), np.float32)
-    add = add_filter_sums_directly if directly else add_filter_sums
+    floats = 0 if plan.as_it_is and not directly else plan.floats
+    sums = np.zeros((window.group, taps, outputs), np.float32)
+    if directly:
+        shares = [(add_filter_sums_directly, [aligned_zeros(floats), sums.reshape(-1)])]
+    else:
+        macs = window.outer * count(output) * window.outputs * taps
+        bounds = np.linspace(0, taps, min(choose_threads(threads, macs), taps) + 1).astype(int)
+        shares = [
+            (
+                add_filter_sums,
+                [*map(aligned_zeros, (floats, KC * NC + LANES, TAPS * KC + LANES)), sums.reshape(-1), *part],
+            )
+            for part in pairwise(map(int, bounds))
+        ]
 
     def add_gradient(pictures, output_gradients, gradient):
         sums.fill(0)
         for x, dy in zip(pictures, output_gradients, strict=True):
-            add.run(x.reshape(-1), dy.reshape(-1), *indices, planes, *scratch, sums.reshape(-1))
-        rows = gradient.reshape(window.group, outputs, plan.taps.size)
+            run_together([partial(add.run, x.reshape(-1), dy.reshape(-1), *indices, *rest) for add, rest in shares])
+        rows = gradient.reshape(window.group, outputs, taps)
         np.add(rows, sums.transpose(0, 2, 1), out=rows)
 
     return add_gradient

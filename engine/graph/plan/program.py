@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from ...pool import submit
+from ...pool import run_together
 from ...sync import make_sync
 from .emitter import Emitter
 from .team import run_steps
@@ -35,10 +37,7 @@ class Program:
             self._call(first, last, 0, 1)
             return
         self._taken[first:last] = 0
-        others = [submit(self._call, first, last, thread, self.threads) for thread in range(1, self.threads)]
-        self._call(first, last, 0, self.threads)
-        for other in others:
-            other.result()
+        run_together([partial(self._call, first, last, thread, self.threads) for thread in range(self.threads)])
 
     def shares(self, first: int, last: int) -> np.ndarray:
         """Of the time of the steps [first, last) when they ran last: float64, with the sum 1; of no steps, [1]."""

@@ -186,7 +186,8 @@ def pack_filters(weights: np.ndarray, tiling: Tiling, panels: np.ndarray) -> Non
     g = filter_transform(tiling)
     padded = np.zeros((outputs, blocks(channels) * LANES, tiling.r**2), np.float32)
     padded[:, :channels] = weights.reshape(outputs, channels, -1)
-    points = np.kron(g, g) @ padded.reshape(-1, tiling.r**2).T
+    with np.errstate(all="ignore"):  # inf and NaN are values like others
+        points = np.kron(g, g) @ padded.reshape(-1, tiling.r**2).T
     for point, part in zip(points, np.split(panels, tiling.points), strict=True):
         pack_panels(point.reshape(outputs, -1), part)
 
