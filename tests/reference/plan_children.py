@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from multiprocessing import get_context
+
 import numpy as np
 from reference.caffe_graphs import data, graph_of
 from reference.plans import draw_inputs, run_plan
@@ -11,7 +13,25 @@ from caffe64.engine.graph.plan import Plan
 
 CHANNELS = 32  # Winograd's algorithm is taken
 KINDS = ("Convolution", "ReLU", "Convolution, depthwise", "Eltwise", "Convolution, 1x1", "LRN", "TanH", "Pooling")
+PATIENCE = 60  # seconds for a result that takes some milliseconds
 inherited = []  # plans that a forked process finds
+
+
+def in_process(method, work, *arguments):
+    """work(*arguments) in a process started by `method`, which is ended if it takes too long."""
+    receiver, sender = get_context(method).Pipe(duplex=False)
+    process = get_context(method).Process(target=send_result, args=(sender, work, arguments))
+    process.start()
+    try:
+        assert receiver.poll(PATIENCE), "no result"
+        return receiver.recv()
+    finally:
+        process.kill()
+        process.join()
+
+
+def send_result(sender, work, arguments):
+    sender.send(work(*arguments))
 
 
 def several_kinds():

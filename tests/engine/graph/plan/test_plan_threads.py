@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -17,8 +16,6 @@ from support import needs_shared
 
 from caffe64.engine.cpu import LANES
 from caffe64.engine.graph.plan import Plan
-
-PATIENCE = 60  # seconds for a result that takes some milliseconds
 
 
 def check_threads(graph, **options):
@@ -48,7 +45,7 @@ def test_two_plans_at_the_same_time():
     plans = [Plan(plan_children.several_kinds(), threads=2) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         found = [pool.submit(plan_children.results, plan, 60) for plan in plans]
-        assert [each.result(PATIENCE) for each in found] == [expected, expected]
+        assert [each.result(plan_children.PATIENCE) for each in found] == [expected, expected]
 
 
 MORE_THREADS_THAN_CPUS = """
@@ -66,23 +63,20 @@ print(json.dumps([each == plan_children.new_results(1) for each in found]))
 
 def test_more_threads_than_cpus():
     """Threads of a team wait for each other: none may wait for another one's end. In a process that can be ended."""
-    assert run_json(MORE_THREADS_THAN_CPUS, timeout=PATIENCE) == [True, True, True]
+    assert run_json(MORE_THREADS_THAN_CPUS, timeout=plan_children.PATIENCE) == [True, True, True]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_processes_started_after_a_run(method):
     expected = plan_children.new_results(2)
-    with ProcessPoolExecutor(2, mp_context=get_context(method)) as pool:
-        found = [pool.submit(plan_children.new_results, threads) for threads in (1, 2, 3)]
-        assert [each.result(PATIENCE) for each in found] == [expected] * 3
+    assert plan_children.in_process(method, plan_children.new_results, 2) == expected
 
 
 def test_a_forked_process_goes_on_with_its_parents_plans(monkeypatch):
     plans = [Plan(plan_children.several_kinds(), threads=threads) for threads in (1, 2)]
     expected = [plan_children.results(plan) for plan in plans]
     monkeypatch.setattr(plan_children, "inherited", plans)
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
-        assert pool.submit(plan_children.inherited_results).result(PATIENCE) == expected
+    assert plan_children.in_process("fork", plan_children.inherited_results) == expected
     assert [plan_children.results(plan) for plan in plans] == expected
 
 
