@@ -152,3 +152,18 @@ def test_one_after_the_other(channels):
     first, second, third = channels
     again = layer("d", "Convolution", "c", more=f"convolution_param {{ num_output: {third} kernel_size: 5 pad: 3 }}")
     check_plan(graph_of(*net(first, second, window), again))
+
+
+@pytest.mark.parametrize("pads", [(3, 1), (1, 3), (0, 2)])
+@pytest.mark.parametrize("channels", [3, LANES + 1])
+@pytest.mark.parametrize("made", [False, True])
+def test_readers_with_different_paddings(pads, channels, made):
+    """Zeros around one blob are as many as the one that wants most of them, on each side."""
+    window = {**PLAIN, "size": (6, 7), "kernel": (1, 1)}
+    source = net(channels, channels, window) if made else net(channels, channels, window)[:1]
+    readers = [
+        layer(f"r{pad}", "Convolution", "c" if made else "data", more=f"convolution_param {{ {text} }}")
+        for pad in pads
+        for text in [f"num_output: 4 kernel_size: 3 pad: {pad} pad: {4 - pad}"]
+    ]
+    check_plan(graph_of(*source, *readers), exact=True)

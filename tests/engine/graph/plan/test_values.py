@@ -38,10 +38,10 @@ def net(name, behind="", shape=f"2 {WIDE} 8 9"):
 
 
 def spoilt_inputs(graph, value):
-    """One value of the second picture is no number."""
+    """One row of one channel of the second picture is no number."""
     inputs = draw_inputs(graph)
     (x,) = inputs.values()
-    x[1, LANES, 3, 4] = value
+    x[1, LANES, 3] = value
     return inputs
 
 
