@@ -11,7 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("caffe64", "numba", "llvmlite", "numpy", "torch", "jax", "polars", "pandas")
+PACKAGES = (
+    *("caffe64", "numba", "llvmlite", "numpy", "torch", "jax", "polars", "pandas"),
+    *("onnxruntime", "opencv-python-headless", "opencv-python"),
+)
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

@@ -7,9 +7,19 @@ from pathlib import Path
 
 from ..cli.table import plain_table
 from ..errors import UsageError
-from .results import Entry, Results
+from .results import ARENA, BLOBS, IN_PLACE, Entry, Results
 
 HEADER = ("", "thr", "min", "median", "spread", "rate", "peak", "compile", "first", "memory", "their time over ours")
+OPTIMISER_HEADER = (
+    "the optimiser's worth",
+    "threads",
+    "layers",
+    "time",
+    "naive / this",
+    "arena",
+    "all blobs",
+    "in place",
+)
 BEGIN, END = "<!-- perf table: make perf-readme -->", "<!-- end of perf table -->"
 PEERS = (
     *("JAX", "PyTorch", "NumPy", "ONNX Runtime", "OpenCV", "polars", "pandas", "np.loadtxt", "np.savetxt"),
@@ -100,8 +110,19 @@ def entry_cells(entry: Entry) -> tuple[str, ...]:
 
 
 def suite_lines(entries: Sequence[Entry]) -> list[str]:
-    """The table of one suite."""
-    return plain_table(HEADER, [entry_cells(entry) for entry in entries])
+    """The table of one suite, and the optimiser's if it was measured."""
+    lines = plain_table(HEADER, [entry_cells(entry) for entry in entries])
+    if rows := [optimiser_cells(entry) for entry in entries if entry.layers]:
+        lines += ["", *plain_table(OPTIMISER_HEADER, rows)]
+    return lines
+
+
+def optimiser_cells(entry: Entry) -> tuple[str, ...]:
+    """The cells of OPTIMISER_HEADER: the last three are bytes of activations."""
+    naive = entry.peers.get("naive")
+    sizes = (f"{entry.activations[kind] / 1e6:.1f} MB" for kind in (ARENA, BLOBS, IN_PLACE))
+    time, ratio = seconds_text(entry.seconds["median"]), f"{naive['ratio']:.2f}" if naive else ""
+    return (entry.name, str(entry.threads), str(entry.layers), time, ratio, *sizes)
 
 
 def summary_lines(results: Results) -> list[str]:
@@ -123,7 +144,7 @@ def summary_lines(results: Results) -> list[str]:
 
 def readme_table(results: Results) -> str:
     """The Markdown table of the README: what SHOWN names, with a column for each peer that was measured
-    in a suite."""
+    in a suite, and the optimiser's."""
     shown = [
         entry
         for suite, names in SHOWN.items()
@@ -139,10 +160,12 @@ def readme_table(results: Results) -> str:
     if results.settings.get("quick"):
         lines.append("Measured with `--quick`: a tenth of the rows or less, few samples.")
     for suite, title in TITLES.items():
-        rows = [entry for entry in shown if entry.suite == suite]
+        rows = [entry for entry in shown if entry.suite == suite and not entry.layers]
         if rows:
             header = [title, "threads", "time", "rate", "of the peak", "memory", *(f"{name} / ours" for name in PEERS)]
             lines += ["", *_markdown(header, [_readme_cells(entry) for entry in rows])]
+    if rows := [optimiser_cells(entry) for entry in shown if entry.layers]:
+        lines += ["", *_markdown(OPTIMISER_HEADER, rows)]
     return "\n".join(lines)
 
 

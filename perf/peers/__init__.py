@@ -2,6 +2,8 @@
 
     numpy_kernels, torch_kernels, jax_kernels    product(...) and layer(...) for the suite `kernels`
     train_*.py                                   a `Job` for `worker`: an epoch of the suite `train`
+    *_nets.py                                    a `Job`: predictions of the suite `caffe`
+    *_gradients.py                               a `Job`: its gradients
     tables.py                                    `Job`s that read and write number files
 
 Every module but NumPy's is imported only where its library is installed.

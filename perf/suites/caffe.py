@@ -83,7 +83,7 @@ def optimiser(case: CaffeCase, files: Files, settings: Settings) -> Iterator[Ent
         kind: (JOB.format("caffe64"), {"files": str(path), "repeats": case.repeats, "fuse": fuse})
         for kind, (path, fuse) in kinds.items()
     }
-    work = Work(2.0 * files.costs[files.naive].macs, case.repeats)
+    work = Work(2.0 * files.costs[files.optimised].macs, case.repeats)
     held = hold("caffe", jobs, work, settings, lambda facts: verify(case.name, files.expected, facts))
     for threads in settings.threads:
         for kind, (path, _) in kinds.items():
