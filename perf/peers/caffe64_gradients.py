@@ -20,11 +20,11 @@ class Job:
     def __init__(self, check: str, train: str, model: str, batch: str, threads: int, repeats: int):
         with np.load(batch) as arrays:
             inputs = dict(arrays)
-        step = Step(check, model, inputs)
+        step = Step(check, model, inputs, threads)
         step.run()
         path = Path(check).with_name(f"caffe64-{threads}.npz")
         np.savez(path, **step.gradients())
-        step = Step(train, model, inputs)
+        step = Step(train, model, inputs, threads)
         self.run = lambda: [step.run() for _ in range(repeats)]
         self.run()
         self.facts = {"gradients": str(path)}
@@ -33,10 +33,10 @@ class Job:
 class Step:
     """A net in the TRAIN phase that is run forward and backward, from gradients of 0."""
 
-    def __init__(self, prototxt: str, model: str, inputs: dict[str, np.ndarray]):
+    def __init__(self, prototxt: str, model: str, inputs: dict[str, np.ndarray], threads: int):
         shapes = {name: values.shape for name, values in inputs.items()}
         graph = load_caffe(prototxt, model, phase="TRAIN", input_shapes=shapes).graph
-        self.inputs, self.runtime = inputs, Runtime(graph, shapes, gradients=True)
+        self.inputs, self.runtime = inputs, Runtime(graph, shapes, gradients=True, threads=threads)
         self.back = Gradients(self.runtime)
 
     def run(self) -> None:
