@@ -22,11 +22,26 @@ def submit(work, *arguments) -> Future:
 
 
 def run_together(works: Sequence[Callable[[], object]]) -> None:
-    """Run all at the same time, the first in this thread."""
-    others = [submit(work) for work in works[1:]]
-    works[0]()
+    """Run all at the same time, the first in this thread. They may wait for each other."""
+    jobs = [[work] for work in works]
+    try:
+        others = [submit(_run_once, job) for job in jobs[1:]]
+        _run_once(jobs[0])
+    except BaseException:
+        for job in jobs:
+            submit(_run_once, job)  # whom an interrupt kept from starting: others wait for it
+        raise
     for other in others:
         other.result()
+
+
+def _run_once(job: list[Callable[[], object]]) -> None:
+    """Run the work in `job` unless somebody has taken it."""
+    try:
+        work = job.pop()
+    except IndexError:
+        return
+    work()
 
 
 def _forget() -> None:

@@ -39,7 +39,7 @@ def sum_pixels(
     size = groups * (1 if single else LANES) * vectors * LANES
     for tile in range(tiles):
         p, q = first + (last - first) * tile // tiles, first + (last - first) * (tile + 1) // tiles
-        ahead = w + size + size * tile // tiles
+        ahead = w + size + size * tile // tiles if tiles > 1 else w + 8192
         if single:
             if vectors == PANEL:
                 pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, ahead, bias, more, more_pixels + p,
