@@ -26,7 +26,7 @@ STEP, SLOPE_TOLERANCE = 3e-4, 0.01
 # Of a gradient's norm. Rounding alone makes 1e-5; but where a ReLU's input is almost 0, it decides whether a gradient
 # passes: one such place, in conv3, made 3e-3 in PyTorch (against float64; ours was 5e-6 off).
 NORM_TOLERANCE = 5e-3
-REPEATS = 5
+REPEATS = 2
 
 
 def backward(case: CaffeCase, files: Files, folder: Path, peers: list[str], settings: Settings) -> list[Entry]:

@@ -200,7 +200,7 @@ NETS = {
         CaffeCase("ResNet-18", resnet18, (1, 3, 224, 224), 1, {**CNNS, "ONNX Runtime": 1.25}, large=True),
         CaffeCase("MobileNet", mobilenet, (1, 3, 224, 224), 3, CNNS),
         CaffeCase("AlexNet-BN", alexnet_bn, (1, 3, 227, 227), 1, OTHERS, large=True),
-        CaffeCase("CIFAR", cifar, (10, 3, 32, 32), 20, OTHERS),
+        CaffeCase("CIFAR", cifar, (10, 3, 32, 32), 10, OTHERS),
     )
 }
 PRODUCT = CaffeCase("InnerProduct 9216 -> 4096", inner_product, (1, 9216), 5)
