@@ -122,7 +122,7 @@ class CaffeNet:
     @property
     def params(self) -> dict[str, list[Array]]:
         for node in self.graph.nodes:
-            node.edits += 1  # the caller may write to them
+            node.lent = True  # the caller may write to them
         return {
             node.name: [
                 Array(blob.shape, partial(node.weights.__getitem__, n), partial(self._weight_diff, node, n))

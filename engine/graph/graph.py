@@ -33,8 +33,8 @@ class Node:
     """One layer. `message` is its LayerParameter (any object with Caffe's fields): parameters, rules, unknown fields.
 
     `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `phase`, TEST
-    or TRAIN, is the layer's own, or else the net's. `edits` goes up when weights may have been written to in place, so
-    that what was prepared from them is prepared again.
+    or TRAIN, is the layer's own, or else the net's. `lent`: somebody may write to the weights at any time, so who has
+    made something of them looks whether they are still the same.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Node:
     message: Any
     weights: list[np.ndarray] = field(default_factory=list)
     phase: str = "TEST"
-    edits: int = 0
+    lent: bool = False
 
     def error(self, found: str, expected: str = "", hint: str = "") -> InputError:
         """An InputError that names this layer."""

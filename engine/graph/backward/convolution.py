@@ -64,7 +64,7 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], r
         for gradient in weight_gradients[1:]:
             if gradient is not None:
                 add_bias(output_gradients, gradient)
-        twin.weights, twin.edits = node.weights[:1], node.edits
+        twin.weights, twin.lent = node.weights[:1], node.lent
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
             if dx is not None:
                 run_twin([dy], [dx])
@@ -77,6 +77,7 @@ def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: di
     group, taps = window.group, count(window.kernel)
     pad = tuple(extent - 1 - pad for extent, pad in zip(window.extent, window.pad, strict=True))
     twin = _twin(node, "Convolution", replace(window, outputs=window.channels), pad)
+    twin.lent = True
     turned = np.zeros((group, window.channels // group, window.outputs // group, taps), np.float32)
     twin.weights = [turned.reshape(window.channels, window.outputs // group, *window.kernel)]
     run_twin = prepare_layer(twin, [top], [bottom], **options)
@@ -84,7 +85,6 @@ def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: di
     def adjoint(output_gradients, input_gradients):
         weights = node.weights[0].reshape(group, window.outputs // group, window.channels // group, taps)
         np.copyto(turned, weights.transpose(0, 2, 1, 3)[..., ::-1])
-        twin.edits += 1
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
             if dx is not None:
                 run_twin([dy], [dx])

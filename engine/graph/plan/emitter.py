@@ -33,15 +33,18 @@ class Packed:
     at: int
     size: int
     made_of: Sequence[np.ndarray] = ()  # held, since a new array may get the id of one that is gone
-    edits: int = -1
+    copies: Sequence[np.ndarray] = ()  # where the weights are lent
 
     def is_stale(self) -> bool:
         now, then = self.node.weights, self.made_of
-        return self.edits != self.node.edits or len(now) != len(then) or any(map(operator.is_not, now, then))
+        if len(now) != len(then) or any(map(operator.is_not, now, then)):
+            return True
+        return self.node.lent and not (self.copies and all(map(np.array_equal, now, self.copies)))
 
     def write(self, constants: np.ndarray) -> None:
         self.write_to(constants[self.at : self.at + self.size])
-        self.made_of, self.edits = list(self.node.weights), self.node.edits
+        self.made_of = list(self.node.weights)
+        self.copies = [weights.copy() for weights in self.made_of] if self.node.lent else ()
 
 
 class Emitter:

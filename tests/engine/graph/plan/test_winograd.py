@@ -166,7 +166,7 @@ def test_edited_and_replaced_filters(take, tiling):
     (before,) = run_plan(plan, inputs).values()
     for blob in node.weights:
         blob *= 2
-    node.edits += 1
+    node.lent = True
     (twice,) = run_again(plan, inputs).values()
     np.testing.assert_array_equal(twice, 2 * before)
     node.weights = [blob / 4 for blob in node.weights]
