@@ -4,6 +4,7 @@
     view2(x, at, rows, cols)   x.flat[at:at+rows*cols] as a C-contiguous 2-D array
     no_rows()                  an empty int64 array: no rows are picked
     pointer_call(signature)    an intrinsic  call(address, (arguments, ...))  of the kernel at `address`
+    whole_number(x, i)         x[i] of an int64 array, i not negative (a plain index tests for that, in every loop)
     atomic_load(x, i)   atomic_store(x, i, value)   atomic_add(x, i, value) -> the value before
     cycles()                   the CPU's time stamp counter, int64
     relax(spins)               one turn of a waiting loop; lets other threads run after many
@@ -117,6 +118,15 @@ def _atomic(emit, result):
 
 atomic_add = _atomic(lambda builder, place, value: builder.atomic_rmw("add", place, value, "seq_cst"), types.int64)
 atomic_store = _atomic(lambda builder, place, value: builder.store_atomic(value, place, "seq_cst", 8), types.void)
+
+
+@intrinsic
+def whole_number(typingctx, x, i):
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return types.int64(x, types.int64), codegen
 
 
 @intrinsic

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,17 +21,15 @@ from .storage import ALIGNMENT
 
 STEP = types.void(F1, F1_IN, I1_IN, i64, i64, i64)  # arena, constants, tables, at, item, thread
 ZEROS, NO_LOW, CONSTANTS = 0, 4 * LANES, 5 * LANES  # places: four vectors of zeros, -inf; the first of a net's own
-ITEM_MACS = 1_000_000  # multiply-accumulates that are worth handing to another thread: some 20 microseconds
+ITEM_MACS = 500_000  # multiply-accumulates that are worth handing to another thread: some 20 microseconds
 
 
 @dataclass
 class Packed:
-    """Constants made of a node's weights, to be made again when these change."""
+    """All constants that are made of a node's weights, to be made again when these change."""
 
     node: Node
-    write_to: Callable[[np.ndarray], None]
-    at: int
-    size: int
+    parts: list[tuple[int, int, Callable[[np.ndarray], None]]] = field(default_factory=list)  # place, size, write_to
     made_of: Sequence[np.ndarray] = ()  # held, since a new array may get the id of one that is gone
     copies: Sequence[np.ndarray] = ()  # where the weights are lent
 
@@ -42,7 +40,8 @@ class Packed:
         return self.node.lent and not (self.copies and all(map(np.array_equal, now, self.copies)))
 
     def write(self, constants: np.ndarray) -> None:
-        self.write_to(constants[self.at : self.at + self.size])
+        for at, size, write_to in self.parts:
+            write_to(constants[at : at + size])
         self.made_of = list(self.node.weights)
         self.copies = [weights.copy() for weights in self.made_of] if self.node.lent else ()
 
@@ -53,8 +52,8 @@ class Emitter:
 
     def __init__(self, threads: int, scratch: int, scratch_step: int):
         self.threads, self.scratch, self.scratch_step = threads, scratch, scratch_step
-        self.steps: list[tuple[Kernel, int, int]] = []  # kernel, at, items
-        self.packed: list[Packed] = []
+        self.steps: list[tuple[Kernel, int, int, bool]] = []  # kernel, at, items, whether threads meet behind it
+        self.packed: dict[Node, Packed] = {}
         self._numbers: list[np.ndarray] = []
         self._length = 0
         self._known: dict[bytes, int] = {}
@@ -72,12 +71,13 @@ class Emitter:
     def weights(self, node: Node, size: int, write_to: Callable[[np.ndarray], None]) -> int:
         """The place of `size` constants, which write_to(them) makes of the weights of `node`; zeros at first."""
         at = self._size
-        self.packed.append(Packed(node, write_to, at, size))
+        self.packed.setdefault(node, Packed(node)).parts.append((at, size, write_to))
         self._size += -(-size // ALIGNMENT) * ALIGNMENT
         return at
 
-    def step(self, kernel: Kernel, arguments: Sequence[int], items: int = 1) -> None:
-        self.steps.append((kernel, self._append(np.array(arguments, np.int64)), items))
+    def step(self, kernel: Kernel, arguments: Sequence[int], items: int = 1, *, meets: bool = True) -> None:
+        """Another step. `meets` False: the next one needs nothing of it."""
+        self.steps.append((kernel, self._append(np.array(arguments, np.int64)), items, meets))
 
     def tables(self) -> np.ndarray:
         return np.concatenate(self._numbers) if self._numbers else np.zeros(0, np.int64)
@@ -86,7 +86,7 @@ class Emitter:
         """float32, with the weights as they are now."""
         made = aligned_zeros(self._size)
         made[NO_LOW] = -np.inf
-        for packed in self.packed:
+        for packed in self.packed.values():
             packed.write(made)
         return made
 

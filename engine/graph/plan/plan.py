@@ -141,7 +141,7 @@ class Plan:
         for action in self.actions:
             first = len(emitter.steps)
             for storage in action.fresh:
-                emit_halo(emitter, storage)
+                emit_halo(emitter, storage, meets=action.emit is None)
             if action.emit:
                 action.emit(emitter, action.bottoms, action.tops)
             last = len(emitter.steps)

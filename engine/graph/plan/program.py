@@ -17,9 +17,9 @@ class Program:
 
     def __init__(self, emitter: Emitter, arena: np.ndarray):
         self.arena, self.threads = arena, emitter.threads
-        self.constants, self.packed = emitter.constants(), emitter.packed
+        self.constants, self.packed = emitter.constants(), list(emitter.packed.values())
         tables = emitter.tables()
-        rows = [(kernel.address, at, items) for kernel, at, items in emitter.steps]
+        rows = [(kernel.address, at, items, meets) for kernel, at, items, meets in emitter.steps]
         steps = np.array(rows, np.int64).reshape(-1)
         self._taken, self._ticks = np.zeros(len(rows), np.int64), np.zeros(len(rows) + 1, np.int64)
         arguments = self.arena, self.constants, tables, steps, self._taken, self._ticks, make_sync()
@@ -37,7 +37,8 @@ class Program:
             self._call(first, last, 0, 1)
             return
         self._taken[first:last] = 0
-        run_together([partial(self._call, first, last, thread, self.threads) for thread in range(self.threads)])
+        works = [partial(self._call, first, last, thread, self.threads) for thread in range(self.threads)]
+        run_together(works, meeting=last > first)
 
     def shares(self, first: int, last: int) -> np.ndarray:
         """Of the time of the steps [first, last) when they ran last: float64, with the sum 1; of no steps, [1]."""

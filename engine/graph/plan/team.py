@@ -1,7 +1,7 @@
 """Running the steps of a program: one compiled loop in each of some threads.
 
 Threads take the items of a step from a counter, so one that was held up takes fewer; what an item computes does not
-depend on who takes it. After each step they meet (`sync.py`).
+depend on who takes it. After each step they meet (`sync.py`), unless the next one does not need it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ...sync import meet
 from .emitter import STEP
 
 call_step = pointer_call(STEP)
-FIELDS = 3  # of a step in `program`: address, arguments, items
+FIELDS = 4  # of a step in `program`: address, arguments, items, whether they meet behind it
 
 
 @kernel(types.void(F1, F1_IN, I1_IN, I1_IN, I1, I1, I1, i64, i64, i64, i64))
@@ -34,6 +34,7 @@ def run_steps(arena, constants, tables, program, taken, ticks, sync, first, last
             while item < items:
                 call_step(address, (arena, constants, tables, at, item, thread))
                 item = atomic_add(taken, step, 1)
-            meet(sync, threads)
+            if program[step * FIELDS + 3]:
+                meet(sync, threads)
     if thread == 0:
         ticks[last] = cycles()

@@ -67,9 +67,11 @@ def clear_halo(arena, weights, tables, at, item, thread):
     end = start + tables[at + 1]
     clear(arena, start, above * row)
     clear(arena, end - below * row, below * row)
-    for at_row in range(start + above * row, end - below * row, row):
-        clear(arena, at_row, left)
-        clear(arena, at_row + row - right, right)
+    inside, behind = start + above * row, end - below * row
+    clear(arena, inside, left)
+    for line_end in range(inside + row, behind, row):
+        clear(arena, line_end - right, right + left)  # of one line, and of the next
+    clear(arena, behind - right, right)
 
 
 @inline
@@ -95,9 +97,9 @@ def emit_move(emitter: Emitter, x: Storage, y: Storage) -> None:
         emitter.step(copy_planes, numbers, x.four[0] * x.planes)
 
 
-def emit_halo(emitter: Emitter, y: Storage) -> None:
-    """Zeros around the pixels of y."""
+def emit_halo(emitter: Emitter, y: Storage, *, meets: bool) -> None:
+    """Zeros around the pixels of y. `meets` False: the next step may run at the same time, as who fills y does."""
     top, left, bottom, right = y.halo
     if any(y.halo):
         numbers = [y.memory.at, y.plane, y.row, top, bottom, left * y.pixel, right * y.pixel]
-        emitter.step(clear_halo, numbers, y.four[0] * y.planes)
+        emitter.step(clear_halo, numbers, y.four[0] * y.planes, meets=meets)

@@ -188,6 +188,6 @@ def test_weights_that_do_not_change_are_packed_once(monkeypatch):
     graph = net("direct")
     inputs, plan = draw_inputs(graph), Plan(graph)
     for packed in plan.program.packed:
-        monkeypatch.setattr(packed, "write_to", None)  # and it was not asked
+        monkeypatch.setattr(packed, "parts", None)  # and it was not asked
     expected = run_plan(plan, inputs)
     assert same_bits(run_again(plan, inputs), expected)
