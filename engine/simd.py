@@ -99,11 +99,11 @@ def multiply_add(builder, v, w, u):
     return builder.call(_declare(builder, f"llvm.fmuladd.v{LANES}f32", kind), [v, w, u], fastmath=FLAGS)
 
 
-def prefetch_line(builder, pointer):
-    """Start fetching the cache line at `pointer` into L1, for reading."""
+def prefetch_line(builder, pointer, level=1):
+    """Start fetching the cache line at `pointer` into the cache of this level, for reading."""
     bytes_ = ir.IntType(8).as_pointer()
     function = _declare(builder, "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [bytes_, _I32, _I32, _I32]))
-    builder.call(function, [builder.bitcast(pointer, bytes_), _I32(0), _I32(3), _I32(1)])
+    builder.call(function, [builder.bitcast(pointer, bytes_), _I32(0), _I32(4 - level), _I32(1)])
 
 
 def _declare(builder, name, kind):
