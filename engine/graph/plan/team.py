@@ -2,7 +2,8 @@
 
 Threads take the items of a step from a counter, so one that was held up takes fewer; what an item computes does not
 depend on who takes it. Two threads come from both ends: of the next step each takes about the channels or pixels that
-it has just written, which are still in its L2. After each step they meet (`sync.py`), unless the next one does not need it.
+it has just written, which are still in its L2. After each step they meet (`sync.py`), unless the next one does not
+need it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def run_steps(arena, constants, tables, program, taken, ticks, sync, first, last
             mine, turn = 0, atomic_add(taken, step, 1)
             while turn < items:
                 item = turn
-                if threads == 2:  # noqa: PLR2004 (of which one comes from each end)
+                if threads == 2:  # one comes from each end
                     item = mine if thread == 0 else items - 1 - mine
                 call_step(address, (arena, constants, tables, at, item, thread))
                 mine, turn = mine + 1, atomic_add(taken, step, 1)
