@@ -20,9 +20,10 @@ def to_blocks(arena, weights, tables, at, item, thread):
     x, y, lanes = x + (picture * channels + c) * x_plane, y + item * y_plane, min(LANES, channels - c)
     for r in range(rows):
         source, target, done = x + r * x_row, y + r * y_row, 0
-        if lanes == LANES:
-            done = columns // LANES * LANES
-            for p in range(0, done, LANES):
+        if lanes == LANES and columns >= LANES:
+            done = columns
+            for p in range(0, columns, LANES):
+                p = min(p, columns - LANES)  # the last ones may be copied twice
                 copy_transposed(arena, source + p, x_plane, arena, target + p * LANES, LANES)
         for p in range(done, columns):
             for lane in range(lanes):
@@ -42,9 +43,10 @@ def to_planes(arena, weights, tables, at, item, thread):
     x, y, lanes = x + item * x_plane, y + (picture * channels + c) * y_plane, min(LANES, channels - c)
     for r in range(rows):
         source, target, done = x + r * x_row, y + r * y_row, 0
-        if lanes == LANES:
-            done = columns // LANES * LANES
-            for p in range(0, done, LANES):
+        if lanes == LANES and columns >= LANES:
+            done = columns
+            for p in range(0, columns, LANES):
+                p = min(p, columns - LANES)
                 copy_transposed(arena, source + p * LANES, LANES, arena, target + p, y_plane)
         for p in range(done, columns):
             for lane in range(lanes):
