@@ -25,7 +25,7 @@ from ..storage import Storage, blocks
 
 PANEL = 2  # vectors of outputs of a tile
 ROWS = 12 if LANES == 16 else 6  # pixels of a tile
-NEAR_BYTES = 448 << 10  # of inputs that are used again and again
+NEAR_BYTES, STRETCH_BYTES = 448 << 10, 160 << 10  # of inputs that L2 keeps for all panels; of a stretch of more
 assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
 
 
@@ -93,7 +93,7 @@ def convolve(arena, weights, tables, at, item, thread):
 def share_out(work: Work, parts: int, panels: int, threads: int) -> tuple[int, int]:
     """Into how many stretches of pixels and chunks of panels each of the `parts` (pictures, groups) is cut."""
     most = max(1, work.pixels // (2 * ROWS))
-    stretches = min(-(-work.inputs * 4 // NEAR_BYTES), most)
+    stretches = 1 if work.inputs * 4 <= NEAR_BYTES else min(-(-work.inputs * 4 // STRETCH_BYTES), most)
     wanted = 1 if threads == 1 else min(32 * threads, max(1, work.macs // ITEM_MACS))
     chunks = max(1, min(panels, -(-wanted // (parts * stretches))))
     if parts * stretches * chunks < wanted:
