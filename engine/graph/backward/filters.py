@@ -2,15 +2,18 @@
 
     dW[o, c, k] += sum over pictures and output pixels p of  dy[o, p] * x[c, p*s - pad + k*dil]
 
-A group is a product of matrices, the columns that the forward run multiplied times dy: their rows (a tap of the kernel,
-over a stretch of output pixels) are copied out of the planes of `windows.py`, a few taps at a time, and dy is packed
-transposed into panels. So the sums come as [taps, outputs]; they are kept like this over all pictures, and turned at
+A group is a sum over pixels (`pixel_tile.py`), where what is called a pixel there is a tap of the kernel here, and the
+other way round: taps are places in the planes of `windows.py`, LANES output pixels of a row lie behind each other, and
+dy is packed transposed into panels [pixels, outputs], with zeros where a row ends within a vector. So nothing of x is
+copied but the planes, and the sums come as [taps, outputs]; they are kept like this over all pictures, and turned at
 the end. Threads share the taps, so a sum does not depend on how many there are. A group of few outputs (depthwise) is
 not worth a product: each weight is a sum of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 
@@ -18,70 +21,67 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
-from ...gemm import KC, MR, NC, NONE, multiply_column, pack_panels_transposed, panel_width, whole
-from ...jit import F1, F1_IN, I1_IN, i64, inline, kernel
-from ...lowlevel import no_rows
+from ...gemm import MR, NONE, whole
+from ...jit import F1, F1_IN, I1_IN, inline, kernel
+from ...lowlevel import view1
 from ...memory import aligned_zeros
 from ...pool import run_together
-from ...simd import fma, load, load_part, reduce_add, store, zeros
+from ...simd import copy_transposed, fma, load, load_part, reduce_add, zeros
 from ...threads import choose_threads
 from ..graph import Node, Shape
-from ..layers.windows import Window, lay_out, plan_planes
+from ..layers.windows import Planes, Window, lay_out, plan_planes
 from ..op import count
+from ..plan.lowering.products import PANEL, sum_pixels
 
-TAPS = 16  # whose rows are copied together: 16 * KC * 4 bytes = 24 KiB, which stay in L1 while they are multiplied
+PACKED_FLOATS = 1 << 16  # of dy, packed together: 256 KiB, which stay in L2 while all taps use them
+BEHIND = PANEL * LANES  # zeros before the panels, which the sums start from
 
 
 @inline
-def copy_row(planes, at, starts, row, first, size, out, to):
-    """out.flat[to:] = output pixels [first, first + size) of the tap at `at`; up to a vector behind is overwritten."""
-    r, p = first // row, first
-    while p < first + size:
-        left = min((r + 1) * row, first + size) - p
-        source, target = at + starts[r] + p - r * row, to + p - first
-        for v in range(0, left, LANES):
-            here = source + v
-            store(
-                out,
-                target + v,
-                load(planes, here) if here + LANES <= planes.size else load_part(planes, here, left - v),
-            )
-        p += left
-        r += 1
+def pack_rows(dy, at, pixels, high, row, outputs, panels):
+    """dy[outputs, high rows], planes of `pixels` apart, into panels [high * whole(row), PANEL * LANES] (of a last one
+    fewer outputs), from BEHIND on; zeros behind each row's and the outputs' end."""
+    padded = whole(row)
+    for o in range(0, outputs, LANES):
+        panel = o // BEHIND * BEHIND
+        width, lanes = min(BEHIND, whole(outputs - panel)), min(LANES, outputs - o)
+        to = BEHIND + panel * high * padded + o - panel
+        for r in range(high):
+            source, target, done = at + o * pixels + r * row, to + r * padded * width, 0
+            if lanes == LANES:
+                done = row // LANES * LANES
+                for p in range(0, done, LANES):
+                    copy_transposed(dy, source + p, pixels, panels, target + p * width, width)
+            for p in range(done, padded):
+                for lane in range(LANES):
+                    value = np.float32(0)
+                    if lane < lanes and p < row:
+                        value = dy[source + lane * pixels + p]
+                    panels[target + p * width + lane] = value
 
 
-@kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, I1_IN, F1, F1, F1, F1, i64, i64))
-def add_filter_sums(x, dy, counts, sizes, taps, starts, planes, panels, columns, sums, begin, end):
-    """Adds those of the taps [begin, end) to sums [groups, taps, outputs a group].   Other arguments as `convolve` of
-    the forward file; columns [TAPS * KC + LANES] is scratch."""
+@kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, F1, F1))
+def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
+    """Adds to the sums [groups, taps, whole(outputs a group)] behind the planes in `work`.
+
+    counts: pictures, groups, outputs a group, pixels, pixels a row, rows, rows to be packed together, taps, floats of
+    the planes. tables: places of the taps, of their sums, and of each vector of output pixels. panels is scratch.
+    """
     images, groups, outputs, pixels, row = counts[0], counts[1], counts[2], counts[3], counts[4]
-    picture, picks = sizes[0] * sizes[1] * sizes[2] * sizes[3], no_rows()
-    stretches = max(1, (pixels + KC - 1) // KC)
-    stretch = max(1, (pixels + stretches - 1) // stretches)
+    rows, stretch, taps, planes = counts[5], counts[6], counts[7], counts[8]
+    picture, vectors = sizes[0] * sizes[1] * sizes[2] * sizes[3], whole(row) // LANES
     for part in range(images * groups):
-        g, source = part % groups, 0 if planes.size else part * picture
-        if planes.size:
-            lay_out(x, part * picture, sizes, planes)
-        for k in range(0, pixels, stretch):
-            deep = min(stretch, pixels - k)
-            for n in range(0, outputs, NC):
-                wide = min(NC, outputs - n)
-                pack_panels_transposed(dy, (part * outputs + n) * pixels + k, pixels, deep, wide, panels)
-                for t in range(begin, end, TAPS):
-                    few = min(TAPS, end - t)
-                    for i in range(few):
-                        if planes.size:
-                            copy_row(planes, taps[t + i], starts, row, k, deep, columns, i * deep)
-                        else:
-                            copy_row(x, source + taps[t + i], starts, row, k, deep, columns, i * deep)
-                    at = n
-                    while at < n + wide:
-                        width, to = panel_width(n + wide - at), (g * taps.size + t) * outputs + at
-                        multiply_column(
-                            columns, 0, deep, 1, picks, -1, panels, (at - n) * deep, whole(width), deep,
-                            sums, to, outputs, NONE, sums, to, outputs, few, width,
-                        )  # fmt: skip
-                        at += width
+        lay_out(x, part * picture, sizes, view1(work, 0, planes))
+        for first in range(0, rows, stretch):
+            high = min(stretch, rows - first)
+            pack_rows(dy, part * outputs * pixels + first * row, pixels, high, row, outputs, panels)
+            for o in range(0, outputs, BEHIND):
+                to = planes + part % groups * taps * whole(outputs) + o
+                sum_pixels(
+                    work, panels, tables, 0, 0, 2 * taps + first * vectors, high * vectors,
+                    BEHIND + o * high * vectors * LANES, 0, to, taps, LANES, NONE, to, taps, LANES,
+                    0, taps, min(PANEL, whole(outputs - o) // LANES), 0,
+                )  # fmt: skip
 
 
 @kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, I1_IN, F1, F1))
@@ -104,33 +104,63 @@ def add_filter_sums_directly(x, dy, counts, sizes, taps, starts, planes, sums):
                 sums[(part % groups * taps.size + t) * outputs + o] += reduce_add(total)
 
 
+@dataclass(frozen=True)
+class Share:
+    """The taps [first, last) of all groups: `add(x, dy)` adds to `sums` float32 [groups, taps, outputs a group]."""
+
+    first: int
+    last: int
+    sums: np.ndarray
+    add: Callable[[np.ndarray, np.ndarray], None]
+
+
 def prepare_filter_gradient(node: Node, window: Window, output: Shape, threads: int | None = None):
     """A function (pictures, output_gradients, gradient) that adds to the gradient of the weights of a convolution over
     `window` with outputs of size `output`, for lists of its bottoms and its tops' gradients."""
     plan, outputs = plan_planes(node, window, output), window.outputs // window.group
-    directly, taps = outputs < MR, plan.taps.size
-    counts = np.array([window.outer, window.group, outputs, count(output), plan.row], np.int64)
-    indices = counts, plan.sizes, plan.taps, plan.starts
-    floats = 0 if plan.as_it_is and not directly else plan.floats
-    sums = np.zeros((window.group, taps, outputs), np.float32)
-    if directly:
-        shares = [(add_filter_sums_directly, [aligned_zeros(floats), sums.reshape(-1)])]
+    taps = plan.taps.size
+    if outputs < MR:
+        shares = [_share_directly(plan, window, output)]
     else:
         macs = window.outer * count(output) * window.outputs * taps
         bounds = np.linspace(0, taps, min(choose_threads(threads, macs), taps) + 1).astype(int)
-        shares = [
-            (
-                add_filter_sums,
-                [*map(aligned_zeros, (floats, KC * NC + LANES, TAPS * KC + LANES)), sums.reshape(-1), *part],
-            )
-            for part in pairwise(map(int, bounds))
-        ]
+        shares = [_share(plan, window, output, *part) for part in pairwise(map(int, bounds))]
 
     def add_gradient(pictures, output_gradients, gradient):
-        sums.fill(0)
+        for share in shares:
+            share.sums.fill(0)
         for x, dy in zip(pictures, output_gradients, strict=True):
-            run_together([partial(add.run, x.reshape(-1), dy.reshape(-1), *indices, *rest) for add, rest in shares])
+            run_together([partial(share.add, x.reshape(-1), dy.reshape(-1)) for share in shares])
         rows = gradient.reshape(window.group, outputs, taps)
-        np.add(rows, sums.transpose(0, 2, 1), out=rows)
+        for share in shares:
+            part = rows[:, :, share.first : share.last]
+            np.add(part, share.sums.transpose(0, 2, 1), out=part)
 
     return add_gradient
+
+
+def _share(plan: Planes, window: Window, output: Shape, first: int, last: int) -> Share:
+    outputs, taps, width = (
+        window.outputs // window.group,
+        last - first,
+        int(whole.py_func(window.outputs // window.group)),
+    )
+    padded, rows = int(whole.py_func(plan.row)), plan.starts.size
+    stretch = max(1, min(rows, PACKED_FLOATS // (padded * width)))
+    floats = plan.floats + LANES  # a row's last vector may reach beyond
+    counts = [window.outer, window.group, outputs, count(output), plan.row, rows, stretch, taps, floats]
+    vectors = plan.starts[:, np.newaxis] + np.arange(0, plan.row, LANES)
+    tables = np.concatenate([plan.taps[first:last], np.arange(taps) * width, vectors.reshape(-1)])
+    work = aligned_zeros(floats + window.group * taps * width)
+    panels = aligned_zeros(BEHIND + stretch * padded * width)
+    rest = np.array(counts, np.int64), plan.sizes, tables.astype(np.int64), work, panels
+    sums = work[floats:].reshape(window.group, taps, width)[:, :, :outputs]
+    return Share(first, last, sums, lambda x, dy: add_filter_sums.run(x, dy, *rest))
+
+
+def _share_directly(plan: Planes, window: Window, output: Shape) -> Share:
+    outputs, taps = window.outputs // window.group, plan.taps.size
+    counts = np.array([window.outer, window.group, outputs, count(output), plan.row], np.int64)
+    sums, planes = np.zeros((window.group, taps, outputs), np.float32), aligned_zeros(plan.floats)
+    rest = counts, plan.sizes, plan.taps, plan.starts, planes, sums.reshape(-1)
+    return Share(0, taps, sums, lambda x, dy: add_filter_sums_directly.run(x, dy, *rest))
