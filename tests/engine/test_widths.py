@@ -31,6 +31,8 @@ def check(results, lanes):
     assert results["tanh"] < TANH_ULP
     assert results["net"] < 2e-5  # reached: 3e-6
     assert results["golden"] < 1e-3  # the contract's tolerance
+    assert results["caffe"] < 1e-5
+    assert results["filters"] < 1e-6
 
 
 @pytest.mark.parametrize(

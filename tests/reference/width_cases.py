@@ -5,6 +5,8 @@
     exp, tanh  worst error in units in the last place
     net        worst difference of a training's weights and losses from the float64 reference, relative (norm)
     golden     the same of the carried known answer's final weights
+    caffe      worst error of a Caffe net by a plan, of the largest output
+    filters    the same of its gradients of filters
 
 An argument forces that many lanes, whatever the CPU: LLVM then splits the vectors, and the code of that width runs.
 """
@@ -89,6 +91,68 @@ def golden_error() -> float:
     return apart(train(case.net, case.initial, case.X, case.Y, case.optimizer)[0], case.final)
 
 
+def caffe_net():
+    """Convolutions of all kinds, also of channels that are no whole vectors, and what else a plan knows."""
+    from .caffe_graphs import conv, data, give_weights, graph_of, layer
+
+    depthwise = "convolution_param { num_output: 48 group: 48 kernel_size: 3 pad: 1 }"
+    pool = "pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }"
+    graph = graph_of(
+        data("2 3 25 23"),
+        conv("first", "data", outputs=48, more="stride: 2 pad: 1"),
+        layer("r1", "ReLU", "first", "first"),
+        layer("three", "Convolution", "first", more="convolution_param { num_output: 48 kernel_size: 3 pad: 1 }"),
+        layer("five", "Convolution", "first", more="convolution_param { num_output: 48 kernel_size: 5 pad: 2 }"),
+        layer("sum", "Eltwise", "three five", "sum"),
+        layer("r2", "ReLU", "sum", "sum"),
+        layer("deep", "Convolution", "sum", more=depthwise),
+        layer("grouped", "Convolution", "deep", more="convolution_param { num_output: 96 group: 3 kernel_size: 1 }"),
+        layer("norm", "LRN", "grouped"),
+        layer("odd", "Convolution", "norm", more="convolution_param { num_output: 21 kernel_size: 1 }"),
+        layer("pool", "Pooling", "odd", more=pool),
+        layer("slope", "PReLU", "pool"),
+        layer("product", "InnerProduct", "slope", more="inner_product_param { num_output: 13 }"),
+        layer("prob", "Softmax", "product"),
+    )
+    give_weights(graph)
+    return graph
+
+
+def caffe_error() -> float:
+    from caffe64.engine.graph.plan import Plan
+
+    from .exact_net import exact_blobs
+    from .plans import draw_inputs, run_plan
+
+    graph, worst = caffe_net(), 0.0
+    inputs = draw_inputs(graph)
+    (output,) = graph.outputs
+    expected = exact_blobs(graph, inputs)[output][0]
+    for exact, fuse, threads in itertools.product([False, True], [False, True], [1, 2]):
+        found = run_plan(Plan(graph, exact=exact, fuse=fuse, threads=threads), inputs)[output]
+        worst = max(worst, np.abs(found - expected).max() / np.abs(expected).max())
+    return float(worst)
+
+
+def filters_error() -> float:
+    from caffe64.engine.graph.backward.filters import prepare_filter_gradient
+    from caffe64.engine.graph.layers.windows import read_window
+
+    from .caffe_graphs import data, graph_of, layer
+
+    worst, source = 0.0, np.random.default_rng(3)
+    for outputs, size in itertools.product([5, 16, 33], [3, 8, 21]):
+        text = f"convolution_param {{ num_output: {outputs} kernel_size: 3 pad: 1 }}"
+        node = graph_of(data(f"2 6 {size} {size}"), layer("c", "Convolution", "data", more=text)).nodes[1]
+        x, dy = (source.standard_normal((2, n, size, size)).astype(np.float32) for n in (6, outputs))
+        found, wide = np.zeros((outputs, 6, 3, 3), np.float32), np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        prepare_filter_gradient(node, read_window(node, [x.shape]), (size, size), 2)([x], [dy], found)
+        windows = np.lib.stride_tricks.sliding_window_view(wide.astype(np.float64), (size, size), (2, 3))
+        expected = np.einsum("nohw,ncijhw->ocij", dy.astype(np.float64), windows)
+        worst = max(worst, np.abs(found - expected).max() / np.abs(expected).max())
+    return float(worst)
+
+
 if __name__ == "__main__":
     from caffe64.engine import cpu  # before anything else of the engine reads it
 
@@ -97,4 +161,5 @@ if __name__ == "__main__":
         cpu.REGISTERS = 32 if cpu.LANES == 16 else 16
     exp, tanh = elementary_errors()
     results = {"gemm": gemm_error(), "exp": exp, "tanh": tanh, "net": net_error(), "golden": golden_error()}
+    results |= {"caffe": caffe_error(), "filters": filters_error()}
     print(json.dumps({"lanes": cpu.LANES} | results))
