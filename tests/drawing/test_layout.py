@@ -63,7 +63,7 @@ def points(path: str) -> list[tuple[float, float]]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(graphs())
 def test_nodes_do_not_overlap_and_lie_in_the_picture(graph):
     widths, heights, edges = graph
@@ -78,7 +78,7 @@ def test_nodes_do_not_overlap_and_lie_in_the_picture(graph):
         assert r1 < l2 or r2 < l1 or b1 < t2 or b2 < t1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(graphs())
 def test_edges_lead_down_from_source_to_target_and_touch_no_other_node(graph):
     widths, heights, edges = graph
@@ -100,14 +100,14 @@ def test_edges_lead_down_from_source_to_target_and_touch_no_other_node(graph):
             assert not inside, f"edge {source} -> {target} goes through node {node}"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(graphs())
 def test_a_layout_is_determined_by_the_graph(graph):
     widths, _, edges = graph
     assert lay_out(widths, edges) == lay_out(list(widths), list(edges))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(graphs())
 def test_nodes_stand_below_what_they_read_and_sources_close_to_their_readers(graph):
     widths, _, edges = graph
@@ -123,7 +123,7 @@ def test_nodes_stand_below_what_they_read_and_sources_close_to_their_readers(gra
             assert rank[node] == min(below) - 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(graphs())
 def test_crossings_are_counted_as_by_comparing_all_pairs(graph):
     widths, _, edges = graph

@@ -131,7 +131,7 @@ def test_hostile_names_are_only_text():
     assert "\x00" not in content
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.text(max_size=30), st.text(max_size=30) | st.sampled_from(["ReLU", "Convolution"])), max_size=8

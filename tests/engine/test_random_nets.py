@@ -32,7 +32,7 @@ hidden = st.one_of(
     st.tuples(st.just("lin"), st.integers(1, 40)),
     st.sampled_from([("rel",), ("tnh",), ("smx",)]),
 )
-random_settings = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+random_settings = settings(max_examples=150)
 
 
 @st.composite
@@ -189,7 +189,7 @@ def test_a_net_without_a_loss_predicts_what_reaches_it(case):
     assert_close(as_text(bare[0]), model_of(*bare).predict(X), exact[0], allowed[0])
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@settings(max_examples=40)
 @given(cases(most_rows=3), st.integers(2, 4))
 def test_threads_change_no_bit(case, threads):
     net, blobs, X, Y = case

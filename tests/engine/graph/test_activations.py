@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference.caffe_layers import forward, net_text, run_layer, runtime
 from support import assert_close
@@ -15,7 +15,7 @@ SIZES = sorted({1, 2, LANES - 1, LANES, LANES + 1, 5 * LANES + 3})
 sizes = st.sampled_from(SIZES)
 numbers = st.floats(-4, 4, width=32)
 positive = st.floats(0.125, 4, width=32)
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 
 
 def values(size: int, seed: int) -> np.ndarray:
@@ -58,12 +58,15 @@ FORMULAS = {
 @pytest.mark.parametrize("kind", FORMULAS)
 @few
 @given(size=sizes, a=numbers, b=positive, seed=st.integers(0, 1000))
+@example(size=7, a=-3.90625, b=0.125, seed=256)  # e**52
 def test_activations_are_their_formulas(kind, in_place, size, a, b, seed):
     parameters, formula = FORMULAS[kind](a, b)
     x = values(size, seed)
     (found,) = run_layer(kind, [x], parameters, in_place=in_place and kind != "AbsVal")
     expected = formula(x.astype(np.float64))
-    assert_close(kind, found, expected, 3e-6 * (1 + np.abs(expected).max()))
+    # exp(z) of a rounded z = a * ln(b) * x + c is off by |z| roundings of z
+    share = max(3e-6, 1.2e-7 * np.abs(np.log(expected)).max()) if kind == "Exp" else 3e-6
+    assert_close(kind, found, expected, share * (1 + np.abs(expected).max()))
 
 
 @few

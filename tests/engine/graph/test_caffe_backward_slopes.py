@@ -11,8 +11,8 @@ from reference.caffe_slopes import apart, backward, check_slopes, layer_net
 
 from caffe64.engine.cpu import LANES
 
-few = settings(max_examples=20, deadline=None)
-some = settings(max_examples=8, deadline=None)
+few = settings(max_examples=20)
+some = settings(max_examples=8)
 sizes = st.sampled_from([1, 2, LANES - 1, LANES, 2 * LANES + 3])
 seeds = st.integers(0, 100)
 

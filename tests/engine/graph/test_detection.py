@@ -15,7 +15,7 @@ from caffe64.engine.graph.runtime import Runtime
 from caffe64.errors import InputError
 from caffe64.formats.caffe import NetParameter
 
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 
 
 def opencv(kind: str, bottoms, parameters: str = "", weights=()) -> np.ndarray:

@@ -13,7 +13,7 @@ from support import assert_close
 
 from caffe64.errors import InputError
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 seeds = st.integers(0, 1000)
 MODES = ["", "normalization: FULL", "normalization: VALID", "normalization: BATCH_SIZE", "normalization: NONE"]
 OLD_MODES = ["normalize: true", "normalize: false", "normalize: false normalization: VALID"]

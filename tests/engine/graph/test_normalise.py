@@ -17,7 +17,7 @@ from caffe64.engine.graph.layers.product import FEW
 SIDES = st.sampled_from([1, 2, 3, 5, LANES - 1, LANES, LANES + 1, 2 * LANES + 3])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shape=st.lists(st.sampled_from([1, 2, 3, LANES]), min_size=1, max_size=4),
     axis=st.integers(-4, 3),
@@ -42,7 +42,7 @@ def test_inner_product(shape, axis, outputs, transpose, has_bias):
     assert_close("top", y, expected.reshape(*kept, outputs), TOLERANCE * scale)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     channels=st.integers(1, 9),
     sides=st.tuples(SIDES, SIDES),
@@ -62,7 +62,7 @@ def test_lrn(channels, sides, size, beta, within):
         check(y, reference.lrn_across(exactly, size, 0.25, beta, 2))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shape=st.lists(SIDES, min_size=1, max_size=4),
     across=st.booleans(),
@@ -80,7 +80,7 @@ def test_mvn(shape, across, variance, eps):
 shapes = st.lists(SIDES, min_size=2, max_size=4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(shape=shapes, factor=st.sampled_from([0, 1, 2.5, 999.9]), eps=st.sampled_from([1e-5, 0.1]))
 def test_batch_norm_with_global_statistics(shape, factor, eps):
     x, C = 2 + drawn(*shape), shape[1]
@@ -96,7 +96,7 @@ def test_batch_norm_with_global_statistics(shape, factor, eps):
     assert node.weights[2] == np.float32(factor)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(shape=shapes, phase=st.sampled_from(["TRAIN", "TEST"]))
 def test_batch_norm_with_the_batchs_statistics_adds_them_to_its_blobs(shape, phase):
     x, C = 100 + drawn(*shape), shape[1]
@@ -129,7 +129,7 @@ def scalings(draw):
     return shape, axis, draw(st.integers(-1, len(shape) - axis))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scalings(), st.booleans(), st.booleans(), st.booleans())
 def test_scale_and_bias(case, two, has_beta, negative):
     shape, axis, axes = case

@@ -12,7 +12,7 @@ from caffe64.engine.graph.build import assign_weights, build_graph, graph_messag
 from caffe64.engine.graph.optimize import Preparation
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(chosen=steps(), mean=st.booleans(), seed=st.integers(0, 99))
 def test_outputs_stay_equal(chosen, mean, seed):
     graph = graph_of(data("2 3 4 5"), *net_of(chosen), seed=seed)

@@ -14,7 +14,7 @@ from support import assert_close
 from caffe64.engine.cpu import LANES
 from caffe64.errors import InputError
 
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 shapes = st.lists(st.sampled_from([1, 2, 3, 5]), min_size=1, max_size=5).map(tuple)
 lanes = st.sampled_from([1, 2, LANES - 1, LANES, LANES + 1, 2 * LANES + 3])
 seeds = st.integers(0, 1000)

@@ -59,7 +59,7 @@ LONG_SUMS = {**PLAIN, "size": (11, 13), "kernel": (3, 3), "inputs": KC // 9 + 9,
 SHORT = {**PLAIN, "size": (2, 2), "kernel": (3, 3), "stride": (2, 2), "pad": (0, 0), "inputs": 2, "outputs": 5}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(windows())
 @example({**LONG_SUMS, "bias": False})
 @example(LONG_SUMS)
@@ -71,7 +71,7 @@ def test_convolution(window):
     check_window("Convolution", window)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(windows())
 @example({**LONG_SUMS, "size": (2, 3), "outputs": 2})
 @example({**SHORT, "kernel": (1, 1), "stride": (3, 2)})  # places that nothing is added to
@@ -140,7 +140,7 @@ def pooling_layer(pool, kernel, stride, pad, floor, more=""):
     return f'type: "Pooling" pooling_param {{ pool: {pool} {sides} round_mode: {"FLOOR" if floor else "CEIL"} {more}}}'
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(poolings())
 @example(((4, 4), (1, 1), (2, 2), (0, 0), False))  # the last window is empty: -FLT_MAX, 0 / 0
 @example(((2, 2), (3, 3), (2, 2), (0, 0), False))  # the window is larger than the picture

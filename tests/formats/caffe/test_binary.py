@@ -136,7 +136,7 @@ def test_unknown_fields_survive_a_rewrite(write, tmp_path, kind):
 blob_arrays = arrays(np.float32, array_shapes(min_dims=0, max_dims=5, max_side=3), elements=st.floats(width=32))
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(messages(NetParameter), st.lists(st.lists(blob_arrays, max_size=3), max_size=3))
 def test_any_model_is_the_same_when_written_and_read_again(tmp_path_factory, message, blobs):
     path = tmp_path_factory.mktemp("binary") / "m"
@@ -217,7 +217,6 @@ FLIPPED = SMALL + layer("old", blob(unpacked(5, [1, 2]), legacy=(1, 1, 1, 2)), r
 V1 = delimited(2, delimited(4, b"ip") + b"\x28\x0e" + delimited(6, blob(floats(5, [1, 2]), [2])))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_flipped_bytes_are_read_or_refused(tmp_path_factory, data):
     whole = bytearray(data.draw(st.sampled_from([FLIPPED, V1, blob(floats(5, [1]), [1])])))

@@ -69,7 +69,7 @@ def test_a_solver_is_recognised():
         read_prototxt(SHARED / "caffe" / "nets" / "lenet_solver.prototxt")
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(messages(NetParameter))
 def test_any_net_is_the_same_when_written_and_read_again(message):
     for layer in message.layer:

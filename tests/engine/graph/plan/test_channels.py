@@ -19,7 +19,7 @@ CHANNELS = st.sampled_from([1, LANES - 1, LANES, LANES + 1, 2 * LANES, 3 * LANES
 SHAPES = st.tuples(st.integers(1, 3), CHANNELS, st.integers(1, 9), st.integers(1, 9))
 TILES = "pooling_param { kernel_size: 2 stride: 2 }"
 CONVOLUTION = "convolution_param { num_output: 9 kernel_size: 3 pad: 2 }"  # wants zeros around what it reads
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 
 
 def shaped(shape, name="data"):
@@ -149,7 +149,7 @@ def test_concat_of_other_axes_is_left_to_the_layer(axis):
 
 
 # ---------------------------------------------------------------------------------------------------- Pooling
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 2), CHANNELS, st.integers(1, 12), st.integers(1, 12)),
     kernel=st.tuples(st.integers(1, 6), st.integers(1, 6)),

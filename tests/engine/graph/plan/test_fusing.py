@@ -177,7 +177,7 @@ kinds = st.sampled_from(["direct", "winograd", "depthwise", "Scale", "ReLU", "Ab
 steps = st.lists(st.tuples(kinds, st.integers(0, 1 << 16), st.integers(0, 1 << 16)), min_size=2, max_size=12)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(chosen=steps, channels=st.sampled_from([3, LANES, LANES + 1, CHANNELS]))
 def test_random_nets_of_sums(chosen, channels):
     layers, blobs = [], ["data"]

@@ -76,7 +76,7 @@ def real_plan(name, fuse=True):
     return Plan(real_net(name), fuse=fuse)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     chosen=steps({**OTHERS, **MORE}),
     channels=st.sampled_from([3, LANES, 2 * LANES, 2 * LANES + 1]),
@@ -138,7 +138,7 @@ def test_a_net_that_does_not_fit_is_refused_before_anything_is_allocated():
 sizes = st.tuples(st.integers(1, 9), st.integers(0, 12), st.integers(0, 5))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(sizes=st.lists(sizes, max_size=25))
 def test_places_of_any_memories(sizes):
     memories = [Memory(size, first, first + more) for size, first, more in sizes]

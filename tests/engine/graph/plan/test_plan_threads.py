@@ -27,7 +27,7 @@ def check_threads(graph, **options):
         assert all(same_bits(run_plan(plan, inputs), expected) for _ in range(3))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(chosen=steps({**OTHERS, **MORE}), channels=st.sampled_from([3, LANES, 4 * LANES]), pictures=st.integers(1, 3))
 def test_random_nets(chosen, channels, pictures):
     check_threads(graph_of(data(f"{pictures} {channels} 9 8"), *net_of(chosen, channels)))

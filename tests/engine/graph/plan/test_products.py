@@ -64,7 +64,7 @@ def check_window(channels, outputs, window, algorithm, **options):
     assert ways(plan)["c"].algorithm == algorithm
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(channels=CHANNELS, outputs=CHANNELS, window=windows)
 @example(channels=3 * LANES, outputs=(2 * PANEL + 1) * LANES, window={**PLAIN, "size": (9, 9), "kernel": (3, 3)})
 @example(channels=LANES, outputs=3, window={**PLAIN, "size": (2, 2), "kernel": (3, 3), "stride": (2, 2)})  # overhangs
@@ -81,7 +81,7 @@ def test_whole_tiles_of_pixels_and_rests(pixels, channels, threads):
     check_window(channels, (PANEL + 1) * LANES, window, "direct", threads=threads)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     group=st.integers(2, 3),
     channels=st.integers(1, 2),
@@ -92,7 +92,7 @@ def test_groups_of_whole_blocks(group, channels, outputs, window):
     check_window(group * channels * LANES, group * outputs * LANES, {**window, "group": group}, "direct")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(group=st.integers(2, 3), channels=st.sampled_from([1, 3, LANES]), outputs=st.integers(1, 3), window=windows)
 def test_groups_that_cut_blocks_are_left_to_the_layer(group, channels, outputs, window):
     assume(max(channels, outputs) > 1)
@@ -103,7 +103,7 @@ def test_groups_that_cut_blocks_are_left_to_the_layer(group, channels, outputs, 
     assert ways(check_plan(graph))["c"] is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(channels=CHANNELS.filter(lambda channels: channels > 1), window=windows)
 @example(channels=LANES, window={**PLAIN, "size": (3, TOGETHER - 1), "kernel": (1, 1)})
 @example(channels=LANES, window={**PLAIN, "size": (3, TOGETHER), "kernel": (1, 1)})
@@ -121,7 +121,7 @@ def test_depthwise_types(kind, channels):
     assert ways(check_plan(graph))["c"].algorithm == "depthwise"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     rows=st.sampled_from([1, 2, ROWS - 1, ROWS, ROWS + 1, 3 * ROWS + 1]),
     shape=st.lists(FEW, min_size=1, max_size=3).filter(lambda shape: len(shape) < 3 or max(shape[1:]) < LANES),

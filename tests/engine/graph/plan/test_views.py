@@ -27,7 +27,7 @@ LAYERS = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     shape=st.tuples(st.integers(1, 3), CHANNELS, SIDES, SIDES),
     keys=st.lists(st.sampled_from(sorted(LAYERS)), min_size=1, max_size=7),

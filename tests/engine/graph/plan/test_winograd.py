@@ -69,7 +69,7 @@ def test_the_error_of_a_whole_picture(take, tiling):
     assert error_of(graph, exact=True)[0] <= {3: 2e-6, 5: 4e-6}[tiling.r]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     tiling=st.sampled_from(TILINGS),
     pictures=st.integers(1, 3),
