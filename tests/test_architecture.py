@@ -14,7 +14,16 @@ ALLOWED = {  # folder -> what its modules may import from the package, besides t
     "drawing": {"errors"},
     "cli": {"errors", "api", "caffe_net", "caffe_export", "drawing", "engine", "formats", ""},
 }
-LLVM_BUILDERS = {"byte_vectors.py", "cpu.py", "lowlevel.py", "machine_code.py", "pixel_tile.py", "simd.py", "tile.py"}
+LLVM_BUILDERS = {
+    "byte_vectors.py",
+    "cpu.py",
+    "lowlevel.py",
+    "machine_code.py",
+    "pixel_tile.py",
+    "row_tile.py",
+    "simd.py",
+    "tile.py",
+}
 
 
 def imports(path: Path):

@@ -31,7 +31,8 @@ class Session:
         self._options = {"threads": threads, "exact": exact}
         self._plan: Plan | None = None
         self._runtime: Runtime | None = None
-        self._kept: dict[Blob, np.ndarray] = {}
+        self._inputs: list[Blob] = []
+        self._outputs: list[Blob] = []
         self._has_run = False
         if gradients:
             self._runtime = Runtime(graph, inputs, gradients=True, **self._options)
@@ -39,7 +40,9 @@ class Session:
         else:
             self._plan = Plan(graph, inputs, **self._options)
             self.shapes = self._plan.shapes
-            self._kept = {blob: np.zeros(self.shapes[blob], np.float32) for blob in (*graph.inputs, *graph.outputs)}
+            self._inputs, self._outputs = list(graph.inputs), list(graph.outputs)
+        kept = (*self._inputs, *self._outputs)
+        self._kept = {blob: np.zeros(self.shapes[blob], np.float32) for blob in kept}
 
     @property
     def runtime(self) -> Runtime:
@@ -62,8 +65,8 @@ class Session:
         self._has_run = True
 
     def _run(self, runner: Plan | Runtime) -> None:
-        for blob in self.graph.inputs if self._kept else ():
+        for blob in self._inputs:
             np.copyto(runner.array(blob), self._kept[blob])
         runner.forward()
-        for blob in self.graph.outputs if self._kept else ():
+        for blob in self._outputs:
             np.copyto(self._kept[blob], runner.array(blob))

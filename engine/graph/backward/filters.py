@@ -78,9 +78,9 @@ def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
             for o in range(0, outputs, BEHIND):
                 to = planes + part % groups * taps * whole(outputs) + o
                 sum_pixels(
-                    work, panels, tables, 0, 0, 2 * taps + first * vectors, high * vectors,
+                    work, panels, tables, 0, 0, 2 * taps + first * vectors, high * vectors, LANES,
                     BEHIND + o * high * vectors * LANES, 0, to, taps, LANES, NONE, to, taps, LANES,
-                    0, taps, min(PANEL, whole(outputs - o) // LANES), 0,
+                    taps, min(PANEL, whole(outputs - o) // LANES),
                 )  # fmt: skip
 
 

@@ -24,6 +24,11 @@ ZEROS, NO_LOW, CONSTANTS = 0, 4 * LANES, 5 * LANES  # places: four vectors of ze
 ITEM_MACS = 500_000  # multiply-accumulates that are worth handing to another thread: some 20 microseconds
 
 
+def place_of_low(rectified: bool) -> int:
+    """The place of the constant that results are at least."""
+    return ZEROS if rectified else NO_LOW
+
+
 @dataclass
 class Packed:
     """All constants that are made of a node's weights, to be made again when these change."""
@@ -58,7 +63,6 @@ class Emitter:
         self._length = 0
         self._known: dict[bytes, int] = {}
         self._size = CONSTANTS
-        self.low, self.no_low = ZEROS, NO_LOW
 
     def table(self, numbers: Sequence[int] | np.ndarray) -> int:
         """The place of these numbers among the tables; the same for the same numbers."""

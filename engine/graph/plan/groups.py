@@ -7,31 +7,44 @@ A ReLU inside gives 0 for -inf; by itself it gives NaN, as Caffe's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..graph import Blob, Graph, Node, Shape
+from ..layers.eltwise import SUM
+from ..layers.windows import Window, read_window
 
-PRODUCTS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution", "InnerProduct")
-SUM = 1  # EltwiseOp
+CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
+PRODUCTS = (*CONVOLUTIONS, "InnerProduct")
 
 
 @dataclass(eq=False)
 class Group:
-    """`nodes` that run as one, `main` first. `more`: what is added to main's result; `rectified`: then max(0, .)."""
+    """`nodes` that run as one: those of `before`, a depthwise convolution whose result only `main` reads, then `main`
+    and what is done to its result. `more`: what is added to that; `rectified`: then max(0, .)."""
 
     nodes: list[Node]
     tops: list[Blob]
+    main: Node
     more: Blob | None = None
     rectified: bool = False
-
-    @property
-    def main(self) -> Node:
-        return self.nodes[0]
+    before: Group | None = None
 
     @property
     def bottoms(self) -> list[Blob]:
-        """What it reads: main's bottoms, and `more`."""
-        return [*self.main.bottoms, *([self.more] if self.more else [])]
+        """What it reads: the bottoms of its first node, and `more`."""
+        return [*self.nodes[0].bottoms, *([self.more] if self.more else [])]
+
+    @property
+    def parts(self) -> list[Group]:
+        """What runs as one, one step apart."""
+        if self.before:
+            own = [node for node in self.nodes if node not in self.before.nodes]
+            return [self.before, replace(self, nodes=own, before=None)]
+        return [single(node) for node in self.nodes]
+
+
+def single(node: Node) -> Group:
+    return Group([node], node.tops, node)
 
 
 def find_groups(graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool) -> list[Group]:
@@ -41,13 +54,13 @@ def find_groups(graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool) -> list[
     for node in graph.nodes:
         if node in taken:
             continue
-        group = Group([node], node.tops)
+        group = single(node)
         if fuse:
             _extend(group, graph, shapes, known)
         taken.update(group.nodes)
         known.update(group.tops, *(each.tops for each in group.nodes))
         groups.append(group)
-    return groups
+    return _pair(groups, graph, shapes) if fuse else groups
 
 
 def _extend(group: Group, graph: Graph, shapes: dict[Blob, Shape], known: set[Blob]) -> None:
@@ -76,3 +89,33 @@ def _extend(group: Group, graph: Graph, shapes: dict[Blob, Shape], known: set[Bl
 def _is_plain_sum(node: Node) -> bool:
     parameter = node.message.eltwise_param if node.type == "Eltwise" else None
     return bool(parameter) and parameter.operation == SUM and all(each == 1 for each in parameter.coeff)
+
+
+def _pair(groups: list[Group], graph: Graph, shapes: dict[Blob, Shape]) -> list[Group]:
+    """Depthwise convolutions together with the 1 x 1 convolutions after them."""
+    paired: list[Group] = []
+    for group in groups:
+        before = next((each for each in paired if each.tops == group.main.bottoms), None)
+        alone = before and len(graph.readers(before.tops[0])) == 1
+        if alone and _is_depthwise(before, shapes) and _is_pointwise(group, shapes):
+            paired.remove(before)
+            group = replace(group, nodes=[*before.nodes, *group.nodes], before=before)
+        paired.append(group)
+    return paired
+
+
+def _is_depthwise(group: Group, shapes: dict[Blob, Shape]) -> bool:
+    window = None if group.more else _window(group, shapes)
+    return window is not None and window.group == window.channels == window.outputs
+
+
+def _is_pointwise(group: Group, shapes: dict[Blob, Shape]) -> bool:
+    window = _window(group, shapes)
+    plain = (1, 1), (1, 1), (0, 0), 1
+    return window is not None and (window.kernel, window.stride, window.pad, window.group) == plain
+
+
+def _window(group: Group, shapes: dict[Blob, Shape]) -> Window | None:
+    node = group.main
+    bottoms = [shapes[blob] for blob in node.bottoms]
+    return read_window(node, bottoms) if node.type in CONVOLUTIONS and len(bottoms) == 1 else None

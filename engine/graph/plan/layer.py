@@ -7,11 +7,9 @@ import numpy as np
 from ..graph import Graph, Node, Shape
 from ..layers import OPS
 from ..op import Run
-from .groups import Group
+from .groups import CONVOLUTIONS, single
 from .lowering import Context, lower
 from .plan import Plan
-
-CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
 
 
 def prepare_layer(
@@ -19,7 +17,7 @@ def prepare_layer(
 ) -> Run:
     """What the layer's own `prepare` gives, of convolutions a faster one with `run.options`, these `threads` and
     `exact`, for its gradient."""
-    if node.type in CONVOLUTIONS and lower(Context(Group([node], node.tops), bottoms, tops, exact)):
+    if node.type in CONVOLUTIONS and lower(Context(single(node), bottoms, tops, exact)):
         run = _plan(node, bottoms, {"threads": threads, "exact": exact})
     else:
         run = OPS[node.type].prepare(node, bottoms, tops)

@@ -83,13 +83,15 @@ class Plan:
         self.actions, self.memories = arranged.actions, arranged.memories
         for storage in arranged.storages.values():
             storage.memory.size = max(storage.memory.size, -(-storage.size // ALIGNMENT) * ALIGNMENT)
-        scratch = -(-max((how.scratch for _, how in lowered if how), default=0) // ALIGNMENT) * ALIGNMENT
+        known = [how for _, how in lowered if how]
+        step = -(-max((how.scratch for how in known), default=0) // ALIGNMENT) * ALIGNMENT
+        scratch = max([step * self.threads, *(how.shared_scratch for how in known)])
         size = place(self.memories, LIMIT)
-        self.bytes = Bytes(4 * size, 4 * most_alive(self.memories), 4 * scratch * self.threads)
-        self.arena = aligned_zeros(size + scratch * self.threads + ALIGNMENT)
+        self.bytes = Bytes(4 * size, 4 * most_alive(self.memories), 4 * scratch)
+        self.arena = aligned_zeros(size + scratch + ALIGNMENT)
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
         self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.outputs}
-        self._write(Emitter(self.threads, size, scratch))
+        self._write(Emitter(self.threads, size, step))
 
     def array(self, blob: Blob) -> np.ndarray:
         """The float32 memory of an input or an output."""
@@ -170,10 +172,10 @@ class Plan:
         """How each group is done. One that nobody knows how to do is taken apart again."""
         done = []
         for group in groups:
-            bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.main.bottoms, group.tops))
+            bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops))
             how = lower(Context(group, bottoms, tops, exact))
             if how is None and len(group.nodes) > 1:
-                done += self._lower([Group([node], node.tops) for node in group.nodes], exact)
+                done += self._lower(group.parts, exact)
             else:
                 done.append((group, how))
         return done

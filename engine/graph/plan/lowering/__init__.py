@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..groups import PRODUCTS
+from ..groups import CONVOLUTIONS
 from .channels import lower_channels
 from .concat import lower_concat
 from .convolution import lower_convolution
@@ -12,11 +12,12 @@ from .inner_product import lower_inner_product
 from .lowered import Context, Lowered, Lowering
 from .lrn import lower_lrn
 from .pooling import lower_pooling
+from .separable import lower_separable
 from .softmax import lower_softmax
 from .winograd import lower_winograd
 
 LOWERINGS: dict[str, tuple[Lowering, ...]] = {
-    **dict.fromkeys(PRODUCTS, (lower_winograd, lower_depthwise, lower_convolution)),
+    **dict.fromkeys(CONVOLUTIONS, (lower_winograd, lower_depthwise, lower_convolution)),
     "InnerProduct": (lower_inner_product,),
     "Pooling": (lower_pooling,),
     "Eltwise": (lower_eltwise,),
@@ -32,4 +33,6 @@ def lower(context: Context) -> Lowered | None:
     top = context.tops[0] if context.tops else ()
     if not 2 <= len(top) <= 4 or 0 in top:
         return None
+    if context.group.before:
+        return lower_separable(context)
     return next(filter(None, (lowering(context) for lowering in LOWERINGS.get(context.group.main.type, ()))), None)

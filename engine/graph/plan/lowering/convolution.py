@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ....cpu import LANES
-from ...graph import Shape
+from ...graph import Node, Shape
 from ...layers.windows import LARGEST, Window, read_window
 from ...op import count
 from ..emitter import Emitter
@@ -30,25 +30,36 @@ def lower_convolution(context: Context) -> Lowered | None:
         x, y = bottoms[0], tops[0]
         planes = channels if planar else blocks(channels)
         start, taps = taps_of(x, window, planes)
-
-        def pack_filters(panels):
-            filters = np.zeros((window.outputs, planes * x.pixel, *window.kernel), np.float32)
-            filters[:, :channels] = node.weights[0]
-            filters = filters.reshape(window.outputs, planes, x.pixel, -1).transpose(0, 1, 3, 2)
-            parts = np.split(panels, window.group)
-            for each, part in zip(filters.reshape(window.group, outputs, -1), parts, strict=True):
-                pack_panels(each, part)
+        run = x.pixel
+        if planar and window.dilation[1] == 1:
+            run = window.kernel[1]
+            taps = taps[::run]
 
         work = Work(
             x=x.first + start, x_picture=x.picture, x_group=planes * x.plane,
-            at=x.pixels(window.stride, y.four[2:]), taps=taps, single=planar,
-            w=emitter.weights(node, blocks(window.outputs) * LANES * len(taps) * x.pixel, pack_filters),
+            at=x.pixels(window.stride, y.four[2:]), taps=taps, run=run,
+            w=place_filters(emitter, node, window, x.pixel),
             groups=window.group, outputs=window.outputs, pictures=window.outer, inputs=planes * x.plane,
         )  # fmt: skip
         emit_products(emitter, context.group, work, y, bottoms[-1] if context.group.more else None)
 
     want = Want(Kind.PADDED if planar else Kind.BLOCKED, halo_of(window, context.tops[0]))
     return Lowered([want, *more_wants(context)], Kind.BLOCKED, emit, algorithm="direct")
+
+
+def place_filters(emitter: Emitter, node: Node, window: Window, pixel: int) -> int:
+    """Where the panels are, each group's behind those of the one before, for a bottom of `pixel` channels a pixel."""
+    channels, outputs, size = window.channels // window.group, window.outputs // window.group, count(window.kernel)
+    planes = -(-channels // pixel)
+
+    def pack(panels):
+        filters = np.zeros((window.outputs, planes * pixel, size), np.float32)
+        filters[:, :channels] = node.weights[0].reshape(window.outputs, channels, size)
+        filters = filters.reshape(window.outputs, planes, pixel, size).transpose(0, 1, 3, 2)
+        for each, part in zip(filters.reshape(window.group, outputs, -1), np.split(panels, window.group), strict=True):
+            pack_panels(each, part)
+
+    return emitter.weights(node, blocks(window.outputs) * LANES * planes * pixel * size, pack)
 
 
 def plane_window(context: Context) -> Window | None:

@@ -8,7 +8,7 @@ from ....cpu import LANES
 from ....jit import kernel
 from ....simd import broadcast, load, maximum, store
 from ...layers.eltwise import combination
-from ..emitter import STEP, Emitter
+from ..emitter import STEP, Emitter, place_of_low
 from ..storage import Kind, Storage
 from .lowered import BLOCKED, Context, Lowered
 
@@ -51,7 +51,7 @@ def lower_eltwise(context: Context) -> Lowered | None:
             numbers = [
                 *(each for blob in (x, y, z) for each in (blob.first, blob.plane, blob.row)), *z.four[2:],
                 parameter.operation, factors,
-                emitter.low if last and context.group.rectified else emitter.no_low,
+                place_of_low(last and context.group.rectified),
             ]  # fmt: skip
             emitter.step(combine_blocks, numbers, z.four[0] * z.planes)
 

@@ -17,7 +17,7 @@ def lower_inner_product(context: Context) -> Lowered | None:
     if len(top) != 2:
         return None
     (rows, outputs), depth = top, count(context.bottoms[0], 1)
-    single, transposed = depth % LANES > 0, node.message.inner_product_param.transpose
+    run, transposed = depth if depth % LANES else LANES, node.message.inner_product_param.transpose
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         def pack_weights(panels):
@@ -25,7 +25,7 @@ def lower_inner_product(context: Context) -> Lowered | None:
 
         work = Work(
             x=bottoms[0].first, x_picture=0, x_group=0, at=np.arange(rows) * depth,
-            taps=np.arange(0, depth, 1 if single else LANES), single=single,
+            taps=np.arange(0, depth, run), run=run,
             w=emitter.weights(node, blocks(outputs) * LANES * depth, pack_weights),
             groups=1, outputs=outputs, pictures=1, inputs=rows * depth,
         )  # fmt: skip

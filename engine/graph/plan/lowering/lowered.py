@@ -24,13 +24,18 @@ BLOCKED, PLANAR = Want(Kind.BLOCKED), Want(Kind.PLANAR)
 
 @dataclass(frozen=True)
 class Lowered:
-    """`emit(emitter, bottoms, tops)` adds the steps. `scratch`: floats a thread needs. `in_place`: the top may have the
-    first bottom's memory. `macs` are of the whole group. `algorithm` says how, where there are several ways."""
+    """`emit(emitter, bottoms, tops)` adds the steps. `in_place`: the top may have the first bottom's memory.
+    `algorithm` says how, where there are several ways.
+
+    scratch           floats that each thread needs, from `emitter.scratch + thread * emitter.scratch_step` on
+    shared_scratch    floats that all need together, from `emitter.scratch` on
+    """
 
     wants: Sequence[Want]
     kind: Kind
     emit: Callable[[Emitter, list[Storage], list[Storage]], None]
     scratch: int = 0
+    shared_scratch: int = 0
     in_place: bool = False
     algorithm: str = ""
 

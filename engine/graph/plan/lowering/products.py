@@ -1,8 +1,9 @@
 """Sums over taps (`pixel_tile.py`), straight from where the bottom lies: what Convolution and InnerProduct are made of.
 
-A tap is a place relative to a pixel. Of a BLOCKED bottom, LANES taps are LANES channels of one pixel; of a PADDED one,
-a net's input with a few channels, and of a matrix of odd width each tap stands for itself. Weights are packed for
-PANEL blocks of outputs:  [outputs / (PANEL * LANES)][taps][PANEL * LANES].
+A tap is a place relative to a pixel; several that lie behind each other are a run. Of a BLOCKED bottom, a run is LANES
+channels of one pixel; of a PADDED one, a net's input with a few channels, a row of the kernel; of a matrix, LANES of a
+row, or a whole one.
+Weights are packed for PANEL blocks of outputs:  [outputs / (PANEL * LANES)][taps][PANEL * LANES].
 
 Threads share items: stretches of pixels, so long that their inputs stay in L2, and some panels of outputs.
 """
@@ -16,10 +17,10 @@ import numpy as np
 from .... import signatures as types
 from ....cpu import LANES, REGISTERS
 from ....jit import F1, F1_IN, i64, inline, kernel
-from ....pixel_tile import pixel_tile
+from ....pixel_tile import pixel_tiles
 from ....simd import copy_transposed
 from ...graph import Node
-from ..emitter import ITEM_MACS, STEP, Emitter
+from ..emitter import ITEM_MACS, STEP, Emitter, place_of_low
 from ..groups import Group
 from ..storage import Storage, blocks
 
@@ -31,36 +32,28 @@ assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
 
 @inline
 def sum_pixels(
-    arena, weights, tables, x, pixels, taps, groups, w, bias, more, more_pixels, more_step, low, y, y_pixels, y_step,
-    first, last, vectors, single,
+    arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step, low,
+    y, y_pixels, y_step, count, vectors,
 ):  # fmt: skip
-    """Pixels [first, last) of one panel, in tiles of the same size or one more, since large ones are quicker."""
-    tiles = (last - first + ROWS - 1) // ROWS
-    size = groups * (1 if single else LANES) * vectors * LANES
-    rows, larger, share = (last - first) // tiles, (last - first) % tiles, size // tiles
-    p, ahead = first, w + size
-    for tile in range(tiles):
-        q = rows + (1 if tile < larger else 0)
-        if single:
-            if vectors == PANEL:
-                pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, ahead, bias, more, more_pixels + p,
-                           more_step, low, y, y_pixels + p, y_step, q, 1, ROWS, PANEL)  # fmt: skip
-            else:
-                pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, ahead, bias, more, more_pixels + p,
-                           more_step, low, y, y_pixels + p, y_step, q, 1, ROWS, 1)  # fmt: skip
-        elif vectors == PANEL:
-            pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, ahead, bias, more, more_pixels + p,
-                       more_step, low, y, y_pixels + p, y_step, q, LANES, ROWS, PANEL)  # fmt: skip
+    """`count` pixels of one panel of `vectors`."""
+    if run == LANES:
+        if vectors == PANEL:
+            pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
+                        low, y, y_pixels, y_step, count, LANES, ROWS, PANEL)  # fmt: skip
         else:
-            pixel_tile(arena, weights, tables, x, pixels + p, taps, groups, w, ahead, bias, more, more_pixels + p,
-                       more_step, low, y, y_pixels + p, y_step, q, LANES, ROWS, 1)  # fmt: skip
-        p += q
-        ahead += share
+            pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
+                        low, y, y_pixels, y_step, count, LANES, ROWS, 1)  # fmt: skip
+    elif vectors == PANEL:
+        pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
+                    low, y, y_pixels, y_step, count, 0, ROWS, PANEL)  # fmt: skip
+    else:
+        pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
+                    low, y, y_pixels, y_step, count, 0, ROWS, 1)  # fmt: skip
 
 
 @kernel(STEP)
 def convolve(arena, weights, tables, at, item, thread):
-    """A stretch of pixels of some panels of outputs of one group of one picture. `numbers_of` lists the arguments."""
+    """A stretch of pixels of some panels of outputs of one group of one picture. Arguments as in `emit_products`."""
     x, x_picture, x_group, pixels, taps, groups = (
         tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4], tables[at + 5],
     )  # fmt: skip
@@ -70,7 +63,7 @@ def convolve(arena, weights, tables, at, item, thread):
     low, y, y_picture, y_pixels, y_step = (
         weights[tables[at + 12]], tables[at + 13], tables[at + 14], tables[at + 15], tables[at + 16],
     )  # fmt: skip
-    conv_groups, group_blocks, size, stretches, chunks, single = (
+    conv_groups, group_blocks, size, stretches, chunks, run = (
         tables[at + 17], tables[at + 18], tables[at + 19], tables[at + 20], tables[at + 21], tables[at + 22],
     )  # fmt: skip
     panels = (group_blocks + PANEL - 1) // PANEL
@@ -78,15 +71,15 @@ def convolve(arena, weights, tables, at, item, thread):
     chunk, rest = rest % chunks, rest // chunks
     group, picture = rest % conv_groups, rest // conv_groups
     first, last = size * stretch // stretches, size * (stretch + 1) // stretches
-    depth = groups if single else groups * LANES
+    depth = groups * run
     for panel in range(panels * chunk // chunks, panels * (chunk + 1) // chunks):
         block = group * group_blocks + panel * PANEL
         added = -1 if more < 0 else more + picture * more_picture + block * more_step
         sum_pixels(
-            arena, weights, tables, x + picture * x_picture + group * x_group, pixels, taps, groups,
-            w + block * depth * LANES, bias + block * LANES, added, more_pixels, more_step, low,
-            y + picture * y_picture + block * y_step, y_pixels, y_step,
-            first, last, min(PANEL, group_blocks - panel * PANEL), single,
+            arena, weights, tables, x + picture * x_picture + group * x_group, pixels + first, taps, groups, run,
+            w + block * depth * LANES, bias + block * LANES, added, more_pixels + first, more_step, low,
+            y + picture * y_picture + block * y_step, y_pixels + first, y_step,
+            last - first, min(PANEL, group_blocks - panel * PANEL),
         )  # fmt: skip
 
 
@@ -141,7 +134,7 @@ class Work:
     """A product for `emit_products`. Places are in the arena, steps in floats.
 
     x, x_picture, x_group   the first tap of the first pixel; steps between pictures and groups
-    at, taps, single        where pixels lie, from x on, and taps, from a pixel on; a tap is one float or LANES
+    at, taps, run           where pixels lie, from x on, and runs of taps, from a pixel on
     w                       place of the panels
     inputs                  floats of a picture's group
     """
@@ -151,7 +144,7 @@ class Work:
     x_group: int
     at: np.ndarray
     taps: np.ndarray
-    single: bool
+    run: int
     w: int
     groups: int
     outputs: int
@@ -164,11 +157,16 @@ class Work:
 
     @property
     def depth(self) -> int:
-        return len(self.taps) * (1 if self.single else LANES)
+        return len(self.taps) * self.run
 
     @property
     def macs(self) -> int:
         return self.pictures * self.pixels * self.depth * self.outputs
+
+
+def added_numbers(emitter: Emitter, more: Storage | None, rows=Storage.pixels) -> list[int]:
+    """Where what is added lies: place, picture, pixels, plane."""
+    return [-1, 0, 0, 0] if more is None else [more.first, more.picture, emitter.table(rows(more)), more.plane]
 
 
 def emit_products(
@@ -176,13 +174,12 @@ def emit_products(
 ) -> None:
     """The step of `convolve`. `rows(storage)` gives the places of the pixels of y and of what is added."""
     bias = place_bias(emitter, group.main, work.outputs)
-    added = [-1, 0, 0, 0] if more is None else [more.first, more.picture, emitter.table(rows(more)), more.plane]
     group_blocks, parts = blocks(work.outputs // work.groups), work.pictures * work.groups
     stretches, chunks = share_out(work, parts, -(-group_blocks // PANEL), emitter.threads)
     numbers = [
         work.x, work.x_picture, work.x_group, emitter.table(work.at), emitter.table(work.taps), len(work.taps),
-        work.w, bias, *added, emitter.low if group.rectified else emitter.no_low,
+        work.w, bias, *added_numbers(emitter, more, rows), place_of_low(group.rectified),
         y.first, y.picture, emitter.table(rows(y)), y.plane,
-        work.groups, group_blocks, work.pixels, stretches, chunks, int(work.single),
+        work.groups, group_blocks, work.pixels, stretches, chunks, work.run,
     ]  # fmt: skip
     emitter.step(convolve, numbers, parts * stretches * chunks)

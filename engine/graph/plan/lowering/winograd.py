@@ -9,8 +9,8 @@ side = m + r - 1 inputs costs side**2 multiplications a channel instead of (m*r)
   F(2x2, 3x3)  16 for 36                               the points 0, 1, -1 and infinity; fewer filters to read
 
 What is left of the sum over channels is side**2 products of matrices, tiles [block, channels] times filters
-[channels, outputs], by `pixel_tile`; all else is done for a vector of channels at a time. A block of tiles goes through
-all three steps before the next, so it stays in near caches.
+[channels, outputs], by `pixel_tiles`; all else is done for a vector of channels at a time. A block of tiles goes
+through all three steps before the next, so it stays in near caches.
 
 The differences in B' and A' of six points cost about two bits: errors reach 1e-5 of the largest output with up to 128
 channels and 1.5e-5 with 2048, where plain sums have 4e-6 and 6e-6; those of four points cost none
@@ -28,7 +28,7 @@ from ....jit import kernel
 from ....simd import broadcast, load
 from ...graph import Shape
 from ...layers.windows import Window
-from ..emitter import NO_LOW, STEP, ZEROS, Emitter
+from ..emitter import NO_LOW, STEP, ZEROS, Emitter, place_of_low
 from ..storage import Kind, Storage, blocks
 from .convolution import plane_window
 from .lowered import Context, Lowered, Want, more_wants
@@ -94,10 +94,10 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
         for panel in range(from_panel, to_panel):
             o = panel * PANEL
             sum_pixels(
-                arena, weights, tables, inputs + point * input_step, pixels, pixels + block, channels,
+                arena, weights, tables, inputs + point * input_step, pixels, pixels + block, channels, LANES,
                 w + (point * outputs + o) * channels * LANES * LANES, ZEROS, -1, 0, 0, weights[NO_LOW],
                 products + point * product_step + o * block * LANES, pixels, block * LANES,
-                0, here, min(PANEL, outputs - o), 0,
+                here, min(PANEL, outputs - o),
             )  # fmt: skip
     for o in range(from_panel * PANEL, min(outputs, to_panel * PANEL)):
         initial = load(weights, bias + o * LANES)
@@ -160,7 +160,7 @@ def lower_winograd(context: Context) -> Lowered | None:
             x.first - window.pad[0] * x.row - window.pad[1] * LANES, x.plane, x.row, channels,
             emitter.weights(node, size, lambda panels: pack_filters(node.weights[0], tiling, panels)),
             place_bias(emitter, node, window.outputs),
-            emitter.low if context.group.rectified else emitter.no_low, outputs,
+            place_of_low(context.group.rectified), outputs,
             y.first, y.plane, y.row, *added, emitter.table(tiles.reshape(-1)), count, block, shares, m, side,
             emitter.table(np.concatenate([np.arange(block), np.arange(channels) * block]) * LANES),
             emitter.scratch, emitter.scratch_step,
