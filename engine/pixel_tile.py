@@ -27,14 +27,38 @@ from __future__ import annotations
 from llvmlite import ir
 
 from . import signatures as types
-from .cpu import LANES
-from .jit import intrinsic
+from .cpu import LANES, REGISTERS
+from .jit import inline, intrinsic
 from .simd import element_pointer, multiply_add, prefetch_line, require_array, require_literals, splat
 from .tile import keep_rolled, settled
 
+PANEL = 2  # vectors of outputs of a tile
+ROWS = 12 if LANES == 16 else 6  # pixels of a tile
+assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
 _FLOAT, _I64 = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _ZERO = ir.Constant(_VECTOR, [0.0] * LANES)
+
+
+@inline
+def sum_pixels(
+    arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step, low,
+    y, y_pixels, y_step, count, vectors,
+):  # fmt: skip
+    """`pixel_tiles` for a panel of `vectors`, 1 or PANEL."""
+    if run == LANES:
+        if vectors == PANEL:
+            pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
+                        low, y, y_pixels, y_step, count, LANES, ROWS, PANEL)  # fmt: skip
+        else:
+            pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
+                        low, y, y_pixels, y_step, count, LANES, ROWS, 1)  # fmt: skip
+    elif vectors == PANEL:
+        pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
+                    low, y, y_pixels, y_step, count, 0, ROWS, PANEL)  # fmt: skip
+    else:
+        pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
+                    low, y, y_pixels, y_step, count, 0, ROWS, 1)  # fmt: skip
 
 
 @intrinsic(prefer_literal=True)

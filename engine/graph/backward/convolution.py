@@ -28,7 +28,6 @@ def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape], run
     weigh = prepare_filter_gradient(node, window, tops[0][window.axis + 1 :], options.get("threads"))
     single = all(stride == 1 for stride in window.stride)
     mirrored = single and all(reach > pad for reach, pad in zip(window.extent, window.pad, strict=True))
-    options = getattr(run, "options", {})
     adjoint = (
         _mirrored(node, window, tops[0], bottoms[0], options)
         if mirrored

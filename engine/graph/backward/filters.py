@@ -25,13 +25,13 @@ from ...gemm import MR, NONE, whole
 from ...jit import F1, F1_IN, I1_IN, inline, kernel
 from ...lowlevel import view1
 from ...memory import aligned_zeros
+from ...pixel_tile import PANEL, sum_pixels
 from ...pool import run_together
 from ...simd import copy_transposed, fma, load, load_part, reduce_add, zeros
 from ...threads import choose_threads
 from ..graph import Node, Shape
 from ..layers.windows import Planes, Window, lay_out, plan_planes
 from ..op import count
-from ..plan.lowering.products import PANEL, sum_pixels
 
 PACKED_FLOATS = 1 << 16  # of dy, packed together: 256 KiB, which stay in L2 while all taps use them
 BEHIND = PANEL * LANES  # zeros before the panels, which the sums start from

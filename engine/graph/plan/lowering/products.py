@@ -15,40 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from .... import signatures as types
-from ....cpu import LANES, REGISTERS
-from ....jit import F1, F1_IN, i64, inline, kernel
-from ....pixel_tile import pixel_tiles
+from ....cpu import LANES
+from ....jit import F1, F1_IN, i64, kernel
+from ....one_pixel import STREAMS, sum_one_pixel
+from ....pixel_tile import PANEL, ROWS, sum_pixels
 from ....simd import copy_transposed
 from ...graph import Node
 from ..emitter import ITEM_MACS, STEP, Emitter, place_of_low
 from ..groups import Group
 from ..storage import Storage, blocks
 
-PANEL = 2  # vectors of outputs of a tile
-ROWS = 12 if LANES == 16 else 6  # pixels of a tile
 NEAR_BYTES, STRETCH_BYTES = 448 << 10, 160 << 10  # of inputs that L2 keeps for all panels; of a stretch of more
-assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
-
-
-@inline
-def sum_pixels(
-    arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step, low,
-    y, y_pixels, y_step, count, vectors,
-):  # fmt: skip
-    """`count` pixels of one panel of `vectors`."""
-    if run == LANES:
-        if vectors == PANEL:
-            pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
-                        low, y, y_pixels, y_step, count, LANES, ROWS, PANEL)  # fmt: skip
-        else:
-            pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
-                        low, y, y_pixels, y_step, count, LANES, ROWS, 1)  # fmt: skip
-    elif vectors == PANEL:
-        pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
-                    low, y, y_pixels, y_step, count, 0, ROWS, PANEL)  # fmt: skip
-    else:
-        pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, more, more_pixels, more_step,
-                    low, y, y_pixels, y_step, count, 0, ROWS, 1)  # fmt: skip
 
 
 @kernel(STEP)
@@ -72,15 +49,27 @@ def convolve(arena, weights, tables, at, item, thread):
     group, picture = rest % conv_groups, rest // conv_groups
     first, last = size * stretch // stretches, size * (stretch + 1) // stretches
     depth = groups * run
-    for panel in range(panels * chunk // chunks, panels * (chunk + 1) // chunks):
+    panel, end = panels * chunk // chunks, panels * (chunk + 1) // chunks
+    x += picture * x_picture + group * x_group
+    while panel < end:
         block = group * group_blocks + panel * PANEL
         added = -1 if more < 0 else more + picture * more_picture + block * more_step
-        sum_pixels(
-            arena, weights, tables, x + picture * x_picture + group * x_group, pixels + first, taps, groups, run,
-            w + block * depth * LANES, bias + block * LANES, added, more_pixels + first, more_step, low,
-            y + picture * y_picture + block * y_step, y_pixels + first, y_step,
-            last - first, min(PANEL, group_blocks - panel * PANEL),
-        )  # fmt: skip
+        to = y + picture * y_picture + block * y_step
+        if last - first == 1 and (panel + STREAMS) * PANEL <= group_blocks and panel + STREAMS <= end:
+            sum_one_pixel(
+                arena, weights, tables, x + tables[pixels + first], taps, groups, run,
+                w + block * depth * LANES, PANEL * depth * LANES, bias + block * LANES,
+                -1 if more < 0 else added + tables[more_pixels + first], more_step, low,
+                to + tables[y_pixels + first], y_step,
+            )  # fmt: skip
+            panel += STREAMS
+        else:
+            sum_pixels(
+                arena, weights, tables, x, pixels + first, taps, groups, run, w + block * depth * LANES,
+                bias + block * LANES, added, more_pixels + first, more_step, low, to, y_pixels + first, y_step,
+                last - first, min(PANEL, group_blocks - panel * PANEL),
+            )  # fmt: skip
+            panel += 1
 
 
 def share_out(work: Work, parts: int, panels: int, threads: int) -> tuple[int, int]:

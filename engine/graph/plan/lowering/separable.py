@@ -15,13 +15,14 @@ import numpy as np
 
 from ....cpu import LANES
 from ....jit import kernel
+from ....pixel_tile import PANEL, ROWS, sum_pixels
 from ...graph import Shape
 from ..emitter import STEP, Emitter, place_of_low
 from ..storage import Kind, Storage, blocks
 from .convolution import halo_of, place_filters, plane_window
 from .depthwise import convolve_depthwise, filter_numbers, filter_rows
 from .lowered import Context, Lowered, Want, more_wants
-from .products import NEAR_BYTES, PANEL, ROWS, Work, added_numbers, emit_products, place_bias, sum_pixels
+from .products import NEAR_BYTES, Work, added_numbers, emit_products, place_bias
 
 STRETCH_BYTES = 100 << 10  # of what lies between: beside the filters, L2 keeps it
 FEWEST = 48  # pixels of a stretch, for each of which all filters of the second convolution are read

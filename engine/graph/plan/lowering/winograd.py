@@ -25,6 +25,7 @@ import numpy as np
 
 from ....cpu import LANES
 from ....jit import kernel
+from ....pixel_tile import PANEL, ROWS, sum_pixels
 from ....simd import broadcast, load
 from ...graph import Shape
 from ...layers.windows import Window
@@ -32,7 +33,7 @@ from ..emitter import NO_LOW, STEP, ZEROS, Emitter, place_of_low
 from ..storage import Kind, Storage, blocks
 from .convolution import plane_window
 from .lowered import Context, Lowered, Want, more_wants
-from .products import PANEL, ROWS, pack_panels, place_bias, sum_pixels
+from .products import pack_panels, place_bias
 from .winograd_transforms import FOUR_POINTS, four_of_six, transform_four, transform_six, two_of_four, two_of_six
 
 FEWEST = 16  # channels and outputs, below which the transforms cost more than they save

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from reference.caffe_graphs import data, graph_of, layer
-from reference.plans import check_plan, ways
+from reference.plans import check_plan, draw_inputs, run_plan, ways
 
 from caffe64.engine.cpu import LANES
+from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.lowering.depthwise import TOGETHER
-from caffe64.engine.graph.plan.lowering.products import PANEL, ROWS
+from caffe64.engine.one_pixel import STREAMS
+from caffe64.engine.pixel_tile import PANEL, ROWS
 from caffe64.errors import InputError
 
 CHANNELS = st.sampled_from([1, 2, LANES - 1, LANES, LANES + 1, 2 * LANES, 3 * LANES])
@@ -136,6 +139,25 @@ def test_inner_product(rows, shape, outputs, options, relu, threads):
     layers = [layer("p", "InnerProduct", "data", more=more)] + [layer("r", "ReLU", "p")] * relu
     graph = graph_of(data(f"{rows} {' '.join(map(str, shape))}"), *layers)
     assert ways(check_plan(graph, threads=threads))["p"]
+
+
+@pytest.mark.parametrize("blocks", [-1, 0, 1, STREAMS * PANEL])
+@pytest.mark.parametrize("depth", [1, LANES - 1, LANES, 3 * LANES])
+@pytest.mark.parametrize("added", [False, True])
+def test_a_single_row_has_the_sums_that_it_has_among_others(blocks, depth, added):
+    """Several panels are read at the same time for it. 1 thread and 2, with what is added, and a NaN."""
+    outputs = (STREAMS * PANEL + blocks) * LANES - 1
+    text = f"inner_product_param {{ num_output: {outputs} }}"
+    layers = [layer("p", "InnerProduct", "data", more=text), layer("o", "InnerProduct", "data", more=text)]
+    layers += [layer("s", "Eltwise", "p o"), layer("r", "ReLU", "s")] if added else []
+    many, one = (graph_of(data(f"{rows} {depth}"), *layers) for rows in (3, 1))
+    check_plan(one)
+    (x,) = draw_inputs(many).values()
+    for poisoned in (x, np.where(np.arange(depth) == depth - 1, np.float32(np.nan), x)):
+        (expected,) = list(run_plan(Plan(many, threads=1), {many.inputs[0]: poisoned}).values())[:1]
+        for threads in (1, 2):
+            (found,) = list(run_plan(Plan(one, threads=threads), {one.inputs[0]: poisoned[:1]}).values())[:1]
+            assert np.array_equal(found.view(np.int32), expected[:1].view(np.int32))
 
 
 @pytest.mark.parametrize("relu", [False, True])

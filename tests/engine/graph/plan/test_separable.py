@@ -14,7 +14,7 @@ from caffe64.engine.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.lowering import separable
 from caffe64.engine.graph.plan.lowering.depthwise import TOGETHER
-from caffe64.engine.graph.plan.lowering.products import PANEL, ROWS
+from caffe64.engine.pixel_tile import PANEL, ROWS
 from caffe64.errors import InputError
 
 CHANNELS = st.sampled_from([2, LANES - 1, LANES, LANES + 1, 3 * LANES])
