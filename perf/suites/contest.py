@@ -10,7 +10,7 @@ from ..results import Entry, peer_times
 from ..sampling import Effort, Times, paired, summary
 from . import Settings
 
-EFFORT, QUICK_EFFORT = Effort(rounds=15, budget=60.0), Effort(rounds=3, budget=2.0, fewest=3)
+EFFORT, QUICK_EFFORT = Effort(rounds=31, budget=60.0), Effort(rounds=3, budget=2.0, fewest=3)
 YARDSTICK = "yardstick"
 Jobs = Mapping[str, tuple[str, Mapping]]  # who -> job and its arguments without `threads`
 

@@ -71,6 +71,10 @@ def lower_separable(context: Context) -> Lowered | None:
     pictures, channels, rows, columns = between
     planes, whole = blocks(channels), tiled_floats(between)
     at_once = 4 * pictures * whole <= NEAR_BYTES
+    if (
+        not at_once and max(window.stride) > 1
+    ):  # most of what is moved is the bottom; a plane after the other is quicker
+        return None
     high = max(STRETCH_BYTES // (4 * columns * planes * LANES), -(-FEWEST // columns))
     stretches = 1 if at_once else -(-rows // high)
     heights = np.diff(np.arange(stretches + 1) * rows // stretches).tolist()
