@@ -30,7 +30,11 @@ def command(
     batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Pictures a run.", show_default=False)] = None,
     backward: Annotated[bool, typer.Option("--backward", help="Time the gradients as well.")] = False,
     fuse: Annotated[
-        bool, typer.Option("--fuse", help="Let activations and sums run inside the layer before, as `run` does.")
+        bool,
+        typer.Option(
+            "--fuse",
+            help="Let activations, sums and depthwise convolutions run with a layer beside them, as `run` does.",
+        ),
     ] = False,
     exact: caffe.Exact = False,
     compare: Annotated[

@@ -121,7 +121,7 @@ def _layer(nodes: list[Node], algorithm: str, shapes: dict[Blob, Shape], samples
     main = nodes[0]
     inside = {top for node in nodes for top in node.tops} - set(nodes[-1].tops)
     blobs = [blob for node in nodes for blob in (*node.bottoms, *node.tops) if blob not in inside]
-    floats = sum(count(shapes[blob]) for blob in blobs) + sum(array.size for array in main.weights)
+    floats = sum(count(shapes[blob]) for blob in blobs) + sum(array.size for node in nodes for array in node.weights)
     return LayerTime(
         main.name,
         main.type,

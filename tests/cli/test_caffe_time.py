@@ -67,6 +67,24 @@ def test_fused_layers_are_one_line(cli, net, tmp_path):
     assert "c + r " in table
 
 
+def test_a_depthwise_convolution_and_what_reads_it_are_one_line(cli, tmp_path, monkeypatch):
+    """What lies between is not counted among the bytes that are moved; the weights of both are."""
+    monkeypatch.chdir(tmp_path)
+    convolution = 'layer {{ name: "{}" type: "Convolution" bottom: "{}" top: "{}" convolution_param {{ {} }} }}'
+    pair = [
+        convolution.format("d", "data", "d", "num_output: 8 group: 8 kernel_size: 3"),
+        convolution.format("p", "d", "p", "num_output: 16 kernel_size: 1"),
+    ]
+    shape = "input_param { shape { dim: 1 dim: 8 dim: 9 dim: 9 } }"
+    (tmp_path / "pair.prototxt").write_text(
+        f'layer {{ name: "data" type: "Input" top: "data" {shape} }} {" ".join(pair)}'
+    )
+    told = json.loads(cli("time pair.prototxt --iterations 3 --fuse --json").stdout)["layers"][1]
+    assert (told["name"], told["fused"], told["algorithm"]) == ("d", ["p"], "separable")
+    assert told["macs"] == 49 * (8 * 9 + 8 * 16)
+    assert told["bytes"] == 4 * (8 * 81 + 16 * 49 + 8 * 9 + 8 + 8 * 16 + 16)
+
+
 def test_the_algorithm_is_told_and_can_be_refused(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = NET.replace("dim: 3 dim: 9 dim: 9", "dim: 32 dim: 20 dim: 20").replace("num_output: 4", "num_output: 32")

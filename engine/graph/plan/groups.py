@@ -1,6 +1,7 @@
 """What runs as one: a layer, or, where fusing is allowed, a product with what is done to its outputs right away.
 
 Convolution or InnerProduct  [+ Eltwise sum with a blob that is there already]  [+ ReLU]        Eltwise [+ ReLU]
+Depthwise convolution  [+ ReLU]  + 1 x 1 convolution  [+ Eltwise sum]  [+ ReLU]
 
 A ReLU inside gives 0 for -inf; by itself it gives NaN, as Caffe's.
 """

@@ -60,8 +60,8 @@ class Plan:
     inputs, outputs    blob -> float32 array in the arena; inputs are to be written before each `forward`, since their
                        memory is used again
     groups             what runs as one, in its order -> by which algorithm, "" where there is only one
-    `threads` None: as many as pay off. `fuse`: let activations and sums run inside the layer before. `exact`: products
-    as plain sums, without Winograd's algorithm. `forward` allocates nothing, and sees changes of weights.
+    `threads` None: as many as pay off. `fuse`: let layers run as one (`groups.py`). `exact`: products as plain sums,
+    without Winograd's algorithm. `forward` allocates nothing, and sees changes of weights.
     Raises InputError as `Runtime` does, and for a net whose blobs need more than 32 GiB.
     """
 
