@@ -33,7 +33,7 @@ from .simd import element_pointer, multiply_add, prefetch_line, require_array, r
 from .tile import keep_rolled, settled
 
 PANEL = 2  # vectors of outputs of a tile
-ROWS = 12 if LANES == 16 else 6  # pixels of a tile
+ROWS = 8 if LANES == 16 else 6  # pixels of a tile: of more, the pointers would be on the stack
 assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
 _FLOAT, _I64 = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)

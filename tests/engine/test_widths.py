@@ -58,21 +58,23 @@ def test_sixteen_lanes_give_right_results_on_a_narrower_cpu(tmp_path):
 
 
 ASSEMBLY = """
+from caffe64.engine.cpu import LANES
 from caffe64.engine.gemm import MR, NV, gemm
+from caffe64.engine.graph.plan.lowering.products import PANEL, ROWS, convolve
 from caffe64.engine.layers.lin import update
 from caffe64.engine.tile import UNROLL
 {0}.compile()
-print(MR * NV * UNROLL)
+print(ROWS * PANEL * LANES if {0} is convolve else MR * NV * UNROLL)
 print({0}.made.result.library.get_asm_str())
 """
 
 
-@pytest.mark.parametrize("kernel", ["gemm", "update"])
+@pytest.mark.parametrize("kernel", ["gemm", "update", "convolve"])
 @pytest.mark.parametrize(("name", "register"), [("haswell", "ymm"), ("skylake-avx512", "zmm")])
 def test_the_inner_loop_of_products_is_one_fma_an_accumulator_and_spills_none(name, register, kernel, tmp_path):
     done = run_python(ASSEMBLY.format(kernel), XDG_CACHE_HOME=tmp_path, NUMBA_CACHE_DIR=None, **cpu(name))
     accumulators, assembly = done.stdout.split("\n", 1)
-    tiles = "\n".join(re.findall(r'^"?caffe64\.\w+\.\d+x\d+x\d+"?:$.*?\.size', assembly, re.M | re.S))
+    tiles = "\n".join(re.findall(r'^"?caffe64\.\w+(?:\.\d+)?\.\d+x\d+x\d+"?:$.*?\.size', assembly, re.M | re.S))
     loops = []
     for block in re.split(r"\n(?=\.LBB\d+_\d+:)", tiles):
         back = re.search(rf"\tj\w+\t{re.escape(block.split(':')[0])}\b", block)

@@ -96,6 +96,7 @@ def caffe_net():
     from .caffe_graphs import conv, data, give_weights, graph_of, layer
 
     depthwise = "convolution_param { num_output: 48 group: 48 kernel_size: 3 pad: 1 }"
+    strided = "kernel_size: 3 pad: 1 stride: 2"
     pool = "pooling_param { pool: AVE kernel_size: 3 stride: 2 pad: 1 }"
     graph = graph_of(
         data("2 3 25 23"),
@@ -108,7 +109,8 @@ def caffe_net():
         layer("deep", "Convolution", "sum", more=depthwise),
         layer("grouped", "Convolution", "deep", more="convolution_param { num_output: 96 group: 3 kernel_size: 1 }"),
         layer("norm", "LRN", "grouped"),
-        layer("odd", "Convolution", "norm", more="convolution_param { num_output: 21 kernel_size: 1 }"),
+        layer("deeper", "Convolution", "norm", more=f"convolution_param {{ num_output: 96 group: 96 {strided} }}"),
+        layer("odd", "Convolution", "deeper", more="convolution_param { num_output: 21 kernel_size: 1 }"),
         layer("pool", "Pooling", "odd", more=pool),
         layer("slope", "PReLU", "pool"),
         layer("product", "InnerProduct", "slope", more="inner_product_param { num_output: 13 }"),
