@@ -30,7 +30,7 @@ from .lowering.moves import emit_halo
 from .program import Program
 from .storage import ALIGNMENT, Memory, place
 
-LIMIT = 1 << 33  # floats of an arena: 32 GiB
+LIMIT = 1 << 33  # floats of an arena and of scratch: 32 GiB
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Plan:
     groups             what runs as one, in its order -> by which algorithm, "" where there is only one
     `threads` None: as many as pay off. `fuse`: let layers run as one (`groups.py`). `exact`: products as plain sums,
     without Winograd's algorithm. `forward` allocates nothing, and sees changes of weights.
-    Raises InputError as `Runtime` does, and for a net whose blobs need more than 32 GiB.
+    Raises InputError as `Runtime` does, and for a net that needs more than 32 GiB.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Plan:
         known = [how for _, how in lowered if how]
         step = -(-max((how.scratch for how in known), default=0) // ALIGNMENT) * ALIGNMENT
         scratch = max([step * self.threads, *(how.shared_scratch for how in known)])
-        size = place(self.memories, LIMIT)
+        size = place(self.memories, LIMIT, scratch)
         self.bytes = Bytes(4 * size, 4 * most_alive(self.memories), 4 * scratch)
         self.arena = aligned_zeros(size + scratch + ALIGNMENT)
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}

@@ -131,7 +131,7 @@ def test_a_run_allocates_nothing(name):
 def test_a_net_that_does_not_fit_is_refused_before_anything_is_allocated():
     copies = [layer(f"a{number}", "AbsVal", "data") for number in range(6)]
     graph = graph_of(data("2 3 8 8"), *copies, layer("s", "Eltwise", "a0 a1 a2 a3 a4 a5"))
-    with pytest.raises(InputError, match=r"needs [0-9,]{14,} bytes for its blobs"):
+    with pytest.raises(InputError, match=r"needs [0-9,]{14,} bytes for its blobs and scratch"):
         Plan(graph, {"data": (16, 3, 6000, 6000)})
 
 
@@ -153,5 +153,19 @@ def test_places_of_any_memories(sizes):
 
 def test_a_limit_on_places():
     assert place([Memory(3, 0, 1), Memory(4, 1, 2)], 7) == 7
-    with pytest.raises(InputError):
-        place([Memory(3, 0, 1), Memory(4, 1, 2)], 6)
+    assert place([Memory(3, 0, 1), Memory(4, 1, 2)], 9, 2) == 7
+    for limit, besides in ((6, 0), (8, 2)):
+        with pytest.raises(InputError):
+            place([Memory(3, 0, 1), Memory(4, 1, 2)], limit, besides)
+
+
+def test_a_net_whose_scratch_is_too_large_is_refused_before_anything_is_allocated():
+    """4 GiB a thread for the row of what lies between, beside blobs that are a little more than 8 GiB."""
+    wide = 1 << 27
+    graph = graph_of(
+        data(f"1 2 1 {wide}"),
+        layer("d", "Convolution", "data", more="convolution_param { num_output: 2 group: 2 kernel_size: 1 }"),
+        layer("p", "Convolution", "d", more="convolution_param { num_output: 1 kernel_size: 1 }"),
+    )
+    with pytest.raises(InputError, match="bytes for its blobs and scratch"):
+        Plan(graph, threads=64)
