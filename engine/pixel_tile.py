@@ -17,9 +17,9 @@ The pixels are done in tiles, as few as have at most ROWS pixels each, of one si
 leave a small one, which is slow, at the end. One step of l is NV vector loads, `rows` broadcasts and rows*NV FMAs; all
 accumulators stay in registers (`tile.py`). A tile reads all before it writes anything: `more` may be y.
 
-Meanwhile each tile fetches its share of the panel behind this one into L2, half a cache line a step. (Without, filters
-that come from memory held up the first tile of each panel: 250 instead of 330 GFLOP/s.) That tiles follow each other
-inside the function saves a quarter of what a tile costs besides its steps.
+Meanwhile, where steps are unrolled, each tile fetches its share of the panel behind this one into L2, half a cache line
+a step. (Without, filters that come from memory held up the first tile of each panel: 250 instead of 330 GFLOP/s.) That
+tiles follow each other inside the function saves half of what a tile costs besides its steps: 14 cycles are left.
 """
 
 from __future__ import annotations
@@ -29,15 +29,13 @@ from llvmlite import ir
 from . import signatures as types
 from .cpu import LANES, REGISTERS
 from .jit import inline, intrinsic
-from .simd import element_pointer, multiply_add, prefetch_line, require_array, require_literals, splat
+from .simd import VECTOR, element_pointer, larger, multiply_add, prefetch_line, require_array, require_literals, splat
 from .tile import keep_rolled, settled
 
 PANEL = 2  # vectors of outputs of a tile
 ROWS = 8 if LANES == 16 else 6  # pixels of a tile: of more, the pointers would be on the stack
 assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
 _FLOAT, _I64 = ir.FloatType(), ir.IntType(64)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-_ZERO = ir.Constant(_VECTOR, [0.0] * LANES)
 
 
 @inline
@@ -145,7 +143,7 @@ def _emit(
     def vector(base, *offsets):
         for offset in offsets:
             base = builder.gep(base, [offset])
-        return builder.bitcast(base, _VECTOR.as_pointer())
+        return builder.bitcast(base, VECTOR.as_pointer())
 
     pixels, more_pixels, y_pixels = (builder.add(each, pixel) for each in (pixels, more_pixels, y_pixels))
     starts = [builder.gep(arena, [builder.add(x, number(pixels, p))]) for p in range(rows)]
@@ -171,14 +169,14 @@ def _emit(
         inside = builder.basic_block
     results = {}
     for place, value in acc.items():
-        phi = builder.phi(_VECTOR)
+        phi = builder.phi(VECTOR)
         phi.add_incoming(value, before)
         phi.add_incoming(sums[place], inside)
         results[place] = phi
     bound, out = splat(builder, low), builder.gep(arena, [y])
     for (p, v), phi in results.items():
-        value = builder.select(builder.fcmp_ordered(">", bound, phi), bound, phi)
-        builder.store(value, vector(out, number(y_pixels, p), builder.mul(y_step, _I64(v))), align=4)
+        place = vector(out, number(y_pixels, p), builder.mul(y_step, _I64(v)))
+        builder.store(larger(builder, bound, phi), place, align=4)
 
 
 def _sum(builder, acc, group, vectors, starts, line, end, table, ahead):
@@ -231,7 +229,7 @@ def _multiply(builder, current, vectors, places, step):
     row = []
     for v in range(vectors):
         at = builder.gep(current["line"], [_I64((step * vectors + v) * LANES)])
-        row.append(builder.load(builder.bitcast(at, _VECTOR.as_pointer()), align=4))
+        row.append(builder.load(builder.bitcast(at, VECTOR.as_pointer()), align=4))
     for p, place in enumerate(places):
         element = splat(builder, builder.load(place, align=4))
         for v in range(vectors):

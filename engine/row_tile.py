@@ -22,7 +22,7 @@ from llvmlite import ir
 from . import signatures as types
 from .cpu import LANES
 from .jit import intrinsic
-from .simd import VECTOR, element_pointer, multiply_add, require_array, require_literals, splat
+from .simd import VECTOR, element_pointer, larger, multiply_add, require_array, require_literals, splat
 
 _I64 = ir.IntType(64)
 
@@ -86,6 +86,5 @@ def _emit(builder, pixels, blocks, kernel, arena, weights, tables, x, step, taps
         builder.position_at_end(done)
     bound, out = splat(builder, low), builder.gep(arena, [y])
     for p, total in enumerate(sums):
-        value = builder.select(builder.fcmp_ordered(">", bound, total), bound, total)
         to = builder.gep(out, [builder.load(builder.gep(tables, [builder.add(places, _I64(p))]))])
-        builder.store(value, builder.bitcast(to, VECTOR.as_pointer()), align=4)
+        builder.store(larger(builder, bound, total), builder.bitcast(to, VECTOR.as_pointer()), align=4)

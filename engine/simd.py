@@ -99,6 +99,11 @@ def multiply_add(builder, v, w, u):
     return builder.call(_declare(builder, f"llvm.fmuladd.v{LANES}f32", kind), [v, w, u], fastmath=FLAGS)
 
 
+def larger(builder, v, w):
+    """v where v > w, else w, also where either is NaN."""
+    return builder.select(builder.fcmp_ordered(">", v, w), v, w)
+
+
 def prefetch_line(builder, pointer, level=1):
     """Start fetching the cache line at `pointer` into the cache of this level, for reading."""
     bytes_ = ir.IntType(8).as_pointer()
@@ -297,8 +302,7 @@ def fma(typingctx, v, w, u):
 @intrinsic
 def maximum(typingctx, v, w):
     def codegen(context, builder, signature, args):
-        v, w = args
-        return builder.select(builder.fcmp_ordered(">", v, w), v, w)
+        return larger(builder, *args)
 
     return vector(vector, vector), codegen
 

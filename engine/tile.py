@@ -36,6 +36,7 @@ from .jit import intrinsic
 from .simd import (
     element_pointer,
     lane_mask,
+    larger,
     masked_load,
     masked_store,
     multiply_add,
@@ -128,7 +129,7 @@ class _Tile:
         bound = splat(builder, low)
         for (m, v), value in acc.items():
             offset = _I64(v * LANES)
-            value = builder.select(builder.fcmp_ordered(">", bound, value), bound, value)
+            value = larger(builder, bound, value)
             self.store(value, c, builder.add(builder.mul(c_m, _I64(m)), offset), v)
 
     def step(self, acc, w, v, w_m, rate, decay, momentum):

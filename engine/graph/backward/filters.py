@@ -32,6 +32,7 @@ from ...threads import choose_threads
 from ..graph import Node, Shape
 from ..layers.windows import Planes, Window, lay_out, plan_planes
 from ..op import count
+from ..plan.storage import blocks
 
 PACKED_FLOATS = 1 << 16  # of dy, packed together: 256 KiB, which stay in L2 while all taps use them
 BEHIND = PANEL * LANES  # zeros before the panels, which the sums start from
@@ -140,12 +141,8 @@ def prepare_filter_gradient(node: Node, window: Window, output: Shape, threads: 
 
 
 def _share(plan: Planes, window: Window, output: Shape, first: int, last: int) -> Share:
-    outputs, taps, width = (
-        window.outputs // window.group,
-        last - first,
-        int(whole.py_func(window.outputs // window.group)),
-    )
-    padded, rows = int(whole.py_func(plan.row)), plan.starts.size
+    outputs, taps, rows = window.outputs // window.group, last - first, plan.starts.size
+    width, padded = blocks(outputs) * LANES, blocks(plan.row) * LANES
     stretch = max(1, min(rows, PACKED_FLOATS // (padded * width)))
     floats = plan.floats + LANES  # a row's last vector may reach beyond
     counts = [window.outer, window.group, outputs, count(output), plan.row, rows, stretch, taps, floats]

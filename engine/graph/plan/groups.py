@@ -37,7 +37,7 @@ class Group:
 
     @property
     def parts(self) -> list[Group]:
-        """What runs as one, one step apart."""
+        """The groups that it is, taken apart by one step: `before` and the rest, or each node by itself."""
         if self.before:
             own = [node for node in self.nodes if node not in self.before.nodes]
             return [self.before, replace(self, nodes=own, before=None)]
@@ -45,6 +45,7 @@ class Group:
 
 
 def single(node: Node) -> Group:
+    """A node by itself."""
     return Group([node], node.tops, node)
 
 
@@ -96,11 +97,11 @@ def _pair(groups: list[Group], graph: Graph, shapes: dict[Blob, Shape]) -> list[
     """Depthwise convolutions together with the 1 x 1 convolutions after them."""
     paired: list[Group] = []
     for group in groups:
-        before = next((each for each in paired if each.tops == group.main.bottoms), None)
-        alone = before and len(graph.readers(before.tops[0])) == 1
-        if alone and _is_depthwise(before, shapes) and _is_pointwise(group, shapes):
-            paired.remove(before)
-            group = replace(group, nodes=[*before.nodes, *group.nodes], before=before)
+        if _is_pointwise(group, shapes):
+            before = next((each for each in paired if each.tops == group.main.bottoms), None)
+            if before and _is_depthwise(before, shapes) and len(graph.readers(before.tops[0])) == 1:
+                paired.remove(before)
+                group = replace(group, nodes=[*before.nodes, *group.nodes], before=before)
         paired.append(group)
     return paired
 

@@ -42,7 +42,7 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Context:
-    """What a lowering may know: the group, its main layer's bottoms and the group's tops. `exact`: plain sums only."""
+    """What a lowering may know: the group, its first layer's bottoms and the group's tops. `exact`: plain sums only."""
 
     group: Group
     bottoms: list[Shape]
