@@ -50,7 +50,7 @@ def command(
     Times are wall-clock: median and spread (distance of the quartiles over the median) of the runs. GFLOP/s count two
     operations a multiply-accumulate of the plain sum: Winograd's algorithm does with fewer, and may come out above the
     CPU's peak, which is measured. GB/s are of weights, bottoms and tops, each once. Each layer runs by itself but for
-    --fuse. With --compare the acceleration is shown, of the whole and of layers of one name.
+    --fuse. With --compare the nets take turns, and the acceleration is shown, of the whole and of layers of one name.
     """
     from .time_run import Settings, run
 

@@ -13,7 +13,16 @@ from ..engine.graph.needs import loss_weights
 from ..engine.graph.op import count
 from ..engine.graph.plan import Plan
 from ..engine.graph.runtime import Runtime
-from ..engine.graph.timing import LayerTime, NetTime, Seconds, some_inputs, time_gradients, time_plan
+from ..engine.graph.timing import (
+    LayerTime,
+    NetTime,
+    Seconds,
+    Timing,
+    some_inputs,
+    take_turns,
+    time_gradients,
+    time_plan,
+)
 from ..engine.peak import fma_peak
 from ..engine.threads import usable_threads
 from .optimize_run import load
@@ -59,10 +68,10 @@ class Measured:
 def run(net: Path, model, compare: Path | None, settings: Settings, reading, as_json) -> None:
     """Load, time, and print one net or two."""
     output = Output(quiet=as_json)
-    found = [measure(str(net), load(net, model, *reading, output, gradients=settings.backward), settings)]
+    nets = [(str(net), load(net, model, *reading, output, gradients=settings.backward))]
     if compare:
-        other = load(compare, None, *reading, output, gradients=settings.backward)
-        found.append(measure(str(compare), other, settings))
+        nets.append((str(compare), load(compare, None, *reading, output, gradients=settings.backward)))
+    found = measure(nets, settings)
     peak = fma_peak(found[0].threads)
     if as_json:
         told = {"iterations": settings.iterations, "peak": peak, **as_dict(found[0])}
@@ -80,8 +89,17 @@ def run(net: Path, model, compare: Path | None, settings: Settings, reading, as_
         print(memory_line(found[0]))
 
 
-def measure(name: str, net: CaffeNet, settings: Settings) -> Measured:
-    """Time a net on random inputs of its shapes, with another number of pictures if given."""
+def measure(nets: list[tuple[str, CaffeNet]], settings: Settings) -> list[Measured]:
+    """Time nets, in turns, by their names."""
+    prepared = [prepare(net, settings) for _, net in nets]
+    times = take_turns([timing for timing, _, _ in prepared])
+    rest = zip(nets, prepared, times, strict=True)
+    return [Measured(name, threads, each, activations) for (name, _), (_, threads, activations), each in rest]
+
+
+def prepare(net: CaffeNet, settings: Settings) -> tuple[Timing, int, Activations]:
+    """What times a net on random inputs of its shapes, with another number of pictures if given; its threads, and its
+    activations."""
     shapes = {blob.name: net.shapes[blob] for blob in net.graph.inputs}
     if settings.batch:
         shapes = {each: (settings.batch, *shape[1:]) for each, shape in shapes.items()}
@@ -92,16 +110,16 @@ def measure(name: str, net: CaffeNet, settings: Settings) -> Measured:
             runner.arrays[blob][...] = some_inputs(runner.shapes[blob])
         has_loss = any(weight for node in net.graph.nodes for weight in loss_weights(node))
         gradients = Gradients(runner, () if has_loss else net.graph.outputs)
-        times = time_gradients(runner, gradients, settings.iterations)
+        timing = time_gradients(runner, gradients, settings.iterations)
     else:
         runner = Plan(net.graph, shapes, fuse=settings.fuse, **options)
-        times = time_plan(runner, settings.iterations)
+        timing = time_plan(runner, settings.iterations)
     blobs = 4 * sum(count(shape) for shape in runner.shapes.values())
     caffe = cost_of(net.graph, runner.shapes).activation_bytes
     planned = None if settings.backward else runner.bytes
     activations = Activations(planned and planned.arena, blobs, caffe, planned and planned.scratch)
     threads = settings.threads or (usable_threads() if settings.backward else runner.threads)
-    return Measured(name, threads, times, activations)
+    return timing, threads, activations
 
 
 def print_one(times: NetTime, peak: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,7 +68,22 @@ class _Samples:
     backward: list[float] = field(default_factory=list)
 
 
-def time_plan(plan: Plan, iterations: int) -> NetTime:
+Timing = Generator[None, None, NetTime]  # stops after each run
+
+
+def take_turns(timings: Sequence[Timing]) -> list[NetTime]:
+    """What they return, a run of each after the other, so that a slow moment of the machine meets them all."""
+    found: dict[int, NetTime] = {}
+    while len(found) < len(timings):
+        for number, timing in enumerate(timings):
+            try:
+                next(timing)
+            except StopIteration as end:
+                found.setdefault(number, end.value)
+    return [found[number] for number in range(len(timings))]
+
+
+def time_plan(plan: Plan, iterations: int) -> Timing:
     """Run `plan` once untimed and then `iterations` times on `some_inputs`. The layers' times are parts of the whole
     runs."""
     inputs = {blob: some_inputs(array.shape) for blob, array in plan.inputs.items()}
@@ -81,11 +96,12 @@ def time_plan(plan: Plan, iterations: int) -> NetTime:
             whole.append(seconds)
             for group, part in samples.items():
                 part.forward.append(parts.get(group, 0.0))
+        yield
     layers = [_layer(group.nodes, how, plan.shapes, samples[group]) for group, how in plan.groups.items()]
     return NetTime(layers, Seconds.of(whole))
 
 
-def time_gradients(runtime: Runtime, gradients: Gradients, iterations: int) -> NetTime:
+def time_gradients(runtime: Runtime, gradients: Gradients, iterations: int) -> Timing:
     """Run `runtime` and `gradients` of it, once untimed and then `iterations` times as a whole, in which nothing else
     is timed, and as often layer by layer."""
     back = {node: step.run for node, step in gradients.steps}
@@ -97,6 +113,7 @@ def time_gradients(runtime: Runtime, gradients: Gradients, iterations: int) -> N
             whole.append(forward)
             whole_back.append(backward)
             _time_layers(runtime, back, samples)
+        yield
     layers = [_layer([node], "", runtime.shapes, samples[node]) for node, _ in runtime.runs]
     return NetTime(layers, Seconds.of(whole), Seconds.of(whole_back))
 

@@ -1,0 +1,19 @@
+"""Nets that are timed side by side."""
+
+from __future__ import annotations
+
+from caffe64.engine.graph.timing import NetTime, Seconds, take_turns
+
+
+def test_nets_take_turns_run_by_run():
+    runs = []
+
+    def timing(name, iterations):
+        for _ in range(iterations):
+            runs.append(name)
+            yield
+        return NetTime([], Seconds.of([float(iterations)]))
+
+    found = take_turns([timing("a", 3), timing("b", 3), timing("c", 1)])
+    assert runs == ["a", "b", "c", "a", "b", "a", "b"]
+    assert [each.forward.median for each in found] == [3, 3, 1]
