@@ -71,8 +71,9 @@ def _may_be_text(path: Path) -> bool:
 
 
 def every_kernel() -> list[Kernel]:
-    """All kernels that the commands can need."""
+    """All kernels that the commands can need, for text nets and for Caffe's."""
     from .. import api, kernels  # noqa: F401 (they bring in the engine)
+    from ..engine.graph import kernels as of_graphs  # noqa: F401
     from ..engine.jit import KERNELS
     from ..formats import numbers  # noqa: F401
 

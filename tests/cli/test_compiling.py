@@ -47,6 +47,6 @@ def test_arrays_need_no_kernel_for_text(task, cli, names, needed):
     assert bool(compiling.text_kernels(*map(task.joinpath, names))) == needed
 
 
-def test_every_kernel_includes_training_prediction_and_text():
+def test_every_kernel_includes_training_prediction_text_and_caffe_nets():
     names = {kernel.__name__ for kernel in compiling.every_kernel()}
-    assert {"run_minibatches", "run_rows", "gemm", "scan_numbers"} <= names
+    assert {"run_minibatches", "run_rows", "gemm", "scan_numbers", "run_steps", "convolve"} <= names
