@@ -1,7 +1,7 @@
 """Numba's side of `jit.py`, imported when something is compiled: dispatchers, intrinsics, the compile cache's filling.
 
-A kernel is kept twice in its file (`cache.KernelFile`): as Numba's compile result, which serves calls from Python and
-from compiled functions, and where possible as stand-alone machine code, which needs no Numba to be loaded.
+A kernel is kept twice in its file (`kernel_file.KernelFile`): as Numba's compile result, which serves calls from
+Python and from compiled functions, and where possible as stand-alone machine code, which needs no Numba to be loaded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
 from . import vector  # noqa: F401 (registers the vector type and its operators)
-from .cache import ENGINE, KernelFile
+from .kernel_file import KernelFile
 from .machine_code import stand_alone
 from .signatures import as_numba, c_types
 
@@ -52,7 +52,7 @@ def type_of_intrinsic(made):
 
 
 class KernelDispatcher(CPUDispatcher):
-    """Numba's dispatcher with one signature and the cache of `cache.py`."""
+    """Numba's dispatcher with one signature and the cache of `kernel_file.py`."""
 
     def __init__(self, py_func, fastmath, signature, file: KernelFile):
         options = {"nopython": True, "nogil": True, "fastmath": fastmath or False, "error_model": "numpy"}
@@ -105,7 +105,7 @@ class _NumbaCache(_Cache):
         return self._file.path and str(self._file.path.parent)
 
     def load_overload(self, sig, target_context):
-        if self._file.is_in(ENGINE.parent):
+        if self._file.is_in_package:
             rtsys.initialize(target_context)  # refresh() would import all of Numba's registries: a second for nothing
         else:
             target_context.refresh()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import re
 
-from .cache import cache_directory, read_sealed, write_sealed
+from .cache import cache_directory
+from .sealed import read_sealed, write_sealed
 
 _PROBE = """
 target triple = "{triple}"

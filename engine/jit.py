@@ -1,7 +1,7 @@
 """The project's decorators for compiled functions:   @kernel(signature)   @inline   @intrinsic
 
 A kernel has one explicit signature (float32, C-contiguous), is compiled on its first use and never at
-import, runs without the GIL, and its machine code is kept on disk (`cache.py`). It can be called on NumPy
+import, runs without the GIL, and its machine code is kept on disk (`kernel_file.py`). It can be called on NumPy
 arrays and from anybody's own `@njit` function, and `kernel.address` is its C entry point, by which the
 compiled training loop calls layers that it was not compiled with.
 
@@ -17,7 +17,7 @@ import functools
 import threading
 from collections.abc import Callable
 
-from .cache import KernelFile
+from .kernel_file import KernelFile
 from .machine_code import load
 from .signatures import (  # noqa: F401 (the types that kernels are declared with)
     D1,

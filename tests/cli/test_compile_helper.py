@@ -114,5 +114,5 @@ def test_a_child_process_fills_the_cache(tmp_path):
     command = [sys.executable, "-m", "caffe64.cli.compile_helper", "caffe64.kernels:rel_forward"]
     subprocess.run(command, env=environment, check=True, timeout=300)
     (file,) = tmp_path.rglob("*.c64k")
-    assert file.name.startswith("rel.rel_forward")
+    assert file.name.startswith("engine.layers.rel.rel_forward")
     assert file.stat().st_mtime >= started - 1

@@ -9,14 +9,15 @@ import pickle
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from reference.caching import RECTIFIED, RELU, REPORT, kept, run
-from reference.child import TESTS
+from reference.child import TESTS, run_python
 
-from caffe64.engine import cache, jit
+from caffe64.engine import jit, kernel_file, sealed
 from caffe64.engine.cpu import LANES  # noqa: F401 (found out once, and kept beside the kernels: not in a test's folder)
 
 ROOT = TESTS.parent
@@ -68,7 +69,8 @@ def test_a_second_process_compiles_nothing(trained):
 @pytest.fixture
 def fresh(tmp_path, monkeypatch):
     """fresh() is a new kernel, as another process would have it; its file lies in tmp_path."""
-    monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path)
+    monkeypatch.setattr(kernel_file, "cache_directory", lambda: tmp_path)
+    kernel_file._warn_once.cache_clear()
     monkeypatch.setattr(jit, "KERNELS", [])
     return lambda: jit.kernel(jit.f32(jit.f32))(add_one)
 
@@ -81,23 +83,27 @@ def flip(data: bytes, place: int) -> bytes:
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
 
 
-def sealed(payload: bytes) -> bytes:
-    return cache.MAGIC + hashlib.sha256(payload).digest() + payload
+def seal(payload: bytes, path: Path) -> bytes:
+    """A cache file as it would be at `path`."""
+    name = f"{path.parent.name}/{path.name}\0".encode()
+    return sealed.MAGIC + hashlib.sha256(name + payload).digest() + payload
 
 
 DAMAGE = {
-    "empty": lambda data: b"",
-    "short": lambda data: data[:20],
-    "truncated": lambda data: data[:-1],
-    "longer": lambda data: data + b"\0",
-    "garbage": lambda data: b"\x80garbage" * 1000,
-    "other_magic": lambda data: flip(data, 7),
-    "flipped_checksum": lambda data: flip(data, 20),
-    "flipped_first": lambda data: flip(data, 40),
-    "flipped_middle": lambda data: flip(data, len(data) // 2),
-    "flipped_last": lambda data: flip(data, len(data) - 1),
-    "no_pickle": lambda data: sealed(b"nothing"),
-    "other_object": lambda data: sealed(pickle.dumps([1, 2, 3])),
+    "empty": lambda data, path: b"",
+    "short": lambda data, path: data[:20],
+    "truncated": lambda data, path: data[:-1],
+    "longer": lambda data, path: data + b"\0",
+    "garbage": lambda data, path: b"\x80garbage" * 1000,
+    "other_magic": lambda data, path: flip(data, 7),
+    "flipped_checksum": lambda data, path: flip(data, 20),
+    "flipped_first": lambda data, path: flip(data, 40),
+    "flipped_middle": lambda data, path: flip(data, len(data) // 2),
+    "flipped_last": lambda data, path: flip(data, len(data) - 1),
+    "no_pickle": lambda data, path: seal(b"nothing", path),
+    "other_object": lambda data, path: seal(pickle.dumps([1, 2, 3]), path),
+    "other_kernel": lambda data, path: seal(data[40:], path.with_name(f"other{path.name}")),
+    "other_cpu": lambda data, path: seal(data[40:], path.parent.with_name("other") / path.name),
 }
 
 
@@ -108,7 +114,7 @@ def test_a_damaged_file_is_removed_and_rebuilt(damage, fresh, tmp_path):
     assert first.compile_seconds > 0
     (file,) = kept(tmp_path)
     good = file.read_bytes()
-    file.write_bytes(DAMAGE[damage](good))
+    file.write_bytes(DAMAGE[damage](good, file))
     assert file.read_bytes() != good
 
     again = fresh()
@@ -129,7 +135,7 @@ def test_a_file_is_not_unpickled_unless_its_checksum_fits(fresh, tmp_path):
 
     fresh()(2)
     (file,) = kept(tmp_path)
-    file.write_bytes(flip(sealed(pickle.dumps(Harmful())), 20))
+    file.write_bytes(flip(seal(pickle.dumps(Harmful()), file), 20))
     assert fresh()(2) == 3
     assert not (tmp_path / "executed").exists()
 
@@ -151,12 +157,55 @@ def test_a_folder_that_vanished_is_made_again(fresh, tmp_path):
     assert fresh().is_ready
 
 
+COMPILE = """
+import resource, signal, sys
+from caffe64 import kernels
+kernels.{0}.file.path
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+for name in sys.argv[1:]:
+    getattr(kernels, name).compile()
+"""
+
+
+def test_a_full_disk_costs_one_warning_however_many_kernels_are_not_kept(tmp_path):
+    """The limit of a file's size stands in for the disk's."""
+    names = ("rel_forward", "rel_backward", "sce_loss")
+    settings = {"XDG_CACHE_HOME": tmp_path, "NUMBA_CACHE_DIR": None}
+    done = run_python(COMPILE.format(names[0]), *names, **settings)
+    assert done.stderr.count("compiled kernels are not kept in") == 1
+    assert "File too large" in done.stderr
+    assert not kept(tmp_path)
+
+
+def test_the_machine_code_of_another_kernel_under_a_kernels_name_is_not_run(tmp_path):
+    settings = {"XDG_CACHE_HOME": tmp_path, "NUMBA_CACHE_DIR": None}
+    run(RELU, tmp_path)
+    (relu,) = kept(tmp_path)
+    run_python("from caffe64 import kernels; kernels.gemm.compile()", **settings)
+    (gemm,) = set(kept(tmp_path)) - {relu}
+    shutil.copy(gemm, relu)
+    assert run(RELU, tmp_path)["result"] == RECTIFIED
+
+
+def test_of_a_kernels_old_files_a_few_are_kept(fresh, tmp_path):
+    fresh()(2)
+    (file,) = kept(tmp_path)
+    old = [file.with_name(f"{file.stem[:-16]}{number:016x}.c64k") for number in range(9)]
+    other = file.with_name(f"other.{file.name}")
+    for age, path in enumerate([*old, other]):
+        shutil.copy(file, path)
+        os.utime(path, (time.time() - 90_000 - age,) * 2)
+    file.unlink()
+    fresh()(2)
+    assert set(kept(tmp_path)) == {file, other, *old[:3]}
+
+
 def test_a_folder_that_cannot_be_written_any_more_costs_one_warning(fresh, tmp_path):
     made = fresh()
     assert made.file.path
     shutil.rmtree(tmp_path)
     tmp_path.write_text("a file now")
-    with pytest.warns(UserWarning, match="compiled kernel not kept") as warned:
+    with pytest.warns(UserWarning, match="compiled kernels are not kept") as warned:
         assert made(2) == 3
     assert len(warned) == 1
 
@@ -183,7 +232,6 @@ def test_an_edit_in_simd_reaches_a_kernel_that_was_cached(copied, tmp_path):
     simd.write_text(upright.replace('fcmp_ordered(">", v, w)', 'fcmp_ordered("<", v, w)'))
     edited = run(RELU, tmp_path, **settings)
     assert edited["result"] == [[-2.0, 0.0, -1.0]]
-    assert edited["directory"] != first["directory"]
     assert edited["seconds"] > 0
 
     simd.write_text(upright)
@@ -191,11 +239,12 @@ def test_an_edit_in_simd_reaches_a_kernel_that_was_cached(copied, tmp_path):
     assert (back["result"], back["directory"], back["functions"]) == (RECTIFIED, first["directory"], 0)
 
 
-def test_an_edit_outside_the_engine_costs_no_compilation(copied, tmp_path):
+def test_an_edit_of_what_no_kernel_uses_costs_no_compilation(copied, tmp_path):
     package, settings = copied
     first = run(RELU, tmp_path, **settings)
-    with (package / "formats" / "network.py").open("a") as file:
-        file.write("\nEDITED = True\n")
+    for edited in ("formats/idx.py", "engine/gemm.py", "engine/graph/passes/drop_no_ops.py"):
+        with (package / edited).open("a") as file:
+            file.write("\nEDITED = True\n")
     again = run(RELU, tmp_path, **settings)
     assert (again["directory"], again["functions"]) == (first["directory"], 0)
 

@@ -26,6 +26,7 @@ def test_the_folders_are_asked_in_their_documented_order(tmp_path):
         ({"NUMBA_CACHE_DIR": None, "XDG_CACHE_HOME": xdg, "HOME": home}, xdg),
         ({"NUMBA_CACHE_DIR": None, "XDG_CACHE_HOME": None, "HOME": home}, home / ".cache"),
         ({"NUMBA_CACHE_DIR": "/dev/null/x", "XDG_CACHE_HOME": xdg, "HOME": home}, xdg),
+        ({"NUMBA_CACHE_DIR": None, "XDG_CACHE_HOME": "relative", "HOME": home}, home / ".cache"),
     ):
         directory = Path(run_json(WHERE, **settings))
         assert directory.parent == base / "caffe64"
@@ -125,14 +126,14 @@ def test_old_directories_are_forgotten_and_recent_ones_kept(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "kernel.c64k").write_text("x")
         os.utime(tmp_path / name, (time.time() - age,) * 2)
-    cache._forget_old(tmp_path / "current")
+    cache.forget_old(tmp_path / "current", tmp_path.iterdir())
     assert {path.name for path in tmp_path.iterdir()} == {"current", "hour", "day", "week"}
 
 
 def test_directories_used_in_the_past_day_are_kept_however_many(tmp_path):
     for number in range(9):
         (tmp_path / str(number)).mkdir()
-    cache._forget_old(tmp_path / "0")
+    cache.forget_old(tmp_path / "0", tmp_path.iterdir())
     assert len(list(tmp_path.iterdir())) == 9
 
 
@@ -143,8 +144,19 @@ def test_clearing_removes_every_version_and_says_how_much(tmp_path, monkeypatch)
     monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path / "this")
     assert cache.clear_cache() == 200
     assert not kept(tmp_path)
-    monkeypatch.setattr(cache, "cache_directory", lambda: None)
-    assert cache.clear_cache() == 0
+
+
+@pytest.mark.parametrize("why", ["nothing to free: .* holds no", "nothing freed: .* cannot be removed", "no cache dir"])
+def test_clearing_that_frees_nothing_says_why(why, tmp_path, monkeypatch):
+    (tmp_path / "this").mkdir()
+    if "removed" in why:
+        (tmp_path / "this" / "kernel.c64k").write_bytes(b"x" * 100)
+        monkeypatch.setattr(cache.shutil, "rmtree", lambda path, ignore_errors: None)  # root may remove everything
+    directory = None if "no cache" in why else tmp_path / "this"
+    monkeypatch.setattr(cache, "cache_directory", lambda: directory)
+    with pytest.raises(cache.NothingFreed, match=why) as raised:
+        cache.clear_cache()
+    assert raised.value.exit_code == 1
 
 
 def test_a_filled_directory_that_cannot_be_written_still_serves(tmp_path, monkeypatch):

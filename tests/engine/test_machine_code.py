@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from reference.child import run_json
 
-from caffe64.engine import cache, jit, machine_code
+from caffe64.engine import jit, kernel_file, machine_code
 from caffe64.engine.jit import F1, F1_IN, F2_IN, f32, f64, i64, kernel, void
 
 TRAIN = """
@@ -32,7 +32,7 @@ def test_a_second_training_imports_neither_numba_nor_llvm_and_gives_the_same(tmp
 @pytest.fixture
 def again(tmp_path, monkeypatch):
     """again(function, signature): the kernel as a second process has it."""
-    monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path)
+    monkeypatch.setattr(kernel_file, "cache_directory", lambda: tmp_path)
     monkeypatch.setattr(jit, "KERNELS", [])
 
     def compile_twice(function, signature):
