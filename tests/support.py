@@ -11,6 +11,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the reference data (../shared/data) is not here")
 
 
+def caffe_files(pattern: str, *folders: str) -> list[Path]:
+    """The reference data's Caffe files of these folders; of those with whole nets if none are given."""
+    folders = folders or ("cifar10", "face68", "models", "nets")
+    return sorted(path for folder in folders for path in (SHARED / "caffe" / folder).rglob(pattern))
+
+
 def assert_close(name: str, actual, expected, tolerance) -> None:
     """|actual - expected| <= tolerance (scalar or array) everywhere; names the worst place otherwise."""
     actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)

@@ -192,7 +192,8 @@ def _blob_head(blob: Message, shape: tuple[int, ...]) -> bytes:
     if not (is_legacy(blob) and tuple(getattr(blob, name) for name in LEGACY_SHAPE) == shape):
         for name in (*LEGACY_SHAPE, "shape"):
             blob.ClearField(name)
-        blob.shape.dim.extend(shape)
+        if shape:  # Caffe writes none for a scalar
+            blob.shape.dim.extend(shape)
     return blob.SerializeToString()
 
 

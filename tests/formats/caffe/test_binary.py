@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from reference.caffe_messages import blob, delimited, floats, layer, messages, net, unpacked, varint
 from reference.child import run_json
-from support import SHARED, needs_shared
+from support import SHARED, caffe_files, needs_shared
 
 from caffe64.errors import FileMissing, InputError, OutputError
 from caffe64.formats.caffe import NetParameter, binary, read_binaryproto, read_caffemodel, write_caffemodel
 from caffe64.formats.caffe.upgrade import upgrade_net
 
-REAL = sorted(SHARED.glob("caffe/**/*.caffemodel"))
+REAL = caffe_files("*.caffemodel", "cifar10", "face68", "models", "solver")
 SMALL = delimited(1, b"net") + layer("conv1", blob(floats(5, [1, 2, 3, 4]), [2, 2]), blob(floats(5, [5]), [1]))
 
 
@@ -27,7 +27,7 @@ def arrays_of(model) -> dict[int, list[np.ndarray]]:
 
 
 @needs_shared
-@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", REAL, ids=lambda path: f"{path.parent.stem}-{path.stem}")
 def test_real_models_hold_what_protobuf_finds_in_them(path, tmp_path):
     model = read_caffemodel(path)
     whole = NetParameter()

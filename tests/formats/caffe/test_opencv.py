@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference.caffe_messages import net
-from support import SHARED, needs_shared
+from support import SHARED, caffe_files, needs_shared
 
 from caffe64.formats.caffe import (
     NetParameter,
@@ -23,7 +23,7 @@ if not hasattr(cv2.dnn, "readNetFromCaffe"):
     pytest.skip("OpenCV 5 reads no Caffe models", allow_module_level=True)
 
 FOLDER = SHARED / "caffe"
-NETS = sorted(path for path in FOLDER.glob("*/*.prototxt") if path.stem != "lenet_solver")
+NETS = [path for path in caffe_files("*.prototxt") if path.stem != "lenet_solver"]
 MODELS = {
     "face68/deploy_68_new": "face68/vgg_68_new",
     "face68/result": "face68/result",

@@ -11,13 +11,14 @@ from google.protobuf import text_format
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reference.caffe_messages import FLOATS, messages, net
-from support import SHARED, needs_shared
+from support import SHARED, caffe_files, needs_shared
 
 from caffe64.errors import FileMissing, InputError, OutputError
 from caffe64.formats.caffe import NetParameter, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
 from caffe64.formats.caffe.schema import shortest_float
 
-REAL = sorted(path for path in SHARED.glob("caffe/**/*.prototxt") if path.stem != "lenet_solver")
+REAL = [path for path in caffe_files("*.prototxt") if path.stem != "lenet_solver"]
+TRAINED = [path for path in caffe_files("*.prototxt", "solver") if path.stem != "solver"]
 LAYERS = sorted(SHARED.glob("caffe/layers/*.npz"))
 SSD = """
 layer { name: "p" type: "Permute" permute_param { order: 0 order: 2 order: 3 order: 1 } }
@@ -36,10 +37,10 @@ def error(text, **options) -> str:
 
 
 @needs_shared
-@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*REAL, *TRAINED], ids=lambda path: f"{path.parent.stem}-{path.stem}")
 def test_real_nets_read_and_are_the_same_when_written_and_read_again(path, tmp_path):
     found = read_prototxt(path)
-    assert len(found.message.layer) > 5
+    assert len(found.message.layer) > (1 if path in TRAINED else 5)
     assert not found.message.layers
     assert not found.message.input
     write_prototxt(tmp_path / "net.prototxt", found.message)
