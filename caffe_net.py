@@ -15,6 +15,7 @@ from functools import partial
 
 import numpy as np
 
+from .arguments import flag, seed_number
 from .engine.graph.build import assign_weights, build_graph, graph_message
 from .engine.graph.fillers import fill
 from .engine.graph.gradients import Gradients, WeightGradients, weight_gradients
@@ -24,6 +25,7 @@ from .engine.graph.passes.report import Report
 from .engine.graph.session import Session
 from .engine.graph.shapes import infer_shapes, weight_shapes
 from .engine.graph.verify import Difference, compare_graphs, random_inputs
+from .engine.threads import check_threads
 from .errors import CheckFailed, UsageError
 from .formats.caffe import (
     deploy_net,
@@ -84,7 +86,7 @@ class CaffeNet:
         exact: bool = False,
     ):
         self.graph, self.path, self.notices = graph, path, list(notices)
-        self.threads, self.exact = threads, exact
+        self.threads, self.exact = check_threads(threads), flag("exact", exact)
         self._shapes: dict[str, Shape] = {}
         self._session: Session | None = None
         self._has_run = False
@@ -244,6 +246,7 @@ def load_caffe(
     Softmax; `allow_unknown`: fields that are not known are left out instead of refused; `force_backward`: the net has
     gradients, also of its inputs, as if its file said so; `threads` and `exact` as in CaffeNet. Raises InputError.
     """
+    source = np.random.default_rng(seed_number(seed))
     read = read_prototxt(prototxt, allow_unknown=allow_unknown)
     path = os.fspath(prototxt)
     message = filter_net(read.message, phase, path=path)
@@ -256,7 +259,6 @@ def load_caffe(
     net = CaffeNet(build_graph(message, phase), path=path, notices=notices, threads=threads, exact=exact)
     expected = weight_shapes(net.graph, infer_shapes(net.graph, shapes))
     if caffemodel is None:
-        source = np.random.default_rng(seed)
         filled = [fill(node, each, source) for node, each in zip(net.graph.nodes, expected, strict=True)]
         assign_weights(net.graph, filled)
     else:

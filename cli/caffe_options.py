@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..arguments import LARGEST_SEED
 from .options import file_argument
 
 Prototxt = Annotated[Path, file_argument("NET", "The net, a .prototxt of any version.")]
@@ -31,7 +32,7 @@ Scale = Annotated[float | None, typer.Option(metavar="S", help="Factor of an inp
 Tolerance = Annotated[
     float, typer.Option(min=0, metavar="T", help="Largest difference, relative to an output's largest value.")
 ]
-Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the random inputs.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, metavar="N", help="Seed of the random inputs.")]
 
 
 def parse_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | tuple[int, ...]:

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ..arguments import MOST_THREADS
+
 
 class _QuickParameters:
     """Mixed into Typer's commands: plain values are taken without Typer's machinery."""
@@ -77,7 +79,8 @@ Rows = Annotated[
 InputX = Annotated[Path, file_argument("X", "Input rows: text, .gz, .npy or IDX.")]
 InputY = Annotated[Path, file_argument("Y", "A class (sce) or targets (l2l) for each row.")]
 Threads = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Number of threads. Default: what the machine offers.")
+    int | None,
+    typer.Option(min=1, max=MOST_THREADS, metavar="N", help="Number of threads. Default: what the machine offers."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..arguments import LARGEST_SEED
 from . import options
 
 NAME = "train"
@@ -33,6 +34,7 @@ def command(
         int | None,
         typer.Option(
             min=0,
+            max=LARGEST_SEED,
             metavar="N",
             help="Seed of the initial weights and of the order of rows. Default: 0.",
             show_default=False,

@@ -13,6 +13,7 @@ from .memory import aligned_zeros
 from .net import plan_net
 from .one_hot import plan_inputs
 from .predict import predict
+from .randomness import generator
 
 
 class Model:
@@ -28,8 +29,11 @@ class Model:
         return sum(info.parameters for info in self.plan.infos)
 
     def initialise(self, seed: int = 0) -> None:
-        """Draw all parameters, weights and biases alike, from N(0, deviation**2) of their layer."""
-        source = np.random.Generator(np.random.Philox(key=[seed, 0]))
+        """Draw all parameters, weights and biases alike, from N(0, deviation**2) of their layer.
+
+        `seed` is a whole number from 0 to 2**64 - 1. Raises UsageError for another.
+        """
+        source = generator(seed, 0)
         blobs = []
         for layer, line, info in zip(self.plan.layers, self.plan.spec.layers, self.plan.infos, strict=True):
             if info.parameters:

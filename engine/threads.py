@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from ..arguments import MOST_THREADS, whole_number
+
 POLL_SECONDS = 0.05
 # Multiply-accumulates between two barriers that a second thread needs to pay off; below, one is faster.
 MACS_PER_THREAD = 250_000
@@ -35,10 +37,18 @@ def usable_threads() -> int:
     return min(bounds)
 
 
+def check_threads(threads: int | None) -> int | None:
+    """`threads` as every call takes it: None for as many as pay off, or a whole number from 1 to 1024. Raises UsageError
+    for all else, 0 and joblib's -1 among them."""
+    if threads is None:
+        return None
+    return whole_number("threads", threads, 1, MOST_THREADS, hint="leave it out for as many as pay off")
+
+
 def choose_threads(requested: int | None, macs: int) -> int:
     """`requested` threads, or as many as `macs` multiply-accumulates between two barriers keep busy."""
     if requested is not None:
-        return requested
+        return check_threads(requested)
     wanted = macs // MACS_PER_THREAD
     return min(usable_threads(), wanted) if wanted > 1 else 1  # asking the system costs as much as a small prediction
 

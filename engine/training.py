@@ -1,9 +1,4 @@
-"""A training run: epochs of the compiled loop, the learning rate's schedule, stopping, and going on later.
-
-Everything random comes from Philox, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as
-1, 2, 3", 2011), keyed by (seed, epoch): the order of an epoch's rows can be made again from two integers, so a
-checkpoint needs no generator state. Key (seed, 0) draws the initial parameters.
-"""
+"""A training run: epochs of the compiled loop, the learning rate's schedule, stopping, and going on later."""
 
 from __future__ import annotations
 
@@ -13,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
+from ..arguments import seed_number
 from ..errors import Diverged, Interrupted, UsageError
 from ..formats.checkpoint import Checkpoint
 from ..formats.network import format_network
@@ -22,6 +18,7 @@ from .memory import aligned_zeros
 from .model import Model
 from .one_hot import plan_inputs
 from .pace import Pace
+from .randomness import generator
 from .sync import DONE, STOP, STOP_REQUEST, make_sync
 from .threads import choose_threads, run_team
 from .train import TrainingBuffers, run_minibatches
@@ -61,7 +58,7 @@ class Training:
         plan = model.plan
         if plan.loss is None:
             raise UsageError("the net has no loss layer to train with (end it with sce or l2l)")
-        self.model, self.optimizer, self.seed, self.shuffle = model, optimizer, seed, shuffle
+        self.model, self.optimizer, self.seed, self.shuffle = model, optimizer, seed_number(seed), shuffle
         self.plan, self.X = plan_inputs(plan, X)
         self.Y = as_targets(plan, Y)
         self.rows, self.batch = len(self.X), plan.spec.minibatch
@@ -225,8 +222,3 @@ class Training:
             drops = run.epoch // optimizer.step if optimizer.step else 0
             run.rate = optimizer.rate * optimizer.factor**drops
         return run
-
-
-def generator(seed: int, epoch: int) -> np.random.Generator:
-    """The random numbers of one epoch; epoch 0 is for the initial parameters."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch]))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...arguments import seed_number
 from ...errors import UsageError
 from .graph import Blob, Graph, Shape
 from .optimize import Preparation
@@ -54,7 +55,7 @@ def random_inputs(
     graph: Graph, shapes: Mapping[Blob, Shape], seed: int, prepared: Mapping[str, Preparation]
 ) -> dict[str, np.ndarray]:
     """Values for all inputs: pixels 0 to 255 where they are prepared, else a normal distribution."""
-    source = np.random.default_rng(seed)
+    source = np.random.default_rng(seed_number(seed))
     return {
         blob.name: source.integers(0, 256, shapes[blob]).astype(np.float32)
         if prepared.get(blob.name)
