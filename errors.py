@@ -6,13 +6,23 @@ found, what was expected and how to mend it.
 
 from __future__ import annotations
 
+import copyreg
 import os
 
 
 class Caffe64Error(Exception):
-    """Base of all the errors below. `exit_code` is what the process ends with when nothing catches it."""
+    """Base of all the errors below. `exit_code` is what the process ends with when nothing catches it.
+
+    Every one survives pickle and copy with its text and fields, whatever its constructor takes: process pools send
+    exceptions, and `multiprocessing.Pool` hangs on one that cannot be unpickled.
+    """
 
     exit_code = 1
+
+    def __reduce__(self):
+        # Made as object.__reduce_ex__ has it: not by the constructor, whose arguments are gone, but by __new__, which
+        # keeps `args`, the text; the fields follow.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
 
 
 class UsageError(Caffe64Error):
@@ -68,10 +78,29 @@ class OutputError(Caffe64Error):
 class LabelError(InputError):
     """A target is no class number. `row` and `column` (0-based) say where in the array `path`."""
 
-    def __init__(self, path: str, row: int, column: int, label: float, classes: int):
+    def __init__(
+        self,
+        path: str,
+        row: int,
+        column: int,
+        label: float,
+        classes: int,
+        hint: str = "does the net end with as many channels?",
+    ):
         expected = f"a class, a whole number from 0 to {classes - 1}"
-        super().__init__(path, f"row {row + 1} holds {label:g}", expected, "does the net end with as many channels?")
+        super().__init__(path, f"row {row + 1} holds {label:g}", expected, hint)
         self.row, self.column, self.label, self.classes = row, column, label, classes
+
+
+class NotFinite(InputError):
+    """A value of an array is nan, infinite, or too large for float32. `row` and `column` (0-based) say where in the
+    array `path`, and `label` is the column's name in a data frame, else None."""
+
+    def __init__(self, path: str, row: int, column: int, value: float, label: object = None):
+        place = f"row {row + 1}, column {column + 1}" + ("" if label is None else f" ({label!r})")
+        hint = "fill such values in, or leave these rows out"
+        super().__init__(path, f"{place} holds {value}", "finite float32 numbers", hint)
+        self.row, self.column, self.value, self.label = row, column, value, label
 
 
 class CheckFailed(Caffe64Error):
@@ -81,7 +110,8 @@ class CheckFailed(Caffe64Error):
 
 
 class Diverged(Caffe64Error):
-    """The loss is no longer finite. `epoch` and `minibatch` are 1-based."""
+    """The loss, or a weight after the last minibatch of an epoch, is no longer finite. `epoch` and `minibatch` are
+    1-based."""
 
     exit_code = 5
 
