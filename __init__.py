@@ -29,6 +29,7 @@ _EXPORTS = {
     "Preparation": "caffe_net",
     "Net": "api",
     "NetSpec": "formats.network",
+    "NotFinite": "errors",
     "OneHot": "engine.one_hot",
     "Optimizer": "formats.optimizer",
     "Training": "api",

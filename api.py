@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .arguments import flag, function
 from .engine.evaluate import Evaluation
 from .engine.jit import Kernel
 from .engine.model import Model
@@ -16,8 +17,8 @@ from .engine.one_hot import one_hot_plan
 from .engine.predict import run_rows
 from .engine.train import run_minibatches
 from .engine.training import EpochRecord, Training
-from .errors import InputError
-from .formats.network import NetSpec, parse_network, read_network, write_network
+from .errors import InputError, UsageError
+from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, write_network
 from .formats.optimizer import OptimizerSpec
 from .formats.weights import read_weights, write_weights
 
@@ -41,7 +42,8 @@ class Net(Model):
     """A text net.  Net("inp 784 100 / lin 100 -2 / rel / lin 10 -2 / sce"), or Net.read("network5.txt").
 
     The text is the network file's lines, separated by newlines or ' / ', with or without the count in front; a
-    `NetSpec` serves as well. Raises InputError for a wrong net or one that does not fit into memory.
+    `NetSpec` serves as well. A pickle holds the text and the weights. Raises InputError for a wrong net or one that
+    does not fit into memory, UsageError for what is no text of a net, such as the name of a file.
     """
 
     def __init__(self, net: NetSpec | str):
@@ -89,7 +91,10 @@ class Net(Model):
         write_network(path, self.spec)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the weights file, aside and then renamed. Raises UsageError without weights, OutputError."""
+        """Write the weights file, aside and then renamed.
+
+        Raises UsageError without weights and for some that are not finite, OutputError where it cannot be written.
+        """
         write_weights(path, self.layer_parameters())
 
     def load(self, path: str | os.PathLike[str]) -> Net:
@@ -109,19 +114,34 @@ class Net(Model):
         seed: int = 0,
         threads: int | None = None,
         shuffle: bool = True,
+        fresh: bool = False,
         on_epoch: Callable[[EpochRecord, Evaluation | None], None] | None = None,
     ) -> History:
         """Train on X [N, F] or a `OneHot`, and Y [N] or [N, T], for all epochs of `optimizer`, from the present weights
         if any.
 
-        `validation` is a pair (X, Y), evaluated after each epoch; `on_epoch(record, evaluation)` is called
-        then. The result depends on `seed` and not on `threads`. Raises Diverged, UsageError, LabelError.
+        A further call goes on as one run would: ten calls of one epoch end with the same bits as one of ten. The
+        velocity of the momentum is kept, epochs are counted on, and so the order of the rows and the drops of the rate
+        come as they would. Other data or another seed change only what comes now; another base rate, step or factor
+        begins its own schedule now. `fresh=True` begins a new run from the present weights: epoch 1, no velocity.
+        `load`, `initialise`, assigning `parameters` and Diverged have the same effect, and pickles and copies of a net
+        begin anew. An epoch that an exception ended is done again from its start.
+
+        `validation` is a pair (X, Y), checked before the first epoch and evaluated after each; then
+        `on_epoch(record, evaluation)` is called. The result depends on `seed`, a whole number from 0 to 2**64 - 1, and
+        not on `threads`, None for as many as pay off. Raises UsageError, LabelError and NotFinite before anything is
+        trained, and Diverged, with the weights as they were before the minibatch whose loss is not finite.
         """
+        function("on_epoch", on_epoch)
+        fresh, before = flag("fresh", fresh), self.progress
+        held_out = None if validation is None else self.checked(*_pair(validation), ("validation X", "validation Y"))
         run = Training(self, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle)
+        if before and not fresh:
+            run.go_on(before)
         history = History()
         while not run.finished:
             history.epochs.append(run.run_epoch())
-            evaluation = self.evaluate(*validation, threads=threads) if validation else None
+            evaluation = self.score(held_out, threads=threads) if held_out else None
             if evaluation:
                 history.validation.append(evaluation)
             if on_epoch:
@@ -132,7 +152,24 @@ class Net(Model):
         return f"Net({' / '.join(info.text for info in self.layers)!r})"
 
 
+def _pair(validation) -> tuple:
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise UsageError(f"validation is of the type {type(validation).__name__}, expected a pair (X, Y)")
+    return tuple(validation)
+
+
+def _is_no_net(text) -> bool:
+    """True for what is no text at all, and for one that is the name of a file."""
+    if not isinstance(text, str):
+        return True
+    return "\n" not in text and (os.path.exists(text) or (len(text.split()) == 1 and text.strip() not in GRAMMAR))
+
+
 def _parse(text: str) -> NetSpec:
+    if _is_no_net(text):
+        shown = repr(text) if isinstance(text, (str, os.PathLike)) else f"of the type {type(text).__name__}"
+        expected = "its text, such as 'inp 4 10 / lin 3 -1 / sce'"
+        raise UsageError(f"the net is {shown}, expected {expected} (caffe64.Net.read reads a file)")
     lines = [line for line in text.replace(" / ", "\n").splitlines() if line.strip()]
     if lines and not lines[0].strip().isdigit():
         lines.insert(0, str(len(lines)))

@@ -15,12 +15,11 @@ MOST_THREADS = 1024  # far more than pay off, and few enough to be started
 def whole_number(name: str, value, low: int, high: int | None = None, *, hint: str = "") -> int:
     """`value` as an int in [low, high], Python's or NumPy's; neither a bool nor a float that happens to be whole."""
     try:
-        number = None if type(value).__name__ in ("bool", "bool_") else operator.index(value)
+        number = None if _is_bool(value) else operator.index(value)
     except TypeError:
         number = None
     if number is None or number < low or (high is not None and number > high):
-        bounds = f"from {low}" if high is None else f"from {low} to {high}"
-        raise UsageError(f"{name} is {_shown(value)}, expected a whole number {bounds}" + (f" ({hint})" if hint else ""))
+        raise _wrong(name, value, f"a whole number from {low}" + ("" if high is None else f" to {high}"), hint)
     return number
 
 
@@ -31,33 +30,38 @@ def seed_number(seed) -> int:
 
 def flag(name: str, value) -> bool:
     """`value`, which is True or False, Python's or NumPy's: the text "no" would count as true."""
-    if type(value).__name__ not in ("bool", "bool_"):
-        raise UsageError(f"{name} is {_shown(value)}, expected True or False")
+    if not _is_bool(value):
+        raise _wrong(name, value, "True or False")
     return bool(value)
 
 
 def function(name: str, value):
     """`value`, which is None or can be called."""
     if value is not None and not callable(value):
-        raise UsageError(f"{name} is {_shown(value)}, expected a function")
+        raise _wrong(name, value, "a function")
     return value
 
 
 def file_name(path) -> str:
     """The name of a file as text. A number would be taken for a file that is open already."""
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
-        raise UsageError(f"the path is {_shown(path)}, expected the name of a file")
+        raise _wrong("the path", path, "the name of a file")
     return os.fspath(path)
 
 
-def instance(name: str, value, kind: type, hint: str = ""):
-    """`value`, which is a `kind`."""
+def instance(name: str, value, kind: type, expected: str):
+    """`value`, which is a `kind`; `expected` calls that by its public name."""
     if not isinstance(value, kind):
-        raise UsageError(f"{name} is {_shown(value)}, expected a {kind.__name__}" + (f" ({hint})" if hint else ""))
+        raise _wrong(name, value, expected)
     return value
 
 
-def _shown(value) -> str:
-    """A value for a message: a number or a short text itself, of all else the type."""
+def _is_bool(value) -> bool:
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")  # NumPy's, which may not be imported
+
+
+def _wrong(name: str, value, expected: str, hint: str = "") -> UsageError:
+    """A number or a short text is shown itself, of all else the type."""
     plain = value is None or isinstance(value, (Number, str, os.PathLike))
-    return repr(value)[:80] if plain else f"of the type {type(value).__name__}"
+    found = repr(value)[:80] if plain else f"of the type {type(value).__name__}"
+    return UsageError(f"{name} is {found}, expected {expected}" + (f" ({hint})" if hint else ""))

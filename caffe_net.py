@@ -73,7 +73,8 @@ class CaffeNet:
     neither an input nor an output makes the net keep all of them, which is slower. `threads`: None for as many as pay
     off; `exact`: convolutions as plain sums, without Winograd's algorithm, which is faster and costs some digits.
 
-    Gradients are there in the TRAIN phase, and where the net has force_backward; see `backward`.
+    Gradients are there in the TRAIN phase, and where the net has force_backward; see `backward`. A pickle or a copy
+    holds the net, its shapes and its weights; values of blobs and gradients are not in it.
     """
 
     def __init__(
@@ -92,6 +93,14 @@ class CaffeNet:
         self._has_run = False
         self._gradients: Gradients | None = None
         self._weight_gradients: WeightGradients | None = None
+
+    def __getstate__(self) -> dict:
+        unprepared = {"_session": None, "_has_run": False, "_gradients": None, "_weight_gradients": None}
+        return vars(self) | unprepared
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        assign_weights(self.graph, [node.weights for node in self.graph.nodes])  # shared ones are one memory again
 
     @property
     def inputs(self) -> list[str]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..api import EpochRecord, Evaluation, Net, Training
-from ..engine.evaluate import as_targets
 from ..errors import Interrupted, UsageError
 from ..formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..formats.optimizer import read_optimizer
@@ -122,7 +121,7 @@ class Trainer:
         X = read_inputs(self.net, self._request.val_x, None)
         Y = read_targets(self.net, self._request.val_y, X)
         with naming_label(self._request.val_y, Y):
-            return X, as_targets(self.net.plan, Y)
+            return self.net.checked(X, Y, (str(self._request.val_x), str(self._request.val_y)))
 
     def _begin(self, X, Y) -> Training:
         request, seed = self._request, self._request.seed or 0
@@ -189,7 +188,7 @@ class Trainer:
             raise Interrupted("stopped between two epochs")
         first = training.step  # not 0 where a resumed run begins
         finished = training.run_epoch(watch)
-        scores = self.net.evaluate(*self._validation, threads=self._request.threads) if self._validation else None
+        scores = self.net.score(self._validation, threads=self._request.threads) if self._validation else None
         self._history.append(_record(finished, training, training.steps - first, scores))
         report.epoch(self._history[-1])
         if log:

@@ -3,25 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arguments import function
 from ..errors import UsageError
-from ..formats.network import NetSpec
-from .evaluate import Evaluation, as_targets, evaluate_outputs
+from ..formats.network import NetSpec, format_network, parse_network
+from .evaluate import Evaluation, evaluate_outputs
 from .memory import aligned_zeros
 from .net import plan_net
-from .one_hot import plan_inputs
+from .one_hot import Data, plan_data, plan_inputs
 from .predict import predict
 from .randomness import generator
 
+if TYPE_CHECKING:
+    from .training import Progress
+
 
 class Model:
-    """`plan` says how the net is laid out; `parameters` is its one float32 vector, None until there are some."""
+    """`plan` says how the net is laid out; `parameters` is its one float32 vector, None until there are some.
+
+    `progress` is where the training stands that made these parameters; assigning others makes it None. A pickle or a
+    copy holds the net's text and its weights: a training of it begins anew.
+    """
 
     def __init__(self, spec: NetSpec):
         self.plan = plan_net(spec)
-        self.parameters: np.ndarray | None = None
+        self.parameters = None
+
+    @property
+    def parameters(self) -> np.ndarray | None:
+        """float32 [plan.parameter_total], in the order in which the kernels read it; `pack` gives that of files."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, vector: np.ndarray | None) -> None:
+        if vector is not None:
+            size = self.plan.parameter_total
+            right = isinstance(vector, np.ndarray) and vector.dtype == np.float32 and vector.shape == (size,)
+            if not right or not vector.flags.c_contiguous or not vector.flags.writeable:
+                raise UsageError(f"parameters are not a float32 array [{size}] such as unpack(weights) gives")
+        self._parameters = vector
+        self.progress: Progress | None = None
+
+    def __getstate__(self) -> dict:
+        weights = None if self.parameters is None else self.pack(self.parameters)
+        rest = {name: value for name, value in vars(self).items() if name not in ("_parameters", "progress")}
+        return rest | {"plan": format_network(self.plan.spec), "weights": weights}
+
+    def __setstate__(self, state: dict) -> None:
+        weights = state.pop("weights")
+        vars(self).update(state | {"plan": plan_net(parse_network(state["plan"]))})
+        self.parameters = None if weights is None else self.unpack(weights)
 
     @property
     def parameter_count(self) -> int:
@@ -47,6 +81,7 @@ class Model:
 
     def unpack(self, packed: np.ndarray) -> np.ndarray:
         """The inverse of `pack`. Raises UsageError for another length."""
+        packed = np.asarray(packed)
         if packed.size != self.parameter_count:
             raise UsageError(f"{packed.size} parameters, but the net has {self.parameter_count}")
         vector, used = aligned_zeros(self.plan.parameter_total), 0
@@ -69,22 +104,31 @@ class Model:
     def predict(self, X, *, threads: int | None = None, watch: Callable[[int], None] | None = None) -> np.ndarray:
         """Outputs float32 [N, K] for X [N, F], an array or a `OneHot`: posteriors after sce, else the last values.
 
-        `watch(rows)` is called about twenty times a second. Raises UsageError for another number of features.
+        X is not searched for values that are not finite: a row with nan gives nan, and the other rows what they give
+        without it. `watch(rows)` is called about twenty times a second. Raises UsageError for an X of another width.
         """
-        plan, inputs = plan_inputs(self.plan, X)
+        plan, inputs = plan_inputs(self.plan, X, finite=False)
+        watch = function("watch", watch)
         return predict(plan, self._trained(), inputs, threads=threads, watch=watch)[0]
 
     def evaluate(self, X, Y, *, threads: int | None = None) -> Evaluation:
-        """Mean loss, and for classes accuracy and confusion, of X [N, F] against Y [N, T].
+        """Mean loss, and for classes accuracy and confusion, of X [N, F] against Y [N] or [N, T].
 
-        Raises UsageError for shapes that do not fit, LabelError for a wrong class.
+        Raises UsageError for shapes that do not fit, LabelError for a wrong class, NotFinite for nan or inf.
         """
-        plan, inputs = plan_inputs(self.plan, X)
-        targets = as_targets(plan, Y)
-        if len(inputs) != len(targets) or not len(inputs):
-            raise UsageError(f"X has {len(inputs)} rows and Y has {len(targets)}, expected the same, at least one")
-        outputs, losses = predict(plan, self._trained(), inputs, targets, threads=threads)
-        return evaluate_outputs(plan, outputs, losses, targets)
+        return self.score(self.checked(X, Y), threads=threads)
+
+    def checked(self, X, Y, names: tuple[str, str] = ("X", "Y")) -> Data:
+        """X and Y as `score` takes them, checked as `evaluate` does, under these names in messages."""
+        data = plan_data(self.plan, X, Y, names)
+        if not len(data.inputs):
+            raise UsageError(f"{names[0]} has 0 rows and {names[1]} has 0, expected at least one")
+        return data
+
+    def score(self, data: Data, *, threads: int | None = None) -> Evaluation:
+        """`evaluate` of data that is checked already: for an evaluation after each epoch."""
+        outputs, losses = predict(data.plan, self._trained(), data.inputs, data.targets, threads=threads)
+        return evaluate_outputs(data.plan, outputs, losses, data.targets)
 
     def _trained(self) -> np.ndarray:
         if self.parameters is None:

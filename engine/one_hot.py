@@ -8,11 +8,13 @@ million windows of ten symbols out of fifty take 40 MB instead of 2 GB, and a tw
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
+from ..arguments import whole_number
 from ..errors import UsageError
-from .evaluate import as_inputs
+from .arrays import as_inputs, as_targets
 from .layers import TABLE, lin_one_hot
 from .net import INPUTS, OUTPUTS, Plan
 
@@ -27,6 +29,7 @@ class OneHot:
     """
 
     def __init__(self, symbols, classes: int):
+        classes = whole_number("classes", classes, 1, LARGEST)
         symbols = np.asarray(symbols)
         if symbols.ndim != 2 or symbols.dtype.kind not in "iu":
             raise UsageError(f"symbols are {symbols.dtype} {symbols.shape}, expected whole numbers [rows, places]")
@@ -54,16 +57,30 @@ class OneHot:
         return dense
 
 
-def plan_inputs(plan: Plan, X) -> tuple[Plan, np.ndarray]:
-    """How to run `plan` on X, and X as its loops read it: float32 [N, F], or the `ones` of a OneHot.
+class Data(NamedTuple):
+    """How to run a net on X, X as its loops read it (float32 [N, F], or the `ones` of a OneHot), and Y [N, T]."""
 
-    Raises UsageError where X does not fit the net.
-    """
+    plan: Plan
+    inputs: np.ndarray
+    targets: np.ndarray
+
+
+def plan_inputs(plan: Plan, X, name: str = "X", *, finite: bool = True) -> tuple[Plan, np.ndarray]:
+    """The first two fields of a `Data`. Raises UsageError where X does not fit the net; NotFinite, if `finite`."""
     if not isinstance(X, OneHot):
-        return plan, as_inputs(plan, X)
+        return plan, as_inputs(plan, X, name, finite=finite)
     if plan.features != X.features:
-        raise UsageError(f"X has {X.features} features a row (one-hot), the net takes {plan.features}")
+        raise UsageError(f"{name} has {X.features} features a row (one-hot), the net takes {plan.features}")
     return one_hot_plan(plan, X.ones.shape[1]), X.ones
+
+
+def plan_data(plan: Plan, X, Y, names: tuple[str, str] = ("X", "Y")) -> Data:
+    """X and Y, checked as a pair, under these names in messages. Raises UsageError, NotFinite, LabelError."""
+    ready, inputs = plan_inputs(plan, X, names[0])
+    targets = as_targets(plan, Y, names[1])
+    if len(inputs) != len(targets):
+        raise UsageError(f"{names[0]} has {len(inputs)} rows and {names[1]} has {len(targets)}, expected the same")
+    return Data(ready, inputs, targets)
 
 
 def one_hot_plan(plan: Plan, places: int = 1) -> Plan:

@@ -1,8 +1,8 @@
 """Where the random numbers of a training come from.
 
-Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). Keyed by (seed,
-epoch), it can make the order of an epoch's rows again from two integers, so a checkpoint needs no generator state.
-Key (seed, 0) draws the initial parameters.
+Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). Keyed by
+(seed, epoch), it can make the order of an epoch's rows again from two integers, so a checkpoint needs no generator
+state. Key (seed, 0) draws the initial parameters.
 """
 
 from __future__ import annotations

@@ -14,9 +14,10 @@ _LINE = 16  # int64 values between two counters: 128 bytes, two cache lines, whi
 ARRIVED = 0
 GENERATION = 1 * _LINE
 STOP_REQUEST = 2 * _LINE  # written by Python: please end after the current minibatch
-STOP = 3 * _LINE  # written by thread 0 between two meetings, read by all after the second
+STOP = 3 * _LINE  # written by thread 0 between two meetings, read by all after the second: 1, or DIVERGED
 DONE = 4 * _LINE  # finished minibatches, read by Python for its reports
 SYNC_SIZE = 5 * _LINE
+DIVERGED = 2
 
 
 def make_sync() -> np.ndarray:

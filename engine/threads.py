@@ -38,8 +38,10 @@ def usable_threads() -> int:
 
 
 def check_threads(threads: int | None) -> int | None:
-    """`threads` as every call takes it: None for as many as pay off, or a whole number from 1 to 1024. Raises UsageError
-    for all else, 0 and joblib's -1 among them."""
+    """`threads` as every call takes it: None for as many as pay off, or a whole number from 1 to 1024.
+
+    Raises UsageError for all else, 0 and joblib's -1 among them.
+    """
     if threads is None:
         return None
     return whole_number("threads", threads, 1, MOST_THREADS, hint="leave it out for as many as pay off")

@@ -7,7 +7,7 @@ Each step of the loop, for a minibatch of B rows:
     2. forward   layer by layer                                                         own rows
     3. loss      its value a row, and its gradient                                      own rows
     4. backward  layer by layer, to the first layer with parameters                     own rows
-       -- meet --  now every row's activations and gradients are there
+       -- meet --  now every row's activations and gradients are there; a loss that is not finite ends the loop
     5. update    gradient by the parameters, momentum, weight decay, step               own share of the parameters
        -- meet --  now every parameter is new
 
@@ -34,7 +34,7 @@ from .lowlevel import atomic_load, atomic_store, view1, view2
 from .memory import aligned_zeros
 from .net import BACKWARD, DX, DY, FORWARD, INPUTS, OUTPUTS, P_SIZE, PICKS, S_SIZE, UPDATE, P, Plan, S, X, Y
 from .simd import copy
-from .sync import DONE, STOP, STOP_REQUEST, meet
+from .sync import DIVERGED, DONE, STOP, STOP_REQUEST, meet
 
 
 @inline
@@ -60,8 +60,9 @@ def run_minibatches(
     """Minibatches [first, last) of an epoch that visits the rows in `order`; minibatch s is order[s*batch:(s+1)*batch].
 
     layout: offsets into `arena` of the gradient buffers, targets, row losses, and of this thread's scratch memory.
-    Writes parameters, velocity and losses[s], the mean loss of minibatch s. Ends early, in all threads after the
-    same minibatch, when sync[STOP_REQUEST] is set or a loss is not finite; sync[DONE] counts what was done.
+    Writes parameters, velocity and losses[s], the mean loss of minibatch s; sync[DONE] counts what was done. Ends
+    early, in all threads after the same minibatch, when sync[STOP_REQUEST] is set; and before the update of a minibatch
+    whose loss is not finite, with sync[STOP] at DIVERGED.
     """
     layers = table.shape[0]
     bands = (batch + MR - 1) // MR
@@ -111,13 +112,17 @@ def run_minibatches(
                     )
                     call_backward(table[i, BACKWARD], (x, p, s, y, dy, dx, scratch))
         meet(sync, threads)
+        total = 0.0  # by every thread, so that each knows whether there is an update
+        for b in range(batch):
+            total += row_losses[b]
         if thread == 0:
-            total = 0.0
-            for b in range(batch):
-                total += row_losses[b]
             losses[step] = total / batch
-            if not np.isfinite(total) or atomic_load(sync, STOP_REQUEST):
+            if atomic_load(sync, STOP_REQUEST):
                 atomic_store(sync, STOP, 1)
+        if not np.isfinite(total):
+            if thread == 0:
+                atomic_store(sync, STOP, DIVERGED)
+            break
         for i in range(1, cap):
             if table[i, UPDATE]:
                 F, K = table[i, INPUTS], table[i, OUTPUTS]

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import IO
 
+from ..arguments import file_name
 from ..errors import OutputError
 
 STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
@@ -25,9 +26,10 @@ def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator
     """A file to write to, "wb" (bytes) or "w" (UTF-8 text), which takes the place of `path` at the end of the block.
 
     If the block raises, `path` is left as it was. An existing file keeps its permission bits; of a symbolic
-    link, the file that it points to is replaced. Raises OutputError, and BrokenPipeError of a pipe as it is.
+    link, the file that it points to is replaced. Raises OutputError, UsageError for what is no name, and
+    BrokenPipeError of a pipe as it is.
     """
-    path = os.fspath(path)
+    path = file_name(path)
     try:
         descriptor = _stream(path)
         if descriptor is not None:

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..arguments import file_name, instance
+from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import Source, open_input
 from .network import parse_network
@@ -62,7 +63,13 @@ class Checkpoint:
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Raises OutputError; `path` then is as it was."""
+    """Raises OutputError, and UsageError for arrays that are not finite; `path` then is as it was."""
+    instance("checkpoint", checkpoint, Checkpoint, "what Training.checkpoint gives")
+    for name in ARRAYS:
+        if not np.isfinite(getattr(checkpoint, name)).all():
+            raise UsageError(
+                f"{file_name(path)} is not written: not all of its {name} is finite (did the training diverge?)"
+            )
     plain = {
         field.name: getattr(checkpoint, field.name)
         for field in dataclasses.fields(checkpoint)

@@ -23,6 +23,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..arguments import file_name
 from ..errors import FileMissing, InputError
 
 GZIP_RATIO = 1032  # DEFLATE's best: 258 bytes out of two bits, so a .gz cannot hold more than this times its size
@@ -31,7 +32,11 @@ PIECE = 1 << 24  # bytes in one read: short enough for Ctrl-C to be felt at once
 
 @contextlib.contextmanager
 def open_input(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Opens a file to read, seekable. Inside the block, too, everything that fails becomes an InputError."""
+    """Opens a file to read, seekable. Inside the block, too, everything that fails becomes an InputError.
+
+    Raises UsageError for what is no name of a file.
+    """
+    path = file_name(path)
     try:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(open(path, "rb"))

@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import InputError
+from ..arguments import file_name
+from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import Source, open_input
 from .network import MOST_LAYERS
@@ -39,21 +40,34 @@ def read_weights(
         file.seek(8)
         source = Source(os.fspath(path), file, size, zipped=False)
         arrays = [_read_layer(source, count) for count in counts]
-    for number, array in enumerate(arrays, start=1):
-        bad = np.flatnonzero(~np.isfinite(array))
-        if len(bad):
-            found = f"parameter {bad[0]} (from 0) of layer {number} is {array[bad[0]]}"
-            raise InputError(path, found, "finite numbers", "did the training that wrote it diverge?")
+    found = _not_finite(arrays)
+    if found:
+        raise InputError(path, found, "finite numbers", "did the training that wrote it diverge?")
     return arrays
 
 
 def write_weights(path: str | os.PathLike[str], arrays: Sequence[np.ndarray]) -> None:
-    """Writes the parameters of each layer (any shape, an empty one for none) as float32. Raises OutputError."""
+    """Writes the parameters of each layer (any shape, an empty one for none) as float32.
+
+    Raises OutputError; UsageError for a value that is not finite, before anything is written.
+    """
+    found = _not_finite(arrays)
+    if found:
+        raise UsageError(f"{file_name(path)} is not written: {found} (did the training diverge?)")
     with write_atomically(path) as file:
         file.write(len(arrays).to_bytes(8, "little"))
         for array in arrays:
             file.write(array.size.to_bytes(8, "little"))
             file.write(np.ascontiguousarray(array, "<f4").tobytes())
+
+
+def _not_finite(arrays: Sequence[np.ndarray]) -> str:
+    """The first value that is not finite, in words; "" if there is none."""
+    for number, array in enumerate(arrays, start=1):
+        bad = np.flatnonzero(~np.isfinite(array))
+        if len(bad):
+            return f"parameter {bad[0]} (from 0) of layer {number} is {np.ravel(array)[bad[0]]}"
+    return ""
 
 
 def _read_counts(path: str, file: BinaryIO, size: int) -> list[int]:

@@ -10,7 +10,7 @@ import caffe64
 from caffe64.arguments import LARGEST_SEED
 from caffe64.engine.randomness import generator
 
-WRONG = [-1, -(2**63), 2**64, 2**70, 1.5, 2.0, float("nan"), True, np.True_, np.float32(3), "1", None, [1], np.array([1])]
+WRONG = [-1, -(2**63), 2**64, 2**70, 1.5, 2.0, float("nan"), True, np.True_, np.float32(3), "1", None, [1], np.ones(1)]
 TEXT = "inp 2 2 / lin 3 -1 / sce"
 
 
