@@ -46,7 +46,6 @@ _EXPORTS = {
     "write_numbers": "formats.numbers",
     "write_optimizer": "formats.optimizer",
 }
-_RENAMED = {"Optimizer": "OptimizerSpec"}
 
 __all__ = [*sorted(_EXPORTS), "kernels"]
 
@@ -56,7 +55,7 @@ def __getattr__(name: str):
         return importlib.import_module(".kernels", __name__)
     if name not in _EXPORTS:
         raise AttributeError(f"module 'caffe64' has no attribute {name!r}")
-    value = getattr(importlib.import_module("." + _EXPORTS[name], __name__), _RENAMED.get(name, name))
+    value = getattr(importlib.import_module("." + _EXPORTS[name], __name__), name)
     globals()[name] = value
     return value
 

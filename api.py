@@ -19,7 +19,7 @@ from .engine.train import run_minibatches
 from .engine.training import EpochRecord, Training
 from .errors import InputError, UsageError
 from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, write_network
-from .formats.optimizer import OptimizerSpec
+from .formats.optimizer import Optimizer
 from .formats.weights import read_weights, write_weights
 
 __all__ = ["EpochRecord", "Evaluation", "History", "LayerInfo", "Net", "Training"]
@@ -108,7 +108,7 @@ class Net(Model):
         self,
         X,
         Y,
-        optimizer: OptimizerSpec,
+        optimizer: Optimizer,
         *,
         validation: tuple | None = None,
         seed: int = 0,

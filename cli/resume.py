@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from ..formats.checkpoint import Checkpoint
-from ..formats.optimizer import OptimizerSpec
+from ..formats.optimizer import Optimizer
 
 
-def changes(saved: Checkpoint, optimizer: OptimizerSpec, seed: int | None, shuffle: bool | None) -> list[str]:
+def changes(saved: Checkpoint, optimizer: Optimizer, seed: int | None, shuffle: bool | None) -> list[str]:
     """One line for each value that replaces one of `saved`. `seed`, `shuffle` None: not given."""
     lines = []
     for field in dataclasses.fields(optimizer):

@@ -15,6 +15,7 @@ import numpy as np
 from ..arguments import whole_number
 from ..errors import UsageError
 from .arrays import as_inputs, as_targets
+from .conversion import as_numbers
 from .layers import TABLE, lin_one_hot
 from .net import INPUTS, OUTPUTS, Plan
 
@@ -30,7 +31,7 @@ class OneHot:
 
     def __init__(self, symbols, classes: int):
         classes = whole_number("classes", classes, 1, LARGEST)
-        symbols = np.asarray(symbols)
+        symbols = as_numbers(symbols, "symbols")
         if symbols.ndim != 2 or symbols.dtype.kind not in "iu":
             raise UsageError(f"symbols are {symbols.dtype} {symbols.shape}, expected whole numbers [rows, places]")
         if symbols.size and (symbols.min() < 0 or symbols.max() >= classes):
@@ -44,8 +45,13 @@ class OneHot:
     def __len__(self) -> int:
         return len(self.ones)
 
+    def __repr__(self) -> str:
+        return f"OneHot({len(self)} rows, {self.features // self.classes} places, {self.classes} classes)"
+
     def __getitem__(self, rows: slice | np.ndarray) -> OneHot:
-        """Some of the rows: a view for a slice, a copy for row numbers."""
+        """Some of the rows: a view for a slice, a copy for row numbers. Raises UsageError for a single number."""
+        if np.ndim(rows) == 0 and not isinstance(rows, slice):
+            raise UsageError(f"rows are {rows!r}, expected a slice or an array of row numbers (X[3:4] is one row)")
         part = object.__new__(OneHot)
         part.classes, part.features, part.ones = self.classes, self.features, np.ascontiguousarray(self.ones[rows])
         return part

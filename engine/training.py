@@ -16,7 +16,7 @@ from ..arguments import flag, function, instance, seed_number
 from ..errors import Diverged, Interrupted, UsageError
 from ..formats.checkpoint import Checkpoint
 from ..formats.network import format_network
-from ..formats.optimizer import OptimizerSpec
+from ..formats.optimizer import Optimizer
 from .arrays import is_finite
 from .memory import aligned_zeros
 from .model import Model
@@ -66,14 +66,14 @@ class Training:
         model: Model,
         X,
         Y,
-        optimizer: OptimizerSpec,
+        optimizer: Optimizer,
         *,
         seed: int = 0,
         threads: int | None = None,
         shuffle: bool = True,
     ):
         self.model = instance("the net", model, Model, "a caffe64.Net")
-        self.optimizer = instance("optimizer", optimizer, OptimizerSpec, OPTIMIZER)
+        self.optimizer = instance("optimizer", optimizer, Optimizer, OPTIMIZER)
         self.seed, self.shuffle = seed_number(seed), flag("shuffle", shuffle)
         plan = model.plan
         if plan.loss is None:
@@ -249,7 +249,7 @@ class Training:
         model: Model,
         X,
         Y,
-        optimizer: OptimizerSpec | None = None,
+        optimizer: Optimizer | None = None,
         *,
         seed: int | None = None,
         threads: int | None = None,
@@ -263,7 +263,7 @@ class Training:
         instance("checkpoint", checkpoint, Checkpoint, "what caffe64.read_checkpoint or Training.checkpoint gives")
         instance("the net", model, Model, "a caffe64.Net")
         saved = checkpoint.optimizer
-        optimizer = saved if optimizer is None else instance("optimizer", optimizer, OptimizerSpec, OPTIMIZER)
+        optimizer = saved if optimizer is None else instance("optimizer", optimizer, Optimizer, OPTIMIZER)
         seed = checkpoint.seed if seed is None else seed
         shuffle = checkpoint.shuffle if shuffle is None else shuffle
         if format_network(model.plan.spec) != checkpoint.network:
@@ -289,5 +289,5 @@ class Training:
         return run
 
 
-def _schedule(optimizer: OptimizerSpec) -> tuple[float, int, float]:
+def _schedule(optimizer: Optimizer) -> tuple[float, int, float]:
     return optimizer.rate, optimizer.step, optimizer.factor

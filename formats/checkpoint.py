@@ -27,7 +27,7 @@ from .atomic import write_atomically
 from .files import Source, open_input
 from .network import parse_network
 from .npy import npy_array
-from .optimizer import OptimizerSpec
+from .optimizer import Optimizer
 from .text import quote
 
 FORMAT, VERSION = "caffe64 checkpoint", 1
@@ -49,7 +49,7 @@ class Checkpoint:
     """A training between two minibatches. `network` is the text of its network file."""
 
     network: str
-    optimizer: OptimizerSpec
+    optimizer: Optimizer
     seed: int
     shuffle: bool
     rows: int
@@ -88,7 +88,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Raises InputError for a file that is damaged or no checkpoint."""
-    name = os.fspath(path)
+    name = file_name(path)
     with open_input(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
@@ -121,7 +121,7 @@ def _read_header(path: str, data: bytes) -> dict[str, Any]:
     try:
         header = json.loads(data)
         written_by = header.pop("format"), header.pop("version")
-        header["optimizer"] = OptimizerSpec(**header["optimizer"])
+        header["optimizer"] = Optimizer(**header["optimizer"])
         parse_network(header["network"])
     except (InputError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(path, f"has a damaged header: {quote(repr(error), 200)}") from None

@@ -13,6 +13,7 @@ import os
 
 import numpy as np
 
+from ..arguments import whole_number
 from ..errors import InputError
 from .export import export, parts, writer_for
 from .files import PIECE, Source, check_memory, open_data
@@ -24,8 +25,10 @@ def read_matrix(path: str | os.PathLike[str], rows: int | None, columns: int) ->
     """The first `rows` rows (None: all) as finite float32 [rows, columns], C-contiguous.
 
     Text may have any layout. Arrays keep their rows, whose values are flattened, and a 1-D array is cut into
-    rows. A .npy of float32 in C order is mapped, not copied. Raises InputError.
+    rows. A .npy of float32 in C order is mapped, not copied. Raises InputError, UsageError for a wrong number.
     """
+    rows = None if rows is None else whole_number("rows", rows, 1)
+    columns = whole_number("columns", columns, 1)
     with open_data(path) as source:
         kind = recognise(source)
         if kind == "text":

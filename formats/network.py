@@ -121,6 +121,8 @@ class NetSpec:
     layers: tuple[LayerSpec, ...]
 
     def __post_init__(self):
+        if not isinstance(self.layers, (tuple, list)) or not all(isinstance(each, LayerSpec) for each in self.layers):
+            raise UsageError("layers are not a tuple of LayerSpec (caffe64.Net takes the text of a net)")
         object.__setattr__(self, "layers", tuple(self.layers))
         problem = _find_problem(self.layers)
         if problem:

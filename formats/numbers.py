@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..engine.threads import usable_threads
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import PIECE, Source, check_memory, open_data
 from .number_printer import LONGEST, PRINTED, print_numbers
@@ -101,9 +101,14 @@ def locate_number(path: str | os.PathLike[str], index: int) -> tuple[int, int, s
 def write_numbers(path: str | os.PathLike[str], values: np.ndarray) -> None:
     """Writes float32 [N, K] as C's printf would: "%f" and a space for each value, a line for each row.
 
-    Raises OutputError.
+    Raises OutputError, and UsageError for what is no array of numbers [N, K].
     """
-    values = np.ascontiguousarray(values, np.float32)
+    try:
+        values = np.ascontiguousarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the values are no numbers: {error}") from None
+    if values.ndim != 2:
+        raise UsageError(f"the values have the shape {values.shape}, expected [rows, columns]")
     columns, flat = values.shape[1], values.reshape(-1)
     text, reached = np.empty(PRINTED * LONGEST, np.uint8), np.zeros(1, np.int64)
     with write_atomically(path) as file:

@@ -14,7 +14,9 @@ import dataclasses
 import math
 import os
 from dataclasses import dataclass
+from numbers import Real
 
+from ..arguments import instance
 from ..errors import InputError
 from .atomic import write_atomically
 from .text import NUMBER, lines_of_tokens, plain_decimal, quote, read_text
@@ -31,7 +33,7 @@ MEANINGS = {
 
 
 @dataclass(frozen=True)
-class OptimizerSpec:
+class Optimizer:
     """How to train. Raises InputError ("<optimizer>") for a value out of range or not finite."""
 
     rate: float
@@ -45,23 +47,24 @@ class OptimizerSpec:
         for field in dataclasses.fields(self):
             value = _checked(field.name, getattr(self, field.name))
             if value is None:
-                found = f"found {getattr(self, field.name)!r}"
+                found = f"found {getattr(self, field.name)!r}"[:80]
                 raise InputError("<optimizer>", found, MEANINGS[field.name])
             object.__setattr__(self, field.name, value)
 
 
-def read_optimizer(path: str | os.PathLike[str]) -> OptimizerSpec:
+def read_optimizer(path: str | os.PathLike[str]) -> Optimizer:
     """Raises InputError naming line and column (FileMissing if there is no such file)."""
     return parse_optimizer(read_text(path), os.fspath(path))
 
 
-def write_optimizer(path: str | os.PathLike[str], spec: OptimizerSpec) -> None:
+def write_optimizer(path: str | os.PathLike[str], spec: Optimizer) -> None:
     """Write the six numbers, one a line. Raises OutputError."""
+    instance("optimizer", spec, Optimizer, "a caffe64.Optimizer")
     with write_atomically(path, "w") as file:
         file.write(format_optimizer(spec))
 
 
-def parse_optimizer(text: str, name: str = "<optimizer>") -> OptimizerSpec:
+def parse_optimizer(text: str, name: str = "<optimizer>") -> Optimizer:
     """The six numbers in `text`; `name` stands for the file in errors. Raises InputError with line and column."""
     tokens = [token for line in lines_of_tokens(text, separators=",;") for token in line]
     values = []
@@ -72,10 +75,10 @@ def parse_optimizer(text: str, name: str = "<optimizer>") -> OptimizerSpec:
         values.append(value)
     if len(tokens) != len(MEANINGS):
         raise InputError(name, f"holds {len(tokens)} numbers", f"six: {', '.join(MEANINGS)}")
-    return OptimizerSpec(*values)
+    return Optimizer(*values)
 
 
-def format_optimizer(spec: OptimizerSpec) -> str:
+def format_optimizer(spec: Optimizer) -> str:
     """Text that parses to an equal spec, one number a line."""
     return "".join(plain_decimal(value) + "\n" for value in dataclasses.astuple(spec))
 
@@ -83,8 +86,12 @@ def format_optimizer(spec: OptimizerSpec) -> str:
 def _checked(field: str, value: float) -> float | int | None:
     """The value in its field's type; None if it is out of range."""
     whole = field in ("step", "epochs")
-    if isinstance(value, bool) or not math.isfinite(value) or value < 0:
+    try:
+        number = -1.0 if isinstance(value, bool) or not isinstance(value, Real) else float(value)
+    except OverflowError:
+        return None
+    if not math.isfinite(number) or number < 0:
         return None
     if not whole:
-        return float(value)
+        return number
     return int(value) if value == int(value) <= MOST_EPOCHS else None

@@ -178,3 +178,28 @@ def test_an_output_that_cannot_be_written_is_found_before_the_work(cli, task):
     result = cli(TEST.replace("out.txt", "nowhere/out.txt"))
     fails(result, r"nowhere/out.txt: there is no directory .*/nowhere \(mkdir -p makes it\)")
     assert result.stdout == ""
+
+
+# --------------------------------------------------------------------------------------- seeds and labels
+@pytest.mark.parametrize("option", ["--seed", "--threads"])
+@pytest.mark.parametrize("value", ["-1", "1.5", "18446744073709551616", "x"])
+def test_a_number_that_is_none_for_an_option_is_a_wrong_command_line(cli, task, option, value):
+    result = cli(f"{TRAIN} {option}={value}")
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.stderr
+
+
+def test_the_largest_seeds_are_taken_and_differ(cli, task):
+    found = set()
+    for seed in (2**63, 2**63 + 1, 2**64 - 1):
+        assert cli(f"{TRAIN} --quiet --seed {seed}").exit_code == 0
+        found.add((task / "w.bin").read_bytes())
+    assert len(found) == 3
+
+
+def test_labels_from_1_get_a_hint(cli, task):
+    Y = np.loadtxt("Y.txt") + 1
+    np.savetxt("Y.txt", Y, fmt="%d")
+    first = int(np.flatnonzero(Y == 3)[0]) + 1
+    hint = r"\(they run from 1 to 3, but classes count from 0: subtract 1\)"
+    fails(cli(TRAIN), rf"Y\.txt:{first}:1: row {first} holds 3, expected a class, a whole number from 0 to 2 {hint}")

@@ -13,7 +13,7 @@ from support import SHARED, assert_close, needs_shared
 from caffe64.engine.model import Model
 from caffe64.engine.training import Training
 from caffe64.formats.network import parse_network, read_network
-from caffe64.formats.optimizer import OptimizerSpec, read_optimizer
+from caffe64.formats.optimizer import Optimizer, read_optimizer
 
 # Relative error of the weights (norm) that the original's own approximations of exp and tanh leave; its printed losses
 # and outputs.
@@ -30,7 +30,7 @@ def train(case, threads=None):
     """The finished run, and the losses of all its minibatches [epochs, minibatches]."""
     model = Model(parse_network(case.net))
     model.parameters = model.unpack(case.initial)
-    run = Training(model, case.X, case.Y, OptimizerSpec(*case.optimizer), shuffle=False, threads=threads)
+    run = Training(model, case.X, case.Y, Optimizer(*case.optimizer), shuffle=False, threads=threads)
     curve = []
     while not run.finished:
         seen = []

@@ -23,7 +23,7 @@ from caffe64.engine.model import Model
 from caffe64.engine.training import Training
 from caffe64.errors import Diverged
 from caffe64.formats.network import parse_network
-from caffe64.formats.optimizer import OptimizerSpec
+from caffe64.formats.optimizer import Optimizer
 
 WOBBLE, MARGIN, FLOOR = 2.0**-22, 8, 2.0**-21
 KINK = 3e-5  # an input of a rel nearer to 0, relative to the largest, may come out on the other side in float32
@@ -68,7 +68,7 @@ def model_of(net, blobs) -> Model:
 
 def train(net, blobs, X, Y, optimizer, **options):
     """The finished run."""
-    run = Training(model_of(net, blobs), X, Y, OptimizerSpec(*optimizer), shuffle=False, **options)
+    run = Training(model_of(net, blobs), X, Y, Optimizer(*optimizer), shuffle=False, **options)
     while not run.finished:
         run.run_epoch()
     return run

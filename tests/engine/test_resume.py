@@ -10,11 +10,11 @@ from caffe64.engine.training import Training
 from caffe64.errors import Interrupted, UsageError
 from caffe64.formats.checkpoint import read_checkpoint, write_checkpoint
 from caffe64.formats.network import parse_network
-from caffe64.formats.optimizer import OptimizerSpec
+from caffe64.formats.optimizer import Optimizer
 
 NET = "4\ninp 6 4\nlin 9 -1\ntnh\nl2l\n"
 OTHER_NET = "4\ninp 6 4\nlin 9 -1\nrel\nl2l\n"
-OPTIMIZER = OptimizerSpec(0.05, 2, 0.5, 0.01, 0.9, 5)
+OPTIMIZER = Optimizer(0.05, 2, 0.5, 0.01, 0.9, 5)
 
 
 def data(rows=70):
@@ -73,7 +73,7 @@ def many():
 
 
 def test_resuming_in_the_middle_of_an_epoch_ends_with_the_same_bits(many, tmp_path):
-    optimizer = OptimizerSpec(0.05, 1, 0.5, 0.01, 0.9, 2)
+    optimizer = Optimizer(0.05, 1, 0.5, 0.01, 0.9, 2)
     unbroken = finish(start(optimizer, many, seed=4, threads=1))
     run = start(optimizer, many, seed=4, threads=1)
     stop_in_the_middle(run)
@@ -86,7 +86,7 @@ def test_resuming_in_the_middle_of_an_epoch_ends_with_the_same_bits(many, tmp_pa
 
 
 def test_the_same_run_may_go_on_after_it_was_stopped(many):
-    optimizer = OptimizerSpec(0.05, 0, 1, 0, 0.9, 1)
+    optimizer = Optimizer(0.05, 0, 1, 0, 0.9, 1)
     run = start(optimizer, many, threads=1)
     stop_in_the_middle(run)
     assert_same_end(finish(run), finish(start(optimizer, many, threads=1)))
@@ -136,7 +136,7 @@ def test_the_same_seed_and_shuffling_may_be_said_within_an_epoch():
 
 
 def test_a_new_optimizer_counts_from_the_first_epoch():
-    optimizer = OptimizerSpec(0.08, 1, 0.5, 0.02, 0.7, 4)
+    optimizer = Optimizer(0.08, 1, 0.5, 0.02, 0.7, 4)
     resumed = Training.resume(checkpoint_after(2), model_of(), *data(), optimizer)
     assert resumed.rate == 0.08 * 0.5**2
     finish(resumed)
@@ -150,17 +150,17 @@ def test_a_new_optimizer_counts_from_the_first_epoch():
 
 
 def test_a_rate_that_never_drops_replaces_one_that_did():
-    resumed = Training.resume(checkpoint_after(4), model_of(), *data(), OptimizerSpec(0.03, 0, 0.5, 0, 0, 6))
+    resumed = Training.resume(checkpoint_after(4), model_of(), *data(), Optimizer(0.03, 0, 0.5, 0, 0, 6))
     assert resumed.rate == 0.03
 
 
 def test_more_epochs_keep_the_rate_of_the_checkpoint():
-    longer = OptimizerSpec(0.05, 2, 0.5, 0.01, 0.9, 7)
+    longer = Optimizer(0.05, 2, 0.5, 0.01, 0.9, 7)
     resumed = Training.resume(checkpoint_after(5), model_of(), *data(), longer)
     assert not resumed.finished
     assert_same_end(finish(resumed), finish(start(longer)))
 
 
 def test_fewer_epochs_than_are_done_leave_nothing_to_do():
-    resumed = Training.resume(checkpoint_after(3), model_of(), *data(), OptimizerSpec(0.05, 2, 0.5, 0.01, 0.9, 2))
+    resumed = Training.resume(checkpoint_after(3), model_of(), *data(), Optimizer(0.05, 2, 0.5, 0.01, 0.9, 2))
     assert resumed.finished

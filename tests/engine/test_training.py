@@ -14,7 +14,7 @@ from reference.running import NET, data, finish, long_run, model_of, training
 
 from caffe64.engine.training import Training
 from caffe64.errors import Diverged, Interrupted
-from caffe64.formats.optimizer import OptimizerSpec
+from caffe64.formats.optimizer import Optimizer
 
 
 # --------------------------------------------------------------------------------------- reproducibility
@@ -54,7 +54,7 @@ def test_weights_that_a_model_has_are_where_training_starts():
     model, (X, Y) = model_of(NET), data()
     model.initialise(1)
     before = model.parameters.copy()
-    Training(model, X, Y, OptimizerSpec(0, 0, 1, 0, 0, 1), seed=2).run_epoch()
+    Training(model, X, Y, Optimizer(0, 0, 1, 0, 0, 1), seed=2).run_epoch()
     np.testing.assert_array_equal(model.parameters, before)
 
 
@@ -93,7 +93,7 @@ def visited(run: Training) -> list[list[int]]:
 
 def revealing(shuffle=True, rows=11) -> Training:
     targets = 2.0 ** np.arange(rows, dtype=np.float32)
-    return training("inp 1 3 / l2l", (np.zeros((rows, 1)), targets), OptimizerSpec(1, 0, 1, 0, 0, 30), shuffle=shuffle)
+    return training("inp 1 3 / l2l", (np.zeros((rows, 1)), targets), Optimizer(1, 0, 1, 0, 0, 30), shuffle=shuffle)
 
 
 def test_an_epoch_visits_the_rows_of_its_order_and_leaves_the_last_ones_out():
@@ -122,7 +122,7 @@ def test_a_minibatch_of_all_rows_leaves_nobody_out():
     ("step", "rates"), [(2, [0.8, 0.8, 0.4, 0.4, 0.2]), (1, [0.8, 0.4, 0.2, 0.1, 0.05]), (0, [0.8] * 5), (9, [0.8] * 5)]
 )
 def test_the_rate_drops_after_every_step_epochs_and_never_for_step_0(step, rates):
-    run = finish(training(optimizer=OptimizerSpec(0.8, step, 0.5, 0, 0, 5)))
+    run = finish(training(optimizer=Optimizer(0.8, step, 0.5, 0, 0, 5)))
     assert [record.rate for record in run.history] == pytest.approx(rates, rel=1e-15)
     assert [record.epoch for record in run.history] == [1, 2, 3, 4, 5]
 
@@ -135,13 +135,13 @@ def test_the_rate_reaches_the_weights():
         finish(Training(model, *data(30), optimizer))
         return np.linalg.norm(model.parameters - before)
 
-    once = moved(OptimizerSpec(0.01, 0, 1, 0, 0, 1))
-    assert moved(OptimizerSpec(0.02, 0, 1, 0, 0, 1)) == pytest.approx(2 * once, rel=1e-4)
-    assert moved(OptimizerSpec(0.01, 1, 0, 0, 0, 5)) == pytest.approx(once, rel=1e-6)  # dropped to 0
+    once = moved(Optimizer(0.01, 0, 1, 0, 0, 1))
+    assert moved(Optimizer(0.02, 0, 1, 0, 0, 1)) == pytest.approx(2 * once, rel=1e-4)
+    assert moved(Optimizer(0.01, 1, 0, 0, 0, 5)) == pytest.approx(once, rel=1e-6)  # dropped to 0
 
 
 def test_no_epochs_change_nothing():
-    run = training(optimizer=OptimizerSpec(1, 0, 1, 0, 0, 0))
+    run = training(optimizer=Optimizer(1, 0, 1, 0, 0, 0))
     assert run.finished
     assert run.history == []
 
@@ -228,4 +228,4 @@ def test_a_rate_far_too_large_diverges_instead_of_going_on_with_infinities():
     net = "inp 20 30 / lin 10 0 / rel / lin 1 0 / l2l"
     X, _ = data()
     with pytest.raises(Diverged):
-        finish(training(net, (X, X[:, :1]), OptimizerSpec(1e3, 0, 1, 0, 0.9, 100)))
+        finish(training(net, (X, X[:, :1]), Optimizer(1e3, 0, 1, 0, 0.9, 100)))

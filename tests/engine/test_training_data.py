@@ -12,7 +12,7 @@ from numba.core.runtime import _nrt_python, rtsys
 from reference.running import LONG, data, finish, training
 
 from caffe64.errors import LabelError, UsageError
-from caffe64.formats.optimizer import OptimizerSpec
+from caffe64.formats.optimizer import Optimizer
 
 
 def test_float32_arrays_in_c_order_are_not_copied():
@@ -114,7 +114,7 @@ def outstanding() -> int:
 
 
 def test_memory_does_not_grow_from_epoch_to_epoch():
-    run = training(optimizer=OptimizerSpec(0.01, 0, 1, 0, 0, 100_000), threads=2)
+    run = training(optimizer=Optimizer(0.01, 0, 1, 0, 0, 100_000), threads=2)
     for _ in range(100):
         run.run_epoch()
     _nrt_python.memsys_enable_stats()

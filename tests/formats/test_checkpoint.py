@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from caffe64.errors import FileMissing, InputError
 from caffe64.formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from caffe64.formats.optimizer import OptimizerSpec
+from caffe64.formats.optimizer import Optimizer
 
 CHECKPOINT = Checkpoint(
     network="3\ninp 2 10\nlin 3 -1\nsce\n",
-    optimizer=OptimizerSpec(0.1, 5, 0.1, 1e-5, 0.9, 15),
+    optimizer=Optimizer(0.1, 5, 0.1, 1e-5, 0.9, 15),
     seed=7,
     shuffle=True,
     rows=100,

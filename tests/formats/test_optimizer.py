@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 from support import SHARED, needs_shared
 
 from caffe64.errors import FileMissing, InputError, OutputError
-from caffe64.formats.optimizer import OptimizerSpec, format_optimizer, parse_optimizer, read_optimizer, write_optimizer
+from caffe64.formats.optimizer import Optimizer, format_optimizer, parse_optimizer, read_optimizer, write_optimizer
 
-SPEC = OptimizerSpec(rate=0.0001, step=5, factor=0.1, decay=0.00001, momentum=0.9, epochs=15)
+SPEC = Optimizer(rate=0.0001, step=5, factor=0.1, decay=0.00001, momentum=0.9, epochs=15)
 
 
 @pytest.mark.parametrize(
@@ -66,18 +66,18 @@ def test_what_is_wrong_is_named_with_its_place(text, message):
 def test_values_from_python_are_checked_alike(field, value):
     values = dict.fromkeys(("rate", "step", "factor", "decay", "momentum", "epochs"), 1) | {field: value}
     with pytest.raises(InputError, match=r"<optimizer>: found .*, expected the"):
-        OptimizerSpec(**values)
+        Optimizer(**values)
 
 
 def test_whole_fields_are_ints_and_the_others_floats():
-    spec = OptimizerSpec(1, 2.0, 3, 4, 5, 6)
+    spec = Optimizer(1, 2.0, 3, 4, 5, 6)
     assert [type(value) for value in vars(spec).values()] == [float, int, float, float, float, int]
 
 
 reals, wholes = st.floats(0, allow_nan=False, allow_infinity=False), st.integers(0, 10**9)
 
 
-@given(st.builds(OptimizerSpec, reals, wholes, reals, reals, reals, wholes))
+@given(st.builds(Optimizer, reals, wholes, reals, reals, reals, wholes))
 def test_what_is_formatted_reads_back_equal(spec):
     assert parse_optimizer(format_optimizer(spec)) == spec
     assert "e" not in format_optimizer(spec)  # the original reads no exponents
@@ -91,7 +91,7 @@ def test_a_missing_file_is_refused(tmp_path):
 @needs_shared
 def test_the_originals_files_are_read():
     spec = read_optimizer(SHARED / "caffe64" / "golden" / "classify_mlp" / "optim.txt")
-    assert spec == OptimizerSpec(0.02, 2, 0.5, 0.01, 0.9, 5)
+    assert spec == Optimizer(0.02, 2, 0.5, 0.01, 0.9, 5)
 
 
 def test_a_written_file_is_read_back(tmp_path):

@@ -7,10 +7,10 @@ import numpy as np
 from caffe64.engine.model import Model
 from caffe64.engine.training import Training
 from caffe64.formats.network import parse_network
-from caffe64.formats.optimizer import OptimizerSpec
+from caffe64.formats.optimizer import Optimizer
 
 NET = "inp 20 30 / lin 33 -1 / tnh / lin 17 -1 / rel / lin 5 -1 / sce"
-STEADY = OptimizerSpec(0.1, 0, 1, 0.001, 0.9, 3)
+STEADY = Optimizer(0.1, 0, 1, 0.001, 0.9, 3)
 
 
 def model_of(text) -> Model:
@@ -40,4 +40,4 @@ LONG = "inp 4 2 / lin 8 -1 / tnh / lin 1 -1 / l2l"
 def long_run(**options) -> Training:
     """Its epoch takes some seconds."""
     X = np.random.default_rng(1).standard_normal((2_000_000, 4)).astype(np.float32)
-    return training(LONG, (X, X[:, :1].copy()), OptimizerSpec(0.01, 0, 1, 0, 0.5, 2), threads=1, **options)
+    return training(LONG, (X, X[:, :1].copy()), Optimizer(0.01, 0, 1, 0, 0.5, 2), threads=1, **options)

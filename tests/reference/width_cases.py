@@ -53,11 +53,11 @@ def train(text, initial, X, Y, optimizer):
     from caffe64.engine.model import Model
     from caffe64.engine.training import Training
     from caffe64.formats.network import parse_network
-    from caffe64.formats.optimizer import OptimizerSpec
+    from caffe64.formats.optimizer import Optimizer
 
     model = Model(parse_network(text))
     model.parameters = model.unpack(initial)
-    run, losses = Training(model, X, Y, OptimizerSpec(*optimizer), shuffle=False, threads=1), []
+    run, losses = Training(model, X, Y, Optimizer(*optimizer), shuffle=False, threads=1), []
     while not run.finished:
         losses.append(run.run_epoch().loss)
     return model.pack(model.parameters), np.array(losses)
