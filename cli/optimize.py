@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import caffe_options as caffe
 from . import options
+
+if TYPE_CHECKING:
+    from .config_file import ConfigFile
 
 NAME = "optimize"
 EXAMPLES = (
@@ -21,7 +24,7 @@ EXAMPLES = (
 
 @dataclass(frozen=True)
 class Request:
-    """Files to read and write, and what to do."""
+    """Files to read and write, and what to do. `config`: the file that says so, if one does."""
 
     net: Path
     model: Path
@@ -33,6 +36,7 @@ class Request:
     mean: tuple[float, ...]
     scale: float
     notices: tuple[str, ...] = ()
+    config: ConfigFile | None = None
 
 
 def command(
@@ -82,6 +86,8 @@ def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_
     if config is not None:
         if net or model or output:
             raise typer.BadParameter("--config says which files; leave NET, MODEL and --output out.")
+        if mean is not None or scale is not None or not (fold_bn and drop_dropout and in_place):
+            raise typer.BadParameter("--config says what is done; leave --mean, --scale and the passes' options out.")
         from .optimize_config import read_config
 
         return read_config(config)

@@ -1,100 +1,97 @@
-"""The config.ini of Caffe-Computation-Graph-Optimization: the same keys, defaults and meaning.
+"""The config.ini of Caffe-Computation-Graph-Optimization: the same keys and meaning.
 
-Its section is [DEFAULT]; the values are paths, yes or no, and numbers. pycaffe_path, H, W and C are not needed here.
-A mean.npy gives the means of its channels, averaged over the picture; without one they are mean_B, mean_G, mean_R.
+original_, optimized_     the files; as every path in it, from the folder where the command runs
+merge_...                 which passes run, yes or no
+mean_proto_path           merge_input_mean: a mean picture, averaged over the picture, in the net's order of channels;
+mean_B, mean_G, mean_R    the means, if there is no such file
+input_scale               merge_input_scale: the factor after the mean. Where that stays outside, the mean is one of
+                          values that are multiplied already
+C, H, W                   the shape of a picture, where the net does not tell it (`optimize_shapes.py`)
+pycaffe_path              not needed here
 """
 
 from __future__ import annotations
 
-import configparser
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import FileMissing, InputError
+from .config_file import ConfigFile
 from .optimize import Request
 
-PATHS = ("original_prototxt_path", "original_model_path", "optimized_prototxt_path", "optimized_model_path")
+FILES = ("original_prototxt_path", "original_model_path", "optimized_prototxt_path", "optimized_model_path")
 FLAGS = ("merge_bn_scale", "merge_input_scale", "merge_input_mean", "merge_dropout", "merge_inplace_memory")
-UNUSED = ("pycaffe_path", "H", "W", "C")
-OTHERS = ("input_scale", "mean_proto_path", "mean_R", "mean_G", "mean_B")
-LARGEST = 1 << 20  # bytes of a config file
+MEANS = ("mean_B", "mean_G", "mean_R")
+SIZES = ("C", "H", "W")
+KEYS = ("pycaffe_path", *FILES, *FLAGS, "mean_proto_path", *MEANS, "input_scale", *SIZES)
 
 
 def read_config(path: Path) -> Request:
-    """What a config.ini asks for; its paths are relative to where the command runs.
-
-    Raises InputError for a missing or unknown key, or a value that it cannot have.
-    """
-    values = _read(path)
-    flags = {name: _flag(path, values, name) for name in FLAGS}
-    mean, notices = _mean(path, values) if flags["merge_input_mean"] else ((), ())
+    """What a config.ini asks for. Raises InputError with the line for a wrong key or value, or naming a missing key."""
+    config = ConfigFile(path, KEYS)
+    files = [Path(config.text(key)) for key in FILES]
+    for key, file in zip(FILES[:2], files, strict=False):
+        if not file.exists():
+            raise _elsewhere(config, key, file) or FileMissing(file)
+    folds, scales, means, drops, in_place = (config.flag(key) for key in FLAGS)
+    sizes = {key: config.size(key) for key in SIZES if key in config}
+    scale = config.number("input_scale") if "input_scale" in config or scales else 1.0
+    mean, notices = _mean(config, sizes.get("C")) if means else ((), [])
+    if means and not scales and scale != 1:
+        mean = tuple(each * scale for each in mean)
+        notices.append(f"merge_input_scale = no: inputs stay multiplied by input_scale = {scale:g}, and so is the mean")
     return Request(
-        *(Path(_text(path, values, name)) for name in PATHS),
-        fold_bn=flags["merge_bn_scale"],
-        drop_dropout=flags["merge_dropout"],
-        in_place=flags["merge_inplace_memory"],
+        *files,
+        fold_bn=folds,
+        drop_dropout=drops,
+        in_place=in_place,
         mean=mean,
-        scale=_number(path, values, "input_scale") if flags["merge_input_scale"] else 1.0,
-        notices=notices,
+        scale=scale if scales else 1.0,
+        notices=tuple(notices),
+        config=config,
     )
 
 
-def _read(path: Path) -> configparser.SectionProxy:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            text = file.read(LARGEST)
-    except FileNotFoundError:
-        raise FileMissing(path) from None
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}") from None
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(text)
-    except configparser.Error as error:
-        raise InputError(path, " ".join(str(error).split()), "[DEFAULT] and lines of the form key = value") from None
-    known = {name.lower() for name in (*PATHS, *FLAGS, *OTHERS, *UNUSED)}
-    for name in parser["DEFAULT"]:
-        if name not in known:
-            raise InputError(path, f"the key {name!r}", f"one of {', '.join((*PATHS, *FLAGS, *OTHERS))}")
-    return parser["DEFAULT"]
+def _elsewhere(config: ConfigFile, key: str, file: Path) -> InputError | None:
+    """An error for a file that is not here, but beside the config.ini."""
+    if not (config.path.parent / file).exists():
+        return None
+    folder = config.path.parent
+    hint = f"paths start from the current folder: run it in {folder}"
+    return config.error(key, f"{key} = {file}: there is none here, but one in {folder}", "", hint)
 
 
-def _text(path: Path, values: configparser.SectionProxy, name: str) -> str:
-    if not values.get(name):
-        raise InputError(path, f"no {name}", "a value for it")
-    return values[name].strip("\"'")
-
-
-def _flag(path: Path, values: configparser.SectionProxy, name: str) -> bool:
-    try:
-        return values.getboolean(name, fallback=False)
-    except ValueError:
-        raise InputError(path, f"{name} = {values[name]}", "yes or no") from None
-
-
-def _number(path: Path, values: configparser.SectionProxy, name: str) -> float:
-    try:
-        return float(_text(path, values, name))
-    except ValueError:
-        raise InputError(path, f"{name} = {values[name]}", "a number") from None
-
-
-def _mean(path: Path, values: configparser.SectionProxy) -> tuple[tuple[float, ...], tuple[str, ...]]:
+def _mean(config: ConfigFile, channels: int | None) -> tuple[tuple[float, ...], list[str]]:
     """The means of the channels, and what there is to say about where they come from."""
-    file = Path(values.get("mean_proto_path", "").strip("\"'"))
-    if file.suffix != ".npy" or not file.is_file():
-        return tuple(_number(path, values, f"mean_{colour}") for colour in "BGR"), ()
-    try:
-        mean = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(file, f"is no .npy: {error}", "the mean picture [C, H, W]") from None
-    if mean.ndim not in (1, 3) or mean.dtype.kind not in "iuf":
-        raise InputError(file, f"holds {mean.dtype} {mean.shape}", "numbers [C, H, W] or [C]")
+    file = Path(config.text("mean_proto_path")) if "mean_proto_path" in config else None
+    if file and file.is_file():
+        return _mean_of(config, file, channels)
+    if file and (error := _elsewhere(config, "mean_proto_path", file)):
+        raise error
+    means = tuple(config.number(key) for key in MEANS)
+    if channels == 1 and len(set(means)) == 1:
+        means = means[:1]
+    elif channels not in (None, 3):
+        told = ", ".join(f"{mean:g}" for mean in means)
+        raise config.error("C", f"C = {channels}, and mean_B, mean_G, mean_R are {told}", "C = 3, or a mean file")
+    return means, [f"there is no {file}: mean_B, mean_G, mean_R are taken"] if file else []
+
+
+def _mean_of(config: ConfigFile, file: Path, channels: int | None) -> tuple[tuple[float, ...], list[str]]:
+    """The average of each channel of a mean picture."""
+    from ..formats.caffe import read_binaryproto
+    from ..formats.npy import read_npy
+
+    mean = read_npy(file) if file.suffix.lower() == ".npy" else read_binaryproto(file)
+    if mean.ndim not in (1, 3) or not mean.size or not np.isfinite(mean).all():
+        raise InputError(file, f"holds {mean.dtype} {list(mean.shape)}", "finite numbers [C, H, W] or [C]")
+    if channels not in (None, len(mean)):
+        raise config.error("C", f"C = {channels}, and {file} has {len(mean)} channels", f"C = {len(mean)}")
     pixels = mean.reshape(len(mean), -1)
-    channels = pixels.mean(axis=1, dtype=np.float64)
-    furthest = np.abs(pixels - channels[:, np.newaxis]).max()
+    averages = pixels.mean(axis=1, dtype=np.float64)
+    furthest = np.abs(pixels - averages[:, np.newaxis]).max()
     notice = f"{file} gives the mean, not mean_R, mean_G, mean_B"
     if furthest > 0:
-        notice += f"; it varies over the picture, by up to {furthest:.3g}, and its average a channel is used"
-    return tuple(map(float, channels)), (notice,)
+        notice += f"; it varies over the picture, by up to {furthest:.3g}, and the average of each channel is used"
+    return tuple(map(float, averages)), [notice]

@@ -14,6 +14,7 @@ from ..errors import InputError
 from . import caffe_options as caffe
 from . import compiling
 from .optimize import Request
+from .optimize_shapes import shapes_of
 from .output import Output
 from .table import print_table
 
@@ -23,6 +24,8 @@ def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tole
     output = Output(quiet=as_json)
     for notice in request.notices:
         output.say(notice)
+    if request.config and not shapes:
+        shapes = shapes_of(request, allow_unknown, output)
     net = load(request.net, request.model, shapes, deploy, allow_unknown, output, runs=check)
     preparation = Preparation(request.mean, request.scale)
     prepared = {net.inputs[0]: preparation} if preparation else {}

@@ -10,6 +10,7 @@ import numpy as np
 from ...arguments import seed_number
 from ...errors import UsageError
 from .graph import Blob, Graph, Shape
+from .labels import class_counts
 from .optimize import Preparation
 from .plan import Plan
 
@@ -54,11 +55,13 @@ def run_graph(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.nd
 def random_inputs(
     graph: Graph, shapes: Mapping[Blob, Shape], seed: int, prepared: Mapping[str, Preparation]
 ) -> dict[str, np.ndarray]:
-    """Values for all inputs: pixels 0 to 255 where they are prepared, else a normal distribution."""
+    """Values for all inputs: classes for labels, pixels 0 to 255 where they are prepared, else normally distributed."""
     source = np.random.default_rng(seed_number(seed))
+    limits = class_counts(graph, shapes)
+    limits.update((blob, 256) for blob in graph.inputs if prepared.get(blob.name))
     return {
-        blob.name: source.integers(0, 256, shapes[blob]).astype(np.float32)
-        if prepared.get(blob.name)
+        blob.name: source.integers(0, limits[blob], shapes[blob]).astype(np.float32)
+        if blob in limits
         else source.standard_normal(shapes[blob], np.float32)
         for blob in graph.inputs
     }
@@ -80,6 +83,6 @@ def difference(name: str, expected: np.ndarray, found: np.ndarray) -> Difference
     both_nan = np.isnan(expected) & np.isnan(found)
     error = np.where(both_nan | (expected == found), 0, np.where(np.isnan(error), np.inf, error))
     finite = np.abs(expected[np.isfinite(expected)]).astype(np.float64)
-    largest = max(float(finite.max(initial=0)), np.finfo(np.float32).tiny)
+    largest = max(float(finite.max(initial=0)), float(np.finfo(np.float32).tiny))
     absolute = float(error.max(initial=0))
     return Difference(name, absolute, absolute / largest)

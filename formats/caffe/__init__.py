@@ -9,7 +9,7 @@ Importing this package imports protobuf, which nothing else of caffe64 does.
 """
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
-from .deploy import deploy_net
+from .deploy import deploy_net, told_shape
 from .rules import filter_net
 from .schema import MESSAGES, BlobProto, LayerParameter, NetParameter, enum_name
 from .text import CaffeNet, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
@@ -33,6 +33,7 @@ __all__ = [
     "read_binaryproto",
     "read_caffemodel",
     "read_prototxt",
+    "told_shape",
     "write_caffemodel",
     "write_prototxt",
 ]

@@ -107,15 +107,18 @@ def _add_activations(net: Message, layers: Sequence[Message]) -> None:
 def _shape(layer: Message, top: int, shapes: Mapping[str, Sequence[int]], path: str) -> Sequence[int]:
     """Of a data layer's top."""
     blob = layer.top[top]
-    shape = shapes.get(blob) or _told_shape(layer, top)
+    shape = shapes.get(blob) or told_shape(layer, top)
     if not shape or not all(shape):
         found = f"layer {quote(layer.name)} does not tell the shape of {quote(blob)}"
         raise InputError(path, found, hint="--input-shape gives it")
     return shape
 
 
-def _told_shape(layer: Message, top: int) -> Sequence[int]:
-    """Zeros, or nothing, for what the layer does not tell."""
+def told_shape(layer: Message, top: int = 0) -> Sequence[int]:
+    """The shape of a top of a layer without bottoms. Zeros, or nothing, for what the layer does not tell."""
+    if layer.type == "Input":
+        shapes = layer.input_param.shape
+        return _nth(shapes, top).dim if shapes else []
     if layer.type == "DummyData":
         data = layer.dummy_data_param
         sizes = (data.num, data.channels, data.height, data.width)

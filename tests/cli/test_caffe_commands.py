@@ -1,4 +1,4 @@
-"""optimize, verify and summary: on real models, with the older tool's config.ini, with wrong input."""
+"""optimize, verify and summary: on real models, with wrong input."""
 
 from __future__ import annotations
 
@@ -67,40 +67,6 @@ def test_given_inputs_are_compared_as_well(cli, cifar):
 
 
 @needs_shared
-def test_the_older_tools_config_file(cli, cifar):
-    (cifar / "config.ini").write_text(
-        "[DEFAULT]\npycaffe_path = ./\noriginal_prototxt_path = train_val.prototxt\n"
-        "original_model_path = cifar10.caffemodel\noptimized_prototxt_path = opt.prototxt\n"
-        "optimized_model_path = opt.caffemodel\nmerge_bn_scale = yes\nmerge_input_scale = yes\ninput_scale = 0.017\n"
-        "merge_input_mean = yes\nmean_proto_path = ./none.npy\nmean_R = 123\nmean_G = 117\nmean_B = 104\n"
-        "H = 32\nW = 32\nC = 3\nmerge_dropout = yes\nmerge_inplace_memory = no\n"
-    )
-    result = cli(f"optimize --config config.ini {SHAPE}")
-    assert result.exit_code == 0, result.stderr
-    assert "(x - (104, 117, 123)) * 0.017" in result.stdout
-    assert "run in place" not in result.stdout
-    assert (cifar / "opt.prototxt").exists()
-    assert (cifar / "opt.caffemodel").exists()
-
-
-@needs_shared
-def test_a_mean_picture_in_the_config_file(cli, cifar):
-    mean = np.array([104, 117, 123.0])[:, None, None] + np.array([[[-2.0, 2.0]]])
-    np.save("mean.npy", mean)
-    (cifar / "config.ini").write_text(
-        "[DEFAULT]\noriginal_prototxt_path = train_val.prototxt\noriginal_model_path = cifar10.caffemodel\n"
-        "optimized_prototxt_path = o.prototxt\noptimized_model_path = o.caffemodel\nmerge_input_mean = yes\n"
-        "mean_proto_path = mean.npy\n"
-    )
-    result = cli(f"optimize --config config.ini {SHAPE}")
-    assert result.exit_code == 0, result.stderr
-    assert "(x - (104, 117, 123)) * 1" in result.stdout
-    assert (
-        "mean.npy gives the mean, not mean_R, mean_G, mean_B; it varies over the picture, by up to 2" in result.stderr
-    )
-
-
-@needs_shared
 def test_summary_counts(cli, cifar):
     result = cli(f"summary {NETS} {SHAPE} --json")
     assert result.exit_code == 0, result.stderr
@@ -123,12 +89,15 @@ def test_summary_of_a_net_without_weights(cli, tmp_path):
     [
         ("optimize", 2, "needs NET, MODEL and --output OUT, or --config FILE"),
         ("optimize net.prototxt m -o x --config c.ini", 2, "leave NET, MODEL and --output out"),
+        ("optimize --config c.ini --mean 1,2,3", 2, "leave --mean, --scale and the passes' options out"),
+        ("optimize --config c.ini --scale 2", 2, "leave --mean, --scale and the passes' options out"),
+        ("optimize --config c.ini --no-fold-bn", 2, "leave --mean, --scale and the passes' options out"),
         ("optimize net.prototxt none.caffemodel -o x", 3, "Couldn't find file none.caffemodel"),
         ("optimize net.prototxt net.prototxt -o x --input-shape 3x", 2, "is no shape"),
         ("optimize net.prototxt net.prototxt -o x --mean blue", 2, "'blue' is no list of numbers"),
         ("optimize --config none.ini", 3, "Couldn't find file none.ini"),
-        ("optimize --config bad.ini", 3, "the key 'colour'"),
-        ("optimize --config net.prototxt", 3, "[DEFAULT] and lines of the form key = value"),
+        ("optimize --config bad.ini", 3, "bad.ini:2: the key 'colour'"),
+        ("optimize --config net.prototxt", 3, "net.prototxt:2: the line"),
         ("summary unknown.prototxt", 3, "layers of types that are not supported: 'x' (Nonsense)"),
         ("summary net.prototxt --input-shape picture:1x3x9x9", 3, "has no input 'picture'"),
         ("summary net.prototxt --input-shape 0x3x9x9", 2, "is no shape such as 1x3x224x224"),

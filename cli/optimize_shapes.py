@@ -1,0 +1,90 @@
+"""The shape of a net's pictures by the C, H and W of a config.ini, wherever the net itself does not tell it.
+
+batch        what a data layer says, else 1
+C, H, W      what the layer says; the file's C, H and W for what it leaves open
+
+No file that is written depends on them: they are for the run that compares both nets. So sizes that cannot be the
+net's, since its weights are for others, give way to such as fit.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..engine.graph.build import build_graph
+from ..engine.graph.graph import Graph, Shape
+from ..engine.graph.shapes import infer_shapes, weight_shapes
+from ..errors import InputError
+from ..formats.caffe import filter_net, read_caffemodel, read_prototxt, told_shape
+from .optimize import Request
+from .optimize_config import SIZES
+from .output import Output
+
+MOST = 1024  # pixels of a side that is tried
+AXES = dict(zip(SIZES, (1, 2, 3), strict=True))
+
+
+def shapes_of(request: Request, allow_unknown: bool, output: Output) -> list[str]:
+    """The option --input-shape for the net's first input, or none where the net says it all.
+
+    Says where the file's C, H and W are not used. Raises InputError for a size that neither of them tells.
+    """
+    message = filter_net(read_prototxt(request.net, allow_unknown=allow_unknown).message, path=str(request.net))
+    layer = next((each for each in message.layer if not each.bottom and each.type != "Parameter"), None)
+    if layer is None or not layer.top:
+        return []
+    told = list(told_shape(layer))
+    if all(told) and told:
+        _say_others(request, layer, told, output)
+        return []
+    told = told if len(told) == 4 else [layer.hdf5_data_param.batch_size, 0, 0, 0]
+    shape = [told[0] or 1, *(told[axis] or request.config.size(key) for key, axis in AXES.items())]
+    _say_others(request, layer, told, output)
+    if not any(told[2:]) and (side := _fitting_side(build_graph(message), request, layer.top[0], shape)):
+        sizes = f"H = {shape[2]}, W = {shape[3]}"
+        output.say(f"{request.config.path}: {sizes} do not fit the weights in {request.model}; {side} x {side} is used")
+        shape[2:] = side, side
+    return [f"{layer.top[0]}:{'x'.join(map(str, shape))}"]
+
+
+def _say_others(request: Request, layer, told: list[int], output: Output) -> None:
+    """Where the net says something else than the file."""
+    config = request.config
+    for key, axis in AXES.items():
+        told_here = len(told) == 4 and told[axis]
+        if key in config and told_here and told_here != config.size(key):
+            says = f"{request.net} says {told_here} for {layer.top[0]!r}, which is used"
+            output.say(str(config.error(key, f"{key} = {config.size(key)}, but {says}")))
+
+
+def _fitting_side(graph: Graph, request: Request, name: str, shape: list[int]) -> int | None:
+    """The roundest side with which the weights fit, of 29 to 35 it is 32; None where H and W fit, or no square does."""
+    sizes = _sizes_in(request)
+
+    def fits(height: int, width: int) -> bool:
+        return _fits(graph, sizes, {name: (*shape[:2], height, width)})
+
+    if fits(*shape[2:]):
+        return None
+    fitting = (side for side in range(1, MOST + 1) if fits(side, side))
+    return max(fitting, key=lambda side: (side & -side, -abs(side - shape[2])), default=None)
+
+
+def _sizes_in(request: Request) -> dict[str, list[int]]:
+    """How many numbers the blobs of each layer in the model hold."""
+    sizes: dict[str, list[int]] = {}
+    for name, _, blobs in read_caffemodel(request.model).blobs:
+        sizes.setdefault(name, [blob.size for blob in blobs])
+    return sizes
+
+
+def _fits(graph: Graph, sizes: dict[str, list[int]], inputs: dict[str, Shape]) -> bool:
+    try:
+        expected = weight_shapes(graph, infer_shapes(graph, inputs))
+    except InputError:
+        return False
+    return all(
+        [math.prod(shape) for shape in shapes] == sizes.get(node.name, [])
+        for node, shapes in zip(graph.nodes, expected, strict=True)
+        if shapes
+    )
