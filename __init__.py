@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Caffe64Error": "errors",
     "CaffeNet": "caffe_net",
+    "Classifier": "caffe_classifier",
     "Diverged": "errors",
     "EpochRecord": "api",
     "Evaluation": "api",
@@ -32,6 +33,8 @@ _EXPORTS = {
     "NotFinite": "errors",
     "OneHot": "engine.one_hot",
     "Optimizer": "formats.optimizer",
+    "TEST": "pycaffe",
+    "TRAIN": "pycaffe",
     "Training": "api",
     "UsageError": "errors",
     "export_onnx": "caffe_export",
@@ -41,20 +44,27 @@ _EXPORTS = {
     "read_checkpoint": "formats.checkpoint",
     "read_matrix": "formats.data",
     "read_optimizer": "formats.optimizer",
+    "set_device": "pycaffe",
+    "set_mode_cpu": "pycaffe",
+    "set_mode_gpu": "pycaffe",
     "verify": "caffe_net",
     "write_checkpoint": "formats.checkpoint",
     "write_numbers": "formats.numbers",
     "write_optimizer": "formats.optimizer",
 }
 
-__all__ = [*sorted(_EXPORTS), "kernels"]
+_MODULES = ("io", "kernels", "proto")
+
+__all__ = [*sorted(_EXPORTS), *_MODULES]
 
 
 def __getattr__(name: str):
-    if name == "kernels":
-        return importlib.import_module(".kernels", __name__)
+    if name in _MODULES:
+        return importlib.import_module("." + name, __name__)
     if name not in _EXPORTS:
-        raise AttributeError(f"module 'caffe64' has no attribute {name!r}")
+        from .pycaffe import MODULE_HINTS, hint
+
+        raise AttributeError(f"module 'caffe64' has no attribute {name!r}{hint(name, MODULE_HINTS)}")
     value = getattr(importlib.import_module("." + _EXPORTS[name], __name__), name)
     globals()[name] = value
     return value

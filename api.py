@@ -44,7 +44,16 @@ class Net(Model):
     The text is the network file's lines, separated by newlines or ' / ', with or without the count in front; a
     `NetSpec` serves as well. A pickle holds the text and the weights. Raises InputError for a wrong net or one that
     does not fit into memory, UsageError for what is no text of a net, such as the name of a file.
+
+    With more arguments it is a Caffe net, as in pycaffe: Net(prototxt, caffemodel, phase) gives a `CaffeNet`.
     """
+
+    def __new__(cls, *arguments, **options):
+        if cls is not Net or (len(arguments) + len(options) < 2 and "network_file" not in options):
+            return super().__new__(cls)
+        from .pycaffe import open_net
+
+        return open_net(*arguments, **options)
 
     def __init__(self, net: NetSpec | str):
         super().__init__(net if isinstance(net, NetSpec) else _parse(net))
@@ -169,7 +178,8 @@ def _parse(text: str) -> NetSpec:
     if _is_no_net(text):
         shown = repr(text) if isinstance(text, (str, os.PathLike)) else f"of the type {type(text).__name__}"
         expected = "its text, such as 'inp 4 10 / lin 3 -1 / sce'"
-        raise UsageError(f"the net is {shown}, expected {expected} (caffe64.Net.read reads a file)")
+        reader = "load_caffe reads a Caffe net" if "prototxt" in shown else "caffe64.Net.read reads a file"
+        raise UsageError(f"the net is {shown}, expected {expected} ({reader})")
     lines = [line for line in text.replace(" / ", "\n").splitlines() if line.strip()]
     if lines and not lines[0].strip().isdigit():
         lines.insert(0, str(len(lines)))

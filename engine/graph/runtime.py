@@ -22,6 +22,7 @@ class Runtime:
     reads the same memory), by Flatten, Reshape and Split with what they look at. `forward` allocates nothing.
     Raises InputError naming the layer whose weights have other shapes than these inputs ask for.
 
+    `arrays` are inputs' memory, float32 C-contiguous, where the caller has some.
     With `gradients`, nothing works in place: a layer's gradient may need what another would have overwritten.
     Convolutions are done as in a plan, with its `threads` and `exact`.
     """
@@ -32,6 +33,7 @@ class Runtime:
         inputs: Mapping[str, Shape] | None = None,
         *,
         gradients: bool = False,
+        arrays: Mapping[Blob, np.ndarray] | None = None,
         threads: int | None = None,
         exact: bool = False,
     ):
@@ -39,14 +41,19 @@ class Runtime:
         self._options = {"threads": threads, "exact": exact}
         self.shapes = infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
-        self.arrays = self._place()
+        self.arrays = self._place(arrays or {})
         self.runs: list[tuple[Node, Run]] = [(node, self._prepare(node)) for node in graph.nodes]
 
     def forward(self) -> None:
         """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
         with np.errstate(all="ignore"):
-            for node, run in self.runs:
-                run([self.arrays[blob] for blob in node.bottoms], [self.arrays[blob] for blob in node.tops])
+            for number in range(len(self.runs)):
+                self.run(number)
+
+    def run(self, number: int) -> None:
+        """Run graph.nodes[number] alone."""
+        node, run = self.runs[number]
+        run([self.arrays[blob] for blob in node.bottoms], [self.arrays[blob] for blob in node.tops])
 
     def array(self, blob: Blob) -> np.ndarray:
         """The float32 memory of a blob."""
@@ -56,7 +63,7 @@ class Runtime:
         bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
         return prepare_layer(node, bottoms, tops, **self._options)
 
-    def _place(self) -> dict[Blob, np.ndarray]:
+    def _place(self, given: Mapping[Blob, np.ndarray]) -> dict[Blob, np.ndarray]:
         arrays: dict[Blob, np.ndarray] = {}
         exclusive = set() if self.gradients else exclusive_blobs(self.graph)
         for node in self.graph.nodes:
@@ -64,7 +71,9 @@ class Runtime:
             source = node.bottoms[0] if node.bottoms else None
             for number, top in enumerate(node.tops):
                 in_place = op.in_place and number == 0 and source in exclusive and source.name == top.name
-                if op.view or in_place:
+                if top in given:
+                    arrays[top] = given[top]
+                elif op.view or in_place:
                     arrays[top] = arrays[source].reshape(self.shapes[top])
                 else:
                     arrays[top] = aligned_zeros(count(self.shapes[top])).reshape(self.shapes[top])

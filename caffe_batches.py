@@ -1,0 +1,72 @@
+"""More rows than a Caffe net takes at a time: all of them in batches, and a MemoryData layer's, a batch each run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .engine.graph.graph import Graph
+from .errors import UsageError
+
+if TYPE_CHECKING:
+    from .caffe_net import CaffeNet
+
+
+def forward_all(net: CaffeNet, names: Sequence[str] | None, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Runs the net on all rows of its `inputs`, a batch of its present size at a time; the last is filled with zeros.
+
+    Returns its outputs and the blobs `names`, float32 with a row each. Raises UsageError for inputs of different
+    lengths, none, and a blob without a row for each of a batch.
+    """
+    arrays = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
+    rows = {len(array) if array.ndim else 0 for array in arrays.values()}
+    if len(rows) != 1 or 0 in rows:
+        raise UsageError(f"forward_all was given {sorted(rows)} rows, expected one number of them for all inputs")
+    size, total = net.blobs[net.inputs[0]].shape[0], rows.pop()
+    found: dict[str, list[np.ndarray]] = {}
+    for batch in _batches(arrays, size, total):
+        for name, values in net.forward(blobs=names, **batch).items():
+            if values.shape[:1] != (size,):
+                raise UsageError(f"{name!r} has the shape {list(values.shape)}: no row for each of a batch of {size}")
+            found.setdefault(name, []).append(values)
+    return {name: np.concatenate(parts)[:total] for name, parts in found.items()}
+
+
+def _batches(arrays: Mapping[str, np.ndarray], size: int, total: int) -> Iterator[dict[str, np.ndarray]]:
+    for start in range(0, total, size):
+        batch = {name: array[start : start + size] for name, array in arrays.items()}
+        missing = start + size - total
+        if missing > 0:
+            batch = {
+                name: np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.float32)])
+                for name, part in batch.items()
+            }
+        yield batch
+
+
+class MemoryBatches:
+    """The rows of a net's MemoryData layer, its first one, of which each run takes the next batch, round and round."""
+
+    def __init__(self, graph: Graph, data: np.ndarray, labels: np.ndarray):
+        first = graph.nodes[0]
+        if first.type != "MemoryData":
+            raise UsageError(f"set_input_arrays is for a net whose first layer is MemoryData, not {first.type}")
+        parameter = first.message.memory_data_param
+        expected = (parameter.channels, parameter.height, parameter.width)
+        self.size, self._next = parameter.batch_size, 0
+        self._arrays = [np.asarray(data, np.float32), np.asarray(labels, np.float32).reshape(-1)][: len(first.tops)]
+        self._tops = first.tops
+        rows = len(data)
+        if self._arrays[0].shape[1:] != expected:
+            raise UsageError(f"the data has the shape {list(np.shape(data))}, expected [N, {str(expected)[1:-1]}]")
+        if len(np.shape(labels)) == 0 or np.size(labels) != rows or rows % self.size or not rows:
+            what = f"{rows} rows of data and {np.size(labels)} labels"
+            raise UsageError(f"{what}, expected as many, a multiple of the batch size {self.size}")
+
+    def take(self) -> dict[str, np.ndarray]:
+        """The next batch, by the names of the layer's tops."""
+        start = self._next
+        self._next = (start + self.size) % len(self._arrays[0])
+        return {top.name: array[start : start + self.size] for top, array in zip(self._tops, self._arrays, strict=True)}

@@ -1,0 +1,83 @@
+"""The gradients of a CaffeNet: what its blobs' and weights' `diff` hold, and the run backward that fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .engine.graph.gradients import Gradients, WeightGradients, loss_blobs, weight_gradients
+from .engine.graph.graph import Blob, Graph
+from .engine.graph.op import count
+from .engine.graph.session import Session
+from .engine.memory import aligned_zeros
+from .errors import UsageError
+
+
+class NetGradients:
+    """Of a net's graph. As in Caffe, blobs of one name have one diff, which stays what it is until something writes it:
+    a run backward, or the caller. That of a loss is its weight at first, others are zeros."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self._weights: WeightGradients | None = None
+        self._blobs: dict[str, np.ndarray] = {}
+        self._made: tuple[tuple, Gradients] | None = None
+
+    def forget(self, *, weights: bool = False) -> None:
+        """The blobs have other shapes from now on, or the weights other arrays."""
+        self._blobs, self._made = {}, None
+        if weights:
+            self._weights = None
+
+    @property
+    def weights(self) -> WeightGradients:
+        """The gradients of all weights."""
+        if self._weights is None:
+            self._weights = weight_gradients(self.graph)
+        return self._weights
+
+    def of(self, blob: Blob, session: Session) -> np.ndarray:
+        """The diff of a blob. Raises UsageError for an input that gets none."""
+        if blob not in self.graph.inputs:
+            return self._memory(blob, session)
+        made = self._made[1] if self._made else self._gradients(session, len(self.graph.nodes) - 1, frozenset())
+        if blob not in made.blobs:
+            what = f"{blob.name!r} has no gradient: nothing that leads to a loss needs one"
+            raise UsageError(f"{what} (with force_backward: true in the net, inputs have one)")
+        return made.blobs[blob]
+
+    def backward(self, session: Session, first: int, last: int, given: Mapping[Blob, np.ndarray]) -> Gradients:
+        """Run graph.nodes[last] to nodes[first] backward, from `given` and what the diffs of other outputs hold, or of
+        the tops of nodes[last] if that is not the net's last layer."""
+        ends = self.graph.outputs if last == len(self.graph.nodes) - 1 else self.graph.nodes[last].tops
+        for blob, values in given.items():
+            diff, values = self._memory(blob, session), np.asarray(values, np.float32)
+            if values.shape != diff.shape:
+                raise UsageError(f"the diff of {blob.name!r} has the shape {values.shape}, the output {diff.shape}")
+            diff[...] = values
+        written = (blob for blob in ends if blob.name in self._blobs and self._blobs[blob.name].any())
+        gradients = self._gradients(session, last, frozenset(written) | given.keys())
+        gradients.backward(first)
+        return gradients
+
+    def _gradients(self, session: Session, last: int, seeds: frozenset[Blob]) -> Gradients:
+        """Those of the layers up to nodes[last]; made anew where other ones are asked for than the time before."""
+        if self._made is None or self._made[0] != (last, seeds):
+            part = Graph(self.graph.nodes[: last + 1], self.graph.message, self.graph.phase)
+            made = Gradients(
+                session.runtime,
+                seeds,
+                self.weights,
+                graph=part,
+                memory=lambda blob: self._memory(blob, session),
+            )
+            self._made = (last, seeds), made
+        return self._made[1]
+
+    def _memory(self, blob: Blob, session: Session) -> np.ndarray:
+        shape = session.shapes[blob]
+        if blob.name not in self._blobs:
+            self._blobs[blob.name] = aligned_zeros(count(shape))
+            self._blobs[blob.name].fill(loss_blobs(self.graph.nodes).get(blob, 0))
+        return self._blobs[blob.name].reshape(shape)

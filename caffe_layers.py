@@ -1,0 +1,95 @@
+"""What a Caffe net consists of, under the names of pycaffe: its layers in order, which blobs each reads and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from .caffe_blob import Array
+from .engine.graph.gradients import loss_blobs
+from .engine.graph.graph import Blob, Graph
+from .errors import UsageError
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a net. `blobs` are its weights, as in `net.params`."""
+
+    name: str
+    type: str
+    blobs: list[Array]
+
+
+class NetTables:
+    """Looks up names in the `graph` of a net with `blobs` and `params`. There are no Split layers, as Caffe adds."""
+
+    graph: Graph
+    blobs: dict[str, Array]
+    params: dict[str, list[Array]]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers, in the order in which they run."""
+        params = self.params
+        return [Layer(node.name, node.type, params[node.name] if node.weights else []) for node in self.graph.nodes]
+
+    @property
+    def layer_dict(self) -> dict[str, Layer]:
+        """Name -> layer."""
+        return {layer.name: layer for layer in self.layers}
+
+    @property
+    def top_names(self) -> dict[str, list[str]]:
+        """Name of a layer -> names of the blobs that it gives."""
+        return {node.name: [blob.name for blob in node.tops] for node in self.graph.nodes}
+
+    @property
+    def bottom_names(self) -> dict[str, list[str]]:
+        """Name of a layer -> names of the blobs that it reads."""
+        return {node.name: [blob.name for blob in node.bottoms] for node in self.graph.nodes}
+
+    @property
+    def blob_loss_weights(self) -> dict[str, float]:
+        """Name of a blob -> its weight in the loss, 0 for most."""
+        weights = {blob.name: float(weight) for blob, weight in loss_blobs(self.graph.nodes).items()}
+        return {name: weights.get(name, 0.0) for name in self.blobs}
+
+    @property
+    def _layer_names(self) -> list[str]:
+        return [node.name for node in self.graph.nodes]
+
+    @property
+    def _blob_names(self) -> list[str]:
+        return list(self.blobs)
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self.blob_loss_weights.values())
+
+    def _range(self, first: str | None, last: str | None) -> tuple[int, int]:
+        """The numbers of two layers, None for the first and the last of the net."""
+        names = [node.name for node in self.graph.nodes]
+        for name in (first, last):
+            if name is not None and name not in names:
+                raise UsageError(f"there is no layer {name!r} to start or end with: net.layer_dict names them")
+        numbers = (0 if first is None else names.index(first), len(names) - 1 if last is None else names.index(last))
+        if numbers[0] > numbers[1]:
+            raise UsageError(f"the layer {first!r} runs after {last!r}")
+        return numbers
+
+    def _chosen(self, names: Sequence[str] | None) -> list[Blob]:
+        """The blobs of these names."""
+        names = () if names is None else names
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+            raise UsageError(f"expected a list of names of blobs, not {names!r:.60}")
+        for name in names:
+            if name not in self._named:
+                raise UsageError(f"there is no blob {name!r}: net.blobs names them")
+        return [self._named[name] for name in names]
+
+    @cached_property
+    def _named(self) -> dict[str, Blob]:
+        """Each name's blob: an input, or else the last that a layer writes."""
+        tops = {top.name: top for node in self.graph.nodes for top in node.tops}
+        return tops | {blob.name: blob for blob in self.graph.inputs}

@@ -1,0 +1,283 @@
+"""A Caffe net that runs, forward and backward, with its blobs and weights by the names that users of pycaffe know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+
+import numpy as np
+
+from .arguments import flag
+from .caffe_batches import MemoryBatches, forward_all
+from .caffe_blob import Array, checked_shape
+from .caffe_gradients import NetGradients
+from .caffe_layers import NetTables
+from .caffe_weights import copy_weights, save_net, share_weights
+from .engine.graph.build import assign_weights
+from .engine.graph.graph import Blob, Graph, Shape
+from .engine.graph.op import count
+from .engine.graph.session import Session
+from .engine.graph.shapes import infer_shapes
+from .engine.memory import aligned_zeros
+from .engine.threads import check_threads
+from .errors import UsageError
+from .pycaffe import NET_HINTS, hint
+
+UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_named", "blobs")
+
+
+class CaffeNet(NetTables):
+    """A Caffe net that runs. `graph` is its graph, `notices` what the reader had to say, `path` its file.
+
+    inputs, outputs    names, in the order of the file, and sorted
+    blobs              name -> Array, of the net as it was last shaped
+    params             name of a layer -> its Arrays: weights, bias, ...
+    layers, ...        as in pycaffe, see `NetTables`
+
+    `forward` lets blobs share memory, and layers run inside each other. The first look at the `data` of a blob that is
+    neither an input nor an output makes the net keep all of them, which is slower; so does the first run of some layers
+    only, and of gradients. `threads`: None for as many as pay off; `exact`: convolutions as plain sums, without
+    Winograd's algorithm, which is faster and costs some digits. A pickle or a copy holds the net, its shapes and its
+    weights; values of blobs and gradients are not in it.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        path: str = "<net>",
+        notices: Sequence[str] = (),
+        threads: int | None = None,
+        exact: bool = False,
+    ):
+        self.graph, self.path, self.notices = graph, path, list(notices)
+        self.threads, self.exact = check_threads(threads), flag("exact", exact)
+        self._shapes: dict[str, Shape] = {}
+        self._with_gradients = graph.phase == "TRAIN" or bool(graph.message.force_backward)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Without values yet."""
+        self._arrays: dict[Blob, np.ndarray] = {}  # of inputs
+        self._session: Session | None = None
+        self._has_run = False
+        self._gradients = NetGradients(self.graph)
+        self._batches: MemoryBatches | None = None
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in vars(self).items() if name not in UNPICKLED}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        assign_weights(self.graph, [node.weights for node in self.graph.nodes])  # shared ones are one memory again
+        self._begin()
+
+    @property
+    def inputs(self) -> list[str]:
+        return [blob.name for blob in self.graph.inputs]
+
+    @property
+    def outputs(self) -> list[str]:
+        return [blob.name for blob in self.graph.outputs]
+
+    @property
+    def shapes(self) -> dict[Blob, Shape]:
+        """The shape of each blob of the graph."""
+        return self._session.shapes if self._session else infer_shapes(self.graph, self._shapes)
+
+    @property
+    def session(self) -> Session:
+        """The net prepared for its present input shapes."""
+        if self._session is None:
+            self._prepare(self._shapes)
+        return self._session
+
+    @cached_property
+    def blobs(self) -> dict[str, Array]:
+        inputs = self.graph.inputs
+        return {
+            name: Array(
+                name,
+                shape=partial(self._shape, blob),
+                data=partial(self._data, blob),
+                diff=partial(self._diff, blob),
+                reshape=partial(self._reshape_input, blob) if blob in inputs else None,
+            )
+            for name, blob in self._named.items()
+        }
+
+    @property
+    def params(self) -> dict[str, list[Array]]:
+        for node in self.graph.nodes:
+            node.lent = True  # the caller may write to them
+        return {
+            node.name: [
+                Array(
+                    f"{node.name}[{n}]",
+                    shape=lambda node=node, n=n: node.weights[n].shape,
+                    data=lambda node=node, n=n: node.weights[n],
+                    diff=lambda node=node, n=n: self._gradients.weights[node][n],
+                )
+                for n in range(len(node.weights))
+            ]
+            for node in self.graph.nodes
+            if node.weights
+        }
+
+    def reshape(self, **shapes: Shape) -> None:
+        """Shape the net for inputs of other shapes, by name; without any, for those that their blobs were given.
+
+        Raises InputError where a layer does not fit them, and then changes nothing.
+        """
+        wanted = {**self._shapes, **{name: checked_shape(name, shape) for name, shape in shapes.items()}}
+        if self._session is None or infer_shapes(self.graph, wanted) != self._session.shapes:
+            self._prepare(wanted)
+        self._shapes = wanted
+
+    def forward(
+        self, blobs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **inputs
+    ) -> dict[str, np.ndarray]:
+        """Run the net on all its inputs, by name, arrays of any shape that it takes; without any, on what they hold.
+
+        `start` and `end` are the names of the first and the last layer to run, if not all. Returns, by name, copies of
+        its outputs, or of what the layer `end` gives, and of `blobs`, float32. Raises UsageError for a missing or an
+        unknown input, layer or blob.
+        """
+        layers = None if start is None and end is None else self._range(start, end)
+        wanted = self._chosen(blobs)
+        self._fill(inputs)
+        if self._batches and not inputs and (layers is None or layers[0] == 0):
+            self._fill(self._batches.take())
+        session = self.session
+        if layers is None:
+            session.forward()
+        else:
+            session.run_layers(*layers)
+        self._has_run = True
+        given = self.graph.outputs if end is None else self.graph.nodes[layers[1]].tops
+        return {blob.name: session.array(blob).copy() for blob in (*given, *map(session.latest, wanted))}
+
+    def forward_all(self, blobs: Sequence[str] | None = None, **inputs) -> dict[str, np.ndarray]:
+        """`forward` on as many rows as there are, in batches of the net's present size, which does not change."""
+        return forward_all(self, blobs, inputs)
+
+    def backward(
+        self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **given
+    ) -> dict[str, np.ndarray]:
+        """The gradients of what the last `forward` computed, from `given`, gradients of outputs by name.
+
+        `start` and `end` are the names of the layers to begin and to end with, if not the last and the first; then
+        gradients given are of what `start` gives. A loss begins with its loss_weight; any other output that is not
+        given, with what its `diff` holds, zeros at first. Gradients of blobs are overwritten, those of weights added
+        to: `clear_param_diffs` sets them to 0.
+
+        Returns, by name, copies of the gradients of the inputs, of which there are some with force_backward, or of what
+        `end` reads, and of the blobs `diffs`. Raises UsageError without a `forward`, and for a wrong name or shape;
+        InputError for a layer that has no gradient.
+        """
+        if not self._has_run:
+            raise UsageError("backward needs a forward before it")
+        first, last = self._range(end, start)
+        wanted = self._chosen(diffs)
+        ends = {blob.name: blob for blob in (self.graph.outputs if start is None else self.graph.nodes[last].tops)}
+        if unknown := sorted(given.keys() - ends):
+            owner = "the net's outputs are" if start is None else f"{start!r} gives"
+            raise UsageError(f"backward was given a diff of {unknown[0]!r}, {owner} {sorted(ends)}")
+        session = self._session_with_gradients()
+        found = self._gradients.backward(session, first, last, {ends[name]: given[name] for name in given})
+        read = self.graph.inputs if end is None else self.graph.nodes[first].bottoms
+        result = {blob.name: found.blobs[blob].copy() for blob in read if blob in found.blobs}
+        return result | {blob.name: self._diff(blob).copy() for blob in wanted}
+
+    def clear_param_diffs(self) -> None:
+        """Set the gradients of all weights to 0."""
+        for arrays in self._gradients.weights.values():
+            for array in arrays:
+                array.fill(0)
+
+    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+        """Rows for a net whose first layer is MemoryData: each `forward` without inputs takes its next batch of them.
+
+        data [N, channels, height, width] and labels [N], N a multiple of the batch size. Raises UsageError.
+        """
+        self._batches = MemoryBatches(self.graph, data, labels)
+
+    def copy_from(self, caffemodel: str | os.PathLike[str]) -> None:
+        """Take the weights of a .caffemodel for the layers that it has by name; others keep theirs, says `notices`.
+
+        Raises InputError for a layer with blobs of other shapes, and a file that has none of the layers.
+        """
+        kept = copy_weights(self.graph, caffemodel)
+        self.notices += [f"{os.fspath(caffemodel)} has no weights for {name!r}, which keeps its own" for name in kept]
+
+    def share_with(self, other: CaffeNet) -> None:
+        """Use the weights of `other`, the same memory, in the layers that it has by name; others keep theirs.
+
+        Raises UsageError for weights of other shapes.
+        """
+        share_weights(self.graph, other.graph)
+        self._gradients.forget(weights=True)
+
+    def save(self, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None = None) -> None:
+        """save(prototxt, caffemodel) writes the net and its weights; save("NAME.caffemodel") the weights alone, as in
+        pycaffe, save("NAME.prototxt") the net alone. Raises UsageError for one file of another name, OutputError."""
+        save_net(self.graph, path, caffemodel)
+
+    def _prepare(self, shapes: Mapping[str, Shape]) -> None:
+        """Make the session for these shapes of inputs."""
+        known = infer_shapes(self.graph, shapes)
+        arrays = {blob: self._resized(blob, known[blob]) for blob in self.graph.inputs}
+        options = {"threads": self.threads, "exact": self.exact}
+        self._session = Session(self.graph, shapes, gradients=self._with_gradients, arrays=arrays, **options)
+        self._arrays, self._has_run = arrays, False
+        self._gradients.forget()
+
+    def _reshape_input(self, blob: Blob, shape: Shape) -> None:
+        """The session is made anew when it is needed."""
+        array = self._resized(blob, shape)
+        if array is not self._arrays.get(blob):
+            self._arrays[blob], self._shapes = array, {**self._shapes, blob.name: shape}
+            self._session, self._has_run = None, False
+
+    def _resized(self, blob: Blob, shape: Shape) -> np.ndarray:
+        """An input's memory where it has that shape, else other memory with its first numbers."""
+        before = self._arrays.get(blob)
+        if before is not None and before.shape == shape:
+            return before
+        array = aligned_zeros(count(shape))
+        if before is not None:
+            array[: before.size] = before.reshape(-1)[: array.size]
+        return array.reshape(shape)
+
+    def _fill(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Values for all inputs, which take their shapes; or none."""
+        if inputs and set(inputs) != set(self.inputs):
+            raise UsageError(f"forward was given the inputs {sorted(inputs)}, the net has {sorted(self.inputs)}")
+        arrays = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
+        held = {blob.name: array for blob, array in self._arrays.items()}
+        if self._session is None or any(held[name].shape != array.shape for name, array in arrays.items()):
+            self.reshape(**{name: array.shape for name, array in arrays.items()})
+            held = {blob.name: array for blob, array in self._arrays.items()}
+        for name, array in arrays.items():
+            held[name][...] = array
+
+    def _shape(self, blob: Blob) -> Shape:
+        return self._arrays[blob].shape if blob in self._arrays else self.shapes[blob]
+
+    def _data(self, blob: Blob) -> np.ndarray:
+        return self._arrays[blob] if blob in self._arrays else self.session.array(self.session.latest(blob))
+
+    def _diff(self, blob: Blob) -> np.ndarray:
+        return self._gradients.of(blob, self._session_with_gradients())
+
+    def _session_with_gradients(self) -> Session:
+        self._with_gradients = True
+        self.session.keep_gradients()
+        return self.session
+
+    def __getattr__(self, name: str):
+        raise AttributeError(f"'CaffeNet' has no attribute {name!r}{hint(name, NET_HINTS)}")
+
+    def __repr__(self) -> str:
+        return f"CaffeNet({self.path!r}, {len(self.graph.nodes)} layers, {self.inputs} -> {self.outputs})"

@@ -1,0 +1,59 @@
+"""Weights of a Caffe net from files, from another net, and into files."""
+
+from __future__ import annotations
+
+import os
+
+from .engine.graph.build import graph_message
+from .engine.graph.graph import Graph
+from .errors import InputError, UsageError
+from .formats.caffe import match_weights, read_caffemodel, write_caffemodel, write_prototxt
+
+
+def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
+    """Overwrite the weights of the layers that a .caffemodel has by name; others keep theirs, and are returned.
+
+    Raises InputError for a layer with blobs of other shapes, and a file that has none of the layers.
+    """
+    nodes = [node for node in graph.nodes if node.weights]
+    shapes = [[blob.shape for blob in node.weights] for node in nodes]
+    matched = match_weights([node.name for node in nodes], shapes, read_caffemodel(caffemodel))
+    if nodes and not matched.arrays:
+        raise InputError(caffemodel, "has weights for no layer of the net", "a model with layers of the same names")
+    for number, arrays in matched.arrays.items():
+        nodes[number].lent = True  # what was made of them is made again
+        for own, array in zip(nodes[number].weights, arrays, strict=True):
+            own[...] = array
+    return [node.name for number, node in enumerate(nodes) if number not in matched.arrays]
+
+
+def share_weights(graph: Graph, other: Graph) -> None:
+    """Use the weights of `other`, the same memory, in the layers that it has by name; others keep theirs.
+
+    Raises UsageError for weights of other shapes, before anything is changed.
+    """
+    theirs = {node.name: node for node in reversed(other.nodes) if node.weights}
+    pairs = [(node, theirs[node.name]) for node in graph.nodes if node.weights and node.name in theirs]
+    for node, source in pairs:
+        own, given = ([blob.shape for blob in each.weights] for each in (node, source))
+        if own != given:
+            raise UsageError(f"{node.name!r} has weights of the shapes {own}, those of the other net are {given}")
+    for node, source in pairs:
+        node.weights = list(source.weights)
+        node.lent = source.lent = True
+
+
+def save_net(graph: Graph, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None) -> None:
+    """Write the net, the weights, or both, as `CaffeNet.save` says. Raises UsageError, OutputError."""
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    other = "" if caffemodel is None else os.path.splitext(os.fspath(caffemodel))[1].lower()
+    if caffemodel is None and suffix not in (".caffemodel", ".prototxt"):
+        raise UsageError(f"cannot tell what {os.fspath(path)} is to hold: name it .caffemodel (weights) or .prototxt")
+    if caffemodel is not None and (suffix == ".caffemodel" or other == ".prototxt"):
+        raise UsageError(f"save({os.fspath(path)}, {os.fspath(caffemodel)}): the net comes first, then the weights")
+    message = graph_message(graph)
+    if suffix != ".caffemodel":
+        write_prototxt(path, message)
+    if suffix == ".caffemodel" or caffemodel is not None:
+        weights = {number: node.weights for number, node in enumerate(graph.nodes)}
+        write_caffemodel(path if caffemodel is None else caffemodel, message, weights)
