@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -19,6 +20,8 @@ from .text import quote
 
 KINDS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 DEEP = ("I", "F")  # Pillow's modes of more than 8 bits a channel
+LUMINANCE = np.array([0.2125, 0.7154, 0.0721])  # of red, green and blue, ITU-R BT.709, as scikit-image weighs them
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,42 @@ def decode_image(
 ) -> np.ndarray:
     """The prepared picture, float32 [channels, height, width] for 1 or 3 channels; `size` is the net's (width, height).
 
-    Raises InputError (of `path`) for a file that is no picture, is damaged, announces more pixels than Pillow thinks
-    safe, has more than 8 bits a channel, or is smaller than the crop.
+    Raises InputError (of `path`) as `_opened` does, for a picture of more than 8 bits per channel, and for one that is
+    smaller than the crop.
     """
+    picture = _opened(file, path, lambda image: _decode(path, image, channels))
+    return prepare_pixels(_cut(path, picture, size, recipe), recipe)
+
+
+def read_intensities(path: str | os.PathLike[str], color: bool) -> np.ndarray:
+    """A picture as it is stored, float32 [height, width, RGB], or [height, width, 1] if not `color`; 0 is black, 1 is
+    white. Transparency is left out. Raises InputError as `_opened` does."""
+    with open_input(path) as file:
+        return _opened(file, path, lambda image: _intensities(image, color))
+
+
+def _intensities(image: Image.Image, color: bool) -> np.ndarray:
+    if image.mode.startswith(DEEP):
+        deep = np.asarray(image)
+        values = np.float32(deep / 65535.0) if deep.dtype.kind in "iu" else np.float32(deep)
+        return np.repeat(values[:, :, np.newaxis], 3 if color else 1, axis=2)
+    grey = image.mode in ("1", "L", "LA")
+    values = np.asarray(image.convert("L" if grey else "RGB")) / 255.0
+    if not color and not grey:
+        values = values @ LUMINANCE
+    values = np.float32(np.atleast_3d(values))
+    return np.repeat(values, 3, axis=2) if color and grey else values
+
+
+def _opened(file: BinaryIO, path: str | os.PathLike[str], read: Callable[[Image.Image], T]) -> T:
+    """What `read` makes of a picture. Raises InputError (of `path`) for a file that is no picture, is damaged, or
+    announces more pixels than Pillow thinks safe."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # about metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(file, formats=KINDS) as image:
-                picture = _decode(path, image, channels)
+                return read(image)
         except UnidentifiedImageError:
             raise InputError(path, "is no picture that can be read", ", ".join(KINDS)) from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -65,7 +95,6 @@ def decode_image(
             raise
         except Exception as error:  # damage can raise anything that a decoder can
             raise InputError(path, f"is a damaged picture: {quote(str(error), 100)}") from None
-    return prepare_pixels(_cut(path, picture, size, recipe), recipe)
 
 
 def prepare_pixels(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:

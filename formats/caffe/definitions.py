@@ -20,6 +20,11 @@ message BlobProto
     packed float data=5 diff=6
     BlobShape shape=7
     packed double double_data=8 double_diff=9
+message Datum
+    int32 channels=1 height=2 width=3 label=5
+    bytes data=4
+    repeated float float_data=6
+    bool encoded=7[false]
 message FillerParameter
     enum VarianceNorm FAN_IN=0 FAN_OUT=1 AVERAGE=2
     string type=1[constant]

@@ -1,0 +1,214 @@
+"""Pictures and arrays for Caffe nets, as `caffe.io` has them: load_image, Transformer, resize_image, oversample, ...
+
+A picture is float32 [height, width, channels], RGB from 0 to 1, until a `Transformer` makes it what a net takes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .errors import UsageError
+from .formats.image import read_intensities
+
+__all__ = [
+    "Transformer",
+    "array_to_blobproto",
+    "array_to_datum",
+    "blobproto_to_array",
+    "datum_to_array",
+    "load_image",
+    "oversample",
+    "resize_image",
+]
+
+
+def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarray:
+    """A picture file as float32 [height, width, 3] in RGB, or, if not `color`, [height, width, 1]; from 0 to 1.
+
+    It is not turned as a camera's notice in it says, as Caffe does not. Raises InputError.
+    """
+    return read_intensities(filename, color)
+
+
+def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
+    """`im` [height, width, channels] stretched to `new_dims`, (height, width), by linear interpolation: float32.
+
+    As scikit-image did it for pictures of 1 or 3 channels when Caffe was written: samples at the centres of pixels,
+    without smoothing, and what lies beyond the border is the picture's smallest value. Other numbers of channels as
+    SciPy's zoom: the corners' centres are kept. Raises UsageError for another interpolation and other shapes.
+    """
+    im = np.asarray(im, np.float32)
+    if interp_order != 1:
+        raise UsageError(f"resize_image interpolates linearly: interp_order is 1, not {interp_order!r}")
+    if im.ndim != 3 or not im.size or len(new_dims) != 2 or min(new_dims) < 1:
+        raise UsageError(f"cannot make {tuple(new_dims)} of a picture of the shape {im.shape}")
+    lowest = im.min() if im.shape[2] in (1, 3) else np.float32(0)
+    for axis, size in enumerate(new_dims):
+        im = _stretched(im - lowest, axis, int(size), centres=im.shape[2] in (1, 3)) + lowest
+    return im.astype(np.float32)
+
+
+def _stretched(values: np.ndarray, axis: int, new: int, *, centres: bool) -> np.ndarray:
+    """Linear interpolation along one axis, float64; zeros lie beyond the ends."""
+    old = values.shape[axis]
+    steps = np.arange(new)
+    places = (steps + 0.5) * (old / new) - 0.5 if centres else steps * ((old - 1) / max(1, new - 1))
+    result = 0.0
+    for taps in (np.floor(places), np.floor(places) + 1):
+        weights = np.where((taps >= 0) & (taps < old), 1 - np.abs(places - taps), 0.0)
+        parts = np.take(values, np.clip(taps, 0, old - 1).astype(int), axis)
+        result = result + parts * weights.reshape([-1 if each == axis else 1 for each in range(values.ndim)])
+    return result
+
+
+def oversample(images: Sequence[np.ndarray], crop_dims: Sequence[int]) -> np.ndarray:
+    """Ten crops of `crop_dims`, (height, width), of each picture: float32 [10 * N, height, width, channels].
+
+    The corners, upper left, upper right, lower left, lower right, and the centre; then the same five mirrored.
+    """
+    height, width = (int(size) for size in crop_dims)
+    crops = []
+    for image in images:
+        image = np.asarray(image, np.float32)
+        down, right = image.shape[0] - height, image.shape[1] - width
+        if min(down, right) < 0:
+            raise UsageError(f"cannot cut {(height, width)} out of a picture of the shape {image.shape}")
+        corners = [(0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2)]
+        five = [image[y : y + height, x : x + width] for y, x in corners]
+        crops += five + [crop[:, ::-1] for crop in five]
+    return np.stack(crops)
+
+
+class Transformer:
+    """Makes pictures into what the inputs of a net take, `inputs` being their shapes [N, C, H, W] by name.
+
+    resize to H x W -> set_transpose -> set_channel_swap -> * set_raw_scale -> - set_mean -> * set_input_scale
+
+    Every method takes the name of an input first. Raises UsageError for other names and for what does not fit it.
+    """
+
+    def __init__(self, inputs: Mapping[str, Sequence[int]]):
+        self.inputs = {name: tuple(map(int, shape)) for name, shape in inputs.items()}
+        self.transpose: dict[str, Sequence[int]] = {}
+        self.channel_swap: dict[str, Sequence[int]] = {}
+        self.raw_scale: dict[str, float] = {}
+        self.mean: dict[str, np.ndarray] = {}
+        self.input_scale: dict[str, float] = {}
+
+    def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
+        """A picture [H', W', C] as float32 for the input, mostly [C, H, W]. The picture itself stays as it is."""
+        sizes = self._shape(in_)[2:]
+        values = np.asarray(data, np.float32)
+        values = values.copy() if values.shape[:2] == sizes else resize_image(values, sizes)
+        if in_ in self.transpose:
+            values = values.transpose(self.transpose[in_])
+        if in_ in self.channel_swap:
+            values = values[list(self.channel_swap[in_])]
+        values = values * np.float32(self.raw_scale.get(in_, 1))
+        if in_ in self.mean:
+            values = values - self.mean[in_]
+        return values * np.float32(self.input_scale.get(in_, 1))
+
+    def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
+        """Takes back what `preprocess` did, but for the size."""
+        self._shape(in_)
+        values = np.asarray(data, np.float32).squeeze() / np.float32(self.input_scale.get(in_, 1))
+        if in_ in self.mean:
+            values = values + self.mean[in_]
+        values = values / np.float32(self.raw_scale.get(in_, 1))
+        if in_ in self.channel_swap:
+            values = values[np.argsort(self.channel_swap[in_])]
+        return values.transpose(np.argsort(self.transpose[in_])) if in_ in self.transpose else values
+
+    def set_transpose(self, in_: str, order: Sequence[int]) -> None:
+        """The order of axes: (2, 0, 1) makes [H, W, C] into [C, H, W]."""
+        self.transpose[in_] = self._order(in_, order, len(self._shape(in_)) - 1)
+
+    def set_channel_swap(self, in_: str, order: Sequence[int]) -> None:
+        """The order of channels, after the transpose: (2, 1, 0) makes RGB into BGR."""
+        self.channel_swap[in_] = self._order(in_, order, self._shape(in_)[1])
+
+    def set_raw_scale(self, in_: str, scale: float) -> None:
+        """The factor before the mean: 255 for nets whose pixels are 0 to 255."""
+        self.raw_scale[in_] = self._number(in_, scale)
+
+    def set_input_scale(self, in_: str, scale: float) -> None:
+        """The factor after the mean."""
+        self.input_scale[in_] = self._number(in_, scale)
+
+    def set_mean(self, in_: str, mean: np.ndarray) -> None:
+        """What is subtracted: a number for each channel, or a picture [C, H', W'] or [H', W'], stretched to H x W."""
+        shape, mean = self._shape(in_)[1:], np.asarray(mean, np.float32)
+        picture = mean[np.newaxis] if mean.ndim == 2 else mean
+        if mean.ndim == 1 and mean.size == shape[0]:
+            self.mean[in_] = mean[:, np.newaxis, np.newaxis]
+        elif picture.ndim == 3 and picture.size and len(picture) in (1, shape[0]):
+            same = picture.shape[1:] == shape[1:]
+            self.mean[in_] = picture if same else resize_image(picture.transpose(1, 2, 0), shape[1:]).transpose(2, 0, 1)
+        else:
+            found = f"a mean of the shape {list(mean.shape)} for {in_!r}, {list(shape)}"
+            raise UsageError(f"{found}: expected [{shape[0]}], or a picture of {shape[0]} channels")
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        if name not in self.inputs:
+            raise UsageError(f"{name!r} is not one of the inputs of this Transformer, {sorted(self.inputs)}")
+        return self.inputs[name]
+
+    def _order(self, name: str, order: Sequence[int], size: int) -> Sequence[int]:
+        if sorted(order) != list(range(size)):
+            raise UsageError(f"{tuple(order)} is no order of the {size} axes or channels of {name!r}, 0 to {size - 1}")
+        return tuple(order)
+
+    def _number(self, name: str, scale: float) -> float:
+        self._shape(name)
+        if np.ndim(scale) or not np.isfinite(scale) or scale == 0:
+            raise UsageError(f"the scale of {name!r} is {scale!r}, expected a number other than 0")
+        return float(scale)
+
+
+def blobproto_to_array(blob, return_diff: bool = False) -> np.ndarray:
+    """The data of a BlobProto, a mean file for one, or its diff: float32 in its shape, [N, C, H, W] if it is old."""
+    values = np.array(blob.diff if return_diff else blob.data, np.float32)
+    old = [name for name in ("num", "channels", "height", "width") if blob.HasField(name)]
+    return values.reshape([blob.num, blob.channels, blob.height, blob.width] if old else list(blob.shape.dim))
+
+
+def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None):
+    """A BlobProto with the numbers of an array, and of a diff of the same shape."""
+    from .formats.caffe import BlobProto
+
+    if diff is not None and np.shape(diff) != np.shape(arr):
+        raise UsageError(f"the diff has the shape {np.shape(diff)}, the array {np.shape(arr)}")
+    blob = BlobProto(data=np.asarray(arr, np.float32).reshape(-1))
+    blob.shape.dim.extend(np.shape(arr))
+    if diff is not None:
+        blob.diff.extend(np.asarray(diff, np.float32).reshape(-1))
+    return blob
+
+
+def datum_to_array(datum) -> np.ndarray:
+    """The picture [channels, height, width] of a Datum that is not encoded: uint8, or float64 if it holds floats."""
+    if datum.encoded:
+        raise UsageError("the datum holds an encoded picture: decode its data with Pillow")
+    shape = (datum.channels, datum.height, datum.width)
+    values = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float64)
+    return values.reshape(shape)
+
+
+def array_to_datum(arr: np.ndarray, label: int | None = None):
+    """A Datum of a picture [channels, height, width]: of bytes if it is uint8, else of floats."""
+    from .formats.caffe import MESSAGES
+
+    if arr.ndim != 3:
+        raise UsageError(f"the array has the shape {arr.shape}, expected [channels, height, width]")
+    datum = MESSAGES["Datum"](channels=arr.shape[0], height=arr.shape[1], width=arr.shape[2])
+    if arr.dtype == np.uint8:
+        datum.data = arr.tobytes()
+    else:
+        datum.float_data.extend(arr.astype(np.float32).reshape(-1))
+    if label is not None:
+        datum.label = label
+    return datum
