@@ -25,6 +25,7 @@ def command(
     ] = None,
     add: Annotated[float, typer.Option(metavar="A", help="Write (value + A) * S.")] = 0.0,
     scale: Annotated[float, typer.Option(metavar="S", help="See --add.")] = 1.0,
+    strict: options.Strict = False,
 ) -> None:
     """Convert number files: text, .npy, MNIST's IDX, also with .gz."""
     from ..formats.data import convert
@@ -37,5 +38,5 @@ def command(
     output = Output()
     writer_for(target)  # a wrong suffix should not cost the time to compile
     compiling.prepare(compiling.text_kernels(source), output)
-    shape = convert(source, target, columns=columns, add=add, scale=scale)
+    shape = convert(source, target, columns=columns, add=add, scale=scale, strict=strict)
     output.say(f"{target} holds {' x '.join(map(str, shape))} numbers")

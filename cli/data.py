@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ..api import Net
 
 
-def read_inputs(net: Net, x: Path, rows: int | None) -> np.ndarray:
-    """X as float32 [rows, features]; `rows` None: all of the file."""
-    return read_matrix(x, rows, net.spec.features)
+def read_inputs(net: Net, x: Path, rows: int | None, *, strict: bool) -> np.ndarray:
+    """X as float32 [rows, features]; `rows` None: all of the file. `strict` as for `read_matrix`."""
+    return read_matrix(x, rows, net.spec.features, strict=strict)
 
 
-def read_targets(net: Net, y: Path, X: np.ndarray) -> np.ndarray:
-    """Y as float32 [rows of X, targets a row]."""
-    return read_matrix(y, len(X), net.plan.targets)
+def read_targets(net: Net, y: Path, X: np.ndarray, *, strict: bool) -> np.ndarray:
+    """Y as float32 [rows of X, targets per row]."""
+    return read_matrix(y, len(X), net.plan.targets, strict=strict)
 
 
 def require_loss(net: Net, path: Path) -> None:

@@ -26,6 +26,7 @@ def command(
     x: options.InputX,
     y: options.InputY,
     threads: options.Threads = None,
+    strict: options.Strict = False,
     as_json: options.Json = False,
 ) -> None:
     """Score a net on known answers: loss, accuracy, confusion table.
@@ -43,8 +44,8 @@ def command(
     require_loss(model, net)
     model.load(weights)
     compiling.prepare([*model.kernels(training=False), *compiling.text_kernels(x, y)], output)
-    X = read_inputs(model, x, options.row_count(n))
-    Y = read_targets(model, y, X)
+    X = read_inputs(model, x, options.row_count(n), strict=strict)
+    Y = read_targets(model, y, X, strict=strict)
     with naming_label(y, Y):
         scores = model.evaluate(X, Y, threads=threads)
     (print_json if as_json else print_text)(scores, len(X))

@@ -82,5 +82,9 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_THREADS, metavar="N", help="Number of threads. Default: what the machine offers."),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse text whose lines do not lie as rows do, instead of a warning."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

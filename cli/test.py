@@ -21,6 +21,7 @@ def command(
     x: options.InputX,
     out: Annotated[Path, options.file_argument("OUT", "File to write: one line of outputs a row.")],
     threads: options.Threads = None,
+    strict: options.Strict = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Run a net on N rows of X and write its outputs.
@@ -47,7 +48,7 @@ def command(
     model.load(weights)
     compiling.prepare([*model.kernels(training=False), *compiling.text_kernels(x)], output)
     output.line("Loading X...")
-    X = read_inputs(model, x, options.row_count(n))
+    X = read_inputs(model, x, options.row_count(n), strict=strict)
     with progress(output, len(X), model.spec.minibatch) as watch:
         outputs = model.predict(X, threads=threads, watch=watch)
     write_numbers(out, outputs)

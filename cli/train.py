@@ -62,6 +62,7 @@ def command(
         typer.Option(min=1, metavar="N", help="Epochs between checkpoints. Default: 1.", show_default=False),
     ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from this checkpoint.")] = None,
+    strict: options.Strict = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a net on N rows of X and Y and write its weights.
@@ -91,6 +92,7 @@ def command(
             checkpoint=checkpoint,
             checkpoint_every=checkpoint_every,
             resume=resume,
+            strict=strict,
             quiet=quiet,
         )
     )

@@ -52,6 +52,7 @@ class Request:
     checkpoint: Path | None = None
     checkpoint_every: int | None = None
     resume: Path | None = None
+    strict: bool = False
     quiet: bool = False
 
 
@@ -100,9 +101,9 @@ class Trainer:
         text = compiling.text_kernels(request.x, request.y, request.val_x, request.val_y)
         compiling.prepare([*self._kernels(), *text], output)
         output.line("Loading X...")
-        X = read_inputs(self.net, request.x, request.rows)
+        X = read_inputs(self.net, request.x, request.rows, strict=request.strict)
         output.line("Loading Y...")
-        Y = read_targets(self.net, request.y, X)
+        Y = read_targets(self.net, request.y, X, strict=request.strict)
         self._validation = self._read_validation()
         with naming_label(request.y, Y):
             self._training = self._resume(saved, X, Y) if saved else self._begin(X, Y)
@@ -118,8 +119,9 @@ class Trainer:
         """X and Y of --val-x and --val-y, all rows, checked; None without them."""
         if self._request.val_x is None:
             return None
-        X = read_inputs(self.net, self._request.val_x, None)
-        Y = read_targets(self.net, self._request.val_y, X)
+        strict = self._request.strict
+        X = read_inputs(self.net, self._request.val_x, None, strict=strict)
+        Y = read_targets(self.net, self._request.val_y, X, strict=strict)
         with naming_label(self._request.val_y, Y):
             return self.net.checked(X, Y, (str(self._request.val_x), str(self._request.val_y)))
 

@@ -4,6 +4,9 @@
     byte(text, i)                 the byte at text + i, as an int64
     digits, points, minuses, pluses, letters, marks = classes(text, i)
                                   bit k of each says whether byte i + k is 0-9, ".", "-", "+", a-z or A-Z, e or E
+    line_ends(text, i)            which bytes are line feeds, as a uint64
+    plain_separators(text, i)     which are commas, blanks or control characters
+    unusual(text, i)              which bytes are one of  ! " # $ % & ' * / : < = > ? @ \\ ^ _ ` ~  or no ASCII
     first_one(word)  last_one(word)  count_ones(word)    places are counted from 0; 64 is the first of none, -1 the last
     put(numbers, k, value)        element k of the float32 array becomes `value`
     put8bytes(text, i, word)      bytes i to i + 7 become those of the uint64 `word`, the lowest first
@@ -22,6 +25,8 @@
 """
 
 from __future__ import annotations
+
+import functools
 
 from llvmlite import ir
 
@@ -141,6 +146,35 @@ def classes(typingctx, text, i):
         return context.make_tuple(builder, signature.return_type, [builder.bitcast(f, _WORD) for f in found])
 
     return types.Signature(numba_types.UniTuple(numba_types.uint64, 6), (_i64, _i64)), codegen
+
+
+@intrinsic
+def line_ends(typingctx, text, i):
+    return _u64(_i64, _i64), lambda context, builder, signature, args: builder.bitcast(
+        _is(builder, _load(builder, *args), "\n"), _WORD
+    )
+
+
+@intrinsic
+def plain_separators(typingctx, text, i):
+    def codegen(context, builder, signature, args):
+        v = _load(builder, *args)
+        blank = builder.icmp_unsigned("<=", v, _all(_BYTE, ord(" ")))
+        return builder.bitcast(builder.or_(blank, _is(builder, v, ",")), _WORD)
+
+    return _u64(_i64, _i64), codegen
+
+
+@intrinsic
+def unusual(typingctx, text, i):
+    def codegen(context, builder, signature, args):
+        v = _load(builder, *args)
+        ranges = (("!", 7), ("<", 5), ("^", 3), ("~", 130))
+        found = [_within(builder, v, first, count)[0] for first, count in ranges]
+        found += [_is(builder, v, character) for character in "*/:\\"]
+        return builder.bitcast(functools.reduce(builder.or_, found), _WORD)
+
+    return _u64(_i64, _i64), codegen
 
 
 @intrinsic

@@ -21,18 +21,19 @@ from .idx import idx_array
 from .npy import MAGIC, npy_array
 
 
-def read_matrix(path: str | os.PathLike[str], rows: int | None, columns: int) -> np.ndarray:
+def read_matrix(path: str | os.PathLike[str], rows: int | None, columns: int, *, strict: bool = False) -> np.ndarray:
     """The first `rows` rows (None: all) as finite float32 [rows, columns], C-contiguous.
 
-    Text may have any layout. Arrays keep their rows, whose values are flattened, and a 1-D array is cut into
-    rows. A .npy of float32 in C order is mapped, not copied. Raises InputError, UsageError for a wrong number.
+    Text may have any layout; where it looks as if other numbers were meant, there is a LayoutWarning (`layout.py`), or
+    an InputError with `strict`. Arrays keep their rows, whose values are flattened, and a 1-D array is cut into rows. A
+    .npy of float32 in C order is mapped, not copied. Raises InputError, UsageError for a wrong number.
     """
     rows = None if rows is None else whole_number("rows", rows, 1)
     columns = whole_number("columns", columns, 1)
     with open_data(path) as source:
         kind = recognise(source)
         if kind == "text":
-            return _read_text(source, rows, columns)
+            return _read_text(source, rows, columns, strict=strict)
         array = npy_array(source) if kind == "npy" else idx_array(source)
     array = _rows_of(os.fspath(path), array, rows, columns)
     if len(array) < (1 if rows is None else rows):
@@ -78,6 +79,7 @@ def convert(
     columns: int | None = None,
     add: float = 0.0,
     scale: float = 1.0,
+    strict: bool = False,
 ) -> tuple[int, ...]:
     """Writes (value + add) * scale of each value of `source` to `target`, as float32; returns the shape.
 
@@ -90,7 +92,7 @@ def convert(
     with open_data(source) as opened:
         kind = recognise(opened)
         if kind == "text":
-            values = _read_text(opened, None, columns or _columns_of_first_line(opened))
+            values = _read_text(opened, None, columns or _columns_of_first_line(opened), strict=strict)
         else:
             array = np.atleast_1d(npy_array(opened) if kind == "npy" else idx_array(opened))
             values = _finite_float32(opened.path, array)
@@ -103,15 +105,11 @@ def convert(
     return values.shape
 
 
-def _read_text(source: Source, rows: int | None, columns: int) -> np.ndarray:
+def _read_text(source: Source, rows: int | None, columns: int, *, strict: bool) -> np.ndarray:
     # Only text needs compiled code, and numba with it.
-    from .numbers import scan_source
+    from .numbers import read_rows
 
-    count, layout = (None, "") if rows is None else (rows * columns, f" ({rows} rows of {columns})")
-    values = scan_source(source, count, layout)
-    if len(values) % columns:
-        raise InputError(source.path, f"holds {len(values)} numbers", f"whole rows of {columns}")
-    return values.reshape(-1, columns)
+    return read_rows(source, rows, columns, strict=strict)
 
 
 def _columns_of_first_line(source: Source) -> int:

@@ -36,7 +36,7 @@ from ..engine.jit import F1, I1, U1_IN, i64, inline, kernel
 DONE, FULL, MALFORMED, NO_NUMBER = range(4)
 
 # Places in the `state` of `scan_numbers`.
-FILLED, POSITION, HARD, LETTER = range(4)
+FILLED, POSITION, HARD = range(3)
 
 # What `_convert` says of a number: it is converted, it needs Python's float(), it is none.
 _EASY, _HARD, _BAD = range(3)
@@ -51,6 +51,7 @@ _TENS = np.array([10**power for power in range(_MOST + 1)])
 _SIGNED_TENS = np.concatenate([_TENS, -_TENS]).astype(np.float64)
 _POWERS = np.array([float(f"1e{power}") for power in range(61)])  # up to 1e22 they are exact
 _FAR = 10**15  # exponents are not counted further: no text is so long that its digits could make up for it
+STRIDE = WINDOW - 4  # bytes of a window of which it is known what stands there: two before them and two behind decide
 _ROOM = WINDOW // 2 + 8  # numbers that one window may write
 
 
@@ -61,8 +62,7 @@ def scan_numbers(text, start, stop, numbers, hard, state):
     Nothing may begin before `start` and end after it. A number that begins before `stop` is read to its end.
     state[FILLED] is advanced, state[POSITION] set. Numbers that take more than this kernel's arithmetic are
     left to the caller: hard[2*k] is where number hard[2*k + 1] stands in the text, for k < state[HARD], which
-    is set; when `hard` is full, FULL is returned. state[LETTER], if negative, becomes the offset of the first
-    letter met. What stands behind the numbers written may be overwritten.
+    is set; when `hard` is full, FULL is returned. What stands behind the numbers written may be overwritten.
     Returns DONE, FULL, MALFORMED or NO_NUMBER (nan, inf, infinity).
     """
     end, room = len(text), len(numbers)
@@ -81,15 +81,13 @@ def scan_numbers(text, start, stop, numbers, hard, state):
             continue
         if not _in_number(byte(text, i)):
             letters, word = 0, u64(0)
-            while i < end and _is_letter(byte(text, i)):
+            while i < end and is_letter(byte(text, i)):
                 word = word << u64(8) | u64(byte(text, i) | 32)
                 letters += 1
                 i += 1
             if letters == 0:
                 i += 1
                 continue
-            if state[LETTER] < 0:
-                state[LETTER] = i - letters
             if (letters == 3 and (word == u64(0x6E616E) or word == u64(0x696E66))) or (
                 letters == 8 and word == u64(0x696E66696E697479)
             ):
@@ -236,22 +234,47 @@ def count_numbers(text, start, stop):
     text = address(text)
     i = start
     while i < stop:
-        if i >= 2 and i + WINDOW - 3 <= stop and i + WINDOW - 2 <= end:
-            digits, points, minuses, pluses, _, marks = classes(text, i - 2)
-            signs = minuses | pluses
-            inside = digits | points | signs
-            exponents = (digits >> u64(1)) | ((signs >> u64(1)) & (digits >> u64(2)))
-            exponents &= marks & ((digits | points) << u64(1))
-            begins = inside & ~((inside | exponents) << u64(1))
-            # Two bytes before and one behind decide whether a token begins: that is known of all bits but these.
-            count += count_ones((begins >> u64(2)) & (_ALL >> u64(3)))
-            i += WINDOW - 3
+        if in_window(i, stop, end):
+            begins, _, _ = begins_in_window(text, i)
+            count += count_ones(begins)
+            i += STRIDE
         else:
-            before = _peek(text, i - 2, end)
-            exponent = (_is_digit(before) | (before == 46)) & _exponent_at(text, i - 1, end)
-            count += _in_number(byte(text, i)) & ~(_in_number(_peek(text, i - 1, end)) | exponent)
+            count += begins_at(text, i, end)
             i += 1
     return count
+
+
+@inline
+def in_window(i, stop, end):
+    """True if `begins_in_window` may look at the STRIDE bytes from i on, which end before `stop`."""
+    return i >= 2 and i + STRIDE <= stop and i + STRIDE + 2 <= end
+
+
+@inline
+def begins_in_window(text, i):
+    """Bit k of the first: whether a token begins at byte i + k; of the second, whether that is a digit, point or sign;
+    of the third, whether it is a letter of no token. For k < STRIDE."""
+    digits, points, minuses, pluses, letters, marks = classes(text, i - 2)
+    signs = minuses | pluses
+    inside = digits | points | signs
+    exponents = (digits >> u64(1)) | ((signs >> u64(1)) & (digits >> u64(2)))
+    exponents &= marks & ((digits | points) << u64(1))
+    begins = inside & ~((inside | exponents) << u64(1))
+    known = _ALL >> u64(WINDOW - STRIDE)
+    return (begins >> u64(2)) & known, inside >> u64(2), (letters & ~exponents) >> u64(2)
+
+
+@inline
+def begins_at(text, i, end):
+    """1 if a token begins at byte i, else 0."""
+    return _in_number(byte(text, i)) & ~(_in_number(_peek(text, i - 1, end)) | exponent_before(text, i, end))
+
+
+@inline
+def exponent_before(text, i, end):
+    """True if the byte before i is an e that belongs to a number."""
+    before = _peek(text, i - 2, end)
+    return (_is_digit(before) | (before == 46)) & _exponent_at(text, i - 1, end)
 
 
 @inline
@@ -272,7 +295,7 @@ def _in_number(code):
 
 
 @inline
-def _is_letter(code):
+def is_letter(code):
     return ((code | 32) >= 97) & ((code | 32) <= 122)
 
 

@@ -1,7 +1,8 @@
 """Number files: text -> float32 (any layout, plain or .gz) and back (C's "%f ").
 
                  [numbers] -> number_scanner    what a number is, and its value
-    data.py  ->  [numbers] -> number_printer    what is written
+    data.py  ->  [numbers] -> line_survey       how many there are, and on which lines
+                 [numbers] -> number_printer    what is written
 
 A plain file is memory-mapped, and what is done with is dropped from memory; a .gz is unzipped block by block. All
 threads convert parts of the text at the same time, cut where no number can be cut: counting its numbers first says
@@ -24,8 +25,10 @@ from ..engine.threads import usable_threads
 from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import PIECE, Source, check_memory, open_data
+from .layout import Layout, Surveyed
+from .line_survey import RUNS, STATE, survey_lines
 from .number_printer import LONGEST, PRINTED, print_numbers
-from .number_scanner import DONE, FILLED, HARD, LETTER, MALFORMED, NO_NUMBER, POSITION, count_numbers, scan_numbers
+from .number_scanner import DONE, FILLED, HARD, MALFORMED, NO_NUMBER, POSITION, count_numbers, scan_numbers
 from .text import quote
 
 # The bytes of a token, from its first one on, as `number_scanner` sees them.
@@ -47,17 +50,34 @@ def read_numbers(path: str | os.PathLike[str], count: int | None = None) -> np.n
         return scan_source(source, count)
 
 
-def scan_source(source: Source, count: int | None, layout: str = "") -> np.ndarray:
-    """`read_numbers` of an open file. `layout` says for the message what `count` is made of."""
+def read_rows(source: Source, rows: int | None, columns: int, *, strict: bool = False) -> np.ndarray:
+    """The first `rows` rows (None: all) of an open text file as float32 [rows, columns], wherever its lines end.
+
+    Warns (`layout.LayoutWarning`) where its lines look as if other numbers were meant; with `strict` that is an
+    InputError.
+    """
+    count = None if rows is None else rows * columns
+    layout = Layout(source.path, columns, count)
+    numbers = scan_source(source, count, layout)
+    if len(numbers) % columns:
+        raise InputError(source.path, f"holds {len(numbers)} numbers", f"whole rows of {columns}", layout.hint())
+    layout.finish(strict=strict)
+    return numbers.reshape(-1, columns)
+
+
+def scan_source(source: Source, count: int | None, layout: Layout | None = None) -> np.ndarray:
+    """`read_numbers` of an open file, whose lines `layout` is shown."""
     # A text of n bytes has room for (n + 1) / 2 numbers: an absurd count allocates no more than that.
     numbers = np.empty(0 if count is None or source.zipped else min(count, source.size // 2 + 1), np.float32)
-    filled, hint = 0, ""
+    filled, layout = 0, layout or Layout(source.path, 1, count)
     with ThreadPoolExecutor(usable_threads()) as threads:
         for block in _blocks(source):
-            if count is None and not source.zipped:
-                numbers = _room(source.path, block.count(threads))
-            for parts in block.rounds():
-                sizes = list(threads.map(_count, parts))
+            in_two_passes = count is None and not source.zipped
+            surveyed = block.surveyed(threads, layout, forget=in_two_passes)
+            if in_two_passes:
+                surveyed = list(surveyed)
+                numbers = _room(source.path, sum(size for _, sizes in surveyed for size in sizes))
+            for parts, sizes in surveyed:
                 wanted = filled + sum(sizes) if count is None else min(filled + sum(sizes), count)
                 if wanted > len(numbers):
                     numbers = _grown(source.path, numbers, wanted)
@@ -65,18 +85,17 @@ def scan_source(source: Source, count: int | None, layout: str = "") -> np.ndarr
                 for size in sizes:
                     rooms.append(numbers[filled : min(filled + size, wanted)])
                     filled += len(rooms[-1])
-                letters = list(threads.map(_convert, parts, rooms, [filled == count] * len(parts)))
+                list(threads.map(_convert, parts, rooms, [filled == count] * len(parts)))
                 if filled == count:
+                    layout.more = sum(map(len, rooms)) < sum(sizes) or block.has_numbers(parts[-1].stop)
                     return numbers
-                letter = next((place for place in letters if place >= 0), -1)
-                if letter >= 0 and not hint:
-                    line, column = block.place(letter)
-                    hint = f"line {line} column {column} holds {chr(block.text[letter])!r}, which separates"
                 block.forget(parts)
+    layout.close()
     if count is not None:
-        raise InputError(source.path, f"holds {filled} numbers", f"{count}{layout}", hint)
+        rows = "" if layout.columns == 1 else f" ({count // layout.columns} rows of {layout.columns})"
+        raise InputError(source.path, f"holds {filled} numbers", f"{count}{rows}", layout.hint())
     if filled == 0:
-        raise InputError(source.path, "holds no numbers", hint=hint)
+        raise InputError(source.path, "holds no numbers", hint=layout.hint())
     return numbers
 
 
@@ -145,13 +164,23 @@ class _Block(NamedTuple):
                 parts.append(_Part(self, start, stop))
             yield parts
 
-    def count(self, threads: ThreadPoolExecutor) -> int:
-        """How many numbers the block has."""
-        total = 0
+    def surveyed(
+        self, threads: ThreadPoolExecutor, layout: Layout, *, forget: bool
+    ) -> Iterator[tuple[list[_Part], list[int]]]:
+        """The rounds, and how many numbers each of their parts has; `layout` is shown their lines. `forget`: drop them
+        from memory at once, since they are read again."""
         for parts in self.rounds():
-            total += sum(threads.map(_count, parts))
-            self.forget(parts)
-        return total
+            found = list(threads.map(_survey, parts))
+            for part in found:
+                layout.add(part, self.place, self.text)
+            if forget:
+                self.forget(parts)
+            yield parts, [part.numbers for part in found]
+
+    def has_numbers(self, start: int) -> bool:
+        """Whether there are any from `start` on."""
+        stops = range(start, len(self.text), PART)
+        return any(count_numbers.run(self.text, stop, min(stop + PART, len(self.text))) for stop in stops)
 
     def forget(self, parts: list[_Part]) -> None:
         """Drop the pages of `parts` from memory. They are read from the file again if somebody looks at them."""
@@ -199,18 +228,19 @@ def _blocks(source: Source) -> Iterator[_Block]:
     yield _Block(source.path, np.frombuffer(rest, np.uint8), line, column)
 
 
-def _count(part: _Part) -> int:
-    return count_numbers.run(part.block.text, part.start, part.stop)
+def _survey(part: _Part) -> Surveyed:
+    runs, state = np.empty(2 * (part.stop - part.start), np.int64), np.empty(STATE, np.int64)
+    numbers = survey_lines.run(part.block.text, part.start, part.stop, runs, state)
+    return Surveyed(numbers, runs[: 2 * state[RUNS]].reshape(-1, 2), state.tolist())
 
 
-def _convert(part: _Part, numbers: np.ndarray, enough: bool) -> int:
-    """Convert the first numbers of a part, until `numbers` is full; returns the offset of the first letter met, or -1.
+def _convert(part: _Part, numbers: np.ndarray, enough: bool) -> None:
+    """Convert the first numbers of a part, until `numbers` is full.
 
     Raises InputError for what is no number, also behind the last one unless these are `enough`.
     """
     block, start = part.block, part.start
-    hard, state = np.empty(2 * HARD_ONES, np.int64), np.zeros(4, np.int64)
-    state[LETTER] = -1
+    hard, state = np.empty(2 * HARD_ONES, np.int64), np.zeros(3, np.int64)
     verdict = None
     while verdict != DONE and not (enough and state[FILLED] == len(numbers)):
         verdict = scan_numbers.run(block.text, start, part.stop, numbers, hard, state)
@@ -218,7 +248,6 @@ def _convert(part: _Part, numbers: np.ndarray, enough: bool) -> int:
         _convert_hard(block, hard[: 2 * state[HARD]].reshape(-1, 2), numbers)
         if verdict in (MALFORMED, NO_NUMBER) and not (enough and state[FILLED] == len(numbers)):
             raise _wrong_token(block, start)
-    return int(state[LETTER])
 
 
 def _room(path: str, size: int) -> np.ndarray:

@@ -135,7 +135,8 @@ def test_all_rows_of_data_that_is_no_whole_number_of_rows(cli, task):
 
 
 def test_fewer_rows_than_a_minibatch(cli, task):
-    fails(cli(TRAIN.replace(" 400 ", " 9 ")), r"there are 9 rows, but a minibatch of the net takes 10", 2)
+    result = cli(TRAIN.replace(" 400 ", " 9 ") + " --quiet")
+    fails(result, r"there are 9 rows, but a minibatch of the net takes 10", 2)
 
 
 def weights_of(sizes) -> bytes:

@@ -64,8 +64,8 @@ optimizer = Optimizer(rate=1e-6, step=0, factor=1, decay=0, momentum=0, epochs=1
 net.fit(np.ones((256, 1024), np.float32), np.ones((256, 1), np.float32), optimizer)  # compiles
 data = 1024 * int(re.search(r"VmData:\\s*([0-9]+) kB", Path("/proc/self/status").read_text())[1])
 resource.setrlimit(resource.RLIMIT_DATA, (data + int(sys.argv[1]),) * 2)
-X = read_inputs(net, Path("X.npy"), None)
-Y = read_targets(net, Path("Y.npy"), X)
+X = read_inputs(net, Path("X.npy"), None, strict=True)
+Y = read_targets(net, Path("Y.npy"), X, strict=True)
 assert np.isfinite(net.fit(X, Y, optimizer).loss[-1])
 """
 

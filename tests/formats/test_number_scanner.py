@@ -20,7 +20,6 @@ from caffe64.formats.number_scanner import (
     FILLED,
     FULL,
     HARD,
-    LETTER,
     MALFORMED,
     POSITION,
     count_numbers,
@@ -310,7 +309,7 @@ def test_bytes_behind_the_text_are_not_looked_at():
     data = np.frombuffer(b"12.5e+3 789012345678901 -1.25 77 " * 10, np.uint8)
     values, hard = np.zeros(len(data), np.float32), np.zeros(2 * len(data), np.int64)
     for size in range(1, len(data)):
-        text, state = data[:size], np.array([0, 0, 0, -1])
+        text, state = data[:size], np.zeros(3, np.int64)
         tokens = [token for _, token in reference_tokens(text.tobytes())]
         whole = tokens if is_float(tokens[-1]) else tokens[:-1]  # a sign may be left over at the end
         assert scan_numbers(text, 0, size, values, hard, state) == (DONE if whole == tokens else MALFORMED)
@@ -323,10 +322,10 @@ def test_bytes_behind_the_text_are_not_looked_at():
 
 def test_the_kernel_stops_where_it_says():
     text = np.frombuffer(b"1 x 2 1e-40 3", np.uint8)
-    values, hard, state = np.zeros(3, np.float32), np.zeros(2, np.int64), np.array([0, 0, 0, -1])
+    values, hard, state = np.zeros(3, np.float32), np.zeros(2, np.int64), np.zeros(3, np.int64)
     assert scan_numbers(text, 0, len(text), values[:1], hard, state) == FULL
-    assert state.tolist() == [1, 4, 0, 2]  # one number, at the second, none hard, the letter
+    assert state.tolist() == [1, 4, 0]  # one number, at the second, none hard
     assert scan_numbers(text, 4, len(text), values, hard, state) == FULL  # `hard` has room for one
-    assert (state[FILLED], state[POSITION], state[HARD], state[LETTER]) == (3, 12, 1, 2)
+    assert (state[FILLED], state[POSITION], state[HARD]) == (3, 12, 1)
     assert hard.tolist() == [6, 2]
-    assert scan_numbers(text, 4, 5, values, hard, np.array([0, 0, 0, -1])) == DONE
+    assert scan_numbers(text, 4, 5, values, hard, np.zeros(3, np.int64)) == DONE
