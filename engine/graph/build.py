@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from .graph import Blob, Graph, Node, copy_message
 PERMISSIVE = 1  # ParamSpec.share_mode
 
 
-def build_graph(message, phase: str = "TEST") -> Graph:
-    """The graph of a net's layers, without weights.
+def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: Iterable = ()) -> Graph:
+    """The graph of a net's layers, without weights. `path` is its file, `left_out` are layers of other phases, for
+    messages.
 
     Raises InputError where Caffe would refuse it: a bottom that no earlier layer gives, a blob that two layers give, an
     in-place layer on a blob that someone else reads too.
@@ -23,9 +24,11 @@ def build_graph(message, phase: str = "TEST") -> Graph:
     for layer in message.layer:
         node = Node(layer.name, layer.type, [], [], copy_message(layer), phase=_phase(layer, phase))
         node.message.ClearField("blobs")
+        _obey_scale_train(node)
         for name in layer.bottom:
             if name not in current:
-                raise node.error(f"reads the blob {name!r}", "one that an earlier layer gives", _givers(message, name))
+                hint = _givers(message, name, left_out)
+                raise node.error(f"reads the blob {name!r}", "one that an earlier layer gives", hint)
             node.bottoms.append(current[name])
         node.tops = [_new_top(node, number, name, current, read) for number, name in enumerate(layer.top)]
         for bottom in node.bottoms:
@@ -33,7 +36,16 @@ def build_graph(message, phase: str = "TEST") -> Graph:
         nodes.append(node)
     net = copy_message(message)
     net.ClearField("layer")
-    return Graph(nodes, net, phase)
+    return Graph(nodes, net, phase, path)
+
+
+def _obey_scale_train(node: Node) -> None:
+    """A fork's Dropout with scale_train: false leaves what it does not drop as it is, and in TEST multiplies by the
+    mean of that: then it is a Power layer, which every Caffe has."""
+    dropout = node.message.dropout_param
+    if node.type == "Dropout" and node.phase == "TEST" and not dropout.scale_train:
+        node.type, node.message.power_param.scale = "Power", 1 - dropout.dropout_ratio
+        node.message.ClearField("dropout_param")
 
 
 def _phase(layer, phase: str) -> str:
@@ -50,23 +62,49 @@ def _new_top(node: Node, number: int, name: str, current: dict[str, Blob], read:
     return current[name]
 
 
-def _givers(message, name: str) -> str:
+def _givers(message, name: str, left_out: Iterable) -> str:
     later = next((layer.name for layer in message.layer if name in layer.top), None)
-    return f"{later!r} gives it, but stands later in the file" if later else "no layer gives it"
+    if later is not None:
+        return f"{later!r} gives it, but stands later in the file"
+    other = next((layer for layer in left_out if name in layer.top), None)
+    if other is None:
+        return "no layer gives it"
+    phases = {rule.phase for rule in other.include if rule.HasField("phase")}
+    phases = phases or {1 - rule.phase for rule in other.exclude if rule.HasField("phase")}
+    if len(phases) != 1:
+        return f"{other.name!r} gives it, but its rules leave it out"
+    only = ("TRAIN", "TEST")[phases.pop()]
+    hint = f"{other.name!r} gives it, but only in the {only} phase: --phase {only.lower()}"
+    return hint if other.bottom else f"{hint}, or --deploy, for which it is an input"
 
 
 def graph_message(graph: Graph):
-    """The NetParameter of a graph, without weights. A blob keeps its name unless that would be ambiguous."""
+    """The NetParameter of a graph, without weights. A blob or layer keeps its name unless that would be ambiguous."""
     net = copy_message(graph.message)
-    names = _legal_names(graph)
+    names, layer_names = _legal_names(graph), unique_names(graph)
     for node in graph.nodes:
         layer = net.layer.add()
         layer.CopyFrom(node.message)
-        layer.name, layer.type = node.name, node.type
+        layer.name, layer.type = layer_names[node], node.type
         del layer.bottom[:], layer.top[:]
         layer.bottom.extend(names[blob] for blob in node.bottoms)
         layer.top.extend(names[blob] for blob in node.tops)
     return net
+
+
+def unique_names(graph: Graph) -> dict[Node, str]:
+    """Each layer's name; a number is added where an earlier layer has it, since weights go by the name."""
+    taken = {node.name for node in graph.nodes} | {top.name for node in graph.nodes for top in node.tops}
+    names: dict[Node, str] = {}
+    used: set[str] = set()
+    for node in graph.nodes:
+        name, serial = node.name, 1
+        while name in used or (serial > 1 and name in taken):
+            serial += 1
+            name = f"{node.name or node.type}_{serial}"
+        used.add(name)
+        names[node] = name
+    return names
 
 
 def _legal_names(graph: Graph) -> dict[Blob, str]:

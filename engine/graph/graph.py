@@ -59,12 +59,13 @@ class Graph:
     """`nodes` in an order that runs. `inputs` are the tops of Input layers, which are nodes as well.
 
     `message` is the NetParameter without its layers: the net's name and whatever else the file said. `phase` is TEST or
-    TRAIN.
+    TRAIN. `path` is what messages call the net: its file.
     """
 
     nodes: list[Node]
     message: Any
     phase: str = "TEST"
+    path: str = "<net>"
 
     @property
     def inputs(self) -> list[Blob]:
@@ -76,6 +77,21 @@ class Graph:
         """What nobody reads, by name as in Caffe."""
         read = {bottom for node in self.nodes for bottom in node.bottoms}
         return sorted((top for node in self.nodes for top in node.tops if top not in read), key=lambda blob: blob.name)
+
+    @property
+    def results(self) -> list[Blob]:
+        """The outputs without inputs that nothing reads; with them if there are no others."""
+        inputs = set(self.inputs)
+        return [blob for blob in self.outputs if blob not in inputs] or self.outputs
+
+    @property
+    def needed_inputs(self) -> list[Blob]:
+        """The inputs that results are made of; all inputs if that is none."""
+        needed = set(self.results)
+        for node in reversed(self.nodes):
+            if needed.intersection(node.tops):
+                needed.update(node.bottoms)
+        return [blob for blob in self.inputs if blob in needed] or self.inputs
 
     def producer(self, blob: Blob) -> Node | None:
         """The node that writes `blob`."""
@@ -113,7 +129,7 @@ class Graph:
             )
             for node in self.nodes
         ]
-        return Graph(nodes, copy_message(self.message), self.phase)
+        return Graph(nodes, copy_message(self.message), self.phase, self.path)
 
 
 def copy_message(message):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import InputError
+from ...formats.near_miss import TYPES, near_miss
+from .fork_fields import check_fork_fields
 from .graph import Blob, Graph, Node, Shape
 from .layers import OPS
 from .layers.inputs import DATA_LAYERS
@@ -14,12 +16,23 @@ LARGEST = 2**31 - 1  # numbers in a blob, as in Caffe
 
 
 def check_supported(graph: Graph) -> None:
-    """Raises InputError that names every layer whose type is not known, before anything is allocated or run."""
+    """Raises InputError that names the layers whose type is not known, or one with a fork's field that changes what it
+    gives in a way that is not known, before anything is allocated or run."""
     unknown = [node for node in graph.nodes if node.type not in OPS]
     if unknown:
         named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown[:5])
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise InputError("<net>", f"layers of types that are not supported: {named}{more}", ", ".join(sorted(OPS)))
+        found = f"layers of types that are not supported: {named}{more}"
+        raise InputError(graph.path, found, "those that `caffe64 summary --help` lists", _way_out(unknown))
+    for node in graph.nodes:
+        check_fork_fields(node)
+
+
+def _way_out(unknown: list[Node]) -> str:
+    """What helps, if something does: another spelling, or to do without layers that only training needs."""
+    if all(node.type.endswith("Loss") or not node.bottoms for node in unknown):
+        return "--deploy does without data and loss layers"
+    return next(filter(None, (near_miss(node.type, OPS, TYPES) for node in unknown)), "")
 
 
 def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:
@@ -56,7 +69,7 @@ def _given(graph: Graph, inputs: Mapping[str, Shape] | None) -> dict[str, Shape]
     given = dict(inputs or {})
     names = {blob.name for blob in graph.inputs}
     if wrong := [name for name in given if name not in names]:
-        raise InputError("<net>", f"has no input {wrong[0]!r}", f"one of {', '.join(sorted(names))}")
+        raise InputError(graph.path, f"has no input {wrong[0]!r}", f"one of {', '.join(sorted(names))}")
     return given
 
 
@@ -74,6 +87,16 @@ def _top_shapes(node: Node, shapes: Mapping[Blob, Shape], given: Mapping[str, Sh
 def weight_shapes(graph: Graph, shapes: Mapping[Blob, Shape]) -> list[list[Shape]]:
     """For each node, the shapes that its weights must have."""
     return [OPS[node.type].weight_shapes(node, [shapes[bottom] for bottom in node.bottoms]) for node in graph.nodes]
+
+
+def known_weight_shapes(graph: Graph, shapes: Mapping[Blob, Shape]) -> list[list[Shape] | None]:
+    """As `weight_shapes`, None for layers of other types and for those whose bottoms have no known shapes."""
+    return [
+        None
+        if node.type not in OPS or any(bottom not in shapes for bottom in node.bottoms)
+        else OPS[node.type].weight_shapes(node, [shapes[bottom] for bottom in node.bottoms])
+        for node in graph.nodes
+    ]
 
 
 def check_weights(graph: Graph, shapes: Mapping[Blob, Shape]) -> None:

@@ -6,7 +6,9 @@ message NAME                          its fields follow, indented
 
 Names, numbers and defaults are those of BVLC Caffe. The layers of the SSD forks have other numbers in every fork
 (Permute's parameters are field 148 in one, 202 in another): theirs are 1,000,000 higher than in SSD's own, where no
-fork has anything. So text is understood, and whatever a fork put into a binary file stays an unknown field.
+fork has anything. So text is understood, and whatever a fork put into a binary file stays an unknown field. The same
+holds for fields that forks have added to Caffe's own messages and that change what a layer gives; `fork_fields` says
+what becomes of them, and which others may be left out.
 """
 
 from .layer_definitions import LAYERS, SSD_LAYERS

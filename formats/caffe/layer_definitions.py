@@ -11,6 +11,7 @@ message ArgMaxParameter
 message BatchNormParameter
     bool use_global_stats=1
     float moving_average_fraction=2[0.999] eps=3[1e-5]
+    bool disable_mean=1000004[false] disable_variance=1000005[false] relu=1000010[false]
 message BiasParameter
     int32 axis=1[1] num_axes=2[1]
     FillerParameter filler=3
@@ -33,13 +34,19 @@ message ConvolutionParameter
     Engine engine=15[DEFAULT]
     int32 axis=16[1]
     bool force_nd_im2col=17[false]
+    enum FusionType NONE_FUSION=0 SUM_FUSION=1
+    bool relu=1000019[false]
+    float negative_slope=1000020[0]
+    repeated uint32 shape_offset=1000021
+    FusionType fusion_type=1000024[NONE_FUSION]
 message CropParameter
     int32 axis=1[2]
     repeated uint32 offset=2
 message DropoutParameter
     float dropout_ratio=1[0.5]
+    bool scale_train=1000002[true] sample_weights_test=1000003[false]
 message ELUParameter
-    float alpha=1[1]
+    float alpha=1[1] lambda=1000002[1]
 message EltwiseParameter
     enum EltwiseOp PROD=0 SUM=1 MAX=2
     EltwiseOp operation=1[SUM]
@@ -64,7 +71,8 @@ message InnerProductParameter
     bool bias_term=2[true]
     FillerParameter weight_filler=3 bias_filler=4
     int32 axis=5[1]
-    bool transpose=6[false]
+    bool transpose=6[false] normalize=1000007[false] relu=1000008[false]
+    float negative_slope=1000009[0]
 message LRNParameter
     enum NormRegion ACROSS_CHANNELS=0 WITHIN_CHANNEL=1
     enum Engine DEFAULT=0 CAFFE=1 CUDNN=2
@@ -95,6 +103,7 @@ message PoolingParameter
     Engine engine=11[DEFAULT]
     bool global_pooling=12[false]
     RoundMode round_mode=13[CEIL]
+    bool ceil_mode=1000013[true] avg_include_pad=1000014[true]
 message PowerParameter
     float power=1[1] scale=2[1] shift=3[0]
 message PythonParameter
@@ -104,6 +113,7 @@ message ReLUParameter
     enum Engine DEFAULT=0 CAFFE=1 CUDNN=2
     float negative_slope=1[0]
     Engine engine=2[DEFAULT]
+    bool fuse=1000003[false]
 message RecurrentParameter
     uint32 num_output=1[0]
     FillerParameter weight_filler=2 bias_filler=3
@@ -115,7 +125,7 @@ message ReductionParameter
     float coeff=3[1]
 message ReshapeParameter
     BlobShape shape=1
-    int32 axis=2[0] num_axes=3[-1]
+    int32 axis=2[0] num_axes=3[-1] pixelshuffler=1000004[1]
 message SPPParameter
     enum PoolMethod MAX=0 AVE=1 STOCHASTIC=2
     enum Engine DEFAULT=0 CAFFE=1 CUDNN=2
@@ -164,6 +174,7 @@ message PriorBoxParameter
     repeated float variance=6
     uint32 img_size=7 img_h=8 img_w=9
     float step=10 step_h=11 step_w=12 offset=13[0.5]
+    repeated float offset_h=14 offset_w=15 width=16 height=17
 message NonMaximumSuppressionParameter
     float nms_threshold=1[0.3]
     int32 top_k=2
@@ -182,7 +193,7 @@ message DetectionOutputParameter
     int32 keep_top_k=7[-1]
     bool variance_encoded_in_target=8[false]
     float confidence_threshold=9
-    bool visualize=10[false]
-    float visualize_threshold=11
+    bool visualize=10[false] normalized_bbox=1000010[true]
+    float visualize_threshold=11 objectness_score=1000024
     string save_file=12
 """

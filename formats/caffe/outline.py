@@ -7,12 +7,14 @@ would have to descend. This walk needs no recursion: known messages nest as deep
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from ..text import quote
 from .schema import NetParameter
+from .upgrade import type_name
 
 MOST_NESTING = 100  # protobuf's own limit
 MOST_UNKNOWN = 10_000
@@ -41,11 +43,18 @@ class Malformed(Exception):
 
 @dataclass
 class Layer:
-    """A `layer` or `layers` entry: text[start:stop], as much of it as has been walked over."""
+    """A `layer` or `layers` entry, the `number`th: text[start:stop], as much of it as has been walked over. `type` is
+    as V2 spells it, but of a V1 layer whose type is none of Caffe's as it stands there; V0 layers have none."""
 
+    number: int
     start: int
     stop: int | None = None
     name: str = ""
+    type: str = ""
+
+    def __str__(self) -> str:
+        """For messages: "layer 'conv1'", "layer 3" if it has no name."""
+        return f"layer {quote(self.name)}" if self.name else f"layer {self.number}"
 
 
 @dataclass(frozen=True)
@@ -66,12 +75,11 @@ class Outline:
     layers: list[Layer] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
 
-    def layer_at(self, offset: int) -> str:
-        """For messages: "layer 'conv1'", "layer 3" if it has no name, "" outside of all layers."""
-        for number, layer in enumerate(self.layers, start=1):
-            if layer.start <= offset and (layer.stop is None or offset < layer.stop):
-                return f"layer {quote(layer.name)}" if layer.name else f"layer {number}"
-        return ""
+    def layer_at(self, offset: int) -> Layer | None:
+        """The layer that text[offset] is in, or None."""
+        number = bisect_right(self.layers, offset, key=lambda layer: layer.start)
+        layer = self.layers[number - 1] if number else None
+        return layer if layer and (layer.stop is None or offset < layer.stop) else None
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ class Walk:
         if closer is None or (closer == "]" and self.stack[-1].closer == "]"):
             raise Malformed(self.start, f"found {quote(self.token)}", "'{'")
         if closer != "]" and message.name in LAYERS[:2]:
-            self.outline.layers.append(Layer(self.start))
+            self.outline.layers.append(Layer(len(self.outline.layers) + 1, self.start))
         self.stack.append(_Open(message, closer))
         self._advance()
 
@@ -182,13 +190,23 @@ class Walk:
                     raise Malformed(self.start, f"found {quote(self.token)}", "',' or ']'")
         else:
             values.append(self._scalar())
-        if known.name == "name" and known.containing_type.name in LAYERS:  # a ParamSpec has a name as well
-            self.outline.layers[-1].name = values[0][1:-1] if values else ""
+        if known.name in ("name", "type") and known.containing_type.name in LAYERS:  # a ParamSpec has a name as well
+            self._note_layer(known, values[0] if values else "")
         if known.enum_type is not None:
             names = known.enum_type.values_by_name
             wrong = [value for value in values if value.isidentifier() and value not in names]
             if wrong:
                 self._note_unknown(start, known.name, known.containing_type, wrong[0])
+
+    def _note_layer(self, known: FieldDescriptor, text: str) -> None:
+        layer = self.outline.layers[-1]
+        if known.name == "name":
+            layer.name = text[1:-1]
+        elif known.enum_type is not None:
+            values = known.enum_type.values_by_name
+            layer.type = type_name(values[text].number) if text in values else text
+        elif known.containing_type.name == "LayerParameter":
+            layer.type = text[1:-1]
 
     def _note_unknown(self, start: int, name: str, parent: Descriptor, value: str = "") -> None:
         self._skip(",;")  # belongs to the field: nothing may be left of it

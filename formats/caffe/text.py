@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from google.protobuf import text_format
@@ -14,7 +14,9 @@ from google.protobuf.message import Message
 from ...errors import InputError
 from ..atomic import write_atomically
 from ..files import open_input
+from ..near_miss import near_miss
 from ..text import quote
+from .fork_fields import obey, of_other_layers, why_left_out
 from .outline import Malformed, Outline, Unknown, Walk
 from .schema import NetParameter, shortest_float
 from .upgrade import upgrade_net
@@ -25,6 +27,7 @@ ESCAPES = str.maketrans(
     {chr(code): f"\\{code:03o}" for code in (*range(32), 127)}
     | {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "'": "\\'", "\\": "\\\\"}
 )
+ALLOW = "--allow-unknown leaves it out; results may then differ"
 SOLVER_FIELDS = {"net", "train_net", "test_net", "base_lr", "test_iter", "lr_policy", "max_iter"}
 
 
@@ -40,10 +43,13 @@ class CaffeNet:
     path: str = "<net>"
 
 
-def read_prototxt(path: str | os.PathLike[str], *, allow_unknown: bool = False) -> CaffeNet:
+def read_prototxt(
+    path: str | os.PathLike[str], *, allow_unknown: bool = False, types: Collection[str] | None = None
+) -> CaffeNet:
     """Reads a net of any version. Raises InputError naming line, column, layer and field.
 
-    A field that neither Caffe nor SSD has is an error, or with `allow_unknown` dropped with a notice.
+    Fields of Caffe, of SSD and the known ones of other forks (`fork_fields`) are read. Any other is an error, or with
+    `allow_unknown` left out with a notice. In layers of other types than `types`, if these are given, it is no error.
     """
     with open_input(path) as file:
         data = file.read(LIMIT + 1)
@@ -51,25 +57,41 @@ def read_prototxt(path: str | os.PathLike[str], *, allow_unknown: bool = False) 
         found = f"is larger than {LIMIT >> 20} MiB"
         raise InputError(path, found, "a prototxt", "are the files given in the right order?")
     # Comments may be in any encoding; in a string, other bytes than UTF-8's are an error.
-    return parse_prototxt(data.decode("utf-8-sig", "surrogateescape"), os.fspath(path), allow_unknown=allow_unknown)
+    text = data.decode("utf-8-sig", "surrogateescape")
+    return parse_prototxt(text, os.fspath(path), allow_unknown=allow_unknown, types=types)
 
 
-def parse_prototxt(text: str, name: str = "<net>", *, allow_unknown: bool = False) -> CaffeNet:
+def parse_prototxt(
+    text: str, name: str = "<net>", *, allow_unknown: bool = False, types: Collection[str] | None = None
+) -> CaffeNet:
     """`read_prototxt` of a text; `name` stands for the file in errors."""
     walk = Walk(text)
     try:
         outline = walk.run()
     except Malformed as error:
         raise _error(name, text, walk.outline, error) from None
-    if outline.unknown and not allow_unknown:
-        raise _error(name, text, outline, _refusal(outline.unknown[0]))
-    notices = _notices(name, text, outline)
+    matters = [each for each in outline.unknown if allow_unknown or not of_other_layers(each, outline, types)]
+    reasons = {unknown: why_left_out(unknown, text) for unknown in matters}
+    refused = [unknown for unknown in matters if reasons[unknown] is None]
+    if refused and not allow_unknown:
+        raise _error(name, text, outline, _refusal(refused[0]))
+    notices = _notices(name, text, outline, reasons)
     message = NetParameter()
     try:
         text_format.Parse(_without(text, outline.unknown), message)
     except (text_format.ParseError, ValueError) as error:
         raise _error(name, text, outline, _malformed(error, text)) from None
-    return CaffeNet(message, notices + upgrade_net(message, name), name)
+    notices += upgrade_net(message, name)
+    _name_old_types(message, outline)
+    obey(message, name)
+    return CaffeNet(message, notices, name)
+
+
+def _name_old_types(message: Message, outline: Outline) -> None:
+    """V1 layers of types that are none of Caffe's have lost them; they stand behind the layer that `input` became."""
+    if any(unknown.name == "type" and unknown.parent.name == "V1LayerParameter" for unknown in outline.unknown):
+        for layer, upgraded in zip(reversed(outline.layers), reversed(message.layer), strict=False):
+            upgraded.type = upgraded.type or layer.type
 
 
 def format_prototxt(message: Message) -> str:
@@ -124,29 +146,45 @@ def _without(text: str, unknown: list[Unknown]) -> str:
 
 
 def _refusal(unknown: Unknown) -> Malformed:
+    parent, name = unknown.parent, unknown.name
     if unknown.value:
-        known = list(unknown.parent.fields_by_name[unknown.name].enum_type.values_by_name)
-        found, expected = f"{unknown.name}: {quote(unknown.value)} is unknown", "one of " + ", ".join(known)
-        return Malformed(unknown.start, found, expected, "--allow-unknown drops it")
-    found = f"unknown field {quote(unknown.name)}"
-    expected = f"a field of {unknown.parent.name}"
-    if unknown.parent.name == "NetParameter" and unknown.name in SOLVER_FIELDS:
+        known = list(parent.fields_by_name[name].enum_type.values_by_name)
+        found, expected = f"{name}: {quote(unknown.value)} is unknown", "one of " + ", ".join(known)
+        hint = ALLOW
+        if name == "type" and parent.name == "V1LayerParameter":
+            expected, hint = "a type of Caffe's", ""
+        return Malformed(unknown.start, found, expected, near_miss(unknown.value, known) or hint)
+    found = f"unknown field {quote(name)}"
+    expected = f"a field of {parent.name}"
+    if parent.name == "NetParameter" and name in SOLVER_FIELDS:
         return Malformed(unknown.start, found, expected, "this looks like a solver: give the net that it names")
-    close = difflib.get_close_matches(unknown.name, list(unknown.parent.fields_by_name), 1)
-    guess = f"did you mean {close[0]!r}? " if close else ""
-    return Malformed(unknown.start, found, expected, f"{guess}--allow-unknown drops it")
+    return Malformed(unknown.start, found, expected, near_miss(name, list(parent.fields_by_name)) or ALLOW)
 
 
-def _notices(name: str, text: str, outline: Outline) -> list[str]:
+def _notices(name: str, text: str, outline: Outline, reasons: Mapping[Unknown, str | None]) -> list[str]:
+    """For each unknown field a sentence; one for all known ones of forks that are left out for the same reason."""
     notices = []
-    for unknown in outline.unknown[:MOST_NOTICES]:
-        line, _ = _place(text, unknown.start)
-        layer = outline.layer_at(unknown.start)
-        what = quote(f"{unknown.name}: {unknown.value}" if unknown.value else unknown.name)
-        notices.append(f"{name}:{line}: {layer + ': ' if layer else ''}dropped {what}, which is unknown")
-    if len(outline.unknown) > MOST_NOTICES:
-        notices.append(f"{name}: dropped {len(outline.unknown) - MOST_NOTICES} more unknown fields")
+    for reason in dict.fromkeys(filter(None, reasons.values())):
+        fields = [unknown for unknown in reasons if reasons[unknown] == reason]
+        names = list(dict.fromkeys(_quoted(unknown) for unknown in fields))
+        are = "are" if len(names) > 1 else "is"
+        notices.append(f"{_where(name, text, outline, fields[0])}: {', '.join(names)} {are} left out: {reason}")
+    unknown = [unknown for unknown, reason in reasons.items() if reason is None]
+    for each in unknown[:MOST_NOTICES]:
+        where = _where(name, text, outline, each)
+        notices.append(f"{where}: {_quoted(each)} is left out: it is unknown, and results may differ")
+    if len(unknown) > MOST_NOTICES:
+        notices.append(f"{name}: {len(unknown) - MOST_NOTICES} more unknown fields are left out")
     return notices
+
+
+def _quoted(unknown: Unknown) -> str:
+    return quote(f"{unknown.name}: {unknown.value}" if unknown.value else unknown.name)
+
+
+def _where(name: str, text: str, outline: Outline, unknown: Unknown) -> str:
+    layer = outline.layer_at(unknown.start)
+    return f"{name}:{_place(text, unknown.start)[0]}" + (f": {layer}" if layer else "")
 
 
 def _malformed(error: Exception, text: str) -> Malformed:

@@ -24,6 +24,11 @@ TYPE_NAMES = {number: f"TYPE_{name}" for name, number in [
 WITHOUT = {  # what the upgrade would change, and numbers, which binary files hold apart
     "NetParameter": {"layers", "input", "input_dim", "input_shape"},
     "LayerParameter": {"blobs"},
+    "BatchNormParameter": {"relu"},  # and forks' fields, which Caffe's own take the place of
+    "ConvolutionParameter": {"relu", "negative_slope"},
+    "InnerProductParameter": {"relu", "negative_slope"},
+    "PoolingParameter": {"ceil_mode", "avg_include_pad"},
+    "ReLUParameter": {"fuse"},
 }
 
 

@@ -20,9 +20,12 @@ NOTHING = -1  # fills the rows of a top that no detection needs
 # ------------------------------------------------------------------------------------------------- PriorBox
 def prior_sizes(node: Node) -> list[tuple[float, float]]:
     """Width and height in pixels of the boxes around a place: for each min_size a square of it, a square of the mean
-    with max_size, and one box of each aspect ratio but 1. Like SSD's code, cuts sizes off to whole pixels."""
+    with max_size, and one box of each aspect ratio but 1. Like SSD's code, cuts sizes off to whole pixels. Or those
+    that `width` and `height` of OpenCV's list."""
     parameter = node.message.prior_box_param
     smallest, largest = list(parameter.min_size), list(parameter.max_size)
+    if parameter.width or parameter.height:
+        return _listed_sizes(node)
     if not smallest or min(smallest) <= 0:
         raise node.error(f"min_size {smallest}", "one or more positive numbers")
     if largest and (len(largest) != len(smallest) or any(a >= b for a, b in zip(smallest, largest, strict=True))):
@@ -35,6 +38,30 @@ def prior_sizes(node: Node) -> list[tuple[float, float]]:
             sizes.append((np.sqrt(size * int(largest[number])),) * 2)
         sizes += [(size * np.sqrt(ratio), size / np.sqrt(ratio)) for ratio in ratios]
     return sizes
+
+
+def _listed_sizes(node: Node) -> list[tuple[float, float]]:
+    parameter = node.message.prior_box_param
+    widths, heights = list(parameter.width), list(parameter.height)
+    if parameter.min_size or parameter.max_size or parameter.aspect_ratio:
+        raise node.error("has width and height beside min_size, max_size or aspect_ratio", "one way to say it")
+    if len(widths) != len(heights) or min(widths + heights) <= 0:
+        raise node.error(f"width {widths} and height {heights}", "as many positive numbers")
+    return list(zip(widths, heights, strict=True))
+
+
+def prior_offsets(node: Node) -> list[tuple[float, float]]:
+    """Where in its cell the boxes of a place have their centre, from the top and from the left in parts of the cell:
+    `offset` for both, or for each box every pair of OpenCV's offset_h and offset_w."""
+    parameter = node.message.prior_box_param
+    down, right = list(parameter.offset_h), list(parameter.offset_w)
+    if not down and not right:
+        return [(parameter.offset, parameter.offset)]
+    if parameter.HasField("offset"):
+        raise node.error("has offset beside offset_h and offset_w", "one way to say it")
+    if len(down) != len(right):
+        raise node.error(f"offset_h {down} and offset_w {right}", "as many of both")
+    return list(zip(down, right, strict=True))
 
 
 def aspect_ratios(node: Node) -> list[float]:
@@ -82,7 +109,7 @@ def prior_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     at_most_four_axes(node, bottoms)
     variances(node)
     height, width = image_axes(bottoms[0])
-    return [(1, 2, height * width * len(prior_sizes(node)) * 4)]
+    return [(1, 2, height * width * len(prior_sizes(node)) * len(prior_offsets(node)) * 4)]
 
 
 def prepare_prior(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -93,15 +120,15 @@ def prepare_prior(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     if min(image) <= 0 or min(height, width) <= 0:
         raise node.error(f"bottoms of shapes {list(bottoms[0])} and {list(bottoms[1])}", "no empty ones")
     steps = height_and_width(node, "step", (np.float32(image[0] / height), np.float32(image[1] / width)))
-    centers = [
-        ((np.arange(size) + np.float32(parameter.offset)) * np.float32(step)).astype(np.float32)
-        for size, step in zip((height, width), steps, strict=True)
-    ]
-    half = np.array(prior_sizes(node), np.float32) / 2
-    y, x = centers[0][:, None, None], centers[1][None, :, None]
-    boxes = np.empty((height, width, len(half), 4), np.float32)
+    offsets = np.array(prior_offsets(node), np.float32).T
+    y, x = (
+        ((np.arange(size)[:, None] + offset) * np.float32(step)).astype(np.float32)[:, None, :]  # [size, 1, offsets]
+        for size, step, offset in zip((height, width), steps, offsets, strict=True)
+    )
+    half_width, half_height = np.array(prior_sizes(node), np.float32).T[:, :, None] / 2  # [sizes, 1] each
+    y, boxes = y[:, None], np.empty((height, width, len(half_width), offsets.shape[1], 4), np.float32)
     for place, (center, side, size) in enumerate(
-        [(x, -half[:, 0], image[1]), (y, -half[:, 1], image[0]), (x, half[:, 0], image[1]), (y, half[:, 1], image[0])]
+        [(x, -half_width, image[1]), (y, -half_height, image[0]), (x, half_width, image[1]), (y, half_height, image[0])]
     ):
         boxes[..., place] = (center + side) / np.float32(size)
     if parameter.clip:

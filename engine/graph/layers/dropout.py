@@ -11,7 +11,8 @@ from ..op import Op, Run, same_shape
 
 
 def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """TEST: a copy. TRAIN: each value is 0 with probability `dropout_ratio`, else divided by 1 - dropout_ratio.
+    """TEST: a copy. TRAIN: each value is 0 with probability `dropout_ratio`, else divided by 1 - dropout_ratio, or with
+    scale_train: false as it was.
 
     Every run draws new numbers, from a generator whose seed is made of the layer's name: a second Runtime of the same
     net draws the same ones.
@@ -22,7 +23,7 @@ def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     if node.phase == "TEST":
         return copy_unless_in_place
     generator, mask = np.random.default_rng(zlib.crc32(node.name.encode())), np.empty(bottoms[0], np.float32)
-    scale = np.float32(1 / (1 - ratio))
+    scale = np.float32(1 / (1 - ratio) if node.message.dropout_param.scale_train else 1)
 
     def run(inputs, outputs):
         generator.random(dtype=np.float32, out=mask)

@@ -86,7 +86,7 @@ class Plan:
         known = [how for _, how in lowered if how]
         step = -(-max((how.scratch for how in known), default=0) // ALIGNMENT) * ALIGNMENT
         scratch = max([step * self.threads, *(how.shared_scratch for how in known)])
-        size = place(self.memories, LIMIT, scratch)
+        size = place(self.memories, LIMIT, scratch, graph.path)
         self.bytes = Bytes(4 * size, 4 * most_alive(self.memories), 4 * scratch)
         self.arena = aligned_zeros(size + scratch + ALIGNMENT)
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}

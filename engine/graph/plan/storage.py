@@ -117,11 +117,11 @@ def wider(one: Halo, other: Halo) -> Halo:
     return tuple(map(max, one, other))
 
 
-def place(memories: list[Memory], limit: int, besides: int = 0) -> int:
+def place(memories: list[Memory], limit: int, besides: int = 0, path: str = "<net>") -> int:
     """Give each memory its place, so that those that live at the same time do not overlap. Returns the floats in all.
 
     The largest first, each as low as it can (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net
-    Inference, 2020: greedy by size). Raises InputError if these and those `besides` are more than `limit`.
+    Inference, 2020: greedy by size). Raises InputError (of `path`) if these and those `besides` are more than `limit`.
     """
     placed: list[Memory] = []
     for memory in sorted(memories, key=lambda each: -each.size):
@@ -137,5 +137,5 @@ def place(memories: list[Memory], limit: int, besides: int = 0) -> int:
         placed.sort(key=lambda each: each.at)
     total = max((memory.at + memory.size for memory in placed), default=0)
     if (needed := total + besides) > limit:
-        raise InputError("the net", f"needs {needed * 4:,} bytes for its blobs and scratch", f"at most {limit * 4:,}")
+        raise InputError(path, f"needs {needed * 4:,} bytes for its blobs and scratch", f"at most {limit * 4:,}")
     return total

@@ -64,6 +64,10 @@ PRIORS = [
     "min_size: 30 aspect_ratio: 2 aspect_ratio: 3 flip: false variance: 0.2 variance: 0.3 variance: 0.4",
     "min_size: 10 min_size: 20 max_size: 15 max_size: 40 offset: 0.25",
     "min_size: 30 aspect_ratio: 1 aspect_ratio: 2 aspect_ratio: 2 step_h: 7.5 step_w: 12",
+    "min_size: 30 aspect_ratio: 2 offset_h: 0.25 offset_w: 0.5",
+    "min_size: 30 max_size: 60 aspect_ratio: 2 offset_h: 0.5 offset_w: 0.75 offset_h: 1 offset_w: 0 step: 8",
+    "width: 10 width: 20.5 height: 7 height: 9.25 step_h: 7.5 step_w: 12",
+    "width: 10 width: 20.5 height: 7 height: 9.25 offset_h: 0.25 offset_w: 0.5 offset_h: 0 offset_w: 1",
 ]
 
 
@@ -111,6 +115,11 @@ WRONG_PRIORS = [
     ("min_size: 5 img_h: 3", "img_h 3 and img_w 0, expected positive numbers"),
     ("min_size: 5 step: 1 step_w: 3", "has step beside step_h and step_w, expected one way to say it"),
     ("min_size: 5 step: -1", "step_h -1 and step_w -1, expected positive numbers"),
+    ("min_size: 5 offset: 0.5 offset_h: 1 offset_w: 1", "has offset beside offset_h and offset_w, expected one way"),
+    ("min_size: 5 offset_h: 1", "offset_h [1.0] and offset_w [], expected as many of both"),
+    ("min_size: 5 width: 3 height: 2", "has width and height beside min_size, max_size or aspect_ratio, expected one"),
+    ("width: 3", "width [3.0] and height [], expected as many positive numbers"),
+    ("width: 3 height: 0", "width [3.0] and height [0.0], expected as many positive numbers"),
 ]
 
 

@@ -129,15 +129,29 @@ def test_the_fields_of_ssd_layers_are_known():
         (
             'layer {\n  name: "conv1"\n  convolution_param { kernel_sze: 3 }\n}',
             "net.prototxt:3:23: layer 'conv1': unknown field 'kernel_sze', expected a field of ConvolutionParameter "
-            "(did you mean 'kernel_size'? --allow-unknown drops it)",
+            "(did you mean 'kernel_size'?)",
         ),
-        ("layer {} layer { zz { a: 1 } bottom: 'b' }", "net.prototxt:1:18: layer 2: unknown field 'zz', expected "),
+        (
+            "layer {} layer { zz { a: 1 } bottom: 'b' }",
+            "net.prototxt:1:18: layer 2: unknown field 'zz', expected a field of LayerParameter "
+            "(--allow-unknown leaves it out; results may then differ)",
+        ),
         ("layer { name: 'a' param { name: 'w' } zz: 1 }", "net.prototxt:1:39: layer 'a': unknown field 'zz', expected"),
         ("layers { layer { name: 'old' zz: 1 } }", "net.prototxt:1:30: layer 'old': unknown field 'zz', expected "),
         ("[a.b/c] { }", "net.prototxt:1:1: unknown field '[a.b/c]', expected a field of NetParameter"),
         (
             "layer { name: 'p' pooling_param { pool: BEST } }",
-            "net.prototxt:1:35: layer 'p': pool: 'BEST' is unknown, expected one of MAX, AVE, STOCHASTIC",
+            "net.prototxt:1:35: layer 'p': pool: 'BEST' is unknown, expected one of MAX, AVE, STOCHASTIC "
+            "(--allow-unknown leaves it out; results may then differ)",
+        ),
+        (
+            "layer { name: 'p' pooling_param { pool: max } }",
+            "net.prototxt:1:35: layer 'p': pool: 'max' is unknown, expected one of MAX, AVE, STOCHASTIC "
+            "(did you mean 'MAX'?)",
+        ),
+        (
+            "layers { name: 'r' type: ROI_POOLING }",
+            "net.prototxt:1:20: layer 'r': type: 'ROI_POOLING' is unknown, expected a type of Caffe's",
         ),
         (
             "layer {\n  name: 'c'\n  convolution_param { num_output: many } }",
@@ -170,9 +184,9 @@ def test_unknown_parts_are_dropped_with_a_notice_each_when_that_is_allowed():
     )
     found = parse_prototxt(text, "net.prototxt", allow_unknown=True)
     assert found.notices == [
-        "net.prototxt:2: dropped 'fork', which is unknown",
-        "net.prototxt:4: layer 'conv1': dropped 'bn_param', which is unknown",
-        "net.prototxt:5: layer 'conv1': dropped 'pool: BEST', which is unknown",
+        "net.prototxt:2: 'fork' is left out: it is unknown, and results may differ",
+        "net.prototxt:4: layer 'conv1': 'bn_param' is left out: it is unknown, and results may differ",
+        "net.prototxt:5: layer 'conv1': 'pool: BEST' is left out: it is unknown, and results may differ",
     ]
     assert found.message == net({"name": "conv1", "top": ["t"], "pooling_param": {"kernel_size": 3}}, name="n")
     assert len(parse_prototxt("a: 1 " * 500, allow_unknown=True).notices) == 21

@@ -1,0 +1,32 @@
+"""What was probably meant by a name that is not known: a suggestion only where it is right more often than wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+FIELDS = 0.8  # difflib's ratio: one letter of three is one too many, or two of six have changed places
+TYPES = 0.9  # of a layer type: ReLU6 is none of ReLU's spellings
+SHORTEST = 6  # letters of a `..._param`: bn, selu, mish and relu6 are other layers, not misspelt ones
+
+
+def near_miss(name: str, known: Iterable[str], alike: float = FIELDS) -> str:
+    """ "did you mean 'kernel_size'?", or "" where nothing known is close to `name`.
+
+    Words that both have say nothing: what is left of `upsample_param` and `scale_param` is compared, of `kernel_d` and
+    `kernel_w`. Case does not matter, the first letter does: HSwish is no Swish.
+    """
+    ratios = {each: _likeness(name.lower(), each.lower()) for each in known}
+    closest = max(ratios, key=ratios.get, default=None)
+    return f"did you mean {closest!r}?" if closest is not None and ratios[closest] >= alike else ""
+
+
+def _likeness(name: str, known: str) -> float:
+    if name == known:
+        return 1
+    words, others = name.split("_"), known.split("_")
+    common = set(words) & set(others)
+    rest, other = ("".join(word for word in each if word not in common) for each in (words, others))
+    if rest[:1] != other[:1] or (name.endswith("_param") and len(rest) < SHORTEST):
+        return 0
+    return SequenceMatcher(None, rest, other).ratio() if rest else 0
