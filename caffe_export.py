@@ -15,7 +15,7 @@ import numpy as np
 
 from . import __version__
 from .caffe_net import TOLERANCE, CaffeNet, Difference
-from .engine.graph.build import graph_message
+from .engine.graph.build import graph_message, unique_names
 from .engine.graph.graph import Graph, Node
 from .engine.graph.passes.drop_dead_layers import drop_dead_layers
 from .engine.graph.shapes import infer_shapes
@@ -37,7 +37,8 @@ def export_onnx(
 ) -> list[Difference] | None:
     """Write the net as ONNX, shaped as it is now; the batch is free if every layer allows it.
 
-    `outputs` are the blobs that are wanted, if not all that nobody reads; layers that none of them needs are left out.
+    `outputs` are the blobs that are wanted, if not all that nobody reads; layers and inputs that none of them needs are
+    left out.
     `metadata` is added to the model's properties. Before it is written, the model runs in onnxruntime on random inputs:
     returns how far each output is from the net's own, None if onnxruntime is not installed.
     Raises UsageError without the package onnx, InputError that names layers which ONNX cannot express, CheckFailed
@@ -47,7 +48,8 @@ def export_onnx(
     from .engine.graph.onnx_export import compare_with_onnxruntime, onnx_model
 
     graph = _graph_of(net, outputs)
-    shapes = infer_shapes(graph, {blob.name: net.shapes[blob] for blob in net.graph.inputs})
+    left = {blob.name for blob in graph.inputs}
+    shapes = infer_shapes(graph, {blob.name: net.shapes[blob] for blob in net.graph.inputs if blob.name in left})
     model = onnx_model(graph, shapes, __version__, metadata)
     differences = None
     if importlib.util.find_spec("onnxruntime"):
@@ -81,8 +83,9 @@ def export_safetensors(
 
 
 def named_weights(graph: Graph) -> dict[str, np.ndarray]:
+    names = unique_names(graph)
     return {
-        f"{node.name}.{name}": blob
+        f"{names[node]}.{name}": blob
         for node in graph.nodes
         for name, blob in zip(_blob_names(node), node.weights, strict=True)
     }
@@ -102,11 +105,9 @@ def _blob_names(node: Node) -> list[str]:
 
 
 def _graph_of(net: CaffeNet, outputs: Sequence[str] | None) -> Graph:
-    if outputs is None:
-        return net.graph
     graph = net.graph.copy()
     drop_dead_layers(graph, outputs)
-    for name in outputs:
+    for name in outputs or ():
         if name not in [blob.name for blob in graph.outputs]:
             raise UsageError(f"the blob {name!r} is no output: other outputs are made of it")
     return graph

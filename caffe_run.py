@@ -30,7 +30,7 @@ UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_name
 class CaffeNet(NetTables):
     """A Caffe net that runs. `graph` is its graph, `notices` what the reader had to say, `path` its file.
 
-    inputs, outputs    names, in the order of the file, and sorted
+    inputs, outputs    names, in the order of the file, and sorted; needed_inputs: without those that nothing reads
     blobs              name -> Array, of the net as it was last shaped
     params             name of a layer -> its Arrays: weights, bias, ...
     layers, ...        as in pycaffe, see `NetTables`
@@ -80,6 +80,11 @@ class CaffeNet(NetTables):
     @property
     def outputs(self) -> list[str]:
         return [blob.name for blob in self.graph.outputs]
+
+    @property
+    def needed_inputs(self) -> list[str]:
+        """The inputs that an output is made of; one that nothing reads is an output itself, as in Caffe."""
+        return [blob.name for blob in self.graph.needed_inputs]
 
     @property
     def shapes(self) -> dict[Blob, Shape]:
@@ -142,7 +147,7 @@ class CaffeNet(NetTables):
 
         `start` and `end` are the names of the first and the last layer to run, if not all. Returns, by name, copies of
         its outputs, or of what the layer `end` gives, and of `blobs`, float32. Raises UsageError for a missing or an
-        unknown input, layer or blob.
+        unknown input, layer or blob; an input that no output is made of may be missing.
         """
         layers = None if start is None and end is None else self._range(start, end)
         wanted = self._chosen(blobs)
@@ -251,8 +256,8 @@ class CaffeNet(NetTables):
         return array.reshape(shape)
 
     def _fill(self, inputs: Mapping[str, np.ndarray]) -> None:
-        """Values for all inputs, which take their shapes; or none."""
-        if inputs and set(inputs) != set(self.inputs):
+        """Values for all inputs that an output is made of, or for more, which take their shapes; or none."""
+        if inputs and not set(self.needed_inputs) <= set(inputs) <= set(self.inputs):
             raise UsageError(f"forward was given the inputs {sorted(inputs)}, the net has {sorted(self.inputs)}")
         arrays = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
         held = {blob.name: array for blob, array in self._arrays.items()}

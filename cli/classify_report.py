@@ -35,9 +35,10 @@ def classify(
     net: CaffeNet, paths: list[Path], recipe: Recipe, blob: str | None, labels: Path | None, top: int, output: Output
 ) -> list[list[Guess]]:
     """For each picture the `top` classes with the highest scores, the highest first."""
-    if len(net.inputs) != 1:
-        raise UsageError(f"the net has the inputs {', '.join(net.inputs)}: caffe64 run takes several")
-    name, picture, guesses = _output(net, blob), PictureInput(net, net.inputs[0], recipe, output), []
+    needed = net.needed_inputs
+    if len(needed) != 1:
+        raise UsageError(f"the net has the inputs {', '.join(needed)}: caffe64 run takes several")
+    name, picture, guesses = _output(net, blob), PictureInput(net, needed[0], recipe, output), []
     names = read_labels(labels) if labels else None
     for start in range(0, len(paths), BATCH):
         part = paths[start : start + BATCH]
@@ -53,11 +54,12 @@ def classify(
 
 
 def _output(net: CaffeNet, blob: str | None) -> str:
-    if blob is not None and blob not in net.outputs:
-        raise UsageError(f"--blob {blob}: the net has the outputs {', '.join(net.outputs)}")
-    if blob is None and len(net.outputs) != 1:
-        raise UsageError(f"the net has the outputs {', '.join(net.outputs)}: choose one with --blob NAME")
-    return blob or net.outputs[0]
+    outputs = [each.name for each in net.graph.results]
+    if blob is not None and blob not in outputs:
+        raise UsageError(f"--blob {blob}: the net has the outputs {', '.join(outputs)}")
+    if blob is None and len(outputs) != 1:
+        raise UsageError(f"the net has the outputs {', '.join(outputs)}: choose one with --blob NAME")
+    return blob or outputs[0]
 
 
 def _best(scores: np.ndarray, top: int, names: list[str] | None) -> list[Guess]:

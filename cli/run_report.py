@@ -21,13 +21,16 @@ from .table import print_table
 def read_inputs(
     net: CaffeNet, texts: list[str], recipe: Recipe, output: Output
 ) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """Arrays by the name of an input, and for those that were pictures what was done to them."""
+    """Arrays by the name of an input, and for those that were pictures what was done to them. Inputs that no output is
+    made of need no file."""
     paths: dict[str, list[Path]] = {}
     for text in texts:
         name, path = _named(net, text)
         paths.setdefault(name, []).append(path)
-    if missing := [name for name in net.inputs if name not in paths]:
+    if missing := [name for name in net.needed_inputs if name not in paths]:
         raise UsageError(f"nothing for the input {missing[0]!r}: --input {missing[0]}=FILE")
+    for name in [name for name in net.inputs if name not in paths]:
+        output.say(f"the input {name!r} needs no file: no output is made of it")
     arrays, steps = {}, {}
     for name, files in paths.items():
         picture = PictureInput(net, name, recipe, output)
@@ -43,19 +46,23 @@ def _named(net: CaffeNet, text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     if equals and name in net.inputs:
         return name, Path(path)
-    if len(net.inputs) != 1:
+    needed = net.needed_inputs
+    if len(needed) != 1:
         names = ", ".join(net.inputs)
-        raise UsageError(f"--input {text}: the net has the inputs {names}; say which: {net.inputs[0]}={text}")
-    return net.inputs[0], Path(text)
+        raise UsageError(f"--input {text}: the net has the inputs {names}; say which: {needed[0]}={text}")
+    return needed[0], Path(text)
 
 
 def collect(net: CaffeNet, arrays: dict[str, np.ndarray], blobs: list[str] | None) -> dict[str, np.ndarray]:
-    """The outputs of one run, or the blobs of these names."""
+    """The outputs of one run, but for inputs without an array; or the blobs of these names."""
     known = {top.name for node in net.graph.nodes for top in node.tops}
     if blobs and (unknown := [name for name in blobs if name not in known]):
         raise InputError(net.path, f"has no blob {unknown[0]!r}", ", ".join(sorted(known)))
     found = net.forward(**arrays)
-    return {name: net.blobs[name].data.copy() for name in blobs} if blobs else found
+    if blobs:
+        return {name: net.blobs[name].data.copy() for name in blobs}
+    idle = set(net.inputs) - set(net.needed_inputs) - set(arrays)
+    return {name: values for name, values in found.items() if name not in idle}
 
 
 def write(path: Path, found: dict[str, np.ndarray]) -> None:

@@ -53,6 +53,8 @@ def optimize_graph(
     """An optimised copy of `graph`, and what each pass did. Outputs stay equal up to rounding."""
     graph = graph.copy()
     reports = [drop_dead_layers(graph, passes.outputs)]
+    left = {blob.name for blob in graph.inputs}
+    inputs = {name: shape for name, shape in (inputs or {}).items() if name in left}
     if passes.drop_dropout:
         reports.append(drop_dropout(graph))
     shapes = infer_shapes(graph, inputs)
@@ -61,7 +63,9 @@ def optimize_graph(
     for name, preparation in passes.inputs.items():
         blob = next((blob for blob in graph.inputs if blob.name == name), None)
         if blob is None:
-            raise InputError("<net>", f"has no input {name!r}", " or ".join(repr(each.name) for each in graph.inputs))
+            raise InputError(
+                graph.path, f"has no input {name!r}", " or ".join(repr(each.name) for each in graph.inputs)
+            )
         if preparation:
             reports.append(fold_input(graph, shapes, blob, preparation.mean, preparation.scale))
             shapes = infer_shapes(graph, inputs)

@@ -34,22 +34,32 @@ def compare_graphs(
     """
     raw = {name: np.ascontiguousarray(values, np.float32) for name, values in inputs.items()}
     ready = {name: prepare(values, (prepared or {}).get(name)) for name, values in raw.items()}
-    expected, found = run_graph(first, ready), run_graph(second, raw)
+    expected = run_graph(first, _fitting(first, ready, second))
+    found = run_graph(second, _fitting(second, raw, first))
     if len(expected) != len(found):
         raise UsageError(f"the nets have {len(expected)} and {len(found)} outputs: {[*expected]} and {[*found]}")
     pairs = zip(expected, expected if expected.keys() == found.keys() else found, strict=True)
     return [difference(name, expected[name], found[other]) for name, other in pairs]
 
 
+def _fitting(graph: Graph, inputs: Mapping[str, np.ndarray], other: Graph) -> dict[str, np.ndarray]:
+    """Without those that only `other` has, for no result of its."""
+    spare = {blob.name for blob in other.inputs} - {blob.name for blob in (*other.needed_inputs, *graph.inputs)}
+    return {name: values for name, values in inputs.items() if name not in spare}
+
+
 def run_graph(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The outputs of one run, by name. Raises InputError for an unknown input, UsageError for one that is missing."""
+    """The results of one run, by name; inputs that none needs may be missing. Raises InputError for an unknown input,
+    UsageError for one that is missing."""
     plan = Plan(graph, {name: values.shape for name, values in inputs.items()}, exact=True)
+    needed = graph.needed_inputs
     for blob in graph.inputs:
-        if blob.name not in inputs:
+        if blob.name in inputs:
+            plan.inputs[blob][...] = inputs[blob.name]
+        elif blob in needed:
             raise UsageError(f"no values for the input {blob.name!r}")
-        plan.inputs[blob][...] = inputs[blob.name]
     plan.forward()
-    return {blob.name: plan.outputs[blob].copy() for blob in graph.outputs}
+    return {blob.name: plan.outputs[blob].copy() for blob in graph.results}
 
 
 def random_inputs(

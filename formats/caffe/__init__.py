@@ -9,7 +9,7 @@ Importing this package imports protobuf, which nothing else of caffe64 does.
 """
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
-from .deploy import deploy_net, told_shape
+from .deploy import deploy_net, dropped_inputs, told_shape
 from .rules import filter_net
 from .schema import MESSAGES, BlobProto, LayerParameter, NetParameter, enum_name
 from .text import CaffeNet, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
@@ -25,6 +25,7 @@ __all__ = [
     "MatchedWeights",
     "NetParameter",
     "deploy_net",
+    "dropped_inputs",
     "enum_name",
     "filter_net",
     "format_prototxt",

@@ -1,6 +1,6 @@
 """A net for training and testing -> one that only predicts: what reads labels goes, what read data bases is fed.
 
-data layers              Input, for those of their tops that something still reads
+data layers              Input, for those of their tops that something still reads; so do Input layers
 SoftmaxWithLoss          Softmax `prob`               SigmoidCrossEntropyLoss   Sigmoid
 other losses, Accuracy   removed, and with them what only brought labels to them or read their results
 """
@@ -23,32 +23,59 @@ SOURCES = {"Input", "Parameter"}  # layers without a bottom that read no data ba
 PREPARATIONS = {"Concat", "Flatten", "Power", "Reshape", "Silence", "Slice", "Split"}
 
 
-def deploy_net(message: Message, shapes: Mapping[str, Sequence[int]] | None = None, *, path: str = "<net>") -> Message:
+def deploy_net(
+    message: Message,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    *,
+    path: str = "<net>",
+    left_out: Sequence[Message] = (),
+) -> Message:
     """The deploy form of a net that `filter_net` returned for TEST; the argument is not changed.
 
     `shapes` are the inputs' by blob name and win over those that data layers tell: batch_size, crop_size or new_height
-    and new_width, as many channels as mean_value, is_color, force_color or force_gray say.
+    and new_width, as many channels as mean_value, is_color, force_color or force_gray say. Of `left_out`, the layers
+    of other phases, data layers take part whose tops are read and given by no other.
     Raises InputError (of `path`) if an input's shape is neither given nor told.
     """
     net = NetParameter()
     net.CopyFrom(message)
     net.ClearField("layer")
     net.ClearField("state")
-    removed = _removed(message.layer)
-    read = {name for i, layer in enumerate(message.layer) if i not in removed for name in layer.bottom}
-    read |= {layer.bottom[0] for layer in message.layer if layer.type in ACTIVATIONS and layer.bottom}
-    for index, layer in enumerate(message.layer):
+    layers = [*_missing_data(message.layer, left_out), *message.layer]
+    removed = _removed(layers)
+    read = {name for i, layer in enumerate(layers) if i not in removed for name in layer.bottom}
+    read |= {layer.bottom[0] for layer in layers if layer.type in ACTIVATIONS and layer.bottom}
+    for index, layer in enumerate(layers):
         if _is_data(layer):
             for top, name in enumerate(layer.top):
                 if name in read:
                     _add_input(net, layer, top, _shape(layer, top, shapes or {}, path))
+        elif layer.type == "Input" and read:
+            _add_read_inputs(net, layer, read)
         elif index not in removed:
             net.layer.add().CopyFrom(layer)
-    _add_activations(net, message.layer)
+    _add_activations(net, layers)
     for layer in net.layer:
         for field in ("include", "exclude", "phase", "loss_weight"):
             layer.ClearField(field)
     return net
+
+
+def dropped_inputs(message: Message, deployed: Message) -> list[str]:
+    """Names of blobs of Input layers that `deploy_net` has left out."""
+    kept = {top for layer in deployed.layer for top in layer.top}
+    return [top for layer in message.layer if layer.type == "Input" for top in layer.top if top not in kept]
+
+
+def _missing_data(layers: Sequence[Message], left_out: Sequence[Message]) -> list[Message]:
+    """Data layers of `left_out` for bottoms that no layer gives, the first of each."""
+    missing = {name for layer in layers for name in layer.bottom} - {name for layer in layers for name in layer.top}
+    found = []
+    for layer in left_out:
+        if _is_data(layer) and missing.intersection(layer.top):
+            missing.difference_update(layer.top)
+            found.append(layer)
+    return found
 
 
 def _is_data(layer: Message) -> bool:
@@ -72,7 +99,7 @@ def _removed(layers: Sequence[Message]) -> set[int]:
 
 def _preparing(layers: Sequence[Message]) -> list[int]:
     """Indices of the layers that work on nothing but data and labels, and have no weights."""
-    plain = {top for layer in layers if _is_data(layer) for top in layer.top}
+    plain = {top for layer in layers if _is_data(layer) or layer.type == "Input" for top in layer.top}
     found = []
     for index, layer in enumerate(layers):
         if layer.type in PREPARATIONS and plain.issuperset(layer.bottom):
@@ -87,6 +114,19 @@ def _add_input(net: Message, layer: Message, top: int, shape: Sequence[int]) -> 
     if top == 0 and layer.HasField("transform_param"):
         new.transform_param.CopyFrom(layer.transform_param)  # how inputs have to be prepared
     new.input_param.shape.add(dim=shape)
+
+
+def _add_read_inputs(net: Message, layer: Message, read: set[str]) -> None:
+    """An Input layer with those of its tops that are read, and their shapes."""
+    kept = [top for top, name in enumerate(layer.top) if name in read]
+    if not kept:
+        return
+    new = net.layer.add()
+    new.CopyFrom(layer)
+    del new.top[:], new.input_param.shape[:]
+    new.top.extend(layer.top[top] for top in kept)
+    shapes = layer.input_param.shape
+    new.input_param.shape.extend([shapes[top] for top in kept] if len(shapes) == len(layer.top) else shapes)
 
 
 def _add_activations(net: Message, layers: Sequence[Message]) -> None:

@@ -37,8 +37,9 @@ def run_model(model: onnx.ModelProto, *batches: Mapping[str, np.ndarray]) -> lis
 
     onnxruntime.set_default_logger_severity(3)  # errors
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [each.name for each in session.get_outputs()]
-    return [dict(zip(names, session.run(names, dict(inputs)), strict=True)) for inputs in batches]
+    names, known = ([each.name for each in kind] for kind in (session.get_outputs(), session.get_inputs()))
+    feeds = [{name: inputs[name] for name in known} for inputs in batches]
+    return [dict(zip(names, session.run(names, feed), strict=True)) for feed in feeds]
 
 
 def _random_batch(graph: Graph, shapes: Mapping[Blob, Shape], more: int, seed: int) -> dict[str, np.ndarray]:

@@ -52,7 +52,7 @@ def onnx_model(
     def declared(blob: Blob):
         return helper.make_tensor_value_info(names[blob], TensorProto.FLOAT, _dims(blob, shapes, axes, BATCH))
 
-    model.graph.input.extend(declared(blob) for blob in graph.inputs)
+    model.graph.input.extend(declared(blob) for blob in graph.inputs if graph.readers(blob))
     model.graph.output.extend(declared(blob) for blob in graph.outputs if blob not in graph.inputs)
     onnx.checker.check_model(model)
     return model
@@ -63,10 +63,12 @@ def _check(graph: Graph) -> None:
     if unknown:
         named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown)
         hint = "--output-blob NAME exports the net up to a blob"
-        raise InputError("<net>", f"layers that ONNX has no word for: {named}", ", ".join(sorted(EXPORTS)), hint)
+        raise InputError(graph.path, f"layers that ONNX has no word for: {named}", "", hint)
     size = sum({id(blob): blob.nbytes for node in graph.nodes for blob in node.weights}.values())
     if size > LARGEST:
-        raise InputError("<net>", f"has {size / 1e9:.2f} GB of weights", f"at most {LARGEST / 1e9:.2f} GB in one .onnx")
+        raise InputError(
+            graph.path, f"has {size / 1e9:.2f} GB of weights", f"at most {LARGEST / 1e9:.2f} GB in one .onnx"
+        )
 
 
 def _layer(node: Node, shapes, axes, names) -> Layer:

@@ -1,7 +1,8 @@
-"""Remove layers that nothing comes of: Silence and what only leads there; or all that given outputs do not need.
+"""Remove layers that nothing comes of: Silence and what only leads there; or all that given outputs do not need. Then
+the blobs of Input layers that nothing reads.
 
-In Caffe every blob that nobody reads is an output, so without a list of outputs only Silence makes a layer useless. A
-Silence that reads an input stays: without it the input would be an output.
+In Caffe every blob that nothing reads is an output, so without a list of outputs only Silence makes a layer useless. A
+Silence that reads what a data layer gives stays: without it that would be an output.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ....errors import InputError
-from ..graph import Graph
+from ..graph import Blob, Graph, Node
 from .report import Report
 
 
 def drop_dead_layers(graph: Graph, outputs: Sequence[str] | None = None) -> Report:
-    """Removes them in place of `graph`; layers without bottoms stay. Raises InputError for an unknown output."""
+    """Removes them in place of `graph`; other layers without bottoms than Input stay. Raises InputError for an unknown
+    output."""
     report = Report("drop dead layers")
-    wanted = set(graph.outputs) if outputs is None else {_named(graph, name) for name in outputs}
-    needed = set()
-    inputs = set(graph.inputs)
+    wanted = set(graph.results) if outputs is None else {_named(graph, name) for name in outputs}
+    needed, kept = set(), set(wanted)
+    inputs = {top for node in graph.nodes if not node.bottoms and node.type != "Input" for top in node.tops}
     for node in reversed(graph.nodes):
         silences = outputs is None and node.type == "Silence" and inputs & set(node.bottoms)
         if not node.bottoms or wanted & set(node.tops) or silences:
@@ -27,12 +29,28 @@ def drop_dead_layers(graph: Graph, outputs: Sequence[str] | None = None) -> Repo
     dead = [node for node in graph.nodes if node not in needed]
     graph.remove(dead)
     report.changes += [f"{node.type} {node.name!r}" for node in dead]
+    for node in [node for node in graph.nodes if node.type == "Input"]:
+        report.changes += _drop_inputs(graph, node, kept)
     return report
+
+
+def _drop_inputs(graph: Graph, node: Node, kept: set[Blob]) -> list[str]:
+    """Leaves only those of an Input layer's tops that are read or are in `kept`; returns what to say of the others."""
+    gone = [number for number, top in enumerate(node.tops) if top not in kept and not graph.readers(top)]
+    shapes = node.message.input_param.shape
+    changes = [f"the input {node.tops[number].name!r}, which nothing reads" for number in gone]
+    for number in reversed(gone):
+        if len(shapes) == len(node.tops):
+            del shapes[number]
+        del node.tops[number]
+    if not node.tops:
+        graph.remove([node])
+    return changes
 
 
 def _named(graph: Graph, name: str):
     """The last blob of that name."""
     found = [top for node in graph.nodes for top in node.tops if top.name == name]
     if not found:
-        raise InputError("<net>", f"has no blob {name!r}", "the name of an output")
+        raise InputError(graph.path, f"has no blob {name!r}", "the name of an output")
     return found[-1]

@@ -165,12 +165,51 @@ def test_dead_layers_go():
     assert names(smaller) == ["data", "c", "r"]
 
 
+INPUTS = layer(
+    "in", "Input", "", "label data", "input_param { shape { dim: 7 } shape { dim: 2 dim: 3 dim: 7 dim: 6 } }"
+)
+
+
+@pytest.mark.parametrize("reader", ["", layer("q", "Silence", "label", "")])
+def test_inputs_that_nothing_reads_go(reader):
+    smaller, reports = optimised(graph_of(INPUTS, conv("c", "data"), reader))
+    assert [blob.name for blob in (*smaller.inputs, *smaller.outputs)] == ["data", "c"]
+    assert [list(shape.dim) for shape in smaller.nodes[0].message.input_param.shape] == [[2, 3, 7, 6]]
+    assert reports["drop dead layers"].changes[-1] == "the input 'label', which nothing reads"
+    again = build_graph(graph_message(smaller))
+    assert [blob.name for blob in again.inputs] == ["data"]
+
+
+def test_a_given_shape_of_an_input_that_goes_is_no_error():
+    graph = graph_of(data("7", "label"), data(), conv("c", "data"))
+    smaller, _ = optimised(graph, inputs={"label": (9,), "data": (1, 3, 8, 8)})
+    assert types(smaller) == ["Input", "Convolution"]
+
+
+def test_inputs_that_something_reads_stay_and_so_do_those_of_a_net_without_anything_else():
+    twice = layer("e", "Eltwise", "data other", "e")
+    assert names(optimised(graph_of(data(), data(name="other"), twice))[0]) == ["data", "other", "e"]
+    assert names(optimised(graph_of(data()))[0]) == ["data"]
+
+
+def test_labels_of_a_data_layer_stay():
+    """Its tops go by their places."""
+    more = "data_param { batch_size: 2 } transform_param { crop_size: 6 }"
+    smaller, _ = optimised(graph_of(layer("d", "Data", "", "data label", more), conv("c", "data")))
+    assert [blob.name for blob in smaller.inputs] == ["data", "label"]
+
+
 def test_wanted_outputs_decide_what_is_dead():
     graph = graph_of(data(), conv("c", "data"), layer("r", "ReLU", "c"), layer("t", "TanH", "r"))
     from caffe64.engine.graph.optimize import optimize_graph
 
     smaller, _ = optimize_graph(graph, Passes(outputs=["r"]))
     assert names(smaller) == ["data", "c", "r"]
+    both = graph_of(data(), data(name="e"), conv("c", "data"), conv("d", "e"))
+    assert names(optimize_graph(both, Passes(outputs=["d"]))[0]) == ["e", "d"]
+    assert names(
+        optimize_graph(graph_of(data("7", "label"), data(), conv("c", "data")), Passes(outputs=["c", "label"]))[0]
+    ) == ["label", "data", "c"]
     with pytest.raises(InputError, match="has no blob 'nowhere'"):
         optimize_graph(graph, Passes(outputs=["nowhere"]))
 

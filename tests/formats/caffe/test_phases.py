@@ -7,7 +7,7 @@ from reference.caffe_messages import net
 from support import SHARED, needs_shared
 
 from caffe64.errors import InputError
-from caffe64.formats.caffe import deploy_net, filter_net, format_prototxt, parse_prototxt, read_prototxt
+from caffe64.formats.caffe import deploy_net, dropped_inputs, filter_net, format_prototxt, parse_prototxt, read_prototxt
 
 NETS = SHARED / "caffe"
 
@@ -213,6 +213,50 @@ def test_a_deploy_net_stays_as_it_is():
     )
     message = parse_prototxt(text).message
     assert deploy_net(message) == message
+
+
+INPUTS = 'layer { name: "in" type: "Input" top: "label" top: "data" input_param { SHAPES } }'
+EACH = INPUTS.replace("SHAPES", "shape { dim: 7 } shape { dim: 7 dim: 3 }")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "shapes"),
+    [
+        (EACH, [{"dim": [7, 3]}]),
+        (INPUTS.replace("SHAPES", "shape { dim: 7 dim: 3 }"), [{"dim": [7, 3]}]),  # one for all tops
+        (INPUTS.replace("SHAPES", "shape { }"), [{}]),
+    ],
+)
+@pytest.mark.parametrize(
+    "reader",
+    [
+        LOSS + ACCURACY,
+        "",
+        'layer { name: "quiet" type: "Silence" bottom: "label" }',
+        'layer { name: "flat" type: "Flatten" bottom: "label" top: "flat" }' + LOSS.replace('"label"', '"flat"'),
+    ],
+)
+def test_inputs_that_nothing_reads_any_more_go(inputs, shapes, reader):
+    expected = {"name": "in", "type": "Input", "top": ["data"], "input_param": {"shape": shapes}}
+    found = deployed(inputs + FC + reader)
+    assert found.layer[0] == net(expected).layer[0]
+    assert dropped_inputs(parse_prototxt(inputs).message, found) == ["label"]
+
+
+def test_an_input_layer_of_which_nothing_is_read_goes():
+    label = 'layer { name: "more" type: "Input" top: "label" input_param { shape { dim: 7 } } }'
+    data = label.replace("more", "d").replace("label", "data")
+    assert [name for name, *_ in outline(deployed(label + data + FC + LOSS))] == ["d", "fc", "prob"]
+    assert [name for name, *_ in outline(deployed(label + data))] == ["more", "d"]  # or there would be no net
+
+
+def test_data_that_only_another_phase_has_becomes_an_input():
+    message = parse_prototxt(DATA.replace("include { phase: TEST }", "include { phase: TRAIN }") + FC + LOSS).message
+    found = deploy_net(filter_net(message), path="p", left_out=message.layer)
+    assert outline(found) == outline(deployed(DATA + FC + LOSS))
+    other = DATA[DATA.index("layer") :].replace("TEST", "TRAIN").replace("32", "8")
+    both = parse_prototxt(DATA + other + FC).message
+    assert list(deploy_net(filter_net(both), left_out=both.layer).layer[0].input_param.shape[0].dim) == [5, 3, 32, 32]
 
 
 @needs_shared
