@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,9 @@ Deploy = Annotated[
     bool, typer.Option("--deploy", help="Of a train_val file: data and loss layers become Input and Softmax.")
 ]
 AllowUnknown = Annotated[
-    bool, typer.Option("--allow-unknown", help="Leave fields out that are not known, instead of refusing the file.")
+    bool, typer.Option("--allow-unknown", help="Leave unknown fields out, though results may then differ.")
 ]
+Phase = Annotated[str, typer.Option(metavar="test|train", help="The net of this phase, by its layers' rules.")]
 Exact = Annotated[
     bool, typer.Option("--exact", help="Convolutions as plain sums: without Winograd's algorithm, slower, more digits.")
 ]
@@ -33,6 +35,25 @@ Tolerance = Annotated[
     float, typer.Option(min=0, metavar="T", help="Largest difference, relative to an output's largest value.")
 ]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, metavar="N", help="Seed of the random inputs.")]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a net is read: its options as they were given, but for the phase, which is "TEST" or "TRAIN"."""
+
+    input_shape: list[str] | None
+    deploy: bool
+    allow_unknown: bool
+    phase: str
+
+    def __post_init__(self):
+        if self.phase.lower() not in ("test", "train"):
+            raise typer.BadParameter(f"'{self.phase}' is neither test nor train.", param_hint="--phase")
+        object.__setattr__(self, "phase", self.phase.upper())
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]] | tuple[int, ...]:
+        return parse_shapes(self.input_shape)
 
 
 def parse_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | tuple[int, ...]:

@@ -41,6 +41,7 @@ def command(
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
+    phase: caffe.Phase = "test",
     as_json: options.Json = False,
 ) -> None:
     """Show the classes with the highest scores, picture by picture.
@@ -53,9 +54,9 @@ def command(
     from .optimize_run import load
     from .output import Output
 
-    output = Output(quiet=as_json)
+    output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
     files.check_inputs((net, model, labels, *images))
-    loaded = load(net, model, input_shape, deploy, allow_unknown, output, threads=threads, exact=exact)
+    loaded = load(net, model, reading, output, threads=threads, exact=exact)
     recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop, output)
     found = classify(loaded, images, recipe, blob, labels, top, output)
     report(images, found, labels is not None, as_json)

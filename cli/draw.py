@@ -34,6 +34,7 @@ def command(
     ] = None,
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
+    phase: caffe.Phase = "test",
 ) -> None:
     """Draw a Caffe net, layers of any type.
 
@@ -42,4 +43,4 @@ def command(
     """
     from .draw_run import run
 
-    run(net, model, output, compare, times, input_shape, deploy)
+    run(net, model, output, compare, times, caffe.Reading(input_shape, deploy, True, phase))

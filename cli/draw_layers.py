@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ..caffe_reading import read_graph
 from ..drawing.net import Layer, Net
-from ..engine.graph.build import build_graph
 from ..engine.graph.cost import added_blobs
 from ..engine.graph.graph import Blob, Graph, Node, Shape
 from ..engine.graph.layers import OPS
 from ..engine.graph.op import count
-from ..engine.graph.shapes import known_shapes, macs
+from ..engine.graph.shapes import known_shapes, known_weight_shapes, macs
 from ..engine.graph.sharing import exclusive_blobs
-from ..formats.caffe import deploy_net, filter_net, read_caffemodel, read_prototxt
+from ..formats.caffe import read_caffemodel
 from ..formats.caffe.schema import shortest_float
+from .caffe_options import Reading
 from .output import Output
 
 PARAMETERS = re.compile(r"^(?!transform)\w+_param\.")  # convolution_param.pad is called pad, as there is one such
@@ -23,43 +24,33 @@ STRUCTURE = {"name", "type", "bottom", "top", "blobs"}
 MOST_FIELDS, LONGEST_VALUE = 60, 200  # of what a panel shows of one layer
 
 
-def read_net(path: Path, model: Path | None, shapes, deploy: bool, output: Output) -> Net:
-    """The net of a .prototxt, fields that are not known left out; with its .caffemodel, weights as they are there.
-
-    `shapes` of inputs, by name or the first one's alone. Raises InputError.
-    """
-    read = read_prototxt(path, allow_unknown=True)
-    for notice in read.notices:
+def read_net(path: Path, model: Path | None, reading: Reading, output: Output) -> Net:
+    """The net of a .prototxt, layers of any type; with its .caffemodel, weights as they are there. Raises
+    InputError."""
+    graph, shapes, notices = read_graph(
+        path, reading.phase, reading.shapes, deploy=reading.deploy, allow_unknown=reading.allow_unknown
+    )
+    for notice in notices:
         output.say(notice)
-    message = filter_net(read.message, "TEST", path=str(path))
-    if not isinstance(shapes, Mapping):
-        shapes = {next((top for each in message.layer if not each.bottom for top in each.top), "data"): shapes}
-    if deploy:
-        message = deploy_net(message, shapes, path=str(path))
-    graph = build_graph(message)
     known = known_shapes(graph, shapes)
-    weights = [_weight_shapes(node, known) for node in graph.nodes]
+    weights = [shapes or [] for shapes in known_weight_shapes(graph, known)]
     if model is not None:
         weights = _weights_of(graph, weights, model, output)
-    return Net(message.name or path.name, tuple(_layers(graph, known, weights)))
-
-
-def _weight_shapes(node: Node, shapes: Mapping[Blob, Shape]) -> list[Shape]:
-    if node.type not in OPS or any(bottom not in shapes for bottom in node.bottoms):
-        return []
-    return OPS[node.type].weight_shapes(node, [shapes[bottom] for bottom in node.bottoms])
+    return Net(graph.message.name or path.name, tuple(_layers(graph, known, weights)))
 
 
 def _weights_of(graph: Graph, expected: Sequence[list[Shape]], path: Path, output: Output) -> list[list[Shape]]:
-    """Shapes of the weights that a model has for each layer, which must hold as many numbers as the layer needs."""
+    """Shapes of the weights that a model has for each layer, which must hold as many numbers as the layer needs. A
+    second layer of one name has none there, as in Caffe."""
     found: dict[str, list[Shape]] = {}
     model = read_caffemodel(path)
     for name, _, arrays in model.blobs:
         if arrays:
             found.setdefault(name, [array.shape for array in arrays])
-    weights = []
+    weights, names = [], set()
     for node, wanted in zip(graph.nodes, expected, strict=True):
-        shapes = found.pop(node.name, [])
+        shapes = wanted if node.name in names else found.pop(node.name, [])
+        names.add(node.name)
         if wanted and [count(shape) for shape in shapes] != [count(shape) for shape in wanted]:
             has = f"has weights of shapes {[list(shape) for shape in shapes]} in {path}" if shapes else ""
             expects = f"{[list(shape) for shape in wanted]}"

@@ -24,19 +24,19 @@ from .output import Output
 MOST_BYTES = 16 << 20  # of a file of times
 
 
-def run(net: Path, model, output: Path, compare, times, input_shape, deploy: bool) -> None:
+def run(net: Path, model, output: Path, compare, times, reading: caffe.Reading) -> None:
     """Read, lay out, write."""
     suffix = output.suffix.lower()
     if suffix not in (".html", ".htm", ".svg"):
         raise typer.BadParameter(f"'{output}' ends neither in .html nor in .svg.", param_hint="--output")
     if compare and suffix == ".svg":
         raise typer.BadParameter("draws a page; --output must end in .html.", param_hint="--compare")
-    told, shapes = Output(), caffe.parse_shapes(input_shape)
-    nets = [read_net(net, model, shapes, deploy, told)]
+    told = Output()
+    nets = [read_net(net, model, reading, told)]
     if times:
         nets[0] = with_times(nets[0], times, told)
     if compare:
-        nets.append(read_net(compare, None, shapes, deploy, told))
+        nets.append(read_net(compare, None, reading, told))
     pictures = draw_nets(nets)
     with write_atomically(output, "w") as file:
         file.write(draw_alone(pictures[0]) if suffix == ".svg" else make_page(pictures))

@@ -16,13 +16,19 @@ EXAMPLES = (
     "caffe64 export deploy.prototxt net.caffemodel net.onnx",
     "caffe64 export ssd.prototxt ssd.caffemodel ssd.onnx --output-blob mbox_loc --output-blob mbox_conf_flatten",
     "caffe64 export deploy.prototxt net.caffemodel weights.safetensors",
+    "caffe64 export net.caffemodel weights.safetensors",
 )
 
 
 def command(
-    net: caffe.Prototxt,
-    model: caffe.Caffemodel,
-    result: Annotated[Path, options.file_argument("OUT", "The file to write: .onnx, or .safetensors for the weights.")],
+    paths: Annotated[
+        list[Path],
+        options.file_argument(
+            "[NET] MODEL OUT",
+            "The net, a .prototxt of any version; its weights, a .caffemodel; the file to write: .onnx, or "
+            ".safetensors for the weights, which need no NET.",
+        ),
+    ],
     output_blob: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Export the net up to this blob. May be repeated. Default: all outputs."),
@@ -33,6 +39,7 @@ def command(
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
+    phase: caffe.Phase = "test",
     tolerance: caffe.Tolerance = 1e-4,
     seed: caffe.Seed = 0,
 ) -> None:
@@ -41,11 +48,17 @@ def command(
     The model has the net's inputs, outputs and input shape; the batch is free unless a layer forbids it. It is run in
     onnxruntime, if that is installed, and compared with the net: exit code 4, and no file, if an output differs by more
     than the tolerance. How inputs are prepared (--mean, --scale, --channels, or what the net says) becomes metadata.
+
+    For .safetensors nothing is run, so layers may be of any type. Without NET all weights of MODEL are written.
     """
     from . import files
     from .export_run import check_request, run
 
-    check_request(result, output_blob)
+    if not 2 <= len(paths) <= 3:
+        raise typer.BadParameter(f"needs NET MODEL OUT, or MODEL OUT; found {len(paths)} of them.")
+    net, model, result = [None, *paths][-3:]
+    reading = caffe.Reading(input_shape, deploy, allow_unknown, phase)
+    check_request(net, result, output_blob, reading)
     files.check_inputs((net, model))
     files.check_outputs((result,), (net, model))
-    run(net, model, result, output_blob, (mean, scale, channels), (input_shape, deploy, allow_unknown), tolerance, seed)
+    run(net, model, result, output_blob, (mean, scale, channels), reading, tolerance, seed)

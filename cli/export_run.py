@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ..caffe_export import export_onnx, export_safetensors, require
 from ..caffe_net import CaffeNet
+from ..caffe_reading import read_weights, weights_alone
 from ..errors import UsageError
+from . import caffe_options as caffe
 from .optimize_run import difference_line, load
 from .output import Output
 from .picture_options import read_recipe, told_by
@@ -14,25 +16,31 @@ from .picture_options import read_recipe, told_by
 PACKAGES = {".onnx": "onnx", ".safetensors": "safetensors"}
 
 
-def check_request(result: Path, blobs: list[str] | None) -> None:
-    """Raises UsageError for another suffix, a package that is missing, or --output-blob where it means nothing."""
+def check_request(net: Path | None, result: Path, blobs: list[str] | None, reading: caffe.Reading) -> None:
+    """Raises UsageError for another suffix, a package that is missing, or an argument that is missing or means
+    nothing."""
     package = PACKAGES.get(result.suffix.lower())
     if package is None:
         raise UsageError(f"{result}: the name must end with .onnx or .safetensors")
     require(package)
     if blobs and package != "onnx":
         raise UsageError("--output-blob is for .onnx: a .safetensors file holds all weights")
+    if net is None and package == "onnx":
+        raise UsageError("a model for ONNX needs the net: caffe64 export NET MODEL OUT.onnx")
+    if net is None and reading != caffe.Reading(None, False, False, "test"):
+        raise UsageError("--input-shape, --deploy, --allow-unknown and --phase are for a net: NET MODEL OUT")
 
 
-def run(net: Path, model: Path, result: Path, blobs, preparation, reading, tolerance, seed) -> None:
+def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading, tolerance, seed) -> None:
     """Read, export, and say what was written and how far it is from the net."""
     output = Output()
-    loaded = load(net, model, *reading, output)
-    metadata = told_metadata(loaded, *preparation, output)
     if result.suffix.lower() == ".safetensors":
-        names = export_safetensors(loaded, result, metadata=metadata)
+        loaded = load_weights(net, model, reading, output)
+        names = export_safetensors(loaded, result, metadata=told_metadata(loaded, *preparation, output))
         print(f"wrote {result}: {len(names)} arrays, {result.stat().st_size:,} bytes")
         return
+    loaded = load(net, model, reading, output)
+    metadata = told_metadata(loaded, *preparation, output)
     differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, tolerance=tolerance, seed=seed)
     if differences is None:
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
@@ -41,6 +49,19 @@ def run(net: Path, model: Path, result: Path, blobs, preparation, reading, toler
     print(f"wrote {result}: {result.stat().st_size:,} bytes")
     for key, value in metadata.items():
         print(f"metadata {key}: {value}")
+
+
+def load_weights(net: Path | None, model: Path, reading: caffe.Reading, output: Output) -> CaffeNet:
+    """A net that need not run, with its weights; without `net` all weights of the model."""
+    if net is None:
+        graph, notices = weights_alone(model)
+    else:
+        graph, notices = read_weights(
+            net, model, reading.phase, reading.shapes, deploy=reading.deploy, allow_unknown=reading.allow_unknown
+        )
+    for notice in notices:
+        output.say(notice)
+    return CaffeNet(graph, path=graph.path)
 
 
 def told_metadata(net: CaffeNet, mean, scale, channels, output: Output) -> dict[str, str]:

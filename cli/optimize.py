@@ -60,6 +60,7 @@ def command(
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
+    phase: caffe.Phase = "test",
     check: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Run both nets on random inputs, and compare.")
     ] = True,
@@ -79,7 +80,8 @@ def command(
     request = _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place)
     from .optimize_run import run
 
-    run(request, input_shape, deploy, allow_unknown, check, check_with or [], tolerance, seed, as_json)
+    reading = caffe.Reading(input_shape, deploy, allow_unknown, phase)
+    run(request, reading, check, check_with or [], tolerance, seed, as_json)
 
 
 def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place) -> Request:

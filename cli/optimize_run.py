@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -19,16 +20,16 @@ from .output import Output
 from .table import print_table
 
 
-def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tolerance, seed, as_json) -> None:
+def run(request: Request, reading: caffe.Reading, check, check_with, tolerance, seed, as_json) -> None:
     """Read, optimise, verify, write, and say what was done."""
     output = Output(quiet=as_json)
     for notice in request.notices:
         output.say(notice)
-    if request.config and not shapes:
-        shapes = shapes_of(request, allow_unknown, output)
-    net = load(request.net, request.model, shapes, deploy, allow_unknown, output, runs=check)
+    if request.config and not reading.input_shape:
+        reading = dataclasses.replace(reading, input_shape=shapes_of(request, reading, output))
+    net = load(request.net, request.model, reading, output, runs=check)
     preparation = Preparation(request.mean, request.scale)
-    prepared = {net.inputs[0]: preparation} if preparation else {}
+    prepared = {net.needed_inputs[0]: preparation} if preparation else {}
     passes = Passes(
         drop_dropout=request.drop_dropout, fold_bn=request.fold_bn, in_place=request.in_place, inputs=prepared
     )
@@ -37,7 +38,7 @@ def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tole
     if check:
         differences = verify(net, smaller, prepared=prepared, tolerance=tolerance, seed=seed)
         for path in check_with:
-            inputs = {net.inputs[0]: read_inputs(path)}
+            inputs = {net.needed_inputs[0]: read_inputs(path)}
             differences += verify(net, smaller, inputs, prepared=prepared, tolerance=tolerance)
     smaller.save(request.optimized_net, request.optimized_model)
     costs = (cost_of(net.graph, net.shapes), cost_of(smaller.graph, smaller.shapes))
@@ -48,9 +49,7 @@ def run(request: Request, shapes, deploy, allow_unknown, check, check_with, tole
 def load(
     net: Path,
     model: Path | None,
-    shapes,
-    deploy,
-    allow_unknown,
+    reading: caffe.Reading,
     output: Output,
     *,
     runs: bool = True,
@@ -58,11 +57,18 @@ def load(
     threads: int | None = None,
     exact: bool = False,
 ) -> CaffeNet:
-    """`load_caffe` for the command line: shapes as text, notices on stderr; kernels are compiled if the net `runs`,
-    with those for its `gradients`."""
-    given = caffe.parse_shapes(shapes)
-    options = {"deploy": deploy, "allow_unknown": allow_unknown, "threads": threads, "exact": exact}
-    loaded = load_caffe(net, model, input_shapes=given, **options)
+    """`load_caffe` for the command line: notices on stderr; kernels are compiled if the net `runs`, with those for its
+    `gradients`."""
+    loaded = load_caffe(
+        net,
+        model,
+        phase=reading.phase,
+        input_shapes=reading.shapes,
+        deploy=reading.deploy,
+        allow_unknown=reading.allow_unknown,
+        threads=threads,
+        exact=exact,
+    )
     for notice in loaded.notices:
         output.say(notice)
     if runs:

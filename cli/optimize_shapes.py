@@ -13,9 +13,11 @@ import math
 
 from ..engine.graph.build import build_graph
 from ..engine.graph.graph import Graph, Shape
+from ..engine.graph.layers import OPS
 from ..engine.graph.shapes import infer_shapes, weight_shapes
 from ..errors import InputError
 from ..formats.caffe import filter_net, read_caffemodel, read_prototxt, told_shape
+from .caffe_options import Reading
 from .optimize import Request
 from .optimize_config import SIZES
 from .output import Output
@@ -24,12 +26,13 @@ MOST = 1024  # pixels of a side that is tried
 AXES = dict(zip(SIZES, (1, 2, 3), strict=True))
 
 
-def shapes_of(request: Request, allow_unknown: bool, output: Output) -> list[str]:
+def shapes_of(request: Request, reading: Reading, output: Output) -> list[str]:
     """The option --input-shape for the net's first input, or none where the net says it all.
 
     Says where the file's C, H and W are not used. Raises InputError for a size that neither of them tells.
     """
-    message = filter_net(read_prototxt(request.net, allow_unknown=allow_unknown).message, path=str(request.net))
+    read = read_prototxt(request.net, allow_unknown=reading.allow_unknown, types=OPS)
+    message = filter_net(read.message, reading.phase, path=str(request.net))
     layer = next((each for each in message.layer if not each.bottom and each.type != "Parameter"), None)
     if layer is None or not layer.top:
         return []
@@ -40,7 +43,7 @@ def shapes_of(request: Request, allow_unknown: bool, output: Output) -> list[str
     told = told if len(told) == 4 else [layer.hdf5_data_param.batch_size, 0, 0, 0]
     shape = [told[0] or 1, *(told[axis] or request.config.size(key) for key, axis in AXES.items())]
     _say_others(request, layer, told, output)
-    if not any(told[2:]) and (side := _fitting_side(build_graph(message), request, layer.top[0], shape)):
+    if not any(told[2:]) and (side := _fitting_side(build_graph(message, reading.phase), request, layer.top[0], shape)):
         sizes = f"H = {shape[2]}, W = {shape[3]}"
         output.say(f"{request.config.path}: {sizes} do not fit the weights in {request.model}; {side} x {side} is used")
         shape[2:] = side, side

@@ -33,6 +33,7 @@ class Command(_QuickParameters, TyperCommand):
 
     def collect_usage_pieces(self, ctx) -> list[str]:
         pieces = super().collect_usage_pieces(ctx)
+        pieces = [piece.removesuffix("...") if " " in piece else piece for piece in pieces]  # several words say it all
         return [piece.replace("{", "").replace("}", "").replace("[[", "[").replace("]]", "]") for piece in pieces]
 
 

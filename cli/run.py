@@ -48,6 +48,7 @@ def command(
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
+    phase: caffe.Phase = "test",
     as_json: options.Json = False,
 ) -> None:
     """Run a Caffe net and show or write its outputs.
@@ -65,10 +66,10 @@ def command(
     from .output import Output
     from .run_report import collect, read_inputs, report, write
 
-    output = Output(quiet=as_json)
+    output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
     files.check_inputs((net, model))
     files.check_outputs((result,), (net, model))
-    loaded = load(net, model, input_shape, deploy, allow_unknown, output, threads=threads, exact=exact)
+    loaded = load(net, model, reading, output, threads=threads, exact=exact)
     recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop, output)
     arrays, steps = read_inputs(loaded, inputs, recipe, output)
     found = collect(loaded, arrays, blob)

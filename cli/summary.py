@@ -25,14 +25,24 @@ def command(
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
+    phase: caffe.Phase = "test",
     as_json: options.Json = False,
 ) -> None:
-    """Show a Caffe net layer by layer: output shape, parameters, multiply-accumulates (MACs), bytes."""
+    """Show a Caffe net layer by layer: output shape, parameters, multiply-accumulates (MACs), bytes.
+
+    Layers of these types run: AbsVal, Accuracy, ArgMax, BNLL, BatchNorm, Bias, Clip, Concat, Convolution,
+    ConvolutionDepthwise, Crop, Data, Deconvolution, DepthwiseConvolution, DetectionOutput, Dropout, DummyData,
+    ELU, Eltwise, Embed, EuclideanLoss, Exp, Flatten, HDF5Data, HingeLoss, ImageData, InnerProduct, Input, LRN,
+    Log, MVN, MemoryData, Normalize, PReLU, Parameter, Permute, Pooling, Power, PriorBox, ReLU, Reduction,
+    Reshape, Scale, Sigmoid, SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split, Swish,
+    TanH, Threshold, Tile, WindowData.
+    """
     from ..engine.graph.cost import cost_of
     from .optimize_run import load
     from .output import Output
 
-    loaded = load(net, model, input_shape, deploy, allow_unknown, Output(quiet=as_json), runs=False)
+    reading = caffe.Reading(input_shape, deploy, allow_unknown, phase)
+    loaded = load(net, model, reading, Output(quiet=as_json), runs=False)
     layers = describe(loaded)
     total = vars(cost_of(loaded.graph, loaded.shapes))
     if as_json:

@@ -43,6 +43,7 @@ def command(
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
+    phase: caffe.Phase = "test",
     as_json: options.Json = False,
 ) -> None:
     """Time a Caffe net: every layer and the whole, forward and with --backward the gradients.
@@ -57,4 +58,4 @@ def command(
     if backward and fuse:
         raise typer.BadParameter("gradients need every blob: not with --backward.", param_hint="--fuse")
     settings = Settings(iterations, threads, batch, backward, fuse, exact)
-    run(net, model, compare, settings, (input_shape, deploy, allow_unknown), as_json)
+    run(net, model, compare, settings, caffe.Reading(input_shape, deploy, allow_unknown, phase), as_json)

@@ -68,9 +68,9 @@ class Measured:
 def run(net: Path, model, compare: Path | None, settings: Settings, reading, as_json) -> None:
     """Load, time, and print one net or two."""
     output = Output(quiet=as_json)
-    nets = [(str(net), load(net, model, *reading, output, gradients=settings.backward))]
+    nets = [(str(net), load(net, model, reading, output, gradients=settings.backward))]
     if compare:
-        nets.append((str(compare), load(compare, None, *reading, output, gradients=settings.backward)))
+        nets.append((str(compare), load(compare, None, reading, output, gradients=settings.backward)))
     found = measure(nets, settings)
     peak = fma_peak(found[0].threads)
     if as_json:

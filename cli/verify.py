@@ -27,6 +27,7 @@ def command(
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
+    phase: caffe.Phase = "test",
     with_inputs: Annotated[
         list[Path] | None, typer.Option("--with", metavar="X.npy", help="Compare on these inputs, not on random ones.")
     ] = None,
@@ -43,13 +44,13 @@ def command(
     from .optimize_run import difference_line, load, read_inputs
     from .output import Output
 
-    output = Output(quiet=as_json)
-    first = load(net, model, input_shape, deploy, allow_unknown, output)
-    second = load(other_net, other_model, input_shape, deploy, allow_unknown, output)
+    output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
+    first = load(net, model, reading, output)
+    second = load(other_net, other_model, reading, output)
     preparation = Preparation(caffe.parse_mean(mean), 1.0 if scale is None else scale)
-    prepared = {first.inputs[0]: preparation} if preparation else {}
+    prepared = {first.needed_inputs[0]: preparation} if preparation else {}
     differences = []
-    for inputs in [{first.inputs[0]: read_inputs(path)} for path in with_inputs or []] or [None]:
+    for inputs in [{first.needed_inputs[0]: read_inputs(path)} for path in with_inputs or []] or [None]:
         differences += verify(first, second, inputs, prepared=prepared, tolerance=tolerance, seed=seed)
     if as_json:
         import json

@@ -12,7 +12,18 @@ ALLOWED = {  # folder -> what its modules may import from the package, besides t
     "formats": {"arguments", "errors", "engine.byte_vectors", "engine.jit", "engine.threads"},
     "engine": {"arguments", "errors", "formats"},
     "drawing": {"errors"},
-    "cli": {"arguments", "errors", "api", "caffe_net", "caffe_export", "drawing", "engine", "formats", ""},
+    "cli": {
+        "arguments",
+        "errors",
+        "api",
+        "caffe_net",
+        "caffe_reading",
+        "caffe_export",
+        "drawing",
+        "engine",
+        "formats",
+        "",
+    },
 }
 LLVM_BUILDERS = {
     "byte_vectors.py",

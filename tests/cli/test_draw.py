@@ -52,7 +52,7 @@ def test_the_page_has_the_numbers_of_summary(cli, folder):
 def test_layers_of_unknown_types_are_drawn_with_shapes_up_to_there(cli, folder):
     result = cli("draw strange.prototxt -o net.html")
     assert result.exit_code == 0, result.stderr
-    assert "dropped 'strange_param', which is unknown" in result.stderr
+    assert "'strange_param' is left out: it is unknown, and results may differ" in result.stderr
     assert panel(folder / "net.html", "u") == {"inputs": {"c": "1×4×6×6"}, "outputs": {"u": "shape not known"}}
     assert panel(folder / "net.html", "p")["outputs"] == {"p": "1×4×3×3"}
     assert panel(folder / "net.html", "relu_c")["cost"]["memory"] == "none, works in place"

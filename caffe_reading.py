@@ -1,0 +1,136 @@
+"""A .prototxt and its .caffemodel -> the graph of a net with its weights, and what there is to say about both files."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .engine.graph.build import assign_weights, build_graph, unique_names
+from .engine.graph.fillers import fill
+from .engine.graph.graph import Graph, Node, Shape, copy_message
+from .engine.graph.layers import OPS
+from .engine.graph.shapes import known_shapes, known_weight_shapes
+from .errors import InputError
+from .formats.caffe import (
+    CaffeModel,
+    deploy_net,
+    dropped_inputs,
+    filter_net,
+    match_weights,
+    read_caffemodel,
+    read_prototxt,
+)
+from .pycaffe import phase_name
+
+
+def read_graph(
+    prototxt: str | os.PathLike[str],
+    phase: str | int,
+    input_shapes: Mapping[str, Shape] | Shape,
+    *,
+    level: int = 0,
+    stages: Sequence[str] = (),
+    deploy: bool = False,
+    allow_unknown: bool = False,
+) -> tuple[Graph, dict[str, Shape], list[str]]:
+    """The graph of a .prototxt, without weights; the shapes that are given of its inputs; what there is to say.
+
+    Arguments as of `load_caffe`. Raises InputError, UsageError for another phase than TEST and TRAIN.
+    """
+    read = read_prototxt(prototxt, allow_unknown=allow_unknown, types=OPS)
+    path, phase = os.fspath(prototxt), phase_name(phase)
+    message = filter_net(read.message, phase, level, stages, path=path)
+    shapes, notices = _named(message, input_shapes), [*read.notices, *_preparations(message)]
+    if deploy:
+        whole, message = message, deploy_net(message, shapes, path=path, left_out=read.message.layer)
+        gone = dropped_inputs(whole, message)
+        notices += [f"{path}: the input {name!r} is left out: nothing reads it" for name in gone]
+        shapes = {name: shape for name, shape in shapes.items() if name not in gone}
+    return build_graph(message, phase, path=path, left_out=read.message.layer), shapes, notices
+
+
+def _named(message, shapes: Mapping[str, Shape] | Shape) -> dict[str, Shape]:
+    """Shapes by name: a single one is that of the first blob that a layer without bottoms gives."""
+    if isinstance(shapes, Mapping):
+        return {name: tuple(shape) for name, shape in shapes.items()}
+    return {next((top for layer in message.layer if not layer.bottom for top in layer.top), "data"): tuple(shapes)}
+
+
+def load_weights(
+    graph: Graph,
+    expected: Sequence[Sequence[Shape]],
+    model: CaffeModel,
+    source: np.random.Generator,
+    *,
+    fill_missing: bool = False,
+) -> list[str]:
+    """Give the nodes the weights of a .caffemodel; returns what there is to say about those that do not match.
+
+    As in Caffe, all weights of a name go to the first layer of that name, the last ones staying there. The others of
+    that name get what their fillers draw from `source`; so do layers that the model does not have, if `fill_missing`
+    and it has some, with a warning; else they are an InputError.
+    """
+    matched, path = match_weights([node.name for node in graph.nodes], expected, model), model.path
+    notices = [f"{path} has weights for {name!r}, which the net does not have" for name in matched.unused]
+    names, fill_missing = unique_names(graph), fill_missing and any(matched.arrays.values())
+    for number in matched.missing:
+        node = graph.nodes[number]
+        if any(other.name == node.name for other in graph.nodes[:number]):
+            notices.append(
+                f"{graph.path}: two layers are called {node.name!r}: as in Caffe, the first has the last weights of "
+                f"that name in {path}, the other what its fillers give (it is written as {names[node]!r})"
+            )
+        elif fill_missing:
+            warnings.warn(f"{path} has no weights for {node.name!r}: its fillers drew them", stacklevel=4)
+        else:
+            raise node.error(f"has no weights in {path}", "a model of this net", "are the layers named alike?")
+        matched.arrays[number] = fill(node, expected[number], source)
+    assign_weights(graph, [matched.arrays.get(number, []) for number in range(len(graph.nodes))])
+    return notices
+
+
+def read_weights(
+    prototxt: str | os.PathLike[str], caffemodel: str | os.PathLike[str], phase: str, input_shapes, **options
+) -> tuple[Graph, list[str]]:
+    """The graph of both files with its weights, layers of any type: of the shapes that the layers need, where these
+    are known, else of those in the file. Arguments as for `read_graph`; returns the graph and what there is to say."""
+    graph, shapes, notices = read_graph(prototxt, phase, input_shapes, **options)
+    model = read_caffemodel(caffemodel)
+    there = {name: [array.shape for array in arrays] for name, _, arrays in model.blobs}
+    expected = [
+        there.get(node.name, []) if known is None else known
+        for node, known in zip(graph.nodes, known_weight_shapes(graph, known_shapes(graph, shapes)), strict=True)
+    ]
+    return graph, notices + load_weights(graph, expected, model, np.random.default_rng(0))
+
+
+def weights_alone(caffemodel: str | os.PathLike[str]) -> tuple[Graph, list[str]]:
+    """The layers of a .caffemodel that have weights, with these, not joined; and what there is to say. Raises
+    InputError if there are none."""
+    model = read_caffemodel(caffemodel)
+    nodes = []
+    for layer, (name, kind, arrays) in zip(model.message.layer, model.blobs, strict=True):
+        if arrays:
+            node = Node(name, kind, [], [], copy_message(layer), [np.array(array, np.float32) for array in arrays])
+            node.message.ClearField("blobs")
+            nodes.append(node)
+    if not nodes:
+        raise InputError(model.path, "holds no weights", "those of a net")
+    net = copy_message(model.message)
+    net.ClearField("layer")
+    return Graph(nodes, net, path=model.path), model.notices
+
+
+def _preparations(message) -> list[str]:
+    """What the net's data layers say of how their input is prepared."""
+    notices = []
+    for layer in message.layer:
+        transform = layer.transform_param
+        if not layer.bottom and (transform.mean_value or transform.HasField("scale") or transform.mean_file):
+            means = ", ".join(f"{value:g}" for value in transform.mean_value) or transform.mean_file or "0"
+            done = f"(x - ({means})) * {transform.scale:.6g}"
+            notices.append(f"its data layer {layer.name!r} gives the net {done} of the pixels x")
+    return notices
