@@ -7,9 +7,10 @@ import re
 
 import pytest
 
+# 16 channels are whole vectors at any number of lanes, so that the arena holds no channels that fill them up.
 NET = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 9 dim: 9 } } }
-layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 4 kernel_size: 3
+layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 16 kernel_size: 3
         weight_filler { type: "xavier" } } }
 layer { name: "b" type: "BatchNorm" bottom: "c" top: "c" }
 layer { name: "r" type: "ReLU" bottom: "c" top: "r" }
@@ -27,7 +28,7 @@ def test_json_holds_each_layer_and_the_whole(cli, net):
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
     assert [layer["name"] for layer in told["layers"]] == ["data", "c", "b", "r"]
-    assert told["layers"][1]["macs"] == 2 * 4 * 49 * 27
+    assert told["layers"][1]["macs"] == 2 * 16 * 49 * 27
     for seconds in (told["forward"], *(layer["forward"] for layer in told["layers"])):
         assert 0 <= seconds["min"] <= seconds["median"] < 1
     assert told["layers"][0]["forward"]["median"] == 0 < told["layers"][1]["forward"]["min"]
@@ -53,8 +54,8 @@ def test_the_table_ends_with_the_whole_net(cli, net):
     assert re.split("  +", lines[0]) == header
     assert lines[-3].startswith("whole net")
     assert re.fullmatch(r"1 thread, whose peak is \d+ GFLOP/s; 3 runs", lines[-2])
-    blobs = 4 * (3 * 81 + 3 * 4 * 49)
-    assert f" {blobs:,} in all blobs, {blobs - 4 * 4 * 49:,} with Caffe's in-place layers" in lines[-1]
+    blobs = 4 * (3 * 81 + 3 * 16 * 49)
+    assert f" {blobs:,} in all blobs, {blobs - 4 * 16 * 49:,} with Caffe's in-place layers" in lines[-1]
 
 
 def test_fused_layers_are_one_line(cli, net, tmp_path):
@@ -87,7 +88,7 @@ def test_a_depthwise_convolution_and_what_reads_it_are_one_line(cli, tmp_path, m
 
 def test_the_algorithm_is_told_and_can_be_refused(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = NET.replace("dim: 3 dim: 9 dim: 9", "dim: 32 dim: 20 dim: 20").replace("num_output: 4", "num_output: 32")
+    text = NET.replace("dim: 3 dim: 9 dim: 9", "dim: 32 dim: 20 dim: 20").replace("num_output: 16", "num_output: 32")
     (tmp_path / "net.prototxt").write_text(text)
 
     def algorithm(options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from functools import cache
 from itertools import combinations
@@ -17,6 +18,7 @@ from support import assert_close, needs_shared
 
 from caffe64.engine.cpu import LANES
 from caffe64.engine.graph.plan import Plan
+from caffe64.engine.graph.plan.plan import LIMIT
 from caffe64.engine.graph.plan.storage import Memory, place
 from caffe64.engine.graph.runtime import Runtime
 from caffe64.errors import InputError
@@ -160,12 +162,15 @@ def test_a_limit_on_places():
 
 
 def test_a_net_whose_scratch_is_too_large_is_refused_before_anything_is_allocated():
-    """4 GiB a thread for the row of what lies between, beside blobs that are a little more than 8 GiB."""
-    wide = 1 << 27
+    """4 GiB a thread for the row of what lies between, at any number of lanes, beside blobs that would fit."""
+    wide, threads = (1 << 30) // LANES, 64
     graph = graph_of(
         data(f"1 2 1 {wide}"),
         layer("d", "Convolution", "data", more="convolution_param { num_output: 2 group: 2 kernel_size: 1 }"),
         layer("p", "Convolution", "d", more="convolution_param { num_output: 1 kernel_size: 1 }"),
     )
-    with pytest.raises(InputError, match="bytes for its blobs and scratch"):
-        Plan(graph, threads=64)
+    with pytest.raises(InputError, match="bytes for its blobs and scratch") as refusal:
+        Plan(graph, threads=threads)
+    needed = int(re.search(r"needs ([\d,]+) bytes", str(refusal.value))[1].replace(",", ""))
+    scratch = threads * 4 * LANES * wide
+    assert scratch < needed < scratch + 4 * LIMIT
