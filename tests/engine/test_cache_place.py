@@ -39,9 +39,9 @@ def test_numbas_folder_is_where_kernels_land(tmp_path):
 
 
 def test_another_cpu_has_another_directory(tmp_path):
-    settings = {"XDG_CACHE_HOME": tmp_path, "NUMBA_CACHE_DIR": None}
-    narrow = run_json(WHERE, NUMBA_CPU_NAME="nehalem", NUMBA_CPU_FEATURES="", **settings)
-    assert narrow != run_json(WHERE, **settings)
+    settings = {"XDG_CACHE_HOME": tmp_path, "NUMBA_CACHE_DIR": None, "NUMBA_CPU_FEATURES": ""}
+    narrow, wide = (run_json(WHERE, NUMBA_CPU_NAME=name, **settings) for name in ("nehalem", "haswell"))
+    assert narrow != wide
 
 
 def test_with_nothing_writable_kernels_are_kept_in_a_private_temporary_folder(tmp_path):
