@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from reference.caffe_cases import CASES, read_case
 from reference.caffe_graphs import conv, data, give_weights, graph_of, layer
 from reference.caffe_layers import built, input_text, layer_text, net_text
 from support import SHARED, assert_close, needs_shared
@@ -23,18 +24,16 @@ CAFFE = SHARED / "caffe"
 LOSSES = ["euclidean_loss", "hinge_l2", "sigmoid_ce_loss"]
 SOFTMAX_LOSSES = ["softmax_loss", "softmax_loss_batchnorm", "softmax_loss_none", "softmax_loss_spatial"]
 NOT_IN_ONNX = ["accuracy", "accuracy_top3", *LOSSES, *SOFTMAX_LOSSES]
-CASES = sorted(path.stem for path in (CAFFE / "layers").glob("*.npz"))
 TOLERANCE = 1e-5  # of the largest magnitude; reached: 5e-7
 
 
 def case_of(name) -> tuple[Graph, dict, list]:
     """A reference case's graph with its weights, its bottoms by name and its tops."""
-    case = np.load(CAFFE / "layers" / f"{name}.npz")
-    graph = built(str(case["prototxt"]), str(case["phase"]))
-    count = range(len(case.files))
-    graph.nodes[-1].weights = [case[f"param{n}"] for n in count if f"param{n}" in case.files]
-    bottoms = {blob.name: case[f"bottom{n}"] for n, blob in enumerate(graph.inputs)}
-    return graph, bottoms, [case[f"top{n}"] for n in count if f"top{n}" in case.files]
+    text, phase, arrays = read_case(name)
+    graph = built(text, phase)
+    graph.nodes[-1].weights = arrays.get("param", [])
+    bottoms = {blob.name: values for blob, values in zip(graph.inputs, arrays["bottom"], strict=True)}
+    return graph, bottoms, arrays["top"]
 
 
 def export(graph: Graph):
@@ -55,7 +54,6 @@ def check(graph: Graph, tolerance=TOLERANCE):
     return model
 
 
-@needs_shared
 @pytest.mark.parametrize("name", [name for name in CASES if name not in NOT_IN_ONNX])
 def test_a_layer_gives_real_caffes_tops(name):
     graph, bottoms, tops = case_of(name)
@@ -65,8 +63,7 @@ def test_a_layer_gives_real_caffes_tops(name):
         assert_close(name, actual, expected, TOLERANCE * np.abs(expected).max())
 
 
-@needs_shared
-@pytest.mark.parametrize("name", NOT_IN_ONNX)
+@pytest.mark.parametrize("name", [name for name in CASES if name in NOT_IN_ONNX])
 def test_losses_are_refused_by_name(name):
     graph, _, _ = case_of(name)
     with pytest.raises(InputError, match=rf"ONNX has no word for: 'layer' \({graph.nodes[-1].type}\)"):

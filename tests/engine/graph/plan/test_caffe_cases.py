@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from reference.caffe_cases import CASES, read_case
 from reference.caffe_running import check, runtime_of
 from reference.plans import run_plan
 from support import SHARED, needs_shared
@@ -12,23 +13,16 @@ import caffe64
 from caffe64.engine.graph.plan import Plan
 
 CAFFE = SHARED / "caffe"
-CASES = {path.stem: path for path in sorted((CAFFE / "layers").glob("*.npz"))}
-PHASES = {name: str(np.load(path)["phase"]) for name, path in CASES.items()}
 MODELS = ("mnet-deconv-0517", "mtcnn_det1", "hyperlpr_segmentation")
 
 
-@needs_shared
 @pytest.mark.parametrize("fuse", [True, False])
-@pytest.mark.parametrize("name", [name for name, phase in PHASES.items() if phase == "TEST"])
+@pytest.mark.parametrize("name", [name for name in CASES if read_case(name)[1] == "TEST"])
 def test_real_caffes_layers(name, fuse):
-    case = np.load(CASES[name])
-
-    def arrays(kind):
-        return [case[f"{kind}{i}"] for i in range(len(case.files)) if f"{kind}{i}" in case]
-
-    graph = runtime_of(str(case["prototxt"]), arrays("bottom"), arrays("param")).graph
-    found = run_plan(Plan(graph, fuse=fuse), dict(zip(graph.inputs, arrays("bottom"), strict=True)))
-    for top, expected in zip(graph.nodes[-1].tops, arrays("top"), strict=True):
+    text, _, arrays = read_case(name)
+    graph = runtime_of(text, arrays["bottom"], arrays.get("param", [])).graph
+    found = run_plan(Plan(graph, fuse=fuse), dict(zip(graph.inputs, arrays["bottom"], strict=True)))
+    for top, expected in zip(graph.nodes[-1].tops, arrays["top"], strict=True):
         check(found[top], expected)
 
 
