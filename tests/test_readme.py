@@ -1,26 +1,139 @@
-"""What the README shows is true: its code runs, and its example layer is the tested one."""
+"""What the README shows is true: every block of code runs, and prints what is shown."""
 
 from __future__ import annotations
 
+import json
 import re
-from pathlib import Path
+import shutil
 
 import numpy as np
 import pytest
+from reference.readme import BLOCKS, README, ROOT, block, check_printed, listed, run, session, target
+from reference.small_caffe_net import write_picture, write_trained
+from support import SHARED, needs_shared
 
-ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+import caffe64
+
+CIFAR = SHARED / "caffe" / "cifar10"
+DIFFERENCE = r"\d[\d.]*e[-+]\d+"
+ANY_NUMBER = r"(?<!\w)\d[\d.,]*%?(?!\w)"  # not that of a name
+DEMO, INSTALL, COMMANDS, DEMOS = "$ make demo", "pip install .", "caffe64 train net.txt", "make demos"
+CAFFE_COMMANDS, PERF, FILES = "$ caffe64 optimize", "make perf ", "5               layers"
+API, KERNELS, CAFFE_API, LAYER = "import caffe64\n", "import numba\n", "net = caffe64.load_caffe", '"""lky slope'
 
 
-def block(start: str) -> str:
-    """The one Python block that begins with `start`."""
-    (found,) = [text for text in PYTHON if text.startswith(start)]
-    return found
+def test_every_block_is_run_by_a_test_below():
+    known = [DEMO, INSTALL, COMMANDS, DEMOS, CAFFE_COMMANDS, PERF, FILES, API, KERNELS, CAFFE_API, LAYER]
+    assert sorted(text for _, text in BLOCKS) == sorted(map(block, known))
+
+
+@needs_shared
+def test_the_demo_prints_what_is_shown(tmp_path):
+    ((command, shown),) = session(block(DEMO))
+    printed = run(target(command).replace("demos/", f"{ROOT}/demos/"), tmp_path, CAFFE64_DATA=str(SHARED))
+    check_printed("\n".join(printed.splitlines()[: len(shown)]), shown, r"\d+\.\d+|\d+(?= of)")
+    found, expected = (float(re.search(r"accuracy ([\d.]+)", text)[1]) for text in (printed, "\n".join(shown)))
+    assert found == pytest.approx(expected, abs=0.5)
+
+
+def test_the_commands_of_the_installation_run(tmp_path):
+    """But those of pip: test_packaging installs."""
+    commands = [command for command in listed(block(INSTALL)) if not command.startswith("pip ")]
+    assert commands == ["caffe64 warmup", "caffe64 --help"]
+    printed = [run(command, tmp_path) for command in commands]
+    assert re.match(r"\d+ kernels ready", printed[0])
+
+
+def test_the_commands_for_text_nets_run(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    (tmp_path / "net.txt").write_text("5\ninp 6 4\nlin 5 -1\nrel\nlin 3 -1\nsce\n")
+    (tmp_path / "optimizer.txt").write_text("0.01 0 1 0 0.9 2")
+    np.savetxt(tmp_path / "X.txt", random.standard_normal((20, 6)))
+    np.savetxt(tmp_path / "Y.txt", random.integers(0, 3, 20), "%d")
+    words = {"N": "20", "IN": "X.txt", "OUT": "X.npy"}
+    commands = [" ".join(words.get(word, word) for word in command.split()) for command in listed(block(COMMANDS))]
+    assert len(commands) == 9
+    for command in commands:
+        if command == "caffe64 cache clear":  # not the cache in use
+            (tmp_path / "kept" / "caffe64" / "old").mkdir(parents=True)
+            (tmp_path / "kept" / "caffe64" / "old" / "kernel").write_text("something to free")
+            run(command, tmp_path, XDG_CACHE_HOME=str(tmp_path / "kept"), NUMBA_CACHE_DIR="")
+        for form in {re.sub(r" \[.*\]", "", command), re.sub(r"[\[\]]", "", command)} - {"caffe64 cache clear"}:
+            run(form, tmp_path)
+    assert np.loadtxt(tmp_path / "predicted.txt").shape == (20, 3)
+    assert np.load(tmp_path / "X.npy").size == 120
+
+
+def test_the_annotated_net_and_optimizer_are_those_of_the_demo():
+    lines = block(FILES).splitlines()
+    net, optimizer = ([line[part].split("  ")[0].strip() for line in lines] for part in (slice(47), slice(47, None)))
+    assert net == (ROOT / "demos" / "mnist" / "network5.txt").read_text().splitlines()
+    assert list(map(float, filter(None, optimizer))) == [
+        float(number) for number in (ROOT / "demos" / "mnist" / "optimsetting.txt").read_text().split()
+    ]
+
+
+@pytest.mark.parametrize("name", ["mnist", "image_reco", "facades", "rank", "bridges", "char"])
+def test_the_demos_say_their_options(name, tmp_path):
+    """`make demos` itself: tests/demos/test_all.py."""
+    make, help_of_one = listed(block(DEMOS))
+    assert target(make) == "python demos/all.py"
+    assert "Usage: run.py" in run(help_of_one.replace("demos/NAME", f"{ROOT}/demos/{name}"), tmp_path)
+
+
+def test_the_benchmarks_commands_run(tmp_path):
+    """Shortened. `make perf` runs what the second command does, with all suites."""
+    _, measure, compare, plot = listed(block(PERF))
+    run(f"{measure.replace('train', 'startup')} --quick --no-peers", tmp_path)
+    assert json.loads((tmp_path / "new.json").read_text())["settings"]["suites"] == ["startup"]
+    (results,) = (ROOT / "perf" / "results").glob("*.json")
+    for name in ("old.json", "new.json"):
+        shutil.copy(results, tmp_path / name)
+    assert run(compare, tmp_path)
+    run(plot, tmp_path)
+    assert (tmp_path / "roofline.png").stat().st_size > 10_000
+
+
+def run_caffe_commands(folder, compare: bool) -> None:
+    for command, shown in session(block(CAFFE_COMMANDS)):
+        printed = run(command, folder)
+        if compare and shown:
+            check_printed(printed, shown, ANY_NUMBER if command.startswith("caffe64 time") else DIFFERENCE)
+
+
+def test_caffes_commands_run(tmp_path):
+    """On a made net of the same name where the real one is not."""
+    write_trained(tmp_path / "train_val.prototxt", tmp_path / "cifar10.caffemodel")
+    write_picture(tmp_path / "ship.png", 32, 32)
+    run_caffe_commands(tmp_path, compare=False)
+    made = {path.name for path in tmp_path.iterdir()}
+    assert {"small.prototxt", "small.caffemodel", "small.onnx", "graph.html"} <= made
+
+
+@needs_shared
+def test_caffes_commands_print_what_is_shown(tmp_path):
+    for name in ("train_val.prototxt", "cifar10.caffemodel"):
+        shutil.copy(CIFAR / name, tmp_path)
+    shutil.copy(CIFAR / "images" / "cifar10_15_8.png", tmp_path / "ship.png")
+    run_caffe_commands(tmp_path, compare=True)
+
+
+def test_caffes_example_in_python_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_trained("train_val.prototxt", "net.caffemodel")
+    shapes = {"data": (1, 3, 32, 32)}
+    net = caffe64.load_caffe("train_val.prototxt", "net.caffemodel", deploy=True, input_shapes=shapes)
+    net.save("deploy.prototxt", "net.caffemodel")
+    images = np.random.default_rng(0).integers(0, 256, (7, 3, 32, 32)).astype(np.float32)
+    names = {"caffe64": caffe64, "images": images}
+    exec(block(CAFFE_API), names)
+    assert names["probabilities"].shape == (7, 10)
+    assert len(names["smaller"].graph.nodes) < len(names["net"].graph.nodes)
+    assert (tmp_path / "small.caffemodel").exists()
 
 
 def test_the_layer_shown_is_the_one_that_is_tested():
-    assert (ROOT / "tests" / "data" / "leaky.py").read_text() in PYTHON
+    assert (ROOT / "tests" / "data" / "leaky.py").read_text() == block(LAYER)
 
 
 def test_the_example_of_the_api_runs(tmp_path, monkeypatch):
@@ -28,14 +141,14 @@ def test_the_example_of_the_api_runs(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     X, Y = random.random((300, 784), np.float32), random.integers(0, 10, 300)
     names = {"X": X, "Y": Y, "X_val": X[:50], "Y_val": Y[:50], "X_test": X[:7]}
-    exec(block("import caffe64"), names)
+    exec(block(API), names)
     assert names["posteriors"].shape == (7, 10)
     assert (tmp_path / "weights.bin").stat().st_size == 8 + 5 * 8 + 4 * 79510
 
 
 def test_the_example_of_the_kernels_runs():
     names = {}
-    exec(block("import numba"), names)
+    exec(block(KERNELS), names)
     random = np.random.default_rng(1)
     x, W1, W2 = (random.standard_normal(shape, np.float32) for shape in ((5, 8), (8, 6), (6, 3)))
     b1, b2 = random.standard_normal(6, np.float32), random.standard_normal(3, np.float32)

@@ -36,3 +36,28 @@ def write_picture(path: Path, width: int = 6, height: int = 8, seed: int = 0) ->
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     Image.fromarray(pixels).save(path)
     return pixels
+
+
+TRAINED = """
+name: "trained"
+layer { name: "pictures" type: "Data" top: "data" top: "label" data_param { source: "pictures" batch_size: 10 } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 16 kernel_size: 5 stride: 2 weight_filler { type: "xavier" } } }
+layer { name: "bn1" type: "BatchNorm" bottom: "conv1" top: "conv1" }
+layer { name: "scale1" type: "Scale" bottom: "conv1" top: "conv1" scale_param { bias_term: true } }
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1" pooling_param { kernel_size: 3 stride: 2 } }
+layer { name: "ip1" type: "InnerProduct" bottom: "pool1" top: "ip1"
+  inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
+layer { name: "drop1" type: "Dropout" bottom: "ip1" top: "ip1" }
+layer { name: "prob" type: "SoftmaxWithLoss" bottom: "ip1" bottom: "label" top: "prob" }
+"""
+
+
+def write_trained(prototxt, caffemodel) -> None:
+    """A net as it is trained, from 3x32x32 pictures to 10 classes: with a data layer and a loss, and its weights."""
+    Path(prototxt).write_text(TRAINED)
+    net = caffe64.load_caffe(prototxt, seed=1, input_shapes={"data": (10, 3, 32, 32), "label": (10,)})
+    net.params["bn1"][2].data[...] = 1
+    net.params["bn1"][1].data[...] = 4
+    net.save(f"{prototxt}.whole", caffemodel)

@@ -1,0 +1,60 @@
+"""The code blocks of the README, as commands with what they print, and a shell to run them in."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+PROGRAMS = {"caffe64": [sys.executable, "-m", "caffe64"], "python": [sys.executable]}
+
+
+def block(start: str) -> str:
+    """The one block that begins with `start`."""
+    (found,) = [text for _, text in BLOCKS if text.startswith(start)]
+    return found
+
+
+def session(text: str) -> list[tuple[str, list[str]]]:
+    """Of a block with a prompt: each command, and the lines that follow it."""
+    commands = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
+    return [(lines[0], lines[1:]) for lines in map(str.splitlines, commands)]
+
+
+def listed(text: str) -> list[str]:
+    """Of a block without one: the commands, each before what is said of it, those between bars one by one."""
+    found = []
+    for line in text.splitlines():
+        first, *others = re.split(r" {3,}", line)[0].split(" | ")
+        found += [first, *(f"{first.split()[0]} {other}" for other in others)]
+    return found
+
+
+def run(command: str, folder: Path, **environment: str) -> str:
+    """What a command prints on stdout, which must succeed in `folder`."""
+    name, *arguments = command.split()
+    process = [*PROGRAMS[name], *arguments]
+    settings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment}
+    done = subprocess.run(process, cwd=folder, env=settings, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def target(make: str) -> str:
+    """The command that a target of the Makefile runs: make("make demo") -> "python demos/mnist/run.py"."""
+    rule = rf"^{make.removeprefix('make ')}: .*\n\t\$\(BIN\)/(.*)$"
+    return re.search(rule, (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+
+
+def check_printed(printed: str, shown: list[str], measured: str) -> None:
+    """The lines are those shown, but for what matches `measured`, and for spaces, which follow how wide numbers are."""
+
+    def masked(lines):
+        return [" ".join(re.sub(measured, "#", line).split()) for line in lines]
+
+    assert masked(printed.splitlines()) == masked(shown)
