@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+FOUND = Path(__file__).resolve().parent / "data" / "found"
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 FOUND = Path(__file__).resolve().parent / "data" / "found"  # small inputs that once broke something
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the reference data (../shared/data) is not here")

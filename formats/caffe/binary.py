@@ -58,7 +58,7 @@ class CaffeModel:
 def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
     """Reads a model of any version, mapped: the numbers are not read before they are used.
 
-    Data of type double becomes float32; diffs are not kept. Raises InputError naming layer and blob.
+    Data of type double or half becomes float32; diffs are not kept. Raises InputError naming layer and blob.
     """
     path = os.fspath(path)
     mapping = _map(path)
@@ -148,7 +148,10 @@ def _check_text(message: Message) -> None:
 
 def _take_array(path: str, where: str, blob: Message, payloads: list[Payload]) -> np.ndarray:
     """The numbers that were cut out of a blob, in its shape; clears their index."""
-    array = payloads[int(blob.double_data[0])].floats()
+    try:
+        array = payloads[int(blob.double_data[0])].floats()
+    except WireError as error:
+        raise InputError(path, f"{where}{error}") from None
     blob.ClearField("double_data")
     shape = tuple(getattr(blob, name) for name in LEGACY_SHAPE) if is_legacy(blob) else tuple(blob.shape.dim)
     if len(shape) > MOST_AXES:

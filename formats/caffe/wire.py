@@ -5,9 +5,10 @@
     V0       blobs 50                         3 to 4 a group (no one writes them, old forks could)
     layer    blobs 7
     blob     data 5, diff 6 float; double_data 8, double_diff 9
+             NVIDIA's Caffe: raw_data_type 10, raw_diff_type 11, an integer; raw_data 12, raw_diff 13, bytes
 
 protobuf would hold all numbers a second time, as one Python call each. What is cut out stays in the file: a packed
-field is a view of the mapped bytes. Diffs, a leftover of training, are not kept.
+field, and raw data of float32, are views of the mapped bytes. Diffs, a leftover of training, are not kept.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ FLOAT, DOUBLE = np.dtype("<f4"), np.dtype("<f8")
 NUMBERS = {5: FLOAT, 6: FLOAT, 8: DOUBLE, 9: DOUBLE}  # the fields of a blob that hold numbers
 FIXED = {4: FIXED32, 8: FIXED64}
 DATA, DOUBLE_DATA = 5, 8
+RAW_TYPE, RAW_DATA = 10, 12
+RAW = {RAW_TYPE: VARINT, 11: VARINT, RAW_DATA: LENGTH, 13: LENGTH}
+RAW_TYPES = ("DOUBLE", "FLOAT", "FLOAT16", "INT", "UINT", "BOOL")
+RAW_NUMBERS = {0: DOUBLE, 1: FLOAT, 2: np.dtype("<f2")}  # the types that hold weights
 FIRST_WINDOW = 1024
 
 
@@ -40,18 +45,46 @@ class WireError(Exception):
 
 @dataclass
 class Payload:
-    """The numbers of one blob in the order of the file: a piece each packed field, or run of unpacked ones."""
+    """The numbers of one blob in the order of the file: a piece each packed field, or run of unpacked ones.
+
+    `raw` are bytes, of numbers of the type RAW_TYPES[raw_type], little-endian.
+    """
 
     data: list[np.ndarray] = field(default_factory=list)
     double_data: list[np.ndarray] = field(default_factory=list)
+    raw: memoryview | None = None
+    raw_type: int | None = None
 
     def floats(self) -> np.ndarray:
-        """float32 [count]: a view of the file if that holds them in one piece, read-only then."""
-        pieces = self.double_data if any(len(piece) for piece in self.double_data) else self.data
-        if len(pieces) == 1 and pieces is self.data:
-            return pieces[0]
-        with np.errstate(over="ignore"):
-            return np.concatenate([np.empty(0, np.float32), *pieces], dtype=np.float32, casting="same_kind")
+        """float32 [count]: a view of the file if that holds them in one piece, read-only then.
+
+        Of several encodings doubles win, then floats, then raw data, as in NVIDIA's Caffe. Raises WireError for raw
+        data of a type that holds no weights.
+        """
+        for pieces in (self.double_data, self.data):
+            if any(len(piece) for piece in pieces):
+                return _as_floats(pieces)
+        return _as_floats([] if self.raw is None else [self._raw_numbers(self.raw)])
+
+    def _raw_numbers(self, raw: memoryview) -> np.ndarray:
+        wanted = "DOUBLE, FLOAT or FLOAT16 (0, 1 or 2)"
+        if self.raw_type is None:
+            raise WireError(f"has raw_data and no raw_data_type, expected {wanted}")
+        kind = RAW_NUMBERS.get(self.raw_type)
+        name = RAW_TYPES[self.raw_type] if self.raw_type < len(RAW_TYPES) else "unknown"
+        if kind is None:
+            raise WireError(f"has raw_data of type {self.raw_type} ({name}), expected {wanted}")
+        if len(raw) % kind.itemsize:
+            raise WireError(f"holds {len(raw)} bytes of raw_data, expected a multiple of {kind.itemsize} ({name})")
+        return np.frombuffer(raw, kind)
+
+
+def _as_floats(pieces: list[np.ndarray]) -> np.ndarray:
+    """One float32 array, the only piece itself if it is that. What float32 cannot hold becomes infinite."""
+    if len(pieces) == 1 and pieces[0].dtype == FLOAT:
+        return pieces[0]
+    with np.errstate(over="ignore"):
+        return np.concatenate([np.empty(0, np.float32), *pieces], dtype=np.float32, casting="same_kind")
 
 
 class Cutter:
@@ -102,7 +135,13 @@ class Cutter:
         while at < stop:
             number, wire, value, end = self._field(at)
             kind = NUMBERS.get(number)
-            if kind is None or wire not in (LENGTH, FIXED[kind.itemsize]):
+            if RAW.get(number) == wire:
+                self._check_end(end, stop)
+                if number == RAW_TYPE:
+                    payload.raw_type = self._varint(value)[0]
+                elif number == RAW_DATA:
+                    payload.raw = self.data[value:end]
+            elif kind is None or wire not in (LENGTH, FIXED[kind.itemsize]):
                 self._check_end(end, stop)
                 kept += self.data[at:end]
             elif wire == LENGTH or value > at + 1:  # packed; or a single one behind a tag longer than it need be

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference.caffe_messages import net
-from support import SHARED, caffe_files, needs_shared
+from support import FOUND, SHARED, caffe_files, needs_shared
 
 from caffe64.formats.caffe import (
     NetParameter,
@@ -126,3 +126,20 @@ def test_weights_that_we_write_are_the_ones_that_opencv_computes_with(tmp_path):
     write_caffemodel(tmp_path / "m", message, {1: [weights, bias]})
     network = opencv(format_prototxt(message).encode(), (tmp_path / "m").read_bytes())
     assert outputs(network, np.float32([[10, 100]]))["fc"].tolist() == [[210.5, 429.5, 650]]
+
+
+@pytest.mark.parametrize("kind", ["raw_float", "raw_half"])
+def test_raw_data_is_what_opencv_reads_and_its_rewrite_computes_the_same_to_the_bit(kind, tmp_path):
+    prototxt = (FOUND / "conv.prototxt").read_bytes()
+    model = FOUND / f"conv_{kind}.caffemodel"
+    ours = opencv(prototxt, rewritten(read_caffemodel(model), tmp_path / "m"))
+    assert_same(ours, opencv(prototxt, model.read_bytes()), (2, 3, 9, 10))
+
+
+def test_a_model_that_opencv_shrank_holds_its_halves(tmp_path):
+    cv2.dnn.shrinkCaffeModel(str(FOUND / "conv_float.caffemodel"), str(tmp_path / "half"))
+    assert (tmp_path / "half").stat().st_size < (FOUND / "conv_float.caffemodel").stat().st_size
+    (whole,) = read_caffemodel(FOUND / "conv_float.caffemodel").blobs
+    (half,) = read_caffemodel(tmp_path / "half").blobs
+    for found, expected in zip(half.arrays, whole.arrays, strict=True):
+        assert found.tobytes() == expected.astype(np.float16).astype(np.float32).tobytes()
