@@ -59,17 +59,17 @@ def load_caffe(
     InputError.
     """
     source = np.random.default_rng(seed_number(seed))
-    options = {"deploy": deploy, "allow_unknown": allow_unknown}
+    model = None if caffemodel is None else read_caffemodel(caffemodel)
+    options = {"deploy": deploy, "allow_unknown": allow_unknown, "model": model}
     graph, shapes, notices = read_graph(prototxt, phase, input_shapes or {}, level=level, stages=stages, **options)
     if force_backward:
         graph.message.force_backward = True
     net = CaffeNet(graph, path=graph.path, notices=notices, threads=threads, exact=exact)
     expected = weight_shapes(net.graph, infer_shapes(net.graph, shapes))
-    if caffemodel is None:
+    if model is None:
         filled = [fill(node, each, source) for node, each in zip(net.graph.nodes, expected, strict=True)]
         assign_weights(net.graph, filled)
     else:
-        model = read_caffemodel(caffemodel)
         net.notices += load_weights(net.graph, expected, model, source, fill_missing=fill_missing)
     net._shapes = shapes
     return net

@@ -22,6 +22,7 @@ from .formats.caffe import (
     match_weights,
     read_caffemodel,
     read_prototxt,
+    split_batch_norms,
 )
 from .pycaffe import phase_name
 
@@ -35,10 +36,12 @@ def read_graph(
     stages: Sequence[str] = (),
     deploy: bool = False,
     allow_unknown: bool = False,
+    model: CaffeModel | None = None,
 ) -> tuple[Graph, dict[str, Shape], list[str]]:
     """The graph of a .prototxt, without weights; the shapes that are given of its inputs; what there is to say.
 
-    Arguments as of `load_caffe`. Raises InputError, UsageError for another phase than TEST and TRAIN.
+    Arguments as of `load_caffe`. A BatchNorm with a scale of its own becomes two layers, and so do its blobs in
+    `model`. Raises InputError, UsageError for another phase than TEST and TRAIN.
     """
     read = read_prototxt(prototxt, allow_unknown=allow_unknown, types=OPS)
     path, phase = os.fspath(prototxt), phase_name(phase)
@@ -49,6 +52,7 @@ def read_graph(
         gone = dropped_inputs(whole, message)
         notices += [f"{path}: the input {name!r} is left out: nothing reads it" for name in gone]
         shapes = {name: shape for name, shape in shapes.items() if name not in gone}
+    notices += split_batch_norms(message, model, path)
     return build_graph(message, phase, path=path, left_out=read.message.layer), shapes, notices
 
 
@@ -97,8 +101,8 @@ def read_weights(
 ) -> tuple[Graph, list[str]]:
     """The graph of both files with its weights, layers of any type: of the shapes that the layers need, where these
     are known, else of those in the file. Arguments as for `read_graph`; returns the graph and what there is to say."""
-    graph, shapes, notices = read_graph(prototxt, phase, input_shapes, **options)
     model = read_caffemodel(caffemodel)
+    graph, shapes, notices = read_graph(prototxt, phase, input_shapes, model=model, **options)
     there = {name: [array.shape for array in arrays] for name, _, arrays in model.blobs}
     expected = [
         there.get(node.name, []) if known is None else known

@@ -14,7 +14,7 @@ from ..engine.graph.layers import OPS
 from ..engine.graph.op import count
 from ..engine.graph.shapes import known_shapes, known_weight_shapes, macs
 from ..engine.graph.sharing import exclusive_blobs
-from ..formats.caffe import read_caffemodel
+from ..formats.caffe import CaffeModel, read_caffemodel
 from ..formats.caffe.schema import shortest_float
 from .caffe_options import Reading
 from .output import Output
@@ -27,23 +27,22 @@ MOST_FIELDS, LONGEST_VALUE = 60, 200  # of what a panel shows of one layer
 def read_net(path: Path, model: Path | None, reading: Reading, output: Output) -> Net:
     """The net of a .prototxt, layers of any type; with its .caffemodel, weights as they are there. Raises
     InputError."""
-    graph, shapes, notices = read_graph(
-        path, reading.phase, reading.shapes, deploy=reading.deploy, allow_unknown=reading.allow_unknown
-    )
+    binary = None if model is None else read_caffemodel(model)
+    options = {"deploy": reading.deploy, "allow_unknown": reading.allow_unknown, "model": binary}
+    graph, shapes, notices = read_graph(path, reading.phase, reading.shapes, **options)
     for notice in notices:
         output.say(notice)
     known = known_shapes(graph, shapes)
     weights = [shapes or [] for shapes in known_weight_shapes(graph, known)]
-    if model is not None:
-        weights = _weights_of(graph, weights, model, output)
+    if binary is not None:
+        weights = _weights_of(graph, weights, binary, output)
     return Net(graph.message.name or path.name, tuple(_layers(graph, known, weights)))
 
 
-def _weights_of(graph: Graph, expected: Sequence[list[Shape]], path: Path, output: Output) -> list[list[Shape]]:
+def _weights_of(graph: Graph, expected: Sequence[list[Shape]], model: CaffeModel, output: Output) -> list[list[Shape]]:
     """Shapes of the weights that a model has for each layer, which must hold as many numbers as the layer needs. A
     second layer of one name has none there, as in Caffe."""
     found: dict[str, list[Shape]] = {}
-    model = read_caffemodel(path)
     for name, _, arrays in model.blobs:
         if arrays:
             found.setdefault(name, [array.shape for array in arrays])
@@ -52,12 +51,12 @@ def _weights_of(graph: Graph, expected: Sequence[list[Shape]], path: Path, outpu
         shapes = wanted if node.name in names else found.pop(node.name, [])
         names.add(node.name)
         if wanted and [count(shape) for shape in shapes] != [count(shape) for shape in wanted]:
-            has = f"has weights of shapes {[list(shape) for shape in shapes]} in {path}" if shapes else ""
+            has = f"has weights of shapes {[list(shape) for shape in shapes]} in {model.path}" if shapes else ""
             expects = f"{[list(shape) for shape in wanted]}"
-            raise node.error(has or f"has no weights in {path}", expects, "is it a model of this net?")
+            raise node.error(has or f"has no weights in {model.path}", expects, "is it a model of this net?")
         weights.append(wanted or shapes)
     for name in found:
-        output.say(f"{path} has weights for {name!r}, which the net does not have")
+        output.say(f"{model.path} has weights for {name!r}, which the net does not have")
     return weights
 
 

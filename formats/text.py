@@ -60,6 +60,11 @@ def plain_decimal(value: float) -> str:
     return f"{Decimal(repr(value)):f}".removesuffix(".0")
 
 
+def counted(number: int, what: str) -> str:
+    """For a message: "no blobs", "1 blob", "2 blobs"."""
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
 def quote(token: str, limit: int = 40) -> str:
     """A piece of a file for a message: one line, shortened, control characters escaped."""
     return repr(token if len(token) <= limit else token[:limit] + "...")

@@ -4,12 +4,14 @@
     outline, text  prototxt -> message -> prototxt           wire, binary   the same for binary files
     upgrade        older versions of a net to the newest     weights        which blobs belong to which layer
     rules          the layers of a phase                     deploy         a net for training to one that predicts
+    own_scale      NVIDIA's BatchNorm to BatchNorm and Scale
 
 Importing this package imports protobuf, which nothing else of caffe64 does.
 """
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
 from .deploy import deploy_net, dropped_inputs, told_shape
+from .own_scale import split_batch_norms
 from .rules import filter_net
 from .schema import MESSAGES, BlobProto, LayerParameter, NetParameter, enum_name
 from .text import CaffeNet, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
@@ -34,6 +36,7 @@ __all__ = [
     "read_binaryproto",
     "read_caffemodel",
     "read_prototxt",
+    "split_batch_norms",
     "told_shape",
     "write_caffemodel",
     "write_prototxt",

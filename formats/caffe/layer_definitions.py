@@ -12,6 +12,8 @@ message BatchNormParameter
     bool use_global_stats=1
     float moving_average_fraction=2[0.999] eps=3[1e-5]
     bool disable_mean=1000004[false] disable_variance=1000005[false] relu=1000010[false]
+    FillerParameter scale_filler=1000105 bias_filler=1000106
+    bool scale_bias=1000107
 message BiasParameter
     int32 axis=1[1] num_axes=2[1]
     FillerParameter filler=3

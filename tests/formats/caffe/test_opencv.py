@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference.caffe_messages import net
-from support import FOUND, SHARED, caffe_files, needs_shared
+from support import FOUND, SHARED, assert_close, caffe_files, needs_shared
 
+import caffe64
 from caffe64.formats.caffe import (
     NetParameter,
     deploy_net,
@@ -143,3 +144,16 @@ def test_a_model_that_opencv_shrank_holds_its_halves(tmp_path):
     (half,) = read_caffemodel(tmp_path / "half").blobs
     for found, expected in zip(half.arrays, whole.arrays, strict=True):
         assert found.tobytes() == expected.astype(np.float16).astype(np.float32).tobytes()
+
+
+def test_batch_norm_with_its_own_scale_is_written_as_layers_that_compute_the_same(tmp_path):
+    paths = FOUND / "nv_bn.prototxt", FOUND / "nv_bn.caffemodel"
+    written = tmp_path / "plain.prototxt", tmp_path / "plain.caffemodel"
+    net = caffe64.load_caffe(*paths)
+    net.save(*written)
+    x = np.random.default_rng(0).standard_normal((2, 3, 9, 10)).astype(np.float32)
+    own, plain = (opencv(*(path.read_bytes() for path in each)) for each in (paths, written))
+    assert "b_scale" in plain.getLayerNames()
+    (theirs,), (ours,) = outputs(own, x).values(), outputs(plain, x).values()
+    for found in (ours, net.forward(data=x)["b"]):
+        assert_close("b", found, theirs, 1e-6 * np.abs(theirs).max())
