@@ -77,7 +77,8 @@ def load_weights(
     that name get what their fillers draw from `source`; so do layers that the model does not have, if `fill_missing`
     and it has some, with a warning; else they are an InputError.
     """
-    matched, path = match_weights([node.name for node in graph.nodes], expected, model), model.path
+    shared = [[parameter.name for parameter in node.message.param] for node in graph.nodes]
+    matched, path = match_weights([node.name for node in graph.nodes], expected, model, shared), model.path
     notices = [f"{path} has weights for {name!r}, which the net does not have" for name in matched.unused]
     names, fill_missing = unique_names(graph), fill_missing and any(matched.arrays.values())
     for number in matched.missing:
@@ -90,10 +91,19 @@ def load_weights(
         elif fill_missing:
             warnings.warn(f"{path} has no weights for {node.name!r}: its fillers drew them", stacklevel=4)
         else:
-            raise node.error(f"has no weights in {path}", "a model of this net", "are the layers named alike?")
+            raise _without_weights(graph, matched.missing, model)
         matched.arrays[number] = fill(node, expected[number], source)
     assign_weights(graph, [matched.arrays.get(number, []) for number in range(len(graph.nodes))])
     return notices
+
+
+def _without_weights(graph: Graph, missing: Sequence[int], model: CaffeModel) -> InputError:
+    node, more = graph.nodes[missing[0]], len(missing) - 1
+    found = f"has no weights for the layer {node.name!r} ({node.type}){f' and {more} more' if more else ''}"
+    has = [repr(name) for name, _, arrays in model.blobs if arrays]
+    named = ", ".join(has[:5]) + (f" and {len(has) - 5} more" if len(has) > 5 else "")
+    hint = f"it has some for {named}: are the layers named alike?" if has else "it holds no weights at all"
+    return InputError(model.path, found, "a model of this net", hint)
 
 
 def read_weights(
@@ -103,7 +113,7 @@ def read_weights(
     are known, else of those in the file. Arguments as for `read_graph`; returns the graph and what there is to say."""
     model = read_caffemodel(caffemodel)
     graph, shapes, notices = read_graph(prototxt, phase, input_shapes, model=model, **options)
-    there = {name: [array.shape for array in arrays] for name, _, arrays in model.blobs}
+    there = {name: [array.shape for array in arrays if array is not None] for name, _, arrays in model.blobs}
     expected = [
         there.get(node.name, []) if known is None else known
         for node, known in zip(graph.nodes, known_weight_shapes(graph, known_shapes(graph, shapes)), strict=True)
@@ -118,7 +128,14 @@ def weights_alone(caffemodel: str | os.PathLike[str]) -> tuple[Graph, list[str]]
     nodes = []
     for layer, (name, kind, arrays) in zip(model.message.layer, model.blobs, strict=True):
         if arrays:
-            node = Node(name, kind, [], [], copy_message(layer), [np.array(array, np.float32) for array in arrays])
+            node = Node(
+                name,
+                kind,
+                [],
+                [],
+                copy_message(layer),
+                [np.array(array, np.float32) for array in arrays if array is not None],
+            )
             node.message.ClearField("blobs")
             nodes.append(node)
     if not nodes:

@@ -17,7 +17,8 @@ def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
     """
     nodes = [node for node in graph.nodes if node.weights]
     shapes = [[blob.shape for blob in node.weights] for node in nodes]
-    matched = match_weights([node.name for node in nodes], shapes, read_caffemodel(caffemodel))
+    shared = [[parameter.name for parameter in node.message.param] for node in nodes]
+    matched = match_weights([node.name for node in nodes], shapes, read_caffemodel(caffemodel), shared)
     if nodes and not matched.arrays:
         raise InputError(caffemodel, "has weights for no layer of the net", "a model with layers of the same names")
     for number, arrays in matched.arrays.items():

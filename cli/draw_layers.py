@@ -42,22 +42,35 @@ def read_net(path: Path, model: Path | None, reading: Reading, output: Output) -
 def _weights_of(graph: Graph, expected: Sequence[list[Shape]], model: CaffeModel, output: Output) -> list[list[Shape]]:
     """Shapes of the weights that a model has for each layer, which must hold as many numbers as the layer needs. A
     second layer of one name has none there, as in Caffe."""
-    found: dict[str, list[Shape]] = {}
+    found: dict[str, list[Shape | None]] = {}
     for name, _, arrays in model.blobs:
         if arrays:
-            found.setdefault(name, [array.shape for array in arrays])
-    weights, names = [], set()
+            found.setdefault(name, [None if array is None else array.shape for array in arrays])
+    weights, seen, shared = [], set(), set()
     for node, wanted in zip(graph.nodes, expected, strict=True):
-        shapes = wanted if node.name in names else found.pop(node.name, [])
-        names.add(node.name)
-        if wanted and [count(shape) for shape in shapes] != [count(shape) for shape in wanted]:
-            has = f"has weights of shapes {[list(shape) for shape in shapes]} in {model.path}" if shapes else ""
+        shapes = wanted if node.name in seen else found.pop(node.name, [])
+        seen.add(node.name)
+        names = [parameter.name for parameter in node.message.param]
+        if wanted and not _fit(shapes, wanted, names, shared):
+            told = [shape and list(shape) for shape in shapes]
+            has = f"has weights of shapes {told} in {model.path}" if shapes else ""
             expects = f"{[list(shape) for shape in wanted]}"
             raise node.error(has or f"has no weights in {model.path}", expects, "is it a model of this net?")
-        weights.append(wanted or shapes)
+        shared.update(names)
+        weights.append(wanted or [shape for shape in shapes if shape is not None])
     for name in found:
         output.say(f"{model.path} has weights for {name!r}, which the net does not have")
     return weights
+
+
+def _fit(found: Sequence[Shape | None], wanted: Sequence[Shape], names: Sequence[str], shared: set[str]) -> bool:
+    """Whether the shapes hold as many numbers as `wanted`. A blob may be missing if its name is one of those that
+    earlier layers have given theirs."""
+    fits = [one is not None and count(one) == count(other) for one, other in zip(found, wanted, strict=False)]
+    fits += [False] * (len(wanted) - len(found))
+    named = [bool(name) and name in shared for name in names[: len(wanted)]]
+    named += [False] * (len(wanted) - len(named))
+    return len(found) <= len(wanted) and all(fit or name for fit, name in zip(fits, named, strict=True))
 
 
 def _layers(graph: Graph, shapes: Mapping[Blob, Shape], weights: Sequence[list[Shape]]) -> Iterator[Layer]:

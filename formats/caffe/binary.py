@@ -1,4 +1,4 @@
-"""Binary files: a .caffemodel is one NetParameter, a mean (.binaryproto) one BlobProto."""
+"""Binary files: a .caffemodel is one NetParameter, or an HDF5 file; a mean (.binaryproto) is one BlobProto."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from google.protobuf.message import DecodeError, Message
 
 from ...errors import InputError, OutputError
 from ..atomic import write_atomically
+from ..content import HEAD, recognise
 from ..files import open_input
 from ..text import quote
+from .hdf5 import MAGIC as HDF5_MAGIC
+from .hdf5 import read_hdf5
 from .schema import BlobProto, LayerParameter, NetParameter
 from .upgrade import upgrade_net
 from .wire import LENGTH, Cutter, Payload, WireError, varint
 
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 LEGACY_SHAPE = ("num", "channels", "height", "width")
-TEXT = b"\t\n\r" + bytes(range(32, 127))
 MOST_AXES = 32
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message
 LAYER_FIELD, BLOBS_FIELD, DATA_FIELD = 100, 7, 5
@@ -30,11 +31,14 @@ _COMPLETE = "was it copied completely?"
 
 
 class LayerBlobs(NamedTuple):
-    """The blobs of one layer, float32 of the shape in the file; read-only views of it wherever that is possible."""
+    """The blobs of one layer, float32 of the shape in the file; read-only views of it wherever that is possible.
+
+    None stands for a blob that an HDF5 file leaves out, since the layer shares it. There, `type` is empty.
+    """
 
     name: str
     type: str
-    arrays: list[np.ndarray]
+    arrays: list[np.ndarray | None]
 
 
 @dataclass
@@ -58,10 +62,13 @@ class CaffeModel:
 def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
     """Reads a model of any version, mapped: the numbers are not read before they are used.
 
-    Data of type double or half becomes float32; diffs are not kept. Raises InputError naming layer and blob.
+    Data of type double or half becomes float32; diffs are not kept. Raises InputError naming layer and blob; UsageError
+    for an HDF5 model without the package h5py.
     """
     path = os.fspath(path)
     mapping = _map(path)
+    if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
+        return _hdf5_model(path, mapping)
     message, payloads = _parse(path, mapping, "net", NetParameter())
     notices = upgrade_net(message, path)
     blobs = []
@@ -114,11 +121,18 @@ def is_legacy(blob: Message) -> bool:
 def _map(path: str) -> mmap.mmap:
     with open_input(path) as file:
         if os.fstat(file.fileno()).st_size == 0:
-            raise InputError(path, "is empty", "a binary Caffe file")
-        if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC:
-            hint = "snapshot_format: BINARYPROTO in Caffe's solver writes one"
-            raise InputError(path, "is an HDF5 file", "a binary .caffemodel", hint)
+            raise InputError(path, "is empty", "a binary Caffe file", _COMPLETE)
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _hdf5_model(path: str, mapping: mmap.mmap) -> CaffeModel:
+    message, blobs = NetParameter(), []
+    for name, arrays in read_hdf5(path, mapping):
+        layer = message.layer.add(name=name)
+        for array in arrays:
+            layer.blobs.add().shape.dim.extend(() if array is None else array.shape)
+        blobs.append(LayerBlobs(name, "", arrays))
+    return CaffeModel(message, blobs, path, mapping)
 
 
 def _parse(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[Message, list[Payload]]:
@@ -129,8 +143,10 @@ def _parse(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[
     except (WireError, DecodeError, UnicodeError) as error:
         found = str(error) if isinstance(error, WireError) else "no protobuf message of Caffe's"
         found = f"{cutter.where}: {found}" if cutter.where and isinstance(error, WireError) else found
-        if all(byte in TEXT for byte in mapping[:64]):
-            raise InputError(path, found, hint="it looks like text: are the files given in the right order?") from None
+        is_a, hint = recognise(mapping[:HEAD])
+        if is_a not in ("", "a binary file"):
+            expected = "a .caffemodel" if kind == "net" else "a .binaryproto"
+            raise InputError(path, f"is {is_a}", expected, hint) from None
         raise InputError(path, found, hint=_COMPLETE) from None
     return message, cutter.payloads
 

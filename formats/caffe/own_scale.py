@@ -37,7 +37,7 @@ def split_batch_norms(message: Message, model: CaffeModel | None = None, path: s
     split, raised, layers = [], [], []
     for layer in message.layer:
         number = places.pop(layer.name, None) if layer.type == "BatchNorm" else None
-        arrays = [] if number is None else model.blobs[number].arrays
+        arrays = [] if number is None else [array for array in model.blobs[number].arrays if array is not None]
         if layer.type != "BatchNorm" or not (_says_so(layer) or len(arrays) == BLOBS):
             layers.append(layer)
             continue

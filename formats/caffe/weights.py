@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import InputError
-from ..text import quote
+from ..text import counted, quote
 from .binary import CaffeModel
 
 HINT = "weights of another net? a layer that shall not get them needs another name"
@@ -29,12 +30,16 @@ class MatchedWeights:
 
 
 def match_weights(
-    names: Sequence[str], shapes: Sequence[Sequence[tuple[int, ...]]], model: CaffeModel
+    names: Sequence[str],
+    shapes: Sequence[Sequence[tuple[int, ...]]],
+    model: CaffeModel,
+    shared: Sequence[Sequence[str]] = (),
 ) -> MatchedWeights:
     """Copies the model's blobs for a net with layers `names` (in order) whose blobs have shapes[i].
 
-    Each layer of the file goes to the first of its name. Raises InputError naming layer and shapes if the number of
-    blobs or a shape differs.
+    Each layer of the file goes to the first of its name. A blob that the file does not have is that of the first layer
+    which calls one alike: shared[i] are the names of layer i's blobs, as far as they have some. Raises InputError
+    naming layer and shapes if the number of blobs or a shape differs.
     """
     first = {}
     for index, name in enumerate(names):
@@ -45,19 +50,42 @@ def match_weights(
         if index is None:
             unused += [name] if found else []
             continue
-        _check_count(model.path, name, found, shapes[index])
-        for blob, shape in enumerate(shapes[index]):
-            _check_shape(model, number, blob, tuple(shape))
-        if found:
-            arrays[index] = [_copy(model.mapping, *pair) for pair in zip(found, shapes[index], strict=True)]
+        if len(found) > len(shapes[index]):
+            raise _wrong_number(model.path, name, found, shapes[index])
+        if shapes[index]:
+            arrays[index] = [None] * len(shapes[index])
+        for blob, (array, shape) in enumerate(zip(found, shapes[index], strict=False)):
+            if array is not None:
+                _check_shape(model, number, blob, tuple(shape))
+                arrays[index][blob] = _copy(model.mapping, array, shape)
+    _share(arrays, shapes, shared)
+    for index, blobs in arrays.items():
+        if any(blob is None for blob in blobs):
+            raise _wrong_number(model.path, names[index], [blob for blob in blobs if blob is not None], shapes[index])
     missing = [index for index, wanted in enumerate(shapes) if wanted and index not in arrays]
     return MatchedWeights(arrays, missing, unused)
 
 
-def _check_count(path: str, name: str, found: list[np.ndarray], expected: Sequence[tuple[int, ...]]) -> None:
-    if len(found) != len(expected):
-        has = f"layer {quote(name)} has {len(found)} blobs {_shapes([array.shape for array in found])}"
-        raise InputError(path, has, f"{len(expected)} {_shapes(expected)} as in the net", HINT)
+def _share(
+    arrays: dict[int, list[np.ndarray | None]],
+    shapes: Sequence[Sequence[tuple[int, ...]]],
+    shared: Sequence[Sequence[str]],
+) -> None:
+    """Gives blobs that are not there those of their owners, the first layers that have the same name for a blob."""
+    owners: dict[str, np.ndarray | None] = {}
+    for index, names in enumerate(shared):
+        blobs = arrays.get(index, [None] * len(shapes[index]))
+        for blob, (name, shape) in enumerate(zip(names, shapes[index], strict=False)):
+            owned = owners.setdefault(name, blobs[blob]) if name else None
+            if blobs[blob] is None and owned is not None and owned.size == math.prod(shape):
+                blobs[blob] = owned.reshape(shape)
+        if any(blob is not None for blob in blobs):
+            arrays[index] = blobs
+
+
+def _wrong_number(path: str, name: str, found: Sequence[np.ndarray], expected: Sequence[tuple[int, ...]]) -> InputError:
+    has = f"layer {quote(name)} has {_blobs([array.shape for array in found])}"
+    return InputError(path, has, f"{_blobs(expected)} as in the net", HINT)
 
 
 def _check_shape(model: CaffeModel, number: int, blob: int, expected: tuple[int, ...]) -> None:
@@ -66,12 +94,17 @@ def _check_shape(model: CaffeModel, number: int, blob: int, expected: tuple[int,
     found = arrays[blob].shape
     ones = (1,) * (4 - len(expected)) if model.legacy(number, blob) else ()
     if found != ones + expected:
-        has = f"layer {quote(name)} blob {blob} has the shape {_shapes([found])}"
-        raise InputError(model.path, has, f"{_shapes([expected])} as in the net", HINT)
+        has = f"layer {quote(name)} blob {blob} has the shape {_shape(found)}"
+        raise InputError(model.path, has, f"{_shape(expected)} as in the net", HINT)
 
 
-def _shapes(shapes: Sequence[tuple[int, ...]]) -> str:
-    return " ".join("[" + ", ".join(map(str, shape)) + "]" for shape in shapes)
+def _blobs(shapes: Sequence[tuple[int, ...]]) -> str:
+    """For a message: "no blobs", "2 blobs [3, 2] [3]"."""
+    return " ".join([counted(len(shapes), "blob"), *map(_shape, shapes)])
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "[" + ", ".join(map(str, shape)) + "]"
 
 
 def _copy(mapping: mmap.mmap, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -177,9 +177,8 @@ def test_mean_files(write):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "is empty, expected a binary Caffe file"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "is an HDF5 file, expected a binary .caffemodel"),
-        (b'name: "lenet"\nlayer {', "(it looks like text: are the files given in the right order?)"),
+        (b"", "is empty, expected a binary Caffe file (was it copied completely?)"),
+        (b'name: "lenet"\nlayer {', "is text, expected a .caffemodel (are the files given in the right order?)"),
         (SMALL[:-1], "layer 1 'conv1' blob 1: the file ends 1 bytes before a field does (was it copied completely?)"),
         (SMALL[:45], "layer 1 'conv1' blob 0: the file ends 9 bytes before a field does"),
         (layer("a", blob(floats(5, range(3)), [10**12])), "holds 3 numbers, expected 1000000000000 for its shape"),

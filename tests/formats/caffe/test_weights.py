@@ -84,5 +84,5 @@ def test_errors_name_layer_and_shapes(model):
     for shapes in ([(3, 2)], []):
         with pytest.raises(InputError, match=r"layer 'fc7' has 2 blobs \[3, 2\] \[3\], expected"):
             match_weights(["fc7"], [shapes], file)
-    with pytest.raises(InputError, match="layer 'relu' has 0 blobs"):
+    with pytest.raises(InputError, match=r"layer 'relu' has no blobs, expected 1 blob \[1\] as in"):
         match_weights(["relu"], [[(1,)]], model(layer("relu")))
