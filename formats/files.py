@@ -25,6 +25,7 @@ import numpy as np
 
 from ..arguments import file_name
 from ..errors import FileMissing, InputError
+from .content import HEAD, refuse_stand_ins
 
 GZIP_RATIO = 1032  # DEFLATE's best: 258 bytes out of two bits, so a .gz cannot hold more than this times its size
 PIECE = 1 << 24  # bytes in one read: short enough for Ctrl-C to be felt at once
@@ -32,7 +33,8 @@ PIECE = 1 << 24  # bytes in one read: short enough for Ctrl-C to be felt at once
 
 @contextlib.contextmanager
 def open_input(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Opens a file to read, seekable. Inside the block, too, everything that fails becomes an InputError.
+    """Opens a file to read, seekable. Inside the block, too, everything that fails becomes an InputError; so does a
+    Git LFS pointer or a web page in place of the file.
 
     Raises UsageError for what is no name of a file.
     """
@@ -47,6 +49,8 @@ def open_input(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 file.seek(0)
             elif not stat.S_ISREG(mode):
                 raise InputError(path, "is a device", "a file or a pipe")
+            refuse_stand_ins(path, file.read(HEAD))
+            file.seek(0)
             yield file
     except FileNotFoundError:
         raise FileMissing(path) from None

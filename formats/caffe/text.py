@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 
 from ...errors import InputError
 from ..atomic import write_atomically
+from ..content import HEAD, recognise
 from ..files import open_input
 from ..near_miss import near_miss
 from ..text import quote
@@ -53,9 +54,11 @@ def read_prototxt(
     """
     with open_input(path) as file:
         data = file.read(LIMIT + 1)
+    is_a, hint = recognise(data[:HEAD])
+    if is_a not in ("", "text"):
+        raise InputError(path, f"is {is_a}", "a prototxt, which is text", hint)
     if len(data) > LIMIT:
-        found = f"is larger than {LIMIT >> 20} MiB"
-        raise InputError(path, found, "a prototxt", "are the files given in the right order?")
+        raise InputError(path, f"is larger than {LIMIT >> 20} MiB", "a prototxt", hint)
     # Comments may be in any encoding; in a string, other bytes than UTF-8's are an error.
     text = data.decode("utf-8-sig", "surrogateescape")
     return parse_prototxt(text, os.fspath(path), allow_unknown=allow_unknown, types=types)

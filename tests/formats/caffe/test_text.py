@@ -219,8 +219,8 @@ def test_encodings(write):
         (b"a{" * 1_000_000, "messages are nested more than 100 deep"),
         (b"x: [" * 1_000_000, "messages are nested more than 100 deep"),
         (b"name: '" + b"\\a" * 1_000_000, "found a string without an end"),
-        (bytes(range(256)) * 1000, "found the byte 0x00, expected text (is it a binary .caffemodel?)"),
-        (b"\xff\xfe", "found the byte 0xff, expected text"),
+        (bytes(range(256)) * 1000, "is a binary file, expected a prototxt, which is text (are the files"),
+        (b"\xff\xfe", "is text in UTF-16, expected a prototxt, which is text (save it anew as UTF-8)"),
     ],
     ids=["huge", "nested layers", "nested", "lists", "string", "binary", "utf-16"],
 )

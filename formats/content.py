@@ -1,0 +1,49 @@
+"""What a file is, by its first bytes: to say so where it cannot be what was asked for."""
+
+from __future__ import annotations
+
+import os
+
+from ..errors import InputError
+
+HEAD = 512  # bytes that are looked at
+LFS = b"version https://git-lfs.github.com/spec/"
+WEB = (b"<!doctype", b"<html", b"<?xml")
+ORDER = "are the files given in the right order?"
+UNPACK = "unpack it first"
+KINDS = {
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", ORDER),
+    b"\x93NUMPY": ("a .npy file", ORDER),
+    b"\x1f\x8b": ("a .gz file", UNPACK),
+    b"PK\3\4": ("a .zip archive", UNPACK),
+    b"BZh": ("a .bz2 file", UNPACK),
+    b"\xfd7zXZ\0": ("an .xz file", UNPACK),
+    b"7z\xbc\xaf\x27\x1c": ("a .7z archive", UNPACK),
+    b"Rar!": ("a .rar archive", UNPACK),
+    b"\x89PNG": ("a picture", ORDER),
+    b"\xff\xd8\xff": ("a picture", ORDER),
+    b"\xff\xfe": ("text in UTF-16", "save it anew as UTF-8"),
+    b"\xfe\xff": ("text in UTF-16", "save it anew as UTF-8"),
+}
+CONTROL = bytes({*range(32)} - set(b"\t\n\r"))
+
+
+def refuse_stand_ins(path: str | os.PathLike[str], head: bytes) -> None:
+    """Raises InputError for what a download gives in place of a file: it is never what any reader wants."""
+    if head.startswith(LFS):
+        raise InputError(path, "is a Git LFS pointer, not the file itself", hint="git lfs pull fetches it")
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:10].lower()
+    if start.startswith(WEB):
+        what = "an XML document" if start.startswith(b"<?xml") else "a web page"
+        raise InputError(path, f"is {what}, not the file itself", hint="was the download refused? download it again")
+
+
+def recognise(head: bytes) -> tuple[str, str]:
+    """What it is, and a hint for a message: "text" or "a binary file" where nothing more is known, "" for either."""
+    for magic, kind in KINDS.items():
+        if head.startswith(magic):
+            return kind
+    strange = sum(head.count(byte) for byte in CONTROL)
+    if strange > 1 or b"\0" in head:
+        return "a binary file", ORDER
+    return "" if strange else "text", ORDER
