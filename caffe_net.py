@@ -49,14 +49,15 @@ def load_caffe(
     threads: int | None = None,
     exact: bool = False,
 ) -> CaffeNet:
-    """A net of a .prototxt (any version) and its .caffemodel; without one, weights are drawn by the layers' fillers.
+    """A net of a .prototxt (any version) and its .caffemodel or .caffemodel.h5; without one, weights are drawn by the
+    layers' fillers.
 
     `phase`, `level` and `stages` choose layers by their rules. `input_shapes` by the name of an input, or the first
     input's alone; `deploy`: data and loss layers become inputs and Softmax, and inputs that nothing reads go;
     `allow_unknown`: fields that are not known are left out instead of refused, though results may then differ;
     `force_backward`: the net has gradients of its inputs, as if its file said so; `fill_missing`: layers that the model
     does not have are filled too, with a warning, instead of an error; `threads` and `exact` as in CaffeNet. Raises
-    InputError.
+    InputError; UsageError for an HDF5 model without the package h5py.
     """
     source = np.random.default_rng(seed_number(seed))
     model = None if caffemodel is None else read_caffemodel(caffemodel)

@@ -12,7 +12,7 @@ from ..arguments import LARGEST_SEED
 from .options import file_argument
 
 Prototxt = Annotated[Path, file_argument("NET", "The net, a .prototxt of any version.")]
-Caffemodel = Annotated[Path, file_argument("MODEL", "Its weights, a .caffemodel.")]
+Caffemodel = Annotated[Path, file_argument("MODEL", "Its weights, a .caffemodel or .caffemodel.h5.")]
 InputShape = Annotated[
     list[str] | None,
     typer.Option(metavar="SHAPE", help="1x3x224x224 for the first input, or NAME:1x3x224x224."),

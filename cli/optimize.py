@@ -44,7 +44,7 @@ def command(
         Path | None, typer.Argument(metavar="[NET]", help="The net, a .prototxt.", show_default=False)
     ] = None,
     model: Annotated[
-        Path | None, typer.Argument(metavar="[MODEL]", help="Its weights, a .caffemodel.", show_default=False)
+        Path | None, typer.Argument(metavar="[MODEL]", help="Its weights, a .caffemodel or .h5.", show_default=False)
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="OUT", help="Writes OUT.prototxt and OUT.caffemodel.")

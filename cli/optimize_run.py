@@ -11,7 +11,7 @@ import numpy as np
 from ..caffe_net import CaffeNet, Difference, Passes, Preparation, load_caffe, optimize, verify
 from ..engine.graph.cost import Cost, cost_of
 from ..engine.graph.kernels import kernels_of
-from ..errors import InputError
+from ..formats.npy import read_npy
 from . import caffe_options as caffe
 from . import compiling
 from .optimize import Request
@@ -78,10 +78,7 @@ def load(
 
 def read_inputs(path: Path) -> np.ndarray:
     """A .npy of inputs [N, C, H, W]."""
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"is no .npy: {error}", "inputs [N, C, H, W]") from None
+    return read_npy(path)
 
 
 def prepared_by_the_net(net: CaffeNet, prepared: dict[str, Preparation]) -> str:

@@ -13,6 +13,7 @@ from ..caffe_net import CaffeNet
 from ..errors import InputError, UsageError
 from ..formats.atomic import write_atomically
 from ..formats.image import Recipe
+from ..formats.text import counted
 from .output import Output
 from .pictures import PictureInput, stack
 from .table import print_table
@@ -46,6 +47,8 @@ def _named(net: CaffeNet, text: str) -> tuple[str, Path]:
     name, equals, path = text.partition("=")
     if equals and name in net.inputs:
         return name, Path(path)
+    if not net.inputs:
+        raise UsageError(f"--input {text}: the net has no inputs")
     needed = net.needed_inputs
     if len(needed) != 1:
         names = ", ".join(net.inputs)
@@ -73,7 +76,8 @@ def write(path: Path, found: dict[str, np.ndarray]) -> None:
                 archive.writestr(f"{name}.npy", _npy(array))
         return
     if len(found) != 1:
-        raise UsageError(f"the net has {len(found)} outputs, {', '.join(found)}: write .npz, or choose one with --blob")
+        named = f", {', '.join(found)}" if found else ""
+        raise UsageError(f"the net has {counted(len(found), 'output')}{named}: write .npz, or choose one with --blob")
     with write_atomically(path) as file:
         file.write(_npy(*found.values()))
 

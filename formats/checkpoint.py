@@ -128,7 +128,7 @@ def _read_header(path: str, data: bytes) -> dict[str, Any]:
     if written_by != (FORMAT, VERSION):
         raise InputError(path, f"was written by {written_by}", f"{(FORMAT, VERSION)}")
     if header.keys() != _KINDS.keys() | {"optimizer"}:
-        raise InputError(path, f"has a damaged header: its fields are {', '.join(header)}")
+        raise InputError(path, f"has a damaged header: its fields are {', '.join(header) or 'none'}")
     for name, kind in _KINDS.items():
         value = header[name]
         if type(value) is not kind or (kind in (int, float) and name != "seed" and not 0 <= value < math.inf):

@@ -18,6 +18,7 @@ import numpy as np
 from ..arguments import file_name
 from ..errors import InputError, UsageError
 from .atomic import write_atomically
+from .content import HEAD, recognise
 from .files import Source, open_input
 from .network import MOST_LAYERS
 
@@ -74,6 +75,10 @@ def _read_counts(path: str, file: BinaryIO, size: int) -> list[int]:
     """P of each layer, with the whole file's size accounted for; reads nothing but the counts."""
     layers = int.from_bytes(file.read(8), "little")
     if size < 8 or layers > min(size // 8 - 1, MOST_LAYERS):
+        file.seek(0)
+        is_a, hint = recognise(file.read(HEAD))
+        if size >= 8 and is_a not in ("", "a binary file"):
+            raise InputError(path, f"is {is_a}", "a weights file", hint)
         found = f"is {size} bytes long and announces {layers} layers" if size >= 8 else f"is {size} bytes long"
         raise InputError(path, found, "a weights file", _COMPLETE)
     counts, offset = [], 8

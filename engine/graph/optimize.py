@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import InputError
+from ...formats.text import one_of
 from .graph import Graph, Shape
 from .passes.drop_dead_layers import drop_dead_layers
 from .passes.drop_no_ops import drop_dropout, drop_no_ops
@@ -63,9 +64,7 @@ def optimize_graph(
     for name, preparation in passes.inputs.items():
         blob = next((blob for blob in graph.inputs if blob.name == name), None)
         if blob is None:
-            raise InputError(
-                graph.path, f"has no input {name!r}", " or ".join(repr(each.name) for each in graph.inputs)
-            )
+            raise InputError(graph.path, f"has no input {name!r}", one_of(each.name for each in graph.inputs))
         if preparation:
             reports.append(fold_input(graph, shapes, blob, preparation.mean, preparation.scale))
             shapes = infer_shapes(graph, inputs)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ...errors import InputError
 from ...formats.near_miss import TYPES, near_miss
+from ...formats.text import one_of
 from .fork_fields import check_fork_fields
 from .graph import Blob, Graph, Node, Shape
 from .layers import OPS
@@ -69,7 +70,7 @@ def _given(graph: Graph, inputs: Mapping[str, Shape] | None) -> dict[str, Shape]
     given = dict(inputs or {})
     names = {blob.name for blob in graph.inputs}
     if wrong := [name for name in given if name not in names]:
-        raise InputError(graph.path, f"has no input {wrong[0]!r}", f"one of {', '.join(sorted(names))}")
+        raise InputError(graph.path, f"has no input {wrong[0]!r}", one_of(names))
     return given
 
 
@@ -104,7 +105,7 @@ def check_weights(graph: Graph, shapes: Mapping[Blob, Shape]) -> None:
     for node, expected in zip(graph.nodes, weight_shapes(graph, shapes), strict=True):
         found = [blob.shape for blob in node.weights]
         if node.weights and found != [tuple(shape) for shape in expected]:
-            told = (" ".join(str(list(shape)) for shape in each) for each in (found, expected))
+            told = (" ".join(str(list(shape)) for shape in each) or "none" for each in (found, expected))
             raise node.error(f"has weights {next(told)}", f"{next(told)} for these inputs")
 
 

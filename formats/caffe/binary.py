@@ -27,6 +27,7 @@ LEGACY_SHAPE = ("num", "channels", "height", "width")
 MOST_AXES = 32
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message
 LAYER_FIELD, BLOBS_FIELD, DATA_FIELD = 100, 7, 5
+EXPECTED = {"net": "a .caffemodel", "blob": "a .binaryproto"}
 _COMPLETE = "was it copied completely?"
 
 
@@ -66,7 +67,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
     for an HDF5 model without the package h5py.
     """
     path = os.fspath(path)
-    mapping = _map(path)
+    mapping = _map(path, "net")
     if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
         return _hdf5_model(path, mapping)
     message, payloads = _parse(path, mapping, "net", NetParameter())
@@ -85,7 +86,7 @@ def read_binaryproto(path: str | os.PathLike[str]) -> np.ndarray:
     """The mean picture float32 [C, H, W] of a .binaryproto; any other shape than [1, C, H, W] as it is there."""
     path = os.fspath(path)
     blob = BlobProto()
-    _, payloads = _parse(path, _map(path), "blob", blob)
+    _, payloads = _parse(path, _map(path, "blob"), "blob", blob)
     array = _take_array(path, "", blob, payloads)
     return np.array(array[0] if array.ndim == 4 and len(array) == 1 else array)
 
@@ -118,10 +119,10 @@ def is_legacy(blob: Message) -> bool:
     return any(blob.HasField(name) for name in LEGACY_SHAPE)
 
 
-def _map(path: str) -> mmap.mmap:
+def _map(path: str, kind: str) -> mmap.mmap:
     with open_input(path) as file:
         if os.fstat(file.fileno()).st_size == 0:
-            raise InputError(path, "is empty", "a binary Caffe file", _COMPLETE)
+            raise InputError(path, "is empty", EXPECTED[kind], _COMPLETE)
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
@@ -145,8 +146,7 @@ def _parse(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[
         found = f"{cutter.where}: {found}" if cutter.where and isinstance(error, WireError) else found
         is_a, hint = recognise(mapping[:HEAD])
         if is_a not in ("", "a binary file"):
-            expected = "a .caffemodel" if kind == "net" else "a .binaryproto"
-            raise InputError(path, f"is {is_a}", expected, hint) from None
+            raise InputError(path, f"is {is_a}", EXPECTED[kind], hint) from None
         raise InputError(path, found, hint=_COMPLETE) from None
     return message, cutter.payloads
 

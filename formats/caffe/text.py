@@ -54,6 +54,8 @@ def read_prototxt(
     """
     with open_input(path) as file:
         data = file.read(LIMIT + 1)
+    if not data:
+        raise InputError(path, "is empty", "a prototxt", "was it copied completely?")
     is_a, hint = recognise(data[:HEAD])
     if is_a not in ("", "text"):
         raise InputError(path, f"is {is_a}", "a prototxt, which is text", hint)

@@ -177,7 +177,7 @@ def test_mean_files(write):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "is empty, expected a binary Caffe file (was it copied completely?)"),
+        (b"", "is empty, expected a .caffemodel (was it copied completely?)"),
         (b'name: "lenet"\nlayer {', "is text, expected a .caffemodel (are the files given in the right order?)"),
         (SMALL[:-1], "layer 1 'conv1' blob 1: the file ends 1 bytes before a field does (was it copied completely?)"),
         (SMALL[:45], "layer 1 'conv1' blob 0: the file ends 9 bytes before a field does"),
