@@ -73,14 +73,9 @@ def test_blobs_are_read_only_views_of_the_file(model):
 
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", ">f8", "<f2"])
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"chunks": True}, {"compression": "gzip"}, {"compression": "gzip", "shuffle": True, "fletcher32": True}],
-    ids=["whole", "chunks", "gzip", "checked"],
-)
-def test_other_types_and_storage(model, dtype, options):
+def test_other_types(model, dtype):
     values = np.random.default_rng(0).normal(size=(30, 40)).astype(dtype)
-    (array,) = arrays_of(model({"a": [values]}, **options))["a"]
+    (array,) = arrays_of(model({"a": [values]}))["a"]
     assert array.dtype == np.float32
     assert array.tolist() == values.astype(np.float32).tolist()
 
@@ -169,29 +164,15 @@ def never_written(shape, **options):
     return fill
 
 
-def one_chunk_written(file):
-    data = file.create_dataset("data/a/0", (1 << 40,), "f4", chunks=(1024,), compression="gzip")
-    data[:1024] = 1
+def packed(file):
+    file.create_dataset("data/a/0", data=np.ones(4, "f4"), chunks=True, compression="gzip")
 
 
-def filtered(number):
-    def fill(file):
-        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        creation.set_chunk((4,))
-        creation.set_filter(number, h5py.h5z.FLAG_OPTIONAL, (1,))
-        group = file.create_group("data/a")
-        h5py.h5d.create(group.id, b"0", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((4,)), creation)
-
-    return fill
-
-
-def deflated_twice(file):
-    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    creation.set_chunk((4,))
-    creation.set_deflate(1)
-    creation.set_deflate(1)
-    group = file.create_group("data/a")
-    h5py.h5d.create(group.id, b"0", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((4,)), creation)
+def overlapping(file):
+    """Datasets under many names: each alone would fit."""
+    first = file.create_dataset("data/a/0", data=np.ones(2000, "f2"))
+    for number in range(1, 500):
+        file[f"data/a/{number}"] = first
 
 
 def set_to(name, value):
@@ -213,11 +194,9 @@ REFUSED = {
     "an external group": (set_to("data", h5py.ExternalLink("/x.h5", "/y")), "'data' is a link to another place"),
     "a soft link": (set_to("data/a", h5py.SoftLink("/data")), "'a' is a link to another place or file"),
     "numbers never written": (never_written((1 << 40,)), "has the shape '(1099511627776,)', but not its numbers"),
-    "chunks never written": (never_written((1 << 40,), chunks=(1024,)), "but not its numbers"),
-    "gzip never written": (never_written((1 << 40,), chunks=(1024,), compression="gzip"), "but not its numbers"),
-    "a few chunks": (one_chunk_written, "has the shape '(1099511627776,)', but not its numbers"),
-    "another filter": (filtered(32000), "is packed by HDF5's filter 32000, expected none, deflate or shuffle or"),
-    "the same filter twice": (deflated_twice, "is packed by HDF5's filter 1, expected"),
+    "chunks never written": (never_written((1 << 40,), chunks=(1024,)), "is stored in chunks or packed, expected"),
+    "gzip": (packed, "in one piece, as Caffe writes it (h5repack -f NONE -l CONTI makes it so)"),
+    "the same numbers again and again": (overlapping, "has datasets that share their numbers, among them"),
     "integers": (of_type("i4"), "layer 'a' blob 0 is of the type 'int32', expected float32 or float64"),
     "strings": (of_type("S4"), "is of the type '|S4', expected"),
     "pairs": (of_type([("x", "f4"), ("y", "f4")]), "expected float32 or float64"),
@@ -278,9 +257,9 @@ print(json.dumps([read, refused]))
 """
 
 
-@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}], ids=["whole", "gzip"])
+@pytest.mark.parametrize("options", [{}, {"compression": "gzip"}], ids=["in one piece", "packed"])
 def test_flipped_bytes_are_read_or_refused(model, options):
-    """In a process of its own: HDF5's library is written in C."""
+    """In a process of its own: HDF5's library crashes on some damaged chunks, and so must not look at any."""
     read, refused = run_json(FLIPPED, model(LAYERS, **options))
     assert read + refused == 600
     assert refused > 50
