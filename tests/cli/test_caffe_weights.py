@@ -95,7 +95,7 @@ def test_what_is_no_model_of_the_net_is_called_what_it_is(cli, found, command, n
         ("html.caffemodel conv_float.caffemodel", "html.caffemodel: is a web page, not the file itself"),
         ("empty.caffemodel conv_float.caffemodel", "empty.caffemodel: is empty, expected a prototxt"),
         ("hdf5.caffemodel conv_float.caffemodel", "hdf5.caffemodel: is an HDF5 file, expected a prototxt"),
-        ("conv_float.caffemodel conv.prototxt", "conv_float.caffemodel: is a binary file, expected a prototxt"),
+        ("conv_float.caffemodel conv.prototxt", "conv.prototxt: is text, expected a .caffemodel (are the files given"),
         ("conv_raw_half.caffemodel", "conv_raw_half.caffemodel: is a binary file, expected a prototxt"),
         ("conv.prototxt conv.prototxt", "conv.prototxt: is text, expected a .caffemodel (are the files given in the"),
         ("conv.prototxt README.md", "README.md: is text, expected a .caffemodel"),

@@ -173,7 +173,7 @@ def test_files_that_are_not_there_or_hold_no_mean(cli, folder):
     write_config(mean_proto_path="config.ini")
     result = cli("optimize --config config.ini")
     assert result.exit_code == 3
-    assert "it looks like text" in " ".join(result.stderr.split())
+    assert "config.ini: is text, expected a .binaryproto" in " ".join(result.stderr.split())
     write_config(original_prototxt_path="none.prototxt")
     result = cli("optimize --config config.ini")
     assert result.exit_code == 3
