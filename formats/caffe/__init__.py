@@ -4,7 +4,7 @@
     outline, text  prototxt -> message -> prototxt           wire, binary   the same for binary files
     upgrade        older versions of a net to the newest     weights        which blobs belong to which layer
     rules          the layers of a phase                     deploy         a net for training to one that predicts
-    own_scale      NVIDIA's BatchNorm to BatchNorm and Scale  hdf5           HDF5 models
+    own_scale      NVIDIA's BatchNorm in two layers          hdf5           HDF5 models, by hdf5_places
 
 Importing this package imports protobuf, which nothing else of caffe64 does.
 """

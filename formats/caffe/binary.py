@@ -67,9 +67,10 @@ def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
     for an HDF5 model without the package h5py.
     """
     path = os.fspath(path)
-    mapping = _map(path, "net")
-    if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
-        return _hdf5_model(path, mapping)
+    with open_input(path) as file:
+        mapping = _map(path, file, "net")
+        if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
+            return _hdf5_model(path, file, mapping)
     message, payloads = _parse(path, mapping, "net", NetParameter())
     notices = upgrade_net(message, path)
     blobs = []
@@ -86,7 +87,9 @@ def read_binaryproto(path: str | os.PathLike[str]) -> np.ndarray:
     """The mean picture float32 [C, H, W] of a .binaryproto; any other shape than [1, C, H, W] as it is there."""
     path = os.fspath(path)
     blob = BlobProto()
-    _, payloads = _parse(path, _map(path, "blob"), "blob", blob)
+    with open_input(path) as file:
+        mapping = _map(path, file, "blob")
+    _, payloads = _parse(path, mapping, "blob", blob)
     array = _take_array(path, "", blob, payloads)
     return np.array(array[0] if array.ndim == 4 and len(array) == 1 else array)
 
@@ -119,16 +122,15 @@ def is_legacy(blob: Message) -> bool:
     return any(blob.HasField(name) for name in LEGACY_SHAPE)
 
 
-def _map(path: str, kind: str) -> mmap.mmap:
-    with open_input(path) as file:
-        if os.fstat(file.fileno()).st_size == 0:
-            raise InputError(path, "is empty", EXPECTED[kind], _COMPLETE)
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+def _map(path: str, file: BinaryIO, kind: str) -> mmap.mmap:
+    if os.fstat(file.fileno()).st_size == 0:
+        raise InputError(path, "is empty", EXPECTED[kind], _COMPLETE)
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _hdf5_model(path: str, mapping: mmap.mmap) -> CaffeModel:
+def _hdf5_model(path: str, file: BinaryIO, mapping: mmap.mmap) -> CaffeModel:
     message, blobs = NetParameter(), []
-    for name, arrays in read_hdf5(path, mapping):
+    for name, arrays in read_hdf5(path, file, mapping):
         layer = message.layer.add(name=name)
         for array in arrays:
             layer.blobs.add().shape.dim.extend(() if array is None else array.shape)

@@ -1,0 +1,121 @@
+"""Where the numbers of an HDF5 model lie in its file. Runs as a process of its own, and imports nothing of the package.
+
+    stdin     the file
+    stdout    JSON: {"layers": [[name, [[number, dtype, shape, offset], ...]], ...]}, offset None for no numbers; or
+              {"refused": [found, expected, hint]}, {"damaged": why}, {"missing": why}
+
+HDF5's library, written in C, crashes on some damaged files, and never ends on others. Here that costs this process,
+which may take so much time and memory. It only finds the datasets, and reads none of them.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import resource
+import sys
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+MOST_SECONDS, MOST_BYTES = 20, 1 << 30  # of computing, of address space besides the file
+MOST_LAYERS, MOST_BLOBS = 100_000, 1000
+
+
+class Refused(Exception):
+    """found, expected, hint: what an InputError says."""
+
+
+def main() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
+    mapping = mmap.mmap(0, 0, access=mmap.ACCESS_READ)
+    try:
+        import h5py
+
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES + len(mapping),) * 2)
+        with h5py.File(mapping, "r") as file:
+            told = {"layers": find(file)}
+    except ImportError as error:
+        told = {"missing": str(error)}
+    except Refused as refused:
+        told = {"refused": refused.args}
+    except Exception as error:  # whatever h5py makes of what the library says
+        told = {"damaged": str(error)}
+    json.dump(told, sys.stdout)
+
+
+def find(file) -> list:
+    """The layers with datasets of an open h5py.File, as said above. Raises Refused."""
+    import h5py
+
+    layers = _member(file, "data") if "data" in file else None
+    if not isinstance(layers, h5py.Group):
+        hint = "snapshots with snapshot_format: HDF5 have it"
+        if "learned_net" in file:
+            hint = "this is the state of a solver; the weights are in the .caffemodel.h5 beside it"
+        elif layers is not None:
+            hint = "this looks like training data"
+        raise Refused("is an HDF5 file without a group 'data' of layers", "a .caffemodel.h5", hint)
+    _check_number("layers", len(layers), MOST_LAYERS)
+    found = []
+    for name in layers:
+        if not name.isprintable():
+            raise Refused(f"has a layer of the name {_quote(name)}", "a name that can be printed", "")
+        group = _member(layers, name)
+        if not isinstance(group, h5py.Group):
+            raise Refused(f"{_quote(name)} in 'data' is no group", "a group for each layer", "")
+        _check_number(f"datasets in {_quote(name)}", len(group), MOST_BLOBS)
+        found.append((name, [_place(name, member, _member(group, member)) for member in group]))
+    return found
+
+
+def _member(group, name: str):
+    """A group or dataset that lies in this file, at this place."""
+    import h5py
+
+    if group.get(name, getclass=True, getlink=True) is not h5py.HardLink:
+        raise Refused(f"{_quote(name)} is a link to another place or file", "a group or dataset of its own", "")
+    return group[name]
+
+
+def _check_number(what: str, number: int, most: int) -> None:
+    if number > most:
+        raise Refused(f"has {number} {what}", f"at most {most}", "is it a Caffe model?")
+
+
+def _place(layer: str, name: str, dataset) -> tuple:
+    from h5py import Dataset, h5d
+
+    if not (name.isascii() and name.isdigit() and len(name) < 9 and str(int(name)) == name and int(name) < MOST_BLOBS):
+        raise Refused(f"layer {_quote(layer)} has a dataset {_quote(name)}", "0, 1, ...: one for each blob", "")
+    where = f"layer {_quote(layer)} blob {name}"
+    if not isinstance(dataset, Dataset):
+        raise Refused(f"{where} is no dataset", "a dataset for each blob", "")
+    stored = dataset.id.get_create_plist()
+    # Before anything else is asked: the shape of a virtual dataset may depend on other files.
+    if stored.get_layout() == h5d.VIRTUAL or stored.get_external_count():
+        raise Refused(f"{where} is stored in another file", "its numbers in this one", "")
+    if stored.get_layout() != h5d.CONTIGUOUS:
+        hint = "h5repack -f NONE -l CONTI makes it so"
+        raise Refused(f"{where} is stored in chunks or packed", "in one piece, as Caffe writes it", hint)
+    if dataset.shape is None:
+        raise Refused(f"{where} has no shape and no numbers", "a shape", "")
+    return int(name), _dtype(where, dataset), dataset.shape, dataset.id.get_offset()
+
+
+def _dtype(where: str, dataset) -> str:
+    from h5py import h5t
+
+    kind = dataset.id.get_type()
+    for name, dtype in (("F32", "f4"), ("F64", "f8"), ("F16", "f2")):
+        for suffix, order in (("LE", "<"), ("BE", ">")):
+            if kind == getattr(h5t, f"IEEE_{name}{suffix}"):
+                return order + dtype
+    raise Refused(f"{where} is of the type {_quote(str(dataset.dtype))}", "float32 or float64", "")
+
+
+def _quote(text: str) -> str:
+    return ascii(text if len(text) <= 100 else text[:100] + "...")
+
+
+if __name__ == "__main__":
+    main()
