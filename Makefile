@@ -12,7 +12,7 @@ TEST_ROWS ?= 10000
 PERF ?=
 RESULTS ?= $(firstword $(wildcard perf/results/*.json))
 
-.PHONY: demo demos test lint format perf perf-readme data clsTrain clsTest regTrain regTest clean
+.PHONY: demo demos test test-widths lint format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
 demo: $(VENV)/.demos
 	$(BIN)/python demos/mnist/run.py
@@ -23,6 +23,10 @@ demos: $(VENV)/.demos
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# A few of the tests again, with vectors of the two widths that are not this CPU's own.
+test-widths: $(VENV)/.dev
+	$(BIN)/python tests/other_widths.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

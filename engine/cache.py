@@ -33,7 +33,7 @@ CPU_FACTS = ("vendor_id", "cpu family", "model", "model name", "stepping", "flag
 
 def directory_name() -> str:
     """The part of the path that changes whenever old machine code would be wrong."""
-    parts = (_version("numba"), _version("llvmlite"), sys.version, _cpu(), _numba_settings())
+    parts = (_version("numba"), _version("llvmlite"), sys.version, _cpu(), _settings())
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
 
@@ -53,9 +53,11 @@ def _cpu() -> str:
     return "\n".join(line for line in lines if line.partition(":")[0].strip() in CPU_FACTS)
 
 
-def _numba_settings() -> str:
-    """Numba's environment variables and settings file: many change the code that it makes. Not the cache's place."""
-    settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith("NUMBA_")]
+def _settings() -> str:
+    """Numba's environment variables and settings file: many change the code that it makes. Not the cache's place. And
+    how wide vectors are (`cpu.py`)."""
+    changing = ("NUMBA_", "CAFFE64_LANES")
+    settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(changing)]
     settings = [text for text in settings if not text.startswith(("NUMBA_CACHE_DIR=", "NUMBA_NUM_THREADS="))]
     with contextlib.suppress(OSError, UnicodeError):  # as a rule there is none
         settings.append(Path(".numba_config.yaml").read_text())

@@ -3,13 +3,18 @@
 The answer follows Numba's own settings (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES), so that forcing an older CPU
 also narrows the vectors. Instead of interpreting feature names, a sixteen-lane addition is compiled for
 that CPU and the registers of the result are looked at. The answer is kept beside the kernels.
+
+CAFFE64_LANES (4, 8 or 16) makes vectors of another width than a register's: LLVM splits wider ones. It is how the code
+of every width runs on any CPU, tests and the processes that they start; no width is faster than that of a register.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 
+from ..errors import UsageError
 from .cache import cache_directory
 from .sealed import read_sealed, write_sealed
 
@@ -54,7 +59,15 @@ def _lanes() -> int:
     return lanes
 
 
-LANES = _lanes()  # float32 lanes of a vector: 16 AVX-512, 8 AVX, 4 SSE
-REGISTER_LANES = LANES  # of one register; vectors of more LANES than that, which tests ask for, are split by LLVM
+def _asked(lanes: int) -> int:
+    """What CAFFE64_LANES says, else `lanes`."""
+    asked = os.environ.get("CAFFE64_LANES", str(lanes))
+    if asked not in ("4", "8", "16"):
+        raise UsageError(f"CAFFE64_LANES: found {asked!r}, expected 4, 8 or 16")
+    return int(asked)
+
+
+REGISTER_LANES = _lanes()  # float32 lanes of a register: 16 AVX-512, 8 AVX, 4 SSE
+LANES = _asked(REGISTER_LANES)  # of a vector
 REGISTERS = 32 if LANES == 16 else 16
-ISA = {16: "AVX-512", 8: "AVX", 4: "SSE"}[LANES]
+ISA = {16: "AVX-512", 8: "AVX", 4: "SSE"}[REGISTER_LANES]

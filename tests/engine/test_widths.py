@@ -21,7 +21,7 @@ RUN = "import runpy; runpy.run_module('reference.width_cases', run_name='__main_
 
 def cpu(name):
     """The settings for which Numba compiles for this CPU and not for the host."""
-    return {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": ""}
+    return {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": "", "CAFFE64_LANES": None}
 
 
 def check(results, lanes):
@@ -54,7 +54,12 @@ def test_a_narrower_or_older_cpu_gives_right_results(name, feature, lanes, tmp_p
 
 @pytest.mark.skipif(LANES == 16, reason="all the other tests run at this width")
 def test_sixteen_lanes_give_right_results_on_a_narrower_cpu(tmp_path):
-    check(run_json(RUN, 16, XDG_CACHE_HOME=tmp_path, NUMBA_CACHE_DIR=None), 16)
+    check(run_json(RUN, CAFFE64_LANES=16, XDG_CACHE_HOME=tmp_path, NUMBA_CACHE_DIR=None), 16)
+
+
+def test_a_width_that_no_cpu_has_is_refused():
+    done = run_python("import caffe64.engine.cpu", CAFFE64_LANES="12", check=False)
+    assert "CAFFE64_LANES: found '12', expected 4, 8 or 16" in done.stderr
 
 
 ASSEMBLY = """

@@ -1,21 +1,18 @@
 """What test_widths.py runs in processes whose vectors have another width. Prints one line of JSON:
 
-    lanes      of the vectors that were compiled for
-    gemm       worst error of a product, in tolerances (products.py)
-    exp, tanh  worst error in units in the last place
-    net        worst difference of a training's weights and losses from the float64 reference, relative (norm)
-    golden     the same of the carried known answer's final weights
-    caffe      worst error of a Caffe net by a plan, of the largest output
-    filters    the same of its gradients of filters
-
-An argument forces that many lanes, whatever the CPU: LLVM then splits the vectors, and the code of that width runs.
+lanes      of the vectors that were compiled for
+gemm       worst error of a product, in tolerances (products.py)
+exp, tanh  worst error in units in the last place
+net        worst difference of a training's weights and losses from the float64 reference, relative (norm)
+golden     the same of the carried known answer's final weights
+caffe      worst error of a Caffe net by a plan, of the largest output
+filters    the same of its gradients of filters
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import sys
 
 import numpy as np
 
@@ -156,12 +153,9 @@ def filters_error() -> float:
 
 
 if __name__ == "__main__":
-    from caffe64.engine import cpu  # before anything else of the engine reads it
+    from caffe64.engine.cpu import LANES
 
-    if len(sys.argv) > 1:
-        cpu.LANES = int(sys.argv[1])
-        cpu.REGISTERS = 32 if cpu.LANES == 16 else 16
     exp, tanh = elementary_errors()
     results = {"gemm": gemm_error(), "exp": exp, "tanh": tanh, "net": net_error(), "golden": golden_error()}
     results |= {"caffe": caffe_error(), "filters": filters_error()}
-    print(json.dumps({"lanes": cpu.LANES} | results))
+    print(json.dumps({"lanes": LANES} | results))
