@@ -61,7 +61,12 @@ def command(
         int | None,
         typer.Option(min=1, metavar="N", help="Epochs between checkpoints. Default: 1.", show_default=False),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from this checkpoint.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Go on from this checkpoint. It may be missing if --checkpoint names it too."
+        ),
+    ] = None,
     strict: options.Strict = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -69,7 +74,8 @@ def command(
 
     OPTIM holds the learning rate, the epochs between drops of the rate, the factor of a drop, weight decay,
     momentum and the number of epochs. Ctrl-C ends the run after the current minibatch; with --checkpoint
-    nothing is lost.
+    nothing is lost. With --checkpoint and --resume of one file a run goes on if the file is there, else begins, so
+    that a job of a batch queue may be started again as it is.
     """
     from .train_run import Request, run
 

@@ -8,6 +8,7 @@ checkpoint the state after the last minibatch, or before the epoch that diverged
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -55,6 +56,18 @@ class Request:
     strict: bool = False
     quiet: bool = False
 
+    @property
+    def may_begin(self) -> bool:
+        """Whether --checkpoint and --resume name one file: then the run goes on if it is there, else begins. Two names
+        that differ by a typing error never begin a run anew."""
+        files = (self.checkpoint, self.resume)
+        return None not in files and len({os.path.realpath(path) for path in files}) == 1
+
+    @property
+    def begins(self) -> bool:
+        """Whether the run begins, as nothing is there to go on from."""
+        return self.resume is None or (self.may_begin and not os.path.lexists(self.resume))
+
 
 def run(request: Request) -> None:
     """Train as `request` says and write the weights. Raises the errors of `errors.py`."""
@@ -73,14 +86,17 @@ def check(request: Request) -> None:
         raise UsageError("--val-x and --val-y belong together")
     if request.checkpoint_every is not None and request.checkpoint is None:
         raise UsageError("--checkpoint-every needs --checkpoint FILE")
-    if request.init is not None and request.resume is not None:
-        raise UsageError("--init and --resume exclude each other: a checkpoint brings its own weights")
+    if request.init is not None and request.resume is not None and not request.may_begin:
+        raise UsageError(
+            "--init and --resume exclude each other, as a checkpoint brings its own weights, unless --checkpoint and "
+            "--resume name one file, which the run may have to begin"
+        )
     files.check_suffix(request.log, "--log", LOG_SUFFIXES)
     files.check_suffix(request.plot, "--plot", plot.SUFFIXES)
     if request.plot is not None:
         plot.check_plotting()
     inputs = (request.net, request.optimizer, request.x, request.y, request.val_x, request.val_y)
-    files.check_inputs((*inputs, request.init, request.resume))
+    files.check_inputs((*inputs, request.init, None if request.begins else request.resume))
     files.check_outputs((request.weights, request.log, request.plot, request.checkpoint), inputs)
 
 
@@ -95,8 +111,8 @@ class Trainer:
         self.net = Net.read(request.net)
         require_loss(self.net, request.net)
         self._optimizer = read_optimizer(request.optimizer)
-        saved = read_checkpoint(request.resume) if request.resume else None
-        if request.init:
+        saved = None if request.begins else read_checkpoint(request.resume)
+        if request.init and not saved:
             self.net.load(request.init)
         text = compiling.text_kernels(request.x, request.y, request.val_x, request.val_y)
         compiling.prepare([*self._kernels(), *text], output)
@@ -130,6 +146,8 @@ class Trainer:
         shuffle = request.shuffle is not False
         training = Training(self.net, X, Y, self._optimizer, seed=seed, threads=request.threads, shuffle=shuffle)
         self._introduce(training)
+        if request.resume:
+            self._output.say(f"there is no {request.resume} yet: the run begins")
         return training
 
     def _resume(self, saved: Checkpoint, X, Y) -> Training:
@@ -147,6 +165,8 @@ class Trainer:
         self._introduce(training)
         for change in changes(saved, self._optimizer, request.seed, request.shuffle):
             self._output.say(change)
+        if request.init:
+            self._output.say(f"--init {request.init} is for a run that begins: the checkpoint's weights are taken")
         self._output.say(f"resuming {request.resume} {_place(training)}")
         return training
 

@@ -13,17 +13,19 @@ from reference.small_caffe_net import write_picture, write_trained
 from support import SHARED, needs_shared
 
 import caffe64
+from caffe64.formats.network import read_network
 
 CIFAR = SHARED / "caffe" / "cifar10"
 DIFFERENCE = r"\d[\d.]*e[-+]\d+"
 ANY_NUMBER = r"(?<!\w)\d[\d.,]*%?(?!\w)"  # not that of a name
 DEMO, INSTALL, COMMANDS, DEMOS = "$ make demo", "pip install .", "caffe64 train net.txt", "make demos"
-CAFFE_COMMANDS, PERF, FILES = "$ caffe64 optimize", "make perf ", "5               layers"
+CAFFE_COMMANDS, PERF = "$ caffe64 optimize", "make perf "
+NET, OPTIMIZER = "5               # layers", "0.0001     # learning rate"
 API, KERNELS, CAFFE_API, LAYER = "import caffe64\n", "import numba\n", "net = caffe64.load_caffe", '"""lky slope'
 
 
 def test_every_block_is_run_by_a_test_below():
-    known = [DEMO, INSTALL, COMMANDS, DEMOS, CAFFE_COMMANDS, PERF, FILES, API, KERNELS, CAFFE_API, LAYER]
+    known = [DEMO, INSTALL, COMMANDS, DEMOS, CAFFE_COMMANDS, PERF, NET, OPTIMIZER, API, KERNELS, CAFFE_API, LAYER]
     assert sorted(text for _, text in BLOCKS) == sorted(map(block, known))
 
 
@@ -64,13 +66,10 @@ def test_the_commands_for_text_nets_run(tmp_path, monkeypatch):
     assert np.load(tmp_path / "X.npy").size == 120
 
 
-def test_the_annotated_net_and_optimizer_are_those_of_the_demo():
-    lines = block(FILES).splitlines()
-    net, optimizer = ([line[part].split("  ")[0].strip() for line in lines] for part in (slice(47), slice(47, None)))
-    assert net == (ROOT / "demos" / "mnist" / "network5.txt").read_text().splitlines()
-    assert list(map(float, filter(None, optimizer))) == [
-        float(number) for number in (ROOT / "demos" / "mnist" / "optimsetting.txt").read_text().split()
-    ]
+def test_the_net_and_the_optimizer_shown_are_those_of_the_demo(tmp_path):
+    for shown, name, read in ((NET, "network5", read_network), (OPTIMIZER, "optimsetting", caffe64.read_optimizer)):
+        (tmp_path / name).write_text(block(shown))
+        assert read(tmp_path / name) == read(ROOT / "demos" / "mnist" / f"{name}.txt")
 
 
 @pytest.mark.parametrize("name", ["mnist", "image_reco", "facades", "rank", "bridges", "char"])
@@ -134,6 +133,29 @@ def test_caffes_example_in_python_runs(tmp_path, monkeypatch):
 
 def test_the_layer_shown_is_the_one_that_is_tested():
     assert (ROOT / "tests" / "data" / "leaky.py").read_text() == block(LAYER)
+
+
+def test_the_net_and_the_optimizer_shown_train_as_they_stand(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from caffe64 import Net, Optimizer, read_checkpoint, read_optimizer
+    from caffe64.cli.app import app
+
+    for name, text in (("net.txt", block(NET)), ("optimizer.txt", block(OPTIMIZER))):
+        (tmp_path / name).write_text(text)
+    random = np.random.default_rng(2)
+    np.save(tmp_path / "X.npy", random.random((200, 784), np.float32))
+    np.save(tmp_path / "Y.npy", random.integers(0, 10, 200).astype(np.float32))
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(
+        app, ["train", "net.txt", "w.bin", "optimizer.txt", "all", "X.npy", "Y.npy", "--checkpoint", "run.ckpt"]
+    )
+    assert result.exit_code == 0, result.stderr
+    assert read_checkpoint("run.ckpt").epoch == 15
+    assert [str(layer) for layer in Net.read("net.txt").spec.layers] == [
+        "inp 784 100", "lin 100 -2", "rel", "lin 10 -2", "sce",
+    ]  # fmt: skip
+    assert read_optimizer("optimizer.txt") == Optimizer(0.0001, 5, 0.1, 0.00001, 0.9, 15)
 
 
 def test_the_example_of_the_api_runs(tmp_path, monkeypatch):

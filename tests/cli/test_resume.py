@@ -99,3 +99,42 @@ def test_a_damaged_checkpoint_exits_3(cli, task, content):
     assert result.exit_code == 3
     assert result.stderr.startswith("caffe64: error: run.ckpt: ")
     assert result.stderr.count("\n") == 1
+
+
+def test_one_file_for_checkpoint_and_resume_begins_once_and_then_goes_on(cli, task, unbroken):
+    (task / "run.ckpt").unlink()
+    job = f"{TRAIN} --checkpoint run.ckpt --resume ./run.ckpt"
+    (task / "optim.txt").write_text("0.1 2 0.5 0.0001 0.9 2")
+    first = cli(job)
+    assert first.exit_code == 0
+    assert "caffe64: there is no run.ckpt yet: the run begins\n" in first.stderr
+    (task / "optim.txt").write_text("0.1 2 0.5 0.0001 0.9 3")
+    second = cli(job)
+    assert second.exit_code == 0
+    assert "caffe64: resuming run.ckpt after epoch 2\n" in second.stderr
+    assert (task / "w.bin").read_bytes() == unbroken
+
+
+@pytest.mark.parametrize("checkpoint", ["", " --checkpoint run.ckpt"])
+def test_a_typing_error_never_begins_a_run_anew(cli, task, checkpoint):
+    result = cli(f"{TRAIN}{checkpoint} --resume rum.ckpt")
+    assert (result.exit_code, result.stderr) == (3, "caffe64: error: Couldn't find file rum.ckpt\n")
+    assert not (task / "w.bin").exists()
+
+
+def test_a_damaged_checkpoint_never_begins_a_run_anew(cli, task):
+    (task / "run.ckpt").write_text("junk")
+    assert cli(f"{TRAIN} --checkpoint run.ckpt --resume run.ckpt").exit_code == 3
+    assert (task / "run.ckpt").read_text() == "junk"
+
+
+def test_init_is_for_a_run_that_begins(cli, task, unbroken):
+    assert cli(f"{TRAIN} --init w.bin --resume run.ckpt").exit_code == 2
+    job = f"{TRAIN} --init w.bin --checkpoint run.ckpt --resume run.ckpt"
+    result = cli(job)
+    assert result.exit_code == 0
+    assert "caffe64: --init w.bin is for a run that begins: the checkpoint's weights are taken\n" in result.stderr
+    assert (task / "w.bin").read_bytes() == unbroken
+    (task / "run.ckpt").unlink()
+    assert cli(job).exit_code == 0
+    assert (task / "w.bin").read_bytes() != unbroken
