@@ -147,9 +147,8 @@ def test_the_net_and_the_optimizer_shown_train_as_they_stand(tmp_path, monkeypat
     np.save(tmp_path / "X.npy", random.random((200, 784), np.float32))
     np.save(tmp_path / "Y.npy", random.integers(0, 10, 200).astype(np.float32))
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(
-        app, ["train", "net.txt", "w.bin", "optimizer.txt", "all", "X.npy", "Y.npy", "--checkpoint", "run.ckpt"]
-    )
+    files = ["net.txt", "w.bin", "optimizer.txt", "all", "X.npy", "Y.npy"]
+    result = CliRunner().invoke(app, ["train", *files, "--checkpoint", "run.ckpt"])
     assert result.exit_code == 0, result.stderr
     assert read_checkpoint("run.ckpt").epoch == 15
     assert [str(layer) for layer in Net.read("net.txt").spec.layers] == [

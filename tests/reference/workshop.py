@@ -1,0 +1,100 @@
+"""The files that the examples of the help texts name: small ones with all that the examples ask of them."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import caffe64
+
+from .optimize_config import BODY
+from .optimize_config import DATA as PICTURES
+from .optimize_config import LOSS as SCORES
+from .optimize_config import write_config, write_net
+
+TEXT_NET = "4\ninp 49 100\nlin 5 -2\nrel\nsce\n"
+OPTIMIZER = "0.001 5 0.1 0.00001 0.9 1\n"
+FEATURES, CLASSES, ROWS = 49, 5, 60_000  # so that X.txt can also be cut into rows of 784
+
+LAYERS = """
+layer { name: "conv5_3" type: "Convolution" bottom: "data" top: "conv5_3"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "bn" type: "BatchNorm" bottom: "conv5_3" top: "bn" }
+layer { name: "pool" type: "Pooling" bottom: "bn" top: "pool" pooling_param { pool: AVE global_pooling: true } }
+layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc"
+  inner_product_param { num_output: 7 weight_filler { type: "xavier" } } }
+"""
+PROB = 'layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }\n'
+LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }\n'
+DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }\n'
+INFO = 'layer { name: "im_info" type: "Input" top: "im_info" input_param { shape { dim: 1 dim: 3 } } }\n'
+DATABASE = 'layer { name: "data" type: "Data" top: "data" top: "label" data_param { batch_size: 10 } }\n'
+BOXES = """
+layer { name: "mbox_loc" type: "Convolution" bottom: "data" top: "mbox_loc"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "mbox_conf" type: "Convolution" bottom: "data" top: "mbox_conf"
+  convolution_param { num_output: 2 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "mbox_conf_flatten" type: "Flatten" bottom: "mbox_conf" top: "mbox_conf_flatten" }
+"""
+
+
+def furnish(folder: Path) -> None:
+    """Write all of them."""
+    write_numbers(folder)
+    write_caffe_nets(folder)
+    (folder / "model").mkdir()
+    with contextlib.chdir(folder):
+        write_net(PICTURES.replace("TRANSFORM", "") + BODY + SCORES)
+        write_config()
+    random = np.random.default_rng(3)
+    for name in ("a.png", "b.png", "a.jpg", "cat.jpg"):
+        Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(folder / name)
+    (folder / "synset_words.txt").write_text("".join(f"n{number:08d} thing {number}\n" for number in range(7)))
+    np.save(folder / "x.npy", random.random((1, 3, 8, 8), np.float32))
+    np.save(folder / "info.npy", random.random((1, 3), np.float32))
+
+
+def write_numbers(folder: Path) -> None:
+    random = np.random.default_rng(2)
+    X = random.integers(0, 10, (ROWS, FEATURES), np.uint8)
+    Y = random.integers(0, CLASSES, (ROWS, 1), np.uint8)
+    for name, rows in (("X", X), ("Y", Y), ("testX", X[:10_000]), ("testY", Y[:10_000])):
+        (folder / f"{name}.txt").write_bytes(as_text(rows))
+        np.save(folder / f"{name}.npy", rows[:10_000].astype(np.float32))
+    pictures = bytes([0, 0, 8, 3, 0, 0, 0, 20, 0, 0, 0, 7, 0, 0, 0, 7]) + X[:20].tobytes()
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(pictures))
+    (folder / "net.txt").write_text(TEXT_NET)
+    (folder / "optimizer.txt").write_text(OPTIMIZER)
+    net = caffe64.Net(TEXT_NET)
+    net.initialise(0)
+    net.save(folder / "weights.bin")
+
+
+def as_text(digits: np.ndarray) -> bytes:
+    """A line for each row of digits."""
+    text = np.full((*digits.shape, 2), ord(" "), np.uint8)
+    text[:, :, 0] = digits + ord("0")
+    text[:, -1, 1] = ord("\n")
+    return text.tobytes()
+
+
+def write_caffe_nets(folder: Path) -> None:
+    texts = {
+        "deploy": DATA + INFO + LAYERS + PROB,
+        "a": DATA + LAYERS + PROB,
+        "train_val": DATABASE + LAYERS + LOSS,
+        "ssd": DATA + BOXES,
+    }
+    for name, text in texts.items():
+        (folder / f"{name}.prototxt").write_text(text)
+    caffe64.load_caffe(folder / "a.prototxt", seed=1).save(folder / "net.caffemodel")
+    caffe64.load_caffe(folder / "ssd.prototxt", seed=1).save(folder / "ssd.caffemodel")
+    (folder / "a.caffemodel").write_bytes((folder / "net.caffemodel").read_bytes())
+    net = caffe64.load_caffe(folder / "a.prototxt", folder / "a.caffemodel")
+    caffe64.optimize(net)[0].save(folder / "small.prototxt", folder / "small.caffemodel")
+    other, _ = caffe64.optimize(net, mean=(104, 117, 123), scale=0.017)
+    other.save(folder / "b.prototxt", folder / "b.caffemodel")
