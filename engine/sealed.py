@@ -10,8 +10,9 @@ import contextlib
 import hashlib
 import os
 import pickle
-import tempfile
 from pathlib import Path
+
+from ..formats.aside import file_aside
 
 MAGIC = b"c64kern3"
 
@@ -43,14 +44,10 @@ def write_sealed(path: Path, content) -> None:
     """Keep `content`, of plain values, in a cache file. Raises OSError."""
     payload = pickle.dumps(content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(MAGIC + _seal(path, payload) + payload)
+    with file_aside(str(path.parent), 0o600) as (aside, descriptor), open(descriptor, "wb") as file:
+        file.write(MAGIC + _seal(path, payload) + payload)
+        file.flush()
         os.replace(aside, path)
-    except BaseException:
-        os.unlink(aside)
-        raise
 
 
 def forget(path: Path) -> None:

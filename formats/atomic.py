@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import stat
 import sys
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import IO
 
 from ..arguments import file_name
 from ..errors import OutputError
+from .aside import file_aside
 
 STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 
@@ -52,20 +52,14 @@ def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator
 @contextlib.contextmanager
 def _replacing(target: str, mode: str) -> Iterator[IO]:
     folder = os.path.dirname(target)
-    aside = os.path.join(folder, f".caffe64-{secrets.token_hex(8)}.tmp")  # a short name: `target` may be a long one
     permissions = _permissions(target)
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        with _open(descriptor, mode) as file:
-            if permissions is not None:
-                os.fchmod(descriptor, permissions)
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(aside, target)
-    except BaseException:
-        os.unlink(aside)
-        raise
+    with file_aside(folder) as (path, descriptor), _open(descriptor, mode) as file:
+        if permissions is not None:
+            os.fchmod(descriptor, permissions)
+        yield file
+        file.flush()
+        os.fsync(descriptor)
+        os.replace(path, target)
     # The new name must survive a power cut as well. Some file systems cannot sync a directory; the file is whole.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

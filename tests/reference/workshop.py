@@ -11,10 +11,9 @@ from PIL import Image
 
 import caffe64
 
-from .optimize_config import BODY
+from .optimize_config import BODY, write_config, write_net
 from .optimize_config import DATA as PICTURES
 from .optimize_config import LOSS as SCORES
-from .optimize_config import write_config, write_net
 
 TEXT_NET = "4\ninp 49 100\nlin 5 -2\nrel\nsce\n"
 OPTIMIZER = "0.001 5 0.1 0.00001 0.9 1\n"

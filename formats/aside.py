@@ -1,0 +1,96 @@
+"""Files written aside, to take another's place when they are whole; those of killed processes go at the next write.
+
+A writer holds a lock (flock) on its file as long as it lives, so a file whose lock is free was left behind. Some
+network file systems keep locks within one machine, and there a file of another one looks left behind while it is
+written: names begin with a mark of the running system, and files of other systems stay for a day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import os
+import re
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+
+NAME = re.compile(r"\.caffe64-(?:[0-9a-f]+-)?[0-9a-f]{16}\.tmp")  # short: the file to replace may have a long name
+OTHER_SYSTEMS = 86400  # seconds
+
+
+@contextlib.contextmanager
+def file_aside(folder: str, mode: int = 0o666) -> Iterator[tuple[str, int]]:
+    """Path and descriptor of a new empty file in `folder`, with permissions `mode` but for the umask.
+
+    The block renames it before it closes the descriptor, which ends the lock; if the block raises, the file is removed.
+    Files there that were left behind are removed first. Raises OSError.
+    """
+    _remove_left_behind(folder)
+    path, descriptor = _create(folder, mode)
+    try:
+        yield path, descriptor
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        raise
+
+
+def _create(folder: str, mode: int) -> tuple[str, int]:
+    while True:
+        path = os.path.join(folder, f".caffe64-{_system()}-{secrets.token_hex(8)}.tmp")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        # Until it is locked, another process may take it for one left behind.
+        if _lock(descriptor) is not False and _is_at(path, descriptor):
+            return path, descriptor
+        os.close(descriptor)
+
+
+def _remove_left_behind(folder: str) -> None:
+    with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+        for name in [entry.name for entry in entries if NAME.fullmatch(entry.name)]:
+            with contextlib.suppress(OSError):  # gone already, or not ours to remove
+                _remove_if_left_behind(os.path.join(folder, name))
+
+
+def _remove_if_left_behind(path: str) -> None:
+    # No link is followed, and no pipe is waited for: the folder may be everyone's.
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        here = os.path.basename(path).startswith(f".caffe64-{_system()}-")
+        old = time.time() - status.st_mtime > OTHER_SYSTEMS
+        if stat.S_ISREG(status.st_mode) and (here or old) and _lock(descriptor) and _is_at(path, descriptor):
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """True if the file is locked now, False if another process has locked it, None if its file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+@functools.cache
+def _system() -> str:
+    """A mark of the running system: locks are seen by all of its processes."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read(8)
+    except (OSError, UnicodeError):
+        return "0"
