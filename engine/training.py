@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 from ..arguments import flag, function, instance, seed_number
-from ..errors import Diverged, Interrupted, UsageError
+from ..errors import Diverged, InputError, Interrupted, UsageError
 from ..formats.checkpoint import Checkpoint
 from ..formats.network import format_network
 from ..formats.optimizer import Optimizer
@@ -258,7 +258,8 @@ class Training:
         """Go on from `checkpoint` with the same net and data; what is given replaces what the checkpoint says.
 
         A new base rate or drop schedule counts from epoch 1, as if the run had had it from the start.
-        Raises UsageError when the net or the number of rows differ, or when an unfinished epoch would change its order.
+        Raises UsageError when the net or the number of rows differ, or when an unfinished epoch would change its order,
+        InputError for a checkpoint with another number of parameters than its net.
         """
         instance("checkpoint", checkpoint, Checkpoint, "what caffe64.read_checkpoint or Training.checkpoint gives")
         instance("the net", model, Model, "a caffe64.Net")
@@ -272,6 +273,9 @@ class Training:
             )
         if hasattr(X, "__len__") and len(X) != checkpoint.rows:
             raise UsageError(f"the checkpoint was trained on {checkpoint.rows} rows, here are {len(X)}")
+        if checkpoint.parameters.size != model.parameter_count:
+            found = f"holds {checkpoint.parameters.size} parameters"
+            raise InputError("the checkpoint", found, f"{model.parameter_count}, as its net has")
         if checkpoint.step and (seed, shuffle) != (checkpoint.seed, checkpoint.shuffle):
             raise UsageError("the checkpoint lies within an epoch, so the seed and the shuffling must stay the same")
         model.parameters = model.unpack(checkpoint.parameters)
@@ -285,7 +289,8 @@ class Training:
             run.rate = checkpoint.rate
         else:
             drops = run.epoch // optimizer.step if optimizer.step else 0
-            run.rate = optimizer.rate * optimizer.factor**drops
+            with np.errstate(over="ignore"):
+                run.rate = optimizer.rate and optimizer.rate * float(np.float64(optimizer.factor) ** drops)
         return run
 
 

@@ -15,13 +15,15 @@ import dataclasses
 import json
 import math
 import os
+import reprlib
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..arguments import file_name, instance
+from ..arguments import LARGEST_SEED, file_name, instance
 from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import Source, open_input
@@ -32,15 +34,37 @@ from .text import quote
 
 FORMAT, VERSION = "caffe64 checkpoint", 1
 ARRAYS = {"parameters": np.dtype("<f4"), "velocity": np.dtype("<f4"), "losses": np.dtype("<f8")}
-_KINDS = {
-    "network": str,
-    "seed": int,
-    "shuffle": bool,
-    "rows": int,
-    "epoch": int,
-    "step": int,
-    "rate": float,
-    "history": list,
+LARGEST_COUNT = 2**53  # each whole number up to there is a float
+
+
+def _count(value: Any, high: int = LARGEST_COUNT, low: int = 0) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def _number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) <= LARGEST_COUNT)
+
+
+def _finite(value: Any, low: float = -math.inf) -> bool:
+    return _number(value) and math.isfinite(value) and value >= low
+
+
+CHECKS: dict[str, Callable[[Any], bool]] = {
+    "network": lambda value: type(value) is str,
+    "seed": lambda value: _count(value, LARGEST_SEED),
+    "shuffle": lambda value: type(value) is bool,
+    "rows": lambda value: _count(value, low=1),
+    "epoch": _count,
+    "step": _count,
+    "rate": lambda value: type(value) is float and 0 <= value < math.inf,
+    "history": lambda value: type(value) is list,
+}
+# What every record of the history has; others are numbers or None.
+RECORD: dict[str, Callable[[Any], bool]] = {
+    "epoch": lambda value: _count(value, low=1),
+    "loss": _finite,
+    "rate": lambda value: _finite(value, 0),
+    "seconds": lambda value: _finite(value, 0),
 }
 
 
@@ -122,15 +146,34 @@ def _read_header(path: str, data: bytes) -> dict[str, Any]:
         header = json.loads(data)
         written_by = header.pop("format"), header.pop("version")
         header["optimizer"] = Optimizer(**header["optimizer"])
-        parse_network(header["network"])
+        net = parse_network(header["network"])
     except (InputError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(path, f"has a damaged header: {quote(repr(error), 200)}") from None
     if written_by != (FORMAT, VERSION):
         raise InputError(path, f"was written by {written_by}", f"{(FORMAT, VERSION)}")
-    if header.keys() != _KINDS.keys() | {"optimizer"}:
+    if header.keys() != CHECKS.keys() | {"optimizer"}:
         raise InputError(path, f"has a damaged header: its fields are {', '.join(header) or 'none'}")
-    for name, kind in _KINDS.items():
-        value = header[name]
-        if type(value) is not kind or (kind in (int, float) and name != "seed" and not 0 <= value < math.inf):
-            raise InputError(path, f"has a damaged header: {name} is {quote(repr(value))}")
+    for name, check in CHECKS.items():
+        if not check(header[name]):
+            raise InputError(path, f"has a damaged header: {name} is {quote(reprlib.repr(header[name]))}")
+    steps = header["rows"] // net.minibatch
+    if header["step"] >= steps:
+        found = f"has a damaged header: {header['step']} minibatches of an epoch are done"
+        raise InputError(path, found, f"less than the {steps} that it has")
+    _check_history(path, header["history"], header["epoch"])
     return header
+
+
+def _check_history(path: str, history: list[Any], epoch: int) -> None:
+    """Raises InputError unless these are records of epochs up to `epoch`, in their order."""
+    before = 0
+    for number, record in enumerate(history, start=1):
+        where = f"has a damaged header: record {number} of its history"
+        if type(record) is not dict or not RECORD.keys() <= record.keys():
+            raise InputError(path, f"{where} is {quote(reprlib.repr(record))}", f"one with {', '.join(RECORD)}")
+        for name, value in record.items():
+            if not RECORD.get(name, lambda value: value is None or _number(value))(value):
+                raise InputError(path, f"{where} has the {quote(name)[1:-1]} {quote(reprlib.repr(value))}")
+        if not before < record["epoch"] <= epoch:
+            raise InputError(path, f"{where} is of epoch {record['epoch']}", f"one from {before + 1} to {epoch}")
+        before = record["epoch"]

@@ -24,8 +24,9 @@ CHECKPOINT = Checkpoint(
     parameters=np.arange(9, dtype=np.float32),
     velocity=np.full(9, 0.1, np.float32),
     losses=np.array([0.1, 0.2, 0.1 + 0.2]),
-    history=[{"epoch": 1, "loss": 0.1 + 0.2, "accuracy": None}],
+    history=[{"epoch": 1, "loss": 0.1 + 0.2, "rate": 0.1, "seconds": 1.5, "accuracy": None}],
 )
+RECORD = CHECKPOINT.history[0]
 
 
 def contents(checkpoint):
@@ -63,7 +64,7 @@ def test_a_checkpoint_reads_back_to_the_last_bit(data, write):
 finite = st.floats(0, allow_nan=False, allow_infinity=False)
 
 
-@given(finite, st.integers(-(2**63), 2**64), st.lists(finite, max_size=4), st.booleans())
+@given(finite, st.integers(0, 2**64 - 1), st.lists(finite, max_size=4), st.booleans())
 def test_any_numbers_read_back_to_the_last_bit(tmp_path_factory, rate, seed, losses, shuffle):
     path = tmp_path_factory.mktemp("checkpoint") / "run.ckpt"
     checkpoint = dataclasses.replace(
@@ -73,7 +74,8 @@ def test_any_numbers_read_back_to_the_last_bit(tmp_path_factory, rate, seed, los
         shuffle=shuffle,
         step=len(losses),
         losses=np.array(losses),
-        history=[{"loss": loss} for loss in losses],
+        epoch=4,
+        history=[RECORD | {"epoch": number, "loss": loss} for number, loss in enumerate(losses, 1)],
     )
     write_checkpoint(path, checkpoint)
     assert contents(read_checkpoint(path)) == contents(checkpoint)
@@ -81,11 +83,11 @@ def test_any_numbers_read_back_to_the_last_bit(tmp_path_factory, rate, seed, los
 
 def test_numpy_numbers_are_written_as_numbers(tmp_path):
     checkpoint = dataclasses.replace(
-        CHECKPOINT, epoch=np.int64(2), rate=np.float32(0.5), history=[{"loss": np.float32(0.5)}]
+        CHECKPOINT, epoch=np.int64(2), rate=np.float32(0.5), history=[RECORD | {"loss": np.float32(0.5)}]
     )
     write_checkpoint(tmp_path / "run.ckpt", checkpoint)
     back = read_checkpoint(tmp_path / "run.ckpt")
-    assert (back.epoch, back.rate, back.history) == (2, 0.5, [{"loss": 0.5}])
+    assert (back.epoch, back.rate, back.history) == (2, 0.5, [RECORD | {"loss": 0.5}])
 
 
 def test_the_bytes_do_not_depend_on_the_time(data, tmp_path, monkeypatch):
@@ -135,6 +137,23 @@ def test_a_flipped_bit_is_found_or_harmless(data, write):
         ({"history": {}}, "has a damaged header: history is '{}'"),
         ({"seed": ...}, "has a damaged header: its fields are network, optimizer, "),
         ({"extra": 1}, "has a damaged header: its fields are network, optimizer, "),
+        ({"seed": -1}, "has a damaged header: seed is '-1'"),
+        ({"seed": 2**64}, "has a damaged header: seed is '18446744073709551616'"),
+        ({"epoch": -1}, "has a damaged header: epoch is '-1'"),
+        ({"epoch": 10**30}, "has a damaged header: epoch is '1000000000000000000000000000000'"),
+        ({"rows": 0}, "has a damaged header: rows is '0'"),
+        ({"rate": [[[[[[[[[[[1]]]]]]]]]]]}, "has a damaged header: rate is '[[[[[[[...]]]]]]]'"),
+        ({"step": 10}, "has a damaged header: 10 minibatches of an epoch are done, expected less than the 10 that"),
+        ({"rows": 9}, "has a damaged header: 3 minibatches of an epoch are done, expected less than the 0 that"),
+        ({"history": [5]}, "has a damaged header: record 1 of its history is '5', expected one with epoch, loss, "),
+        ({"history": [{"epoch": 1}]}, "has a damaged header: record 1 of its history is \"{'epoch': 1}\", expected"),
+        ({"history": [RECORD, RECORD]}, "has a damaged header: record 2 of its history is of epoch 1, expected one"),
+        ({"history": [RECORD | {"epoch": 3}]}, "has a damaged header: record 1 of its history is of epoch 3, expected"),
+        ({"history": [RECORD | {"epoch": 0}]}, "has a damaged header: record 1 of its history has the epoch '0'"),
+        ({"history": [RECORD | {"loss": None}]}, "has a damaged header: record 1 of its history has the loss 'None'"),
+        ({"history": [RECORD | {"loss": float("nan")}]}, "has a damaged header: record 1 of its history has the loss"),
+        ({"history": [RECORD | {"rate": -1}]}, "has a damaged header: record 1 of its history has the rate '-1'"),
+        ({"history": [RECORD | {"more": "a"}]}, "has a damaged header: record 1 of its history has the more \"'a'\""),
         ({"step": 4}, "is damaged: its losses array is wrong, expected 4 finite numbers of float64"),
     ],
 )
