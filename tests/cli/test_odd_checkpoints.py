@@ -1,4 +1,4 @@
-"""Checkpoints whose archive is whole, and whose fields are anything: a run goes on, or says in one line what is wrong."""
+"""Checkpoints whose archive is whole and whose fields are anything: a run goes on, or says in a line what is wrong."""
 
 from __future__ import annotations
 
