@@ -11,7 +11,7 @@ import re
 import llvmlite.binding as llvm
 import pytest
 from reference.child import run_json, run_python
-from reference.elementary import EXP_ULP, TANH_ULP
+from reference.elementary import DECAY_ULP, EXP_MINUS_ONE_ULP, EXP_ULP, SIGMOID_SLOPE_ULP, SIGMOID_ULP, TANH_ULP
 
 from caffe64.engine.cpu import LANES
 
@@ -29,6 +29,10 @@ def check(results, lanes):
     assert results["gemm"] <= 1
     assert results["exp"] < EXP_ULP
     assert results["tanh"] < TANH_ULP
+    assert results["decay"] < DECAY_ULP
+    assert results["exp_minus_one"] < EXP_MINUS_ONE_ULP
+    assert results["sigmoid"] < SIGMOID_ULP
+    assert results["sigmoid_slope"] < SIGMOID_SLOPE_ULP
     assert results["net"] < 2e-5  # reached: 3e-6
     assert results["golden"] < 1e-3  # the contract's tolerance
     assert results["caffe"] < 1e-5

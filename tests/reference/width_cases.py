@@ -2,7 +2,7 @@
 
 lanes      of the vectors that were compiled for
 gemm       worst error of a product, in tolerances (products.py)
-exp, tanh  worst error in units in the last place
+exp, tanh, decay, exp_minus_one, sigmoid, sigmoid_slope    worst error in units in the last place
 net        worst difference of a training's weights and losses from the float64 reference, relative (norm)
 golden     the same of the carried known answer's final weights
 caffe      worst error of a Caffe net by a plan, of the largest output
@@ -37,12 +37,21 @@ def gemm_error() -> float:
     return worst
 
 
-def elementary_errors() -> tuple[float, float]:
-    from .elementary import both, ulps
+def elementary_errors() -> dict[str, float]:
+    from .elementary import both, exact_sigmoid, exact_sigmoid_slope, others, ulps
 
-    x, y = (np.linspace(-end, end, 200_001).astype(np.float32) for end in (87, 9))
-    exp, tanh = ulps(both(x)[0], np.exp(x.astype(np.float64))), ulps(both(y)[1], np.tanh(y.astype(np.float64)))
-    return float(exp.max()), float(tanh.max())
+    x, y, z, below = (np.linspace(-a, b, 200_001).astype(np.float32) for a, b in ((87, 87), (9, 9), (99, 99), (99, 0)))
+    _, _, sigmoids, slopes = others(z)
+    powers, less_one, _, _ = others(below)
+    errors = {
+        "exp": ulps(both(x)[0], np.exp(x.astype(np.float64))),
+        "tanh": ulps(both(y)[1], np.tanh(y.astype(np.float64))),
+        "decay": ulps(powers, np.exp(below.astype(np.float64))),
+        "exp_minus_one": ulps(less_one, np.expm1(below.astype(np.float64))),
+        "sigmoid": ulps(sigmoids, exact_sigmoid(z.astype(np.float64))),
+        "sigmoid_slope": ulps(slopes, exact_sigmoid_slope(z.astype(np.float64))),
+    }
+    return {name: float(error.max()) for name, error in errors.items()}
 
 
 def train(text, initial, X, Y, optimizer):
@@ -155,7 +164,6 @@ def filters_error() -> float:
 if __name__ == "__main__":
     from caffe64.engine.cpu import LANES
 
-    exp, tanh = elementary_errors()
-    results = {"gemm": gemm_error(), "exp": exp, "tanh": tanh, "net": net_error(), "golden": golden_error()}
+    results = {"gemm": gemm_error(), **elementary_errors(), "net": net_error(), "golden": golden_error()}
     results |= {"caffe": caffe_error(), "filters": filters_error()}
     print(json.dumps({"lanes": LANES} | results))

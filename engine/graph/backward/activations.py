@@ -9,6 +9,7 @@ import numpy as np
 from ... import signatures as types
 from ... import simd
 from ...cpu import LANES
+from ...elementary import decay, gated, sigmoid, sigmoid_slope
 from ...jit import F1, F1_IN, F2, F2_IN, Kernel, f32, i64, inline, kernel
 from ..graph import Node, Shape
 from ..layers.activations import (
@@ -23,13 +24,13 @@ from ..layers.activations import (
     clip,
     clip_bounds,
     prelu_weights,
-    sigmoid,
 )
 from ..op import Run, count
 from .channels import add_sums, channel_sums
 from .op import Back, Backward
 
 SMALLEST = np.float32(1e-45)
+FOUR, LARGE = np.float32(4), np.float32(200)
 
 
 @kernel(types.void(F2_IN, F1_IN, F2_IN, F2))
@@ -48,26 +49,29 @@ def relu_gradient(x, slopes, dy, dx):
             simd.store_part(dx, i, simd.where_less(simd.zeros(), simd.load_part(x, i, left), d, slope * d), left)
 
 
-# Functions of a value v, of what the layer made of it, y, and of the gradient d of that.
+# Functions of a value v, of what the layer made of it, y, and of the gradient d of that. Slopes are made of v where y
+# has lost the digits that matter: 1 - y where y is almost 1.
 @inline
-def tanh_slope(v, y, d, a, b):
-    return simd.fma(-y, y, simd.broadcast(ONE)) * d
+def tanh_curve_slope(v, y, d, a, b):
+    return simd.broadcast(FOUR) * sigmoid_slope(v + v) * d
 
 
 @inline
-def sigmoid_slope(v, y, d, a, b):
-    return y * (simd.broadcast(ONE) - y) * d
+def sigmoid_curve_slope(v, y, d, a, b):
+    return sigmoid_slope(v) * d
 
 
 @inline
 def swish_slope(v, y, d, a, b):
-    scaled = (a + a) * y
-    return simd.fma(sigmoid(v, a, b), simd.broadcast(ONE) - scaled, scaled) * d
+    """s(z) * (1 + z * s(-z)) for z = a*v; beyond LARGE, where s is 0 or 1, z need not be exact."""
+    z = a * v
+    z = simd.maximum(simd.broadcast(-LARGE), simd.minimum(simd.broadcast(LARGE), z))
+    return gated(simd.fma(z, sigmoid(-z), simd.broadcast(ONE)), z) * d
 
 
 @inline
 def elu_slope(v, y, d, a, b):
-    return simd.where_less(simd.zeros(), v, d, (a + y) * d)
+    return simd.where_less(simd.zeros(), v, d, a * decay(simd.minimum(simd.zeros(), v)) * d)
 
 
 @inline
@@ -102,9 +106,9 @@ def apply(function, x, y, dy, dx, a, b):
 def bend_gradient(x, y, dy, dx, kind, a, b):
     """dx = dy * f'(x) of the curves that `bend` of the forward file names.   All [P]; dx may be dy."""
     if kind == TANH:
-        apply(tanh_slope, x, y, dy, dx, a, b)
+        apply(tanh_curve_slope, x, y, dy, dx, a, b)
     elif kind == SIGMOID:
-        apply(sigmoid_slope, x, y, dy, dx, a, b)
+        apply(sigmoid_curve_slope, x, y, dy, dx, a, b)
     elif kind == SWISH:
         apply(swish_slope, x, y, dy, dx, a, b)
     elif kind == ELU:
@@ -171,8 +175,8 @@ BACKWARDS = (
     Backward("PReLU", prepare_prelu),
     Backward("ELU", calling(bend_gradient, lambda node: (ELU, node.message.elu_param.alpha, 0.0))),
     Backward("TanH", calling(bend_gradient, lambda node: (TANH, 1.0, 0.0))),
-    Backward("Sigmoid", calling(bend_gradient, lambda node: (SIGMOID, 0.5, 0.0))),
-    Backward("Swish", calling(bend_gradient, lambda node: (SWISH, node.message.swish_param.beta / 2, 0.0))),
+    Backward("Sigmoid", calling(bend_gradient, lambda node: (SIGMOID, 1.0, 0.0))),
+    Backward("Swish", calling(bend_gradient, lambda node: (SWISH, node.message.swish_param.beta, 0.0))),
     Backward("AbsVal", calling(cut_gradient, lambda node: (ABSOLUTE, 0.0, 0.0))),
     Backward("Clip", calling(cut_gradient, clip_bounds)),
 )

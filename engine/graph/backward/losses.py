@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..graph import Node, Shape
+from ..layers.activations import SIGMOID, bend
 from ..layers.checks import whole_numbers
 from ..layers.losses import BATCH_SIZE, VALID, divisor, ignored_label, normalization
 from ..layers.softmax import axis_sizes, softmax
@@ -69,16 +70,21 @@ def prepare_hinge(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run)
 
 
 def prepare_cross_entropy(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    """(sigmoid(x) - t) * weight / divisor, 0 where the target is ignored."""
+    """(sigmoid(x) - t) * weight / divisor, 0 where the target is ignored.
+
+    sigmoid(x) is s = sigmoid(-|x|) below 0 and 1 - s above, where 1 - t comes first: next to t = 1, s is what remains.
+    """
     outer, inner = bottoms[0][0], count(bottoms[0], 1)
     ignored, mode = ignored_label(node), normalization(node, BATCH_SIZE)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         x, targets = (bottom.reshape(-1) for bottom in inputs)
         dx, valid = input_gradients[0].reshape(-1), outer * inner
-        np.tanh(np.multiply(x, np.float32(0.5), out=dx), out=dx)
-        np.add(np.multiply(dx, np.float32(0.5), out=dx), np.float32(0.5), out=dx)
-        np.subtract(dx, targets, out=dx)
+        np.negative(np.abs(x, out=dx), out=dx)
+        bend.run(dx, dx, SIGMOID, 1.0, 0.0)
+        above = x > 0
+        np.negative(dx, out=dx, where=above)
+        np.add(dx, above - targets, out=dx)
         if ignored is not None:
             skipped = np.trunc(targets) == ignored
             dx[skipped] = 0

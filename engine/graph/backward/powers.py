@@ -1,10 +1,11 @@
-"""Gradients of Power, Exp, Log and BNLL. Exp's is a kernel's, the others are NumPy's: few nets train them."""
+"""Gradients of Power, Exp, Log and BNLL. Exp's and BNLL's are by kernels, the others NumPy's: few nets train them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..graph import Node, Shape
+from ..layers.activations import SIGMOID, bend
 from ..layers.powers import checked_log, exponential
 from ..op import Run
 from .activations import bend_gradient, calling
@@ -49,13 +50,12 @@ def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -
 
 
 def prepare_bnll(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    """dx = dy / (1 + exp(-x)), where exp may overflow: to a gradient of 0."""
+    """dx = dy / (1 + exp(-x))."""
     slope = np.empty(bottoms[0], np.float32)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
-        np.exp(np.negative(inputs[0], out=slope), out=slope)
-        np.add(slope, 1, out=slope)
-        np.divide(output_gradients[0], slope, out=input_gradients[0])
+        bend.run(inputs[0].reshape(-1), slope.reshape(-1), SIGMOID, 1.0, 0.0)
+        np.multiply(output_gradients[0], slope, out=input_gradients[0])
 
     return back
 

@@ -9,7 +9,7 @@ import numpy as np
 from ... import signatures as types
 from ... import simd
 from ...cpu import LANES
-from ...elementary import exp, tanh
+from ...elementary import exp, exp_minus_one, gated, tanh
 from ...jit import F1, F1_IN, F2, F2_IN, Kernel, f32, i64, inline, kernel
 from ..graph import Node, Shape
 from ..op import Op, Run, count, same_shape
@@ -17,7 +17,7 @@ from .checks import refuse_in_place
 
 TANH, SIGMOID, SWISH, ELU, EXP = range(5)  # of `bend`
 ABSOLUTE, CLIP, THRESHOLD, LINEAR = range(4)  # of `cut`
-HALF, ONE = np.float32(0.5), np.float32(1)
+ONE = np.float32(1)
 
 
 @inline
@@ -48,18 +48,17 @@ def scaled_tanh(v, a, b):
 
 @inline
 def sigmoid(v, a, b):
-    return simd.fma(simd.broadcast(HALF), tanh(a * v), simd.broadcast(HALF))
+    return gated(simd.broadcast(ONE), a * v)
 
 
 @inline
 def swish(v, a, b):
-    return v * sigmoid(v, a, b)
+    return gated(v, a * v)
 
 
 @inline
 def elu(v, a, b):
-    below = exp(simd.minimum(simd.zeros(), v)) - simd.broadcast(ONE)
-    return simd.maximum(simd.zeros(), v) + a * below
+    return simd.maximum(simd.zeros(), v) + a * exp_minus_one(simd.minimum(simd.zeros(), v))
 
 
 @inline
@@ -102,7 +101,7 @@ def apply(function, x, y, a, b):
 def bend(x, y, kind, a, b):
     """y = f(x), where `kind` names a curve:   x, y [P]; y may be x.
 
-    TANH tanh(a*x)   SIGMOID s = tanh(a*x)/2 + 1/2   SWISH x*s   ELU max(x, 0) + a*(exp(min(x, 0)) - 1)
+    TANH tanh(a*x)   SIGMOID s = 1/(1 + exp(-a*x))   SWISH x*s   ELU max(x, 0) + a*(exp(min(x, 0)) - 1)
     EXP b*exp(a*x)
     """
     if kind == TANH:
@@ -190,8 +189,8 @@ OPS = (
     Op("PReLU", prelu_shapes, prepare_prelu, prelu_weights, in_place=True),
     Op("ELU", same_shape, calling(bend, lambda node: (ELU, node.message.elu_param.alpha, 0.0)), in_place=True),
     Op("TanH", same_shape, calling(bend, lambda node: (TANH, 1.0, 0.0)), in_place=True),
-    Op("Sigmoid", same_shape, calling(bend, lambda node: (SIGMOID, 0.5, 0.0)), in_place=True),
-    Op("Swish", same_shape, calling(bend, lambda node: (SWISH, node.message.swish_param.beta / 2, 0.0)), in_place=True),
+    Op("Sigmoid", same_shape, calling(bend, lambda node: (SIGMOID, 1.0, 0.0)), in_place=True),
+    Op("Swish", same_shape, calling(bend, lambda node: (SWISH, node.message.swish_param.beta, 0.0)), in_place=True),
     Op("AbsVal", absolute_shapes, calling(cut, lambda node: (ABSOLUTE, 0.0, 0.0))),
     Op("Clip", same_shape, calling(cut, clip_bounds), in_place=True),
     Op("Threshold", same_shape, calling(cut, threshold_bound), in_place=True),

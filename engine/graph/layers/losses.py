@@ -123,7 +123,10 @@ def cross_entropy_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_cross_entropy(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """sum of max(x, 0) - x*t + log(1 + exp(-|x|)), over targets that are not ignored, over the divisor."""
+    """sum of max(x, 0) - x*t + log(1 + exp(-|x|)), over targets that are not ignored, over the divisor.
+
+    The first two are x * (1 - t) above 0 and x * -t below: where they are 0, the logarithm keeps all its digits.
+    """
     outer, inner = bottoms[0][0], count(bottoms[0], 1)
     ignored, mode = ignored_label(node), normalization(node, BATCH_SIZE)
     terms, part = (np.empty(outer * inner, np.float32) for _ in range(2))
@@ -132,8 +135,8 @@ def prepare_cross_entropy(node: Node, bottoms: list[Shape], tops: list[Shape]) -
         x, targets = (bottom.reshape(-1) for bottom in inputs)
         np.negative(np.abs(x, out=part), out=part)
         np.log1p(np.exp(part, out=part), out=part)
-        np.add(np.maximum(x, 0, out=terms), part, out=terms)
-        np.subtract(terms, np.multiply(x, targets, out=part), out=terms)
+        np.multiply(x, np.subtract(x > 0, targets, out=terms), out=terms)
+        np.add(terms, part, out=terms)
         valid = outer * inner
         if ignored is not None:
             skipped = np.trunc(targets) == ignored
