@@ -54,7 +54,11 @@ def _batch_norm(node: Node) -> Affine | str:
     if not uses_global_statistics(node):
         return f"{node.name!r} normalises by the statistics of each batch"
     mean, variance = global_statistics(node)
-    deviation = np.sqrt(variance + np.float64(np.float32(node.message.batch_norm_param.eps)))
+    variance = variance + np.float64(np.float32(node.message.batch_norm_param.eps))
+    if not (variance > 0).all():
+        channel = int(np.argmin(variance > 0))
+        return f"{node.name!r} has the variance {variance[channel]:g} in channel {channel}, of which there is no root"
+    deviation = np.sqrt(variance)
     return Affine(1 / deviation, -mean / deviation)
 
 
