@@ -9,6 +9,8 @@ from numbers import Number
 from .errors import UsageError
 
 LARGEST_SEED = 2**64 - 1  # seeds are half of a generator's 128-bit key
+TOLERANCE = 1e-4  # of two results, relative to the scale of their channel
+FLOOR = 1e-7  # and in all: a unit in the last place of 1, which a probability may be off by, however small it is
 MOST_THREADS = 1024  # far more than pay off, and few enough to be started
 
 
@@ -26,6 +28,14 @@ def whole_number(name: str, value, low: int, high: int | None = None, *, hint: s
 def seed_number(seed) -> int:
     """A seed as an int: each whole number from 0 to 2**64 - 1 gives other random numbers."""
     return whole_number("seed", seed, 0, LARGEST_SEED)
+
+
+def not_negative(name: str, value) -> float:
+    """`value` as a float that is 0 or more, and may be inf; Python's or NumPy's, but no bool."""
+    plain = isinstance(value, Number) and not _is_bool(value) and not isinstance(value, complex)
+    if not plain or not value >= 0:  # also where it is NaN
+        raise _wrong(name, value, "a number from 0")
+    return float(value)
 
 
 def flag(name: str, value) -> bool:

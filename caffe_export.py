@@ -14,12 +14,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from . import __version__
-from .caffe_net import TOLERANCE, CaffeNet, Difference
+from .arguments import FLOOR, TOLERANCE, not_negative
+from .caffe_run import CaffeNet
 from .engine.graph.build import graph_message, unique_names
+from .engine.graph.difference import Difference, check_close
 from .engine.graph.graph import Graph, Node
 from .engine.graph.passes.drop_dead_layers import drop_dead_layers
 from .engine.graph.shapes import infer_shapes
-from .errors import CheckFailed, UsageError
+from .errors import UsageError
 from .formats.atomic import write_atomically
 from .formats.caffe import format_prototxt
 
@@ -33,6 +35,7 @@ def export_onnx(
     outputs: Sequence[str] | None = None,
     metadata: Mapping[str, str] | None = None,
     tolerance: float = TOLERANCE,
+    floor: float = FLOOR,
     seed: int = 0,
 ) -> list[Difference] | None:
     """Write the net as ONNX, shaped as it is now; the batch is free if every layer allows it.
@@ -42,8 +45,9 @@ def export_onnx(
     `metadata` is added to the model's properties. Before it is written, the model runs in onnxruntime on random inputs:
     returns how far each output is from the net's own, None if onnxruntime is not installed.
     Raises UsageError without the package onnx, InputError that names layers which ONNX cannot express, CheckFailed
-    where an output differs by more than `tolerance`, relative to its largest value; OutputError.
+    where an output differs by more than `tolerance` and `floor` allow (as in verify) or is not finite; OutputError.
     """
+    tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
     require("onnx")
     from .engine.graph.onnx_export import compare_with_onnxruntime, onnx_model
 
@@ -53,11 +57,8 @@ def export_onnx(
     model = onnx_model(graph, shapes, __version__, metadata)
     differences = None
     if importlib.util.find_spec("onnxruntime"):
-        differences = compare_with_onnxruntime(model, graph, shapes, seed)
-        wrong = [each for each in differences if not each.relative <= tolerance]
-        if wrong:
-            told = ", ".join(f"{each.output!r} by {each.relative:.2g}" for each in wrong)
-            raise CheckFailed(f"onnxruntime differs: {told}, relative to the largest value (tolerance {tolerance:g})")
+        differences = compare_with_onnxruntime(model, graph, shapes, seed, floor=floor)
+        check_close(differences, tolerance, floor, "onnxruntime differs")
     with write_atomically(path) as file:
         file.write(model.SerializeToString())
     return differences

@@ -14,23 +14,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .arguments import seed_number
+from .arguments import FLOOR, TOLERANCE, not_negative, seed_number
 from .caffe_blob import Array
 from .caffe_reading import load_weights, read_graph
 from .caffe_run import CaffeNet
 from .engine.graph.build import assign_weights
+from .engine.graph.difference import Difference, check_close
 from .engine.graph.fillers import fill
 from .engine.graph.graph import Shape
 from .engine.graph.optimize import Passes, Preparation, optimize_graph
 from .engine.graph.passes.report import Report
 from .engine.graph.shapes import infer_shapes, weight_shapes
-from .engine.graph.verify import Difference, compare_graphs, random_inputs
-from .errors import CheckFailed
+from .engine.graph.verify import compare_graphs, random_inputs
 from .formats.caffe import read_caffemodel
 
 __all__ = ["Array", "CaffeNet", "Difference", "Passes", "Preparation", "load_caffe", "optimize", "verify"]
-
-TOLERANCE = 1e-4  # of verify: relative to the largest value of an output
 
 
 def load_caffe(
@@ -97,18 +95,19 @@ def verify(
     *,
     prepared: Mapping[str, Preparation] | None = None,
     tolerance: float = TOLERANCE,
+    floor: float = FLOOR,
     seed: int = 0,
 ) -> list[Difference]:
     """Run both on the same inputs, random ones if none are given, and compare all outputs.
 
-    `prepared`: what the second net does to an input itself. Raises CheckFailed where an output differs by more than
-    `tolerance`, relative to its largest value.
+    `prepared`: what the second net does to an input itself. A value may differ by `floor` + `tolerance` * scale. The
+    scale is that of its channel: the largest value there, or, where large sums cancel, a quarter of how far its values
+    move, for the size of the change, when all values within the first net are changed a little at random. Raises
+    CheckFailed where one differs by more, or is not finite although all inputs are; UsageError.
     """
+    tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
     if inputs is None:
         inputs = random_inputs(first.graph, first.shapes, seed, prepared or {})
-    differences = compare_graphs(first.graph, second.graph, inputs, prepared)
-    wrong = [each for each in differences if not each.relative <= tolerance]
-    if wrong:
-        told = ", ".join(f"{each.output!r} by {each.relative:.2g}" for each in wrong)
-        raise CheckFailed(f"the nets differ: {told}, relative to the largest value (tolerance {tolerance:g})")
+    differences = compare_graphs(first.graph, second.graph, inputs, prepared, floor=floor)
+    check_close(differences, tolerance, floor, "the nets differ")
     return differences

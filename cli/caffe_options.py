@@ -32,9 +32,19 @@ Mean = Annotated[
 ]
 Scale = Annotated[float | None, typer.Option(metavar="S", help="Factor of an input: (x - mean) * S.")]
 Tolerance = Annotated[
-    float, typer.Option(min=0, metavar="T", help="Largest difference, relative to an output's largest value.")
+    float, typer.Option(min=0, metavar="T", help="Largest difference, relative to the scale of its channel.")
 ]
+Floor = Annotated[float, typer.Option(min=0, metavar="A", help="Largest difference that counts as none.")]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, metavar="N", help="Seed of the random inputs.")]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far values may be apart, and the seed of the random inputs on which they are compared."""
+
+    tolerance: float
+    floor: float
+    seed: int
 
 
 @dataclass(frozen=True)

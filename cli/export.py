@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..arguments import FLOOR, TOLERANCE
 from . import caffe_options as caffe
 from . import options
 from . import picture_options as pictures
@@ -40,14 +41,16 @@ def command(
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
     phase: caffe.Phase = "test",
-    tolerance: caffe.Tolerance = 1e-4,
+    tolerance: caffe.Tolerance = TOLERANCE,
+    floor: caffe.Floor = FLOOR,
     seed: caffe.Seed = 0,
 ) -> None:
     """Write a Caffe net as ONNX, or its weights as safetensors.
 
     The model has the net's inputs, outputs and input shape; the batch is free unless a layer forbids it. It is run in
-    onnxruntime, if that is installed, and compared with the net: exit code 4, and no file, if an output differs by more
-    than the tolerance. How inputs are prepared (--mean, --scale, --channels, or what the net says) becomes metadata.
+    onnxruntime, if that is installed, and compared with the net: exit code 4, and no file, if they differ (see
+    `caffe64 verify --help`). How inputs are prepared (--mean, --scale, --channels, or what the net says) becomes
+    metadata.
 
     For .safetensors nothing is run, so layers may be of any type. Without NET all weights of MODEL are written.
     """
@@ -61,4 +64,4 @@ def command(
     check_request(net, result, output_blob, reading)
     files.check_inputs((net, model))
     files.check_outputs((result,), (net, model))
-    run(net, model, result, output_blob, (mean, scale, channels), reading, tolerance, seed)
+    run(net, model, result, output_blob, (mean, scale, channels), reading, caffe.Limits(tolerance, floor, seed))

@@ -31,7 +31,7 @@ def check_request(net: Path | None, result: Path, blobs: list[str] | None, readi
         raise UsageError("--input-shape, --deploy, --allow-unknown and --phase are for a net: NET MODEL OUT")
 
 
-def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading, tolerance, seed) -> None:
+def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading, limits: caffe.Limits) -> None:
     """Read, export, and say what was written and how far it is from the net."""
     output = Output()
     if result.suffix.lower() == ".safetensors":
@@ -39,9 +39,9 @@ def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading
         names = export_safetensors(loaded, result, metadata=told_metadata(loaded, *preparation, output))
         print(f"wrote {result}: {len(names)} arrays, {result.stat().st_size:,} bytes")
         return
-    loaded = load(net, model, reading, output)
+    loaded = load(net, model, reading, output, layers=True)
     metadata = told_metadata(loaded, *preparation, output)
-    differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, tolerance=tolerance, seed=seed)
+    differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, **vars(limits))
     if differences is None:
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
     for each in differences or []:

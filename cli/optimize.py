@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..arguments import FLOOR, TOLERANCE
 from . import caffe_options as caffe
 from . import options
 
@@ -67,21 +68,22 @@ def command(
     check_with: Annotated[
         list[Path] | None, typer.Option("--verify-with", metavar="X.npy", help="Compare on these inputs as well.")
     ] = None,
-    tolerance: caffe.Tolerance = 1e-4,
+    tolerance: caffe.Tolerance = TOLERANCE,
+    floor: caffe.Floor = FLOOR,
     seed: caffe.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Make a Caffe net smaller and faster, with the same outputs.
 
     BatchNorm, Scale and Bias go into the weights before them, --mean and --scale into the first layer, so that the net
-    takes raw pixels. Dropout and layers that change nothing go away. Then both nets are run and compared: exit code 4
-    if an output differs by more than the tolerance.
+    takes raw pixels. Dropout and layers that change nothing go away. Then both nets are run and compared: exit code 4,
+    and no files, if they differ (see `caffe64 verify --help`).
     """
     request = _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place)
     from .optimize_run import run
 
     reading = caffe.Reading(input_shape, deploy, allow_unknown, phase)
-    run(request, reading, check, check_with or [], tolerance, seed, as_json)
+    run(request, reading, check, check_with or [], caffe.Limits(tolerance, floor, seed), as_json)
 
 
 def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place) -> Request:

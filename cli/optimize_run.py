@@ -20,14 +20,14 @@ from .output import Output
 from .table import print_table
 
 
-def run(request: Request, reading: caffe.Reading, check, check_with, tolerance, seed, as_json) -> None:
+def run(request: Request, reading: caffe.Reading, check, check_with, limits: caffe.Limits, as_json) -> None:
     """Read, optimise, verify, write, and say what was done."""
     output = Output(quiet=as_json)
     for notice in request.notices:
         output.say(notice)
     if request.config and not reading.input_shape:
         reading = dataclasses.replace(reading, input_shape=shapes_of(request, reading, output))
-    net = load(request.net, request.model, reading, output, runs=check)
+    net = load(request.net, request.model, reading, output, runs=check, layers=check)
     preparation = Preparation(request.mean, request.scale)
     prepared = {net.needed_inputs[0]: preparation} if preparation else {}
     passes = Passes(
@@ -36,10 +36,10 @@ def run(request: Request, reading: caffe.Reading, check, check_with, tolerance, 
     smaller, reports = optimize(net, passes)
     differences = []
     if check:
-        differences = verify(net, smaller, prepared=prepared, tolerance=tolerance, seed=seed)
+        differences = verify(net, smaller, prepared=prepared, **vars(limits))
         for path in check_with:
             inputs = {net.needed_inputs[0]: read_inputs(path)}
-            differences += verify(net, smaller, inputs, prepared=prepared, tolerance=tolerance)
+            differences += verify(net, smaller, inputs, prepared=prepared, **vars(limits))
     smaller.save(request.optimized_net, request.optimized_model)
     costs = (cost_of(net.graph, net.shapes), cost_of(smaller.graph, smaller.shapes))
     recipe = prepared_by_the_net(net, prepared)
@@ -56,9 +56,10 @@ def load(
     gradients: bool = False,
     threads: int | None = None,
     exact: bool = False,
+    layers: bool = False,
 ) -> CaffeNet:
     """`load_caffe` for the command line: notices on stderr; kernels are compiled if the net `runs`, with those for its
-    `gradients`."""
+    `gradients`, and for `layers` that run one by one, as where nets are compared."""
     loaded = load_caffe(
         net,
         model,
@@ -72,7 +73,7 @@ def load(
     for notice in loaded.notices:
         output.say(notice)
     if runs:
-        compiling.prepare(kernels_of(loaded.graph, gradients=gradients), output)
+        compiling.prepare(kernels_of(loaded.graph, gradients=gradients, layers=layers), output)
     return loaded
 
 
@@ -106,7 +107,7 @@ def print_text(request, reports, costs: tuple[Cost, Cost], differences: list[Dif
 
 
 def difference_line(each: Difference) -> str:
-    return f"{each.output!r} differs by {each.relative:.2g} of its largest value, by {each.absolute:.2g} in all"
+    return f"{each.output!r} differs by at most {each.relative:.2g} relative, {each.absolute:.2g} absolute"
 
 
 def print_json(request, reports, costs: tuple[Cost, Cost], differences: list[Difference], recipe: str) -> None:

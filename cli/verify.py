@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..arguments import FLOOR, TOLERANCE
 from . import caffe_options as caffe
 from . import options
 
@@ -31,27 +32,33 @@ def command(
     with_inputs: Annotated[
         list[Path] | None, typer.Option("--with", metavar="X.npy", help="Compare on these inputs, not on random ones.")
     ] = None,
-    tolerance: caffe.Tolerance = 1e-4,
+    tolerance: caffe.Tolerance = TOLERANCE,
+    floor: caffe.Floor = FLOOR,
     seed: caffe.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Run two nets on the same inputs and compare their outputs.
 
     --mean and --scale: what NET2 does to its input itself; NET is given inputs that are prepared like that. Exit code 4
-    if an output differs by more than the tolerance.
+    if they differ.
+
+    A value may differ by FLOOR + TOLERANCE * scale. The scale is that of its channel: the largest value there, or,
+    where large sums cancel, a quarter of how far its values move, for the size of the change, when all values within
+    NET are changed a little at random. inf and NaN of finite inputs count as different, with the layer that made them.
+    "relative" is the largest difference beyond the floor, divided by its scale; "absolute" the largest of all.
     """
     from ..caffe_net import Preparation, verify
     from .optimize_run import difference_line, load, read_inputs
     from .output import Output
 
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
-    first = load(net, model, reading, output)
-    second = load(other_net, other_model, reading, output)
+    first = load(net, model, reading, output, layers=True)
+    second = load(other_net, other_model, reading, output, layers=True)
     preparation = Preparation(caffe.parse_mean(mean), 1.0 if scale is None else scale)
     prepared = {first.needed_inputs[0]: preparation} if preparation else {}
     differences = []
     for inputs in [{first.needed_inputs[0]: read_inputs(path)} for path in with_inputs or []] or [None]:
-        differences += verify(first, second, inputs, prepared=prepared, tolerance=tolerance, seed=seed)
+        differences += verify(first, second, inputs, prepared=prepared, tolerance=tolerance, floor=floor, seed=seed)
     if as_json:
         import json
 

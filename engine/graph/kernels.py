@@ -13,20 +13,20 @@ from .plan.lowering import LOWERINGS, moves
 from .plan.team import run_steps
 
 
-def kernels_of(graph: Graph, *, gradients: bool = False) -> list[Kernel]:
+def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -> list[Kernel]:
     """The kernels in the files that the graph's layer types are done by, and in those that these import from.
 
-    A plan does what it can; with `gradients`, layers do all but convolutions themselves.
+    A plan does what it can; with `gradients` or `layers`, layers also do all but convolutions themselves.
     """
-    plans, layers = {moves.__name__, run_steps.py_func.__module__}, set()
+    plans, own = {moves.__name__, run_steps.py_func.__module__}, set()
     for kind in {node.type for node in graph.nodes}:
         plans |= {lowering.__module__ for lowering in LOWERINGS.get(kind, ())}
-        if gradients or kind not in LOWERINGS:
-            layers.add(OPS[kind].prepare.__module__)
+        if gradients or layers or kind not in LOWERINGS:
+            own.add(OPS[kind].prepare.__module__)
         if gradients and kind in BACKWARDS:
-            layers.add(BACKWARDS[kind].prepare.__module__)
+            own.add(BACKWARDS[kind].prepare.__module__)
     planned = _kernels_in(plans, (f"{__package__}.plan.",))
-    return planned + _kernels_in(layers, (f"{__package__}.layers.", f"{__package__}.backward."))
+    return planned + _kernels_in(own, (f"{__package__}.layers.", f"{__package__}.backward."))
 
 
 def _kernels_in(waiting: set[str], packages: tuple[str, ...]) -> list[Kernel]:

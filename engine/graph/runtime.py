@@ -44,6 +44,12 @@ class Runtime:
         self.arrays = self._place(arrays or {})
         self.runs: list[tuple[Node, Run]] = [(node, self._prepare(node)) for node in graph.nodes]
 
+    def fill(self, inputs: Mapping[str, np.ndarray]) -> None:
+        """Write values into the inputs of these names."""
+        for blob in self.graph.inputs:
+            if blob.name in inputs:
+                self.arrays[blob][...] = inputs[blob.name]
+
     def forward(self) -> None:
         """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
         with np.errstate(all="ignore"):

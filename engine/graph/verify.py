@@ -3,43 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
-from ...arguments import seed_number
+from ...arguments import FLOOR, seed_number
 from ...errors import UsageError
+from .difference import Difference, difference
+from .finite import check_finite
 from .graph import Blob, Graph, Shape
 from .labels import class_counts
 from .optimize import Preparation
 from .plan import Plan
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far an output of the second net is from the first's: the largest |a - b|, and that over the largest |a|."""
-
-    output: str
-    absolute: float
-    relative: float
+from .scale import output_scales
 
 
 def compare_graphs(
-    first: Graph, second: Graph, inputs: Mapping[str, np.ndarray], prepared: Mapping[str, Preparation] | None = None
+    first: Graph,
+    second: Graph,
+    inputs: Mapping[str, np.ndarray],
+    prepared: Mapping[str, Preparation] | None = None,
+    *,
+    floor: float = FLOOR,
 ) -> list[Difference]:
-    """Differences of all outputs, by name, for float32 `inputs` by name.
+    """Differences of all outputs beyond `floor`, by name, for float32 `inputs` by name; scales are the first net's.
 
     `prepared`: what the second net does to an input itself, and the first has done to it before. Raises UsageError if
-    the nets have other inputs or numbers of outputs; outputs of other names are compared in their order.
+    the nets have other inputs or numbers of outputs; outputs of other names are compared in their order. Raises
+    CheckFailed where an output is not finite and all inputs are.
     """
     raw = {name: np.ascontiguousarray(values, np.float32) for name, values in inputs.items()}
     ready = {name: prepare(values, (prepared or {}).get(name)) for name, values in raw.items()}
-    expected = run_graph(first, _fitting(first, ready, second))
-    found = run_graph(second, _fitting(second, raw, first))
+    ready, raw = _fitting(first, ready, second), _fitting(second, raw, first)
+    expected, found = run_graph(first, ready), run_graph(second, raw)
     if len(expected) != len(found):
         raise UsageError(f"the nets have {len(expected)} and {len(found)} outputs: {[*expected]} and {[*found]}")
+    check_finite(expected, ready, "the first net", first)
+    check_finite(found, raw, "the second net", second)
     pairs = zip(expected, expected if expected.keys() == found.keys() else found, strict=True)
-    return [difference(name, expected[name], found[other]) for name, other in pairs]
+    scales = output_scales(first, ready)
+    return [difference(name, expected[name], found[other], scales[name], floor) for name, other in pairs]
 
 
 def _fitting(graph: Graph, inputs: Mapping[str, np.ndarray], other: Graph) -> dict[str, np.ndarray]:
@@ -84,15 +86,3 @@ def prepare(values: np.ndarray, preparation: Preparation | None) -> np.ndarray:
     mean = np.asarray(preparation.mean if len(preparation.mean) else [0.0], np.float32)
     mean = mean.reshape(1, -1, *(1 for _ in values.shape[2:]))
     return np.ascontiguousarray((values - mean) * np.float32(preparation.scale), np.float32)
-
-
-def difference(name: str, expected: np.ndarray, found: np.ndarray) -> Difference:
-    if expected.shape != found.shape:
-        raise UsageError(f"the output {name!r} has the shapes {expected.shape} and {found.shape}")
-    error = np.abs(expected.astype(np.float64) - found.astype(np.float64))
-    both_nan = np.isnan(expected) & np.isnan(found)
-    error = np.where(both_nan | (expected == found), 0, np.where(np.isnan(error), np.inf, error))
-    finite = np.abs(expected[np.isfinite(expected)]).astype(np.float64)
-    largest = max(float(finite.max(initial=0)), float(np.finfo(np.float32).tiny))
-    absolute = float(error.max(initial=0))
-    return Difference(name, absolute, absolute / largest)

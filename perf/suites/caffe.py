@@ -66,7 +66,7 @@ def forward(
     modules = {"caffe64": "caffe64", **{peer: PEERS[peer] for peer in peers}}
     arguments = {"files": str(files.optimised), "repeats": case.repeats}
     jobs: Jobs = {who: (JOB.format(module), arguments) for who, module in modules.items()}
-    held = hold("caffe", jobs, work, settings, lambda facts: verify(name, files.expected, facts))
+    held = hold("caffe", jobs, work, settings, lambda facts: verify(name, files, facts))
     for threads in settings.threads:
         yield held.entry(name, "caffe64", threads, peers, goals=case.goals)
 
@@ -84,7 +84,7 @@ def optimiser(case: CaffeCase, files: Files, settings: Settings) -> Iterator[Ent
         for kind, (path, fuse) in kinds.items()
     }
     work = Work(2.0 * files.costs[files.optimised].macs, case.repeats)
-    held = hold("caffe", jobs, work, settings, lambda facts: verify(case.name, files.expected, facts))
+    held = hold("caffe", jobs, work, settings, lambda facts: verify(case.name, files, facts))
     for threads in settings.threads:
         for kind, (path, _) in kinds.items():
             facts, cost = held.facts[f"{kind} {threads}"], files.costs[path]

@@ -9,26 +9,32 @@ from pathlib import Path
 import numpy as np
 
 from ... import CaffeNet, export_onnx, load_caffe, optimize
+from ...arguments import FLOOR
 from ...engine.graph.cost import Cost, cost_of
+from ...engine.graph.difference import check_close, difference
+from ...engine.graph.finite import check_finite
 from ...engine.graph.layers import OPS
+from ...engine.graph.scale import output_scales
 from ...errors import CheckFailed
 from ..machine import is_installed
 from .caffe_nets import CaffeCase, give_weights
 
 PEERS = {"ONNX Runtime": "onnx", "PyTorch": "torch", "OpenCV": "opencv"}  # name -> peers/<...>_nets.py
 NEEDED = {"ONNX Runtime": ("onnx", "onnxruntime"), "PyTorch": ("torch",), "OpenCV": ("cv2",)}
-# Relative to the largest output: float32 with Winograd's algorithm, in ours and in some of theirs.
+# Of the scales of outputs: float32 with Winograd's algorithm, in ours and in some of theirs.
 TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Files:
     """A net on disk as it is and optimised: paths without the suffixes .prototxt, .caffemodel and .npy (the input), and
-    .onnx of the optimised one if there is somebody to read it. `expected` float32 are its outputs in one axis."""
+    .onnx of the optimised one if there is somebody to read it. `expected` float32 are its outputs in one axis, and
+    `scales` what differences from them are measured by."""
 
     naive: Path
     optimised: Path
     expected: np.ndarray
+    scales: np.ndarray
     costs: dict[Path, Cost]
 
 
@@ -59,7 +65,10 @@ def write_files(case: CaffeCase, folder: Path, peers: Iterable[str]) -> Files:
     if "ONNX Runtime" in peers:
         export_onnx(smaller, f"{path}.onnx")
     costs = {path: cost_of(each.graph, each.shapes) for path, each in files.items()}
-    return Files(*files, expected_output(net, x), costs)
+    expected = expected_output(net, x)
+    (scale,) = output_scales(net.graph, {"data": x}).values()
+    (output,) = net.graph.outputs
+    return Files(*files, expected, np.broadcast_to(scale, net.shapes[output]).ravel(), costs)
 
 
 def expected_output(net: CaffeNet, x: np.ndarray) -> np.ndarray:
@@ -77,13 +86,12 @@ def expected_output(net: CaffeNet, x: np.ndarray) -> np.ndarray:
     return arrays[output].ravel()
 
 
-def verify(name: str, expected: np.ndarray, facts: Mapping[str, Mapping]) -> None:
-    """Raises CheckFailed if the "outputs" that somebody told are not the expected ones."""
+def verify(name: str, files: Files, facts: Mapping[str, Mapping]) -> None:
+    """Raises CheckFailed if the "outputs" that somebody told are not the expected ones; nothing is timed then."""
     for who, found in facts.items():
-        values = np.array(found["outputs"])
-        error = np.abs(values - expected).max() / np.abs(expected).max() if values.shape == expected.shape else np.inf
-        if not error <= TOLERANCE:
-            raise CheckFailed(
-                f"{name}: {who} threads: the outputs differ by {error:.2g} of the largest, allowed is {TOLERANCE:g}; "
-                "nothing was timed"
-            )
+        values, whose = np.array(found["outputs"], np.float32), f"{name}: nothing was timed: {who} threads"
+        if values.shape != files.expected.shape:
+            raise CheckFailed(f"{whose}: {values.size} outputs, expected {files.expected.size}")
+        check_finite({"outputs": values, "expected": files.expected}, {}, whose)
+        apart = difference("outputs", files.expected, values, files.scales)
+        check_close([apart], TOLERANCE, FLOOR, f"{whose} differ")

@@ -39,7 +39,7 @@ def _measure(name: str, files: Files, rounds: int, yardstick: Worker, goal: floa
             arguments = {"files": str(files.optimised), "threads": 1}
             job = Worker(JOB, 1, arguments, {"NUMBA_CACHE_DIR": empty} if cold else {})
             job.close()
-        verify(name, files.expected, {"caffe64 1": job.facts})
+        verify(name, files, {"caffe64 1": job.facts})
         if cold or number:
             ours.append(job.facts["seconds"])
             firsts.append(job.facts["first"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,15 +91,19 @@ def test_everybodys_outputs_are_the_nets(peer, tmp_path):
     module = {"caffe64": "caffe64", **caffe_files.PEERS}[peer]
     job = importlib.import_module(f"caffe64.perf.peers.{module}_nets").Job(str(files.optimised), 1, TINY.repeats)
     job.run()
-    caffe_files.verify("tiny", files.expected, {f"{peer} 1": job.facts})
+    caffe_files.verify("tiny", files, {f"{peer} 1": job.facts})
 
 
 def test_an_output_that_differs_stops_the_run():
-    expected = np.array([1.0, 4.0])
-    caffe_files.verify("net", expected, {"PyTorch 1": {"outputs": [1.003, 4.0]}})
-    for wrong in ([1.005, 4.0], [np.nan, 4.0], [1.0, 4.0, 0.0]):
-        with pytest.raises(CheckFailed, match=r"net: PyTorch 1 threads: .* nothing was timed"):
-            caffe_files.verify("net", expected, {"PyTorch 1": {"outputs": wrong}})
+    expected, scales = np.float32([1, 4, 1e-3]), np.array([4, 4, 1e-3])
+    files = caffe_files.Files(Path("a"), Path("b"), expected, scales, {})
+    caffe_files.verify("net", files, {"PyTorch 1": {"outputs": [1.003, 4.0, 1e-3]}})
+    for wrong in ([1.005, 4, 1e-3], [1, 4, 1.1e-3], [np.nan, 4, 1e-3], [1, 4]):
+        with pytest.raises(CheckFailed, match=r"net: nothing was timed: PyTorch 1 threads"):
+            caffe_files.verify("net", files, {"PyTorch 1": {"outputs": wrong}})
+    files = caffe_files.Files(Path("a"), Path("b"), np.float32([np.nan]), np.ones(1), {})
+    with pytest.raises(CheckFailed, match="not finite"):
+        caffe_files.verify("net", files, {"PyTorch 1": {"outputs": [np.nan]}})
 
 
 def test_peers_that_are_not_installed_are_left_out(monkeypatch):

@@ -7,16 +7,21 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
+from ....arguments import FLOOR
+from ..difference import Difference, difference
+from ..finite import check_finite
 from ..graph import Blob, Graph, Shape
-from ..verify import Difference, difference, random_inputs, run_graph
+from ..scale import output_scales
+from ..verify import random_inputs, run_graph
 
 
 def compare_with_onnxruntime(
-    model: onnx.ModelProto, graph: Graph, shapes: Mapping[Blob, Shape], seed: int = 0
+    model: onnx.ModelProto, graph: Graph, shapes: Mapping[Blob, Shape], seed: int = 0, *, floor: float = FLOOR
 ) -> list[Difference]:
-    """Differences of all outputs for random inputs; if the batch is free, the larger one of it and of one more.
+    """Differences of all outputs beyond `floor` for random inputs; if the batch is free, the larger one of it and of
+    one more.
 
-    Raises ImportError where onnxruntime is not installed.
+    Raises ImportError where onnxruntime is not installed, CheckFailed where an output is not finite.
     """
     free = any(dim.dim_param for each in model.graph.input for dim in each.type.tensor_type.shape.dim)
     batches = [_random_batch(graph, shapes, more, seed) for more in range(1 + free)]
@@ -24,8 +29,11 @@ def compare_with_onnxruntime(
     worst: dict[str, Difference] = {}
     for inputs, found in zip(batches, run_model(model, *batches), strict=True):
         expected = run_graph(graph, inputs)
+        check_finite(expected, inputs, "the net", graph)
+        check_finite(found, inputs, "onnxruntime")
+        scales = output_scales(graph, inputs)
         for name, values in zip(names, found.values(), strict=True):
-            each = difference(name, expected[name], values)
+            each = difference(name, expected[name], values, scales[name], floor)
             if name not in worst or not each.relative <= worst[name].relative:
                 worst[name] = each
     return list(worst.values())

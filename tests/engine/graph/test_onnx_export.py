@@ -57,7 +57,8 @@ def check(graph: Graph, tolerance=TOLERANCE):
 @pytest.mark.parametrize("name", [name for name in CASES if name not in NOT_IN_ONNX])
 def test_a_layer_gives_real_caffes_tops(name):
     graph, bottoms, tops = case_of(name)
-    found = run_model(check(graph), bottoms)[0]
+    model = export(graph) if name == "log" else check(graph)  # random inputs have no logarithm
+    found = run_model(model, bottoms)[0]
     assert len(found) == len(tops) > 0
     for (name, actual), expected in zip(sorted(found.items()), tops, strict=True):
         assert_close(name, actual, expected, TOLERANCE * np.abs(expected).max())

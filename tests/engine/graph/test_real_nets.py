@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from reference.caffe_graphs import give_weights
@@ -10,6 +12,7 @@ from support import SHARED, needs_shared
 import caffe64
 from caffe64 import Passes, Preparation
 from caffe64.engine.graph.build import graph_message
+from caffe64.errors import CheckFailed
 from caffe64.formats.caffe import format_prototxt, write_caffemodel
 
 CAFFE = SHARED / "caffe"
@@ -121,3 +124,38 @@ def test_any_input_size(size, batch):
     whole = net.forward(data=x)["prob1"]
     each = np.concatenate([net.forward(data=x[n : n + 1])["prob1"] for n in range(batch)])
     np.testing.assert_allclose(whole, each, rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------ what verify allows
+def model(name):
+    return caffe64.load_caffe(CAFFE / "models" / f"{name}.prototxt", CAFFE / "models" / f"{name}.caffemodel")
+
+
+def face():
+    return caffe64.load_caffe(FACE / "deploy_68_new.prototxt", FACE / "vgg_68_new.caffemodel")
+
+
+REAL = {"cifar": cifar, "face68": face} | {
+    name: partial(model, name) for name in ("mnet-deconv-0517", "mtcnn_det1", "hyperlpr_segmentation")
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("seed", range(3))
+def test_rounding_is_far_within_the_tolerance_without_any_floor(name, seed):
+    net = REAL[name]()
+    smaller, _ = caffe64.optimize(net)
+    caffe64.verify(net, smaller, tolerance=1e-5, floor=0, seed=seed)  # reached: 3.6e-6
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"), [("face68", "fc6_landmark"), ("mnet-deconv-0517", "face_rpn_bbox_pred_stride8")]
+)
+@pytest.mark.parametrize(("size", "factor"), [(1, 1.01), (1e-3, 1.01), (1e-4, 1.1)])
+def test_a_wrong_channel_is_found_however_small_it_is(name, layer, size, factor):
+    net, wrong = REAL[name](), REAL[name]()
+    for each, by in ((net, size), (wrong, size * factor)):
+        for array in each.params[layer]:
+            array.data[5] *= np.float32(by)
+    with pytest.raises(CheckFailed, match=rf"'{layer}' by .* at \[0, 5[],]"):
+        caffe64.verify(net, wrong)
