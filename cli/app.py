@@ -66,5 +66,5 @@ app.add_typer(cache_app, name="cache", epilog=examples("caffe64 cache path"))
 
 
 def main() -> None:
-    """The console script. Ends the process with one of the exit codes of `errors.py`."""
+    """Run the command that the process was started with. Ends it with one of the exit codes of `errors.py`."""
     app(prog_name="caffe64")

@@ -54,8 +54,8 @@ def report(error: BaseException) -> int:
         import traceback
 
         _print_to_stderr("".join(traceback.format_exception(error)).rstrip())
-    if isinstance(error, KeyboardInterrupt):
-        error = signals.interruption()
+    if isinstance(error, KeyboardInterrupt) or (signals.raised() and not isinstance(error, Caffe64Error)):
+        error = signals.interruption()  # modules in C make an ImportError of an interrupted import
     if isinstance(error, Interrupted):
         _print_to_stderr(f"caffe64: {error}")
     elif isinstance(error, Caffe64Error):

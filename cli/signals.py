@@ -14,8 +14,7 @@ import threading
 from collections.abc import Iterator
 
 from ..errors import Interrupted
-
-NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "terminal closed"}
+from .early import NAMES
 
 
 class Stopped(KeyboardInterrupt):
@@ -25,6 +24,7 @@ class Stopped(KeyboardInterrupt):
 class _State:
     deferring = False
     received: int | None = None
+    raised = False  # by the handlers
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def handled() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _State.deferring, _State.received = False, None
+    _State.deferring, _State.received, _State.raised = False, None, False
     before = {number: signal.getsignal(number) for number in NAMES}
     report_lost = sys.unraisablehook
 
@@ -69,6 +69,11 @@ def requested() -> bool:
     return _State.received is not None
 
 
+def raised() -> bool:
+    """True if a signal has raised Stopped, whatever became of that."""
+    return _State.raised
+
+
 def check() -> None:
     """Raises Stopped if a signal asked the command to end and the handler's own exception got lost."""
     if requested():
@@ -84,4 +89,5 @@ def interruption(where: str = "") -> Interrupted:
 def _receive(number: int, frame) -> None:
     again, _State.received = requested(), number
     if again or not _State.deferring:
+        _State.raised = True
         raise Stopped

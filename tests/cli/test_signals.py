@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +77,58 @@ def test_without_checkpoint_the_interruption_says_what_would_help(endless, start
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors.endswith("(nothing was kept: --checkpoint FILE keeps the state of a run)\n")
+
+
+SCRIPT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["scripts"]["caffe64"]
+ENTRIES = {
+    "module": [sys.executable, "-m", "caffe64"],
+    # What pip makes of the entry.
+    "script": [sys.executable, "-c", "import sys; from {0} import {1}; sys.exit({1}())".format(*SCRIPT.split(":"))],
+}
+
+
+def catches(process: subprocess.Popen, number: int) -> bool:
+    """Whether the process has a handler of its own for this signal."""
+    with open(f"/proc/{process.pid}/status") as file:
+        mask = next(line.split()[1] for line in file if line.startswith("SigCgt:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("delay", [*range(0, 300, 15), 350, 400, 500])
+def test_a_signal_while_modules_are_imported_leaves_no_traceback(endless, entry, delay):
+    command = [*ENTRIES[entry], *TRAIN.split()]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while not catches(process, signal.SIGTERM):  # which Python's own start does not: from here on, we do
+            time.sleep(0.001)
+        time.sleep(delay / 1000)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1].startswith("caffe64: interrupted")
+    assert "Traceback" not in errors
+
+
+def test_help_and_version_can_be_interrupted_as_well(task):
+    for command in ("--help", "train --help", "nothing"):
+        with subprocess.Popen([*ENTRIES["module"], *command.split()], stderr=subprocess.PIPE, text=True) as process:
+            while not catches(process, signal.SIGTERM):
+                time.sleep(0.001)
+            process.send_signal(signal.SIGTERM)
+            assert process.communicate(timeout=30)[1] == "caffe64: terminated\n"
+        assert process.returncode == 143
+
+
+def test_an_import_that_turns_the_interruption_into_its_own_failure_is_interrupted(task, cli, monkeypatch):
+    def read(path):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("numpy._core.multiarray failed to import") from None
+
+    monkeypatch.setattr("caffe64.api.Net.read", read)
+    result = cli("info net.txt")
+    assert (result.exit_code, result.stderr) == (130, "caffe64: interrupted\n")
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
