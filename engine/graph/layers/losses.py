@@ -63,7 +63,7 @@ def prepare_softmax_loss(node: Node, bottoms: list[Shape], tops: list[Shape]) ->
         picked = np.where(valid, labels, 0)
         of_label = np.take_along_axis(probabilities.reshape(outer, classes, inner), picked, 1)
         logs = np.log(np.maximum(of_label[valid], SMALLEST))
-        write(outputs, -logs.sum(dtype=np.float64) / divisor(mode, outer, inner, int(valid.sum())))
+        write(outputs, (0 - logs.sum(dtype=np.float64)) / divisor(mode, outer, inner, int(valid.sum())))
 
     return run
 

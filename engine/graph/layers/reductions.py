@@ -58,7 +58,7 @@ def prepare_argmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
         if by_axis:
             outputs[0][...] = found if values else places
         else:
-            top = outputs[0].reshape(shape[0], -1, top_k)
+            top = outputs[0].reshape(shape[0], 1 + values, top_k)
             top[:, 0] = places
             if values:
                 top[:, 1] = found

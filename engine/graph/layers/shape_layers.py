@@ -158,6 +158,14 @@ def flatten_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     return [(*shape[:start], count(shape, start, end + 1), *shape[end + 1 :])]
 
 
+def _inferred(dims: list[int], shape: Shape, start: int, end: int) -> int:
+    """The dim that is given as -1. Axes that are copied are on both sides, so a batch of 0 leaves it as it is."""
+    copied = {start + number for number, dim in enumerate(dims) if dim == 0}
+    values = count([shape[axis] for axis in range(start, end) if axis not in copied])
+    known = count([dim for dim in dims if dim > 0] + [shape[axis] for axis in copied if axis >= end])
+    return values // known if known else 0
+
+
 def reshape_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     """Axes [axis, axis + num_axes) are replaced by shape.dim, of which 0 copies an axis and one -1 is inferred."""
     refuse_in_place(node)
@@ -177,8 +185,7 @@ def reshape_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
         raise node.error(f"dims {list(parameter.shape.dim)}", "no negative ones but one -1")
     top = [*shape[:start], *dims, *shape[end:]]
     if -1 in dims:
-        known = -count(top)
-        top[start + dims.index(-1)] = count(shape) // known if known else 0
+        top[start + dims.index(-1)] = _inferred(list(parameter.shape.dim), shape, start, end)
     if count(top) != count(shape):
         expected = f"{count(shape)} values like the bottom's shape {list(shape)}"
         raise node.error(f"dims {list(parameter.shape.dim)}, which make the shape {top}", expected)
