@@ -99,8 +99,8 @@ def test_equal_scores_count_against_the_label(scores, label, top_k, right):
 
 
 def detections(scores, threshold=0.25, least=0.1, keep=9):
-    """The rows [score, xmin] of boxes that are 4 wide, of which each overlaps the next by half, or 1/3 of the union."""
-    boxes = np.float32([[2 * n, 0, 2 * n + 4, 4] for n in range(len(scores))])
+    """[score, xmin] of the detections among boxes of which each overlaps the next by 0.5, and the one after by 0.2."""
+    boxes = np.float32([[n, 0, n + 3, 4] for n in range(len(scores))])
     priors = np.concatenate([boxes.reshape(1, 1, -1), np.ones((1, 1, boxes.size))], axis=1).astype(np.float32)
     confidences = np.float32([[0, score] for score in scores]).reshape(1, -1)
     text = f"""detection_output_param {{ num_classes: 2 background_label_id: 0 code_type: CORNER keep_top_k: {keep}
@@ -111,12 +111,11 @@ def detections(scores, threshold=0.25, least=0.1, keep=9):
 
 
 def test_of_equal_scores_the_first_box_is_kept():
-    assert detections([0.5, 0.5, 0.5]) == [(0.5, 0), (0.5, 4)]
-    assert detections([0.5, 0.5, 0.5], threshold=0.9, keep=2) == [(0.5, 0), (0.5, 2)]
+    assert detections([0.5, 0.5, 0.5]) == [(0.5, 0), (0.5, 2)]
+    assert detections([0.5, 0.5, 0.5], threshold=0.9, keep=2) == [(0.5, 0), (0.5, 1)]
 
 
-def test_an_overlap_equal_to_the_threshold_is_allowed_and_a_score_equal_to_its_own_is_not():
-    third = float(np.float32(8) / np.float32(24))
-    assert len(detections([0.5, 0.75], threshold=third)) == 2
-    assert len(detections([0.5, 0.75], threshold=np.nextafter(np.float32(third), np.float32(0)))) == 1
-    assert detections([0.5, 0.75], threshold=0.9, least=0.5) == [(0.75, 2)]
+def test_an_overlap_equal_to_its_threshold_is_allowed_and_a_score_equal_to_its_own_is_not_enough():
+    assert detections([0.5, 0.75], threshold=0.5) == [(0.75, 1), (0.5, 0)]
+    assert detections([0.5, 0.75], threshold=np.nextafter(np.float32(0.5), np.float32(0))) == [(0.75, 1)]
+    assert detections([0.5, 0.75], threshold=0.9, least=0.5) == [(0.75, 1)]
