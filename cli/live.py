@@ -2,11 +2,12 @@
 
     epoch 3/15  ━━━━━━━━━━━━━━━━  rate 0.001  51,200 rows/s  loss 0.1235  0:12 left
 
-Rich is imported here and nowhere else, on first use. Colours, NO_COLOR and the width are Rich's business.
+Rich is imported here and nowhere else, on first use. Colours and NO_COLOR are Rich's business.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 
@@ -53,15 +54,31 @@ class Bar:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
-        kept, room = fit(self._console.width, title, notes)
+        width = min(self._console.width, terminal_width() or self._console.width)
+        kept, room = fit(width, title, notes)
         grid = Table.grid(padding=(0, GAP, 0, 0), pad_edge=False)
-        cells = [title]
+        cells = [title[: max(1, width - 1)]]
         if room:
             cells.append(ProgressBar(total=max(total, 1), completed=done, width=room))
         for _ in (*cells, *kept):
             grid.add_column(no_wrap=True)
         grid.add_row(*cells, *kept)
         return grid
+
+
+def terminal_width() -> int:
+    """Columns of the terminal on stderr, 0 if it does not say. Rich prefers $COLUMNS, and a line that is wider than the
+    terminal wraps, so that the bar stays where it was and is drawn again below."""
+    try:
+        return os.get_terminal_size(2).columns
+    except OSError:
+        return 0
+
+
+def rows_per_second(rows: int, seconds: float) -> float:
+    """What rows/s means wherever it is shown, in the bar, the lines of epochs and the log: rows that went through the
+    net in a second of computing. Reading and writing files is not counted, nor is validation."""
+    return rows / max(seconds, 1e-9)
 
 
 def fit(width: int, title: str, notes: Sequence[str]) -> tuple[list[str], int]:

@@ -20,7 +20,7 @@ FIELDS = (
     "rate",
     "loss",  # mean over the epoch's minibatches
     "seconds",  # without validation
-    "rows_per_second",
+    "rows_per_second",  # of these seconds
     "validation_loss",  # empty without --val-x
     "validation_accuracy",  # 0 to 1; empty without --val-x and for l2l
 )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from . import original
+from .live import Bar, rows_per_second
 from .output import Output
 
 
@@ -14,8 +15,6 @@ from .output import Output
 def progress(output: Output, rows: int, minibatch: int) -> Iterator[Callable[[int], None]]:
     """Yields the function that `Net.predict` calls with the number of rows done."""
     if output.live:
-        from .live import Bar
-
         with Bar() as bar:
             yield _bar_watch(bar, rows)
         return
@@ -35,7 +34,7 @@ def _bar_watch(bar, rows: int) -> Callable[[int], None]:
     started = time.perf_counter()
 
     def watch(rows_done: int) -> None:
-        speed = rows_done / max(time.perf_counter() - started, 1e-9)
+        speed = rows_per_second(rows_done, time.perf_counter() - started)
         bar.show(rows_done, rows, "testing", [f"{speed:,.0f} rows/s", f"{rows_done:,} / {rows:,} rows"])
 
     return watch

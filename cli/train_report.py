@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from . import original
+from .live import Bar, clock, rows_per_second
 from .output import Output
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class Report:
 
     def __exit__(self, *error) -> None:
         pass
+
+    def begin_epoch(self) -> None:
+        """An epoch begins, or goes on where a resumed run left it."""
 
     def minibatches(self, step: int, losses: np.ndarray) -> None:
         """The first `step` minibatches of the epoch are done; `losses` [steps] float64 holds theirs."""
@@ -62,12 +66,11 @@ class LiveReport(Report):
 
     def __init__(self, output: Output, training: Training):
         super().__init__(output, training)
-        from .live import Bar
-
         self._bar = Bar()
-        self._first = self._done = self._minibatches_done(training.step)
+        self._first = self._minibatches_done(training.step)
         self._started = time.perf_counter()
         self._last_line = 0.0
+        self.begin_epoch()
 
     def __enter__(self) -> Report:
         self._bar.__enter__()
@@ -76,17 +79,20 @@ class LiveReport(Report):
     def __exit__(self, *error) -> None:
         self._bar.__exit__(*error)
 
-    def minibatches(self, step: int, losses: np.ndarray) -> None:
-        from .live import clock
+    def begin_epoch(self) -> None:
+        self._epoch_started, self._first_step = time.perf_counter(), self._training.step
 
+    def minibatches(self, step: int, losses: np.ndarray) -> None:
         training, epochs = self._training, self._optimizer.epochs
         done, total = self._minibatches_done(step), epochs * training.steps
-        speed = max(done - self._first, 1) / max(time.perf_counter() - self._started, 1e-9)
+        pace = max(done - self._first, 1) / max(time.perf_counter() - self._started, 1e-9)  # with validation
         recent = losses[max(0, step - original.INTERVAL) : step]
-        notes = [f"rate {training.rate:g}", f"{speed * training.batch:,.0f} rows/s"]
+        rows = (step - self._first_step) * training.batch
+        speed = rows_per_second(rows, time.perf_counter() - self._epoch_started)
+        notes = [f"rate {training.rate:g}", f"{speed:,.0f} rows/s"]
         if len(recent):
             notes.append(f"loss {recent.mean():#.4g}")
-        notes.append(f"{clock((total - done) / speed)} left")
+        notes.append(f"{clock((total - done) / pace)} left")
         self._bar.show(done, total, f"epoch {training.epoch + 1}/{epochs}", notes)
 
     def epoch(self, record: dict) -> None:

@@ -20,6 +20,7 @@ from ..formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..formats.optimizer import read_optimizer
 from . import compiling, files, plot, signals
 from .data import naming_label, read_inputs, read_targets, require_loss
+from .live import rows_per_second
 from .log import SUFFIXES as LOG_SUFFIXES
 from .log import Log
 from .output import Output
@@ -209,6 +210,7 @@ class Trainer:
         if signals.requested():
             raise Interrupted("stopped between two epochs")
         first = training.step  # not 0 where a resumed run begins
+        report.begin_epoch()
         finished = training.run_epoch(watch)
         scores = self.net.score(self._validation, threads=self._request.threads) if self._validation else None
         self._history.append(_record(finished, training, training.steps - first, scores))
@@ -247,7 +249,7 @@ def _record(epoch: EpochRecord, training: Training, steps: int, scores: Evaluati
         "rate": epoch.rate,
         "loss": epoch.loss,
         "seconds": epoch.seconds,
-        "rows_per_second": steps * training.batch / max(epoch.seconds, 1e-9),
+        "rows_per_second": rows_per_second(steps * training.batch, epoch.seconds),
         "validation_loss": scores.loss if scores else None,
         "validation_accuracy": scores.accuracy if scores else None,
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe64.cli.output import Output
 from caffe64.cli.testing_report import progress
-from caffe64.cli.train_report import Report
+from caffe64.cli.train_report import LiveReport, Report
 
 RECORD = {"epoch": 1, "validation_loss": None, "validation_accuracy": None}
 
@@ -64,3 +64,23 @@ def test_testing_counts_full_minibatches(capsys):
         "[Testing] Epoch 1 / 1 MBIter 20 / 40",
         "[Testing] Epoch 1 / 1 MBIter 40 / 40",
     ]
+
+
+def test_rows_per_second_are_those_of_the_epoch_without_what_lies_between_epochs(monkeypatch):
+    now, shown = [0.0], []
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("caffe64.cli.live.Bar.show", lambda bar, done, total, title, notes: shown.append(notes))
+    training = make_training(10)
+    training.batch = 100
+    report = LiveReport(Output(), training)
+    now[0] = 50.0  # the first epoch, and 49 seconds of validation
+    training.epoch = 1
+    report.begin_epoch()
+    now[0] = 51.0
+    report.minibatches(5, np.ones(10))
+    assert shown[-1][1] == "500 rows/s"
+    training.step = 5  # a run that was resumed within an epoch
+    report.begin_epoch()
+    now[0] = 51.5
+    report.minibatches(7, np.ones(10))
+    assert shown[-1][1] == "400 rows/s"

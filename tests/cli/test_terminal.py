@@ -13,6 +13,7 @@ import termios
 import pytest
 
 TRAIN = "train net.txt w.bin optim.txt 400 X.txt Y.txt"
+TEST = "test net.txt w.bin all X.txt out.txt"
 OVERRIDES = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"}  # what Rich looks at
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -62,6 +63,53 @@ def test_no_drawing_is_wider_than_a_narrow_terminal(longer):
     drawings = [CONTROL.sub("", piece) for piece in re.split(r"[\r\n]", drawn) if " left" in piece]
     assert drawings
     assert max(map(len, drawings)) < 40
+
+
+def screen(drawn: str, columns: int) -> list[str]:
+    """The lines that a terminal of that width shows in the end, those that have scrolled off included."""
+    lines, y, x = [[]], 0, 0
+    for parameter, command, character in re.findall(r"\x1b\[([0-9;?]*)([A-Za-z])|(.)", drawn, re.DOTALL):
+        if command == "A":
+            y = max(0, y - int(parameter or 1))
+        elif command == "K":
+            lines[y] = [] if parameter == "2" else lines[y][:x]
+        elif command:
+            assert command in "mhl", command  # colours and the cursor's looks
+        elif character == "\r":
+            x = 0
+        else:
+            if character == "\n" or x == columns:
+                y, x = y + 1, x if character == "\n" else 0
+                lines += [[]] * (y == len(lines))
+            if character != "\n":
+                lines[y] = [*lines[y][:x], *" " * (x - len(lines[y])), character, *lines[y][x + 1 :]]
+                x += 1
+    return ["".join(line) for line in lines]
+
+
+@pytest.mark.parametrize("columns", [10, 20, 40, 79])
+@pytest.mark.parametrize("environment", [{}, {"COLUMNS": "80"}])  # as of a shell in a wider window
+@pytest.mark.parametrize("command", [TRAIN, TEST])
+def test_no_bar_stays_behind(longer, columns, environment, command):
+    assert_no_bar_stays(command, columns, environment)
+
+
+@pytest.mark.parametrize("columns", [20, 40])
+def test_no_bar_of_compiling_stays_behind(longer, tmp_path, columns):
+    assert_no_bar_stays(TEST, columns, {"COLUMNS": "80", "XDG_CACHE_HOME": str(tmp_path)})
+
+
+def assert_no_bar_stays(command, columns, environment):
+    code, drawn = on_terminal(command, columns=columns, **environment)
+    assert code == 0
+    text = "".join(screen(drawn, columns))
+    assert "caffe64: " in text
+    for piece in ("━", "╺", " left", "testing", "epoch 4", "…", "compiling  "):
+        assert piece not in text
+    bars = [CONTROL.sub("", line) for line in re.split(r"[\r\n]", drawn)]
+    bars = [line for line in bars if re.match(r"epoch \d+/|testing|compiling", line)]
+    assert bars
+    assert max(map(len, bars)) < columns
 
 
 def test_no_color_is_honoured(longer):
