@@ -9,6 +9,8 @@ NaN is no maximum: a window without any number above -FLT_MAX gives -FLT_MAX, an
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ... import signatures as types
@@ -137,11 +139,20 @@ def _outputs(node: Node, size: int, kernel: int, stride: int, pad: int, padded: 
     return number
 
 
+class Side(NamedTuple):
+    """A window along one axis: pixels [first, last) of the picture, and the length by which a mean divides."""
+
+    first: int
+    last: int
+    length: int
+
+
 def window_table(size: int, kernel: int, stride: int, pad: int, number: int) -> np.ndarray:
-    """First and last + 1 of each window in the picture, and the length by which a mean divides: int64 [number, 3]."""
+    """The Side of each window: int64 [number, 3]."""
     first = np.arange(number) * stride - pad
     last = np.minimum(first + kernel, size + pad)
-    return np.stack([np.maximum(first, 0), np.minimum(last, size), last - first], axis=1)
+    sides = Side(first=np.maximum(first, 0), last=np.minimum(last, size), length=last - first)
+    return np.stack(sides, axis=1)
 
 
 def pooling_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:

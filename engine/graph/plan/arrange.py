@@ -106,7 +106,7 @@ class Arrangement:
         return alone and storage.kind is kind and self.shapes[top] == storage.shape
 
     def _stored(self, blob: Blob, want: Want, owner: Group | None) -> Storage:
-        """`blob` as it is wanted, moved there first if it is not."""
+        """`blob` stored as `want` says, after a move if it is not yet."""
         if (blob, want.kind) in self.storages:
             return self.storages[blob, want.kind]
         source = next(self.storages[blob, kind] for kind in PREFERRED if (blob, kind) in self.storages)

@@ -20,27 +20,27 @@ PRODUCTS = (*CONVOLUTIONS, "InnerProduct")
 
 @dataclass(eq=False)
 class Group:
-    """`nodes` that run as one: those of `before`, a depthwise convolution whose result only `main` reads, then `main`
-    and what is done to its result. `more`: what is added to that; `rectified`: then max(0, .)."""
+    """`nodes` that run as one: those of `depthwise`, a depthwise convolution whose result only `main` reads, then
+    `main` and what is done to its result: `addend` is added, then, with `relu`, max(0, .)."""
 
     nodes: list[Node]
     tops: list[Blob]
     main: Node
-    more: Blob | None = None
-    rectified: bool = False
-    before: Group | None = None
+    addend: Blob | None = None
+    relu: bool = False
+    depthwise: Group | None = None
 
     @property
     def bottoms(self) -> list[Blob]:
-        """What it reads: the bottoms of its first node, and `more`."""
-        return [*self.nodes[0].bottoms, *([self.more] if self.more else [])]
+        """What it reads: the bottoms of its first node, and `addend`."""
+        return [*self.nodes[0].bottoms, *([self.addend] if self.addend else [])]
 
     @property
     def parts(self) -> list[Group]:
-        """The groups that it is, taken apart by one step: `before` and the rest, or each node by itself."""
-        if self.before:
-            own = [node for node in self.nodes if node not in self.before.nodes]
-            return [self.before, replace(self, nodes=own, before=None)]
+        """The groups that it is, taken apart by one step: `depthwise` and the rest, or each node by itself."""
+        if self.depthwise:
+            own = [node for node in self.nodes if node not in self.depthwise.nodes]
+            return [self.depthwise, replace(self, nodes=own, depthwise=None)]
         return [single(node) for node in self.nodes]
 
 
@@ -69,19 +69,19 @@ def _extend(group: Group, graph: Graph, shapes: dict[Blob, Shape], known: set[Bl
     """Take in the only reader of the group's top, as long as there is one that fits."""
     if len(group.main.tops) != 1 or group.main.type not in (*PRODUCTS, "Eltwise"):
         return
-    while not group.rectified:
+    while not group.relu:
         top = group.tops[0]
         readers = graph.readers(top)
         if len(readers) != 1 or len(readers[0].tops) != 1:
             return
         reader = readers[0]
         if reader.type == "ReLU" and not reader.message.relu_param.negative_slope:
-            group.rectified = True
-        elif group.main.type in PRODUCTS and group.more is None and _is_plain_sum(reader):
+            group.relu = True
+        elif group.main.type in PRODUCTS and group.addend is None and _is_plain_sum(reader):
             others = [bottom for bottom in reader.bottoms if bottom is not top]
             if len(others) != 1 or others[0] not in known or shapes[others[0]] != shapes[top]:
                 return
-            group.more = others[0]
+            group.addend = others[0]
         else:
             return
         group.nodes.append(reader)
@@ -98,16 +98,16 @@ def _pair(groups: list[Group], graph: Graph, shapes: dict[Blob, Shape]) -> list[
     paired: list[Group] = []
     for group in groups:
         if _is_pointwise(group, shapes):
-            before = next((each for each in paired if each.tops == group.main.bottoms), None)
-            if before and _is_depthwise(before, shapes) and len(graph.readers(before.tops[0])) == 1:
-                paired.remove(before)
-                group = replace(group, nodes=[*before.nodes, *group.nodes], before=before)
+            inner = next((each for each in paired if each.tops == group.main.bottoms), None)
+            if inner and _is_depthwise(inner, shapes) and len(graph.readers(inner.tops[0])) == 1:
+                paired.remove(inner)
+                group = replace(group, nodes=[*inner.nodes, *group.nodes], depthwise=inner)
         paired.append(group)
     return paired
 
 
 def _is_depthwise(group: Group, shapes: dict[Blob, Shape]) -> bool:
-    window = None if group.more else _window(group, shapes)
+    window = None if group.addend else _window(group, shapes)
     return window is not None and window.group == window.channels == window.outputs
 
 

@@ -1,4 +1,4 @@
-"""A single layer as a plan, for who keeps all blobs in Caffe's layout: moved into blocks, done, and moved back."""
+"""A single layer as a plan, where the caller keeps its blobs in Caffe's layout: copied in, run, copied out."""
 
 from __future__ import annotations
 

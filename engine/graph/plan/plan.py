@@ -1,9 +1,10 @@
 """A graph prepared to run as fast as it can: kinds of storage, one arena for all blobs, one compiled program.
 
 1. Layers are put into groups that run as one (`groups.py`), if fusing is allowed.
-2. Each group says how its bottoms and tops are to lie (`lowering/`), or is done by its layer's own `prepare`.
-3. Moves are put in where a blob lies otherwise than somebody wants it (`arrange.py`), and blobs are given memory for
-   as long as they live (`storage.place`).
+2. Each group's lowering (`lowering/`) declares how its bottoms and tops must lie; a group without one is done by its
+   layer's own `prepare`.
+3. Moves are inserted where a blob lies otherwise than a reader needs it (`arrange.py`), and blobs are given memory for
+   as long as they live (`storage.assign_offsets`).
 4. The steps are written (`emitter.py`), and run by a team of threads (`team.py`).
 """
 
@@ -28,7 +29,8 @@ from .groups import Group, find_groups
 from .lowering import Context, Lowered, lower
 from .lowering.moves import emit_halo
 from .program import Program
-from .storage import ALIGNMENT, Memory, place
+from .steps import Scratch
+from .storage import ALIGNMENT, Memory, assign_offsets
 
 LIMIT = 1 << 33  # floats of an arena and of scratch: 32 GiB
 
@@ -45,8 +47,8 @@ class Bytes:
 
 @dataclass(frozen=True)
 class Segment:
-    """Steps [first, last) of the program, or, between them, the `call` of a layer's own run. `owner`: whose they are,
-    None for several groups' and for what is done for no group."""
+    """Steps [first, last) of the program, or, between them, the `call` of a layer's own run. `owner`: the group that
+    they belong to, None for several groups' and for what is done for no group."""
 
     first: int
     last: int
@@ -86,12 +88,12 @@ class Plan:
         known = [how for _, how in lowered if how]
         step = -(-max((how.scratch for how in known), default=0) // ALIGNMENT) * ALIGNMENT
         scratch = max([step * self.threads, *(how.shared_scratch for how in known)])
-        size = place(self.memories, LIMIT, scratch, graph.path)
+        size = assign_offsets(self.memories, LIMIT, scratch, graph.path)
         self.bytes = Bytes(4 * size, 4 * most_alive(self.memories), 4 * scratch)
         self.arena = aligned_zeros(size + scratch + ALIGNMENT)
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
         self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.outputs}
-        self._write(Emitter(self.threads, size, step))
+        self._write(Emitter(self.threads, Scratch(offset=size, thread=step)))
 
     def array(self, blob: Blob) -> np.ndarray:
         """The float32 memory of an input or an output."""
@@ -133,7 +135,7 @@ class Plan:
             self.program.run(segment.first, segment.last)
 
     def _owners(self, segment: Segment) -> list[Group]:
-        """Whose steps they are. A run between the steps has one share."""
+        """The group of each step. A run between the steps has one share."""
         return [segment.owner] if segment.call else self._step_owners[segment.first : segment.last]
 
     def _write(self, emitter: Emitter) -> None:
@@ -143,7 +145,7 @@ class Plan:
         for action in self.actions:
             first = len(emitter.steps)
             for storage in action.fresh:
-                emit_halo(emitter, storage, meets=action.emit is None)
+                emit_halo(emitter, storage, barrier=action.emit is None)
             if action.emit:
                 action.emit(emitter, action.bottoms, action.tops)
             last = len(emitter.steps)
@@ -169,7 +171,7 @@ class Plan:
         return lambda: run(inputs, outputs)
 
     def _lower(self, groups: list[Group], exact: bool) -> list[tuple[Group, Lowered | None]]:
-        """How each group is done. One that nobody knows how to do is taken apart again."""
+        """How each group is done. One of several layers that has no lowering is taken apart again."""
         done = []
         for group in groups:
             bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops))

@@ -1,4 +1,4 @@
-"""A written program: its steps, their numbers and constants, and the threads that run it."""
+"""A written program: its steps, their tables and constants, and the threads that run it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from functools import partial
 
 import numpy as np
 
+from ...fields import numbers
 from ...pool import run_together
 from ...sync import make_sync
 from .emitter import Emitter
-from .team import run_steps
+from .team import ProgramRow, run_steps
 
 
 class Program:
@@ -18,10 +19,10 @@ class Program:
     def __init__(self, emitter: Emitter, arena: np.ndarray):
         self.arena, self.threads = arena, emitter.threads
         self.constants, self.packed = emitter.constants(), list(emitter.packed.values())
-        tables = emitter.tables()
-        rows = [(kernel.address, at, items, meets) for kernel, at, items, meets in emitter.steps]
-        steps = np.array(rows, np.int64).reshape(-1)
-        self._taken, self._ticks = np.zeros(len(rows), np.int64), np.zeros(len(rows) + 1, np.int64)
+        tables, count = emitter.tables(), len(emitter.steps)
+        rows = [ProgramRow(step.kernel.address, step.at, step.items, step.barrier) for step in emitter.steps]
+        steps = np.array([numbers(row) for row in rows], np.int64).reshape(-1)
+        self._taken, self._ticks = np.zeros(count, np.int64), np.zeros(count + 1, np.int64)
         arguments = self.arena, self.constants, tables, steps, self._taken, self._ticks, make_sync()
         self._call = run_steps.bind(*arguments)
 

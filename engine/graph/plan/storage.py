@@ -17,6 +17,7 @@ from ....errors import InputError
 from ...cpu import LANES
 from ..graph import Shape
 from ..op import count
+from .steps import Strided
 
 Halo = tuple[int, int, int, int]  # rows above, columns to the left, rows below, columns to the right
 NO_HALO: Halo = (0, 0, 0, 0)
@@ -29,12 +30,12 @@ class Kind(Enum):
 
 @dataclass(eq=False)
 class Memory:
-    """A stretch of the arena: `size` floats from `at` on, written from the action `first` on, read up to `last`."""
+    """A stretch of the arena: `size` floats from `offset` on, written from the action `first` on, read up to `last`."""
 
     size: int
     first: int
     last: int
-    at: int = -1
+    offset: int = -1
 
 
 @dataclass(eq=False)
@@ -83,18 +84,23 @@ class Storage:
 
     @property
     def first(self) -> int:
-        """The place of the first pixel in the arena."""
-        return self.memory.at + self.inside
+        """The offset of the first pixel in the arena."""
+        return self.memory.offset + self.inside
+
+    @property
+    def strided(self) -> Strided:
+        """The same for kernels."""
+        return Strided(offset=self.first, picture=self.picture, plane=self.plane, row=self.row)
 
     def pixels(self, stride: Shape = (1, 1), size: Shape | None = None) -> np.ndarray:
-        """Places of the pixels of a plane, from `first` on: int64 [rows * columns], each `stride`-th of both axes."""
+        """Offsets of the pixels of a plane, from `first` on: int64 [rows * columns], each `stride`-th of both axes."""
         rows, columns = size or self.four[2:]
         down, right = np.arange(rows) * stride[0] * self.row, np.arange(columns) * stride[1] * self.pixel
         return (down[:, np.newaxis] + right).reshape(-1)
 
     def view(self, arena: np.ndarray) -> np.ndarray:
         """The pixels in `arena`, float32 of `shape`. Not for BLOCKED."""
-        floats = arena[self.memory.at : self.memory.at + self.size]
+        floats = arena[self.memory.offset : self.memory.offset + self.size]
         if self.kind is Kind.PLANAR:
             return floats.reshape(self.shape)
         pictures, channels, height, width = self.four
@@ -117,25 +123,26 @@ def wider(one: Halo, other: Halo) -> Halo:
     return tuple(map(max, one, other))
 
 
-def place(memories: list[Memory], limit: int, besides: int = 0, path: str = "<net>") -> int:
-    """Give each memory its place, so that those that live at the same time do not overlap. Returns the floats in all.
+def assign_offsets(memories: list[Memory], limit: int, besides: int = 0, path: str = "<net>") -> int:
+    """Give each memory its offset, so that those that live at the same time do not overlap. Returns the floats in all.
 
-    The largest first, each as low as it can (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net
-    Inference, 2020: greedy by size). Raises InputError (of `path`) if these and those `besides` are more than `limit`.
+    The largest first, each at the lowest offset that is free (Pisarchyk and Lee, Efficient Memory Management for Deep
+    Neural Net Inference, 2020: greedy by size). Raises InputError (of `path`) if these and those `besides` are more than
+    `limit`.
     """
     placed: list[Memory] = []
     for memory in sorted(memories, key=lambda each: -each.size):
-        at = 0
-        for other in placed:  # in the order of their places
+        offset = 0
+        for other in placed:  # in the order of their offsets
             if other.first > memory.last or other.last < memory.first:
                 continue
-            if at + memory.size <= other.at:
+            if offset + memory.size <= other.offset:
                 break
-            at = max(at, other.at + other.size)
-        memory.at = at
+            offset = max(offset, other.offset + other.size)
+        memory.offset = offset
         placed.append(memory)
-        placed.sort(key=lambda each: each.at)
-    total = max((memory.at + memory.size for memory in placed), default=0)
+        placed.sort(key=lambda each: each.offset)
+    total = max((memory.offset + memory.size for memory in placed), default=0)
     if (needed := total + besides) > limit:
         raise InputError(path, f"needs {needed * 4:,} bytes for its blobs and scratch", f"at most {limit * 4:,}")
     return total

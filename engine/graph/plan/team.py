@@ -1,45 +1,57 @@
 """Running the steps of a program: one compiled loop in each of some threads.
 
 Threads take the items of a step from a counter, so one that was held up takes fewer; what an item computes does not
-depend on who takes it. Two threads come from both ends: of the next step each takes about the channels or pixels that
-it has just written, which are still in its L2. After each step they meet (`sync.py`), unless the next one does not
-need it.
+depend on the thread. Two threads come from both ends: of the next step each takes about the channels or pixels that
+it has just written, which are still in its L2. After each step is a barrier (`sync.py`), unless the next one needs
+nothing of it.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ... import signatures as types
+from ...fields import read_row
 from ...jit import F1, F1_IN, I1, I1_IN, i64, kernel
 from ...lowlevel import atomic_add, cycles, pointer_call
 from ...sync import meet
-from .emitter import STEP
+from .steps import STEP
 
 call_step = pointer_call(STEP)
-FIELDS = 4  # of a step in `program`: address, arguments, items, whether they meet behind it
+
+
+class ProgramRow(NamedTuple):
+    """A step in `program`."""
+
+    address: int  # of the kernel's C entry point
+    at: int  # where its fields are in the tables
+    items: int
+    barrier: int  # 1: all threads wait for each other behind it
 
 
 @kernel(types.void(F1, F1_IN, I1_IN, I1_IN, I1, I1, I1, i64, i64, i64, i64))
-def run_steps(arena, constants, tables, program, taken, ticks, sync, first, last, thread, threads):
-    """Steps [first, last) of the program; thread 0 writes into ticks [steps + 1] when each began, in CPU cycles.
+def run_steps(arena, weights, tables, program, taken, ticks, sync, first, last, thread, threads):
+    """Steps [first, last) of `program`, rows as ProgramRow; all threads call it with the same arguments but `thread`.
 
-    taken [steps] are counters, zeros at the start. All threads get the same arguments but `thread`.
+    taken [steps] are counters, zeros at the start. Thread 0 writes ticks [steps + 1]: when each step began, in CPU
+    cycles, and when the last one ended.
     """
     for step in range(first, last):
-        address, at, items = program[step * FIELDS], program[step * FIELDS + 1], program[step * FIELDS + 2]
+        row = read_row(program, 0, step, ProgramRow)
         if thread == 0:
             ticks[step] = cycles()
         if threads == 1:
-            for item in range(items):
-                call_step(address, (arena, constants, tables, at, item, thread))
+            for item in range(row.items):
+                call_step(row.address, (arena, weights, tables, row.at, item, thread))
         else:
             mine, turn = 0, atomic_add(taken, step, 1)
-            while turn < items:
+            while turn < row.items:
                 item = turn
                 if threads == 2:  # one comes from each end
-                    item = mine if thread == 0 else items - 1 - mine
-                call_step(address, (arena, constants, tables, at, item, thread))
+                    item = mine if thread == 0 else row.items - 1 - mine
+                call_step(row.address, (arena, weights, tables, row.at, item, thread))
                 mine, turn = mine + 1, atomic_add(taken, step, 1)
-            if program[step * FIELDS + 3]:
+            if row.barrier:
                 meet(sync, threads)
     if thread == 0:
         ticks[last] = cycles()

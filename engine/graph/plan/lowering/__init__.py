@@ -1,4 +1,4 @@
-"""Which lowering knows a layer type: one file a family, and this table. The first that says how is taken."""
+"""Lowerings by layer type, one file per family. In order of preference: the first that does not return None is used."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
 
 
 def lower(context: Context) -> Lowered | None:
-    """How the group of `context` is done, None where nobody knows: then by its layer's own `prepare`."""
+    """How the group of `context` is done; None if it has no lowering, and is done by its layer's own `prepare`."""
     top = context.tops[0] if context.tops else ()
     if not 2 <= len(top) <= 4 or 0 in top:
         return None
-    if context.group.before:
+    if context.group.depthwise:
         return lower_separable(context)
     return next(filter(None, (lowering(context) for lowering in LOWERINGS.get(context.group.main.type, ()))), None)

@@ -5,42 +5,52 @@ v = factor[c] * x + offset[c];   y = max(v, 0) + slope[c] * min(v, 0)
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ....cpu import LANES
-from ....jit import kernel
+from ....fields import read_fields
 from ....simd import fma, load, maximum, minimum, store, zeros
 from ...graph import Node
 from ...layers.batch_norm import global_statistics, uses_global_statistics
 from ...layers.scale import operand
-from ..emitter import STEP, Emitter
+from ..emitter import Emitter
+from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage, blocks
 from .lowered import BLOCKED, Context, Lowered
 
 RELU = ("ReLU", "PReLU")
 
 
-@kernel(STEP)
+class ScaledChannels(NamedTuple):
+    x: Strided
+    y: Strided
+    planes: int  # of a picture
+    rows: int
+    columns: int
+    factors: int  # these are offsets of constants [channels]: either the first two, or slopes; -1 for those not used
+    offsets: int
+    slopes: int
+
+
+@step_kernel(ScaledChannels)
 def scale_channels(arena, weights, tables, at, item, thread):
-    """One block of channels of one picture. Arguments as `lower_channels` lists them."""
-    x, x_plane, x_row, y, y_plane, y_row = (
-        tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4], tables[at + 5],
-    )  # fmt: skip
-    planes, rows, columns = tables[at + 6], tables[at + 7], tables[at + 8]
-    factors, offsets, slopes = tables[at + 9], tables[at + 10], tables[at + 11]
-    c = item % planes * LANES
-    x, y = x + item * x_plane, y + item * y_plane
-    if slopes >= 0:
-        slope = load(weights, slopes + c)
-        for r in range(rows):
-            for p in range(0, columns * LANES, LANES):
-                v = load(arena, x + r * x_row + p)
-                store(arena, y + r * y_row + p, maximum(zeros(), v) + slope * minimum(zeros(), v))
+    """One block of channels of one picture: x [rows, columns, LANES] into y."""
+    f = read_fields(tables, at, ScaledChannels)
+    c = item % f.planes * LANES
+    x, y = f.x.offset + item * f.x.plane, f.y.offset + item * f.y.plane
+    if f.slopes >= 0:
+        slope = load(weights, f.slopes + c)
+        for r in range(f.rows):
+            for p in range(0, f.columns * LANES, LANES):  # y[r, p] from x[r, p]
+                v = load(arena, x + r * f.x.row + p)
+                store(arena, y + r * f.y.row + p, maximum(zeros(), v) + slope * minimum(zeros(), v))
     else:
-        factor, offset = load(weights, factors + c), load(weights, offsets + c)
-        for r in range(rows):
-            for p in range(0, columns * LANES, LANES):
-                store(arena, y + r * y_row + p, fma(load(arena, x + r * x_row + p), factor, offset))
+        factor, offset = load(weights, f.factors + c), load(weights, f.offsets + c)
+        for r in range(f.rows):
+            for p in range(0, f.columns * LANES, LANES):
+                store(arena, y + r * f.y.row + p, fma(load(arena, x + r * f.x.row + p), factor, offset))
 
 
 def lower_channels(context: Context) -> Lowered | None:
@@ -56,17 +66,17 @@ def lower_channels(context: Context) -> Lowered | None:
         return emitter.weights(node, lines, write_to)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        x, y = bottoms[0], tops[0]
+        x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
+        factors = offsets = slopes = -1
         if node.type in RELU:
-            places = [-1, -1, constant(emitter, _slopes)]
+            slopes = constant(emitter, _slopes)
         else:
-            places = [
-                constant(emitter, lambda node: _affine(node)[0]),
-                constant(emitter, lambda node: _affine(node)[1]),
-                -1,
-            ]
-        numbers = [x.first, x.plane, x.row, y.first, y.plane, y.row, y.planes, *y.four[2:], *places]
-        emitter.step(scale_channels, numbers, y.four[0] * y.planes)
+            factors = constant(emitter, lambda node: _affine(node)[0])
+            offsets = constant(emitter, lambda node: _affine(node)[1])
+        emitter.step(
+            scale_channels, y.four[0] * y.planes, x=x.strided, y=y.strided, planes=y.planes, rows=rows, columns=columns,
+            factors=factors, offsets=offsets, slopes=slopes,
+        )  # fmt: skip
 
     return Lowered([BLOCKED], Kind.BLOCKED, emit, in_place=True)
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ....cpu import LANES
-from ....jit import kernel
+from ....fields import read_fields
 from ....simd import load, store
 from ...layers.shape_layers import concat_axis
-from ..emitter import STEP, Emitter
+from ..emitter import Emitter
+from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage
 from .lowered import BLOCKED, Context, Lowered
 
 
-@kernel(STEP)
+class CopiedBlocks(NamedTuple):
+    x: Strided
+    y: Strided  # of its first plane that x fills
+    planes: int  # of a picture of x
+    rows: int
+    columns: int
+
+
+@step_kernel(CopiedBlocks)
 def copy_blocks(arena, weights, tables, at, item, thread):
-    """One block of channels of one picture. Arguments as `lower_concat` lists them."""
-    x, x_plane, x_row, y, y_picture, y_plane, y_row = (
-        tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4], tables[at + 5], tables[at + 6],
-    )  # fmt: skip
-    planes, rows, columns = tables[at + 7], tables[at + 8], tables[at + 9]
-    x, y = x + item * x_plane, y + item // planes * y_picture + item % planes * y_plane
-    for r in range(rows):
-        for p in range(0, columns * LANES, LANES):
-            store(arena, y + r * y_row + p, load(arena, x + r * x_row + p))
+    """One block of channels of one picture: x [rows, columns, LANES] into y."""
+    f = read_fields(tables, at, CopiedBlocks)
+    x = f.x.offset + item * f.x.plane
+    y = f.y.offset + item // f.planes * f.y.picture + item % f.planes * f.y.plane
+    for r in range(f.rows):
+        for p in range(0, f.columns * LANES, LANES):  # y[r, p] = x[r, p]
+            store(arena, y + r * f.y.row + p, load(arena, x + r * f.x.row + p))
 
 
 def lower_concat(context: Context) -> Lowered | None:
@@ -30,12 +39,10 @@ def lower_concat(context: Context) -> Lowered | None:
         return None
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        y, start = tops[0], 0
+        y, (rows, columns) = tops[0].strided, tops[0].four[2:]
         for x in bottoms:
-            numbers = [
-                x.first, x.plane, x.row, y.first + start * y.plane, y.picture, y.plane, y.row, x.planes, *y.four[2:],
-            ]  # fmt: skip
-            emitter.step(copy_blocks, numbers, x.four[0] * x.planes)
-            start += x.planes
+            items = x.four[0] * x.planes
+            emitter.step(copy_blocks, items, x=x.strided, y=y, planes=x.planes, rows=rows, columns=columns)
+            y = y._replace(offset=y.offset + x.planes * y.plane)
 
     return Lowered([BLOCKED] * len(context.bottoms), Kind.BLOCKED, emit)

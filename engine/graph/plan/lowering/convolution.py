@@ -10,7 +10,7 @@ from ...layers.windows import LARGEST, Window, read_window
 from ...op import count
 from ..emitter import Emitter
 from ..storage import Halo, Kind, Storage, blocks
-from .lowered import Context, Lowered, Want, more_wants
+from .lowered import Context, Lowered, Want, addend_wants
 from .products import Work, emit_products, pack_panels
 
 PLANE_AXES = 2
@@ -37,18 +37,18 @@ def lower_convolution(context: Context) -> Lowered | None:
 
         work = Work(
             x=x.first + start, x_picture=x.picture, x_group=planes * x.plane,
-            at=x.pixels(window.stride, y.four[2:]), taps=taps, run=run,
-            w=place_filters(emitter, node, window, x.pixel),
+            pixels=x.pixels(window.stride, y.four[2:]), taps=taps, run=run,
+            w=filters_offset(emitter, node, window, x.pixel),
             groups=window.group, outputs=window.outputs, pictures=window.outer, inputs=planes * x.plane,
         )  # fmt: skip
-        emit_products(emitter, context.group, work, y, bottoms[-1] if context.group.more else None)
+        emit_products(emitter, context.group, work, y, bottoms[-1] if context.group.addend else None)
 
     want = Want(Kind.PADDED if planar else Kind.BLOCKED, halo_of(window, context.tops[0]))
-    return Lowered([want, *more_wants(context)], Kind.BLOCKED, emit, algorithm="direct")
+    return Lowered([want, *addend_wants(context)], Kind.BLOCKED, emit, algorithm="direct")
 
 
-def place_filters(emitter: Emitter, node: Node, window: Window, pixel: int) -> int:
-    """Where the panels are, each group's behind those of the one before, for a bottom of `pixel` channels a pixel."""
+def filters_offset(emitter: Emitter, node: Node, window: Window, pixel: int) -> int:
+    """The offset of the panels, group by group, for a bottom of `pixel` channels per pixel."""
     channels, outputs, size = window.channels // window.group, window.outputs // window.group, count(window.kernel)
     planes = -(-channels // pixel)
 
@@ -87,7 +87,7 @@ def halo_of(window: Window, top: Shape) -> Halo:
 
 
 def taps_of(x: Storage, window: Window, planes: int) -> tuple[int, np.ndarray]:
-    """Where the first tap of the first output lies, relative to the first pixel, and all taps relative to that."""
+    """The offset of the first output's first tap from the first pixel, and those of all taps of `planes` from that."""
     down, right = (np.arange(k) * d for k, d in zip(window.kernel, window.dilation, strict=True))
     inside = (down[:, np.newaxis] * x.row + right * x.pixel).reshape(-1)
     start = -window.pad[0] * x.row - window.pad[1] * x.pixel

@@ -2,68 +2,91 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ....cpu import LANES
-from ....jit import inline, kernel
+from ....fields import read_fields
+from ....jit import inline
 from ....row_tile import row_tile
+from ....simd import element
 from ...graph import Shape
 from ...layers.windows import Window
 from ...op import count
-from ..emitter import STEP, Emitter, place_of_low
+from ..emitter import Emitter, lower_bound_offset
 from ..groups import Group
+from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage, blocks
 from .convolution import halo_of, plane_window, taps_of
 from .lowered import Context, Lowered, Want
-from .products import place_bias
+from .products import bias_offset
 
 TOGETHER = 7  # pixels, which divides 112, 56, 28 and 14
 SQUARE = 3  # the side of kernels that have a quicker tile
 
 
+class RowFilters(NamedTuple):
+    """A depthwise convolution of rows of x, but for where it writes."""
+
+    x: Strided  # from the first tap of the first output on; row: from an output row to the next
+    step: int  # from an output column to the next
+    taps: int  # table: a tap's offset, from the first one on
+    size: int  # how many
+    square: int  # 1: they are those of SQUARE
+    w: int  # [planes, size, LANES]
+    bias: int  # [planes, LANES]
+    lower_bound: int  # of a constant
+    rows: int  # of outputs
+    columns: int
+    planes: int  # of a picture
+
+
+class DepthwisePictures(NamedTuple):
+    filters: RowFilters
+    y: Strided
+    columns: int  # table: offsets of a row's outputs
+    columns_row: int  # from a row's table to the next one's
+
+
 @inline
-def filter_rows(
-    arena, weights, tables, x, x_row, step, taps, n, square, w, bias, low, first, last, columns,
-    y, y_row, places, places_row,
-):  # fmt: skip
-    """Rows [first, last) of the outputs of a block of channels. That of row r, column c is written at
-    y + (r - first)*y_row + tables[places + (r - first)*places_row + c]. `square`: the taps are those of SQUARE."""
-    together = columns if columns >= TOGETHER else 0
+def filter_rows(arena, weights, tables, f, picture, plane, first, last, y, y_row, columns, columns_row):
+    """Rows [first, last) of the outputs of one plane, by the RowFilters f. That of row r, column c is written at
+    y + (r - first)*y_row + tables[columns + (r - first)*columns_row + c]."""
+    x, step = f.x.offset + picture * f.x.picture + plane * f.x.plane, f.step
+    w, bias, low = f.w + plane * f.size * LANES, f.bias + plane * LANES, element(weights, f.lower_bound)
+    together = f.columns if f.columns >= TOGETHER else 0
     for r in range(first, last):
-        source, to, line = x + r * x_row, y + (r - first) * y_row, places + (r - first) * places_row
-        for p in range(0, together, TOGETHER):
-            p = min(p, columns - TOGETHER)  # the last ones may be computed twice
-            i, place = source + p * step, line + p
-            if square and step == LANES:
-                row_tile(arena, weights, tables, i, step, taps, n, w, bias, low, to, place, TOGETHER, 1, SQUARE)
-            elif square and step == 2 * LANES:
-                row_tile(arena, weights, tables, i, step, taps, n, w, bias, low, to, place, TOGETHER, 2, SQUARE)
+        source, to, row = x + r * f.x.row, y + (r - first) * y_row, columns + (r - first) * columns_row
+        for c in range(0, together, TOGETHER):  # y[r, c : c + TOGETHER]
+            c = min(c, f.columns - TOGETHER)  # the last ones may be computed twice
+            i, j = source + c * step, row + c
+            if f.square and step == LANES:
+                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 1, SQUARE)
+            elif f.square and step == 2 * LANES:
+                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 2, SQUARE)
             elif step == LANES:
-                row_tile(arena, weights, tables, i, step, taps, n, w, bias, low, to, place, TOGETHER, 1, 0)
+                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 1, 0)
             else:
-                row_tile(arena, weights, tables, i, step, taps, n, w, bias, low, to, place, TOGETHER, 0, 0)
-        for p in range(together, columns):
-            row_tile(arena, weights, tables, source + p * step, step, taps, n, w, bias, low, to, line + p, 1, 0, 0)
+                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 0, 0)
+        for c in range(together, f.columns):  # y[r, c]
+            i = source + c * step
+            row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, row + c, 1, 0, 0)
 
 
-@kernel(STEP)
+@step_kernel(DepthwisePictures)
 def convolve_depthwise(arena, weights, tables, at, item, thread):
-    """One block of channels of one picture. Arguments as `lower_depthwise` lists them."""
-    x, x_picture, x_plane, x_row, step = tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4]
-    taps, n, square, w, bias = tables[at + 5], tables[at + 6], tables[at + 7], tables[at + 8], tables[at + 9]
-    low, rows, columns, planes = weights[tables[at + 10]], tables[at + 11], tables[at + 12], tables[at + 13]
-    y, y_picture, y_plane, y_row = tables[at + 14], tables[at + 15], tables[at + 16], tables[at + 17]
-    places, places_row = tables[at + 18], tables[at + 19]
-    picture, plane = item // planes, item % planes
+    """One block of channels of one picture: y [rows, columns, LANES]."""
+    f = read_fields(tables, at, DepthwisePictures)
+    picture, plane = item // f.filters.planes, item % f.filters.planes
+    y = f.y.offset + picture * f.y.picture + plane * f.y.plane
     filter_rows(
-        arena, weights, tables, x + picture * x_picture + plane * x_plane, x_row, step, taps, n,
-        square, w + plane * n * LANES, bias + plane * LANES, low, 0, rows, columns,
-        y + picture * y_picture + plane * y_plane, y_row, places, places_row,
-    )  # fmt: skip
+        arena, weights, tables, f.filters, picture, plane, 0, f.filters.rows, y, f.y.row, f.columns, f.columns_row
+    )
 
 
-def filter_numbers(emitter: Emitter, group: Group, window: Window, x: Storage, output: Shape) -> list[int]:
-    """The arguments of a depthwise convolution but for where it writes: x to planes."""
+def row_filters(emitter: Emitter, group: Group, window: Window, x: Storage, output: Shape) -> RowFilters:
+    """The fields of a depthwise convolution of `x` with outputs of size `output`."""
     node, size = group.main, count(window.kernel)
     start, taps = taps_of(x, window, 1)
     square = window.kernel == (SQUARE, SQUARE) and window.dilation[1] == 1
@@ -73,26 +96,25 @@ def filter_numbers(emitter: Emitter, group: Group, window: Window, x: Storage, o
         weights[: window.channels] = node.weights[0].reshape(window.channels, size)
         filters.reshape(-1, size, LANES)[:] = weights.reshape(-1, LANES, size).transpose(0, 2, 1)
 
-    return [
-        x.first + start, x.picture, x.plane, x.row * window.stride[0], x.pixel * window.stride[1],
-        emitter.table(taps), size, int(square), emitter.weights(node, x.planes * LANES * size, pack),
-        place_bias(emitter, node, window.channels), place_of_low(group.rectified),
-        *output, x.planes,
-    ]  # fmt: skip
+    return RowFilters(
+        x=x.strided._replace(offset=x.first + start, row=x.row * window.stride[0]), step=x.pixel * window.stride[1],
+        taps=emitter.table(taps), size=size, square=square,
+        w=emitter.weights(node, x.planes * LANES * size, pack), bias=bias_offset(emitter, node, window.channels),
+        lower_bound=lower_bound_offset(group.relu), rows=output[0], columns=output[1], planes=x.planes,
+    )  # fmt: skip
 
 
 def lower_depthwise(context: Context) -> Lowered | None:
     window = plane_window(context)
-    if window is None or not window.group == window.channels == window.outputs or context.group.more:
+    if window is None or not window.group == window.channels == window.outputs or context.group.addend:
         return None
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         y = tops[0]
-        numbers = [
-            *filter_numbers(emitter, context.group, window, bottoms[0], y.four[2:]),
-            y.first, y.picture, y.plane, y.row, emitter.table(np.arange(y.four[3]) * y.pixel), 0,
-        ]  # fmt: skip
-        emitter.step(convolve_depthwise, numbers, window.outer * y.planes)
+        filters = row_filters(emitter, context.group, window, bottoms[0], y.four[2:])
+        columns = emitter.table(np.arange(y.four[3]) * y.pixel)
+        items = window.outer * y.planes
+        emitter.step(convolve_depthwise, items, filters=filters, y=y.strided, columns=columns, columns_row=0)
 
     halo = halo_of(window, context.tops[0])
     return Lowered([Want(Kind.BLOCKED, halo)], Kind.BLOCKED, emit, algorithm="depthwise")

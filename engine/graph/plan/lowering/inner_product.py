@@ -8,7 +8,7 @@ from ....cpu import LANES
 from ...op import count
 from ..emitter import Emitter
 from ..storage import Kind, Storage, blocks
-from .lowered import PLANAR, Context, Lowered, more_wants
+from .lowered import PLANAR, Context, Lowered, addend_wants
 from .products import Work, emit_products, pack_panels
 
 
@@ -24,12 +24,12 @@ def lower_inner_product(context: Context) -> Lowered | None:
             pack_panels(node.weights[0].T if transposed else node.weights[0].reshape(outputs, depth), panels)
 
         work = Work(
-            x=bottoms[0].first, x_picture=0, x_group=0, at=np.arange(rows) * depth,
+            x=bottoms[0].first, x_picture=0, x_group=0, pixels=np.arange(rows) * depth,
             taps=np.arange(0, depth, run), run=run,
             w=emitter.weights(node, blocks(outputs) * LANES * depth, pack_weights),
             groups=1, outputs=outputs, pictures=1, inputs=rows * depth,
         )  # fmt: skip
-        more = bottoms[-1] if context.group.more else None
-        emit_products(emitter, context.group, work, tops[0], more, lambda storage: np.arange(rows) * storage.picture)
+        addend = bottoms[-1] if context.group.addend else None
+        emit_products(emitter, context.group, work, tops[0], addend, lambda storage: np.arange(rows) * storage.picture)
 
-    return Lowered([PLANAR, *more_wants(context)], Kind.BLOCKED, emit)
+    return Lowered([PLANAR, *addend_wants(context)], Kind.BLOCKED, emit)

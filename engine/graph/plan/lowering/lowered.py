@@ -1,4 +1,4 @@
-"""What a lowering says of a group: how it wants its bottoms to lie, how its tops will, and the steps it emits."""
+"""What a lowering returns for a group: how its bottoms must lie, how its tops will, and the steps it emits."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ BLOCKED, PLANAR = Want(Kind.BLOCKED), Want(Kind.PLANAR)
 @dataclass(frozen=True)
 class Lowered:
     """`emit(emitter, bottoms, tops)` adds the steps. `in_place`: the top may have the first bottom's memory.
-    `algorithm` says how, where there are several ways.
+    `algorithm` is its name, where there are several.
 
-    scratch           floats that each thread needs, from `emitter.scratch + thread * emitter.scratch_step` on
-    shared_scratch    floats that all need together, from `emitter.scratch` on
+    scratch           floats that each thread needs, from `scratch.offset + thread * scratch.thread` on
+    shared_scratch    floats that all threads share, from `scratch.offset` on; `scratch` is the emitter's
     """
 
     wants: Sequence[Want]
@@ -50,9 +50,9 @@ class Context:
     exact: bool = False
 
 
-Lowering = Callable[[Context], Lowered | None]  # None where it does not know a way
+Lowering = Callable[[Context], Lowered | None]  # None where it does not apply
 
 
-def more_wants(context: Context) -> list[Want]:
-    """How what is added to a product must lie."""
-    return [BLOCKED] if context.group.more else []
+def addend_wants(context: Context) -> list[Want]:
+    """How the addend of a product must lie, if there is one."""
+    return [BLOCKED] if context.group.addend else []

@@ -2,78 +2,99 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ....cpu import LANES
-from ....jit import inline, kernel
+from ....fields import read_fields
+from ....jit import inline
 from ....simd import copy, copy_transposed, store, zeros
-from ..emitter import STEP, Emitter
+from ..emitter import Emitter
+from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage
 
 
-@kernel(STEP)
+class MovedBlob(NamedTuple):
+    """What all moves of the pixels of x into y read."""
+
+    x: Strided
+    y: Strided
+    channels: int
+    blocks: int  # of LANES channels, of a picture
+    rows: int
+    columns: int
+
+
+@step_kernel(MovedBlob)
 def to_blocks(arena, weights, tables, at, item, thread):
     """One block of channels of one picture: LANES planes of x (at the end fewer, and zeros) into y."""
-    x, x_plane, x_row, channels, y, y_plane, y_row = (
-        tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4], tables[at + 5], tables[at + 6],
-    )  # fmt: skip
-    planes, rows, columns = tables[at + 7], tables[at + 8], tables[at + 9]
-    picture, c = item // planes, item % planes * LANES
-    x, y, lanes = x + (picture * channels + c) * x_plane, y + item * y_plane, min(LANES, channels - c)
-    for r in range(rows):
-        source, target, done = x + r * x_row, y + r * y_row, 0
-        if lanes == LANES and columns >= LANES:
-            done = columns
-            for p in range(0, columns, LANES):
-                p = min(p, columns - LANES)  # the last ones may be copied twice
-                copy_transposed(arena, source + p, x_plane, arena, target + p * LANES, LANES)
-        for p in range(done, columns):
+    f = read_fields(tables, at, MovedBlob)
+    picture, c = item // f.blocks, item % f.blocks * LANES
+    x, y = f.x.offset + (picture * f.channels + c) * f.x.plane, f.y.offset + item * f.y.plane
+    lanes = min(LANES, f.channels - c)
+    for r in range(f.rows):
+        source, target, done = x + r * f.x.row, y + r * f.y.row, 0
+        if lanes == LANES and f.columns >= LANES:
+            done = f.columns
+            for p in range(0, f.columns, LANES):  # y[r, p : p + LANES, :] = x[:, r, p : p + LANES].T
+                p = min(p, f.columns - LANES)  # the last ones may be copied twice
+                copy_transposed(arena, source + p, f.x.plane, arena, target + p * LANES, LANES)
+        for p in range(done, f.columns):  # y[r, p, :lanes] = x[:lanes, r, p]
             for lane in range(lanes):
-                arena[target + p * LANES + lane] = arena[source + lane * x_plane + p]
+                arena[target + p * LANES + lane] = arena[source + lane * f.x.plane + p]
             for lane in range(lanes, LANES):
                 arena[target + p * LANES + lane] = 0
 
 
-@kernel(STEP)
+@step_kernel(MovedBlob)
 def to_planes(arena, weights, tables, at, item, thread):
     """One block of channels of one picture of x into planes of y."""
-    x, x_plane, x_row, y, y_plane, y_row, channels = (
-        tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4], tables[at + 5], tables[at + 6],
-    )  # fmt: skip
-    planes, rows, columns = tables[at + 7], tables[at + 8], tables[at + 9]
-    picture, c = item // planes, item % planes * LANES
-    x, y, lanes = x + item * x_plane, y + (picture * channels + c) * y_plane, min(LANES, channels - c)
-    for r in range(rows):
-        source, target, done = x + r * x_row, y + r * y_row, 0
-        if lanes == LANES and columns >= LANES:
-            done = columns
-            for p in range(0, columns, LANES):
-                p = min(p, columns - LANES)
-                copy_transposed(arena, source + p * LANES, LANES, arena, target + p, y_plane)
-        for p in range(done, columns):
+    f = read_fields(tables, at, MovedBlob)
+    picture, c = item // f.blocks, item % f.blocks * LANES
+    x, y = f.x.offset + item * f.x.plane, f.y.offset + (picture * f.channels + c) * f.y.plane
+    lanes = min(LANES, f.channels - c)
+    for r in range(f.rows):
+        source, target, done = x + r * f.x.row, y + r * f.y.row, 0
+        if lanes == LANES and f.columns >= LANES:
+            done = f.columns
+            for p in range(0, f.columns, LANES):  # y[:, r, p : p + LANES] = x[r, p : p + LANES, :].T
+                p = min(p, f.columns - LANES)
+                copy_transposed(arena, source + p * LANES, LANES, arena, target + p, f.y.plane)
+        for p in range(done, f.columns):  # y[:lanes, r, p] = x[r, p, :lanes]
             for lane in range(lanes):
-                arena[target + lane * y_plane + p] = arena[source + p * LANES + lane]
+                arena[target + lane * f.y.plane + p] = arena[source + p * LANES + lane]
 
 
-@kernel(STEP)
+@step_kernel(MovedBlob)
 def copy_planes(arena, weights, tables, at, item, thread):
-    """One channel of one picture: arguments are place, plane and row of x, of y, rows and columns."""
-    x, y = tables[at] + item * tables[at + 1], tables[at + 3] + item * tables[at + 4]
-    for r in range(tables[at + 6]):
-        copy(arena, x + r * tables[at + 2], arena, y + r * tables[at + 5], tables[at + 7])
+    """One channel of one picture: x [rows, columns] into y."""
+    f = read_fields(tables, at, MovedBlob)
+    x, y = f.x.offset + item * f.x.plane, f.y.offset + item * f.y.plane
+    for r in range(f.rows):
+        copy(arena, x + r * f.x.row, arena, y + r * f.y.row, f.columns)
 
 
-@kernel(STEP)
+class ClearedHalo(NamedTuple):
+    y: int  # offset of the first plane, of its halo
+    plane: int  # size of a plane with its halo
+    row: int  # size of a row with its halo
+    rows: int  # without the halo
+    above: int  # rows of the halo
+    below: int
+    left: int  # size of the halo on this side
+    right: int
+
+
+@step_kernel(ClearedHalo)
 def clear_halo(arena, weights, tables, at, item, thread):
-    """One plane: arguments are its place and size, its rows' size, rows above and below, floats left and right."""
-    start, row = tables[at] + item * tables[at + 1], tables[at + 2]
-    above, below, left, right = tables[at + 3], tables[at + 4], tables[at + 5], tables[at + 6]
-    end = start + tables[at + 1]
-    clear(arena, start, above * row)
-    clear(arena, end - below * row, below * row)
-    inside, behind = start + above * row, end - below * row
-    clear(arena, inside, left)
-    for line_end in range(inside + row, behind, row):
-        clear(arena, line_end - right, right + left)  # of one line, and of the next
-    clear(arena, behind - right, right)
+    """One plane: zeros around its pixels."""
+    f = read_fields(tables, at, ClearedHalo)
+    start = f.y + item * f.plane
+    inside = start + f.above * f.row
+    last = inside + (f.rows - 1) * f.row
+    clear(arena, start, f.above * f.row + f.left)  # the rows above, and left of the first row
+    for r in range(1, f.rows):
+        clear(arena, inside + r * f.row - f.right, f.right + f.left)  # right of a row, and left of the next
+    clear(arena, last + f.row - f.right, f.right + f.below * f.row)  # right of the last row, and the rows below
 
 
 @inline
@@ -89,19 +110,20 @@ def clear(arena, at, size):
 def emit_move(emitter: Emitter, x: Storage, y: Storage) -> None:
     """The pixels of x into y, of another kind."""
     if x.kind is Kind.BLOCKED:
-        numbers = [x.first, x.plane, x.row, y.first, y.plane, y.row, x.four[1], x.planes, *x.four[2:]]
-        emitter.step(to_planes, numbers, x.four[0] * x.planes)
+        kernel, blocks, items = to_planes, x.planes, x.four[0] * x.planes
     elif y.kind is Kind.BLOCKED:
-        numbers = [x.first, x.plane, x.row, x.four[1], y.first, y.plane, y.row, y.planes, *x.four[2:]]
-        emitter.step(to_blocks, numbers, y.four[0] * y.planes)
+        kernel, blocks, items = to_blocks, y.planes, y.four[0] * y.planes
     else:
-        numbers = [x.first, x.plane, x.row, y.first, y.plane, y.row, *x.four[2:]]
-        emitter.step(copy_planes, numbers, x.four[0] * x.planes)
+        kernel, blocks, items = copy_planes, 0, x.four[0] * x.planes
+    channels, rows, columns = x.four[1:]
+    emitter.step(kernel, items, x=x.strided, y=y.strided, channels=channels, blocks=blocks, rows=rows, columns=columns)
 
 
-def emit_halo(emitter: Emitter, y: Storage, *, meets: bool) -> None:
-    """Zeros around the pixels of y. `meets` False: the next step may run at the same time, as who fills y does."""
-    top, left, bottom, right = y.halo
+def emit_halo(emitter: Emitter, y: Storage, *, barrier: bool) -> None:
+    """Zeros around the pixels of y. `barrier` False: the next step, which fills y, may run at the same time."""
+    above, left, below, right = y.halo
     if any(y.halo):
-        numbers = [y.memory.at, y.plane, y.row, top, bottom, left * y.pixel, right * y.pixel]
-        emitter.step(clear_halo, numbers, y.four[0] * y.planes, meets=meets)
+        emitter.step(
+            clear_halo, y.four[0] * y.planes, y=y.memory.offset, plane=y.plane, row=y.row, rows=y.four[2],
+            above=above, below=below, left=left * y.pixel, right=right * y.pixel, barrier=barrier,
+        )  # fmt: skip

@@ -2,52 +2,56 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ....cpu import LANES
-from ....jit import kernel
+from ....fields import read_fields, read_row
 from ....simd import broadcast, load, maximum, store, zeros
-from ...layers.pooling import AVE, LOWEST, pooling_windows, window_table
-from ..emitter import STEP, Emitter
+from ...layers.pooling import AVE, LOWEST, Side, pooling_windows, window_table
+from ..emitter import Emitter
+from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage
 from .lowered import BLOCKED, Context, Lowered
 
-COLUMNS = 3  # of a window table
 ROWS_OF_AN_ITEM = 16
 
 
-@kernel(STEP)
+class PooledWindows(NamedTuple):
+    x: Strided
+    y: Strided
+    down: int  # table of a Side for each row of y
+    across: int  # table of a Side for each column of y
+    rows: int  # of y
+    columns: int
+    parts: int  # items that share a plane, by its rows
+    mean: int  # 1: the mean, 0: the largest
+
+
+@step_kernel(PooledWindows)
 def pool(arena, weights, tables, at, item, thread):
-    """Some rows of outputs of one block of channels of one picture. Arguments as `lower_pooling` lists them."""
-    x, x_plane, x_row, y, y_plane, y_row = (
-        tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4], tables[at + 5],
-    )  # fmt: skip
-    windows, rows, columns, parts, mean = (
-        tables[at + 6],
-        tables[at + 7],
-        tables[at + 8],
-        tables[at + 9],
-        tables[at + 10],
-    )
-    plane, part = item // parts, item % parts
-    x, y, across = x + plane * x_plane, y + plane * y_plane, windows + rows * COLUMNS
-    for r in range(rows * part // parts, rows * (part + 1) // parts):
-        top, bottom, high = tables[windows + r * 3], tables[windows + r * 3 + 1], tables[windows + r * 3 + 2]
-        for c in range(columns):
-            left, right = tables[across + c * COLUMNS], tables[across + c * COLUMNS + 1]
-            if mean:
+    """Some rows of one block of channels of one picture: y [rows, columns, LANES] from windows of x."""
+    f = read_fields(tables, at, PooledWindows)
+    plane, part = item // f.parts, item % f.parts
+    x, y = f.x.offset + plane * f.x.plane, f.y.offset + plane * f.y.plane
+    for r in range(f.rows * part // f.parts, f.rows * (part + 1) // f.parts):
+        down = read_row(tables, f.down, r, Side)
+        for c in range(f.columns):  # y[r, c] from x[down.first : down.last, across.first : across.last]
+            across = read_row(tables, f.across, c, Side)
+            if f.mean:
                 total = zeros()
-                for h in range(top, bottom):
-                    for w in range(left, right):
-                        total = total + load(arena, x + h * x_row + w * LANES)
-                divisor = broadcast(np.float32(high * tables[across + c * COLUMNS + 2]))
-                store(arena, y + r * y_row + c * LANES, total / divisor)
+                for h in range(down.first, down.last):
+                    for w in range(across.first, across.last):
+                        total = total + load(arena, x + h * f.x.row + w * LANES)
+                divisor = broadcast(np.float32(down.length * across.length))
+                store(arena, y + r * f.y.row + c * LANES, total / divisor)
             else:
                 highest = broadcast(LOWEST)
-                for h in range(top, bottom):
-                    for w in range(left, right):
-                        highest = maximum(load(arena, x + h * x_row + w * LANES), highest)
-                store(arena, y + r * y_row + c * LANES, highest)
+                for h in range(down.first, down.last):
+                    for w in range(across.first, across.last):
+                        highest = maximum(load(arena, x + h * f.x.row + w * LANES), highest)
+                store(arena, y + r * f.y.row + c * LANES, highest)
 
 
 def lower_pooling(context: Context) -> Lowered | None:
@@ -56,14 +60,12 @@ def lower_pooling(context: Context) -> Lowered | None:
         return None
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        x, y = bottoms[0], tops[0]
-        tables = [window_table(*window) for window in pooling_windows(node, x.shape)]
-        rows, columns = y.four[2:]
+        x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
+        down, across = (emitter.table(window_table(*window)) for window in pooling_windows(node, x.shape))
         parts = max(1, rows // ROWS_OF_AN_ITEM)
-        numbers = [
-            x.first, x.plane, x.row, y.first, y.plane, y.row, emitter.table(np.concatenate(tables).reshape(-1)),
-            rows, columns, parts, int(node.message.pooling_param.pool == AVE),
-        ]  # fmt: skip
-        emitter.step(pool, numbers, y.four[0] * y.planes * parts)
+        emitter.step(
+            pool, y.four[0] * y.planes * parts, x=x.strided, y=y.strided, down=down, across=across,
+            rows=rows, columns=columns, parts=parts, mean=node.message.pooling_param.pool == AVE,
+        )  # fmt: skip
 
     return Lowered([BLOCKED], Kind.BLOCKED, emit)

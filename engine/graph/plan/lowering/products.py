@@ -1,6 +1,6 @@
 """Sums over taps (`pixel_tile.py`), straight from where the bottom lies: what Convolution and InnerProduct are made of.
 
-A tap is a place relative to a pixel; several that lie behind each other are a run. Of a BLOCKED bottom, a run is LANES
+A tap is an offset from a pixel; several that lie behind each other are a run. Of a BLOCKED bottom, a run is LANES
 channels of one pixel; of a PADDED one, a net's input with a few channels, a row of the kernel; of a matrix, LANES of a
 row, or a whole one.
 Weights are packed for PANEL blocks of outputs:  [outputs / (PANEL * LANES)][taps][PANEL * LANES].
@@ -11,70 +11,89 @@ Threads share items: stretches of pixels, so long that their inputs stay in L2, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .... import signatures as types
 from ....cpu import LANES
+from ....fields import read_fields
 from ....jit import F1, F1_IN, i64, kernel
 from ....one_pixel import STREAMS, sum_one_pixel
 from ....pixel_tile import PANEL, ROWS, sum_pixels
-from ....simd import copy_transposed
+from ....simd import copy_transposed, element
 from ...graph import Node
-from ..emitter import ITEM_MACS, STEP, Emitter, place_of_low
+from ..emitter import ITEM_MACS, Emitter, lower_bound_offset
 from ..groups import Group
+from ..steps import NO_PIXELS, Pixels, step_kernel
 from ..storage import Storage, blocks
 
 NEAR_BYTES, STRETCH_BYTES = 448 << 10, 160 << 10  # of inputs that L2 keeps for all panels; of a stretch of more
 
 
-@kernel(STEP)
+class Products(NamedTuple):
+    """Sums over taps. Offsets in the arena or the constants, tables of offsets as indices in `tables`, counts."""
+
+    x: int  # offset of the first tap of the first pixel
+    x_picture: int  # from a picture to the next
+    x_group: int  # from a group of channels to the next
+    pixels: int  # table: a pixel, from x on
+    taps: int  # table: a run of taps, from a pixel on
+    runs: int  # how many
+    run: int  # taps of one
+    w: int  # the panels
+    bias: int
+    addend: Pixels
+    lower_bound: int  # of a constant
+    y: Pixels
+    groups: int
+    blocks: int  # of LANES outputs, of a group
+    count: int  # of pixels
+    stretches: int  # of pixels
+    chunks: int  # of panels
+
+
+@step_kernel(Products)
 def convolve(arena, weights, tables, at, item, thread):
-    """A stretch of pixels of some panels of outputs of one group of one picture. Arguments as in `emit_products`."""
-    x, x_picture, x_group, pixels, taps, groups = (
-        tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4], tables[at + 5],
-    )  # fmt: skip
-    w, bias, more, more_picture, more_pixels, more_step = (
-        tables[at + 6], tables[at + 7], tables[at + 8], tables[at + 9], tables[at + 10], tables[at + 11],
-    )  # fmt: skip
-    low, y, y_picture, y_pixels, y_step = (
-        weights[tables[at + 12]], tables[at + 13], tables[at + 14], tables[at + 15], tables[at + 16],
-    )  # fmt: skip
-    conv_groups, group_blocks, size, stretches, chunks, run = (
-        tables[at + 17], tables[at + 18], tables[at + 19], tables[at + 20], tables[at + 21], tables[at + 22],
-    )  # fmt: skip
-    panels = (group_blocks + PANEL - 1) // PANEL
-    stretch, rest = item % stretches, item // stretches
-    chunk, rest = rest % chunks, rest // chunks
-    group, picture = rest % conv_groups, rest // conv_groups
-    first, last = size * stretch // stretches, size * (stretch + 1) // stretches
-    depth = groups * run
-    panel, end = panels * chunk // chunks, panels * (chunk + 1) // chunks
-    x += picture * x_picture + group * x_group
-    while panel < end:
-        block = group * group_blocks + panel * PANEL
-        added = -1 if more < 0 else more + picture * more_picture + block * more_step
-        to = y + picture * y_picture + block * y_step
-        if last - first == 1 and (panel + STREAMS) * PANEL <= group_blocks and panel + STREAMS <= end:
+    """A stretch of pixels of some panels of outputs of one group of one picture.
+
+    y[pixel, outputs] = max(lower_bound, x[pixel, taps] @ w[taps, outputs] + bias[outputs] + addend[pixel, outputs])
+    """
+    f = read_fields(tables, at, Products)
+    low = element(weights, f.lower_bound)
+    panels = (f.blocks + PANEL - 1) // PANEL
+    stretch, rest = item % f.stretches, item // f.stretches
+    chunk, rest = rest % f.chunks, rest // f.chunks
+    group, picture = rest % f.groups, rest // f.groups
+    first, last = f.count * stretch // f.stretches, f.count * (stretch + 1) // f.stretches
+    panel, end = panels * chunk // f.chunks, panels * (chunk + 1) // f.chunks
+    x, depth = f.x + picture * f.x_picture + group * f.x_group, f.runs * f.run
+    while panel < end:  # y[first:last, outputs of the panel]
+        block = group * f.blocks + panel * PANEL
+        w, bias = f.w + block * depth * LANES, f.bias + block * LANES
+        y = f.y.offset + picture * f.y.picture + block * f.y.plane
+        addend = -1
+        if f.addend.offset >= 0:
+            addend = f.addend.offset + picture * f.addend.picture + block * f.addend.plane
+        if last - first == 1 and (panel + STREAMS) * PANEL <= f.blocks and panel + STREAMS <= end:
             sum_one_pixel(
-                arena, weights, tables, x + tables[pixels + first], taps, groups, run,
-                w + block * depth * LANES, PANEL * depth * LANES, bias + block * LANES,
-                -1 if more < 0 else added + tables[more_pixels + first], more_step, low,
-                to + tables[y_pixels + first], y_step,
+                arena, weights, tables, x + tables[f.pixels + first], f.taps, f.runs, f.run, w, PANEL * depth * LANES,
+                bias, -1 if addend < 0 else addend + tables[f.addend.table + first], f.addend.plane, low,
+                y + tables[f.y.table + first], f.y.plane,
             )  # fmt: skip
             panel += STREAMS
         else:
             sum_pixels(
-                arena, weights, tables, x, pixels + first, taps, groups, run, w + block * depth * LANES,
-                bias + block * LANES, added, more_pixels + first, more_step, low, to, y_pixels + first, y_step,
-                last - first, min(PANEL, group_blocks - panel * PANEL),
+                arena, weights, tables, x, f.pixels + first, f.taps, f.runs, f.run, w, bias,
+                addend, f.addend.table + first, f.addend.plane, low, y, f.y.table + first, f.y.plane,
+                last - first, min(PANEL, f.blocks - panel * PANEL),
             )  # fmt: skip
             panel += 1
 
 
 def share_out(work: Work, parts: int, panels: int, threads: int) -> tuple[int, int]:
     """Into how many stretches of pixels and chunks of panels each of the `parts` (pictures, groups) is cut."""
-    most = max(1, work.pixels // (2 * ROWS))
+    most = max(1, len(work.pixels) // (2 * ROWS))
     stretches = 1 if work.inputs * 4 <= NEAR_BYTES else min(-(-work.inputs * 4 // STRETCH_BYTES), most)
     wanted = 1 if threads == 1 else min(32 * threads, max(1, work.macs // ITEM_MACS))
     chunks = max(1, min(panels, -(-wanted // (parts * stretches))))
@@ -108,8 +127,8 @@ def pack_panels(weights: np.ndarray, panels: np.ndarray) -> None:
     pack.run(np.ascontiguousarray(weights, np.float32).reshape(-1), *weights.shape, panels)
 
 
-def place_bias(emitter: Emitter, node: Node, outputs: int) -> int:
-    """Where the bias is, or zeros, in whole vectors."""
+def bias_offset(emitter: Emitter, node: Node, outputs: int) -> int:
+    """The offset of the bias, or of zeros, in whole vectors."""
 
     def write_to(bias):
         if len(node.weights) > 1:
@@ -120,18 +139,18 @@ def place_bias(emitter: Emitter, node: Node, outputs: int) -> int:
 
 @dataclass(frozen=True)
 class Work:
-    """A product for `emit_products`. Places are in the arena, steps in floats.
+    """A product for `emit_products`.
 
-    x, x_picture, x_group   the first tap of the first pixel; steps between pictures and groups
-    at, taps, run           where pixels lie, from x on, and runs of taps, from a pixel on
-    w                       place of the panels
+    x, x_picture, x_group   offset of the first tap of the first pixel; from a picture, a group to the next
+    pixels, taps, run       offsets of the pixels, from x on, and of runs of taps, from a pixel on
+    w                       offset of the panels
     inputs                  floats of a picture's group
     """
 
     x: int
     x_picture: int
     x_group: int
-    at: np.ndarray
+    pixels: np.ndarray
     taps: np.ndarray
     run: int
     w: int
@@ -141,34 +160,32 @@ class Work:
     inputs: int
 
     @property
-    def pixels(self) -> int:
-        return len(self.at)
-
-    @property
     def depth(self) -> int:
         return len(self.taps) * self.run
 
     @property
     def macs(self) -> int:
-        return self.pictures * self.pixels * self.depth * self.outputs
+        return self.pictures * len(self.pixels) * self.depth * self.outputs
 
 
-def added_numbers(emitter: Emitter, more: Storage | None, rows=Storage.pixels) -> list[int]:
-    """Where what is added lies: place, picture, pixels, plane."""
-    return [-1, 0, 0, 0] if more is None else [more.first, more.picture, emitter.table(rows(more)), more.plane]
+def pixels_of(emitter: Emitter, storage: Storage | None, rows=Storage.pixels) -> Pixels:
+    """Where the pixels of `storage` lie, those of a plane at the offsets rows(storage). None: no addend."""
+    if storage is None:
+        return NO_PIXELS
+    table = emitter.table(rows(storage))
+    return Pixels(offset=storage.first, picture=storage.picture, plane=storage.plane, table=table)
 
 
 def emit_products(
-    emitter: Emitter, group: Group, work: Work, y: Storage, more: Storage | None, rows=Storage.pixels
+    emitter: Emitter, group: Group, work: Work, y: Storage, addend: Storage | None, rows=Storage.pixels
 ) -> None:
-    """The step of `convolve`. `rows(storage)` gives the places of the pixels of y and of what is added."""
-    bias = place_bias(emitter, group.main, work.outputs)
+    """The step of `convolve`. `rows(storage)` gives the offsets of the pixels of y and of the addend."""
     group_blocks, parts = blocks(work.outputs // work.groups), work.pictures * work.groups
     stretches, chunks = share_out(work, parts, -(-group_blocks // PANEL), emitter.threads)
-    numbers = [
-        work.x, work.x_picture, work.x_group, emitter.table(work.at), emitter.table(work.taps), len(work.taps),
-        work.w, bias, *added_numbers(emitter, more, rows), place_of_low(group.rectified),
-        y.first, y.picture, emitter.table(rows(y)), y.plane,
-        work.groups, group_blocks, work.pixels, stretches, chunks, work.run,
-    ]  # fmt: skip
-    emitter.step(convolve, numbers, parts * stretches * chunks)
+    emitter.step(
+        convolve, parts * stretches * chunks, x=work.x, x_picture=work.x_picture, x_group=work.x_group,
+        pixels=emitter.table(work.pixels), taps=emitter.table(work.taps), runs=len(work.taps), run=work.run,
+        w=work.w, bias=bias_offset(emitter, group.main, work.outputs), addend=pixels_of(emitter, addend, rows),
+        lower_bound=lower_bound_offset(group.relu), y=pixels_of(emitter, y, rows),
+        groups=work.groups, blocks=group_blocks, count=len(work.pixels), stretches=stretches, chunks=chunks,
+    )  # fmt: skip

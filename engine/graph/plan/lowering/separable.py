@@ -1,5 +1,5 @@
-"""A depthwise convolution and the 1 x 1 convolution of its result, as one. What lies between is no blob: it is written
-as the second one reads it, tile by tile (`pixel_tile.py`), into scratch memory that stays in near caches:
+"""A depthwise convolution and the 1 x 1 convolution of its result, as one. The intermediate result is not a blob: it is
+written as the second one reads it, tile by tile (`pixel_tile.py`), into scratch memory that stays in near caches:
 
     [pixels / ROWS][channels / LANES][ROWS][LANES]
 
@@ -10,70 +10,76 @@ rows through both.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from ....cpu import LANES
-from ....jit import kernel
+from ....fields import read_fields
 from ....pixel_tile import PANEL, ROWS, sum_pixels
+from ....simd import element
 from ...graph import Shape
-from ..emitter import STEP, Emitter, place_of_low
+from ..emitter import Emitter, lower_bound_offset
+from ..steps import Pixels, Scratch, Strided, step_kernel
 from ..storage import Kind, Storage, blocks
-from .convolution import halo_of, place_filters, plane_window
-from .depthwise import convolve_depthwise, filter_numbers, filter_rows
-from .lowered import Context, Lowered, Want, more_wants
-from .products import NEAR_BYTES, Work, added_numbers, emit_products, place_bias
+from .convolution import filters_offset, halo_of, plane_window
+from .depthwise import RowFilters, convolve_depthwise, filter_rows, row_filters
+from .lowered import Context, Lowered, Want, addend_wants
+from .products import NEAR_BYTES, Work, bias_offset, emit_products, pixels_of
 
-STRETCH_BYTES = 100 << 10  # of what lies between: beside the filters, L2 keeps it
+STRETCH_BYTES = 100 << 10  # of the intermediate result: beside the filters, L2 keeps it
 FEWEST = 48  # pixels of a stretch, for each of which all filters of the second convolution are read
 
 
-@kernel(STEP)
+class SeparablePictures(NamedTuple):
+    filters: RowFilters  # of the depthwise convolution
+    stretches: int  # of rows, of a picture
+    intermediate: Scratch  # what the first convolution writes and the second reads
+    tiled: int  # table: offsets of the intermediate pixels of all rows, those of each stretch from its start on
+    taps: int  # table: offsets of its blocks of channels
+    w: int  # of the second convolution, as are all that follow: the panels
+    bias: int
+    addend: Pixels
+    lower_bound: int  # of a constant
+    y: Pixels
+    outputs: int  # blocks of LANES
+
+
+@step_kernel(SeparablePictures)
 def convolve_separable(arena, weights, tables, at, item, thread):
-    """Some rows of one picture. Arguments as `lower_separable` lists them."""
-    x, x_picture, x_plane, x_row, step = tables[at], tables[at + 1], tables[at + 2], tables[at + 3], tables[at + 4]
-    taps, n, square, filters, bias = tables[at + 5], tables[at + 6], tables[at + 7], tables[at + 8], tables[at + 9]
-    bound, rows, columns, planes = weights[tables[at + 10]], tables[at + 11], tables[at + 12], tables[at + 13]
-    stretches, places, blocks_between, w, w_bias = (
-        tables[at + 14], tables[at + 15], tables[at + 16], tables[at + 17], tables[at + 18],
-    )  # fmt: skip
-    more, more_picture, more_pixels, more_step, low = (
-        tables[at + 19], tables[at + 20], tables[at + 21], tables[at + 22], weights[tables[at + 23]],
-    )  # fmt: skip
-    y, y_picture, y_pixels, y_step = tables[at + 24], tables[at + 25], tables[at + 26], tables[at + 27]
-    outputs, between = tables[at + 28], tables[at + 29] + thread * tables[at + 30]
-    stretch, picture = item % stretches, item // stretches
-    first, last = rows * stretch // stretches, rows * (stretch + 1) // stretches
-    for plane in range(planes):
-        filter_rows(
-            arena, weights, tables, x + picture * x_picture + plane * x_plane, x_row, step, taps, n,
-            square, filters + plane * n * LANES, bias + plane * LANES, bound, first, last, columns,
-            between + plane * ROWS * LANES, 0, places + first * columns, columns,
-        )  # fmt: skip
-    start = first * columns
-    for block in range(0, outputs, PANEL):
-        added = -1 if more < 0 else more + picture * more_picture + block * more_step
+    """A stretch of rows of one picture, through both convolutions."""
+    f = read_fields(tables, at, SeparablePictures)
+    stretch, picture, planes = item % f.stretches, item // f.stretches, f.filters.planes
+    first, last = f.filters.rows * stretch // f.stretches, f.filters.rows * (stretch + 1) // f.stretches
+    start, columns = first * f.filters.columns, f.filters.columns
+    intermediate = f.intermediate.offset + thread * f.intermediate.thread
+    for plane in range(planes):  # intermediate[first:last, :, channels of plane]
+        to = intermediate + plane * ROWS * LANES
+        filter_rows(arena, weights, tables, f.filters, picture, plane, first, last, to, 0, f.tiled + start, columns)
+    for block in range(0, f.outputs, PANEL):  # y[first:last, :, outputs of the panel]
+        addend = -1
+        if f.addend.offset >= 0:
+            addend = f.addend.offset + picture * f.addend.picture + block * f.addend.plane
         sum_pixels(
-            arena, weights, tables, between, places + start, blocks_between, planes, LANES,
-            w + block * planes * LANES * LANES, w_bias + block * LANES, added, more_pixels + start, more_step, low,
-            y + picture * y_picture + block * y_step, y_pixels + start, y_step,
-            (last - first) * columns, min(PANEL, outputs - block),
+            arena, weights, tables, intermediate, f.tiled + start, f.taps, planes, LANES,
+            f.w + block * planes * LANES * LANES, f.bias + block * LANES,
+            addend, f.addend.table + start, f.addend.plane, element(weights, f.lower_bound),
+            f.y.offset + picture * f.y.picture + block * f.y.plane, f.y.table + start, f.y.plane,
+            (last - first) * columns, min(PANEL, f.outputs - block),
         )  # fmt: skip
 
 
 def lower_separable(context: Context) -> Lowered | None:
     group, top = context.group, context.tops[0]
-    between = (top[0], context.bottoms[0][1], *top[2:])
-    inner = Context(group.before, context.bottoms, [between], context.exact)
-    window, outer = plane_window(inner), plane_window(replace(context, bottoms=[between]))
+    intermediate = (top[0], context.bottoms[0][1], *top[2:])
+    inner = Context(group.depthwise, context.bottoms, [intermediate], context.exact)
+    window, outer = plane_window(inner), plane_window(replace(context, bottoms=[intermediate]))
     if window is None or outer is None:
         return None
-    pictures, channels, rows, columns = between
-    planes, whole = blocks(channels), tiled_floats(between)
+    pictures, channels, rows, columns = intermediate
+    planes, whole = blocks(channels), tiled_floats(intermediate)
     at_once = 4 * pictures * whole <= NEAR_BYTES
-    if (
-        not at_once and max(window.stride) > 1
-    ):  # most of what is moved is the bottom; a plane after the other is quicker
+    if not at_once and max(window.stride) > 1:  # most of what is moved is the bottom: plane by plane is quicker
         return None
     high = max(STRETCH_BYTES // (4 * columns * planes * LANES), -(-FEWEST // columns))
     stretches = 1 if at_once else -(-rows // high)
@@ -81,28 +87,30 @@ def lower_separable(context: Context) -> Lowered | None:
     floats = [tiled_floats((1, channels, height, columns)) for height in heights]
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        y, more = tops[0], bottoms[-1] if group.more else None
-        places = np.concatenate([tiled_places(height * columns, planes) for height in heights])
-        filters = filter_numbers(emitter, group.before, window, bottoms[0], (rows, columns))
-        w, taps = place_filters(emitter, group.main, outer, LANES), np.arange(planes) * ROWS * LANES
+        y, addend = tops[0], bottoms[-1] if group.addend else None
+        tiled = np.concatenate([tiled_offsets(height * columns, planes) for height in heights])
+        filters = row_filters(emitter, group.depthwise, window, bottoms[0], (rows, columns))
+        w, taps = filters_offset(emitter, group.main, outer, LANES), np.arange(planes) * ROWS * LANES
         if at_once:
-            written = [emitter.scratch, whole, ROWS * LANES, 0, emitter.table(places), columns]
-            emitter.step(convolve_depthwise, [*filters, *written], pictures * planes)
+            x = Strided(offset=emitter.scratch.offset, picture=whole, plane=ROWS * LANES, row=0)
+            table = emitter.table(tiled)
+            emitter.step(
+                convolve_depthwise, pictures * planes, filters=filters, y=x, columns=table, columns_row=columns
+            )
             work = Work(
-                x=emitter.scratch, x_picture=whole, x_group=0, at=places, taps=taps, run=LANES, w=w,
+                x=x.offset, x_picture=x.picture, x_group=0, pixels=tiled, taps=taps, run=LANES, w=w,
                 groups=1, outputs=top[1], pictures=pictures, inputs=whole,
             )  # fmt: skip
-            emit_products(emitter, group, work, y, more)
+            emit_products(emitter, group, work, y, addend)
             return
-        numbers = [
-            *filters, stretches, emitter.table(places), emitter.table(taps), w, place_bias(emitter, group.main, top[1]),
-            *added_numbers(emitter, more), place_of_low(group.rectified),
-            y.first, y.picture, emitter.table(y.pixels()), y.plane, blocks(top[1]),
-            emitter.scratch, emitter.scratch_step,
-        ]  # fmt: skip
-        emitter.step(convolve_separable, numbers, pictures * stretches)
+        emitter.step(
+            convolve_separable, pictures * stretches, filters=filters, stretches=stretches,
+            intermediate=emitter.scratch, tiled=emitter.table(tiled), taps=emitter.table(taps),
+            w=w, bias=bias_offset(emitter, group.main, top[1]), addend=pixels_of(emitter, addend),
+            lower_bound=lower_bound_offset(group.relu), y=pixels_of(emitter, y), outputs=blocks(top[1]),
+        )  # fmt: skip
 
-    wants = [Want(Kind.BLOCKED, halo_of(window, between)), *more_wants(context)]
+    wants = [Want(Kind.BLOCKED, halo_of(window, intermediate)), *addend_wants(context)]
     shared, own = (pictures * whole, 0) if at_once else (0, max(floats))
     return Lowered(wants, Kind.BLOCKED, emit, scratch=own, shared_scratch=shared, algorithm="separable")
 
@@ -112,7 +120,7 @@ def tiled_floats(shape: Shape) -> int:
     return -(-shape[2] * shape[3] // ROWS) * ROWS * blocks(shape[1]) * LANES
 
 
-def tiled_places(pixels: int, planes: int) -> np.ndarray:
+def tiled_offsets(pixels: int, planes: int) -> np.ndarray:
     """Where so many pixels are, in the tiles that `pixel_tiles` makes of them."""
     tiles = np.array_split(np.arange(pixels), -(-pixels // ROWS))
     return np.concatenate([i * planes * ROWS * LANES + np.arange(tile.size) * LANES for i, tile in enumerate(tiles)])

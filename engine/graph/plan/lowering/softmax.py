@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from ....jit import kernel
+from typing import NamedTuple
+
+from ....fields import read_fields
 from ...layers.softmax import axis_sizes, softmax_row
-from ..emitter import STEP, Emitter
+from ..emitter import Emitter
+from ..steps import step_kernel
 from ..storage import Kind, Storage
 from .lowered import PLANAR, Context, Lowered
 
 
-@kernel(STEP)
+class SoftmaxRows(NamedTuple):
+    x: int  # offset of the first row
+    y: int
+    size: int  # of a row
+
+
+@step_kernel(SoftmaxRows)
 def softmax_rows(arena, weights, tables, at, item, thread):
-    """One row: arguments are the places of x and y, and the size of a row."""
-    x, y, size = tables[at], tables[at + 1], tables[at + 2]
-    softmax_row(arena, arena, x + item * size, y + item * size, size)
+    """One row of x [items, size] into y."""
+    f = read_fields(tables, at, SoftmaxRows)
+    softmax_row(arena, arena, f.x + item * f.size, f.y + item * f.size, f.size)
 
 
 def lower_softmax(context: Context) -> Lowered | None:
@@ -22,6 +31,6 @@ def lower_softmax(context: Context) -> Lowered | None:
         return None
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        emitter.step(softmax_rows, [bottoms[0].first, tops[0].first, size], outer)
+        emitter.step(softmax_rows, outer, x=bottoms[0].first, y=tops[0].first, size=size)
 
     return Lowered([PLANAR], Kind.PLANAR, emit, in_place=True)

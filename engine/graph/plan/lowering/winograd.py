@@ -20,20 +20,22 @@ channels and 1.5e-5 with 2048, where plain sums have 4e-6 and 6e-6; those of fou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ....cpu import LANES
-from ....jit import kernel
+from ....fields import read_fields, read_row
 from ....pixel_tile import PANEL, ROWS, sum_pixels
-from ....simd import broadcast, load
+from ....simd import broadcast, element, load
 from ...graph import Shape
 from ...layers.windows import Window
-from ..emitter import NO_LOW, STEP, ZEROS, Emitter, place_of_low
+from ..emitter import NO_BOUND, ZEROS, Emitter, lower_bound_offset
+from ..steps import Scratch, Strided, step_kernel
 from ..storage import Kind, Storage, blocks
 from .convolution import plane_window
-from .lowered import Context, Lowered, Want, more_wants
-from .products import pack_panels, place_bias
+from .lowered import Context, Lowered, Want, addend_wants
+from .products import bias_offset, pack_panels
 from .winograd_transforms import FOUR_POINTS, four_of_six, transform_four, transform_six, two_of_four, two_of_six
 
 FEWEST = 16  # channels and outputs, below which the transforms cost more than they save
@@ -41,6 +43,7 @@ BLOCK_BYTES = 512 << 10  # of transformed tiles and products, about what L2 keep
 FILTER_BYTES = 1 << 20  # of all filters: more are read once only, so all tiles make one block
 READING = 10  # multiplications that take as long as reading a filter from memory
 TRANSFORMING = 1.25  # times the products, all in all
+NO_ADDEND = Strided(offset=-1, picture=0, plane=0, row=0)
 GAP = 16  # floats between points, which would otherwise lie a power of two apart, in the same few lines of L1
 VALUES, SHARES = np.array([0, 1, -1, 2, -2]), np.array([1 / 4, -1 / 6, -1 / 6, 1 / 24, 1 / 24])
 
@@ -68,50 +71,91 @@ class Tiling:
 TILINGS = (Tiling(4, 3), Tiling(2, 3), Tiling(2, 5))
 
 
-@kernel(STEP)
+class OutputTile(NamedTuple):
+    """A tile of outputs: offsets from its blobs' first pixels, and the m x m outputs, or fewer, that are written."""
+
+    x: int
+    y: int
+    addend: int
+    rows: int
+    columns: int
+
+
+class WinogradTiles(NamedTuple):
+    x: Strided  # from the first input of the first tile on
+    channels: int  # blocks of LANES
+    w: int  # the panels of each point
+    bias: int
+    addend: Strided  # offset -1: none
+    lower_bound: int  # of a constant
+    y: Strided
+    outputs: int  # blocks of LANES
+    tiles: int  # table of OutputTiles
+    count: int  # of tiles
+    block: int  # tiles of an item
+    shares: int  # of the outputs, into which a block's work is cut
+    m: int
+    side: int
+    pixels: int  # table: offsets of the block's tiles in a block of channels
+    taps: int  # table: offsets of the blocks of channels
+    scratch: Scratch
+
+
+@step_kernel(WinogradTiles)
 def convolve_tiles(arena, weights, tables, at, item, thread):
-    """A block of tiles, for a share of the outputs. Arguments as `lower_winograd` lists them."""
-    x, x_plane, x_row, channels = tables[at], tables[at + 1], tables[at + 2], tables[at + 3]
-    w, bias, low, outputs = tables[at + 4], tables[at + 5], broadcast(weights[tables[at + 6]]), tables[at + 7]
-    y, y_plane, y_row = tables[at + 8], tables[at + 9], tables[at + 10]
-    more, more_plane, more_row, more_tiles = tables[at + 11], tables[at + 12], tables[at + 13], tables[at + 14]
-    tiles, count, block, shares, m = tables[at + 15], tables[at + 16], tables[at + 17], tables[at + 18], tables[at + 19]
-    side, pixels, scratch, scratch_step = tables[at + 20], tables[at + 21], tables[at + 22], tables[at + 23]
-    share, first = item % shares, item // shares * block
-    here = min(block, count - first)
-    panels = (outputs + PANEL - 1) // PANEL
-    from_panel, to_panel = panels * share // shares, panels * (share + 1) // shares
-    square, points = scratch + thread * scratch_step, side * side
+    """A block of tiles, for a share of the outputs.
+
+    scratch: square [points, LANES], inputs [points, channels, block, LANES], products [points, outputs, block, LANES]
+    """
+    f = read_fields(tables, at, WinogradTiles)
+    low, channels, block, side = broadcast(element(weights, f.lower_bound)), f.channels, f.block, f.side
+    share, first = item % f.shares, item // f.shares * block
+    here = min(block, f.count - first)
+    panels = (f.outputs + PANEL - 1) // PANEL
+    from_panel, to_panel = panels * share // f.shares, panels * (share + 1) // f.shares
+    square, points = f.scratch.offset + thread * f.scratch.thread, side * side
     inputs, input_step = square + points * LANES, channels * block * LANES + GAP
-    products, product_step = inputs + points * input_step, outputs * block * LANES + GAP
+    products, product_step = inputs + points * input_step, f.outputs * block * LANES + GAP
     for c in range(channels):
-        for t in range(here):
-            source, to = x + tables[tiles + 4 * (first + t)] + c * x_plane, inputs + (c * block + t) * LANES
+        for t in range(here):  # inputs[:, c, t] = B' x[tile, channels of c] B
+            source = f.x.offset + read_row(tables, f.tiles, first + t, OutputTile).x + c * f.x.plane
+            to = inputs + (c * block + t) * LANES
             if side == FOUR_POINTS:
-                transform_four(arena, source, x_row, square, to, input_step)
+                transform_four(arena, source, f.x.row, square, to, input_step)
             else:
-                transform_six(arena, source, x_row, square, to, input_step)
+                transform_six(arena, source, f.x.row, square, to, input_step)
     for point in range(points):
-        for panel in range(from_panel, to_panel):
+        for panel in range(from_panel, to_panel):  # products[point, o:] = w[point, :, o:].T @ inputs[point]
             o = panel * PANEL
             sum_pixels(
-                arena, weights, tables, inputs + point * input_step, pixels, pixels + block, channels, LANES,
-                w + (point * outputs + o) * channels * LANES * LANES, ZEROS, -1, 0, 0, weights[NO_LOW],
-                products + point * product_step + o * block * LANES, pixels, block * LANES,
-                here, min(PANEL, outputs - o),
+                arena, weights, tables, inputs + point * input_step, f.pixels, f.taps, channels, LANES,
+                f.w + (point * f.outputs + o) * channels * LANES * LANES, ZEROS, -1, 0, 0, element(weights, NO_BOUND),
+                products + point * product_step + o * block * LANES, f.pixels, block * LANES,
+                here, min(PANEL, f.outputs - o),
             )  # fmt: skip
-    for o in range(from_panel * PANEL, min(outputs, to_panel * PANEL)):
-        initial = load(weights, bias + o * LANES)
-        for t in range(here):
-            row, source = tiles + 4 * (first + t), products + (o * block + t) * LANES
-            to, high, wide = y + tables[row + 1] + o * y_plane, tables[row + 2], tables[row + 3]
-            added = -1 if more < 0 else more + tables[more_tiles + first + t] + o * more_plane
+    for o in range(from_panel * PANEL, min(f.outputs, to_panel * PANEL)):
+        initial = load(weights, f.bias + o * LANES)
+        for t in range(here):  # y[tile, outputs of o] = A' products[:, o, t] A
+            tile = read_row(tables, f.tiles, first + t, OutputTile)
+            source, to = products + (o * block + t) * LANES, f.y.offset + tile.y + o * f.y.plane
+            addend = -1
+            if f.addend.offset >= 0:
+                addend = f.addend.offset + tile.addend + o * f.addend.plane
             if side == FOUR_POINTS:
-                two_of_four(arena, source, product_step, initial, square, added, more_row, low, to, y_row, high, wide)
-            elif m == 2:
-                two_of_six(arena, source, product_step, initial, square, added, more_row, low, to, y_row, high, wide)
+                two_of_four(
+                    arena, source, product_step, initial, square, addend, f.addend.row, low, to, f.y.row,
+                    tile.rows, tile.columns,
+                )  # fmt: skip
+            elif f.m == 2:
+                two_of_six(
+                    arena, source, product_step, initial, square, addend, f.addend.row, low, to, f.y.row,
+                    tile.rows, tile.columns,
+                )  # fmt: skip
             else:
-                four_of_six(arena, source, product_step, initial, square, added, more_row, low, to, y_row, high, wide)
+                four_of_six(
+                    arena, source, product_step, initial, square, addend, f.addend.row, low, to, f.y.row,
+                    tile.rows, tile.columns,
+                )  # fmt: skip
 
 
 def choose_tiling(window: Window, output: Shape) -> Tiling | None:
@@ -146,29 +190,30 @@ def lower_winograd(context: Context) -> Lowered | None:
     scratch = tiling.points * (LANES + (channels + outputs) * block * LANES + 2 * GAP)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        x, y, more = bottoms[0], tops[0], bottoms[-1] if context.group.more else None
-        starts = [(n, r, c) for n in range(window.outer) for r in range(0, rows, m) for c in range(0, columns, m)]
+        x, y, addend = bottoms[0], tops[0], bottoms[-1] if context.group.addend else None
+        n, r, c = np.ogrid[: window.outer, 0:rows:m, 0:columns:m]
 
-        def places(storage):
-            return [n * storage.picture + r * storage.row + c * LANES for n, r, c in starts]
+        def offsets(storage):
+            return n * storage.picture + r * storage.row + c * storage.pixel
 
-        written = [(min(m, rows - r), min(m, columns - c)) for _, r, c in starts]
-        tiles = np.column_stack([places(x), places(y), written])
-        added = [-1, 0, 0, 0] if more is None else [more.first, more.plane, more.row, emitter.table(places(more))]
+        tiles = OutputTile(
+            x=offsets(x), y=offsets(y), addend=offsets(addend) if addend else 0,
+            rows=np.minimum(m, rows - r), columns=np.minimum(m, columns - c),
+        )  # fmt: skip
         size = tiling.points * channels * outputs * LANES * LANES
         shares = max(1, min(-(-outputs // PANEL), emitter.threads)) if count <= block else 1
-        numbers = [
-            x.first - window.pad[0] * x.row - window.pad[1] * LANES, x.plane, x.row, channels,
-            emitter.weights(node, size, lambda panels: pack_filters(node.weights[0], tiling, panels)),
-            place_bias(emitter, node, window.outputs),
-            place_of_low(context.group.rectified), outputs,
-            y.first, y.plane, y.row, *added, emitter.table(tiles.reshape(-1)), count, block, shares, m, side,
-            emitter.table(np.concatenate([np.arange(block), np.arange(channels) * block]) * LANES),
-            emitter.scratch, emitter.scratch_step,
-        ]  # fmt: skip
-        emitter.step(convolve_tiles, numbers, -(-count // block) * shares)
+        emitter.step(
+            convolve_tiles, -(-count // block) * shares,
+            x=x.strided._replace(offset=x.first - window.pad[0] * x.row - window.pad[1] * x.pixel), channels=channels,
+            w=emitter.weights(node, size, lambda panels: pack_filters(node.weights[0], tiling, panels)),
+            bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_ADDEND,
+            lower_bound=lower_bound_offset(context.group.relu), y=y.strided, outputs=outputs,
+            tiles=emitter.table(np.stack(np.broadcast_arrays(*tiles), axis=-1)), count=count, block=block,
+            shares=shares, m=m, side=side, pixels=emitter.table(np.arange(block) * LANES),
+            taps=emitter.table(np.arange(channels) * block * LANES), scratch=emitter.scratch,
+        )  # fmt: skip
 
-    return Lowered([want, *more_wants(context)], Kind.BLOCKED, emit, scratch, algorithm=f"winograd {m}x{m}")
+    return Lowered([want, *addend_wants(context)], Kind.BLOCKED, emit, scratch, algorithm=f"winograd {m}x{m}")
 
 
 def tiles_of_a_block(count: int, channels: int, outputs: int, points: int) -> int:

@@ -107,17 +107,17 @@ def transform_four(arena, at, row, square, to, step):
 
 
 @inline
-def finish(arena, value, initial, more, to, low):
+def finish(arena, value, initial, addend, to, low):
     """One pixel of a vector of outputs."""
     value = value + initial
-    if more >= 0:
-        value = value + load(arena, more)
+    if addend >= 0:
+        value = value + load(arena, addend)
     store(arena, to, maximum(low, value))
 
 
 @inline
-def four_of_six(arena, at, step, initial, square, more, more_row, low, to, row, high, wide):
-    """4 x 4 outputs of a vector of channels, from 6 x 6 products, of which `high` x `wide` are written."""
+def four_of_six(arena, at, step, initial, square, addend, addend_row, low, to, row, rows, columns):
+    """4 x 4 outputs of a vector of channels, from 6 x 6 products, of which `rows` x `columns` are written."""
     for j in range(6):
         i, below, out = at + j * step, 6 * step, square + j * LANES
         values = four_from_points(
@@ -128,26 +128,26 @@ def four_of_six(arena, at, step, initial, square, more, more_row, low, to, row, 
         store(arena, out + 6 * LANES, values[1])
         store(arena, out + 12 * LANES, values[2])
         store(arena, out + 18 * LANES, values[3])
-    for j in range(high):
+    for j in range(rows):
         i, here, added, next_added = square + j * 6 * LANES, to + j * row, -1, 0
-        if more >= 0:
-            added, next_added = more + j * more_row, LANES
+        if addend >= 0:
+            added, next_added = addend + j * addend_row, LANES
         values = four_from_points(
             load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
             load(arena, i + 3 * LANES), load(arena, i + 4 * LANES), load(arena, i + 5 * LANES),
         )  # fmt: skip
         finish(arena, values[0], initial, added, here, low)
-        if wide > 1:
+        if columns > 1:
             finish(arena, values[1], initial, added + next_added, here + LANES, low)
-        if wide > 2:
+        if columns > 2:
             finish(arena, values[2], initial, added + 2 * next_added, here + 2 * LANES, low)
-        if wide > 3:
+        if columns > 3:
             finish(arena, values[3], initial, added + 3 * next_added, here + 3 * LANES, low)
 
 
 @inline
-def two_of_six(arena, at, step, initial, square, more, more_row, low, to, row, high, wide):
-    """2 x 2 outputs of a vector of channels, from 6 x 6 products, of which `high` x `wide` are written."""
+def two_of_six(arena, at, step, initial, square, addend, addend_row, low, to, row, rows, columns):
+    """2 x 2 outputs of a vector of channels, from 6 x 6 products, of which `rows` x `columns` are written."""
     for j in range(6):
         i, below, out = at + j * step, 6 * step, square + j * LANES
         values = two_from_points(
@@ -156,22 +156,22 @@ def two_of_six(arena, at, step, initial, square, more, more_row, low, to, row, h
         )  # fmt: skip
         store(arena, out, values[0])
         store(arena, out + 6 * LANES, values[1])
-    for j in range(high):
+    for j in range(rows):
         i, here, added, next_added = square + j * 6 * LANES, to + j * row, -1, 0
-        if more >= 0:
-            added, next_added = more + j * more_row, LANES
+        if addend >= 0:
+            added, next_added = addend + j * addend_row, LANES
         values = two_from_points(
             load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
             load(arena, i + 3 * LANES), load(arena, i + 4 * LANES), load(arena, i + 5 * LANES),
         )  # fmt: skip
         finish(arena, values[0], initial, added, here, low)
-        if wide > 1:
+        if columns > 1:
             finish(arena, values[1], initial, added + next_added, here + LANES, low)
 
 
 @inline
-def two_of_four(arena, at, step, initial, square, more, more_row, low, to, row, high, wide):
-    """2 x 2 outputs of a vector of channels, from 4 x 4 products, of which `high` x `wide` are written."""
+def two_of_four(arena, at, step, initial, square, addend, addend_row, low, to, row, rows, columns):
+    """2 x 2 outputs of a vector of channels, from 4 x 4 products, of which `rows` x `columns` are written."""
     for j in range(4):
         i, below, out = at + j * step, 4 * step, square + j * LANES
         values = two_from_four_points(
@@ -180,14 +180,14 @@ def two_of_four(arena, at, step, initial, square, more, more_row, low, to, row, 
         )  # fmt: skip
         store(arena, out, values[0])
         store(arena, out + 4 * LANES, values[1])
-    for j in range(high):
+    for j in range(rows):
         i, here, added, next_added = square + j * 4 * LANES, to + j * row, -1, 0
-        if more >= 0:
-            added, next_added = more + j * more_row, LANES
+        if addend >= 0:
+            added, next_added = addend + j * addend_row, LANES
         values = two_from_four_points(
             load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
             load(arena, i + 3 * LANES),
         )  # fmt: skip
         finish(arena, values[0], initial, added, here, low)
-        if wide > 1:
+        if columns > 1:
             finish(arena, values[1], initial, added + next_added, here + LANES, low)

@@ -19,7 +19,7 @@ from support import assert_close, needs_shared
 from caffe64.engine.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.plan import LIMIT
-from caffe64.engine.graph.plan.storage import Memory, place
+from caffe64.engine.graph.plan.storage import Memory, assign_offsets
 from caffe64.engine.graph.runtime import Runtime
 from caffe64.errors import InputError
 
@@ -39,20 +39,21 @@ def run_poisoned(plan, inputs):
         dead = everything.copy()
         for memory in plan.memories:
             if memory.first < max(number, 1) and memory.last >= number:  # inputs are there before the first action
-                dead[memory.at : memory.at + memory.size] = False
+                dead[memory.offset : memory.offset + memory.size] = False
         plan.arena[dead] = np.nan
         if number < len(plan.actions):
             plan.run_action(number)
     return {blob: values.copy() for blob, values in plan.outputs.items()}
 
 
-def check_places(plan):
+def check_offsets(plan):
     """Memories that live at the same time lie apart, inside the arena; the figures of `bytes` are theirs."""
     for one, other in combinations(plan.memories, 2):
         if one.first <= other.last and other.first <= one.last:
-            assert one.at + one.size <= other.at or other.at + other.size <= one.at, (vars(one), vars(other))
-    assert all(memory.at >= 0 for memory in plan.memories)
-    ends = [memory.at + memory.size for memory in plan.memories]
+            first, second = sorted((one, other), key=lambda each: each.offset)
+            assert first.offset + first.size <= second.offset, (vars(one), vars(other))
+    assert all(memory.offset >= 0 for memory in plan.memories)
+    ends = [memory.offset + memory.size for memory in plan.memories]
     alive = [
         sum(memory.size for memory in plan.memories if memory.first <= number <= memory.last)
         for number in range(len(plan.actions) + 1)
@@ -88,7 +89,7 @@ def real_plan(name, fuse=True):
 def test_random_nets_read_only_what_is_alive(chosen, channels, fuse, threads):
     graph = graph_of(data(f"2 {channels} 6 5"), *net_of(chosen, channels))
     inputs, plan = draw_inputs(graph), Plan(graph, fuse=fuse, threads=threads)
-    check_places(plan)
+    check_offsets(plan)
     found, runtime = check_lives(plan, inputs), Runtime(graph)
     for blob, x in inputs.items():
         runtime.arrays[blob][...] = x
@@ -102,7 +103,7 @@ def test_random_nets_read_only_what_is_alive(chosen, channels, fuse, threads):
 @real_nets
 def test_real_nets_read_only_what_is_alive(name):
     plan = real_plan(name)
-    check_places(plan)
+    check_offsets(plan)
     check_lives(plan, draw_inputs(plan.graph))
 
 
@@ -142,27 +143,27 @@ sizes = st.tuples(st.integers(1, 9), st.integers(0, 12), st.integers(0, 5))
 
 @settings(max_examples=200)
 @given(sizes=st.lists(sizes, max_size=25))
-def test_places_of_any_memories(sizes):
+def test_offsets_of_any_memories(sizes):
     memories = [Memory(size, first, first + more) for size, first, more in sizes]
-    total = place(memories, 1 << 20)
+    total = assign_offsets(memories, 1 << 20)
     taken = np.zeros((20, total), int)
     for memory in memories:
-        taken[memory.first : memory.last + 1, memory.at : memory.at + memory.size] += 1
+        taken[memory.first : memory.last + 1, memory.offset : memory.offset + memory.size] += 1
     assert taken.max(initial=0) <= 1
-    assert total == max((memory.at + memory.size for memory in memories), default=0)
+    assert total == max((memory.offset + memory.size for memory in memories), default=0)
     assert total <= sum(memory.size for memory in memories)
 
 
-def test_a_limit_on_places():
-    assert place([Memory(3, 0, 1), Memory(4, 1, 2)], 7) == 7
-    assert place([Memory(3, 0, 1), Memory(4, 1, 2)], 9, 2) == 7
+def test_a_limit_on_offsets():
+    assert assign_offsets([Memory(3, 0, 1), Memory(4, 1, 2)], 7) == 7
+    assert assign_offsets([Memory(3, 0, 1), Memory(4, 1, 2)], 9, 2) == 7
     for limit, besides in ((6, 0), (8, 2)):
         with pytest.raises(InputError):
-            place([Memory(3, 0, 1), Memory(4, 1, 2)], limit, besides)
+            assign_offsets([Memory(3, 0, 1), Memory(4, 1, 2)], limit, besides)
 
 
 def test_a_net_whose_scratch_is_too_large_is_refused_before_anything_is_allocated():
-    """4 GiB a thread for the row of what lies between, at any number of lanes, beside blobs that would fit."""
+    """4 GiB per thread for the row of the intermediate result, at any number of lanes, beside blobs that would fit."""
     wide, threads = (1 << 30) // LANES, 64
     graph = graph_of(
         data(f"1 2 1 {wide}"),

@@ -116,8 +116,8 @@ def test_an_input_that_is_an_output():
 @pytest.mark.parametrize("reader", [layer("z", "Silence", "label", ""), conv("d", "label")])
 def test_inputs_do_not_overlap(reader):
     plan = Plan(graph_of(data("2 3 4 4", "label"), data("1 3 30 30"), reader, conv("c", "data")))
-    places = sorted((each.memory.at, each.memory.size) for each in plan.actions[0].tops)
-    assert places[0][0] + places[0][1] <= places[1][0]
+    first, second = sorted((each.memory.offset, each.memory.size) for each in plan.actions[0].tops)
+    assert first[0] + first[1] <= second[0]
     assert all(each.memory.first == 0 for each in plan.actions[0].tops)
 
 

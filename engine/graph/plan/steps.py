@@ -1,0 +1,68 @@
+"""Kernels that are steps of a plan, and groups of fields that several of them share (`engine/fields.py`).
+
+A step does item `item` of a piece of work, whatever thread asks for it. Its kernel reads its fields, int64 numbers,
+from tables[at] on, by the declaration that it was decorated with:
+
+    @step_kernel(Rows)
+    def do_rows(arena, weights, tables, at, item, thread):
+        f = read_fields(tables, at, Rows)
+
+and `Emitter.step(do_rows, items, x=..., count=...)` writes them by the same names, as keywords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ... import signatures as types
+from ...jit import F1, F1_IN, FAST_MATH, I1_IN, KERNELS, Kernel, i64
+
+STEP = types.void(F1, F1_IN, I1_IN, i64, i64, i64)  # arena, weights, tables, at, item, thread
+
+
+class StepKernel(Kernel):
+    """A kernel with the signature STEP, and the NamedTuple class of its fields."""
+
+    def __init__(self, py_func: Callable, fields: type):
+        super().__init__(py_func, STEP, FAST_MATH)
+        self.fields = fields
+
+
+def step_kernel(fields: type) -> Callable[[Callable], StepKernel]:
+    """Decorator: a kernel of a plan that reads `fields`."""
+
+    def decorate(function: Callable) -> StepKernel:
+        made = StepKernel(function, fields)
+        KERNELS.append(made)
+        return made
+
+    return decorate
+
+
+class Strided(NamedTuple):
+    """Where the pixels of a stored blob lie in the arena."""
+
+    offset: int  # of the first pixel
+    picture: int  # from a picture to the next
+    plane: int  # from a plane, a channel or a block of LANES channels, to the next
+    row: int  # from a row of pixels to the next
+
+
+class Pixels(NamedTuple):
+    """Where pixels lie in the arena, one by one. An addend that is not there has the offset -1."""
+
+    offset: int  # of the first picture's first plane
+    picture: int  # from a picture to the next
+    plane: int  # from a block of LANES channels to the next
+    table: int  # the index in `tables` of the pixels' offsets in a plane
+
+
+NO_PIXELS = Pixels(offset=-1, picture=0, plane=0, table=0)
+
+
+class Scratch(NamedTuple):
+    """Memory of each thread."""
+
+    offset: int  # of thread 0's, in the arena
+    thread: int  # from a thread's to the next one's
