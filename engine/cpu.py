@@ -69,5 +69,6 @@ def _asked(lanes: int) -> int:
 
 REGISTER_LANES = _lanes()  # float32 lanes of a register: 16 AVX-512, 8 AVX, 4 SSE
 LANES = _asked(REGISTER_LANES)  # of a vector
+FLOAT_BYTES, VECTOR_BYTES = 4, 4 * LANES  # of one float32, of a vector of them
 REGISTERS = 32 if LANES == 16 else 16
 ISA = {16: "AVX-512", 8: "AVX", 4: "SSE"}[REGISTER_LANES]

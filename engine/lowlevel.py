@@ -1,6 +1,6 @@
 """What kernels need and Numba does not offer: views without reference counts, calls by address, atomics.
 
-    view1(x, at, n)            x.flat[at:at+n] as a 1-D array
+    view1(x, at, n)            x.flat[at:at+n] as a 1-D array; of a uint8 array, n float32 from byte `at` on
     view2(x, at, rows, cols)   x.flat[at:at+rows*cols] as a C-contiguous 2-D array
     no_rows()                  an empty int64 array: no rows are picked
     pointer_call(signature)    an intrinsic  call(address, (arguments, ...))  of the kernel at `address`
@@ -21,7 +21,7 @@ from llvmlite import ir
 from . import signatures as types
 from .jit import intrinsic
 from .signatures import as_numba
-from .simd import element_pointer, require_array
+from .simd import element_pointer, require_array, require_memory
 
 _I64 = ir.IntType(64)
 SPINS_BEFORE_YIELD = 2000  # some microseconds: longer than a balanced barrier takes, shorter than a time slice
@@ -40,7 +40,7 @@ def _view(context, builder, array_type, pointer, shape):
 
 @intrinsic
 def view1(typingctx, x, at, n):
-    require_array(x)
+    require_memory(x)
     made = types.Array(types.float32, 1, readonly=not x.mutable)
 
     def codegen(context, builder, signature, args):

@@ -7,8 +7,13 @@ import numpy as np
 LINE = 64
 
 
-def aligned_zeros(size: int) -> np.ndarray:
-    """float32 [size] of zeros whose first byte lies on a 64-byte boundary."""
-    raw = np.zeros(size * 4 + LINE, np.uint8)
+def aligned_bytes(size: int) -> np.ndarray:
+    """uint8 [size] of zeros that start on a 64-byte boundary."""
+    raw = np.zeros(size + LINE, np.uint8)
     start = -raw.ctypes.data % LINE
-    return raw[start : start + size * 4].view(np.float32)
+    return raw[start : start + size]
+
+
+def aligned_zeros(size: int) -> np.ndarray:
+    """float32 [size] of zeros that start on a 64-byte boundary."""
+    return aligned_bytes(4 * size).view(np.float32)

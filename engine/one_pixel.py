@@ -6,7 +6,7 @@ after the other: 26 GB/s instead of 20.
 
 from __future__ import annotations
 
-from .cpu import LANES
+from .cpu import FLOAT_BYTES, VECTOR_BYTES
 from .jit import inline
 from .lowlevel import whole_number
 from .pixel_tile import PANEL
@@ -17,33 +17,34 @@ assert STREAMS * PANEL == 8, "a to h"
 
 
 @inline
-def sum_one_pixel(arena, weights, tables, x, taps, groups, run, w, w_step, bias, more, more_step, low, y, y_step):
-    """The same sums, to the last bit. The panels are `w_step` apart; `x`, `more` and `y` are places of the pixel."""
-    a, b, c = load(weights, bias), load(weights, bias + LANES), load(weights, bias + 2 * LANES)
-    d, e, f = load(weights, bias + 3 * LANES), load(weights, bias + 4 * LANES), load(weights, bias + 5 * LANES)
-    g, h = load(weights, bias + 6 * LANES), load(weights, bias + 7 * LANES)
+def sum_one_pixel(arena, weights, tables, x, taps, groups, run, w, w_step, bias, addend, addend_step, bound, y, y_step):
+    """The same sums, to the last bit. The panels are `w_step` apart; `x`, `addend` and `y` are offsets of the pixel."""
+    a, b = load(weights, bias), load(weights, bias + VECTOR_BYTES)
+    c, d = load(weights, bias + 2 * VECTOR_BYTES), load(weights, bias + 3 * VECTOR_BYTES)
+    e, f = load(weights, bias + 4 * VECTOR_BYTES), load(weights, bias + 5 * VECTOR_BYTES)
+    g, h = load(weights, bias + 6 * VECTOR_BYTES), load(weights, bias + 7 * VECTOR_BYTES)
     for group in range(groups):
-        place = x + whole_number(tables, taps + group)
-        for at in range(place, place + run):
+        first = x + whole_number(tables, taps + group)
+        for at in range(first, first + run * FLOAT_BYTES, FLOAT_BYTES):
             value, v = broadcast(element(arena, at)), w + w_step
-            a, b = fma(value, load(weights, w), a), fma(value, load(weights, w + LANES), b)
-            c, d = fma(value, load(weights, v), c), fma(value, load(weights, v + LANES), d)
+            a, b = fma(value, load(weights, w), a), fma(value, load(weights, w + VECTOR_BYTES), b)
+            c, d = fma(value, load(weights, v), c), fma(value, load(weights, v + VECTOR_BYTES), d)
             v += w_step
-            e, f = fma(value, load(weights, v), e), fma(value, load(weights, v + LANES), f)
+            e, f = fma(value, load(weights, v), e), fma(value, load(weights, v + VECTOR_BYTES), f)
             v += w_step
-            g, h = fma(value, load(weights, v), g), fma(value, load(weights, v + LANES), h)
-            w += PANEL * LANES
-    if more >= 0:
-        a, b = a + load(arena, more), b + load(arena, more + more_step)
-        c, d = c + load(arena, more + 2 * more_step), d + load(arena, more + 3 * more_step)
-        e, f = e + load(arena, more + 4 * more_step), f + load(arena, more + 5 * more_step)
-        g, h = g + load(arena, more + 6 * more_step), h + load(arena, more + 7 * more_step)
-    bound = broadcast(low)
-    store(arena, y, maximum(bound, a))
-    store(arena, y + y_step, maximum(bound, b))
-    store(arena, y + 2 * y_step, maximum(bound, c))
-    store(arena, y + 3 * y_step, maximum(bound, d))
-    store(arena, y + 4 * y_step, maximum(bound, e))
-    store(arena, y + 5 * y_step, maximum(bound, f))
-    store(arena, y + 6 * y_step, maximum(bound, g))
-    store(arena, y + 7 * y_step, maximum(bound, h))
+            g, h = fma(value, load(weights, v), g), fma(value, load(weights, v + VECTOR_BYTES), h)
+            w += PANEL * VECTOR_BYTES
+    if addend >= 0:
+        a, b = a + load(arena, addend), b + load(arena, addend + addend_step)
+        c, d = c + load(arena, addend + 2 * addend_step), d + load(arena, addend + 3 * addend_step)
+        e, f = e + load(arena, addend + 4 * addend_step), f + load(arena, addend + 5 * addend_step)
+        g, h = g + load(arena, addend + 6 * addend_step), h + load(arena, addend + 7 * addend_step)
+    low = broadcast(bound)
+    store(arena, y, maximum(low, a))
+    store(arena, y + y_step, maximum(low, b))
+    store(arena, y + 2 * y_step, maximum(low, c))
+    store(arena, y + 3 * y_step, maximum(low, d))
+    store(arena, y + 4 * y_step, maximum(low, e))
+    store(arena, y + 5 * y_step, maximum(low, f))
+    store(arena, y + 6 * y_step, maximum(low, g))
+    store(arena, y + 7 * y_step, maximum(low, h))

@@ -12,7 +12,7 @@
     absolute(v)  round_even(v)    |v|;  nearest integer, ties to even, for |v| < 2**22
     scale_by_power(v, n)          v * 2**n for integral n in [-126, 127]
     reduce_add(v)  reduce_max(v)  one float; the order of the additions is fixed
-    element(x, i)                 the float x.flat[i]
+    element(x, i)  store_element(x, i, s)   the float x.flat[i]; x.flat[i] = s
     prefetch(x, i)                starts fetching the cache line of x.flat[i]; i may lie anywhere
     copy(x, i, y, j, count)       y.flat[j:j+count] = x.flat[i:i+count], for parts that do not overlap
     copy_transposed(x, i, x_step, y, j, y_step)
@@ -22,8 +22,11 @@
                                   literal ROWS is a power of two up to LANES; no overlap
     join_low(v, w)  join_high(v, w)   the lower halves of both, the upper halves of both
 
-`x` is any C-contiguous float32 array, indexed flat whatever its number of dimensions. Only this file, `tile.py`
-and `lowlevel.py` build LLVM code; everything else is Python in these verbs, written once for all widths.
+`x` is any C-contiguous float32 array, indexed flat whatever its number of dimensions. For load, store, their parts,
+element, store_element, prefetch and copy_transposed it may also be a block of memory, a uint8 array: then i, and the
+steps, are in bytes, and what lies there is float32 all the same. An address is base + index either way, so that costs
+nothing. Only this file, `tile.py` and `lowlevel.py` build LLVM code; everything else is Python in these verbs, written
+once for all widths.
 """
 
 from __future__ import annotations
@@ -53,6 +56,16 @@ def require_array(x) -> None:
         raise TypingError(f"expected a C-contiguous float32 array, got {x}")
 
 
+def require_memory(x) -> None:
+    """Typing check: `x` is a C-contiguous array of float32, or of bytes."""
+    from numba.core import types as numba_types
+    from numba.core.errors import TypingError
+
+    kinds = numba_types.float32, numba_types.uint8
+    if not (isinstance(x, numba_types.Array) and x.dtype in kinds and x.layout == "C"):
+        raise TypingError(f"expected a C-contiguous array of float32 or uint8, got {x}")
+
+
 def require_literals(*kinds) -> None:
     """Typing check: each of `kinds` is a literal integer."""
     from numba.core import types as numba_types
@@ -63,9 +76,14 @@ def require_literals(*kinds) -> None:
 
 
 def element_pointer(context, builder, array_type, array, index, pointee=_FLOAT):
-    """LLVM pointer to array.flat[index], seen as a pointer to `pointee`."""
+    """LLVM pointer to array.flat[index], in bytes for an array of bytes, seen as a pointer to `pointee`."""
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), pointee.as_pointer())
+
+
+def byte_pointer(context, builder, array_type, array):
+    """LLVM pointer to the first byte of an array."""
+    return builder.bitcast(context.make_array(array_type)(context, builder, array).data, ir.IntType(8).as_pointer())
 
 
 def splat(builder, scalar, kind=VECTOR):
@@ -120,7 +138,7 @@ def _declare(builder, name, kind):
 # ---------------------------------------------------------------------------------------------- memory
 @intrinsic
 def load(typingctx, x, i):
-    require_array(x)
+    require_memory(x)
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], VECTOR)
@@ -131,7 +149,7 @@ def load(typingctx, x, i):
 
 @intrinsic
 def load_part(typingctx, x, i, count):
-    require_array(x)
+    require_memory(x)
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], VECTOR)
@@ -142,7 +160,7 @@ def load_part(typingctx, x, i, count):
 
 @intrinsic
 def store(typingctx, x, i, v):
-    require_array(x)
+    require_memory(x)
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], VECTOR)
@@ -154,7 +172,7 @@ def store(typingctx, x, i, v):
 
 @intrinsic
 def store_part(typingctx, x, i, v, count):
-    require_array(x)
+    require_memory(x)
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], VECTOR)
@@ -166,7 +184,7 @@ def store_part(typingctx, x, i, v, count):
 
 @intrinsic
 def element(typingctx, x, i):
-    require_array(x)
+    require_memory(x)
 
     def codegen(context, builder, signature, args):
         return builder.load(element_pointer(context, builder, signature.args[0], args[0], args[1]), align=4)
@@ -175,8 +193,20 @@ def element(typingctx, x, i):
 
 
 @intrinsic
+def store_element(typingctx, x, i, s):
+    require_memory(x)
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
+        builder.store(args[2], pointer, align=4)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, types.float32), codegen
+
+
+@intrinsic
 def prefetch(typingctx, x, i):
-    require_array(x)
+    require_memory(x)
 
     def codegen(context, builder, signature, args):
         prefetch_line(builder, element_pointer(context, builder, signature.args[0], args[0], args[1]))
@@ -196,14 +226,14 @@ def copy(x, i, y, j, count):
 
 @intrinsic
 def copy_transposed(typingctx, x, i, x_step, y, j, y_step):
-    require_array(x)
-    require_array(y)
+    require_memory(x)
+    require_memory(y)
     i64 = types.int64
 
     def codegen(context, builder, signature, args):
         x, i, x_step, y, j, y_step = args
-        source = element_pointer(context, builder, signature.args[0], x, i)
-        target = element_pointer(context, builder, signature.args[3], y, j)
+        source = builder.gep(context.make_array(signature.args[0])(context, builder, x).data, [i])
+        target = builder.gep(context.make_array(signature.args[3])(context, builder, y).data, [j])
         lines = [builder.load(_line(builder, source, x_step, n), align=4) for n in range(LANES)]
         for n, line in enumerate(_transposed(builder, lines)):
             builder.store(line, _line(builder, target, y_step, n), align=4)
@@ -213,9 +243,9 @@ def copy_transposed(typingctx, x, i, x_step, y, j, y_step):
 
 
 def _line(builder, pointer, step, number):
-    """Where line `number` starts, as a pointer to a vector."""
-    place = builder.gep(pointer, [builder.mul(step, step.type(number))])
-    return builder.bitcast(place, VECTOR.as_pointer())
+    """Where line `number` starts, as a pointer to a vector; `step` is in what `pointer` points to."""
+    start = builder.gep(pointer, [builder.mul(step, step.type(number))])
+    return builder.bitcast(start, VECTOR.as_pointer())
 
 
 def _transposed(builder, lines):

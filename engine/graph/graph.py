@@ -16,13 +16,16 @@ import numpy as np
 from ...errors import InputError
 
 Shape = tuple[int, ...]
+FLOAT32 = np.dtype(np.float32)
 
 
 @dataclass(eq=False)
 class Blob:
-    """One value: written once, by one node, or an input of the graph. `name` is what files call it."""
+    """One value: written once, by one node, or an input of the graph. `name` is what files call it; all layers that
+    there are compute in float32."""
 
     name: str
+    dtype: np.dtype = FLOAT32
 
     def __repr__(self) -> str:
         return f"Blob({self.name!r})"
@@ -115,7 +118,7 @@ class Graph:
         twins: dict[Blob, Blob] = {}
 
         def twin(blob: Blob) -> Blob:
-            return twins.setdefault(blob, Blob(blob.name))
+            return twins.setdefault(blob, Blob(blob.name, blob.dtype))
 
         nodes = [
             Node(

@@ -11,7 +11,8 @@ from reference.child import run_python
 
 from caffe64.engine import simd
 from caffe64.engine.cpu import LANES, codegen_key
-from caffe64.engine.jit import F1, F1_IN, F2, F2_IN, f32, i64, kernel
+from caffe64.engine.jit import F1, F1_IN, F2, F2_IN, U1, U1_IN, f32, i64, kernel
+from caffe64.engine.lowlevel import view1
 
 COUNTS = range(LANES + 1)
 SENTINEL = np.float32(-77.25)
@@ -44,6 +45,25 @@ def move_part(x, y, i, j, count):
 @kernel(types.void(F1_IN, F1, i64, i64, i64, i64))
 def transpose_square(x, y, i, x_step, j, y_step):
     simd.copy_transposed(x, i, x_step, y, j, y_step)
+
+
+@kernel(types.void(U1_IN, U1, i64, i64, i64))
+def move_in_memory(x, y, i, j, count):
+    simd.store_element(y, j, simd.element(x, i))
+    simd.store_part(y, j + 4, simd.load_part(x, i + 4, count), count)
+    simd.store(y, j + 4 + 4 * count, simd.load(x, i + 4 + 4 * count))
+
+
+@kernel(types.void(U1_IN, U1, i64, i64, i64, i64))
+def transpose_in_memory(x, y, i, x_step, j, y_step):
+    simd.copy_transposed(x, i, x_step, y, j, y_step)
+
+
+@kernel(types.void(U1_IN, i64, i64, F1))
+def view_of_memory(x, at, count, y):
+    view = view1(x, at, count)
+    for i in range(view.size):
+        y[i] = view[i]
 
 
 @kernel(types.void(F1_IN, i64, i64, F1, i64))
@@ -171,6 +191,29 @@ def test_copy_transposed_turns_a_square_and_leaves_the_rest(x_step, y_step):
     expected[5:].reshape(LANES, y_step)[:, :LANES] = square.T
     transpose_square(x, y, 7, x_step, 5, y_step)
     np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("count", [0, 1, LANES - 1])
+def test_memory_is_addressed_in_bytes(count):
+    size = 1 + count + LANES
+    x, y = np.arange(size + 4, dtype=np.float32), np.full(size + 4, SENTINEL)
+    move_in_memory(x.view(np.uint8), y.view(np.uint8), 4, 8, count)
+    np.testing.assert_array_equal(y[2:-2], x[1:-3])
+    assert (y[[0, 1, -2, -1]] == SENTINEL).all()
+
+
+def test_a_square_of_memory_is_transposed_by_steps_in_bytes():
+    x, y = np.arange((LANES + 2) * LANES + 1, dtype=np.float32), np.full((LANES + 1) * LANES + 2, SENTINEL)
+    transpose_in_memory(x.view(np.uint8), y.view(np.uint8), 4, 4 * (LANES + 2), 8, 4 * (LANES + 1))
+    square = x[1:].reshape(LANES, LANES + 2)[:, :LANES]
+    np.testing.assert_array_equal(y[2:].reshape(LANES, LANES + 1)[:, :LANES], square.T)
+    assert (y[2:].reshape(LANES, LANES + 1)[:, LANES] == SENTINEL).all()
+
+
+def test_a_view_of_memory_is_float32_from_a_byte_on():
+    y = np.full(3, SENTINEL)
+    view_of_memory(np.arange(9, dtype=np.float32).view(np.uint8), 8, 3, y)
+    assert y.tolist() == [2, 3, 4]
 
 
 @pytest.mark.parametrize(("zipped", "rows"), [(zip_pair, 2), (zip_four, 4)])

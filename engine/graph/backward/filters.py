@@ -3,7 +3,7 @@
     dW[o, c, k] += sum over pictures and output pixels p of  dy[o, p] * x[c, p*s - pad + k*dil]
 
 A group is a sum over pixels (`pixel_tile.py`), where what is called a pixel there is a tap of the kernel here, and the
-other way round: taps are places in the planes of `windows.py`, LANES output pixels of a row lie behind each other, and
+other way round: taps are offsets in the planes of `windows.py`, LANES output pixels of a row lie behind each other, and
 dy is packed transposed into panels [pixels, outputs], with zeros where a row ends within a vector. So nothing of x is
 copied but the planes, and the sums come as [taps, outputs]; they are kept like this over all pictures, and turned at
 the end. Threads share the taps, so a sum does not depend on how many there are. A group of few outputs (depthwise) is
@@ -20,7 +20,7 @@ from itertools import pairwise
 import numpy as np
 
 from ... import signatures as types
-from ...cpu import LANES
+from ...cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ...gemm import MR, NONE, whole
 from ...jit import F1, F1_IN, I1_IN, inline, kernel
 from ...lowlevel import view1
@@ -66,7 +66,8 @@ def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
     """Adds to the sums [groups, taps, whole(outputs a group)] behind the planes in `work`.
 
     counts: pictures, groups, outputs a group, pixels, pixels a row, rows, rows to be packed together, taps, floats of
-    the planes. tables: places of the taps, of their sums, and of each vector of output pixels. panels is scratch.
+    the planes. tables: offsets in bytes of the taps, of their sums, and of each vector of output pixels. panels is
+    scratch.
     """
     images, groups, outputs, pixels, row = counts[0], counts[1], counts[2], counts[3], counts[4]
     rows, stretch, taps, planes = counts[5], counts[6], counts[7], counts[8]
@@ -77,11 +78,11 @@ def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
             high = min(stretch, rows - first)
             pack_rows(dy, part * outputs * pixels + first * row, pixels, high, row, outputs, panels)
             for o in range(0, outputs, BEHIND):
-                to = planes + part % groups * taps * whole(outputs) + o
+                to = (planes + part % groups * taps * whole(outputs) + o) * FLOAT_BYTES
                 sum_pixels(
                     work, panels, tables, 0, 0, 2 * taps + first * vectors, high * vectors, LANES,
-                    BEHIND + o * high * vectors * LANES, 0, to, taps, LANES, NONE, to, taps, LANES,
-                    taps, min(PANEL, whole(outputs - o) // LANES),
+                    (BEHIND + o * high * vectors * LANES) * FLOAT_BYTES, 0, to, taps, VECTOR_BYTES, NONE,
+                    to, taps, VECTOR_BYTES, taps, min(PANEL, whole(outputs - o) // LANES),
                 )  # fmt: skip
 
 
@@ -147,7 +148,7 @@ def _share(plan: Planes, window: Window, output: Shape, first: int, last: int) -
     floats = plan.floats + LANES  # a row's last vector may reach beyond
     counts = [window.outer, window.group, outputs, count(output), plan.row, rows, stretch, taps, floats]
     vectors = plan.starts[:, np.newaxis] + np.arange(0, plan.row, LANES)
-    tables = np.concatenate([plan.taps[first:last], np.arange(taps) * width, vectors.reshape(-1)])
+    tables = np.concatenate([plan.taps[first:last], np.arange(taps) * width, vectors.reshape(-1)]) * FLOAT_BYTES
     work = aligned_zeros(floats + window.group * taps * width)
     panels = aligned_zeros(BEHIND + stretch * padded * width)
     rest = np.array(counts, np.int64), plan.sizes, tables.astype(np.int64), work, panels

@@ -133,7 +133,8 @@ class Arrangement:
         return self._share(blob, kind, Memory(0, now, now))
 
     def _share(self, blob: Blob, kind: Kind, memory: Memory) -> Storage:
-        storage = Storage(self.shapes[blob], kind, memory, self._halos.get((blob, kind), NO_HALO))
+        halo = self._halos.get((blob, kind), NO_HALO)
+        storage = Storage(self.shapes[blob], kind, memory, halo, blob.dtype)
         self.storages[blob, kind] = storage
         self._shared[memory] += 1
         return storage

@@ -1,7 +1,7 @@
 """The program of a plan while it is written: steps, the tables that their kernels read, and constants.
 
 All numbers of the program, the fields of its steps and the tables that these name, lie in one int64 array, `tables`;
-weights as the kernels read them, and other constants, in one float32 array.
+weights as the kernels read them, and other constants, in one block of bytes.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...cpu import LANES
+from ...cpu import VECTOR_BYTES
 from ...fields import numbers
-from ...memory import aligned_zeros
-from ..graph import Node
+from ...memory import aligned_bytes
+from ..graph import FLOAT32, Node
 from .steps import Scratch, StepKernel
-from .storage import ALIGNMENT
+from .storage import aligned
 
-ZEROS, NO_BOUND, CONSTANTS = 0, 4 * LANES, 5 * LANES  # offsets: four vectors of zeros, -inf; the first of a net's own
+ZEROS, NO_BOUND, CONSTANTS = 0, 4 * VECTOR_BYTES, 5 * VECTOR_BYTES  # offsets: zeros, -inf; the first of a net's own
 ITEM_MACS = 500_000  # multiply-accumulates that are worth handing to another thread: some 10 microseconds
 
 
@@ -46,7 +46,7 @@ class Packed:
 
     def write(self, constants: np.ndarray) -> None:
         for offset, size, write_to in self.parts:
-            write_to(constants[offset : offset + size])
+            write_to(constants[offset : offset + size].view(FLOAT32))
         self.made_of = list(self.node.weights)
         self.copies = [weights.copy() for weights in self.made_of] if self.node.lent else ()
 
@@ -80,11 +80,11 @@ class Emitter:
             self._known[key] = self._append(array)
         return self._known[key]
 
-    def weights(self, node: Node, size: int, write_to: Callable[[np.ndarray], None]) -> int:
-        """The offset of `size` constants, which write_to(them) makes of the weights of `node`; zeros at first."""
-        offset = self._size
+    def weights(self, node: Node, count: int, write_to: Callable[[np.ndarray], None]) -> int:
+        """The offset of `count` float32, which write_to(them) makes of the weights of `node`; zeros at first."""
+        offset, size = self._size, count * FLOAT32.itemsize
         self.packed.setdefault(node, Packed(node)).parts.append((offset, size, write_to))
-        self._size += -(-size // ALIGNMENT) * ALIGNMENT
+        self._size += aligned(size)
         return offset
 
     def step(self, kernel: StepKernel, items: int, /, *, barrier: bool = True, **fields) -> None:
@@ -99,9 +99,9 @@ class Emitter:
         return np.concatenate(self._numbers) if self._numbers else np.zeros(0, np.int64)
 
     def constants(self) -> np.ndarray:
-        """float32, with the weights as they are now."""
-        made = aligned_zeros(self._size)
-        made[NO_BOUND] = -np.inf
+        """uint8, with the weights as they are now."""
+        made = aligned_bytes(self._size)
+        made[NO_BOUND:CONSTANTS].view(FLOAT32)[:] = -np.inf
         for packed in self.packed.values():
             packed.write(made)
         return made

@@ -36,6 +36,11 @@ class Group:
         return [*self.nodes[0].bottoms, *([self.addend] if self.addend else [])]
 
     @property
+    def blobs(self) -> set[Blob]:
+        """All that its nodes read and write."""
+        return {blob for node in self.nodes for blob in (*node.bottoms, *node.tops)}
+
+    @property
     def parts(self) -> list[Group]:
         """The groups that it is, taken apart by one step: `depthwise` and the rest, or each node by itself."""
         if self.depthwise:

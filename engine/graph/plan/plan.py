@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...memory import aligned_zeros
+from ...memory import aligned_bytes
 from ...threads import choose_threads
 from ..graph import Blob, Graph, Shape
 from ..layers import OPS
@@ -30,9 +30,9 @@ from .lowering import Context, Lowered, lower
 from .lowering.moves import emit_halo
 from .program import Program
 from .steps import Scratch
-from .storage import ALIGNMENT, Memory, assign_offsets
+from .storage import ALIGNMENT, Memory, aligned, assign_offsets
 
-LIMIT = 1 << 33  # floats of an arena and of scratch: 32 GiB
+LIMIT = 32 << 30  # bytes of an arena and of scratch
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ class Plan:
         arranged = Arrangement(graph, self.shapes, lowered)
         self.actions, self.memories = arranged.actions, arranged.memories
         for storage in arranged.storages.values():
-            storage.memory.size = max(storage.memory.size, -(-storage.size // ALIGNMENT) * ALIGNMENT)
+            storage.memory.size = max(storage.memory.size, aligned(storage.size))
         known = [how for _, how in lowered if how]
-        step = -(-max((how.scratch for how in known), default=0) // ALIGNMENT) * ALIGNMENT
+        step = aligned(max((how.scratch for how in known), default=0))
         scratch = max([step * self.threads, *(how.shared_scratch for how in known)])
         size = assign_offsets(self.memories, LIMIT, scratch, graph.path)
-        self.bytes = Bytes(4 * size, 4 * most_alive(self.memories), 4 * scratch)
-        self.arena = aligned_zeros(size + scratch + ALIGNMENT)
+        self.bytes = Bytes(size, most_alive(self.memories), scratch)
+        self.arena = aligned_bytes(size + scratch + ALIGNMENT)
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
         self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.outputs}
         self._write(Emitter(self.threads, Scratch(offset=size, thread=step)))
@@ -184,7 +184,7 @@ class Plan:
 
 
 def most_alive(memories: list[Memory]) -> int:
-    """Floats of the memories that live at the same time, at the worst."""
+    """Bytes of the memories that live at the same time, at the worst."""
     changes: Counter[int] = Counter()
     for memory in memories:
         changes[memory.first] += memory.size

@@ -8,6 +8,10 @@ from tables[at] on, by the declaration that it was decorated with:
         f = read_fields(tables, at, Rows)
 
 and `Emitter.step(do_rows, items, x=..., count=...)` writes them by the same names, as keywords.
+
+The arena and the constants are blocks of bytes, and all offsets into them and steps are in bytes, so that blobs of
+other types than float32 can lie there too. Kernels add offsets to a pointer to bytes (`simd.py`): an x86 address is
+base + index whatever the unit, so nothing is converted, neither in kernels nor where fields are written.
 """
 
 from __future__ import annotations
@@ -16,9 +20,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ... import signatures as types
-from ...jit import F1, F1_IN, FAST_MATH, I1_IN, KERNELS, Kernel, i64
+from ...jit import FAST_MATH, I1_IN, KERNELS, U1, U1_IN, Kernel, i64
 
-STEP = types.void(F1, F1_IN, I1_IN, i64, i64, i64)  # arena, weights, tables, at, item, thread
+STEP = types.void(U1, U1_IN, I1_IN, i64, i64, i64)  # arena, weights, tables, at, item, thread
 
 
 class StepKernel(Kernel):
@@ -41,7 +45,7 @@ def step_kernel(fields: type) -> Callable[[Callable], StepKernel]:
 
 
 class Strided(NamedTuple):
-    """Where the pixels of a stored blob lie in the arena."""
+    """Where the pixels of a stored blob lie in the arena, in bytes."""
 
     offset: int  # of the first pixel
     picture: int  # from a picture to the next
@@ -50,7 +54,7 @@ class Strided(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """Where pixels lie in the arena, one by one. An addend that is not there has the offset -1."""
+    """Where pixels lie in the arena, one by one, in bytes. An addend that is not there has the offset -1."""
 
     offset: int  # of the first picture's first plane
     picture: int  # from a picture to the next
@@ -62,7 +66,7 @@ NO_PIXELS = Pixels(offset=-1, picture=0, plane=0, table=0)
 
 
 class Scratch(NamedTuple):
-    """Memory of each thread."""
+    """Memory of each thread, in bytes."""
 
     offset: int  # of thread 0's, in the arena
     thread: int  # from a thread's to the next one's

@@ -15,13 +15,13 @@ import numpy as np
 
 from ....errors import InputError
 from ...cpu import LANES
-from ..graph import Shape
+from ..graph import FLOAT32, Shape
 from ..op import count
 from .steps import Strided
 
 Halo = tuple[int, int, int, int]  # rows above, columns to the left, rows below, columns to the right
 NO_HALO: Halo = (0, 0, 0, 0)
-ALIGNMENT = 16  # floats: a cache line
+ALIGNMENT = 64  # bytes: a cache line
 
 
 class Kind(Enum):
@@ -30,7 +30,7 @@ class Kind(Enum):
 
 @dataclass(eq=False)
 class Memory:
-    """A stretch of the arena: `size` floats from `offset` on, written from the action `first` on, read up to `last`."""
+    """A stretch of the arena: `size` bytes from `offset` on, written from the action `first` on, read up to `last`."""
 
     size: int
     first: int
@@ -40,12 +40,13 @@ class Memory:
 
 @dataclass(eq=False)
 class Storage:
-    """A blob of `shape` in some memory. Steps are in floats."""
+    """A blob of `shape` and `dtype` in some memory. Offsets, steps and sizes are in bytes."""
 
     shape: Shape
     kind: Kind
     memory: Memory
     halo: Halo = NO_HALO
+    dtype: np.dtype = FLOAT32
 
     @property
     def four(self) -> Shape:
@@ -53,8 +54,14 @@ class Storage:
         return (*self.shape, *(1,) * (4 - len(self.shape)))
 
     @property
-    def pixel(self) -> int:
+    def lanes(self) -> int:
+        """Channels of a pixel that lie side by side."""
         return LANES if self.kind is Kind.BLOCKED else 1
+
+    @property
+    def pixel(self) -> int:
+        """From a pixel to the next, as are `row`, `plane` and `picture`."""
+        return self.lanes * self.dtype.itemsize
 
     @property
     def row(self) -> int:
@@ -75,7 +82,7 @@ class Storage:
 
     @property
     def size(self) -> int:
-        return count(self.shape) if self.kind is Kind.PLANAR else self.four[0] * self.picture
+        return count(self.shape) * self.dtype.itemsize if self.kind is Kind.PLANAR else self.four[0] * self.picture
 
     @property
     def inside(self) -> int:
@@ -99,18 +106,23 @@ class Storage:
         return (down[:, np.newaxis] + right).reshape(-1)
 
     def view(self, arena: np.ndarray) -> np.ndarray:
-        """The pixels in `arena`, float32 of `shape`. Not for BLOCKED."""
-        floats = arena[self.memory.offset : self.memory.offset + self.size]
+        """The pixels in `arena`, uint8: an array of `shape` and `dtype`. Not for BLOCKED."""
+        values = arena[self.memory.offset : self.memory.offset + self.size].view(self.dtype)
         if self.kind is Kind.PLANAR:
-            return floats.reshape(self.shape)
+            return values.reshape(self.shape)
         pictures, channels, height, width = self.four
-        (top, left), whole = self.halo[:2], floats.reshape(pictures, channels, -1, self.row)
+        (top, left), whole = self.halo[:2], values.reshape(pictures, channels, -1, self.row // self.pixel)
         return whole[:, :, top : top + height, left : left + width]
 
 
 def blocks(channels: int) -> int:
     """Blocks of LANES channels."""
     return -(-channels // LANES)
+
+
+def aligned(size: int) -> int:
+    """The whole cache lines that `size` bytes take, in bytes."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def same_memory(shape: Shape) -> bool:
@@ -124,11 +136,11 @@ def wider(one: Halo, other: Halo) -> Halo:
 
 
 def assign_offsets(memories: list[Memory], limit: int, besides: int = 0, path: str = "<net>") -> int:
-    """Give each memory its offset, so that those that live at the same time do not overlap. Returns the floats in all.
+    """Give each memory its offset, so that those that live at the same time do not overlap. Returns the bytes in all.
 
     The largest first, each at the lowest offset that is free (Pisarchyk and Lee, Efficient Memory Management for Deep
-    Neural Net Inference, 2020: greedy by size). Raises InputError (of `path`) if these and those `besides` are more than
-    `limit`.
+    Neural Net Inference, 2020: greedy by size). Raises InputError, naming `path`, if these and the bytes `besides` are
+    more than `limit`.
     """
     placed: list[Memory] = []
     for memory in sorted(memories, key=lambda each: -each.size):
@@ -144,5 +156,5 @@ def assign_offsets(memories: list[Memory], limit: int, besides: int = 0, path: s
         placed.sort(key=lambda each: each.offset)
     total = max((memory.offset + memory.size for memory in placed), default=0)
     if (needed := total + besides) > limit:
-        raise InputError(path, f"needs {needed * 4:,} bytes for its blobs and scratch", f"at most {limit * 4:,}")
+        raise InputError(path, f"needs {needed:,} bytes for its blobs and scratch", f"at most {limit:,}")
     return total

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ... import signatures as types
 from ...fields import read_row
-from ...jit import F1, F1_IN, I1, I1_IN, i64, kernel
+from ...jit import I1, I1_IN, U1, U1_IN, i64, kernel
 from ...lowlevel import atomic_add, cycles, pointer_call
 from ...sync import meet
 from .steps import STEP
@@ -29,7 +29,7 @@ class ProgramRow(NamedTuple):
     barrier: int  # 1: all threads wait for each other behind it
 
 
-@kernel(types.void(F1, F1_IN, I1_IN, I1_IN, I1, I1, I1, i64, i64, i64, i64))
+@kernel(types.void(U1, U1_IN, I1_IN, I1_IN, I1, I1, I1, i64, i64, i64, i64))
 def run_steps(arena, weights, tables, program, taken, ticks, sync, first, last, thread, threads):
     """Steps [first, last) of `program`, rows as ProgramRow; all threads call it with the same arguments but `thread`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...graph import FLOAT32
 from ..groups import CONVOLUTIONS
 from .channels import lower_channels
 from .concat import lower_concat
@@ -31,7 +32,7 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
 def lower(context: Context) -> Lowered | None:
     """How the group of `context` is done; None if it has no lowering, and is done by its layer's own `prepare`."""
     top = context.tops[0] if context.tops else ()
-    if not 2 <= len(top) <= 4 or 0 in top:
+    if not 2 <= len(top) <= 4 or 0 in top or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
         return None
     if context.group.depthwise:
         return lower_separable(context)

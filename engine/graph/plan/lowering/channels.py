@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES
+from ....cpu import LANES, VECTOR_BYTES
 from ....fields import read_fields
 from ....simd import fma, load, maximum, minimum, store, zeros
 from ...graph import Node
@@ -38,18 +38,18 @@ class ScaledChannels(NamedTuple):
 def scale_channels(arena, weights, tables, at, item, thread):
     """One block of channels of one picture: x [rows, columns, LANES] into y."""
     f = read_fields(tables, at, ScaledChannels)
-    c = item % f.planes * LANES
+    c = item % f.planes * VECTOR_BYTES
     x, y = f.x.offset + item * f.x.plane, f.y.offset + item * f.y.plane
     if f.slopes >= 0:
         slope = load(weights, f.slopes + c)
         for r in range(f.rows):
-            for p in range(0, f.columns * LANES, LANES):  # y[r, p] from x[r, p]
+            for p in range(0, f.columns * VECTOR_BYTES, VECTOR_BYTES):  # y[r, p] from x[r, p]
                 v = load(arena, x + r * f.x.row + p)
                 store(arena, y + r * f.y.row + p, maximum(zeros(), v) + slope * minimum(zeros(), v))
     else:
         factor, offset = load(weights, f.factors + c), load(weights, f.offsets + c)
         for r in range(f.rows):
-            for p in range(0, f.columns * LANES, LANES):
+            for p in range(0, f.columns * VECTOR_BYTES, VECTOR_BYTES):
                 store(arena, y + r * f.y.row + p, fma(load(arena, x + r * f.x.row + p), factor, offset))
 
 

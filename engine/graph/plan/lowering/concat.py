@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....cpu import LANES
+from ....cpu import LANES, VECTOR_BYTES
 from ....fields import read_fields
 from ....simd import load, store
 from ...layers.shape_layers import concat_axis
@@ -29,7 +29,7 @@ def copy_blocks(arena, weights, tables, at, item, thread):
     x = f.x.offset + item * f.x.plane
     y = f.y.offset + item // f.planes * f.y.picture + item % f.planes * f.y.plane
     for r in range(f.rows):
-        for p in range(0, f.columns * LANES, LANES):  # y[r, p] = x[r, p]
+        for p in range(0, f.columns * VECTOR_BYTES, VECTOR_BYTES):  # y[r, p] = x[r, p]
             store(arena, y + r * f.y.row + p, load(arena, x + r * f.x.row + p))
 
 

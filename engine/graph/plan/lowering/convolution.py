@@ -30,7 +30,7 @@ def lower_convolution(context: Context) -> Lowered | None:
         x, y = bottoms[0], tops[0]
         planes = channels if planar else blocks(channels)
         start, taps = taps_of(x, window, planes)
-        run = x.pixel
+        run = x.lanes
         if planar and window.dilation[1] == 1:
             run = window.kernel[1]
             taps = taps[::run]
@@ -38,7 +38,7 @@ def lower_convolution(context: Context) -> Lowered | None:
         work = Work(
             x=x.first + start, x_picture=x.picture, x_group=planes * x.plane,
             pixels=x.pixels(window.stride, y.four[2:]), taps=taps, run=run,
-            w=filters_offset(emitter, node, window, x.pixel),
+            w=filters_offset(emitter, node, window, x.lanes),
             groups=window.group, outputs=window.outputs, pictures=window.outer, inputs=planes * x.plane,
         )  # fmt: skip
         emit_products(emitter, context.group, work, y, bottoms[-1] if context.group.addend else None)

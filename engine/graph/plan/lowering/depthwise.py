@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES
+from ....cpu import LANES, VECTOR_BYTES
 from ....fields import read_fields
 from ....jit import inline
 from ....row_tile import row_tile
@@ -54,18 +54,18 @@ def filter_rows(arena, weights, tables, f, picture, plane, first, last, y, y_row
     """Rows [first, last) of the outputs of one plane, by the RowFilters f. That of row r, column c is written at
     y + (r - first)*y_row + tables[columns + (r - first)*columns_row + c]."""
     x, step = f.x.offset + picture * f.x.picture + plane * f.x.plane, f.step
-    w, bias, low = f.w + plane * f.size * LANES, f.bias + plane * LANES, element(weights, f.lower_bound)
+    w, bias, low = f.w + plane * f.size * VECTOR_BYTES, f.bias + plane * VECTOR_BYTES, element(weights, f.lower_bound)
     together = f.columns if f.columns >= TOGETHER else 0
     for r in range(first, last):
         source, to, row = x + r * f.x.row, y + (r - first) * y_row, columns + (r - first) * columns_row
         for c in range(0, together, TOGETHER):  # y[r, c : c + TOGETHER]
             c = min(c, f.columns - TOGETHER)  # the last ones may be computed twice
             i, j = source + c * step, row + c
-            if f.square and step == LANES:
+            if f.square and step == VECTOR_BYTES:
                 row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 1, SQUARE)
-            elif f.square and step == 2 * LANES:
+            elif f.square and step == 2 * VECTOR_BYTES:
                 row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 2, SQUARE)
-            elif step == LANES:
+            elif step == VECTOR_BYTES:
                 row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 1, 0)
             else:
                 row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 0, 0)

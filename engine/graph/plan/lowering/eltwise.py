@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES
+from ....cpu import FLOAT_BYTES, VECTOR_BYTES
 from ....fields import read_fields
 from ....simd import broadcast, element, load, maximum, store
 from ...layers.eltwise import combination
@@ -31,11 +31,11 @@ class CombinedBlocks(NamedTuple):
 def combine_blocks(arena, weights, tables, at, item, thread):
     """One block of channels of one picture: x and y [rows, columns, LANES] into z."""
     f = read_fields(tables, at, CombinedBlocks)
-    a, b = broadcast(element(weights, f.factors)), broadcast(element(weights, f.factors + 1))
+    a, b = broadcast(element(weights, f.factors)), broadcast(element(weights, f.factors + FLOAT_BYTES))
     bound = broadcast(element(weights, f.lower_bound))
     x, y, z = f.x.offset + item * f.x.plane, f.y.offset + item * f.y.plane, f.z.offset + item * f.z.plane
     for r in range(f.rows):
-        for p in range(0, f.columns * LANES, LANES):  # z[r, p] from x[r, p] and y[r, p]
+        for p in range(0, f.columns * VECTOR_BYTES, VECTOR_BYTES):  # z[r, p] from x[r, p] and y[r, p]
             v, w = load(arena, x + r * f.x.row + p), load(arena, y + r * f.y.row + p)
             store(arena, z + r * f.z.row + p, maximum(bound, combination(f.operation, v, w, a, b)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....cpu import LANES
+from ....cpu import FLOAT_BYTES, LANES
 from ...op import count
 from ..emitter import Emitter
 from ..storage import Kind, Storage, blocks
@@ -24,10 +24,10 @@ def lower_inner_product(context: Context) -> Lowered | None:
             pack_panels(node.weights[0].T if transposed else node.weights[0].reshape(outputs, depth), panels)
 
         work = Work(
-            x=bottoms[0].first, x_picture=0, x_group=0, pixels=np.arange(rows) * depth,
-            taps=np.arange(0, depth, run), run=run,
+            x=bottoms[0].first, x_picture=0, x_group=0, pixels=np.arange(rows) * depth * FLOAT_BYTES,
+            taps=np.arange(0, depth, run) * FLOAT_BYTES, run=run,
             w=emitter.weights(node, blocks(outputs) * LANES * depth, pack_weights),
-            groups=1, outputs=outputs, pictures=1, inputs=rows * depth,
+            groups=1, outputs=outputs, pictures=1, inputs=rows * depth * FLOAT_BYTES,
         )  # fmt: skip
         addend = bottoms[-1] if context.group.addend else None
         emit_products(emitter, context.group, work, tops[0], addend, lambda storage: np.arange(rows) * storage.picture)

@@ -27,8 +27,8 @@ class Lowered:
     """`emit(emitter, bottoms, tops)` adds the steps. `in_place`: the top may have the first bottom's memory.
     `algorithm` is its name, where there are several.
 
-    scratch           floats that each thread needs, from `scratch.offset + thread * scratch.thread` on
-    shared_scratch    floats that all threads share, from `scratch.offset` on; `scratch` is the emitter's
+    scratch           bytes that each thread needs, from `scratch.offset + thread * scratch.thread` on
+    shared_scratch    bytes that all threads share, from `scratch.offset` on; `scratch` is the emitter's
     """
 
     wants: Sequence[Want]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES
+from ....cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....fields import read_fields
 from ....simd import broadcast, element, fma, load, square_root, store, zeros
 from ...layers.normalise import WITHIN_CHANNEL
@@ -34,22 +34,22 @@ def normalise_rows(arena, weights, tables, at, item, thread):
     """One row of one picture: x [planes, columns, LANES] into y, by the squares of a pixel's channels side by side."""
     f = read_fields(tables, at, NormalisedRows)
     line = f.scratch.offset + thread * f.scratch.thread
-    shift, share = broadcast(element(weights, f.constants)), broadcast(element(weights, f.constants + 1))
+    shift, share = broadcast(element(weights, f.constants)), broadcast(element(weights, f.constants + FLOAT_BYTES))
     picture, row = item // f.rows, item % f.rows
     x = f.x.offset + picture * f.x.picture + row * f.x.row
     y = f.y.offset + picture * f.y.picture + row * f.y.row
-    edge = (f.reach + LANES - 1) // LANES * LANES
-    for i in range(0, edge, LANES):
+    edge = (f.reach + LANES - 1) // LANES * VECTOR_BYTES
+    for i in range(0, edge, VECTOR_BYTES):
         store(arena, line + i, zeros())  # line[:edge], line[edge + channels:]
-        store(arena, line + edge + f.planes * LANES + i, zeros())
-    for p in range(0, f.columns * LANES, LANES):
+        store(arena, line + edge + f.planes * VECTOR_BYTES + i, zeros())
+    for p in range(0, f.columns * VECTOR_BYTES, VECTOR_BYTES):
         for c in range(f.planes):  # line[edge + channels of c] = x[c, p]**2
             v = load(arena, x + c * f.x.plane + p)
-            store(arena, line + edge + c * LANES, v * v)
+            store(arena, line + edge + c * VECTOR_BYTES, v * v)
         for c in range(f.planes):  # y[c, p] from x[c, p] and the line around its channels
-            total, middle = zeros(), line + edge + c * LANES
+            total, middle = zeros(), line + edge + c * VECTOR_BYTES
             for k in range(-f.reach, f.reach + 1):
-                total = total + load(arena, middle + k)
+                total = total + load(arena, middle + k * FLOAT_BYTES)
             root = square_root(fma(total, share, shift))
             store(arena, y + c * f.y.plane + p, load(arena, x + c * f.x.plane + p) / (root * square_root(root)))
 
@@ -59,7 +59,6 @@ def lower_lrn(context: Context) -> Lowered | None:
     if parameter.norm_region == WITHIN_CHANNEL or np.float32(parameter.beta) != USUAL_BETA or shape[1] % LANES:
         return None
     reach = parameter.local_size // 2
-    edge = -(-reach // LANES) * LANES
     share = np.float32(parameter.alpha) / np.float32(parameter.local_size)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
@@ -70,4 +69,4 @@ def lower_lrn(context: Context) -> Lowered | None:
             reach=reach, constants=constants, scratch=emitter.scratch,
         )  # fmt: skip
 
-    return Lowered([BLOCKED], Kind.BLOCKED, emit, scratch=shape[1] + 2 * edge)
+    return Lowered([BLOCKED], Kind.BLOCKED, emit, scratch=(shape[1] // LANES + 2 * -(-reach // LANES)) * VECTOR_BYTES)

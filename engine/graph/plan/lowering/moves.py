@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....cpu import LANES
+import numpy as np
+
+from ....cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....fields import read_fields
 from ....jit import inline
-from ....simd import copy, copy_transposed, store, zeros
+from ....lowlevel import view1
+from ....simd import copy, copy_transposed, element, store, store_element, zeros
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage
@@ -37,12 +40,14 @@ def to_blocks(arena, weights, tables, at, item, thread):
             done = f.columns
             for p in range(0, f.columns, LANES):  # y[r, p : p + LANES, :] = x[:, r, p : p + LANES].T
                 p = min(p, f.columns - LANES)  # the last ones may be copied twice
-                copy_transposed(arena, source + p, f.x.plane, arena, target + p * LANES, LANES)
+                i, to = source + p * FLOAT_BYTES, target + p * VECTOR_BYTES
+                copy_transposed(arena, i, f.x.plane, arena, to, VECTOR_BYTES)
         for p in range(done, f.columns):  # y[r, p, :lanes] = x[:lanes, r, p]
+            i, to = source + p * FLOAT_BYTES, target + p * VECTOR_BYTES
             for lane in range(lanes):
-                arena[target + p * LANES + lane] = arena[source + lane * f.x.plane + p]
+                store_element(arena, to + lane * FLOAT_BYTES, element(arena, i + lane * f.x.plane))
             for lane in range(lanes, LANES):
-                arena[target + p * LANES + lane] = 0
+                store_element(arena, to + lane * FLOAT_BYTES, np.float32(0))
 
 
 @step_kernel(MovedBlob)
@@ -58,10 +63,12 @@ def to_planes(arena, weights, tables, at, item, thread):
             done = f.columns
             for p in range(0, f.columns, LANES):  # y[:, r, p : p + LANES] = x[r, p : p + LANES, :].T
                 p = min(p, f.columns - LANES)
-                copy_transposed(arena, source + p * LANES, LANES, arena, target + p, f.y.plane)
+                i, to = source + p * VECTOR_BYTES, target + p * FLOAT_BYTES
+                copy_transposed(arena, i, VECTOR_BYTES, arena, to, f.y.plane)
         for p in range(done, f.columns):  # y[:lanes, r, p] = x[r, p, :lanes]
+            i, to = source + p * VECTOR_BYTES, target + p * FLOAT_BYTES
             for lane in range(lanes):
-                arena[target + lane * f.y.plane + p] = arena[source + p * LANES + lane]
+                store_element(arena, to + lane * f.y.plane, element(arena, i + lane * FLOAT_BYTES))
 
 
 @step_kernel(MovedBlob)
@@ -70,7 +77,7 @@ def copy_planes(arena, weights, tables, at, item, thread):
     f = read_fields(tables, at, MovedBlob)
     x, y = f.x.offset + item * f.x.plane, f.y.offset + item * f.y.plane
     for r in range(f.rows):
-        copy(arena, x + r * f.x.row, arena, y + r * f.y.row, f.columns)
+        copy(view1(arena, x + r * f.x.row, f.columns), 0, view1(arena, y + r * f.y.row, f.columns), 0, f.columns)
 
 
 class ClearedHalo(NamedTuple):
@@ -99,12 +106,12 @@ def clear_halo(arena, weights, tables, at, item, thread):
 
 @inline
 def clear(arena, at, size):
-    """Zeros into arena[at:at+size]."""
-    whole = size // LANES * LANES
-    for i in range(0, whole, LANES):
+    """Zeros into arena[at:at+size], whole floats."""
+    whole = size // VECTOR_BYTES * VECTOR_BYTES
+    for i in range(0, whole, VECTOR_BYTES):
         store(arena, at + i, zeros())
-    for i in range(whole, size):
-        arena[at + i] = 0
+    for i in range(whole, size, FLOAT_BYTES):
+        store_element(arena, at + i, np.float32(0))
 
 
 def emit_move(emitter: Emitter, x: Storage, y: Storage) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES
+from ....cpu import VECTOR_BYTES
 from ....fields import read_fields, read_row
 from ....simd import broadcast, load, maximum, store, zeros
 from ...layers.pooling import AVE, LOWEST, Side, pooling_windows, window_table
@@ -43,15 +43,15 @@ def pool(arena, weights, tables, at, item, thread):
                 total = zeros()
                 for h in range(down.first, down.last):
                     for w in range(across.first, across.last):
-                        total = total + load(arena, x + h * f.x.row + w * LANES)
+                        total = total + load(arena, x + h * f.x.row + w * VECTOR_BYTES)
                 divisor = broadcast(np.float32(down.length * across.length))
-                store(arena, y + r * f.y.row + c * LANES, total / divisor)
+                store(arena, y + r * f.y.row + c * VECTOR_BYTES, total / divisor)
             else:
                 highest = broadcast(LOWEST)
                 for h in range(down.first, down.last):
                     for w in range(across.first, across.last):
-                        highest = maximum(load(arena, x + h * f.x.row + w * LANES), highest)
-                store(arena, y + r * f.y.row + c * LANES, highest)
+                        highest = maximum(load(arena, x + h * f.x.row + w * VECTOR_BYTES), highest)
+                store(arena, y + r * f.y.row + c * VECTOR_BYTES, highest)
 
 
 def lower_pooling(context: Context) -> Lowered | None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .... import signatures as types
-from ....cpu import LANES
+from ....cpu import LANES, VECTOR_BYTES
 from ....fields import read_fields
 from ....jit import F1, F1_IN, i64, kernel
 from ....one_pixel import STREAMS, sum_one_pixel
@@ -32,7 +32,7 @@ NEAR_BYTES, STRETCH_BYTES = 448 << 10, 160 << 10  # of inputs that L2 keeps for 
 
 
 class Products(NamedTuple):
-    """Sums over taps. Offsets in the arena or the constants, tables of offsets as indices in `tables`, counts."""
+    """Sums over taps. Offsets and steps are in bytes; a table of offsets is an index in `tables`."""
 
     x: int  # offset of the first tap of the first pixel
     x_picture: int  # from a picture to the next
@@ -70,16 +70,16 @@ def convolve(arena, weights, tables, at, item, thread):
     x, depth = f.x + picture * f.x_picture + group * f.x_group, f.runs * f.run
     while panel < end:  # y[first:last, outputs of the panel]
         block = group * f.blocks + panel * PANEL
-        w, bias = f.w + block * depth * LANES, f.bias + block * LANES
+        w, bias = f.w + block * depth * VECTOR_BYTES, f.bias + block * VECTOR_BYTES
         y = f.y.offset + picture * f.y.picture + block * f.y.plane
         addend = -1
         if f.addend.offset >= 0:
             addend = f.addend.offset + picture * f.addend.picture + block * f.addend.plane
         if last - first == 1 and (panel + STREAMS) * PANEL <= f.blocks and panel + STREAMS <= end:
             sum_one_pixel(
-                arena, weights, tables, x + tables[f.pixels + first], f.taps, f.runs, f.run, w, PANEL * depth * LANES,
-                bias, -1 if addend < 0 else addend + tables[f.addend.table + first], f.addend.plane, low,
-                y + tables[f.y.table + first], f.y.plane,
+                arena, weights, tables, x + tables[f.pixels + first], f.taps, f.runs, f.run, w,
+                PANEL * depth * VECTOR_BYTES, bias, -1 if addend < 0 else addend + tables[f.addend.table + first],
+                f.addend.plane, low, y + tables[f.y.table + first], f.y.plane,
             )  # fmt: skip
             panel += STREAMS
         else:
@@ -94,7 +94,7 @@ def convolve(arena, weights, tables, at, item, thread):
 def share_out(work: Work, parts: int, panels: int, threads: int) -> tuple[int, int]:
     """Into how many stretches of pixels and chunks of panels each of the `parts` (pictures, groups) is cut."""
     most = max(1, len(work.pixels) // (2 * ROWS))
-    stretches = 1 if work.inputs * 4 <= NEAR_BYTES else min(-(-work.inputs * 4 // STRETCH_BYTES), most)
+    stretches = 1 if work.inputs <= NEAR_BYTES else min(-(-work.inputs // STRETCH_BYTES), most)
     wanted = 1 if threads == 1 else min(32 * threads, max(1, work.macs // ITEM_MACS))
     chunks = max(1, min(panels, -(-wanted // (parts * stretches))))
     if parts * stretches * chunks < wanted:
@@ -139,12 +139,12 @@ def bias_offset(emitter: Emitter, node: Node, outputs: int) -> int:
 
 @dataclass(frozen=True)
 class Work:
-    """A product for `emit_products`.
+    """A product for `emit_products`. Offsets and steps are in bytes.
 
     x, x_picture, x_group   offset of the first tap of the first pixel; from a picture, a group to the next
     pixels, taps, run       offsets of the pixels, from x on, and of runs of taps, from a pixel on
     w                       offset of the panels
-    inputs                  floats of a picture's group
+    inputs                  bytes of a picture's group
     """
 
     x: int

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES
+from ....cpu import LANES, VECTOR_BYTES
 from ....fields import read_fields
 from ....pixel_tile import PANEL, ROWS, sum_pixels
 from ....simd import element
@@ -54,7 +54,7 @@ def convolve_separable(arena, weights, tables, at, item, thread):
     start, columns = first * f.filters.columns, f.filters.columns
     intermediate = f.intermediate.offset + thread * f.intermediate.thread
     for plane in range(planes):  # intermediate[first:last, :, channels of plane]
-        to = intermediate + plane * ROWS * LANES
+        to = intermediate + plane * ROWS * VECTOR_BYTES
         filter_rows(arena, weights, tables, f.filters, picture, plane, first, last, to, 0, f.tiled + start, columns)
     for block in range(0, f.outputs, PANEL):  # y[first:last, :, outputs of the panel]
         addend = -1
@@ -62,7 +62,7 @@ def convolve_separable(arena, weights, tables, at, item, thread):
             addend = f.addend.offset + picture * f.addend.picture + block * f.addend.plane
         sum_pixels(
             arena, weights, tables, intermediate, f.tiled + start, f.taps, planes, LANES,
-            f.w + block * planes * LANES * LANES, f.bias + block * LANES,
+            f.w + block * planes * LANES * VECTOR_BYTES, f.bias + block * VECTOR_BYTES,
             addend, f.addend.table + start, f.addend.plane, element(weights, f.lower_bound),
             f.y.offset + picture * f.y.picture + block * f.y.plane, f.y.table + start, f.y.plane,
             (last - first) * columns, min(PANEL, f.outputs - block),
@@ -77,22 +77,22 @@ def lower_separable(context: Context) -> Lowered | None:
     if window is None or outer is None:
         return None
     pictures, channels, rows, columns = intermediate
-    planes, whole = blocks(channels), tiled_floats(intermediate)
-    at_once = 4 * pictures * whole <= NEAR_BYTES
+    planes, whole = blocks(channels), tiled_bytes(intermediate)
+    at_once = pictures * whole <= NEAR_BYTES
     if not at_once and max(window.stride) > 1:  # most of what is moved is the bottom: plane by plane is quicker
         return None
-    high = max(STRETCH_BYTES // (4 * columns * planes * LANES), -(-FEWEST // columns))
+    high = max(STRETCH_BYTES // (columns * planes * VECTOR_BYTES), -(-FEWEST // columns))
     stretches = 1 if at_once else -(-rows // high)
     heights = np.diff(np.arange(stretches + 1) * rows // stretches).tolist()
-    floats = [tiled_floats((1, channels, height, columns)) for height in heights]
+    sizes = [tiled_bytes((1, channels, height, columns)) for height in heights]
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         y, addend = tops[0], bottoms[-1] if group.addend else None
         tiled = np.concatenate([tiled_offsets(height * columns, planes) for height in heights])
         filters = row_filters(emitter, group.depthwise, window, bottoms[0], (rows, columns))
-        w, taps = filters_offset(emitter, group.main, outer, LANES), np.arange(planes) * ROWS * LANES
+        w, taps = filters_offset(emitter, group.main, outer, LANES), np.arange(planes) * ROWS * VECTOR_BYTES
         if at_once:
-            x = Strided(offset=emitter.scratch.offset, picture=whole, plane=ROWS * LANES, row=0)
+            x = Strided(offset=emitter.scratch.offset, picture=whole, plane=ROWS * VECTOR_BYTES, row=0)
             table = emitter.table(tiled)
             emitter.step(
                 convolve_depthwise, pictures * planes, filters=filters, y=x, columns=table, columns_row=columns
@@ -111,16 +111,16 @@ def lower_separable(context: Context) -> Lowered | None:
         )  # fmt: skip
 
     wants = [Want(Kind.BLOCKED, halo_of(window, intermediate)), *addend_wants(context)]
-    shared, own = (pictures * whole, 0) if at_once else (0, max(floats))
+    shared, own = (pictures * whole, 0) if at_once else (0, max(sizes))
     return Lowered(wants, Kind.BLOCKED, emit, scratch=own, shared_scratch=shared, algorithm="separable")
 
 
-def tiled_floats(shape: Shape) -> int:
-    """Floats of a picture."""
-    return -(-shape[2] * shape[3] // ROWS) * ROWS * blocks(shape[1]) * LANES
+def tiled_bytes(shape: Shape) -> int:
+    """Bytes of a picture."""
+    return -(-shape[2] * shape[3] // ROWS) * ROWS * blocks(shape[1]) * VECTOR_BYTES
 
 
 def tiled_offsets(pixels: int, planes: int) -> np.ndarray:
     """Where so many pixels are, in the tiles that `pixel_tiles` makes of them."""
     tiles = np.array_split(np.arange(pixels), -(-pixels // ROWS))
-    return np.concatenate([i * planes * ROWS * LANES + np.arange(tile.size) * LANES for i, tile in enumerate(tiles)])
+    return np.concatenate([(i * planes * ROWS + np.arange(tile.size)) * VECTOR_BYTES for i, tile in enumerate(tiles)])

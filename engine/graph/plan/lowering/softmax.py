@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ....cpu import FLOAT_BYTES
 from ....fields import read_fields
+from ....lowlevel import view1
 from ...layers.softmax import axis_sizes, softmax_row
 from ..emitter import Emitter
 from ..steps import step_kernel
@@ -22,7 +24,8 @@ class SoftmaxRows(NamedTuple):
 def softmax_rows(arena, weights, tables, at, item, thread):
     """One row of x [items, size] into y."""
     f = read_fields(tables, at, SoftmaxRows)
-    softmax_row(arena, arena, f.x + item * f.size, f.y + item * f.size, f.size)
+    offset = item * f.size * FLOAT_BYTES
+    softmax_row(view1(arena, f.x + offset, f.size), view1(arena, f.y + offset, f.size), 0, 0, f.size)
 
 
 def lower_softmax(context: Context) -> Lowered | None:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES
+from ....cpu import LANES, VECTOR_BYTES
 from ....fields import read_fields, read_row
 from ....pixel_tile import PANEL, ROWS, sum_pixels
 from ....simd import broadcast, element, load
@@ -44,7 +44,7 @@ FILTER_BYTES = 1 << 20  # of all filters: more are read once only, so all tiles 
 READING = 10  # multiplications that take as long as reading a filter from memory
 TRANSFORMING = 1.25  # times the products, all in all
 NO_ADDEND = Strided(offset=-1, picture=0, plane=0, row=0)
-GAP = 16  # floats between points, which would otherwise lie a power of two apart, in the same few lines of L1
+GAP = 64  # bytes between points, which would otherwise lie a power of two apart, in the same few lines of L1
 VALUES, SHARES = np.array([0, 1, -1, 2, -2]), np.array([1 / 4, -1 / 6, -1 / 6, 1 / 24, 1 / 24])
 
 
@@ -114,12 +114,12 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
     panels = (f.outputs + PANEL - 1) // PANEL
     from_panel, to_panel = panels * share // f.shares, panels * (share + 1) // f.shares
     square, points = f.scratch.offset + thread * f.scratch.thread, side * side
-    inputs, input_step = square + points * LANES, channels * block * LANES + GAP
-    products, product_step = inputs + points * input_step, f.outputs * block * LANES + GAP
+    inputs, input_step = square + points * VECTOR_BYTES, channels * block * VECTOR_BYTES + GAP
+    products, product_step = inputs + points * input_step, f.outputs * block * VECTOR_BYTES + GAP
     for c in range(channels):
         for t in range(here):  # inputs[:, c, t] = B' x[tile, channels of c] B
             source = f.x.offset + read_row(tables, f.tiles, first + t, OutputTile).x + c * f.x.plane
-            to = inputs + (c * block + t) * LANES
+            to = inputs + (c * block + t) * VECTOR_BYTES
             if side == FOUR_POINTS:
                 transform_four(arena, source, f.x.row, square, to, input_step)
             else:
@@ -129,15 +129,16 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
             o = panel * PANEL
             sum_pixels(
                 arena, weights, tables, inputs + point * input_step, f.pixels, f.taps, channels, LANES,
-                f.w + (point * f.outputs + o) * channels * LANES * LANES, ZEROS, -1, 0, 0, element(weights, NO_BOUND),
-                products + point * product_step + o * block * LANES, f.pixels, block * LANES,
+                f.w + (point * f.outputs + o) * channels * LANES * VECTOR_BYTES, ZEROS,
+                -1, 0, 0, element(weights, NO_BOUND),
+                products + point * product_step + o * block * VECTOR_BYTES, f.pixels, block * VECTOR_BYTES,
                 here, min(PANEL, f.outputs - o),
             )  # fmt: skip
     for o in range(from_panel * PANEL, min(f.outputs, to_panel * PANEL)):
-        initial = load(weights, f.bias + o * LANES)
+        initial = load(weights, f.bias + o * VECTOR_BYTES)
         for t in range(here):  # y[tile, outputs of o] = A' products[:, o, t] A
             tile = read_row(tables, f.tiles, first + t, OutputTile)
-            source, to = products + (o * block + t) * LANES, f.y.offset + tile.y + o * f.y.plane
+            source, to = products + (o * block + t) * VECTOR_BYTES, f.y.offset + tile.y + o * f.y.plane
             addend = -1
             if f.addend.offset >= 0:
                 addend = f.addend.offset + tile.addend + o * f.addend.plane
@@ -187,7 +188,7 @@ def lower_winograd(context: Context) -> Lowered | None:
         -(-out // m) * m + side - m - p - i for out, p, i in zip((rows, columns), window.pad, window.size, strict=True)
     ]
     want = Want(Kind.BLOCKED, (*window.pad, *(max(0, each) for each in reach)))
-    scratch = tiling.points * (LANES + (channels + outputs) * block * LANES + 2 * GAP)
+    scratch = tiling.points * ((1 + (channels + outputs) * block) * VECTOR_BYTES + 2 * GAP)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y, addend = bottoms[0], tops[0], bottoms[-1] if context.group.addend else None
@@ -209,8 +210,8 @@ def lower_winograd(context: Context) -> Lowered | None:
             bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_ADDEND,
             lower_bound=lower_bound_offset(context.group.relu), y=y.strided, outputs=outputs,
             tiles=emitter.table(np.stack(np.broadcast_arrays(*tiles), axis=-1)), count=count, block=block,
-            shares=shares, m=m, side=side, pixels=emitter.table(np.arange(block) * LANES),
-            taps=emitter.table(np.arange(channels) * block * LANES), scratch=emitter.scratch,
+            shares=shares, m=m, side=side, pixels=emitter.table(np.arange(block) * VECTOR_BYTES),
+            taps=emitter.table(np.arange(channels) * block * VECTOR_BYTES), scratch=emitter.scratch,
         )  # fmt: skip
 
     return Lowered([want, *addend_wants(context)], Kind.BLOCKED, emit, scratch, algorithm=f"winograd {m}x{m}")
@@ -218,10 +219,10 @@ def lower_winograd(context: Context) -> Lowered | None:
 
 def tiles_of_a_block(count: int, channels: int, outputs: int, points: int) -> int:
     """As many tiles as near caches hold, in blocks of the same size; all of them where the filters are many."""
-    if points * channels * outputs * LANES * LANES * 4 > FILTER_BYTES:
+    if points * channels * outputs * LANES * VECTOR_BYTES > FILTER_BYTES:
         most = count
     else:
-        most = max(2 * ROWS, BLOCK_BYTES // (4 * points * (channels + outputs) * LANES))
+        most = max(2 * ROWS, BLOCK_BYTES // (points * (channels + outputs) * VECTOR_BYTES))
     number = -(-count // most)
     return -(-count // number)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....cpu import LANES
+from ....cpu import VECTOR_BYTES
 from ....jit import inline
 from ....simd import broadcast, fma, load, maximum, store
 
@@ -58,22 +58,22 @@ def two_from_four_points(m0, m1, m2, m3):
 def transform_six(arena, at, row, square, to, step):
     """The 36 values of a tile, for a vector of channels: arena[to + n * step]."""
     for j in range(6):
-        i, out = at + j * LANES, square + j * LANES
+        i, out = at + j * VECTOR_BYTES, square + j * VECTOR_BYTES
         points = to_points(
             load(arena, i), load(arena, i + row), load(arena, i + 2 * row),
             load(arena, i + 3 * row), load(arena, i + 4 * row), load(arena, i + 5 * row),
         )  # fmt: skip
         store(arena, out, points[0])
-        store(arena, out + 6 * LANES, points[1])
-        store(arena, out + 12 * LANES, points[2])
-        store(arena, out + 18 * LANES, points[3])
-        store(arena, out + 24 * LANES, points[4])
-        store(arena, out + 30 * LANES, points[5])
+        store(arena, out + 6 * VECTOR_BYTES, points[1])
+        store(arena, out + 12 * VECTOR_BYTES, points[2])
+        store(arena, out + 18 * VECTOR_BYTES, points[3])
+        store(arena, out + 24 * VECTOR_BYTES, points[4])
+        store(arena, out + 30 * VECTOR_BYTES, points[5])
     for j in range(6):
-        i, out = square + j * 6 * LANES, to + j * 6 * step
+        i, out = square + j * 6 * VECTOR_BYTES, to + j * 6 * step
         points = to_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
-            load(arena, i + 3 * LANES), load(arena, i + 4 * LANES), load(arena, i + 5 * LANES),
+            load(arena, i), load(arena, i + VECTOR_BYTES), load(arena, i + 2 * VECTOR_BYTES),
+            load(arena, i + 3 * VECTOR_BYTES), load(arena, i + 4 * VECTOR_BYTES), load(arena, i + 5 * VECTOR_BYTES),
         )  # fmt: skip
         store(arena, out, points[0])
         store(arena, out + step, points[1])
@@ -87,19 +87,20 @@ def transform_six(arena, at, row, square, to, step):
 def transform_four(arena, at, row, square, to, step):
     """The 16 values of a tile, for a vector of channels: arena[to + n * step]."""
     for j in range(4):
-        i, out = at + j * LANES, square + j * LANES
+        i, out = at + j * VECTOR_BYTES, square + j * VECTOR_BYTES
         points = to_four_points(
             load(arena, i), load(arena, i + row), load(arena, i + 2 * row), load(arena, i + 3 * row)
         )
         store(arena, out, points[0])
-        store(arena, out + 4 * LANES, points[1])
-        store(arena, out + 8 * LANES, points[2])
-        store(arena, out + 12 * LANES, points[3])
+        store(arena, out + 4 * VECTOR_BYTES, points[1])
+        store(arena, out + 8 * VECTOR_BYTES, points[2])
+        store(arena, out + 12 * VECTOR_BYTES, points[3])
     for j in range(4):
-        i, out = square + j * 4 * LANES, to + j * 4 * step
+        i, out = square + j * 4 * VECTOR_BYTES, to + j * 4 * step
         points = to_four_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES), load(arena, i + 3 * LANES)
-        )
+            load(arena, i), load(arena, i + VECTOR_BYTES),
+            load(arena, i + 2 * VECTOR_BYTES), load(arena, i + 3 * VECTOR_BYTES),
+        )  # fmt: skip
         store(arena, out, points[0])
         store(arena, out + step, points[1])
         store(arena, out + 2 * step, points[2])
@@ -119,75 +120,75 @@ def finish(arena, value, initial, addend, to, low):
 def four_of_six(arena, at, step, initial, square, addend, addend_row, low, to, row, rows, columns):
     """4 x 4 outputs of a vector of channels, from 6 x 6 products, of which `rows` x `columns` are written."""
     for j in range(6):
-        i, below, out = at + j * step, 6 * step, square + j * LANES
+        i, below, out = at + j * step, 6 * step, square + j * VECTOR_BYTES
         values = four_from_points(
             load(arena, i), load(arena, i + below), load(arena, i + 2 * below),
             load(arena, i + 3 * below), load(arena, i + 4 * below), load(arena, i + 5 * below),
         )  # fmt: skip
         store(arena, out, values[0])
-        store(arena, out + 6 * LANES, values[1])
-        store(arena, out + 12 * LANES, values[2])
-        store(arena, out + 18 * LANES, values[3])
+        store(arena, out + 6 * VECTOR_BYTES, values[1])
+        store(arena, out + 12 * VECTOR_BYTES, values[2])
+        store(arena, out + 18 * VECTOR_BYTES, values[3])
     for j in range(rows):
-        i, here, added, next_added = square + j * 6 * LANES, to + j * row, -1, 0
+        i, here, added, next_added = square + j * 6 * VECTOR_BYTES, to + j * row, -1, 0
         if addend >= 0:
-            added, next_added = addend + j * addend_row, LANES
+            added, next_added = addend + j * addend_row, VECTOR_BYTES
         values = four_from_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
-            load(arena, i + 3 * LANES), load(arena, i + 4 * LANES), load(arena, i + 5 * LANES),
+            load(arena, i), load(arena, i + VECTOR_BYTES), load(arena, i + 2 * VECTOR_BYTES),
+            load(arena, i + 3 * VECTOR_BYTES), load(arena, i + 4 * VECTOR_BYTES), load(arena, i + 5 * VECTOR_BYTES),
         )  # fmt: skip
         finish(arena, values[0], initial, added, here, low)
         if columns > 1:
-            finish(arena, values[1], initial, added + next_added, here + LANES, low)
+            finish(arena, values[1], initial, added + next_added, here + VECTOR_BYTES, low)
         if columns > 2:
-            finish(arena, values[2], initial, added + 2 * next_added, here + 2 * LANES, low)
+            finish(arena, values[2], initial, added + 2 * next_added, here + 2 * VECTOR_BYTES, low)
         if columns > 3:
-            finish(arena, values[3], initial, added + 3 * next_added, here + 3 * LANES, low)
+            finish(arena, values[3], initial, added + 3 * next_added, here + 3 * VECTOR_BYTES, low)
 
 
 @inline
 def two_of_six(arena, at, step, initial, square, addend, addend_row, low, to, row, rows, columns):
     """2 x 2 outputs of a vector of channels, from 6 x 6 products, of which `rows` x `columns` are written."""
     for j in range(6):
-        i, below, out = at + j * step, 6 * step, square + j * LANES
+        i, below, out = at + j * step, 6 * step, square + j * VECTOR_BYTES
         values = two_from_points(
             load(arena, i), load(arena, i + below), load(arena, i + 2 * below),
             load(arena, i + 3 * below), load(arena, i + 4 * below), load(arena, i + 5 * below),
         )  # fmt: skip
         store(arena, out, values[0])
-        store(arena, out + 6 * LANES, values[1])
+        store(arena, out + 6 * VECTOR_BYTES, values[1])
     for j in range(rows):
-        i, here, added, next_added = square + j * 6 * LANES, to + j * row, -1, 0
+        i, here, added, next_added = square + j * 6 * VECTOR_BYTES, to + j * row, -1, 0
         if addend >= 0:
-            added, next_added = addend + j * addend_row, LANES
+            added, next_added = addend + j * addend_row, VECTOR_BYTES
         values = two_from_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
-            load(arena, i + 3 * LANES), load(arena, i + 4 * LANES), load(arena, i + 5 * LANES),
+            load(arena, i), load(arena, i + VECTOR_BYTES), load(arena, i + 2 * VECTOR_BYTES),
+            load(arena, i + 3 * VECTOR_BYTES), load(arena, i + 4 * VECTOR_BYTES), load(arena, i + 5 * VECTOR_BYTES),
         )  # fmt: skip
         finish(arena, values[0], initial, added, here, low)
         if columns > 1:
-            finish(arena, values[1], initial, added + next_added, here + LANES, low)
+            finish(arena, values[1], initial, added + next_added, here + VECTOR_BYTES, low)
 
 
 @inline
 def two_of_four(arena, at, step, initial, square, addend, addend_row, low, to, row, rows, columns):
     """2 x 2 outputs of a vector of channels, from 4 x 4 products, of which `rows` x `columns` are written."""
     for j in range(4):
-        i, below, out = at + j * step, 4 * step, square + j * LANES
+        i, below, out = at + j * step, 4 * step, square + j * VECTOR_BYTES
         values = two_from_four_points(
             load(arena, i), load(arena, i + below), load(arena, i + 2 * below),
             load(arena, i + 3 * below),
         )  # fmt: skip
         store(arena, out, values[0])
-        store(arena, out + 4 * LANES, values[1])
+        store(arena, out + 4 * VECTOR_BYTES, values[1])
     for j in range(rows):
-        i, here, added, next_added = square + j * 4 * LANES, to + j * row, -1, 0
+        i, here, added, next_added = square + j * 4 * VECTOR_BYTES, to + j * row, -1, 0
         if addend >= 0:
-            added, next_added = addend + j * addend_row, LANES
+            added, next_added = addend + j * addend_row, VECTOR_BYTES
         values = two_from_four_points(
-            load(arena, i), load(arena, i + LANES), load(arena, i + 2 * LANES),
-            load(arena, i + 3 * LANES),
+            load(arena, i), load(arena, i + VECTOR_BYTES), load(arena, i + 2 * VECTOR_BYTES),
+            load(arena, i + 3 * VECTOR_BYTES),
         )  # fmt: skip
         finish(arena, values[0], initial, added, here, low)
         if columns > 1:
-            finish(arena, values[1], initial, added + next_added, here + LANES, low)
+            finish(arena, values[1], initial, added + next_added, here + VECTOR_BYTES, low)
