@@ -16,7 +16,7 @@ from caffe64.engine.fields import field_count, numbers, read_fields, read_row
 from caffe64.engine.jit import I1, I1_IN, kernel, void
 from caffe64.engine.signatures import i64
 
-PACKAGE = Path(caffe64.__file__).parent
+GRAPH = Path(caffe64.__file__).parent / "engine/graph"
 
 
 class Inner(NamedTuple):
@@ -103,17 +103,23 @@ def test_a_name_costs_no_instruction_and_a_field_that_is_not_read_no_load(monkey
     assert 3 <= len(loads) <= 6, by_name  # three fields, and at most table, its place, and the result's from the stack
 
 
-def position_coded(path):
-    """Lines of a file that index a variable at a sum with, or a product of, a bare number."""
+# Folders below engine/graph, and what rows of fields are called there.
+ROWS = {"plan": ("tables", "program"), "layers": ("counts", "sizes"), "backward": ("counts", "sizes")}
+
+
+def position_coded(path, names):
+    """Lines of a file that index one of `names` with a bare number, or a sum with one."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-            parts = [part for part in ast.walk(node.slice) if isinstance(part, ast.Constant)]
-            if node.value.id in ("tables", "program") and parts and isinstance(node.slice, ast.BinOp):
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in names:
+            parts = [part.value for part in ast.walk(node.slice) if isinstance(part, ast.Constant)]
+            if any(isinstance(part, int) for part in parts):
                 yield node.lineno
 
 
-def test_no_kernel_of_a_plan_reads_a_bare_position():
-    files = list((PACKAGE / "engine/graph/plan").rglob("*.py"))
-    assert len(files) > 15
-    found = {str(path.relative_to(PACKAGE)): lines for path in files if (lines := list(position_coded(path)))}
+def test_no_kernel_of_a_graph_reads_a_bare_position():
+    files = [(path, names) for folder, names in ROWS.items() for path in (GRAPH / folder).rglob("*.py")]
+    assert len(files) > 50
+    found = {
+        str(path.relative_to(GRAPH)): lines for path, names in files if (lines := list(position_coded(path, names)))
+    }
     assert not found

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from ... import signatures as types
 from ...cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
+from ...fields import numbers, read_fields
 from ...gemm import MR, NONE, whole
 from ...jit import F1, F1_IN, I1_IN, inline, kernel
 from ...lowlevel import view1
@@ -30,7 +32,7 @@ from ...pool import run_together
 from ...simd import copy_transposed, fma, load, load_part, reduce_add, zeros
 from ...threads import choose_threads
 from ..graph import Node, Shape
-from ..layers.windows import Planes, Window, lay_out, plan_planes
+from ..layers.windows import PictureCounts, Planes, PlaneSizes, Window, lay_out, picture_counts, plan_planes
 from ..op import count
 from ..plan.storage import blocks
 
@@ -61,24 +63,32 @@ def pack_rows(dy, at, pixels, high, row, outputs, panels):
                     panels[target + p * width + lane] = value
 
 
+class FilterCounts(NamedTuple):
+    n: PictureCounts
+    rows: int  # of output pixels, which `Planes.starts` has
+    high: int  # rows that are packed together
+    stretches: int  # of so many rows
+    taps: int
+    floats: int  # of the planes, behind which the sums are
+
+
 @kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, F1, F1))
 def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
     """Adds to the sums [groups, taps, whole(outputs a group)] behind the planes in `work`.
 
-    counts: pictures, groups, outputs a group, pixels, pixels a row, rows, rows to be packed together, taps, floats of
-    the planes. tables: offsets in bytes of the taps, of their sums, and of each vector of output pixels. panels is
-    scratch.
+    counts, sizes: the numbers of FilterCounts and PlaneSizes. tables: offsets in bytes of the taps, of their sums, and
+    of each vector of output pixels. panels is scratch.
     """
-    images, groups, outputs, pixels, row = counts[0], counts[1], counts[2], counts[3], counts[4]
-    rows, stretch, taps, planes = counts[5], counts[6], counts[7], counts[8]
-    picture, vectors = sizes[0] * sizes[1] * sizes[2] * sizes[3], whole(row) // LANES
-    for part in range(images * groups):
-        lay_out(x, part * picture, sizes, view1(work, 0, planes))
-        for first in range(0, rows, stretch):
-            high = min(stretch, rows - first)
-            pack_rows(dy, part * outputs * pixels + first * row, pixels, high, row, outputs, panels)
-            for o in range(0, outputs, BEHIND):
-                to = (planes + part % groups * taps * whole(outputs) + o) * FLOAT_BYTES
+    f, picture = read_fields(counts, 0, FilterCounts), read_fields(sizes, 0, PlaneSizes).picture
+    outputs, pixels, taps, vectors = f.n.outputs, f.n.pixels, f.taps, whole(f.n.row) // LANES
+    for part in range(f.n.pictures * f.n.groups):
+        lay_out(x, part * picture, sizes, view1(work, 0, f.floats))
+        for stretch in range(f.stretches):  # dy[:, first : first + high, :]
+            first = stretch * f.high
+            high = min(f.high, f.rows - first)
+            pack_rows(dy, part * outputs * pixels + first * f.n.row, pixels, high, f.n.row, outputs, panels)
+            for o in range(0, outputs, BEHIND):  # sums[:, o : o + BEHIND]
+                to = (f.floats + part % f.n.groups * taps * whole(outputs) + o) * FLOAT_BYTES
                 sum_pixels(
                     work, panels, tables, 0, 0, 2 * taps + first * vectors, high * vectors, LANES,
                     (BEHIND + o * high * vectors * LANES) * FLOAT_BYTES, 0, to, taps, VECTOR_BYTES, NONE,
@@ -88,10 +98,10 @@ def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
 
 @kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, I1_IN, F1, F1))
 def add_filter_sums_directly(x, dy, counts, sizes, taps, starts, planes, sums):
-    """The same for groups of few outputs. planes is never empty."""
-    images, groups, outputs, pixels, row = counts[0], counts[1], counts[2], counts[3], counts[4]
-    picture, full = sizes[0] * sizes[1] * sizes[2] * sizes[3], counts[4] // LANES * LANES
-    for part in range(images * groups):
+    """The same for groups of few outputs; counts: the numbers of PictureCounts. planes is never empty."""
+    n, picture = read_fields(counts, 0, PictureCounts), read_fields(sizes, 0, PlaneSizes).picture
+    groups, outputs, pixels, row, full = n.groups, n.outputs, n.pixels, n.row, n.row // LANES * LANES
+    for part in range(n.pictures * groups):
         lay_out(x, part * picture, sizes, planes)
         for o in range(outputs):
             for t in range(taps.size):
@@ -144,21 +154,28 @@ def prepare_filter_gradient(node: Node, window: Window, output: Shape, threads: 
 def _share(plan: Planes, window: Window, output: Shape, first: int, last: int) -> Share:
     outputs, taps, rows = window.outputs // window.group, last - first, plan.starts.size
     width, padded = blocks(outputs) * LANES, blocks(plan.row) * LANES
-    stretch = max(1, min(rows, PACKED_FLOATS // (padded * width)))
+    high = max(1, min(rows, PACKED_FLOATS // (padded * width)))
     floats = plan.floats + LANES  # a row's last vector may reach beyond
-    counts = [window.outer, window.group, outputs, count(output), plan.row, rows, stretch, taps, floats]
+    counts = FilterCounts(
+        n=picture_counts(window, output, plan),
+        rows=rows,
+        high=high,
+        stretches=-(-rows // high),
+        taps=taps,
+        floats=floats,
+    )
     vectors = plan.starts[:, np.newaxis] + np.arange(0, plan.row, LANES)
     tables = np.concatenate([plan.taps[first:last], np.arange(taps) * width, vectors.reshape(-1)]) * FLOAT_BYTES
     work = aligned_zeros(floats + window.group * taps * width)
-    panels = aligned_zeros(BEHIND + stretch * padded * width)
-    rest = np.array(counts, np.int64), plan.sizes, tables.astype(np.int64), work, panels
+    panels = aligned_zeros(BEHIND + high * padded * width)
+    rest = np.array(numbers(counts), np.int64), plan.sizes, tables.astype(np.int64), work, panels
     sums = work[floats:].reshape(window.group, taps, width)[:, :, :outputs]
     return Share(first, last, sums, lambda x, dy: add_filter_sums.run(x, dy, *rest))
 
 
 def _share_directly(plan: Planes, window: Window, output: Shape) -> Share:
     outputs, taps = window.outputs // window.group, plan.taps.size
-    counts = np.array([window.outer, window.group, outputs, count(output), plan.row], np.int64)
+    counts = np.array(numbers(picture_counts(window, output, plan)), np.int64)
     sums, planes = np.zeros((window.group, taps, outputs), np.float32), aligned_zeros(plan.floats)
     rest = counts, plan.sizes, plan.taps, plan.starts, planes, sums.reshape(-1)
     return Share(0, taps, sums, lambda x, dy: add_filter_sums_directly.run(x, dy, *rest))

@@ -6,11 +6,12 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
+from ...fields import read_row
 from ...jit import F1, F1_IN, I2_IN, i64, kernel
 from ...memory import aligned_zeros
 from ...simd import load, load_part, store, store_part
 from ..graph import Node, Shape
-from ..layers.pooling import AVE, LOWEST, pooling_windows, window_table
+from ..layers.pooling import AVE, LOWEST, Side, pooling_windows, window_table
 from ..op import Run
 from .op import Back, Backward
 
@@ -27,12 +28,12 @@ def maximum_gradient(x, y, dy, planes, H, W, rows, columns, dx):
         for r in range(rows.shape[0]):
             for c in range(columns.shape[0]):
                 if y[at] > LOWEST:
-                    h, w = rows[r, 0], columns[c, 0]
-                    i = (plane * H + h) * W
+                    down, across = read_row(rows, 0, r, Side), read_row(columns, 0, c, Side)
+                    i, w = (plane * H + down.first) * W, across.first
                     while x[i + w] != y[at]:
                         w += 1
-                        if w == columns[c, 1]:
-                            w = columns[c, 0]
+                        if w == across.last:
+                            w = across.first
                             i += W
                     dx[i + w] += dy[at]
                 at += 1
@@ -47,12 +48,14 @@ def mean_gradient(dy, planes, H, W, rows, columns, line, dx):
     for plane in range(planes):
         for r in range(rows.shape[0]):
             line[:] = 0
+            down = read_row(rows, 0, r, Side)
             for c in range(columns.shape[0]):
-                share = dy[at + c] / np.float32(rows[r, 2] * columns[c, 2])
-                for w in range(columns[c, 0], columns[c, 1]):
+                across = read_row(columns, 0, c, Side)
+                share = dy[at + c] / np.float32(down.length * across.length)
+                for w in range(across.first, across.last):
                     line[w] += share
             at += columns.shape[0]
-            for h in range(rows[r, 0], rows[r, 1]):
+            for h in range(down.first, down.last):
                 for w in range(0, W, LANES):
                     i, left = (plane * H + h) * W + w, W - w
                     if left >= LANES:

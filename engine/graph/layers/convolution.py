@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
+from ...fields import numbers, read_fields
 from ...gemm import NC, NONE, multiply_column, panel_width, whole
 from ...jit import F1, F1_IN, I1_IN, inline, kernel
 from ...lowlevel import no_rows
@@ -19,7 +20,7 @@ from ...memory import aligned_zeros
 from ...simd import broadcast, load, load_part, store, store_part
 from ..graph import Node, Shape
 from ..op import MANY, Op, Run, count
-from .windows import filter_shapes, lay_out, plan_planes, read_window
+from .windows import PictureCounts, PlaneSizes, filter_shapes, lay_out, picture_counts, plan_planes, read_window
 
 NO_BIAS = np.zeros(0, np.float32)
 DEPTH = 1024  # taps summed at a time: a panel streams from L2, NR * 1024 * 4 bytes = 96 KiB, and y is written once
@@ -65,14 +66,15 @@ def fill(y, at, size, value):
 def convolve(x, w, bias, y, counts, sizes, taps, starts, planes, panels):
     """All pictures and groups, by products of matrices.
 
-    counts: pictures, groups, outputs a group, pixels, pixels a row of `starts`. planes has no elements where x is read
-    as it is; panels [DEPTH * NC + LANES] is scratch. x, w, y in Caffe's layout, flat; bias may be empty. Writes y.
+    counts, sizes: the numbers of PictureCounts and PlaneSizes; taps, starts as in Planes. planes has no elements where
+    x is read as it is; panels [DEPTH * NC + LANES] is scratch. x, w, y in Caffe's layout, flat; bias may be empty.
+    Writes y.
     """
-    images, groups, outputs, pixels, row = counts[0], counts[1], counts[2], counts[3], counts[4]
-    depth, picture, picks = taps.size, sizes[0] * sizes[1] * sizes[2] * sizes[3], no_rows()
+    f, picture = read_fields(counts, 0, PictureCounts), read_fields(sizes, 0, PlaneSizes).picture
+    groups, outputs, pixels, row, depth, picks = f.groups, f.outputs, f.pixels, f.row, taps.size, no_rows()
     stretches = max(1, (depth + DEPTH - 1) // DEPTH)
     stretch = max(1, (depth + stretches - 1) // stretches)
-    for part in range(images * groups):
+    for part in range(f.pictures * groups):
         g = part % groups
         if planes.size:
             lay_out(x, part * picture, sizes, planes)
@@ -119,8 +121,7 @@ def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -> 
     window = read_window(node, bottoms)
     output = tops[0][window.axis + 1 :]
     plan = plan_planes(node, window, output)
-    outputs = window.outputs // window.group
-    counts = np.array([window.outer, window.group, outputs, count(output), plan.row], np.int64)
+    counts = np.array(numbers(picture_counts(window, output, plan)), np.int64)
     indices = counts, plan.sizes, plan.taps, plan.starts
     planes = aligned_zeros(0 if plan.as_it_is else plan.floats + LANES)
     scratch = planes, aligned_zeros(DEPTH * NC + LANES)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
+from ...fields import read_fields
 from ...gemm import MR
 from ...jit import F1, F1_IN, I1_IN, i64, inline, kernel
 from ...memory import aligned_zeros
@@ -21,7 +22,7 @@ from ..graph import Node, Shape
 from ..op import MANY, Op, Run, count
 from .convolution import NO_BIAS, fill
 from .product import PANELS, multiply
-from .windows import LARGEST, filter_shapes, plan_planes, read_window
+from .windows import LARGEST, PlaneSizes, filter_shapes, plan_planes, read_window
 
 
 @inline
@@ -39,21 +40,20 @@ def add_line(planes, to, x, at, size, weight):
 @inline
 def take_out(planes, sizes, bias, first, y, at):
     """The pictures y.flat[at:] in the planes of one group, plus bias[first], ...: the inverse of `lay_out`."""
-    outputs, D, H, W, deep, high, wide = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]
-    before, above, left, stride, phases = sizes[7], sizes[8], sizes[9], sizes[10], sizes[11]
-    for o in range(outputs):
+    s = read_fields(sizes, 0, PlaneSizes)
+    for o in range(s.channels):
         shift = bias[first + o] if bias.size else np.float32(0)
-        for d in range(D):
-            for h in range(H):
-                line = ((o * deep + d + before) * high + h + above) * phases * wide
-                to = at + ((o * D + d) * H + h) * W
-                column, phase = left // stride, left % stride
-                for w in range(W):
-                    # with a stride longer than the kernel there are places that nothing is added to
-                    value = element(planes, line + phase * wide + column) if phase < phases else np.float32(0)
+        for d in range(s.depth):
+            for h in range(s.height):  # y[o, d, h] = planes[o, d + before, h + above]
+                line = ((o * s.deep + d + s.before) * s.high + h + s.above) * s.phases * s.wide
+                to = at + ((o * s.depth + d) * s.height + h) * s.width
+                column, phase = s.left // s.stride, s.left % s.stride
+                for w in range(s.width):
+                    # with a stride longer than the kernel there are pixels that nothing is added to
+                    value = element(planes, line + phase * s.wide + column) if phase < s.phases else np.float32(0)
                     y[to + w] = shift + value
                     phase += 1
-                    if phase == stride:
+                    if phase == s.stride:
                         phase, column = 0, column + 1
 
 
@@ -75,7 +75,7 @@ def add_columns(columns, bias, sizes, taps, starts, row, planes, y):
 @kernel(types.void(F1_IN, F1_IN, F1_IN, i64, i64, i64, I1_IN, I1_IN, I1_IN, i64, F1, F1))
 def deconvolve_directly(x, w, bias, parts, groups, depth, sizes, taps, starts, row, planes, y):
     """All pictures and groups, `parts` of them, for groups of few channels (depth): without columns."""
-    size = sizes[0] * sizes[1] * sizes[2] * sizes[3]
+    s = read_fields(sizes, 0, PlaneSizes)
     for part in range(parts):
         g, at = part % groups, part * depth * starts.size * row
         fill(planes, 0, planes.size, np.float32(0))
@@ -84,7 +84,7 @@ def deconvolve_directly(x, w, bias, parts, groups, depth, sizes, taps, starts, r
                 weight = w[(g * depth + c) * taps.size + t]
                 for r in range(starts.size):
                     add_line(planes, taps[t] + starts[r], x, at + (c * starts.size + r) * row, row, weight)
-        take_out(planes, sizes, bias, g * sizes[0], y, part * size)
+        take_out(planes, sizes, bias, g * s.channels, y, part * s.picture)
 
 
 def deconvolution_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -106,7 +106,8 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -
     adjoint = replace(window, size=output, channels=window.outputs, outputs=window.channels)
     plan, group, depth = plan_planes(node, adjoint, window.size), window.group, window.channels // window.group
     indices, planes = (plan.sizes, plan.taps, plan.starts, plan.row), aligned_zeros(plan.floats)
-    multiply_group = None if depth < MR else _by_columns(node, count(window.size), depth, (*indices, planes))
+    sizes = count(window.size), depth, window.outputs // group
+    multiply_group = None if depth < MR else _by_columns(node, *sizes, (*indices, planes))
 
     def run(inputs, outputs):
         weights, bias = node.weights[0].reshape(-1), node.weights[1] if len(node.weights) > 1 else NO_BIAS
@@ -123,9 +124,9 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -
     return run
 
 
-def _by_columns(node: Node, pixels: int, depth: int, arguments):
+def _by_columns(node: Node, pixels: int, depth: int, outputs: int, arguments):
     """The product of one group with its weights, and what becomes of its columns, in memory of its own."""
-    outputs, taps = arguments[0][0], arguments[1].size
+    taps = arguments[1].size
     if taps * pixels > LARGEST:
         raise node.error(f"needs {taps * pixels} numbers for its products", f"at most {LARGEST}")
     columns, panels = aligned_zeros(taps * pixels), aligned_zeros(PANELS)

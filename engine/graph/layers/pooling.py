@@ -15,6 +15,7 @@ import numpy as np
 
 from ... import signatures as types
 from ...cpu import LANES
+from ...fields import read_row
 from ...jit import F1, F1_IN, I2_IN, i64, kernel
 from ...memory import aligned_zeros
 from ...simd import broadcast, load, load_part, maximum, store, zeros
@@ -26,17 +27,26 @@ MAX, AVE = 0, 1  # PoolMethod
 FLOOR = 1  # RoundMode
 
 
+class Side(NamedTuple):
+    """A window along one axis: pixels [first, last) of the picture, and the length by which a mean divides."""
+
+    first: int
+    last: int
+    length: int
+
+
 @kernel(types.void(F1_IN, i64, i64, i64, I2_IN, I2_IN, F1, F1))
 def pool_maximum(x, planes, H, W, rows, columns, line, y):
     """The largest value of each window of each plane [H, W].
 
-    rows, columns: int64 [outputs, 3], first, last + 1 of each window, and its length. line [W + LANES] is scratch.
+    rows, columns: a Side for each row and column of outputs. line [W + LANES] is scratch.
     Writes y [planes * rows * columns].
     """
     to = 0
     for plane in range(planes):
         for r in range(rows.shape[0]):
-            first, last = plane * H + rows[r, 0], plane * H + rows[r, 1]
+            down = read_row(rows, 0, r, Side)
+            first, last = plane * H + down.first, plane * H + down.last
             for w in range(0, W, LANES):  # first down the columns of the picture, then across
                 highest = broadcast(LOWEST)
                 for h in range(first, last):
@@ -44,8 +54,8 @@ def pool_maximum(x, planes, H, W, rows, columns, line, y):
                     highest = maximum(load(x, i) if i + LANES <= x.size else load_part(x, i, W - w), highest)
                 store(line, w, highest)
             for c in range(columns.shape[0]):
-                value = LOWEST
-                for w in range(columns[c, 0], columns[c, 1]):
+                value, across = LOWEST, read_row(columns, 0, c, Side)
+                for w in range(across.first, across.last):
                     value = line[w] if line[w] > value else value
                 y[to + c] = value
             to += columns.shape[0]
@@ -57,7 +67,8 @@ def pool_mean(x, planes, H, W, rows, columns, line, y):
     to = 0
     for plane in range(planes):
         for r in range(rows.shape[0]):
-            first, last = plane * H + rows[r, 0], plane * H + rows[r, 1]
+            down = read_row(rows, 0, r, Side)
+            first, last = plane * H + down.first, plane * H + down.last
             for w in range(0, W, LANES):
                 total = zeros()
                 for h in range(first, last):
@@ -65,10 +76,10 @@ def pool_mean(x, planes, H, W, rows, columns, line, y):
                     total = total + (load(x, i) if i + LANES <= x.size else load_part(x, i, W - w))
                 store(line, w, total)
             for c in range(columns.shape[0]):
-                total_row = np.float32(0)
-                for w in range(columns[c, 0], columns[c, 1]):
+                total_row, across = np.float32(0), read_row(columns, 0, c, Side)
+                for w in range(across.first, across.last):
                     total_row += line[w]
-                y[to + c] = total_row / np.float32(rows[r, 2] * columns[c, 2])
+                y[to + c] = total_row / np.float32(down.length * across.length)
             to += columns.shape[0]
 
 
@@ -78,10 +89,11 @@ def pool_places(x, planes, H, W, rows, columns, mask, y):
     to = 0
     for plane in range(planes):
         for r in range(rows.shape[0]):
+            down = read_row(rows, 0, r, Side)
             for c in range(columns.shape[0]):
-                value, place = LOWEST, -1
-                for h in range(rows[r, 0], rows[r, 1]):
-                    for w in range(columns[c, 0], columns[c, 1]):
+                value, place, across = LOWEST, -1, read_row(columns, 0, c, Side)
+                for h in range(down.first, down.last):
+                    for w in range(across.first, across.last):
                         candidate = x[(plane * H + h) * W + w]
                         if candidate > value:
                             value, place = candidate, h * W + w
@@ -137,14 +149,6 @@ def _outputs(node: Node, size: int, kernel: int, stride: int, pad: int, padded: 
     if number < 1:
         raise node.error(f"has a kernel of {kernel} pixels, stride {stride}", f"one that fits {size + 2 * pad} pixels")
     return number
-
-
-class Side(NamedTuple):
-    """A window along one axis: pixels [first, last) of the picture, and the length by which a mean divides."""
-
-    first: int
-    last: int
-    length: int
 
 
 def window_table(size: int, kernel: int, stride: int, pad: int, number: int) -> np.ndarray:

@@ -9,9 +9,11 @@ size, stride, padding and dilation are. Fewer than three spatial axes are three 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from ...fields import numbers, read_fields
 from ...jit import inline
 from ...simd import copy, element
 from ..graph import Node, Shape
@@ -112,11 +114,39 @@ def filter_shapes(node: Node, window: Window, leading: int, inner: int) -> list[
     return [weights, (window.outputs,)] if node.message.convolution_param.bias_term else [weights]
 
 
+class PlaneSizes(NamedTuple):
+    """One group of channels of a picture, and its planes. In pixels."""
+
+    channels: int
+    depth: int  # of the picture, as are height, width and picture
+    height: int
+    width: int
+    picture: int  # channels * depth * height * width
+    deep: int  # of the planes: [channels, deep, high, phases, wide]
+    high: int
+    wide: int
+    before: int  # padding along the depth
+    above: int
+    left: int
+    stride: int  # along a row
+    phases: int  # remainders modulo the stride that taps read
+
+
+class PictureCounts(NamedTuple):
+    """What the sums of a convolution go over."""
+
+    pictures: int
+    groups: int
+    outputs: int  # of a group
+    pixels: int  # of an output
+    row: int  # pixels of one of `Planes.starts`
+
+
 @dataclass(frozen=True)
 class Planes:
     """Where things lie in the planes of one group; see the head of this file.
 
-    `sizes` int64 [12] is what `lay_out` reads, `taps` int64 [channels a group * kernel], `starts` int64 [output rows],
+    `sizes` are the numbers of PlaneSizes, `taps` int64 [channels a group * kernel], `starts` int64 [output rows],
     `row` the pixels of one of these, `floats` the memory of the planes. `as_it_is`: a picture already lies so.
     """
 
@@ -150,8 +180,19 @@ def plan_planes(node: Node, window: Window, output: Shape) -> Planes:
     as_it_is = stride[2] == 1 and not any(pad) and (deep, high, wide) == size
     if as_it_is and size == out and count(out):
         starts, row = starts[:1], count(out)  # a 1x1 kernel: all pixels are one row
-    sizes = np.array([channels, *size, deep, high, wide, *pad, stride[2], phases], np.int64)
-    return Planes(sizes, taps, starts, row, floats, as_it_is)
+    sizes = PlaneSizes(
+        channels=channels, depth=size[0], height=size[1], width=size[2], picture=channels * count(size),
+        deep=deep, high=high, wide=wide, before=pad[0], above=pad[1], left=pad[2], stride=stride[2], phases=phases,
+    )  # fmt: skip
+    return Planes(np.array(numbers(sizes), np.int64), taps, starts, row, floats, as_it_is)
+
+
+def picture_counts(window: Window, output: Shape, plan: Planes) -> PictureCounts:
+    """The counts of a convolution over `window` with outputs of size `output`."""
+    outputs = window.outputs // window.group
+    return PictureCounts(
+        pictures=window.outer, groups=window.group, outputs=outputs, pixels=count(output), row=plan.row
+    )
 
 
 def _three(values: Shape, fill: int) -> tuple[int, ...]:
@@ -161,20 +202,18 @@ def _three(values: Shape, fill: int) -> tuple[int, ...]:
 @inline
 def lay_out(x, x_at, sizes, planes):
     """One group of channels of a picture, x.flat[x_at:], into its planes. What is padding there stays as it is."""
-    channels, D, H, W, deep, high, wide = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6]
-    above, left, stride, phases = sizes[8], sizes[9], sizes[10], sizes[11]
-    before = sizes[7]
-    rows, columns = min(H, high - above), max(0, min(W, wide - left))
-    for c in range(channels):
-        for d in range(min(D, deep - before)):
-            for h in range(rows):
-                source = x_at + ((c * D + d) * H + h) * W
-                target = ((c * deep + d + before) * high + h + above) * phases * wide
-                if stride == 1:
-                    copy(x, source, planes, target + left, columns)
+    s = read_fields(sizes, 0, PlaneSizes)
+    rows, columns = min(s.height, s.high - s.above), max(0, min(s.width, s.wide - s.left))
+    for c in range(s.channels):
+        for d in range(min(s.depth, s.deep - s.before)):
+            for h in range(rows):  # planes[c, d + before, h + above] = x[c, d, h]
+                source = x_at + ((c * s.depth + d) * s.height + h) * s.width
+                target = ((c * s.deep + d + s.before) * s.high + h + s.above) * s.phases * s.wide
+                if s.stride == 1:
+                    copy(x, source, planes, target + s.left, columns)
                 else:
-                    for f in range(phases):  # column j of this phase is the picture's column j * stride + f - left
-                        first = max(0, (left - f + stride - 1) // stride)
-                        last = min(wide, (W - 1 + left - f) // stride + 1)
+                    for f in range(s.phases):  # column j of this phase is the picture's column j * stride + f - left
+                        first = max(0, (s.left - f + s.stride - 1) // s.stride)
+                        last = min(s.wide, (s.width - 1 + s.left - f) // s.stride + 1)
                         for j in range(first, last):
-                            planes[target + f * wide + j] = element(x, source + j * stride + f - left)
+                            planes[target + f * s.wide + j] = element(x, source + j * s.stride + f - s.left)
