@@ -54,7 +54,7 @@ def _lanes() -> int:
     if lanes not in (4, 8, 16):
         lanes = _probe_lanes()
         if path:
-            with contextlib.suppress(OSError):  # whoever keeps a kernel there will say that it cannot be done
+            with contextlib.suppress(OSError):  # a kernel that cannot be kept there gives the warning
                 write_sealed(path, lanes)
     return lanes
 

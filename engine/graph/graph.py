@@ -1,7 +1,7 @@
 """A net as a graph: layers in an order in which they can run, joined by blobs.
 
 Caffe names what flows between layers, and reuses a name where a layer works in place. Here each value is a `Blob` of
-its own, told apart by identity: a ReLU in place reads one Blob and writes another of the same name. So "who reads the
+its own, told apart by identity: a ReLU in place reads one Blob and writes another of the same name. So "what reads the
 convolution's output" has one answer, whatever the names; passes look at blobs, and names only matter in files.
 """
 
@@ -36,8 +36,8 @@ class Node:
     """One layer. `message` is its LayerParameter (any object with Caffe's fields): parameters, rules, unknown fields.
 
     `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `phase`, TEST
-    or TRAIN, is the layer's own, or else the net's. `lent`: somebody may write to the weights at any time, so who has
-    made something of them looks whether they are still the same.
+    or TRAIN, is the layer's own, or else the net's. `lent`: the caller holds these arrays and may write to them at any
+    time; what is derived from them, such as packed panels, must be checked before it is used.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Graph:
 
     @property
     def outputs(self) -> list[Blob]:
-        """What nobody reads, by name as in Caffe."""
+        """What no node reads, by name as in Caffe."""
         read = {bottom for node in self.nodes for bottom in node.bottoms}
         return sorted((top for node in self.nodes for top in node.tops if top not in read), key=lambda blob: blob.name)
 
@@ -105,7 +105,7 @@ class Graph:
         return [node for node in self.nodes for bottom in node.bottoms if bottom is blob]
 
     def replace(self, old: Blob, new: Blob) -> None:
-        """Let everybody who reads `old` read `new`."""
+        """Let all readers of `old` read `new`."""
         for node in self.nodes:
             node.bottoms = [new if bottom is old else bottom for bottom in node.bottoms]
 
