@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import operator
 import os
-from numbers import Number
+from numbers import Number, Real
 
 from .errors import UsageError
 
 LARGEST_SEED = 2**64 - 1  # seeds are half of a generator's 128-bit key
 TOLERANCE = 1e-4  # of two results, relative to the scale of their channel
 FLOOR = 1e-7  # and in all: a unit in the last place of 1, which a probability may be off by, however small it is
+LARGEST_FLOAT = 3.4028234663852886e38  # of float32
 MOST_THREADS = 1024  # far more than pay off, and few enough to be started
 
 
@@ -36,6 +37,37 @@ def not_negative(name: str, value) -> float:
     if not plain or not value >= 0:  # also where it is NaN
         raise _wrong(name, value, "a number from 0")
     return float(value)
+
+
+def finite_number(name: str, value, *, factor: bool = False) -> float:
+    """`value` as a float that is finite as float32, and not 0 if it is a `factor`; neither a bool nor complex."""
+    try:
+        number = None if _is_bool(value) or not isinstance(value, Real) else float(value)
+    except OverflowError:
+        number = None
+    if number is None or not abs(number) <= LARGEST_FLOAT or (factor and not number):
+        raise _wrong(name, value, "a finite float32 number" + (" other than 0" if factor else ""))
+    return number
+
+
+def per_channel(name: str, value, *, factor: bool = False) -> tuple[float, ...]:
+    """One number, or a list or an array [C] of one per channel: as floats, none of them 0 if they are `factor`s. Other
+    than factors, none at all may be given: ()."""
+    kind = "number other than 0" if factor else "number"
+    shape = getattr(value, "shape", None)  # NumPy's, a tensor's, a series'
+    if shape is not None and len(shape) > 1:
+        hint = f" (of a picture, the mean of each channel, {name}.mean(axis=(1, 2)) for [C, H, W])"
+        found = f"{name} has the shape {tuple(shape)}"
+        raise UsageError(f"{found}, expected one {kind}, or one per channel{'' if factor else hint}")
+    if shape is not None and hasattr(value, "tolist"):
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        if not isinstance(value, Number):
+            raise _wrong(name, value, f"one {kind}, or a list of one per channel")
+        return (finite_number(name, value, factor=factor),)
+    if factor and not value:
+        raise UsageError(f"{name} is empty, expected one {kind}, or one per channel")
+    return tuple(finite_number(f"{name}[{place}]", each, factor=factor) for place, each in enumerate(value))
 
 
 def flag(name: str, value) -> bool:

@@ -9,12 +9,13 @@ smaller.save("small.prototxt", "small.caffemodel")
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .arguments import FLOOR, TOLERANCE, not_negative, seed_number
+from .arguments import FLOOR, TOLERANCE, instance, not_negative, seed_number
 from .caffe_blob import Array
 from .caffe_reading import load_weights, read_graph
 from .caffe_run import CaffeNet
@@ -22,10 +23,12 @@ from .engine.graph.build import assign_weights
 from .engine.graph.difference import Difference, check_close
 from .engine.graph.fillers import fill
 from .engine.graph.graph import Shape
-from .engine.graph.optimize import Passes, Preparation, optimize_graph
+from .engine.graph.optimize import Passes, optimize_graph
 from .engine.graph.passes.report import Report
+from .engine.graph.preparation import Preparation
 from .engine.graph.shapes import infer_shapes, weight_shapes
 from .engine.graph.verify import compare_graphs, random_inputs
+from .errors import UsageError
 from .formats.caffe import read_caffemodel
 
 __all__ = ["Array", "CaffeNet", "Difference", "Passes", "Preparation", "load_caffe", "optimize", "verify"]
@@ -75,13 +78,24 @@ def load_caffe(
 
 
 def optimize(
-    net: CaffeNet, passes: Passes | None = None, *, mean: Sequence[float] = (), scale: float = 1.0
+    net: CaffeNet,
+    passes: Passes | None = None,
+    *,
+    mean: float | Sequence[float] = (),
+    scale: float | Sequence[float] = 1.0,
 ) -> tuple[CaffeNet, list[Report]]:
-    """An optimised copy of `net` and what each pass did. With `mean` or `scale`, its only input becomes raw values."""
-    passes = passes or Passes()
-    if mean or scale != 1:
-        inputs = {name: Preparation(mean, scale) for name in net.needed_inputs[:1]}
-        passes = Passes(**{**vars(passes), "inputs": inputs})
+    """An optimised copy of `net` and what each pass did.
+
+    `mean` and `scale`, of all channels or one per channel, are what its first input is prepared with; the copy takes
+    raw values and does (x - mean) * scale itself. For other inputs, and instead of these, there is `Passes.inputs`.
+    Raises UsageError, for numbers of other channels too.
+    """
+    instance("the net", net, CaffeNet, "a caffe64.CaffeNet, such as load_caffe returns")
+    passes = instance("passes", Passes() if passes is None else passes, Passes, "a caffe64.Passes")
+    if preparation := Preparation(mean, scale):
+        if passes.inputs:
+            raise UsageError("mean and scale were given twice: as arguments, and as Passes.inputs")
+        passes = dataclasses.replace(passes, inputs=dict.fromkeys(net.needed_inputs[:1], preparation))
     graph, reports = optimize_graph(net.graph, passes, net._shapes)
     smaller = CaffeNet(graph, path=net.path, threads=net.threads, exact=net.exact)
     smaller._shapes = {name: shape for name, shape in net._shapes.items() if name in smaller.inputs}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..arguments import LARGEST_SEED
+from ..arguments import LARGEST_SEED, per_channel
 from .options import file_argument
 
 Prototxt = Annotated[Path, file_argument("NET", "The net, a .prototxt of any version.")]
@@ -28,9 +28,15 @@ Exact = Annotated[
     bool, typer.Option("--exact", help="Convolutions as plain sums: without Winograd's algorithm, slower, more digits.")
 ]
 Mean = Annotated[
-    str | None, typer.Option(metavar="M[,M...]", help="Mean of an input's channels, in the net's order (mostly B,G,R).")
+    str | None,
+    typer.Option(
+        metavar="M[,M...]", help="Mean of an input, one or one per channel, in the net's order (mostly B,G,R)."
+    ),
 ]
-Scale = Annotated[float | None, typer.Option(metavar="S", help="Factor of an input: (x - mean) * S.")]
+Scale = Annotated[
+    str | None,
+    typer.Option(metavar="S[,S...]", help="Factor after the mean, one or one per channel: (x - mean) * S."),
+]
 Tolerance = Annotated[
     float, typer.Option(min=0, metavar="T", help="Largest difference, relative to the scale of its channel.")
 ]
@@ -81,8 +87,28 @@ def parse_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | tuple[
 
 
 def parse_mean(text: str | None) -> tuple[float, ...]:
-    """Comma-separated numbers."""
+    """Comma-separated numbers; () without a text."""
+    return () if text is None else _parse_numbers(text, "--mean", "104,117,123")
+
+
+def parse_scale(text: str | None) -> tuple[float, ...]:
+    """Comma-separated numbers other than 0; 1 without a text."""
+    return (1.0,) if text is None else _parse_numbers(text, "--scale", "0.017 or 0.0171,0.0175,0.0174", factor=True)
+
+
+def _parse_numbers(text: str, option: str, example: str, *, factor: bool = False) -> tuple[float, ...]:
     try:
-        return tuple(float(number) for number in text.split(",")) if text else ()
+        if "_" not in text:  # which Python takes between digits
+            return per_channel(option, [float(number) for number in text.split(",")], factor=factor)
     except ValueError:
-        raise typer.BadParameter(f"'{text}' is no list of numbers such as 104,117,123.", param_hint="--mean") from None
+        pass
+    raise typer.BadParameter(f"'{text}' is no list of numbers such as {example}.", param_hint=option)
+
+
+def numbers_text(numbers: tuple[float, ...], separator: str = ", ") -> str:
+    """Numbers as float32, which they are used as, of as few digits as tell them apart; 0 for none."""
+    import numpy as np
+
+    from ..formats.caffe.schema import shortest_float
+
+    return separator.join(shortest_float(float(np.float32(number))) for number in numbers or (0,))

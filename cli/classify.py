@@ -32,7 +32,7 @@ def command(
         str | None, typer.Option(metavar="NAME", help="The output with the scores, if the net has several.")
     ] = None,
     mean: pictures.Mean = None,
-    scale: pictures.Scale = None,
+    scale: caffe.Scale = None,
     channels: pictures.Channels = None,
     resize: pictures.Resize = None,
     crop: pictures.Crop = None,

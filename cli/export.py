@@ -35,7 +35,7 @@ def command(
         typer.Option(metavar="NAME", help="Export the net up to this blob. May be repeated. Default: all outputs."),
     ] = None,
     mean: pictures.Mean = None,
-    scale: pictures.Scale = None,
+    scale: caffe.Scale = None,
     channels: pictures.Channels = None,
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,

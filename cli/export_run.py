@@ -68,9 +68,9 @@ def told_metadata(net: CaffeNet, mean, scale, channels, output: Output) -> dict[
     """How inputs are prepared, as far as the options or the net say it."""
     recipe, told = read_recipe(net, mean, scale, channels, None, None, output), {}
     if any(recipe.mean):
-        told["mean"] = ",".join(f"{value:g}" for value in recipe.mean)
+        told["mean"] = caffe.numbers_text(recipe.mean, ",")
     if scale is not None or told_by(net).HasField("scale"):
-        told["scale"] = f"{recipe.scale:g}"
+        told["scale"] = caffe.numbers_text(recipe.scale, ",")
     if channels is not None:
         told["channels"] = recipe.channels
     if told:

@@ -35,7 +35,7 @@ class Request:
     drop_dropout: bool
     in_place: bool
     mean: tuple[float, ...]
-    scale: float
+    scale: tuple[float, ...]
     notices: tuple[str, ...] = ()
     config: ConfigFile | None = None
 
@@ -98,5 +98,5 @@ def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_
     if net is None or model is None or output is None:
         raise typer.BadParameter("needs NET, MODEL and --output OUT, or --config FILE.")
     written = (output.with_name(output.name + ".prototxt"), output.with_name(output.name + ".caffemodel"))
-    factor = 1.0 if scale is None else scale
-    return Request(net, model, *written, fold_bn, drop_dropout, in_place, caffe.parse_mean(mean), factor)
+    preparation = (caffe.parse_mean(mean), caffe.parse_scale(scale))
+    return Request(net, model, *written, fold_bn, drop_dropout, in_place, *preparation)

@@ -37,6 +37,8 @@ def read_config(path: Path) -> Request:
     folds, scales, means, drops, in_place = (config.flag(key) for key in FLAGS)
     sizes = {key: config.size(key) for key in SIZES if key in config}
     scale = config.number("input_scale") if "input_scale" in config or scales else 1.0
+    if not scale:
+        raise config.error("input_scale", "input_scale = 0", "a number other than 0")
     mean, notices = _mean(config, sizes.get("C")) if means else ((), [])
     if means and not scales and scale != 1:
         mean = tuple(each * scale for each in mean)
@@ -47,7 +49,7 @@ def read_config(path: Path) -> Request:
         drop_dropout=drops,
         in_place=in_place,
         mean=mean,
-        scale=scale if scales else 1.0,
+        scale=(scale if scales else 1.0,),
         notices=tuple(notices),
         config=config,
     )

@@ -87,8 +87,8 @@ def prepared_by_the_net(net: CaffeNet, prepared: dict[str, Preparation]) -> str:
     if not prepared:
         return "inputs are prepared as before"
     name, preparation = next(iter(prepared.items()))
-    mean = ", ".join(f"{value:g}" for value in preparation.mean) or "0"
-    done = f"(x - ({mean})) * {preparation.scale:g}"
+    scale = caffe.numbers_text(preparation.scale)
+    done = f"(x - ({caffe.numbers_text(preparation.mean)})) * {scale if len(preparation.scale) == 1 else f'({scale})'}"
     return f"input {name!r}: raw values, same order of channels; the net itself does {done}"
 
 

@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from .caffe_options import parse_mean
+from .caffe_options import numbers_text, parse_mean, parse_scale
 
 MOST = 1 << 13  # pixels of a side
-HELP = "Mean of the channels, in the net's order (mostly B,G,R): numbers, or a mean picture, .binaryproto or .npy."
+HELP = "Mean, one or one per channel, in the net's order (mostly B,G,R); or a mean picture, .binaryproto or .npy."
 
 
 Mean = Annotated[str | None, typer.Option(metavar="M[,M...]|FILE", help=HELP)]
-Scale = Annotated[float | None, typer.Option(metavar="S", help="Factor after the mean: (x - mean) * S.")]
 Channels = Annotated[
     str | None, typer.Option(metavar="bgr|rgb", help="Order of the net's channels.  [default: bgr, Caffe's]")
 ]
@@ -35,7 +34,7 @@ def read_recipe(net, mean, scale, channels, resize, crop, output):
         output.say(f"the net's mean file is not read; --mean {told.mean_file} would take it")
     return Recipe(
         tuple(told.mean_value) if mean is None else read_mean(mean),
-        told.scale if scale is None else scale,
+        (told.scale,) if scale is None else parse_scale(scale),
         channels or "bgr",
         parse_size(resize, "--resize"),
         parse_size(crop, "--crop"),
@@ -85,7 +84,7 @@ def recipe_lines(recipe, channels: int, size: tuple[int, int]) -> list[str]:
         steps.append("centre crop {}x{}".format(*recipe.crop))
     steps.append(f"channels {' '.join(recipe.channels.upper())}" if channels == 3 else "grey")
     if any(recipe.mean):
-        steps.append("minus " + ", ".join(f"{mean:g}" for mean in recipe.mean))
-    if recipe.scale != 1:
-        steps.append(f"times {recipe.scale:g}")
+        steps.append(f"minus {numbers_text(recipe.mean)}")
+    if any(scale != 1 for scale in recipe.scale):
+        steps.append(f"times {numbers_text(recipe.scale)}")
     return steps

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..caffe_net import CaffeNet
+from ..caffe_net import CaffeNet, Preparation
 from ..errors import InputError, UsageError
 from ..formats.files import open_data
 from ..formats.image import Recipe, decode_image
@@ -53,9 +53,7 @@ class PictureInput:
         if len(self.shape) != 4 or self.shape[1] not in (1, 3):
             found = f"the input {self.name!r} has the shape {list(self.shape)}"
             raise UsageError(f"{found}, which no picture has: expected [N, 1 or 3, height, width]")
-        if len(self.recipe.mean) not in (0, 1, self.shape[1]):
-            found = f"the mean has {len(self.recipe.mean)} numbers"
-            raise UsageError(f"{found}, expected one, or one for each of {self.shape[1]} channels")
+        Preparation(self.recipe.mean, self.recipe.scale).of_channels(self.name, self.shape)
 
 
 def stack(name: str, paths: list[Path], arrays: list[np.ndarray]) -> np.ndarray:

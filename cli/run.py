@@ -39,7 +39,7 @@ def command(
         list[str] | None, typer.Option(metavar="NAME", help="Take this blob, not the net's outputs. May be repeated.")
     ] = None,
     mean: pictures.Mean = None,
-    scale: pictures.Scale = None,
+    scale: caffe.Scale = None,
     channels: pictures.Channels = None,
     resize: pictures.Resize = None,
     crop: pictures.Crop = None,
@@ -71,7 +71,8 @@ def command(
     files.check_outputs((result,), (net, model))
     loaded = load(net, model, reading, output, threads=threads, exact=exact)
     recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop, output)
-    arrays, steps = read_inputs(loaded, inputs, recipe, output)
+    asked = any(option is not None for option in (mean, scale, channels, resize, crop))
+    arrays, steps = read_inputs(loaded, inputs, recipe, output, for_pictures=asked)
     found = collect(loaded, arrays, blob)
     if result is not None:
         write(result, found)

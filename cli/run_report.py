@@ -20,10 +20,10 @@ from .table import print_table
 
 
 def read_inputs(
-    net: CaffeNet, texts: list[str], recipe: Recipe, output: Output
+    net: CaffeNet, texts: list[str], recipe: Recipe, output: Output, *, for_pictures: bool = False
 ) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
     """Arrays by the name of an input, and for those that were pictures what was done to them. Inputs that no output is
-    made of need no file."""
+    made of need no file. `for_pictures`: an option asked for the recipe; UsageError if there is no picture then."""
     paths: dict[str, list[Path]] = {}
     for text in texts:
         name, path = _named(net, text)
@@ -38,8 +38,9 @@ def read_inputs(
         arrays[name] = stack(name, files, [picture.read(path) for path in files])
         if picture.steps:
             steps[name] = picture.steps
-    if not steps and recipe != Recipe(recipe.mean, recipe.scale):
-        raise UsageError("--channels, --resize and --crop are for pictures; arrays are taken as they are")
+    if for_pictures and not steps:
+        options = "--mean, --scale, --channels, --resize and --crop"
+        raise UsageError(f"{options} are for pictures; arrays are taken as they are")
     return arrays, steps
 
 

@@ -54,7 +54,7 @@ def command(
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
     first = load(net, model, reading, output, layers=True)
     second = load(other_net, other_model, reading, output, layers=True)
-    preparation = Preparation(caffe.parse_mean(mean), 1.0 if scale is None else scale)
+    preparation = Preparation(caffe.parse_mean(mean), caffe.parse_scale(scale))
     prepared = {first.needed_inputs[0]: preparation} if preparation else {}
     differences = []
     for inputs in [{first.needed_inputs[0]: read_inputs(path)} for path in with_inputs or []] or [None]:

@@ -26,11 +26,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done to a picture. `mean`: one, or one a channel in the net's order of channels, "bgr" or "rgb"; `resize`
-    and `crop` are (width, height). Without these a picture is stretched to the size of the net's input."""
+    """What is done to a picture. `mean` and `scale`: one number, or one per channel in the net's order of channels,
+    "bgr" or "rgb"; `resize` and `crop` are (width, height). Without these a picture is stretched to the size of the
+    net's input."""
 
     mean: tuple[float, ...] = ()
-    scale: float = 1.0
+    scale: tuple[float, ...] = (1.0,)
     channels: str = "bgr"
     resize: tuple[int, int] | None = None
     crop: tuple[int, int] | None = None
@@ -102,8 +103,8 @@ def prepare_pixels(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
     values = np.atleast_3d(pixels).astype(np.float32)
     if recipe.channels == "bgr":
         values = values[:, :, ::-1]
-    mean = np.asarray(recipe.mean or (0.0,), np.float32)
-    return np.ascontiguousarray(((values - mean) * np.float32(recipe.scale)).transpose(2, 0, 1))
+    mean, scale = np.asarray(recipe.mean or (0.0,), np.float32), np.asarray(recipe.scale, np.float32)
+    return np.ascontiguousarray(((values - mean) * scale).transpose(2, 0, 1))
 
 
 def _decode(path, image: Image.Image, channels: int) -> Image.Image:

@@ -21,18 +21,8 @@ from .passes.fold_input import fold_input
 from .passes.merge_batchnorm_scale import merge_batchnorm_scale
 from .passes.report import Report
 from .passes.run_in_place import run_in_place
+from .preparation import Preparation
 from .shapes import infer_shapes
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """What is done to an input before it enters the net: (x - mean) * scale, with one mean or one a channel."""
-
-    mean: Sequence[float] = ()
-    scale: float = 1.0
-
-    def __bool__(self) -> bool:
-        return self.scale != 1 or any(self.mean)
 
 
 @dataclass(frozen=True)
@@ -66,7 +56,7 @@ def optimize_graph(
         if blob is None:
             raise InputError(graph.path, f"has no input {name!r}", one_of(each.name for each in graph.inputs))
         if preparation:
-            reports.append(fold_input(graph, shapes, blob, preparation.mean, preparation.scale))
+            reports.append(fold_input(graph, shapes, blob, preparation))
             shapes = infer_shapes(graph, inputs)
     if passes.fold_bn:
         reports.append(fold_batchnorm_scale(graph, shapes))

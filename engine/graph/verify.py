@@ -12,8 +12,8 @@ from .difference import Difference, difference
 from .finite import check_finite
 from .graph import Blob, Graph, Shape
 from .labels import class_counts
-from .optimize import Preparation
 from .plan import Plan
+from .preparation import Preparation
 from .scale import output_scales
 
 
@@ -32,7 +32,7 @@ def compare_graphs(
     CheckFailed where an output is not finite and all inputs are.
     """
     raw = {name: np.ascontiguousarray(values, np.float32) for name, values in inputs.items()}
-    ready = {name: prepare(values, (prepared or {}).get(name)) for name, values in raw.items()}
+    ready = {name: _prepared(name, values, (prepared or {}).get(name)) for name, values in raw.items()}
     ready, raw = _fitting(first, ready, second), _fitting(second, raw, first)
     expected, found = run_graph(first, ready), run_graph(second, raw)
     if len(expected) != len(found):
@@ -79,10 +79,5 @@ def random_inputs(
     }
 
 
-def prepare(values: np.ndarray, preparation: Preparation | None) -> np.ndarray:
-    """(x - mean) * scale for x [N, C, ...], float32; x itself without a preparation."""
-    if not preparation:
-        return values
-    mean = np.asarray(preparation.mean if len(preparation.mean) else [0.0], np.float32)
-    mean = mean.reshape(1, -1, *(1 for _ in values.shape[2:]))
-    return np.ascontiguousarray((values - mean) * np.float32(preparation.scale), np.float32)
+def _prepared(name: str, values: np.ndarray, preparation: Preparation | None) -> np.ndarray:
+    return preparation.apply(name, values) if preparation else values

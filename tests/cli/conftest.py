@@ -37,11 +37,12 @@ def task(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def cli():
-    """cli("train net.txt ...") runs the program in this process: .exit_code, .stdout, .stderr."""
+    """cli("train net.txt ...") runs the program in this process: .exit_code, .stdout, .stderr. Or a list of words."""
     from caffe64.cli.app import app
 
-    def run(command: str):
-        return CliRunner().invoke(app, command.split(), prog_name="caffe64")
+    def run(command: str | list[str]):
+        words = command.split() if isinstance(command, str) else command
+        return CliRunner().invoke(app, words, prog_name="caffe64")
 
     return run
 

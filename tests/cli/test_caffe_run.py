@@ -150,7 +150,11 @@ def test_outputs_that_are_not_finite_are_told(net, cli):
         ("-i a.png --crop 30", 2, "Invalid value for --crop: '30' is no size such as 224x224"),
         ("-i a.png --resize 99999x9", 2, "Invalid value for --resize: '99999x9' is no size"),
         ("-i a.png --channels bgra", 2, "'bgra' is neither bgr nor rgb"),
-        ("-i a.png --mean 1,2", 2, "the mean has 2 numbers, expected one, or one for each of 3 channels"),
+        (
+            "-i a.png --mean 1,2",
+            2,
+            "the mean has 2 numbers, and the input 'data' [1, 3, 8, 6]: expected one number, or one for each of 3",
+        ),
         ("-i a.png --mean x", 2, "'x' is no list of numbers"),
         ("-i a.png --blob nope", 3, "has no blob 'nope', expected conv, data, fc, pool, prob"),
         ("-i a.png -o y.txt", 2, "the name must end with .npy or .npz"),

@@ -30,7 +30,7 @@ def test_channels_are_bgr_as_caffe_has_them(picture):
 
 
 def test_rgb_mean_and_scale(picture):
-    found = read_image(picture, 3, (6, 4), Recipe((10, 20, 30), 0.5, "rgb"))
+    found = read_image(picture, 3, (6, 4), Recipe((10, 20, 30), (0.5,), "rgb"))
     np.testing.assert_array_equal(found, (RGB.transpose(2, 0, 1) - np.array([[[10]], [[20]], [[30]]])) * 0.5)
 
 

@@ -7,8 +7,9 @@ import pytest
 from reference.caffe_graphs import conv, data, give_weights, graph_of, layer, names, optimised, types
 
 from caffe64.engine.graph.build import build_graph, graph_message
-from caffe64.engine.graph.optimize import Passes, Preparation
-from caffe64.errors import InputError
+from caffe64.engine.graph.optimize import Passes
+from caffe64.engine.graph.preparation import Preparation
+from caffe64.errors import InputError, UsageError
 
 BIAS = "bias_term: true"
 MEAN = Preparation((104.0, 117.0, 123.0), 0.017)
@@ -99,7 +100,7 @@ def test_folded_values_leave_the_nets_transform_parameters():
 
 def test_wrong_means_and_inputs_are_refused():
     graph = graph_of(data(), conv("c", "data"))
-    with pytest.raises(InputError, match="2 mean values for 3 channels"):
+    with pytest.raises(UsageError, match=r"the mean has 2 numbers, and the input 'data'.* one for each of 3 channels"):
         optimised(graph, prepared={"data": Preparation((1.0, 2.0))})
     with pytest.raises(InputError, match="has no input 'image', expected 'data'"):
         optimised(graph, Passes(inputs={"image": MEAN}))

@@ -9,7 +9,7 @@ from reference.caffe_graphs import assert_same_outputs, data, graph_of, optimise
 from reference.random_nets import net_of, steps
 
 from caffe64.engine.graph.build import assign_weights, build_graph, graph_message
-from caffe64.engine.graph.optimize import Preparation
+from caffe64.engine.graph.preparation import Preparation
 
 
 @settings(max_examples=120)
