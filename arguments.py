@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Mapping, Sequence
 from numbers import Number, Real
 
 from .errors import UsageError
@@ -46,7 +47,7 @@ def finite_number(name: str, value, *, factor: bool = False) -> float:
     except OverflowError:
         number = None
     if number is None or not abs(number) <= LARGEST_FLOAT or (factor and not number):
-        raise _wrong(name, value, "a finite float32 number" + (" other than 0" if factor else ""))
+        raise _wrong(name, value, f"a number{' other than 0' if factor else ''}, finite as float32")
     return number
 
 
@@ -61,13 +62,48 @@ def per_channel(name: str, value, *, factor: bool = False) -> tuple[float, ...]:
         raise UsageError(f"{found}, expected one {kind}, or one per channel{'' if factor else hint}")
     if shape is not None and hasattr(value, "tolist"):
         value = value.tolist()
-    if not isinstance(value, (list, tuple)):
-        if not isinstance(value, Number):
-            raise _wrong(name, value, f"one {kind}, or a list of one per channel")
+    if isinstance(value, Number):
         return (finite_number(name, value, factor=factor),)
+    if not _is_list(value):
+        raise _wrong(name, value, f"one {kind}, or a list of one per channel")
     if factor and not value:
         raise UsageError(f"{name} is empty, expected one {kind}, or one per channel")
     return tuple(finite_number(f"{name}[{place}]", each, factor=factor) for place, each in enumerate(value))
+
+
+def sizes(name: str, value, low: int = 1, number: int | None = None) -> tuple[int, ...]:
+    """A list or an array of whole numbers of at least `low`, as ints; `number` of them, if that is said."""
+    expected = f"{'' if number is None else f'{number} '}whole numbers from {low}"
+    given = value.tolist() if hasattr(value, "tolist") else value
+    if not _is_list(given):
+        raise _wrong(name, value, f"a list of {expected}")
+    try:
+        found = tuple(whole_number(name, each, low) for each in given)
+    except UsageError:
+        found = None
+    if found is None or number not in (None, len(found)):
+        raise UsageError(f"{name} is {str(list(given))[:80]}, expected {expected}")
+    return found
+
+
+def names(name: str, value, what: str, *, least: int = 0) -> tuple[str, ...]:
+    """A list of texts, such as "names of blobs". One text is none: it would count as the list of its letters."""
+    if not _is_list(value) and not isinstance(value, (set, frozenset)):
+        raise _wrong(name, value, f"a list of {what}")
+    if wrong := [each for each in value if not isinstance(each, str)]:
+        raise _wrong(f"one of {name}", wrong[0], what)
+    if len(value) < least:
+        raise UsageError(f"{name} is empty, expected {what}")
+    return tuple(value)
+
+
+def by_name(name: str, value, what: str) -> Mapping:
+    """`value`, which is a dict by texts: of `what` by the names of what, such as "arrays by the names of inputs"."""
+    if not isinstance(value, Mapping):
+        raise _wrong(name, value, f"a dict of {what}")
+    if wrong := [key for key in value if not isinstance(key, str)]:
+        raise _wrong(f"a key of {name}", wrong[0], f"a text, in a dict of {what}")
+    return value
 
 
 def flag(name: str, value) -> bool:
@@ -96,6 +132,10 @@ def instance(name: str, value, kind: type, expected: str):
     if not isinstance(value, kind):
         raise _wrong(name, value, expected)
     return value
+
+
+def _is_list(value) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 def _is_bool(value) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .engine.conversion import as_numbers
 from .engine.graph.graph import Graph
 from .errors import UsageError
 
@@ -20,7 +21,7 @@ def forward_all(net: CaffeNet, names: Sequence[str] | None, inputs: Mapping[str,
     Returns its outputs and the blobs `names`, float32 with a row each. Raises UsageError for inputs of different
     lengths, none, and a blob without a row for each of a batch.
     """
-    arrays = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
+    arrays = {name: np.asarray(as_numbers(values, name), np.float32) for name, values in inputs.items()}
     rows = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(rows) != 1 or 0 in rows:
         raise UsageError(f"forward_all was given {sorted(rows)} rows, expected one number of them for all inputs")
@@ -56,9 +57,10 @@ class MemoryBatches:
         parameter = first.message.memory_data_param
         expected = (parameter.channels, parameter.height, parameter.width)
         self.size, self._next = parameter.batch_size, 0
-        self._arrays = [np.asarray(data, np.float32), np.asarray(labels, np.float32).reshape(-1)][: len(first.tops)]
+        data, labels = (np.asarray(as_numbers(*each), np.float32) for each in ((data, "data"), (labels, "labels")))
+        self._arrays = [data, labels.reshape(-1)][: len(first.tops)]
         self._tops = first.tops
-        rows = len(data)
+        rows = len(data) if data.ndim else 0
         if self._arrays[0].shape[1:] != expected:
             raise UsageError(f"the data has the shape {list(np.shape(data))}, expected [N, {str(expected)[1:-1]}]")
         if len(np.shape(labels)) == 0 or np.size(labels) != rows or rows % self.size or not rows:

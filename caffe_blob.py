@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .arguments import sizes
 from .engine.graph.graph import Shape
+from .engine.graph.shapes import LARGEST
 from .errors import UsageError
 
 
@@ -65,11 +67,13 @@ class Array:
     def reshape(self, *shape: int) -> None:
         """Give an input another shape, at once; the other blobs follow in the next `forward` or `reshape` of the net.
 
-        It keeps its first numbers. Raises UsageError for a blob that a layer makes or owns, or a wrong shape.
+        The sizes are given one by one or as one list. It keeps its first numbers. Raises UsageError for a blob that a
+        layer makes or owns, or a wrong shape.
         """
         if self._reshape is None:
             raise UsageError(f"{self.name!r} has the shape that its layer gives it: reshape an input of the net")
-        self._reshape(checked_shape(self.name, shape))
+        one = len(shape) == 1 and not isinstance(shape[0], int | np.integer)
+        self._reshape(checked_shape(self.name, shape[0] if one else shape))
 
     def _size(self, axis: int) -> int:
         shape = self.shape
@@ -83,10 +87,8 @@ class Array:
 
 
 def checked_shape(name: str, shape) -> Shape:
-    """Sizes of an input, given one by one or as one sequence, as a tuple. Raises UsageError."""
-    sizes = tuple(shape)
-    if len(sizes) == 1 and not isinstance(sizes[0], int | np.integer):
-        sizes = tuple(sizes[0]) if isinstance(sizes[0], list | tuple | np.ndarray) else sizes
-    if not all(isinstance(size, int | np.integer) and not isinstance(size, bool) and size >= 0 for size in sizes):
-        raise UsageError(f"the shape of {name!r} is {list(sizes)}, expected whole numbers")
-    return tuple(int(size) for size in sizes)
+    """Sizes of an input, a list or an array of them, as a tuple. Raises UsageError."""
+    found = sizes(f"the shape of {name!r}", shape, 0)
+    if math.prod(found) > LARGEST:
+        raise UsageError(f"the shape of {name!r} is {list(found)}, expected at most {LARGEST} numbers")
+    return found

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .arguments import flag, sizes
 from .caffe_net import load_caffe
 from .caffe_run import CaffeNet
 from .errors import UsageError
-from .io import Transformer, resize_image
+from .io import Transformer, checked_pictures, resize_image
 from .io import oversample as ten_crops
 from .pycaffe import TEST
 
@@ -29,7 +30,7 @@ class Classifier(CaffeNet):
         pretrained_file: str | os.PathLike[str],
         image_dims: Sequence[int] | None = None,
         mean: np.ndarray | None = None,
-        input_scale: float | None = None,
+        input_scale: float | Sequence[float] | None = None,
         raw_scale: float | None = None,
         channel_swap: Sequence[int] | None = None,
     ):
@@ -39,7 +40,8 @@ class Classifier(CaffeNet):
         shape = self.blobs[name].shape
         if len(shape) != 4:
             raise UsageError(f"the input {name!r} has the shape {list(shape)}, expected pictures [N, C, H, W]")
-        self.crop_dims, self.image_dims = shape[2:], tuple(image_dims or shape[2:])
+        self.crop_dims = shape[2:]
+        self.image_dims = shape[2:] if image_dims is None else sizes("image_dims", image_dims, number=2)
         if any(image < crop for image, crop in zip(self.image_dims, self.crop_dims, strict=True)):
             raise UsageError(f"image_dims {self.image_dims} are smaller than the net's {self.crop_dims}")
         self.transformer = Transformer({name: shape})
@@ -57,8 +59,10 @@ class Classifier(CaffeNet):
         """The first output for each picture [height, width, channels], float32 [pictures, classes].
 
         With `oversample` the mean over ten crops, of the corners and the centre and mirrored; else of the centre alone.
+        Raises UsageError for no pictures, and for those of other channels than the net's.
         """
-        pictures = [resize_image(picture, self.image_dims) for picture in inputs]
+        oversample, channels = flag("oversample", oversample), self.transformer.inputs[self.inputs[0]][1]
+        pictures = [resize_image(picture, self.image_dims) for picture in checked_pictures("inputs", inputs, channels)]
         if oversample:
             crops = ten_crops(pictures, self.crop_dims)
         else:

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from . import __version__
-from .arguments import FLOOR, TOLERANCE, not_negative
-from .caffe_run import CaffeNet
+from .arguments import FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
+from .caffe_run import NET, CaffeNet
 from .engine.graph.build import graph_message, unique_names
 from .engine.graph.difference import Difference, check_close
 from .engine.graph.graph import Graph, Node
@@ -44,10 +44,15 @@ def export_onnx(
     left out.
     `metadata` is added to the model's properties. Before it is written, the model runs in onnxruntime on random inputs:
     returns how far each output is from the net's own, None if onnxruntime is not installed.
-    Raises UsageError without the package onnx, InputError that names layers which ONNX cannot express, CheckFailed
-    where an output differs by more than `tolerance` and `floor` allow (as in verify) or is not finite; OutputError.
+    Raises UsageError for a wrong argument and without the package onnx, InputError that names layers which ONNX cannot
+    express, CheckFailed where an output differs by more than `tolerance` and `floor` allow (as in verify) or is not
+    finite; OutputError.
     """
+    instance("net", net, CaffeNet, NET)
     tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
+    path, metadata = file_name(path), _texts(metadata)
+    if outputs is not None:
+        names("outputs", outputs, "names of blobs", least=1)
     require("onnx")
     from .engine.graph.onnx_export import compare_with_onnxruntime, onnx_model
 
@@ -71,25 +76,35 @@ def export_safetensors(
     .factor, the sums and their factor as Caffe keeps them; returns these names.
 
     The file's metadata holds the net as prototxt, so that the file says all there is, and `metadata`.
-    Raises UsageError without the package safetensors; OutputError.
+    Raises UsageError for a wrong argument and without the package safetensors; OutputError.
     """
+    instance("net", net, CaffeNet, NET)
+    path, metadata = file_name(path), _texts(metadata)
     require("safetensors")
     from safetensors.numpy import save
 
     tensors = named_weights(net.graph)
-    told = {"caffe64": __version__, "prototxt": format_prototxt(graph_message(net.graph)), **(metadata or {})}
+    told = {"caffe64": __version__, "prototxt": format_prototxt(graph_message(net.graph)), **metadata}
     with write_atomically(path) as file:
         file.write(save(tensors, told))
     return list(tensors)
 
 
 def named_weights(graph: Graph) -> dict[str, np.ndarray]:
-    names = unique_names(graph)
+    unique = unique_names(graph)
     return {
-        f"{names[node]}.{name}": blob
+        f"{unique[node]}.{name}": blob
         for node in graph.nodes
         for name, blob in zip(_blob_names(node), node.weights, strict=True)
     }
+
+
+def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """Raises UsageError for anything but texts by texts."""
+    found = dict(by_name("metadata", {} if metadata is None else metadata, "texts by their names"))
+    for key, value in found.items():
+        instance(f"metadata[{key!r}]", value, str, "a text")
+    return found
 
 
 def require(package: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .engine.conversion import as_numbers
 from .engine.graph.gradients import Gradients, WeightGradients, loss_blobs, weight_gradients
 from .engine.graph.graph import Blob, Graph
 from .engine.graph.op import count
@@ -52,7 +53,7 @@ class NetGradients:
         the tops of nodes[last] if that is not the net's last layer."""
         ends = self.graph.outputs if last == len(self.graph.nodes) - 1 else self.graph.nodes[last].tops
         for blob, values in given.items():
-            diff, values = self._memory(blob, session), np.asarray(values, np.float32)
+            diff, values = self._memory(blob, session), np.asarray(as_numbers(values, blob.name), np.float32)
             if values.shape != diff.shape:
                 raise UsageError(f"the diff of {blob.name!r} has the shape {values.shape}, the output {diff.shape}")
             diff[...] = values

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from .arguments import names as checked_names
 from .caffe_blob import Array
 from .engine.graph.gradients import loss_blobs
 from .engine.graph.graph import Blob, Graph
@@ -78,15 +79,13 @@ class NetTables:
             raise UsageError(f"the layer {first!r} runs after {last!r}")
         return numbers
 
-    def _chosen(self, names: Sequence[str] | None) -> list[Blob]:
-        """The blobs of these names."""
-        names = () if names is None else names
-        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-            raise UsageError(f"expected a list of names of blobs, not {names!r:.60}")
-        for name in names:
+    def _chosen(self, what: str, names: Sequence[str] | None) -> list[Blob]:
+        """The blobs of these names, an argument called `what`."""
+        found = checked_names(what, () if names is None else names, "names of blobs")
+        for name in found:
             if name not in self._named:
                 raise UsageError(f"there is no blob {name!r}: net.blobs names them")
-        return [self._named[name] for name in names]
+        return [self._named[name] for name in found]
 
     @cached_property
     def _named(self) -> dict[str, Blob]:

@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .arguments import FLOOR, TOLERANCE, instance, not_negative, seed_number
+from .arguments import FLOOR, TOLERANCE, by_name, file_name, flag, instance, not_negative, seed_number
 from .caffe_blob import Array
 from .caffe_reading import load_weights, read_graph
-from .caffe_run import CaffeNet
+from .caffe_run import NET, CaffeNet
+from .engine.conversion import as_numbers
 from .engine.graph.build import assign_weights
 from .engine.graph.difference import Difference, check_close
 from .engine.graph.fillers import fill
@@ -28,6 +29,7 @@ from .engine.graph.passes.report import Report
 from .engine.graph.preparation import Preparation
 from .engine.graph.shapes import infer_shapes, weight_shapes
 from .engine.graph.verify import compare_graphs, random_inputs
+from .engine.threads import check_threads
 from .errors import UsageError
 from .formats.caffe import read_caffemodel
 
@@ -58,12 +60,16 @@ def load_caffe(
     `allow_unknown`: fields that are not known are left out instead of refused, though results may then differ;
     `force_backward`: the net has gradients of its inputs, as if its file said so; `fill_missing`: layers that the model
     does not have are filled too, with a warning, instead of an error; `threads` and `exact` as in CaffeNet. Raises
-    InputError; UsageError for an HDF5 model without the package h5py.
+    InputError; UsageError for a wrong argument, and for an HDF5 model without the package h5py.
     """
+    for name, value in (("force_backward", force_backward), ("fill_missing", fill_missing), ("exact", exact)):
+        flag(name, value)
+    check_threads(threads)
     source = np.random.default_rng(seed_number(seed))
-    model = None if caffemodel is None else read_caffemodel(caffemodel)
+    model = None if caffemodel is None else read_caffemodel(file_name(caffemodel))
     options = {"deploy": deploy, "allow_unknown": allow_unknown, "model": model}
-    graph, shapes, notices = read_graph(prototxt, phase, input_shapes or {}, level=level, stages=stages, **options)
+    input_shapes = {} if input_shapes is None else input_shapes
+    graph, shapes, notices = read_graph(prototxt, phase, input_shapes, level=level, stages=stages, **options)
     if force_backward:
         graph.message.force_backward = True
     net = CaffeNet(graph, path=graph.path, notices=notices, threads=threads, exact=exact)
@@ -90,7 +96,7 @@ def optimize(
     raw values and does (x - mean) * scale itself. For other inputs, and instead of these, there is `Passes.inputs`.
     Raises UsageError, for numbers of other channels too.
     """
-    instance("the net", net, CaffeNet, "a caffe64.CaffeNet, such as load_caffe returns")
+    instance("net", net, CaffeNet, NET)
     passes = instance("passes", Passes() if passes is None else passes, Passes, "a caffe64.Passes")
     if preparation := Preparation(mean, scale):
         if passes.inputs:
@@ -120,8 +126,19 @@ def verify(
     CheckFailed where one differs by more, or is not finite although all inputs are; UsageError.
     """
     tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
+    for name, net in (("first", first), ("second", second)):
+        instance(name, net, CaffeNet, NET)
+    prepared = by_name("prepared", {} if prepared is None else prepared, "Preparations by the names of inputs")
+    for name, preparation in prepared.items():
+        instance(f"prepared[{name!r}]", preparation, Preparation, "a caffe64.Preparation")
+        if name not in first.inputs:
+            raise UsageError(
+                f"prepared has {name!r}, which is no input of the net: expected {' or '.join(first.inputs)}"
+            )
     if inputs is None:
-        inputs = random_inputs(first.graph, first.shapes, seed, prepared or {})
+        inputs = random_inputs(first.graph, first.shapes, seed, prepared)
+    arrays = by_name("inputs", inputs, "arrays by the names of inputs")
+    inputs = {name: as_numbers(values, name) for name, values in arrays.items()}
     differences = compare_graphs(first.graph, second.graph, inputs, prepared, floor=floor)
     check_close(differences, tolerance, floor, "the nets differ")
     return differences

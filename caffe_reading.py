@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .arguments import by_name, file_name, flag, names, whole_number
+from .caffe_blob import checked_shape
 from .engine.graph.build import assign_weights, build_graph, unique_names
 from .engine.graph.fillers import fill
 from .engine.graph.graph import Graph, Node, Shape, copy_message
@@ -41,10 +43,12 @@ def read_graph(
     """The graph of a .prototxt, without weights; the shapes that are given of its inputs; what there is to say.
 
     Arguments as of `load_caffe`. A BatchNorm with a scale of its own becomes two layers, and so do its blobs in
-    `model`. Raises InputError, UsageError for another phase than TEST and TRAIN.
+    `model`. Raises InputError, UsageError for a wrong argument.
     """
+    path, phase = file_name(prototxt), phase_name(phase)
+    level, stages = whole_number("level", level, -(2**31), 2**31 - 1), names("stages", stages, "names of stages")
+    deploy, allow_unknown = flag("deploy", deploy), flag("allow_unknown", allow_unknown)
     read = read_prototxt(prototxt, allow_unknown=allow_unknown, types=OPS)
-    path, phase = os.fspath(prototxt), phase_name(phase)
     message = filter_net(read.message, phase, level, stages, path=path)
     shapes, notices = _named(message, input_shapes), [*read.notices, *_preparations(message)]
     if deploy:
@@ -58,9 +62,10 @@ def read_graph(
 
 def _named(message, shapes: Mapping[str, Shape] | Shape) -> dict[str, Shape]:
     """Shapes by name: a single one is that of the first blob that a layer without bottoms gives."""
-    if isinstance(shapes, Mapping):
-        return {name: tuple(shape) for name, shape in shapes.items()}
-    return {next((top for layer in message.layer if not layer.bottom for top in layer.top), "data"): tuple(shapes)}
+    if not isinstance(shapes, Mapping):
+        shapes = {next((top for layer in message.layer if not layer.bottom for top in layer.top), "data"): shapes}
+    by_name("input_shapes", shapes, "shapes by the names of inputs")
+    return {name: checked_shape(name, shape) for name, shape in shapes.items()}
 
 
 def load_weights(

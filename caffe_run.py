@@ -8,12 +8,13 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from .arguments import flag
+from .arguments import file_name, flag, instance
 from .caffe_batches import MemoryBatches, forward_all
 from .caffe_blob import Array, checked_shape
 from .caffe_gradients import NetGradients
 from .caffe_layers import NetTables
 from .caffe_weights import copy_weights, save_net, share_weights
+from .engine.conversion import as_numbers
 from .engine.graph.build import assign_weights
 from .engine.graph.graph import Blob, Graph, Shape
 from .engine.graph.op import count
@@ -24,6 +25,7 @@ from .engine.threads import check_threads
 from .errors import UsageError
 from .pycaffe import NET_HINTS, hint
 
+NET = "a caffe64.CaffeNet, such as load_caffe returns"
 UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_named", "blobs")
 
 
@@ -51,7 +53,8 @@ class CaffeNet(NetTables):
         threads: int | None = None,
         exact: bool = False,
     ):
-        self.graph, self.path, self.notices = graph, path, list(notices)
+        self.graph = instance("the graph", graph, Graph, "that of a net: load_caffe reads files")
+        self.path, self.notices = path, list(notices)
         self.threads, self.exact = check_threads(threads), flag("exact", exact)
         self._shapes: dict[str, Shape] = {}
         self._with_gradients = graph.phase == "TRAIN" or bool(graph.message.force_backward)
@@ -150,7 +153,7 @@ class CaffeNet(NetTables):
         unknown input, layer or blob; an input that no output is made of may be missing.
         """
         layers = None if start is None and end is None else self._range(start, end)
-        wanted = self._chosen(blobs)
+        wanted = self._chosen("blobs", blobs)
         self._fill(inputs)
         if self._batches and not inputs and (layers is None or layers[0] == 0):
             self._fill(self._batches.take())
@@ -184,7 +187,7 @@ class CaffeNet(NetTables):
         if not self._has_run:
             raise UsageError("backward needs a forward before it")
         first, last = self._range(end, start)
-        wanted = self._chosen(diffs)
+        wanted = self._chosen("diffs", diffs)
         ends = {blob.name: blob for blob in (self.graph.outputs if start is None else self.graph.nodes[last].tops)}
         if unknown := sorted(given.keys() - ends):
             owner = "the net's outputs are" if start is None else f"{start!r} gives"
@@ -213,7 +216,7 @@ class CaffeNet(NetTables):
 
         Raises InputError for a layer with blobs of other shapes, and a file that has none of the layers.
         """
-        kept = copy_weights(self.graph, caffemodel)
+        kept = copy_weights(self.graph, file_name(caffemodel))
         self.notices += [f"{os.fspath(caffemodel)} has no weights for {name!r}, which keeps its own" for name in kept]
 
     def share_with(self, other: CaffeNet) -> None:
@@ -221,6 +224,7 @@ class CaffeNet(NetTables):
 
         Raises UsageError for weights of other shapes.
         """
+        instance("the other net", other, CaffeNet, "a caffe64.CaffeNet")
         share_weights(self.graph, other.graph)
         self._gradients.forget(weights=True)
 
@@ -259,7 +263,7 @@ class CaffeNet(NetTables):
         """Values for all inputs that an output is made of, or for more, which take their shapes; or none."""
         if inputs and not set(self.needed_inputs) <= set(inputs) <= set(self.inputs):
             raise UsageError(f"forward was given the inputs {sorted(inputs)}, the net has {sorted(self.inputs)}")
-        arrays = {name: np.asarray(values, np.float32) for name, values in inputs.items()}
+        arrays = {name: np.asarray(as_numbers(values, name), np.float32) for name, values in inputs.items()}
         held = {blob.name: array for blob, array in self._arrays.items()}
         if self._session is None or any(held[name].shape != array.shape for name, array in arrays.items()):
             self.reshape(**{name: array.shape for name, array in arrays.items()})

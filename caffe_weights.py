@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from .arguments import file_name
 from .engine.graph.build import graph_message
 from .engine.graph.graph import Graph
 from .errors import InputError, UsageError
@@ -46,12 +47,14 @@ def share_weights(graph: Graph, other: Graph) -> None:
 
 def save_net(graph: Graph, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None) -> None:
     """Write the net, the weights, or both, as `CaffeNet.save` says. Raises UsageError, OutputError."""
-    suffix = os.path.splitext(os.fspath(path))[1].lower()
-    other = "" if caffemodel is None else os.path.splitext(os.fspath(caffemodel))[1].lower()
+    suffix = os.path.splitext(file_name(path))[1].lower()
+    other = "" if caffemodel is None else os.path.splitext(file_name(caffemodel))[1].lower()
     if caffemodel is None and suffix not in (".caffemodel", ".prototxt"):
         raise UsageError(f"cannot tell what {os.fspath(path)} is to hold: name it .caffemodel (weights) or .prototxt")
     if caffemodel is not None and (suffix == ".caffemodel" or other == ".prototxt"):
         raise UsageError(f"save({os.fspath(path)}, {os.fspath(caffemodel)}): the net comes first, then the weights")
+    if caffemodel is not None and os.path.abspath(path) == os.path.abspath(caffemodel):
+        raise UsageError(f"the net and the weights cannot both go to {os.fspath(path)}")
     message = graph_message(graph)
     if suffix != ".caffemodel":
         write_prototxt(path, message)

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .arguments import by_name, finite_number, flag, per_channel, sizes, whole_number
+from .engine.conversion import as_numbers
 from .errors import UsageError
 from .formats.image import read_intensities
 
@@ -30,7 +32,7 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarr
 
     It is not turned as a camera's notice in it says, as Caffe does not. Raises InputError.
     """
-    return read_intensities(filename, color)
+    return read_intensities(filename, flag("color", color))
 
 
 def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
@@ -40,14 +42,15 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1)
     without smoothing, and what lies beyond the border is the picture's smallest value. Other numbers of channels as
     SciPy's zoom: the corners' centres are kept. Raises UsageError for another interpolation and other shapes.
     """
-    im = np.asarray(im, np.float32)
+    im = np.asarray(as_numbers(im, "im"), np.float32)
     if interp_order != 1:
         raise UsageError(f"resize_image interpolates linearly: interp_order is 1, not {interp_order!r}")
-    if im.ndim != 3 or not im.size or len(new_dims) != 2 or min(new_dims) < 1:
-        raise UsageError(f"cannot make {tuple(new_dims)} of a picture of the shape {im.shape}")
+    new_dims = sizes("new_dims", new_dims, number=2)
+    if im.ndim != 3 or not im.size:
+        raise UsageError(f"cannot make {new_dims} of a picture of the shape {im.shape}")
     lowest = im.min() if im.shape[2] in (1, 3) else np.float32(0)
     for axis, size in enumerate(new_dims):
-        im = _stretched(im - lowest, axis, int(size), centres=im.shape[2] in (1, 3)) + lowest
+        im = _stretched(im - lowest, axis, size, centres=im.shape[2] in (1, 3)) + lowest
     return im.astype(np.float32)
 
 
@@ -67,12 +70,12 @@ def _stretched(values: np.ndarray, axis: int, new: int, *, centres: bool) -> np.
 def oversample(images: Sequence[np.ndarray], crop_dims: Sequence[int]) -> np.ndarray:
     """Ten crops of `crop_dims`, (height, width), of each picture: float32 [10 * N, height, width, channels].
 
-    The corners, upper left, upper right, lower left, lower right, and the centre; then the same five mirrored.
+    The corners, upper left, upper right, lower left, lower right, and the centre; then the same five mirrored. Raises
+    UsageError for no pictures, and for those that are smaller.
     """
-    height, width = (int(size) for size in crop_dims)
+    height, width = sizes("crop_dims", crop_dims, number=2)
     crops = []
-    for image in images:
-        image = np.asarray(image, np.float32)
+    for image in checked_pictures("images", images):
         down, right = image.shape[0] - height, image.shape[1] - width
         if min(down, right) < 0:
             raise UsageError(f"cannot cut {(height, width)} out of a picture of the shape {image.shape}")
@@ -80,6 +83,21 @@ def oversample(images: Sequence[np.ndarray], crop_dims: Sequence[int]) -> np.nda
         five = [image[y : y + height, x : x + width] for y, x in corners]
         crops += five + [crop[:, ::-1] for crop in five]
     return np.stack(crops)
+
+
+def checked_pictures(name: str, pictures: Sequence[np.ndarray], channels: int | None = None) -> list[np.ndarray]:
+    """The pictures of an argument called `name` as float32 arrays. Raises UsageError for none, and for arrays that are
+    not [height, width, channels]."""
+    if isinstance(pictures, str) or not hasattr(pictures, "__iter__"):
+        raise UsageError(f"{name} is {pictures!r:.60}, expected a list of pictures [height, width, channels]")
+    found = [np.asarray(as_numbers(each, f"{name}[{place}]"), np.float32) for place, each in enumerate(pictures)]
+    if not found:
+        raise UsageError(f"{name} is empty, expected at least one picture")
+    for place, each in enumerate(found):
+        if each.ndim != 3 or channels not in (None, each.shape[2]):
+            expected = f"a picture [height, width, {channels or 'channels'}]"
+            raise UsageError(f"{name}[{place}] has the shape {each.shape}, expected {expected}")
+    return found
 
 
 class Transformer:
@@ -91,17 +109,18 @@ class Transformer:
     """
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]):
-        self.inputs = {name: tuple(map(int, shape)) for name, shape in inputs.items()}
+        by_name("inputs", inputs, "shapes by the names of inputs")
+        self.inputs = {name: sizes(f"the shape of {name!r}", shape, 0) for name, shape in inputs.items()}
         self.transpose: dict[str, Sequence[int]] = {}
         self.channel_swap: dict[str, Sequence[int]] = {}
         self.raw_scale: dict[str, float] = {}
         self.mean: dict[str, np.ndarray] = {}
-        self.input_scale: dict[str, float] = {}
+        self.input_scale: dict[str, float | np.ndarray] = {}
 
     def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
         """A picture [H', W', C] as float32 for the input, mostly [C, H, W]. The picture itself stays as it is."""
         sizes = self._shape(in_)[2:]
-        values = np.asarray(data, np.float32)
+        values = np.asarray(as_numbers(data, "data"), np.float32)
         values = values.copy() if values.shape[:2] == sizes else resize_image(values, sizes)
         if in_ in self.transpose:
             values = values.transpose(self.transpose[in_])
@@ -115,7 +134,7 @@ class Transformer:
     def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
         """Takes back what `preprocess` did, but for the size."""
         self._shape(in_)
-        values = np.asarray(data, np.float32).squeeze() / np.float32(self.input_scale.get(in_, 1))
+        values = np.asarray(as_numbers(data, "data"), np.float32).squeeze() / np.float32(self.input_scale.get(in_, 1))
         if in_ in self.mean:
             values = values + self.mean[in_]
         values = values / np.float32(self.raw_scale.get(in_, 1))
@@ -133,15 +152,21 @@ class Transformer:
 
     def set_raw_scale(self, in_: str, scale: float) -> None:
         """The factor before the mean: 255 for nets whose pixels are 0 to 255."""
-        self.raw_scale[in_] = self._number(in_, scale)
+        self._shape(in_)
+        self.raw_scale[in_] = finite_number(f"the scale of {in_!r}", scale, factor=True)
 
-    def set_input_scale(self, in_: str, scale: float) -> None:
-        """The factor after the mean."""
-        self.input_scale[in_] = self._number(in_, scale)
+    def set_input_scale(self, in_: str, scale: float | Sequence[float]) -> None:
+        """The factor after the mean: a number, or one for each channel."""
+        channels, factors = self._shape(in_)[1], per_channel(f"the scale of {in_!r}", scale, factor=True)
+        if len(factors) not in (1, channels):
+            raise UsageError(f"the scale of {in_!r} has {len(factors)} numbers, expected one, or {channels}")
+        self.input_scale[in_] = factors[0] if len(factors) == 1 else np.float32(factors)[:, np.newaxis, np.newaxis]
 
     def set_mean(self, in_: str, mean: np.ndarray) -> None:
         """What is subtracted: a number for each channel, or a picture [C, H', W'] or [H', W'], stretched to H x W."""
-        shape, mean = self._shape(in_)[1:], np.asarray(mean, np.float32)
+        shape, mean = self._shape(in_)[1:], np.asarray(as_numbers(mean, f"the mean of {in_!r}"), np.float32)
+        if not np.isfinite(mean).all():
+            raise UsageError(f"the mean of {in_!r} holds numbers that are not finite")
         picture = mean[np.newaxis] if mean.ndim == 2 else mean
         if mean.ndim == 1 and mean.size == shape[0]:
             self.mean[in_] = mean[:, np.newaxis, np.newaxis]
@@ -158,19 +183,15 @@ class Transformer:
         return self.inputs[name]
 
     def _order(self, name: str, order: Sequence[int], size: int) -> Sequence[int]:
-        if sorted(order) != list(range(size)):
-            raise UsageError(f"{tuple(order)} is no order of the {size} axes or channels of {name!r}, 0 to {size - 1}")
-        return tuple(order)
-
-    def _number(self, name: str, scale: float) -> float:
-        self._shape(name)
-        if np.ndim(scale) or not np.isfinite(scale) or scale == 0:
-            raise UsageError(f"the scale of {name!r} is {scale!r}, expected a number other than 0")
-        return float(scale)
+        found = sizes(f"the order of {name!r}", order, 0)
+        if sorted(found) != list(range(size)):
+            raise UsageError(f"{found} is no order of the {size} axes or channels of {name!r}, 0 to {size - 1}")
+        return found
 
 
 def blobproto_to_array(blob, return_diff: bool = False) -> np.ndarray:
     """The data of a BlobProto, a mean file for one, or its diff: float32 in its shape, [N, C, H, W] if it is old."""
+    _check_message("blob", blob, "BlobProto")
     values = np.array(blob.diff if return_diff else blob.data, np.float32)
     old = [name for name in ("num", "channels", "height", "width") if blob.HasField(name)]
     return values.reshape([blob.num, blob.channels, blob.height, blob.width] if old else list(blob.shape.dim))
@@ -180,6 +201,7 @@ def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None):
     """A BlobProto with the numbers of an array, and of a diff of the same shape."""
     from .formats.caffe import BlobProto
 
+    arr, diff = as_numbers(arr, "arr"), None if diff is None else as_numbers(diff, "diff")
     if diff is not None and np.shape(diff) != np.shape(arr):
         raise UsageError(f"the diff has the shape {np.shape(diff)}, the array {np.shape(arr)}")
     blob = BlobProto(data=np.asarray(arr, np.float32).reshape(-1))
@@ -191,6 +213,7 @@ def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None):
 
 def datum_to_array(datum) -> np.ndarray:
     """The picture [channels, height, width] of a Datum that is not encoded: uint8, or float64 if it holds floats."""
+    _check_message("datum", datum, "Datum")
     if datum.encoded:
         raise UsageError("the datum holds an encoded picture: decode its data with Pillow")
     shape = (datum.channels, datum.height, datum.width)
@@ -202,6 +225,7 @@ def array_to_datum(arr: np.ndarray, label: int | None = None):
     """A Datum of a picture [channels, height, width]: of bytes if it is uint8, else of floats."""
     from .formats.caffe import MESSAGES
 
+    arr = as_numbers(arr, "arr")
     if arr.ndim != 3:
         raise UsageError(f"the array has the shape {arr.shape}, expected [channels, height, width]")
     datum = MESSAGES["Datum"](channels=arr.shape[0], height=arr.shape[1], width=arr.shape[2])
@@ -210,5 +234,11 @@ def array_to_datum(arr: np.ndarray, label: int | None = None):
     else:
         datum.float_data.extend(arr.astype(np.float32).reshape(-1))
     if label is not None:
-        datum.label = label
+        datum.label = whole_number("label", label, -(2**31), 2**31 - 1)
     return datum
+
+
+def _check_message(name: str, value, kind: str) -> None:
+    """One of any definition of Caffe's messages, not only of this package's."""
+    if not hasattr(value, "HasField"):
+        raise UsageError(f"{name} is of the type {type(value).__name__}, expected a {kind}")

@@ -57,9 +57,9 @@ def hint(name: str, hints: Mapping[str, str]) -> str:
 
 def phase_name(phase: str | int) -> str:
     """TRAIN or TEST as a word. Raises UsageError for anything else."""
-    if phase in PHASES:
+    if isinstance(phase, str) and phase in PHASES:
         return phase
-    if phase not in (TRAIN, TEST) or isinstance(phase, bool | float):
+    if not isinstance(phase, int) or isinstance(phase, bool) or phase not in (TRAIN, TEST):
         raise UsageError(f"the phase is {phase!r}, expected caffe64.TRAIN or caffe64.TEST")
     return PHASES[phase]
 
@@ -87,7 +87,9 @@ def _load(network_file, phase=TEST, level: int = 0, stages: Sequence[str] | None
     from .caffe_net import load_caffe
 
     phase = phase_name(phase)
-    return load_caffe(network_file, weights, phase=phase, level=level, stages=stages or (), fill_missing=True)
+    return load_caffe(
+        network_file, weights, phase=phase, level=level, stages=() if stages is None else stages, fill_missing=True
+    )
 
 
 def set_mode_cpu() -> None:

@@ -106,7 +106,7 @@ def _from_objects(array, found: np.ndarray, name: str) -> np.ndarray:
     """An array of Python objects that are numbers as float64."""
     if found.ndim == 0:
         hint = " (caffe64.read_matrix reads a file)" if isinstance(array, (str, os.PathLike)) else ""
-        raise UsageError(f"{name} is a {type(array).__name__}, expected an array [rows, columns]{hint}")
+        raise UsageError(f"{name} is a {type(array).__name__}, expected an array of numbers{hint}")
     wrong = {kind for kind in set(map(type, found.flat)) if not issubclass(kind, NUMBERS)}
     if not wrong:
         return _from_numbers(found, name)

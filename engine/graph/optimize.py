@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...arguments import by_name, flag, instance, names
 from ...errors import InputError
 from ...formats.text import one_of
 from .graph import Graph, Shape
@@ -28,7 +29,7 @@ from .shapes import infer_shapes
 @dataclass(frozen=True)
 class Passes:
     """Which passes to run. `outputs`: the blobs that are wanted, if not all that nobody reads; `inputs`: the
-    preparation of an input, by its name, that the net shall do itself."""
+    preparation of an input, by its name, that the net shall do itself. Raises UsageError for anything else."""
 
     outputs: Sequence[str] | None = None
     drop_dropout: bool = True
@@ -36,6 +37,14 @@ class Passes:
     fold_bn: bool = True
     in_place: bool = True
     inputs: Mapping[str, Preparation] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.outputs is not None:
+            names("outputs", self.outputs, "names of blobs", least=1)
+        for name in ("drop_dropout", "drop_no_ops", "fold_bn", "in_place"):
+            flag(name, getattr(self, name))
+        for name, preparation in by_name("inputs", self.inputs, "Preparations by the names of inputs").items():
+            instance(f"inputs[{name!r}]", preparation, Preparation, "a caffe64.Preparation")
 
 
 def optimize_graph(

@@ -147,7 +147,9 @@ def _add_activations(net: Message, layers: Sequence[Message]) -> None:
 def _shape(layer: Message, top: int, shapes: Mapping[str, Sequence[int]], path: str) -> Sequence[int]:
     """Of a data layer's top."""
     blob = layer.top[top]
-    shape = shapes.get(blob) or told_shape(layer, top)
+    if shapes.get(blob):
+        return shapes[blob]
+    shape = told_shape(layer, top)
     if not shape or not all(shape):
         found = f"layer {quote(layer.name)} does not tell the shape of {quote(blob)}"
         raise InputError(path, found, hint="--input-shape gives it")

@@ -112,11 +112,11 @@ def test_the_preparation_of_each_channel_is_told_to_readers_of_onnx(net, cli):
         (["--scale", ""], "'' is no list of numbers"),
         (["--scale", "1_0"], "'1_0' is no list of numbers"),
         (["--scale", "1,2,"], "'1,2,' is no list of numbers"),
-        (["--scale", "0"], "--scale[0] is 0.0, expected a finite float32 number other than 0"),
-        (["--scale", "1,nan,2"], "--scale[1] is nan, expected a finite float32 number other than 0"),
+        (["--scale", "0"], "--scale[0] is 0.0, expected a number other than 0, finite as float32"),
+        (["--scale", "1,nan,2"], "--scale[1] is nan, expected a number other than 0, finite as float32"),
         (["--mean", ""], "'' is no list of numbers such as 104,117,123"),
-        (["--mean", "1,inf,3"], "--mean[1] is inf, expected a finite float32 number"),
-        (["--mean", "1e39"], "--mean[0] is 1e+39, expected a finite float32 number"),
+        (["--mean", "1,inf,3"], "--mean[1] is inf, expected a number, finite as float32"),
+        (["--mean", "1e39"], "--mean[0] is 1e+39, expected a number, finite as float32"),
     ],
 )
 def test_what_is_no_number_is_a_usage_error(net, cli, command, options, message):
