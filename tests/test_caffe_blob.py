@@ -101,7 +101,7 @@ def test_a_reshape_to_the_same_shape_changes_nothing(net):
         (lambda net: net.forward(end="none"), "there is no layer 'none' to start or end with"),
         (lambda net: net.forward(start="fc", end="c"), "the layer 'fc' runs after 'c'"),
         (lambda net: net.forward(blobs=["none"]), "there is no blob 'none': net.blobs names them"),
-        (lambda net: net.forward(blobs="fc"), "expected a list of names of blobs, not 'fc'"),
+        (lambda net: net.forward(blobs="fc"), "blobs is 'fc', expected a list of names of blobs"),
         (lambda net: net.forward(X), "expected a list of names of blobs"),
         (lambda net: net.forward(image=X), r"was given the inputs \['image'\], the net has \['data'\]"),
         (lambda net: net.forward_all(), r"was given \[\] rows"),
