@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from ..arguments import LARGEST_SEED, per_channel
-from .options import file_argument
+from .options import input_argument
 
-Prototxt = Annotated[Path, file_argument("NET", "The net, a .prototxt of any version.")]
-Caffemodel = Annotated[Path, file_argument("MODEL", "Its weights, a .caffemodel or .caffemodel.h5.")]
+Prototxt = Annotated[Path, input_argument("NET", "The net, a .prototxt of any version.")]
+Caffemodel = Annotated[Path, input_argument("MODEL", "Its weights, a .caffemodel or .caffemodel.h5.")]
 InputShape = Annotated[
     list[str] | None,
     typer.Option(metavar="SHAPE", help="1x3x224x224 for the first input, or NAME:1x3x224x224."),

@@ -21,11 +21,10 @@ EXAMPLES = (
 def command(
     net: caffe.Prototxt,
     model: caffe.Caffemodel,
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE", help="PNG, JPEG, BMP, GIF, TIFF, WebP, PPM.", show_default=False)
-    ],
+    images: Annotated[list[Path], options.input_argument("IMAGE", "PNG, JPEG, BMP, GIF, TIFF, WebP, PPM.")],
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Names of the classes, one a line, also 'n01440764 tench'.")
+        Path | None,
+        options.input_option(metavar="FILE", help="Names of the classes, one a line, also 'n01440764 tench'."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, metavar="K", help="Number of classes to show.")] = 5,
     blob: Annotated[

@@ -17,8 +17,10 @@ EXAMPLES = (
 
 
 def command(
-    source: Annotated[Path, options.file_argument("IN", "File to read, recognised by its content.")],
-    target: Annotated[Path, options.file_argument("OUT", "File to write: .txt .csv .npy .idx -ubyte .gz")],
+    source: Annotated[Path, options.input_argument("IN", "File to read, recognised by its content.")],
+    target: Annotated[
+        Path, options.output_argument("OUT", "File to write: .txt .csv .npy .idx -ubyte .gz, or -: text.")
+    ],
     columns: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Numbers a row in a text IN. Default: those of its first line."),

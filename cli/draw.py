@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from . import caffe_options as caffe
+from . import options
 
 NAME = "draw"
 EXAMPLES = (
@@ -21,16 +22,17 @@ def command(
     net: caffe.Prototxt,
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="[MODEL]", help="Its weights, to see their shapes.", show_default=False),
+        options.input_argument("[MODEL]", "Its weights, to see their shapes."),
     ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="Writes FILE, a .html or .svg.", show_default=False)
     ] = ...,
     compare: Annotated[
-        Path | None, typer.Option(metavar="OPT", help="Another .prototxt beside it: what became of each layer.")
+        Path | None, options.input_option(metavar="OPT", help="Another .prototxt beside it: what became of each layer.")
     ] = None,
     times: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Measured times of NET's layers, as `time --json` prints them.")
+        Path | None,
+        options.input_option(metavar="FILE", help="Measured times of NET's layers, as `time --json` prints them."),
     ] = None,
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,

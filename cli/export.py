@@ -21,13 +21,20 @@ EXAMPLES = (
 )
 
 
+def _inputs_from_stdin(context: typer.Context, paths):
+    """Callback of the files, the last of which is written."""
+    return [*options.from_stdin(context, paths[:-1]), *paths[-1:]]
+
+
 def command(
     paths: Annotated[
         list[Path],
-        options.file_argument(
-            "[NET] MODEL OUT",
-            "The net, a .prototxt of any version; its weights, a .caffemodel; the file to write: .onnx, or "
+        typer.Argument(
+            metavar="[NET] MODEL OUT",
+            help="The net, a .prototxt of any version; its weights, a .caffemodel; the file to write: .onnx, or "
             ".safetensors for the weights, which need no NET.",
+            show_default=False,
+            callback=_inputs_from_stdin,
         ),
     ],
     output_blob: Annotated[

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import FileMissing, OutputError, UsageError
-from .output import STDOUT_NAMES
+from .output import is_stdout
 
 
 def check_inputs(paths: Iterable[Path | None]) -> None:
@@ -31,7 +31,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None] 
     """
     roles = {os.path.realpath(path): path for path in inputs if path is not None}
     for path in outputs:
-        if path is None or str(path) in STDOUT_NAMES:
+        if path is None or is_stdout(path):
             continue
         target = os.path.realpath(path)
         if _check_output(path, target):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from . import options
 
 if TYPE_CHECKING:
@@ -18,9 +16,7 @@ EXAMPLES = ("caffe64 info net.txt", "caffe64 info net.txt weights.bin --json")
 
 def command(
     net: options.Net,
-    weights: Annotated[
-        Path | None, typer.Argument(metavar="[WEIGHTS]", help="Weights file to look into.", show_default=False)
-    ] = None,
+    weights: Annotated[Path | None, options.input_argument("[WEIGHTS]", "Weights file to look into.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Show the layers of a net, and whether weights fit it.

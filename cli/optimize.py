@@ -41,17 +41,17 @@ class Request:
 
 
 def command(
-    net: Annotated[
-        Path | None, typer.Argument(metavar="[NET]", help="The net, a .prototxt.", show_default=False)
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Argument(metavar="[MODEL]", help="Its weights, a .caffemodel or .h5.", show_default=False)
-    ] = None,
+    net: Annotated[Path | None, options.input_argument("[NET]", "The net, a .prototxt.")] = None,
+    model: Annotated[Path | None, options.input_argument("[MODEL]", "Its weights, a .caffemodel or .h5.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="OUT", help="Writes OUT.prototxt and OUT.caffemodel.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="OUT", callback=options.no_stream, help="Writes OUT.prototxt and OUT.caffemodel."
+        ),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A config.ini that says all of it, as the older tool takes it.")
+        Path | None,
+        options.input_option(metavar="FILE", help="A config.ini that says all of it, as the older tool takes it."),
     ] = None,
     mean: caffe.Mean = None,
     scale: caffe.Scale = None,
@@ -66,7 +66,8 @@ def command(
         bool, typer.Option("--verify/--no-verify", help="Run both nets on random inputs, and compare.")
     ] = True,
     check_with: Annotated[
-        list[Path] | None, typer.Option("--verify-with", metavar="X.npy", help="Compare on these inputs as well.")
+        list[Path] | None,
+        options.input_option("--verify-with", metavar="X.npy", help="Compare on these inputs as well."),
     ] = None,
     tolerance: caffe.Tolerance = TOLERANCE,
     floor: caffe.Floor = FLOOR,

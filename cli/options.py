@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..arguments import MOST_THREADS
+from ..formats.streams import STDIN, STDOUT
 
 
 class _QuickParameters:
@@ -49,12 +51,21 @@ def _process_value(parameter, process: Callable, context, value):
     Typer asks pydantic, whose import takes 0.1 s, for every parameter. (Typer before 0.27 does not, and has no
     `type_descriptor`.)
     """
+    if isinstance(value, str):
+        value = _not_stream(value)
+    elif isinstance(value, list | tuple):
+        value = type(value)(map(_not_stream, value))
     kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     if value is not None and kind in (str, Path) and isinstance(value, str):
         value = kind(value)
     elif value is not None or parameter.required:
         return process(context, value)
     return parameter.callback(context, parameter, value) if parameter.callback else value
+
+
+def _not_stream(text):
+    """The file ./- by a name that it keeps as a Path, whose short form would be -, the standard stream."""
+    return os.path.abspath(text) if isinstance(text, str) and text != "-" and str(Path(text)) == "-" else text
 
 
 def _rows(value: str) -> str:
@@ -68,17 +79,54 @@ def row_count(rows: str) -> int | None:
     return None if rows == "all" else int(rows)
 
 
-def file_argument(name: str, text: str):
-    return typer.Argument(metavar=name, help=text, show_default=False)
+def _standard(context: typer.Context, value, stream: str, name: str):
+    """`value`, one file or several, where - is the standard stream: one file of a command can be it."""
+    if value is None or isinstance(value, str | Path):
+        if str(value) != "-":
+            return value
+        if context.meta.get(stream):
+            raise typer.BadParameter(f"only one file can be '-', {name}.")
+        context.meta[stream] = True
+        return type(value)(stream)
+    return [_standard(context, each, stream, name) for each in value]
 
 
-Net = Annotated[Path, file_argument("NET", "Network file.")]
-Weights = Annotated[Path, file_argument("WEIGHTS", "Weights file.")]
+def from_stdin(context: typer.Context, value):
+    """Callback of what is read: - is stdin."""
+    return _standard(context, value, STDIN, "stdin")
+
+
+def to_stdout(context: typer.Context, value):
+    """Callback of what is written: - is stdout."""
+    return _standard(context, value, STDOUT, "stdout")
+
+
+def no_stream(value):
+    """Callback of what must be a file, which is written more than once, or several of them."""
+    if value is not None and str(value) == "-":
+        raise typer.BadParameter("'-' is no file here; ./- would be one.")
+    return value
+
+
+def input_argument(name: str, text: str):
+    return typer.Argument(metavar=name, help=text, show_default=False, callback=from_stdin)
+
+
+def output_argument(name: str, text: str):
+    return typer.Argument(metavar=name, help=text, show_default=False, callback=to_stdout)
+
+
+def input_option(*names: str, metavar: str, help: str):
+    return typer.Option(*names, metavar=metavar, help=help, callback=from_stdin, show_default=False)
+
+
+Net = Annotated[Path, input_argument("NET", "Network file.")]
+Weights = Annotated[Path, input_argument("WEIGHTS", "Weights file.")]
 Rows = Annotated[
     str, typer.Argument(metavar="N", help="Number of rows to use, or 'all'.", callback=_rows, show_default=False)
 ]
-InputX = Annotated[Path, file_argument("X", "Input rows: text, .gz, .npy or IDX.")]
-InputY = Annotated[Path, file_argument("Y", "A class (sce) or targets (l2l) for each row.")]
+InputX = Annotated[Path, input_argument("X", "Input rows: text, .gz, .npy or IDX.")]
+InputY = Annotated[Path, input_argument("Y", "A class (sce) or targets (l2l) for each row.")]
 Threads = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_THREADS, metavar="N", help="Number of threads. Default: what the machine offers."),

@@ -11,9 +11,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from ..formats.streams import stream_number
 from .original import BANNER, finished_line
-
-STDOUT_NAMES = {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}
 
 
 class Output:
@@ -30,7 +29,7 @@ class Output:
             warnings.simplefilter("ignore")  # until the command ends: `guard` restores the filters
         self.can_draw = not quiet and _is_terminal(sys.stderr)
         self.live = self.can_draw and _is_terminal(sys.stdout)
-        self._lines_to_stderr = result is not None and str(result) in STDOUT_NAMES
+        self._lines_to_stderr = is_stdout(result)
 
     def line(self, text: str = "") -> None:
         """One line of the original's; on a live terminal and with --quiet there are none."""
@@ -52,6 +51,11 @@ class Output:
         """One line about the work, for people."""
         if not self.quiet:
             print(f"caffe64: {text}", file=sys.stderr, flush=True)
+
+
+def is_stdout(path: Path | None) -> bool:
+    """Whether the file to write is the process's own stdout; None: there is none to write."""
+    return path is not None and stream_number(str(path)) == 1
 
 
 def _is_terminal(stream) -> bool:

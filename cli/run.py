@@ -19,6 +19,13 @@ EXAMPLES = (
 )
 
 
+def _from_stdin(context: typer.Context, values):
+    """Callback of --input: FILE may be -, stdin."""
+    parts = [value.rpartition("=") for value in values]
+    files = options.from_stdin(context, [file for _, _, file in parts])
+    return [name + equals + file for (name, equals, _), file in zip(parts, files, strict=True)]
+
+
 def command(
     net: caffe.Prototxt,
     model: caffe.Caffemodel,
@@ -29,11 +36,18 @@ def command(
             "-i",
             metavar="[NAME=]FILE",
             help="A picture, or a .npy, taken as it is. Several: a batch.",
+            callback=_from_stdin,
         ),
     ],
     result: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Writes .npy of one output, or .npz of all by name."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Writes .npy of one output, or .npz of all by name.",
+            callback=options.to_stdout,
+        ),
     ] = None,
     blob: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Take this blob, not the net's outputs. May be repeated.")
@@ -57,13 +71,14 @@ def command(
     those that the net says (transform_param) where no option does. What is done is said on stderr. Arrays [N, C, H, W]
     may have any size that the net takes.
     """
-    if result is not None and result.suffix.lower() not in (".npy", ".npz") and str(result) != "/dev/stdout":
-        raise typer.BadParameter("the name must end with .npy or .npz, or be /dev/stdout.", param_hint="--output")
-    if as_json and str(result) == "/dev/stdout":
-        raise typer.BadParameter("/dev/stdout is for --json.", param_hint="--output")
+    from .output import Output, is_stdout
+
+    if result is not None and result.suffix.lower() not in (".npy", ".npz") and not is_stdout(result):
+        raise typer.BadParameter("the name must end with .npy or .npz, or be - for stdout.", param_hint="--output")
+    if as_json and is_stdout(result):
+        raise typer.BadParameter("stdout is for --json.", param_hint="--output")
     from . import files
     from .optimize_run import load
-    from .output import Output
     from .run_report import collect, read_inputs, report, write
 
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
@@ -76,5 +91,5 @@ def command(
     found = collect(loaded, arrays, blob)
     if result is not None:
         write(result, found)
-    if str(result) != "/dev/stdout":
+    if not is_stdout(result):
         report(arrays, steps, found, result, as_json)

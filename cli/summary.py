@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from . import caffe_options as caffe
 from . import options
 
@@ -19,9 +17,7 @@ EXAMPLES = (
 
 def command(
     net: caffe.Prototxt,
-    model: Annotated[
-        Path | None, typer.Argument(metavar="[MODEL]", help="Its weights, to see whether they fit.", show_default=False)
-    ] = None,
+    model: Annotated[Path | None, options.input_argument("[MODEL]", "Its weights, to see whether they fit.")] = None,
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,

@@ -10,7 +10,7 @@ from . import options
 NAME = "test"
 EXAMPLES = (
     "caffe64 test net.txt weights.bin 10000 X.txt predicted.txt",
-    "caffe64 test net.txt weights.bin all X.npy /dev/stdout --quiet | head -1",
+    "caffe64 test net.txt weights.bin all X.npy - --quiet | head -1",
 )
 
 
@@ -19,7 +19,7 @@ def command(
     weights: options.Weights,
     n: options.Rows,
     x: options.InputX,
-    out: Annotated[Path, options.file_argument("OUT", "File to write: one line of outputs a row.")],
+    out: Annotated[Path, options.output_argument("OUT", "File to write: one line of outputs a row.")],
     threads: options.Threads = None,
     strict: options.Strict = False,
     quiet: options.Quiet = False,

@@ -23,7 +23,7 @@ def command(
     net: caffe.Prototxt,
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="[MODEL]", help="Its weights; default: drawn by the fillers.", show_default=False),
+        options.input_argument("[MODEL]", "Its weights; default: drawn by the fillers."),
     ] = None,
     iterations: Annotated[int, typer.Option(min=1, metavar="N", help="Runs to time, after one that is not.")] = 20,
     threads: options.Threads = None,
@@ -38,7 +38,7 @@ def command(
     ] = False,
     exact: caffe.Exact = False,
     compare: Annotated[
-        Path | None, typer.Option(metavar="NET2", help="Time another net beside it, such as the optimised one.")
+        Path | None, options.input_option(metavar="NET2", help="Time another net beside it, such as the optimised one.")
     ] = None,
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,

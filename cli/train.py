@@ -22,10 +22,10 @@ EXAMPLES = (
 
 def command(
     net: options.Net,
-    weights: Annotated[Path, options.file_argument("WEIGHTS", "Weights file to write.")],
+    weights: Annotated[Path, options.output_argument("WEIGHTS", "Weights file to write.")],
     optim: Annotated[
         Path,
-        options.file_argument("OPTIM", "Optimizer file: six numbers."),
+        options.input_argument("OPTIM", "Optimizer file: six numbers."),
     ],
     n: options.Rows,
     x: options.InputX,
@@ -41,21 +41,24 @@ def command(
         ),
     ] = None,
     threads: options.Threads = None,
-    init: Annotated[Path | None, typer.Option(metavar="WEIGHTS", help="Start from these weights.")] = None,
+    init: Annotated[Path | None, options.input_option(metavar="WEIGHTS", help="Start from these weights.")] = None,
     shuffle: Annotated[
         bool | None,
         typer.Option(
             "--shuffle/--no-shuffle", help="Visit the rows in a new order each epoch (default), or in file order."
         ),
     ] = None,
-    val_x: Annotated[Path | None, typer.Option(metavar="X", help="Validate on these rows after each epoch.")] = None,
-    val_y: Annotated[Path | None, typer.Option(metavar="Y", help="Their classes or targets.")] = None,
+    val_x: Annotated[
+        Path | None, options.input_option(metavar="X", help="Validate on these rows after each epoch.")
+    ] = None,
+    val_y: Annotated[Path | None, options.input_option(metavar="Y", help="Their classes or targets.")] = None,
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a record of each epoch: .jsonl or .csv.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the learning curve: .png or .svg.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep the state of the run here, to resume it.")
+        Path | None,
+        typer.Option(metavar="FILE", callback=options.no_stream, help="Keep the state of the run here, to resume it."),
     ] = None,
     checkpoint_every: Annotated[
         int | None,
@@ -63,7 +66,7 @@ def command(
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(
+        options.input_option(
             metavar="FILE", help="Go on from this checkpoint. It may be missing if --checkpoint names it too."
         ),
     ] = None,

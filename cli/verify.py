@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ..arguments import FLOOR, TOLERANCE
 from . import caffe_options as caffe
 from . import options
@@ -21,8 +19,8 @@ EXAMPLES = (
 def command(
     net: caffe.Prototxt,
     model: caffe.Caffemodel,
-    other_net: Annotated[Path, options.file_argument("NET2", "Another net.")],
-    other_model: Annotated[Path, options.file_argument("MODEL2", "Its weights.")],
+    other_net: Annotated[Path, options.input_argument("NET2", "Another net.")],
+    other_model: Annotated[Path, options.input_argument("MODEL2", "Its weights.")],
     mean: caffe.Mean = None,
     scale: caffe.Scale = None,
     input_shape: caffe.InputShape = None,
@@ -30,7 +28,8 @@ def command(
     allow_unknown: caffe.AllowUnknown = False,
     phase: caffe.Phase = "test",
     with_inputs: Annotated[
-        list[Path] | None, typer.Option("--with", metavar="X.npy", help="Compare on these inputs, not on random ones.")
+        list[Path] | None,
+        options.input_option("--with", metavar="X.npy", help="Compare on these inputs, not on random ones."),
     ] = None,
     tolerance: caffe.Tolerance = TOLERANCE,
     floor: caffe.Floor = FLOOR,

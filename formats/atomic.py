@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -17,8 +16,7 @@ from typing import IO
 from ..arguments import file_name
 from ..errors import OutputError
 from .aside import file_aside
-
-STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
+from .streams import stream_number
 
 
 @contextlib.contextmanager
@@ -31,7 +29,7 @@ def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator
     """
     path = file_name(path)
     try:
-        descriptor = _stream(path)
+        descriptor = stream_number(path)
         if descriptor is not None:
             if sys.stdout:
                 sys.stdout.flush()  # lines printed before come before
@@ -71,12 +69,6 @@ def _replacing(target: str, mode: str) -> Iterator[IO]:
 
 def _open(descriptor: int, mode: str) -> IO:
     return open(descriptor, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n")
-
-
-def _stream(path: str) -> int | None:
-    """The open descriptor that `path` is a name of, if it is one."""
-    match = re.fullmatch(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", path)
-    return int(match[1]) if match else STREAMS.get(path)
 
 
 def _is_special(path: str) -> bool:

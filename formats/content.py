@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from ..errors import InputError
 
@@ -25,6 +26,11 @@ KINDS = {
     b"\xff\xfe": ("text in UTF-16", "save it anew as UTF-8"),
     b"\xfe\xff": ("text in UTF-16", "save it anew as UTF-8"),
 }
+CAFFE = "for caffe64 summary, time, run, classify, optimize, verify, draw and export"
+A_PROTOTXT = "a prototxt, the net of a Caffe model"
+_TEXT_NET = re.compile(rb"(?:\s|#[^\n]*\n)*[0-9]+[ \t\r]*(?:#[^\n]*)?\n(?:\s|#[^\n]*\n)*inp\b")
+_PROTOTXT = re.compile(rb"^\s*(?:name\s*:|input(?:_dim|_shape)?\s*[:{]|layers?\s*:?\s*\{)", re.MULTILINE)
+_MODEL = re.compile(rb"\x0a(?s:.){0,200}?(?:\xa2\x06|\x12)|\xa2\x06")  # a net's name, its layers: fields 1, 100 or 2
 CONTROL = bytes({*range(32)} - set(b"\t\n\r"))
 
 
@@ -38,11 +44,29 @@ def refuse_stand_ins(path: str | os.PathLike[str], head: bytes) -> None:
         raise InputError(path, f"is {what}, not the file itself", hint="was the download refused? download it again")
 
 
+def _of_a_net(head: bytes) -> tuple[str, str] | None:
+    """The four files of nets: of text nets, and of Caffe's."""
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    if _TEXT_NET.match(text):
+        return "a text net", "for caffe64 info, train, test and eval; text nets cannot be exported to other formats"
+    layers, parameters = (int.from_bytes(head[at : at + 8], "little") for at in (0, 8))
+    if len(head) >= 16 and 1 <= layers <= 10_000 and parameters < 1 << 40:
+        return (
+            "the weights of a text net",
+            "for caffe64 info, train --init, test and eval; text nets cannot be exported to other formats",
+        )
+    if b"\0" in head and _MODEL.match(head):
+        return "a .caffemodel, the weights of a Caffe model", CAFFE
+    return (A_PROTOTXT, CAFFE) if b"\0" not in head and _PROTOTXT.search(text) else None
+
+
 def recognise(head: bytes) -> tuple[str, str]:
     """What it is, and a hint for a message: "text" or "a binary file" where nothing more is known, "" for either."""
     for magic, kind in KINDS.items():
         if head.startswith(magic):
             return kind
+    if known := _of_a_net(head):
+        return known
     strange = sum(head.count(byte) for byte in CONTROL)
     if strange > 1 or b"\0" in head:
         return "a binary file", ORDER

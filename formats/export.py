@@ -5,7 +5,7 @@
     .idx        IDX of the smallest type that holds all values
     -ubyte      IDX of uint8
 
-each followed by .gz or not; .gz alone is text.
+each followed by .gz or not; .gz alone is text, and so is what goes to stdout.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from ..errors import UsageError
 from .atomic import write_atomically
 from .idx import put_idx
+from .streams import stream_number
 
 BLOCK = 1 << 22  # values worked on at a time, so that a mapped array stays out of memory
 
@@ -48,7 +49,7 @@ def writer_for(path: str | os.PathLike[str]) -> Callable[[BinaryIO, np.ndarray],
     for suffix, put in WRITERS.items():
         if inner.endswith(suffix):
             return put
-    if inner != name:
+    if inner != name or stream_number(os.fspath(path)) is not None:
         return _put_text
     raise UsageError(f"{os.fspath(path)}: the name must end with {' '.join(WRITERS)}, or one of these and .gz")
 

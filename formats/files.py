@@ -1,6 +1,7 @@
 """Input files: opened once, recognised by content, measured before anything is allocated.
 
-open_input   any file as a seekable stream; what comes through a pipe is first copied to a temporary file
+open_input   any file as a seekable stream; what comes through a pipe or from a terminal is first copied to a temporary
+             file
 open_data    the same as a `Source`, seen through gzip if its content says so (a name says nothing)
 
 All failures to open or read leave as InputError (FileMissing for a file that is not there).
@@ -26,6 +27,7 @@ import numpy as np
 from ..arguments import file_name
 from ..errors import FileMissing, InputError
 from .content import HEAD, refuse_stand_ins
+from .streams import stream_number
 
 GZIP_RATIO = 1032  # DEFLATE's best: 258 bytes out of two bits, so a .gz cannot hold more than this times its size
 PIECE = 1 << 24  # bytes in one read: short enough for Ctrl-C to be felt at once
@@ -41,11 +43,11 @@ def open_input(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     path = file_name(path)
     try:
         with contextlib.ExitStack() as stack:
-            file = stack.enter_context(open(path, "rb"))
+            file = stack.enter_context(_open(path))
             mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISFIFO(mode):
-                pipe, file = file, stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(pipe, file)
+            if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or file.isatty() or (stat.S_ISREG(mode) and file.tell()):
+                rest, file = file, stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(rest, file)
                 file.seek(0)
             elif not stat.S_ISREG(mode):
                 raise InputError(path, "is a device", "a file or a pipe")
@@ -62,6 +64,18 @@ def open_input(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise InputError(path, f"cannot be read: {error.strerror or error}") from None
     except MemoryError:
         raise InputError(path, "does not fit into memory") from None
+
+
+def _open(path: str) -> BinaryIO:
+    """A file of its own position, or stdin and its kind (`streams`) where the process stands in them: a shell may have
+    read the first line of a file already."""
+    number = stream_number(path)
+    is_stream = number is not None and os.path.exists(path)
+    regular = not is_stream or stat.S_ISREG(os.fstat(number).st_mode)
+    file = open(path if regular else os.dup(number), "rb")  # noqa: SIM115 (open_input closes it)
+    if is_stream and regular:
+        file.seek(os.lseek(number, 0, os.SEEK_CUR))
+    return file
 
 
 @dataclass(frozen=True)

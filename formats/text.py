@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ..errors import InputError
+from .content import HEAD, recognise
 from .files import open_input
 
 LIMIT = 1 << 20  # bytes; the longest real network file has a few hundred
@@ -38,6 +39,9 @@ def read_text(path: str | os.PathLike[str]) -> str:
         junk = data.find(b"\0")
     except UnicodeDecodeError as error:
         text, junk = "", error.start
+    is_a, for_what = recognise(data[:HEAD])
+    if is_a not in ("", "text", "a binary file", "a text net"):
+        raise InputError(path, f"is {is_a}", "a text net or its optimizer", for_what)
     if junk >= 0:
         line, column = data.count(b"\n", 0, junk) + 1, junk - data.rfind(b"\n", 0, junk)
         found = f"found the byte 0x{data[junk]:02x}"

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from ...errors import InputError
 from ..atomic import write_atomically
-from ..content import HEAD, recognise
+from ..content import A_PROTOTXT, HEAD, recognise
 from ..files import open_input
 from ..near_miss import near_miss
 from ..text import quote
@@ -57,7 +57,7 @@ def read_prototxt(
     if not data:
         raise InputError(path, "is empty", "a prototxt", "was it copied completely?")
     is_a, hint = recognise(data[:HEAD])
-    if is_a not in ("", "text"):
+    if is_a not in ("", "text", A_PROTOTXT):
         raise InputError(path, f"is {is_a}", "a prototxt, which is text", hint)
     if len(data) > LIMIT:
         raise InputError(path, f"is larger than {LIMIT >> 20} MiB", "a prototxt", hint)

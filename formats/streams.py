@@ -1,0 +1,14 @@
+"""The names of a process's own open files: /dev/stdin, /dev/stdout, /dev/stderr, /dev/fd/N."""
+
+from __future__ import annotations
+
+import re
+
+STDIN, STDOUT, STDERR = "/dev/stdin", "/dev/stdout", "/dev/stderr"
+NUMBERS = {STDIN: 0, STDOUT: 1, STDERR: 2}
+
+
+def stream_number(path: str) -> int | None:
+    """The open descriptor that `path` is a name of, if it is one."""
+    match = re.fullmatch(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", path)
+    return int(match[1]) if match else NUMBERS.get(path)
