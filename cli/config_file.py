@@ -27,7 +27,7 @@ class ConfigFile:
 
     def __init__(self, path: Path, known: Collection[str]):
         self.path = path
-        lines = read_text(path).replace("\r\n", "\n").split("\n")
+        lines = read_text(path, "a config.ini").replace("\r\n", "\n").split("\n")
         self._values = self._parse(lines)
         keys = {number: match[1].lower() for number, line in enumerate(lines, 1) if (match := KEY.match(line))}
         self._lines = {key: number for number, key in keys.items()}

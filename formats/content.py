@@ -27,9 +27,13 @@ KINDS = {
     b"\xfe\xff": ("text in UTF-16", "save it anew as UTF-8"),
 }
 CAFFE = "for caffe64 summary, time, run, classify, optimize, verify, draw and export"
-A_PROTOTXT = "a prototxt, the net of a Caffe model"
+A_TEXT_NET, ITS_WEIGHTS = "a text net", "the weights of a text net"
+A_PROTOTXT, A_MODEL = "a prototxt, the net of a Caffe model", "a .caffemodel, the weights of a Caffe model"
+A_SOLVER, A_MEAN, AN_OPTIMIZER = "a solver of Caffe's", "a .binaryproto", "an optimizer file"
+FAMILIES = ({A_TEXT_NET, ITS_WEIGHTS, AN_OPTIMIZER}, {A_PROTOTXT, A_MODEL, A_MEAN})
 _TEXT_NET = re.compile(rb"(?:\s|#[^\n]*\n)*[0-9]+[ \t\r]*(?:#[^\n]*)?\n(?:\s|#[^\n]*\n)*inp\b")
 _PROTOTXT = re.compile(rb"^\s*(?:name\s*:|input(?:_dim|_shape)?\s*[:{]|layers?\s*:?\s*\{)", re.MULTILINE)
+_SOLVER = re.compile(rb"^\s*(?:(?:train_|test_)?net|base_lr|lr_policy|max_iter|solver_mode)\s*:", re.MULTILINE)
 _MODEL = re.compile(rb"\x0a(?s:.){0,200}?(?:\xa2\x06|\x12)|\xa2\x06")  # a net's name, its layers: fields 1, 100 or 2
 CONTROL = bytes({*range(32)} - set(b"\t\n\r"))
 
@@ -45,19 +49,23 @@ def refuse_stand_ins(path: str | os.PathLike[str], head: bytes) -> None:
 
 
 def _of_a_net(head: bytes) -> tuple[str, str] | None:
-    """The four files of nets: of text nets, and of Caffe's."""
+    """The files of nets: of text nets, and of Caffe's."""
     text = head.removeprefix(b"\xef\xbb\xbf")
     if _TEXT_NET.match(text):
-        return "a text net", "for caffe64 info, train, test and eval; text nets cannot be exported to other formats"
+        return A_TEXT_NET, "for caffe64 info, train, test and eval; text nets cannot be exported to other formats"
     layers, parameters = (int.from_bytes(head[at : at + 8], "little") for at in (0, 8))
     if len(head) >= 16 and 1 <= layers <= 10_000 and parameters < 1 << 40:
         return (
-            "the weights of a text net",
+            ITS_WEIGHTS,
             "for caffe64 info, train --init, test and eval; text nets cannot be exported to other formats",
         )
     if b"\0" in head and _MODEL.match(head):
-        return "a .caffemodel, the weights of a Caffe model", CAFFE
-    return (A_PROTOTXT, CAFFE) if b"\0" not in head and _PROTOTXT.search(text) else None
+        return A_MODEL, CAFFE
+    if b"\0" in head:
+        return None
+    if _SOLVER.search(text):
+        return A_SOLVER, "caffe64 trains text nets, by an optimizer file of six numbers"
+    return (A_PROTOTXT, CAFFE) if _PROTOTXT.search(text) else None
 
 
 def recognise(head: bytes) -> tuple[str, str]:
@@ -71,3 +79,12 @@ def recognise(head: bytes) -> tuple[str, str]:
     if strange > 1 or b"\0" in head:
         return "a binary file", ORDER
     return "" if strange else "text", ORDER
+
+
+def refuse_others(path: str | os.PathLike[str], head: bytes, expected: str, *own: str) -> None:
+    """Raises InputError for a file that is recognised as something else than the kinds `own`, which what is `expected`
+    may look like."""
+    is_a, hint = recognise(head)
+    if is_a not in ("", *own):
+        swapped = any(is_a in family and family & {expected, *own} for family in FAMILIES)
+        raise InputError(path, f"is {is_a}", expected, ORDER if swapped else hint)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from ..errors import InputError, UsageError
 from .atomic import write_atomically
+from .content import A_TEXT_NET
 from .text import INTEGER, NUMBER, Token, lines_of_tokens, plain_decimal, quote, read_text
 
 LARGEST_SIZE = 1 << 24  # features, channels or rows of one layer
@@ -146,7 +147,7 @@ class NetSpec:
 
 def read_network(path: str | os.PathLike[str]) -> NetSpec:
     """Raises InputError naming line and column (FileMissing if there is no such file)."""
-    return parse_network(read_text(path), os.fspath(path))
+    return parse_network(read_text(path, A_TEXT_NET, A_TEXT_NET), os.fspath(path))
 
 
 def write_network(path: str | os.PathLike[str], spec: NetSpec) -> None:

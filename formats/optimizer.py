@@ -19,6 +19,7 @@ from numbers import Real
 from ..arguments import instance
 from ..errors import InputError
 from .atomic import write_atomically
+from .content import AN_OPTIMIZER
 from .text import NUMBER, lines_of_tokens, plain_decimal, quote, read_text
 
 MOST_EPOCHS = 1_000_000_000
@@ -54,7 +55,7 @@ class Optimizer:
 
 def read_optimizer(path: str | os.PathLike[str]) -> Optimizer:
     """Raises InputError naming line and column (FileMissing if there is no such file)."""
-    return parse_optimizer(read_text(path), os.fspath(path))
+    return parse_optimizer(read_text(path, AN_OPTIMIZER), os.fspath(path))
 
 
 def write_optimizer(path: str | os.PathLike[str], spec: Optimizer) -> None:

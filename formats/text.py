@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ..errors import InputError
-from .content import HEAD, recognise
+from .content import HEAD, refuse_others
 from .files import open_input
 
 LIMIT = 1 << 20  # bytes; the longest real network file has a few hundred
@@ -28,10 +28,12 @@ class Token(NamedTuple):
     column: int
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """All of a small UTF-8 file. Raises InputError if it is larger than 1 MiB or no text."""
+def read_text(path: str | os.PathLike[str], expected: str, *own: str) -> str:
+    """All of a small UTF-8 file. Raises InputError if it is larger than 1 MiB, no text, or recognised as something else
+    than what is `expected`, which may look like the kinds `own` (`content`)."""
     with open_input(path) as file:
         data = file.read(LIMIT + 1)
+    refuse_others(path, data[:HEAD], expected, "text", "a binary file", *own)
     if len(data) > LIMIT:
         raise InputError(path, "is larger than 1 MiB", "a short text file", "are the files given in the right order?")
     try:
@@ -39,9 +41,6 @@ def read_text(path: str | os.PathLike[str]) -> str:
         junk = data.find(b"\0")
     except UnicodeDecodeError as error:
         text, junk = "", error.start
-    is_a, for_what = recognise(data[:HEAD])
-    if is_a not in ("", "text", "a binary file", "a text net"):
-        raise InputError(path, f"is {is_a}", "a text net or its optimizer", for_what)
     if junk >= 0:
         line, column = data.count(b"\n", 0, junk) + 1, junk - data.rfind(b"\n", 0, junk)
         found = f"found the byte 0x{data[junk]:02x}"

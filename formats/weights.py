@@ -18,7 +18,7 @@ import numpy as np
 from ..arguments import file_name
 from ..errors import InputError, UsageError
 from .atomic import write_atomically
-from .content import HEAD, recognise
+from .content import HEAD, ITS_WEIGHTS, refuse_others
 from .files import Source, open_input
 from .network import MOST_LAYERS
 
@@ -76,9 +76,8 @@ def _read_counts(path: str, file: BinaryIO, size: int) -> list[int]:
     layers = int.from_bytes(file.read(8), "little")
     if size < 8 or layers > min(size // 8 - 1, MOST_LAYERS):
         file.seek(0)
-        is_a, hint = recognise(file.read(HEAD))
-        if size >= 8 and is_a not in ("", "a binary file"):
-            raise InputError(path, f"is {is_a}", "a weights file", hint)
+        if size >= 8:
+            refuse_others(path, file.read(HEAD), "a weights file", "a binary file", ITS_WEIGHTS)
         found = f"is {size} bytes long and announces {layers} layers" if size >= 8 else f"is {size} bytes long"
         raise InputError(path, found, "a weights file", _COMPLETE)
     counts, offset = [], 8

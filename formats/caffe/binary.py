@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from ...errors import InputError, OutputError
 from ..atomic import write_atomically
-from ..content import HEAD, recognise
+from ..content import A_MEAN, A_MODEL, HEAD, refuse_others
 from ..files import open_input
 from ..text import quote
 from .hdf5 import MAGIC as HDF5_MAGIC
@@ -27,7 +27,7 @@ LEGACY_SHAPE = ("num", "channels", "height", "width")
 MOST_AXES = 32
 MOST_BYTES = (1 << 31) - 1  # of a protobuf message
 LAYER_FIELD, BLOBS_FIELD, DATA_FIELD = 100, 7, 5
-EXPECTED = {"net": "a .caffemodel", "blob": "a .binaryproto"}
+EXPECTED = {"net": "a .caffemodel", "blob": A_MEAN}
 _COMPLETE = "was it copied completely?"
 
 
@@ -146,9 +146,7 @@ def _parse(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[
     except (WireError, DecodeError, UnicodeError) as error:
         found = str(error) if isinstance(error, WireError) else "no protobuf message of Caffe's"
         found = f"{cutter.where}: {found}" if cutter.where and isinstance(error, WireError) else found
-        is_a, hint = recognise(mapping[:HEAD])
-        if is_a not in ("", "a binary file"):
-            raise InputError(path, f"is {is_a}", EXPECTED[kind], hint) from None
+        refuse_others(path, mapping[:HEAD], EXPECTED[kind], "a binary file", A_MODEL if kind == "net" else "")
         raise InputError(path, found, hint=_COMPLETE) from None
     return message, cutter.payloads
 

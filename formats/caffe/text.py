@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 
 from ...errors import InputError
 from ..atomic import write_atomically
-from ..content import A_PROTOTXT, HEAD, recognise
+from ..content import A_PROTOTXT, A_SOLVER, HEAD, ORDER, refuse_others
 from ..files import open_input
 from ..near_miss import near_miss
 from ..text import quote
@@ -56,11 +56,9 @@ def read_prototxt(
         data = file.read(LIMIT + 1)
     if not data:
         raise InputError(path, "is empty", "a prototxt", "was it copied completely?")
-    is_a, hint = recognise(data[:HEAD])
-    if is_a not in ("", "text", A_PROTOTXT):
-        raise InputError(path, f"is {is_a}", "a prototxt, which is text", hint)
+    refuse_others(path, data[:HEAD], "a prototxt, which is text", "text", A_PROTOTXT, A_SOLVER)
     if len(data) > LIMIT:
-        raise InputError(path, f"is larger than {LIMIT >> 20} MiB", "a prototxt", hint)
+        raise InputError(path, f"is larger than {LIMIT >> 20} MiB", "a prototxt", ORDER)
     # Comments may be in any encoding; in a string, other bytes than UTF-8's are an error.
     text = data.decode("utf-8-sig", "surrogateescape")
     return parse_prototxt(text, os.fspath(path), allow_unknown=allow_unknown, types=types)

@@ -97,7 +97,11 @@ def test_summary_of_a_net_without_weights(cli, tmp_path):
         ("optimize net.prototxt net.prototxt -o x --mean blue", 2, "'blue' is no list of numbers"),
         ("optimize --config none.ini", 3, "Couldn't find file none.ini"),
         ("optimize --config bad.ini", 3, "bad.ini:2: the key 'colour'"),
-        ("optimize --config net.prototxt", 3, "net.prototxt:2: the line"),
+        (
+            "optimize --config net.prototxt",
+            3,
+            "net.prototxt: is a prototxt, the net of a Caffe model, expected a config.ini",
+        ),
         ("summary unknown.prototxt", 3, "layers of types that are not supported: 'x' (Nonsense)"),
         ("summary net.prototxt --input-shape picture:1x3x9x9", 3, "has no input 'picture'"),
         ("summary net.prototxt --input-shape 0x3x9x9", 2, "is no shape such as 1x3x224x224"),

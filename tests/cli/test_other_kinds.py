@@ -9,6 +9,7 @@ from reference.child import TESTS
 
 FOUND = TESTS / "data" / "found"
 TEXT = "text (for caffe64 info, train, test and eval; text nets cannot be exported to other formats)"
+NET = "expected a text net"
 CAFFE = "(for caffe64 summary, time, run, classify, optimize, verify, draw and export)"
 
 
@@ -39,15 +40,29 @@ def files(task, cli):
         ("info conv.caffemodel", "conv.caffemodel: is a .caffemodel, the weights of a Caffe model"),
         ("train conv.prototxt v.bin optim.txt 400 X.txt Y.txt", "conv.prototxt: is a prototxt"),
         ("train net.txt v.bin conv.prototxt 400 X.txt Y.txt", "conv.prototxt: is a prototxt"),
+        ("train net.txt v.bin net.txt 400 X.txt Y.txt", "is a text net, expected an optimizer file (are the files"),
+        ("train net.txt v.bin solver.prototxt 400 X.txt Y.txt", "is a solver of Caffe's, expected an optimizer"),
+        ("summary solver.prototxt", "expected a field of NetParameter (this looks like a solver"),
+        ("optimize --config conv.prototxt", "is a prototxt, the net of a Caffe model, expected a config.ini"),
+        ("summary conv.caffemodel", "expected a prototxt, which is text (are the files given in the right order?)"),
+        ("info w.bin", "w.bin: is the weights of a text net, expected a text net (are the files given in the right"),
+        ("info large.caffemodel", f"large.caffemodel: is a .caffemodel, the weights of a Caffe model, {NET} {CAFFE}"),
+        ("info net.txt cut.bin", "cut.bin: is 40 bytes long and announces 5 layers, expected a weights file (was it"),
+        ("summary conv.prototxt cut.caffemodel", "bytes before a field does (was it copied completely?)"),
         ("test conv.prototxt conv.caffemodel 400 X.txt out.txt", "conv.prototxt: is a prototxt"),
         ("test net.txt conv.caffemodel 400 X.txt out.txt", f"expected a weights file {CAFFE}"),
         ("eval net.txt conv.caffemodel 400 X.txt Y.txt", "conv.caffemodel: is a .caffemodel"),
     ],
 )  # fmt: skip
 def test_a_file_of_the_other_kind_is_recognised(cli, files, command, message):
+    whole = (files / "conv.caffemodel").read_bytes()
+    (files / "cut.caffemodel").write_bytes(whole[:-100])
+    (files / "large.caffemodel").write_bytes(whole + bytes(1 << 20))
+    (files / "cut.bin").write_bytes((files / "w.bin").read_bytes()[:40])
+    (files / "solver.prototxt").write_text('base_lr: 0.1\nnet: "conv.prototxt"\n')
     for name in ("X.npy", "cat.png"):
         (files / name).write_bytes(b"")
     result = cli(command)
     assert result.exit_code == 3, result.output
-    assert message in result.stderr.splitlines()[-1].replace("a text net or its optimizer", "a text net")
+    assert message in result.stderr.splitlines()[-1]
     assert not (files / "out.onnx").exists()

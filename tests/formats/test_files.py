@@ -61,9 +61,9 @@ def test_an_empty_file_is_refused_as_data(write):
 
 
 def test_text_larger_than_1_mib_is_refused(write):
-    assert len(read_text(write(b"#" * (1 << 20)))) == 1 << 20
+    assert len(read_text(write(b"#" * (1 << 20)), "a text")) == 1 << 20
     with pytest.raises(InputError, match="is larger than 1 MiB"):
-        read_text(write(b"#" * ((1 << 20) + 1)))
+        read_text(write(b"#" * ((1 << 20) + 1)), "a text")
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_text_larger_than_1_mib_is_refused(write):
 )
 def test_binary_junk_is_refused_as_text_with_its_place(write, data, place):
     with pytest.raises(InputError, match="expected text") as caught:
-        read_text(write(data))
+        read_text(write(data), "a text")
     assert place in str(caught.value)
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text(write):
-    assert read_text(write(b"\xef\xbb\xbf7\n")) == "7\n"
+    assert read_text(write(b"\xef\xbb\xbf7\n"), "a text") == "7\n"
 
 
 def test_more_memory_than_the_machine_has_is_refused():

@@ -178,7 +178,10 @@ def test_mean_files(write):
     ("data", "message"),
     [
         (b"", "is empty, expected a .caffemodel (was it copied completely?)"),
-        (b'name: "lenet"\nlayer {', "is text, expected a .caffemodel (are the files given in the right order?)"),
+        (
+            b'name: "lenet"\nlayer {',
+            "is a prototxt, the net of a Caffe model, expected a .caffemodel (are the files given in the right",
+        ),
         (SMALL[:-1], "layer 1 'conv1' blob 1: the file ends 1 bytes before a field does (was it copied completely?)"),
         (SMALL[:45], "layer 1 'conv1' blob 0: the file ends 9 bytes before a field does"),
         (layer("a", blob(floats(5, range(3)), [10**12])), "holds 3 numbers, expected 1000000000000 for its shape"),
