@@ -13,6 +13,7 @@ LARGEST_SEED = 2**64 - 1  # seeds are half of a generator's 128-bit key
 TOLERANCE = 1e-4  # of two results, relative to the scale of their channel
 FLOOR = 1e-7  # and in all: a unit in the last place of 1, which a probability may be off by, however small it is
 LARGEST_FLOAT = 3.4028234663852886e38  # of float32
+SMALLEST_FLOAT = 2.0**-149  # of float32 above 0
 MOST_THREADS = 1024  # far more than pay off, and few enough to be started
 
 
@@ -46,7 +47,7 @@ def finite_number(name: str, value, *, factor: bool = False) -> float:
         number = None if _is_bool(value) or not isinstance(value, Real) else float(value)
     except OverflowError:
         number = None
-    if number is None or not abs(number) <= LARGEST_FLOAT or (factor and not number):
+    if number is None or not abs(number) <= LARGEST_FLOAT or (factor and abs(number) < SMALLEST_FLOAT):
         raise _wrong(name, value, f"a number{' other than 0' if factor else ''}, finite as float32")
     return number
 

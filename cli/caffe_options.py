@@ -80,6 +80,9 @@ def parse_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | tuple[
         numbers = dims.replace(",", "x").split("x")
         if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
             raise typer.BadParameter(f"'{text}' is no shape such as 1x3x224x224.", param_hint="--input-shape")
+        if name in shapes:
+            whose = f"'{name}'" if name else "the first input"
+            raise typer.BadParameter(f"two shapes of {whose}.", param_hint="--input-shape")
         shapes[name] = tuple(map(int, numbers))
     if "" in shapes and len(shapes) > 1:
         raise typer.BadParameter("say which input each shape is of: NAME:1x3x224x224.", param_hint="--input-shape")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..caffe_export import export_onnx, export_safetensors, require
-from ..caffe_net import CaffeNet
+from ..caffe_net import CaffeNet, Preparation
 from ..caffe_reading import read_weights, weights_alone
+from ..engine.graph.graph import Blob, Shape
+from ..engine.graph.shapes import known_shapes
 from ..errors import UsageError
 from . import caffe_options as caffe
 from .optimize_run import difference_line, load
@@ -36,11 +39,12 @@ def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading
     output = Output()
     if result.suffix.lower() == ".safetensors":
         loaded = load_weights(net, model, reading, output)
-        names = export_safetensors(loaded, result, metadata=told_metadata(loaded, *preparation, output))
+        metadata = told_metadata(loaded, known_shapes(loaded.graph), *preparation, output)
+        names = export_safetensors(loaded, result, metadata=metadata)
         print(f"wrote {result}: {len(names)} arrays, {result.stat().st_size:,} bytes")
         return
     loaded = load(net, model, reading, output, layers=True)
-    metadata = told_metadata(loaded, *preparation, output)
+    metadata = told_metadata(loaded, loaded.shapes, *preparation, output)
     differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, **vars(limits))
     if differences is None:
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
@@ -64,9 +68,14 @@ def load_weights(net: Path | None, model: Path, reading: caffe.Reading, output: 
     return CaffeNet(graph, path=graph.path)
 
 
-def told_metadata(net: CaffeNet, mean, scale, channels, output: Output) -> dict[str, str]:
-    """How inputs are prepared, as far as the options or the net say it."""
+def told_metadata(net: CaffeNet, shapes: Mapping[Blob, Shape], mean, scale, channels, output: Output) -> dict[str, str]:
+    """How inputs are prepared, as far as the options or the net say it. Raises UsageError for options with numbers of
+    other channels than the first input has, where `shapes` tells it."""
     recipe, told = read_recipe(net, mean, scale, channels, None, None, output), {}
+    if mean is not None or scale is not None:
+        preparation = Preparation(recipe.mean, recipe.scale)
+        for blob in shapes.keys() & set(net.graph.needed_inputs[:1]):
+            preparation.of_channels(blob.name, shapes[blob])
     if any(recipe.mean):
         told["mean"] = caffe.numbers_text(recipe.mean, ",")
     if scale is not None or told_by(net).HasField("scale"):

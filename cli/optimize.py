@@ -80,6 +80,8 @@ def command(
     takes raw pixels. Dropout and layers that change nothing go away. Then both nets are run and compared: exit code 4,
     and no files, if they differ (see `caffe64 verify --help`).
     """
+    if check_with and not check:
+        raise typer.BadParameter("--no-verify compares nothing; leave --verify-with out.")
     request = _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place)
     from .optimize_run import run
 

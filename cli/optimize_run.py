@@ -13,7 +13,7 @@ from ..engine.graph.cost import Cost, cost_of
 from ..engine.graph.kernels import kernels_of
 from ..formats.npy import read_npy
 from . import caffe_options as caffe
-from . import compiling
+from . import compiling, files
 from .optimize import Request
 from .optimize_shapes import shapes_of
 from .output import Output
@@ -25,6 +25,9 @@ def run(request: Request, reading: caffe.Reading, check, check_with, limits: caf
     output = Output(quiet=as_json)
     for notice in request.notices:
         output.say(notice)
+    inputs = (request.net, request.model, *check_with)
+    files.check_inputs(inputs)
+    files.check_outputs((request.optimized_net, request.optimized_model), inputs)
     if request.config and not reading.input_shape:
         reading = dataclasses.replace(reading, input_shape=shapes_of(request, reading, output))
     net = load(request.net, request.model, reading, output, runs=check, layers=check)

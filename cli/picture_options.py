@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -52,17 +53,17 @@ def read_mean(text: str) -> tuple[float, ...]:
     """Numbers, or the means of the channels of a mean picture [channels, height, width] in a file."""
     if not text.lower().endswith((".binaryproto", ".npy")):
         return parse_mean(text)
+    from ..errors import InputError
     from ..formats.caffe import read_binaryproto
     from ..formats.npy import read_npy
 
     picture = (read_npy if text.lower().endswith(".npy") else read_binaryproto)(text)
-    if picture.ndim == 1:
-        return tuple(map(float, picture))
-    if picture.ndim != 3 or not picture.size:
-        from ..errors import InputError
-
+    if picture.ndim not in (1, 3) or not picture.size:
         raise InputError(text, f"holds an array {list(picture.shape)}", "a mean picture [channels, height, width]")
-    return tuple(map(float, picture.mean(axis=(1, 2), dtype="f8")))
+    means = picture if picture.ndim == 1 else picture.mean(axis=(1, 2), dtype="f8")
+    if not all(map(math.isfinite, means)):
+        raise InputError(text, "holds numbers that are not finite", "a mean picture, or the means of the channels")
+    return tuple(map(float, means))
 
 
 def parse_size(text: str | None, option: str) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ class Preparation:
     """(x - mean) * scale of an input [N, C, ...]: each one number, or one per channel in the net's order.
 
     Both are kept as tuples of floats; the mean may be (), for none. Raises UsageError for what is neither a finite
-    float32 number nor a list of such, and for a scale of 0.
+    float32 number nor a list of such, for a scale of 0, and for lists of different lengths.
     """
 
     mean: float | Sequence[float] = ()
@@ -26,6 +26,8 @@ class Preparation:
     def __post_init__(self):
         object.__setattr__(self, "mean", per_channel("mean", self.mean))
         object.__setattr__(self, "scale", per_channel("scale", self.scale, factor=True))
+        if len(self.mean) > 1 < len(self.scale) and len(self.mean) != len(self.scale):
+            raise UsageError(f"the mean has {len(self.mean)} numbers and the scale {len(self.scale)}, expected as many")
 
     def __bool__(self) -> bool:
         """Whether it changes anything."""

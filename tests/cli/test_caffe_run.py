@@ -155,6 +155,11 @@ def test_outputs_that_are_not_finite_are_told(net, cli):
             2,
             "the mean has 2 numbers, and the input 'data' [1, 3, 8, 6]: expected one number, or one for each of 3",
         ),
+        ("-i right.npy --mean 1", 2, "--mean, --scale, --channels, --resize and --crop are for pictures"),
+        ("-i right.npy --scale 1", 2, "are for pictures; arrays are taken as they are"),
+        ("-i a.png --mean bad.npy", 3, "bad.npy: holds numbers that are not finite, expected a mean picture"),
+        ("-i a.png --input-shape 1x3x8x6 --input-shape 2x3x8x6", 2, "--input-shape: two shapes of the first input"),
+        ("-i a.png --input-shape data:1x3x8x6 --input-shape data:2x3x8x6", 2, "two shapes of 'data'"),
         ("-i a.png --mean x", 2, "'x' is no list of numbers"),
         ("-i a.png --blob nope", 3, "has no blob 'nope', expected conv, data, fc, pool, prob"),
         ("-i a.png -o y.txt", 2, "the name must end with .npy or .npz"),
@@ -168,6 +173,7 @@ def test_outputs_that_are_not_finite_are_told(net, cli):
 )
 def test_what_does_not_fit_is_named(net, cli, options, code, message):
     np.save("wrong.npy", np.ones((1, 5, 8, 6)))
+    np.save("bad.npy", np.array([1, np.nan, 3]))
     np.save("right.npy", np.ones((1, 3, 8, 6)))
     result = cli(f"{RUN} {options}")
     assert result.exit_code == code, result.stderr

@@ -116,6 +116,8 @@ def test_the_preparation_of_each_channel_is_told_to_readers_of_onnx(net, cli):
         (["--scale", "1,nan,2"], "--scale[1] is nan, expected a number other than 0, finite as float32"),
         (["--mean", ""], "'' is no list of numbers such as 104,117,123"),
         (["--mean", "1,inf,3"], "--mean[1] is inf, expected a number, finite as float32"),
+        (["--scale", "1e-50"], "--scale[0] is 1e-50, expected a number other than 0"),
+        (["--mean", "1,2,3", "--scale", "1,2"], "the mean has 3 numbers and the scale 2, expected as many"),
         (["--mean", "1e39"], "--mean[0] is 1e+39, expected a number, finite as float32"),
     ],
 )
@@ -126,14 +128,32 @@ def test_what_is_no_number_is_a_usage_error(net, cli, command, options, message)
     assert not any(each.suffix == ".onnx" or each.stem == "raw" for each in Path.cwd().iterdir())
 
 
-@pytest.mark.parametrize(
-    "options", [["--scale", "1,2"], ["--mean", "1,2,3,4"], ["--mean", "1,2,3", "--scale", "1,2,3,4"]]
-)
+@pytest.mark.parametrize("options", [["--scale", "1,2"], ["--mean", "1,2,3,4"], ["--mean", "1,2", "--scale", "1,2"]])
 @pytest.mark.parametrize(
     "command",
-    [f"run {FILES} -i 0.png", f"classify {FILES} 0.png", f"optimize {FILES} -o raw", f"verify {FILES} {FILES}"],
+    [
+        f"run {FILES} -i 0.png",
+        f"classify {FILES} 0.png",
+        f"optimize {FILES} -o raw",
+        f"verify {FILES} {FILES}",
+        f"export {FILES} net.onnx",
+        f"export {FILES} net.safetensors",
+    ],
 )
 def test_numbers_for_other_channels_are_a_usage_error(net, cli, command, options):
     result = cli([*command.split(), *options])
     assert result.exit_code == 2, result.stderr
     assert "expected one number, or one for each of 3 channels" in " ".join(result.stderr.split())
+
+
+def test_a_net_is_not_optimised_onto_itself_and_no_inputs_are_passed_over(net, cli):
+    before = Path("small.prototxt").read_bytes()
+    for options, message in (
+        ("-o small", "small.prototxt would be overwritten"),
+        ("-o raw --no-verify --verify-with x.npy", "--no-verify compares nothing; leave --verify-with out"),
+    ):
+        result = cli(f"optimize {FILES} {options}")
+        assert result.exit_code == 2, result.stderr
+        assert message in " ".join(result.stderr.split())
+    assert Path("small.prototxt").read_bytes() == before
+    assert not Path("raw.prototxt").exists()

@@ -145,6 +145,8 @@ def test_numbers_come_in_any_form():
         (((), 0), "scale is 0, expected a number other than 0, finite as float32"),
         (((), (1, 0.0)), r"scale\[1\] is 0\.0, expected a number other than 0, finite as float32"),
         (((), ()), "scale is empty, expected one number other than 0, or one per channel"),
+        (((), 1e-46), "scale is 1e-46, expected a number other than 0"),
+        (((1, 2, 3), (1, 2)), "the mean has 3 numbers and the scale 2, expected as many"),
         (((), "0.017"), "scale is '0.017'"),
         (((), None), "scale is None"),
         (((), np.zeros((3, 1, 1))), r"scale has the shape \(3, 1, 1\), expected one number other than 0, or one per"),
