@@ -55,7 +55,11 @@ def difference(
 
 
 def check_close(differences: Sequence[Difference], tolerance: float, floor: float, who: str) -> None:
-    """Raises CheckFailed that names the outputs which differ by more than that; `who` differs, "the nets differ"."""
+    """Raises CheckFailed that names the outputs which differ by more than that, or else hold no values that could
+    differ; `who` differs, "the nets differ"."""
+    if empty := [each.output for each in differences if not each.values]:
+        named = ", ".join(map(repr, empty))
+        raise CheckFailed(f"nothing to compare: no values in {named} for these inputs (are they batches of 0?)")
     wrong = [each for each in differences if not each.relative <= tolerance]
     if wrong:
         told = ", ".join(

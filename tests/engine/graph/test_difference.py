@@ -78,6 +78,12 @@ def test_a_failure_says_which_output_where_and_by_how_much():
     check_close([wrong], 0.25, FLOOR, "the nets differ")
 
 
+def test_what_holds_no_values_is_not_verified():
+    graph = graph_of(data("0 3 4 4"), conv("c", "data"), layer("r", "ReLU", "data"))
+    with pytest.raises(CheckFailed, match="nothing to compare: no values in 'c', 'r' for these inputs"):
+        check_close(compared(graph, graph), TOLERANCE, FLOOR, "the nets differ")
+
+
 # ------------------------------------------------------------------------------------------------------- scales
 def with_channel(graph, name, channel, factor):
     """A copy in which the weights of this output of a layer are multiplied by that."""
