@@ -1,5 +1,5 @@
 # Two commands to know:   make demo   a digit classifier, trained and tested on real digits
-#                         make test   everything that CI checks, from a fresh clone
+#                         make test   all tests, from a fresh clone; CI adds make test-widths and make lint
 # Both create .venv beside this file and install caffe64 into it; all they need is Python 3.11 to 3.13 and make.
 
 VENV ?= .venv
