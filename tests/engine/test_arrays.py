@@ -225,7 +225,7 @@ WRONG = {
     "dates": (np.zeros((2, 3), "M8[D]"), r"X has the type datetime64\[D\], expected numbers \(make it numbers: .*days"),
     "complex": (X * 1j, "X has the type complex64, expected numbers"),
     "a huge number": ([[10**400, 1, 1]], "X holds a whole number that is too large"),
-    "nothing": (None, r"X is a NoneType, expected an array \[rows, columns\]"),
+    "nothing": (None, "X is a NoneType, expected an array of numbers"),
     "a file": ("X.txt", "X has the type <U5, expected numbers|read_matrix"),
     "a dictionary": ({"a": [1, 2, 3]}, "X is a dict, expected an array"),
     "one row": (X[0], r"X has the shape \(3,\), expected \[rows, 3\], .*one row is X.reshape\(1, -1\)"),
