@@ -15,7 +15,7 @@ from .caffe_gradients import NetGradients
 from .caffe_layers import NetTables
 from .caffe_weights import copy_weights, save_net, share_weights
 from .engine.conversion import as_numbers
-from .engine.graph.build import assign_weights
+from .engine.graph.build import own_parameters
 from .engine.graph.graph import Blob, Graph, Shape
 from .engine.graph.op import count
 from .engine.graph.session import Session
@@ -73,7 +73,6 @@ class CaffeNet(NetTables):
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
-        assign_weights(self.graph, [node.weights for node in self.graph.nodes])  # shared ones are one memory again
         self._begin()
 
     @property
@@ -117,8 +116,10 @@ class CaffeNet(NetTables):
 
     @property
     def params(self) -> dict[str, list[Array]]:
+        own_parameters(self.graph)
         for node in self.graph.nodes:
-            node.lent = True  # the caller may write to them
+            if node.held:
+                node.held.expose()  # the caller may write to them
         return {
             node.name: [
                 Array(

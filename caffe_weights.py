@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .arguments import file_name
-from .engine.graph.build import graph_message
+from .engine.graph.build import graph_message, own_parameters
 from .engine.graph.graph import Graph
 from .errors import InputError, UsageError
 from .formats.caffe import match_weights, read_caffemodel, write_caffemodel, write_prototxt
@@ -23,9 +23,10 @@ def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
     if nodes and not matched.arrays:
         raise InputError(caffemodel, "has weights for no layer of the net", "a model with layers of the same names")
     for number, arrays in matched.arrays.items():
-        nodes[number].lent = True  # what was made of them is made again
         for own, array in zip(nodes[number].weights, arrays, strict=True):
             own[...] = array
+        if nodes[number].held:
+            nodes[number].held.written()
     return [node.name for number, node in enumerate(nodes) if number not in matched.arrays]
 
 
@@ -40,9 +41,9 @@ def share_weights(graph: Graph, other: Graph) -> None:
         own, given = ([blob.shape for blob in each.weights] for each in (node, source))
         if own != given:
             raise UsageError(f"{node.name!r} has weights of the shapes {own}, those of the other net are {given}")
+    own_parameters(other)
     for node, source in pairs:
-        node.weights = list(source.weights)
-        node.lent = source.lent = True
+        node.weights, node.held = list(source.weights), source.held
 
 
 def save_net(graph: Graph, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..memory import aligned_zeros
+from ..parameters.owner import Parameters
 from .backward import BACKWARDS
 from .backward.op import Back
+from .build import own_parameters
 from .graph import Blob, Graph, Node
 from .layers import OPS
 from .needs import Need, find_needs, loss_weights
@@ -20,15 +22,16 @@ WeightGradients = dict[Node, list[np.ndarray]]
 
 
 def weight_gradients(graph: Graph) -> WeightGradients:
-    """Zeros for all weights of a graph. Layers that share weights share the gradient."""
-    owners: dict[tuple[int, int], np.ndarray] = {}
+    """Zeros for all weights of a graph, in vectors of their owners' layout. Layers that share weights share the
+    gradient."""
+    own_parameters(graph)
+    vectors: dict[Parameters, np.ndarray] = {}
     made: WeightGradients = {}
     for node in graph.nodes:
-        if node.weights:
-            made[node] = [
-                owners.setdefault((blob.ctypes.data, blob.size), aligned_zeros(blob.size)).reshape(blob.shape)
-                for blob in node.weights
-            ]
+        if node.held:
+            owner = node.held.owner
+            found = node.held.views(vectors.setdefault(owner, owner.zeros()))
+            made[node] = [gradient.reshape(blob.shape) for gradient, blob in zip(found, node.weights, strict=True)]
     return made
 
 

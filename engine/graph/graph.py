@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import InputError
+from ..parameters.owner import Held
 
 Shape = tuple[int, ...]
 FLOAT32 = np.dtype(np.float32)
@@ -35,9 +36,10 @@ class Blob:
 class Node:
     """One layer. `message` is its LayerParameter (any object with Caffe's fields): parameters, rules, unknown fields.
 
-    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `phase`, TEST
-    or TRAIN, is the layer's own, or else the net's. `lent`: the caller holds these arrays and may write to them at any
-    time; what is derived from them, such as packed panels, must be checked before it is used.
+    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `held` says
+    which part of the net's parameters they are: they are views of it then, which are only written in place, and whoever
+    writes calls held.written(). None for weights that a pass has made, until `own_parameters`. `phase`, TEST or TRAIN,
+    is the layer's own, or else the net's.
     """
 
     name: str
@@ -47,11 +49,22 @@ class Node:
     message: Any
     weights: list[np.ndarray] = field(default_factory=list)
     phase: str = "TEST"
-    lent: bool = False
+    held: Held | None = None
 
     def error(self, found: str, expected: str = "", hint: str = "") -> InputError:
         """An InputError that names this layer."""
         return InputError(f"layer {self.name!r} ({self.type})", found, expected, hint)
+
+    def __getstate__(self) -> dict:
+        """For pickles and copies: weights that are held are the owner's, of which they keep the shapes."""
+        shapes = [blob.shape for blob in self.weights]
+        return vars(self) | ({"weights": shapes} if self.held else {})
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        if self.held:
+            pairs = zip(self.held.views(), self.weights, strict=True)
+            self.weights = [view.reshape(shape) for view, shape in pairs]
 
     def __repr__(self) -> str:
         return f"Node({self.name!r}, {self.type})"
@@ -114,7 +127,8 @@ class Graph:
         self.nodes = [node for node in self.nodes if node not in gone]
 
     def copy(self) -> Graph:
-        """A graph of its own nodes, blobs and messages; the weight arrays are shared, since passes replace them."""
+        """A graph of its own nodes, blobs and messages. The weight arrays are shared and not held: passes replace them,
+        and `own_parameters` copies them in the end."""
         twins: dict[Blob, Blob] = {}
 
         def twin(blob: Blob) -> Blob:

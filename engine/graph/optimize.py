@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ...arguments import by_name, flag, instance, names
 from ...errors import InputError
 from ...formats.text import one_of
+from .build import own_parameters
 from .graph import Graph, Shape
 from .passes.drop_dead_layers import drop_dead_layers
 from .passes.drop_no_ops import drop_dropout, drop_no_ops
@@ -72,4 +73,5 @@ def optimize_graph(
         reports.append(merge_batchnorm_scale(graph, shapes))
     if passes.in_place:
         reports.append(run_in_place(graph))
+    own_parameters(graph)
     return graph, reports

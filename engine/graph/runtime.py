@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..memory import aligned_zeros
+from .build import own_parameters
 from .graph import Blob, Graph, Node, Shape
 from .layers import OPS
 from .op import Run, count
@@ -41,6 +42,7 @@ class Runtime:
         self._options = {"threads": threads, "exact": exact}
         self.shapes = infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
+        own_parameters(graph)
         self.arrays = self._place(arrays or {})
         self.runs: list[tuple[Node, Run]] = [(node, self._prepare(node)) for node in graph.nodes]
 

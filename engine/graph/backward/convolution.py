@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...parameters.owner import Held
 from ..graph import Blob, Node, Shape, copy_message
 from ..layers import OPS
 from ..layers.windows import Window, read_window
@@ -53,7 +54,7 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], r
     )  # the convolution whose adjoint this layer is
     weigh = prepare_filter_gradient(node, turned, window.size)
     twin = _twin(node, "Convolution", turned, turned.pad)
-    twin.weights = node.weights[:1]
+    _lend_weights(node, twin)
     run_twin = prepare_layer(twin, [tops[0]], [bottoms[0]])
     add_bias = _bias_sums(window, tops[0])
 
@@ -63,7 +64,6 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], r
         for gradient in weight_gradients[1:]:
             if gradient is not None:
                 add_bias(output_gradients, gradient)
-        twin.weights, twin.lent = node.weights[:1], node.lent
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
             if dx is not None:
                 run_twin([dy], [dx])
@@ -76,14 +76,19 @@ def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: di
     group, taps = window.group, count(window.kernel)
     pad = tuple(extent - 1 - pad for extent, pad in zip(window.extent, window.pad, strict=True))
     twin = _twin(node, "Convolution", replace(window, outputs=window.channels), pad)
-    twin.lent = True
-    turned = np.zeros((group, window.channels // group, window.outputs // group, taps), np.float32)
-    twin.weights = [turned.reshape(window.channels, window.outputs // group, *window.kernel)]
+    twin.weights = [np.zeros((window.channels, window.outputs // group, *window.kernel), np.float32)]
     run_twin = prepare_layer(twin, [top], [bottom], **options)
+    turned = twin.weights[0].reshape(group, window.channels // group, window.outputs // group, taps)
+    made_of = None
 
     def adjoint(output_gradients, input_gradients):
-        weights = node.weights[0].reshape(group, window.outputs // group, window.channels // group, taps)
-        np.copyto(turned, weights.transpose(0, 2, 1, 3)[..., ::-1])
+        nonlocal made_of
+        if made_of != (versions := node.held.versions()):
+            weights = node.weights[0].reshape(group, window.outputs // group, window.channels // group, taps)
+            np.copyto(turned, weights.transpose(0, 2, 1, 3)[..., ::-1])
+            if twin.held:
+                twin.held.written()
+            made_of = versions
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
             if dx is not None:
                 run_twin([dy], [dx])
@@ -95,6 +100,7 @@ def _spread(node: Node, window: Window, top: Shape, bottom: Shape):
     """A function (dys, dxs): deconvolutions of dy without padding, of which the bottom's pixels are taken; those that
     no window reaches get 0."""
     twin = _twin(node, "Deconvolution", replace(window, outputs=window.channels), (0,) * len(window.size))
+    _lend_weights(node, twin)
     sides = zip(top[window.axis + 1 :], window.stride, window.extent, strict=True)
     spread = (*bottom[: window.axis + 1], *(stride * (side - 1) + extent for side, stride, extent in sides))
     run_twin = OPS["Deconvolution"].prepare(twin, [top], [spread])
@@ -105,7 +111,6 @@ def _spread(node: Node, window: Window, top: Shape, bottom: Shape):
     target = (..., *(slice(0, side) for side in reached))
 
     def adjoint(output_gradients, input_gradients):
-        twin.weights = node.weights[:1]
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
             if dx is not None:
                 run_twin([dy], [whole])
@@ -129,6 +134,11 @@ def _twin(node: Node, kind: str, window: Window, pad: Shape) -> Node:
         parameter.ClearField(name)
         getattr(parameter, name).extend(values)
     return Node(node.name, kind, [Blob("dy")], [Blob("dx")], message, [], node.phase)
+
+
+def _lend_weights(node: Node, twin: Node) -> None:
+    """Let `twin` have the filters of `node`."""
+    twin.weights, twin.held = node.weights[:1], Held(node.held.owner, node.held.numbers[:1])
 
 
 def _bias_sums(window: Window, top: Shape):

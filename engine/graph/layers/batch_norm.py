@@ -120,8 +120,10 @@ def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> R
 def _accumulate(node: Node, number: int, mean: np.ndarray, variance: np.ndarray) -> None:
     fraction = node.message.batch_norm_param.moving_average_fraction
     unbiased = variance * (number / (number - 1) if number > 1 else 1)
-    sums = zip(node.weights, (mean, unbiased, 1), strict=True)
-    node.weights = [(fraction * blob.astype(np.float64) + new).astype(np.float32) for blob, new in sums]
+    for blob, new in zip(node.weights, (mean, unbiased, 1), strict=True):
+        blob[...] = fraction * blob.astype(np.float64) + new
+    if node.held:
+        node.held.written()
 
 
 def batch_norm_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int:

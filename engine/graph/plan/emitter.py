@@ -6,7 +6,6 @@ weights as the kernels read them, and other constants, in one block of bytes.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -35,20 +34,16 @@ class Packed:
 
     node: Node
     parts: list[tuple[int, int, Callable[[np.ndarray], None]]] = field(default_factory=list)  # offset, size, write_to
-    made_of: Sequence[np.ndarray] = ()  # held, since a new array may get the id of one that is gone
-    copies: Sequence[np.ndarray] = ()  # where the weights are lent
+    made_of: tuple | None = None  # whose slices, and their versions
 
-    def is_stale(self) -> bool:
-        now, then = self.node.weights, self.made_of
-        if len(now) != len(then) or any(map(operator.is_not, now, then)):
-            return True
-        return self.node.lent and not (self.copies and all(map(np.array_equal, now, self.copies)))
-
-    def write(self, constants: np.ndarray) -> None:
-        for offset, size, write_to in self.parts:
-            write_to(constants[offset : offset + size].view(FLOAT32))
-        self.made_of = list(self.node.weights)
-        self.copies = [weights.copy() for weights in self.made_of] if self.node.lent else ()
+    def refresh(self, constants: np.ndarray) -> None:
+        """Make them, if the weights have changed since they were made."""
+        held = self.node.held
+        now = (held, held.versions()) if held else ()
+        if now != self.made_of:
+            for offset, size, write_to in self.parts:
+                write_to(constants[offset : offset + size].view(FLOAT32))
+            self.made_of = now
 
 
 class PlannedStep(NamedTuple):
@@ -103,7 +98,7 @@ class Emitter:
         made = aligned_bytes(self._size)
         made[NO_BOUND:CONSTANTS].view(FLOAT32)[:] = -np.inf
         for packed in self.packed.values():
-            packed.write(made)
+            packed.refresh(made)
         return made
 
     def _append(self, array: np.ndarray) -> int:

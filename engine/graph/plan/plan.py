@@ -20,6 +20,7 @@ import numpy as np
 
 from ...memory import aligned_bytes
 from ...threads import choose_threads
+from ..build import own_parameters
 from ..graph import Blob, Graph, Shape
 from ..layers import OPS
 from ..shapes import check_weights, infer_shapes, macs
@@ -78,6 +79,7 @@ class Plan:
     ):
         self.graph, self.shapes = graph, infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
+        own_parameters(graph)
         self.threads = choose_threads(threads, sum(macs(node, self.shapes) for node in graph.nodes))
         lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse), exact)
         self.groups = {group: how.algorithm if how else "" for group, how in lowered}

@@ -27,10 +27,9 @@ class Program:
         self._call = run_steps.bind(*arguments)
 
     def refresh(self) -> None:
-        """Pack weights again that were replaced or edited."""
+        """Pack weights again that have changed."""
         for packed in self.packed:
-            if packed.is_stale():
-                packed.write(self.constants)
+            packed.refresh(self.constants)
 
     def run(self, first: int, last: int) -> None:
         """Steps [first, last)."""

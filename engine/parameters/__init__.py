@@ -1,0 +1,1 @@
+"""Who owns a net's parameters, and what changes them."""

@@ -1,0 +1,117 @@
+"""One owner of a net's parameters: a float32 vector, a view per blob, and a version per blob.
+
+A blob that several layers share is there once. Views are only written in place, so an array that a caller holds stays
+the parameter. What is made of parameters (packed panels, transformed filters) remembers the versions that it was made
+of, and is made anew when they have moved: every writer of the package moves them (`Held.written`), and where a caller
+holds an array (`Held.expose`), a fingerprint of its numbers tells whether it was written to.
+
+Gradients and update histories are vectors of the same layout (`Parameters.zeros`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..memory import LINE, aligned_zeros
+from .fingerprint import fingerprint_of
+
+ALIGNMENT = LINE // 4  # float32 values between the starts of two slices' lines
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One blob: float32 of `shape` from `offset` of the vector on. `layer` and `number` say whose blob it is; `lr_mult`
+    and `decay_mult` multiply the rate and the decay of an update."""
+
+    layer: str
+    number: int
+    shape: tuple[int, ...]
+    offset: int
+    lr_mult: float = 1.0
+    decay_mult: float = 1.0
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+class Parameters:
+    """`vector` float32 [total], zeros at first, every slice of which starts on a cache line. `slices` say what lies
+    where; `versions` int64 [slices] count the writes to each."""
+
+    def __init__(self, blobs: Sequence[Slice]):
+        """`blobs` in their order; their offsets are given here."""
+        placed, total = [], 0
+        for blob in blobs:
+            placed.append(Slice(blob.layer, blob.number, blob.shape, total, blob.lr_mult, blob.decay_mult))
+            total += -(-blob.size // ALIGNMENT) * ALIGNMENT
+        self.slices = tuple(placed)
+        self.vector = aligned_zeros(total)
+        self.versions = np.zeros(len(placed), np.int64)
+        self._fingerprints: dict[int, bytes] = {}  # of the slices that are exposed
+
+    def __getstate__(self) -> dict:
+        """For pickles and copies. No caller holds arrays of the copy."""
+        return vars(self) | {"_fingerprints": {}}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        self.vector = aligned_zeros(state["vector"].size)
+        np.copyto(self.vector, state["vector"])
+
+    def view(self, number: int, vector: np.ndarray | None = None) -> np.ndarray:
+        """The blob `number` in the vector, or in one of the same layout; float32 of its shape."""
+        found, vector = self.slices[number], self.vector if vector is None else vector
+        return vector[found.offset : found.offset + found.size].reshape(found.shape)
+
+    def zeros(self) -> np.ndarray:
+        """Another vector of this layout."""
+        return aligned_zeros(self.vector.size)
+
+    def written(self, numbers: Sequence[int]) -> None:
+        """These slices have been written to."""
+        for number in numbers:
+            self.versions[number] += 1
+            if number in self._fingerprints:
+                self._fingerprints[number] = fingerprint_of(self.view(number))
+
+    def expose(self, numbers: Sequence[int]) -> None:
+        """A caller holds these slices from now on and may write to them at any time."""
+        for number in numbers:
+            if number not in self._fingerprints:
+                self._fingerprints[number] = fingerprint_of(self.view(number))
+
+    def notice_writes(self, numbers: Sequence[int]) -> None:
+        """Move the versions of those of these slices that callers have written to."""
+        for number in numbers:
+            if number in self._fingerprints:
+                now = fingerprint_of(self.view(number))
+                if now != self._fingerprints[number]:
+                    self._fingerprints[number] = now
+                    self.versions[number] += 1
+
+
+@dataclass(frozen=True)
+class Held:
+    """The slices of one layer, in the order of its blobs."""
+
+    owner: Parameters
+    numbers: tuple[int, ...]
+
+    def views(self, vector: np.ndarray | None = None) -> list[np.ndarray]:
+        """The layer's blobs in the owner's vector, or in one of the same layout."""
+        return [self.owner.view(number, vector) for number in self.numbers]
+
+    def written(self) -> None:
+        self.owner.written(self.numbers)
+
+    def expose(self) -> None:
+        self.owner.expose(self.numbers)
+
+    def versions(self) -> tuple[int, ...]:
+        """The versions of the slices, after a look at what callers may have written."""
+        self.owner.notice_writes(self.numbers)
+        return tuple(int(self.owner.versions[number]) for number in self.numbers)
