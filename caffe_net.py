@@ -70,6 +70,7 @@ def load_caffe(
     options = {"deploy": deploy, "allow_unknown": allow_unknown, "model": model}
     input_shapes = {} if input_shapes is None else input_shapes
     graph, shapes, notices = read_graph(prototxt, phase, input_shapes, level=level, stages=stages, **options)
+    graph.streams.seed = seed
     if force_backward:
         graph.message.force_backward = True
     net = CaffeNet(graph, path=graph.path, notices=notices, threads=threads, exact=exact)

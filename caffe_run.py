@@ -159,6 +159,7 @@ class CaffeNet(NetTables):
         if self._batches and not inputs and (layers is None or layers[0] == 0):
             self._fill(self._batches.take())
         session = self.session
+        self.graph.streams.iteration += 1
         if layers is None:
             session.forward()
         else:

@@ -8,13 +8,14 @@ convolution's output" has one answer, whatever the names; passes look at blobs, 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
 from ..parameters.owner import Held
+from ..parameters.streams import Streams
 
 Shape = tuple[int, ...]
 FLOAT32 = np.dtype(np.float32)
@@ -50,6 +51,7 @@ class Node:
     weights: list[np.ndarray] = field(default_factory=list)
     phase: str = "TEST"
     held: Held | None = None
+    streams: Streams = field(default_factory=Streams)
 
     def error(self, found: str, expected: str = "", hint: str = "") -> InputError:
         """An InputError that names this layer."""
@@ -75,13 +77,21 @@ class Graph:
     """`nodes` in an order that runs. `inputs` are the tops of Input layers, which are nodes as well.
 
     `message` is the NetParameter without its layers: the net's name and whatever else the file said. `phase` is TEST or
-    TRAIN. `path` is what messages call the net: its file.
+    TRAIN. `path` is what messages call the net: its file. `streams` are the random numbers of its nodes, which have the
+    same object; without any, those that they have, since a part of a graph draws what the whole one does.
     """
 
     nodes: list[Node]
     message: Any
     phase: str = "TEST"
     path: str = "<net>"
+    streams: Streams | None = None
+
+    def __post_init__(self):
+        if self.streams is None:
+            self.streams = self.nodes[0].streams if self.nodes else Streams()
+        for node in self.nodes:
+            node.streams = self.streams
 
     @property
     def inputs(self) -> list[Blob]:
@@ -146,7 +156,7 @@ class Graph:
             )
             for node in self.nodes
         ]
-        return Graph(nodes, copy_message(self.message), self.phase, self.path)
+        return Graph(nodes, copy_message(self.message), self.phase, self.path, replace(self.streams))
 
 
 def copy_message(message):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
-
 import numpy as np
 
 from ..graph import Node, Shape
@@ -14,19 +12,18 @@ def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """TEST: a copy. TRAIN: each value is 0 with probability `dropout_ratio`, else divided by 1 - dropout_ratio, or with
     scale_train: false as it was.
 
-    Every run draws new numbers, from a generator whose seed is made of the layer's name: a second Runtime of the same
-    net draws the same ones.
+    The mask of an iteration is drawn from the net's streams, under the layer's name (`parameters/streams.py`).
     """
     ratio = node.message.dropout_param.dropout_ratio
     if not 0 <= ratio < 1:
         raise node.error(f"dropout_ratio {ratio:g}", "0 to less than 1")
     if node.phase == "TEST":
         return copy_unless_in_place
-    generator, mask = np.random.default_rng(zlib.crc32(node.name.encode())), np.empty(bottoms[0], np.float32)
+    mask = np.empty(bottoms[0], np.float32)
     scale = np.float32(1 / (1 - ratio) if node.message.dropout_param.scale_train else 1)
 
     def run(inputs, outputs):
-        generator.random(dtype=np.float32, out=mask)
+        node.streams.generator(node.name).random(dtype=np.float32, out=mask)
         np.greater_equal(mask, np.float32(ratio), out=mask, casting="unsafe")
         np.multiply(mask, scale, out=mask)
         np.multiply(inputs[0], mask, out=outputs[0])

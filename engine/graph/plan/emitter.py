@@ -6,7 +6,7 @@ weights as the kernels read them, and other constants, in one block of bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 

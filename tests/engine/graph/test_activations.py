@@ -10,6 +10,7 @@ from reference.caffe_layers import forward, net_text, run_layer, runtime
 from support import assert_close
 
 from caffe64.engine.cpu import LANES
+from caffe64.engine.parameters.streams import Streams
 
 SIZES = sorted({1, 2, LANES - 1, LANES, LANES + 1, 5 * LANES + 3})
 sizes = st.sampled_from(SIZES)
@@ -153,13 +154,31 @@ def test_dropout_in_training_drops_and_scales(ratio, in_place):
     assert_close("kept", found[kept], x[kept] / (1 - ratio), 1e-6 * np.abs(found).max())
 
 
-def test_dropout_draws_anew_in_each_run_and_the_same_in_each_runtime():
-    x, text = np.ones(1000, np.float32), net_text("Dropout", [(1000,)])
-    one, two = runtime(text, phase="TRAIN"), runtime(text, phase="TRAIN")
-    first, second = (forward(one, [x])[0] for _ in range(2))
-    assert (first != second).any()
-    np.testing.assert_array_equal(first, forward(two, [x])[0])
-    np.testing.assert_array_equal(second, forward(two, [x])[0])
+def masks(iterations, seed=0, name="layer", sizes=(1000,)):
+    """What Dropout makes of ones in each iteration, by a runtime that is made anew whenever the size changes."""
+    found, made, streams = [], None, Streams(seed)
+    for number, iteration in enumerate(iterations):
+        size = sizes[number % len(sizes)]
+        if made is None or len(sizes) > 1:
+            made = runtime(net_text("Dropout", [(size,)]), phase="TRAIN")
+            made.graph.nodes[-1].name = name
+            made.graph.nodes[-1].streams = streams
+        streams.iteration = iteration
+        found.append(forward(made, [np.ones(size, np.float32)])[0])
+    return found
+
+
+def test_dropout_depends_on_seed_layer_and_iteration():
+    first, second, again = masks([1, 2, 1])
+    np.testing.assert_array_equal(first, again)
+    others = [masks([1], seed=1)[0], masks([1], seed=2**64 - 1)[0], masks([1], name="other")[0], masks([2**40])[0]]
+    for other in [second, *others]:
+        assert 0.4 < (first != other).mean() < 0.6
+
+
+def test_dropout_does_not_depend_on_what_ran_before_or_on_a_reshape():
+    for one, other in zip(masks(range(4)), masks(range(4), sizes=(1000, 1001)), strict=True):
+        np.testing.assert_array_equal(one, other[:1000])
 
 
 def test_a_layers_own_phase_wins():

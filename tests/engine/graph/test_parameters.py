@@ -105,3 +105,29 @@ def test_training_sees_edits_in_forward_and_backward(threads, tmp_path):
         found.append((y - net.params["c"][1].data[:, None, None], net.backward(c=np.ones_like(y))["data"]))
     for one, three in zip(*found, strict=True):
         np.testing.assert_allclose(three, 3 * one, rtol=1e-4, atol=1e-4)
+
+
+def dropout_outputs(seed, forwards=3, reshape=False):
+    net = CaffeNet(graph_of(data("1 400"), layer("d", "Dropout", "data"), phase="TRAIN"))
+    net.graph.streams.seed, found = seed, []
+    for number in range(forwards):
+        if reshape:
+            net.reshape(data=(1, 400))
+        found.append(net.forward(data=np.ones((1, 400)))["d"])
+        if reshape and number == 0:
+            assert net.blobs["data"].shape == (1, 400)
+    return found
+
+
+def test_two_runs_of_a_net_with_the_same_seed_drop_the_same_and_others_do_not():
+    for one, other in zip(dropout_outputs(5), dropout_outputs(5, reshape=True), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (dropout_outputs(5)[0] != dropout_outputs(6)[0]).any()
+    first, second, _ = dropout_outputs(5)
+    assert (first != second).any()
+
+
+def test_a_net_that_goes_on_at_an_iteration_drops_what_it_would_have():
+    net = CaffeNet(graph_of(data("1 400"), layer("d", "Dropout", "data"), phase="TRAIN"))
+    net.graph.streams.seed, net.graph.streams.iteration = 5, 2
+    np.testing.assert_array_equal(net.forward(data=np.ones((1, 400)))["d"], dropout_outputs(5)[2])
