@@ -14,8 +14,8 @@ from .evaluate import Evaluation, evaluate_outputs
 from .memory import aligned_zeros
 from .net import plan_net
 from .one_hot import Data, plan_data, plan_inputs
+from .parameters.streams import generator
 from .predict import predict
-from .randomness import generator
 
 if TYPE_CHECKING:
     from .training import Progress

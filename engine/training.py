@@ -22,7 +22,7 @@ from .memory import aligned_zeros
 from .model import Model
 from .one_hot import one_hot_plan, plan_data
 from .pace import Pace
-from .randomness import generator
+from .parameters.streams import generator
 from .sync import DIVERGED, DONE, STOP, STOP_REQUEST, make_sync
 from .threads import check_threads, choose_threads, run_team
 from .train import TrainingBuffers, run_minibatches

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..parameters.owner import Held, Parameters, Slice
+from ..parameters.streams import Streams
 from .graph import Blob, Graph, Node, copy_message
 
 PERMISSIVE = 1  # ParamSpec.share_mode
@@ -37,7 +38,7 @@ def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: 
         nodes.append(node)
     net = copy_message(message)
     net.ClearField("layer")
-    return Graph(nodes, net, phase, path)
+    return Graph(nodes, net, phase, path, Streams())
 
 
 def _obey_scale_train(node: Node) -> None:

@@ -78,7 +78,7 @@ class Graph:
 
     `message` is the NetParameter without its layers: the net's name and whatever else the file said. `phase` is TEST or
     TRAIN. `path` is what messages call the net: its file. `streams` are the random numbers of its nodes, which have the
-    same object; without any, those that they have, since a part of a graph draws what the whole one does.
+    same object; without any, they keep those that they have: a part of a graph draws what the whole one does.
     """
 
     nodes: list[Node]
@@ -90,8 +90,9 @@ class Graph:
     def __post_init__(self):
         if self.streams is None:
             self.streams = self.nodes[0].streams if self.nodes else Streams()
-        for node in self.nodes:
-            node.streams = self.streams
+        else:
+            for node in self.nodes:
+                node.streams = self.streams
 
     @property
     def inputs(self) -> list[Blob]:

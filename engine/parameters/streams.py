@@ -2,7 +2,8 @@
 
 Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): its key is
 (seed, purpose) and its counter begins at the iteration, 2**128 numbers apart. So a reshaped net, a resumed run, another
-process or another number of threads draws what it should without any state being kept.
+process or another number of threads draws what it should without any state being kept. The purposes of a text net are
+0 for the initial parameters, and the number of an epoch for the order of its rows.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...arguments import seed_number
+
+
+def generator(seed: int, purpose: int, iteration: int = 0) -> np.random.Generator:
+    """The random numbers for `purpose`, a whole number from 0 to 2**64 - 1, in this iteration. Raises UsageError for
+    another seed than such a number."""
+    # As uint64: a list of a seed from 2**63 on and a small number would become float64, which rounds the seed.
+    key = np.array([seed_number(seed), purpose], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, iteration, 0]))
+
 
 @dataclass
 class Streams:
-    """The random streams of one net. `seed` is a whole number from 0 to 2**64 - 1; `iteration` counts the forward runs
-    and belongs to whoever runs them."""
+    """The random streams of a graph, one per name. `iteration` counts the forward runs and belongs to whoever runs
+    them."""
 
     seed: int = 0
     iteration: int = 0
 
-    def generator(self, purpose: str) -> np.random.Generator:
-        """The numbers for `purpose`, a layer's name for example, in this iteration."""
-        digest = hashlib.blake2b(purpose.encode(), digest_size=8).digest()
-        key = np.array([self.seed, int.from_bytes(digest, "little")], np.uint64)
-        return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, self.iteration, 0]))
+    def generator(self, name: str) -> np.random.Generator:
+        """The numbers of `name`, a layer's for example, in this iteration."""
+        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+        return generator(self.seed, int.from_bytes(digest, "little"), self.iteration)

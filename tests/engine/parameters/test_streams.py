@@ -8,7 +8,7 @@ from reference.running import training
 
 import caffe64
 from caffe64.arguments import LARGEST_SEED
-from caffe64.engine.randomness import generator
+from caffe64.engine.parameters.streams import generator
 
 WRONG = [-1, -(2**63), 2**64, 2**70, 1.5, 2.0, float("nan"), True, np.True_, np.float32(3), "1", None, [1], np.ones(1)]
 TEXT = "inp 2 2 / lin 3 -1 / sce"
