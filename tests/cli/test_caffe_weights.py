@@ -95,9 +95,9 @@ def test_what_is_no_model_of_the_net_is_called_what_it_is(cli, found, command, n
         ("html.caffemodel conv_float.caffemodel", "html.caffemodel: is a web page, not the file itself"),
         ("empty.caffemodel conv_float.caffemodel", "empty.caffemodel: is empty, expected a prototxt"),
         ("hdf5.caffemodel conv_float.caffemodel", "hdf5.caffemodel: is an HDF5 file, expected a prototxt"),
-        ("conv_float.caffemodel conv.prototxt", "conv.prototxt: is text, expected a .caffemodel (are the files given"),
-        ("conv_raw_half.caffemodel", "conv_raw_half.caffemodel: is a binary file, expected a prototxt"),
-        ("conv.prototxt conv.prototxt", "conv.prototxt: is text, expected a .caffemodel (are the files given in the"),
+        ("conv_float.caffemodel conv.prototxt", "conv.prototxt: is a prototxt, the net of a Caffe model, expected a"),
+        ("conv_raw_half.caffemodel", "conv_raw_half.caffemodel: is a .caffemodel, the weights of a Caffe model"),
+        ("conv.prototxt conv.prototxt", "conv.prototxt: is a prototxt, the net of a Caffe model, expected a"),
         ("conv.prototxt README.md", "README.md: is text, expected a .caffemodel"),
         ("conv.prototxt conv.zip", "conv.zip: is a .zip archive, expected a .caffemodel (unpack it first)"),
         ("conv.gz conv_float.caffemodel", "conv.gz: is a .gz file, expected a prototxt, which is text (unpack"),
@@ -145,10 +145,11 @@ def test_a_stand_in_is_refused_in_the_place_of_any_file(cli, found, command, nam
     assert f"{file}: {message}, not the file itself" in result.stderr
 
 
-@pytest.mark.parametrize("name", ["X.txt", "conv.prototxt"])
+@pytest.mark.parametrize("name", ["X.txt", "optimizer.txt"])
 def test_text_in_place_of_weights_is_called_text(cli, found, name):
     (found / "net.txt").write_text("3\ninp 2 2\nlin 1 -1\nl2l\n")
     (found / "X.txt").write_text("1 2\n3 4\n")
+    (found / "optimizer.txt").write_text("0.1 0 1 0 0 1\n")
     result = cli(f"test net.txt {name} 2 X.txt out.txt")
     assert result.exit_code == 3
     assert f"{name}: is text, expected a weights file (are the files given in the right order?)" in result.stderr
