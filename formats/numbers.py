@@ -15,6 +15,7 @@ import bisect
 import mmap
 import os
 import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -39,6 +40,7 @@ TOKEN_BYTES = b"0123456789+-.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 CUT = re.compile(rb"[^0-9+\-.a-zA-Z]")
 PART = 1 << 21  # bytes that a thread converts at a time
 HARD_ONES = 4096  # numbers left to Python's float() at a time
+_own = threading.local()  # of the threads of one reading
 
 
 def read_numbers(path: str | os.PathLike[str], count: int | None = None) -> np.ndarray:
@@ -229,9 +231,17 @@ def _blocks(source: Source) -> Iterator[_Block]:
 
 
 def _survey(part: _Part) -> Surveyed:
-    runs, state = np.empty(2 * (part.stop - part.start), np.int64), np.empty(STATE, np.int64)
+    runs, state = _runs_of_thread(2 * (part.stop - part.start)), np.empty(STATE, np.int64)
     numbers = survey_lines.run(part.block.text, part.start, part.stop, runs, state)
-    return Surveyed(numbers, runs[: 2 * state[RUNS]].reshape(-1, 2), state.tolist())
+    return Surveyed(numbers, runs[: 2 * state[RUNS]].reshape(-1, 2).copy(), state.tolist())
+
+
+def _runs_of_thread(size: int) -> np.ndarray:
+    """Room for `size` int64, the thread's own: as a rule its first page is all that is used, and the system would clear
+    a huge page for that in each part."""
+    if len(getattr(_own, "runs", ())) < size:
+        _own.runs = np.empty(size, np.int64)
+    return _own.runs
 
 
 def _convert(part: _Part, numbers: np.ndarray, enough: bool) -> None:
