@@ -31,7 +31,7 @@ _EXPORTS = {
     "Net": "api",
     "NetSpec": "formats.network",
     "NotFinite": "errors",
-    "OneHot": "engine.one_hot",
+    "OneHot": "engine.textnet.one_hot",
     "Optimizer": "formats.optimizer",
     "TEST": "pycaffe",
     "TRAIN": "pycaffe",

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .arguments import flag, function
-from .engine.evaluate import Evaluation
-from .engine.jit import Kernel
-from .engine.model import Model
-from .engine.net import LayerInfo
-from .engine.one_hot import one_hot_plan
-from .engine.predict import run_rows
-from .engine.train import run_minibatches
-from .engine.training import EpochRecord, Training
+from .engine.compiler.jit import Kernel
+from .engine.textnet.evaluate import Evaluation
+from .engine.textnet.layout import LayerInfo
+from .engine.textnet.minibatch_loop import run_minibatches
+from .engine.textnet.model import Model
+from .engine.textnet.one_hot import one_hot_plan
+from .engine.textnet.predict import run_rows
+from .engine.textnet.training import EpochRecord, Training
 from .errors import InputError, UsageError
 from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, write_network
 from .formats.optimizer import Optimizer

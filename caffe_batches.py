@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .engine.conversion import as_numbers
-from .engine.graph.graph import Graph
+from .conversion import as_numbers
+from .engine.graph.ir.graph import Graph
 from .errors import UsageError
 
 if TYPE_CHECKING:

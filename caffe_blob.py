@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .arguments import sizes
-from .engine.graph.graph import Shape
-from .engine.graph.shapes import LARGEST
+from .engine.graph.analysis.shapes import LARGEST
+from .engine.graph.ir.graph import Shape
 from .errors import UsageError
 
 

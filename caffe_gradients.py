@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .engine.conversion import as_numbers
-from .engine.graph.gradients import Gradients, WeightGradients, loss_blobs, weight_gradients
-from .engine.graph.graph import Blob, Graph
-from .engine.graph.op import count
-from .engine.graph.session import Session
-from .engine.memory import aligned_zeros
+from .conversion import as_numbers
+from .engine.graph.execution.gradients import Gradients, WeightGradients, loss_blobs, weight_gradients
+from .engine.graph.execution.session import Session
+from .engine.graph.ir.graph import Blob, Graph
+from .engine.graph.ir.op import count
+from .engine.team.memory import aligned_zeros
 from .errors import UsageError
 
 

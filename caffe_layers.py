@@ -8,8 +8,8 @@ from functools import cached_property
 
 from .arguments import names as checked_names
 from .caffe_blob import Array
-from .engine.graph.gradients import loss_blobs
-from .engine.graph.graph import Blob, Graph
+from .engine.graph.execution.gradients import loss_blobs
+from .engine.graph.ir.graph import Blob, Graph
 from .errors import UsageError
 
 

@@ -19,17 +19,17 @@ from .arguments import FLOOR, TOLERANCE, by_name, file_name, flag, instance, not
 from .caffe_blob import Array
 from .caffe_reading import load_weights, read_graph
 from .caffe_run import NET, CaffeNet
-from .engine.conversion import as_numbers
-from .engine.graph.build import assign_weights
-from .engine.graph.difference import Difference, check_close
-from .engine.graph.fillers import fill
-from .engine.graph.graph import Shape
-from .engine.graph.optimize import Passes, optimize_graph
+from .conversion import as_numbers
+from .engine.graph.analysis.fillers import fill
+from .engine.graph.analysis.shapes import infer_shapes, weight_shapes
+from .engine.graph.frontends.caffe.build import assign_weights
+from .engine.graph.ir.graph import Shape
+from .engine.graph.passes.optimize import Passes, optimize_graph
+from .engine.graph.passes.preparation import Preparation
 from .engine.graph.passes.report import Report
-from .engine.graph.preparation import Preparation
-from .engine.graph.shapes import infer_shapes, weight_shapes
-from .engine.graph.verify import compare_graphs, random_inputs
-from .engine.threads import check_threads
+from .engine.graph.verification.difference import Difference, check_close
+from .engine.graph.verification.verify import compare_graphs, random_inputs
+from .engine.team.threads import check_threads
 from .errors import UsageError
 from .formats.caffe import read_caffemodel
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from .arguments import by_name, file_name, flag, names, whole_number
 from .caffe_blob import checked_shape
-from .engine.graph.build import assign_weights, build_graph, unique_names
-from .engine.graph.fillers import fill
-from .engine.graph.graph import Graph, Node, Shape, copy_message
-from .engine.graph.layers import OPS
-from .engine.graph.shapes import known_shapes, known_weight_shapes
+from .engine.graph.analysis.fillers import fill
+from .engine.graph.analysis.shapes import known_shapes, known_weight_shapes
+from .engine.graph.frontends.caffe.build import assign_weights, build_graph, unique_names
+from .engine.graph.ir.graph import Graph, Node, Shape, copy_message
+from .engine.graph.ops import OPS
 from .errors import InputError
 from .formats.caffe import (
     CaffeModel,

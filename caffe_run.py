@@ -14,14 +14,14 @@ from .caffe_blob import Array, checked_shape
 from .caffe_gradients import NetGradients
 from .caffe_layers import NetTables
 from .caffe_weights import copy_weights, save_net, share_weights
-from .engine.conversion import as_numbers
-from .engine.graph.build import own_parameters
-from .engine.graph.graph import Blob, Graph, Shape
-from .engine.graph.op import count
-from .engine.graph.session import Session
-from .engine.graph.shapes import infer_shapes
-from .engine.memory import aligned_zeros
-from .engine.threads import check_threads
+from .conversion import as_numbers
+from .engine.graph.analysis.shapes import infer_shapes
+from .engine.graph.execution.session import Session
+from .engine.graph.frontends.caffe.build import own_parameters
+from .engine.graph.ir.graph import Blob, Graph, Shape
+from .engine.graph.ir.op import count
+from .engine.team.memory import aligned_zeros
+from .engine.team.threads import check_threads
 from .errors import UsageError
 from .pycaffe import NET_HINTS, hint
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .arguments import by_name, finite_number, flag, per_channel, sizes, whole_number
-from .engine.conversion import as_numbers
+from .conversion import as_numbers
 from .errors import UsageError
 from .formats.image import read_intensities
 

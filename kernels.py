@@ -6,14 +6,14 @@
 All arrays are float32 and C-contiguous; each kernel's docstring says which it writes.
 """
 
-from .engine.gemm import gemm
-from .engine.layers.l2l import l2l_loss
-from .engine.layers.lin import lin_backward, lin_forward, lin_gradient
-from .engine.layers.rel import rel_backward, rel_forward
-from .engine.layers.sce import sce_loss
-from .engine.layers.smx import smx_backward, smx_forward
-from .engine.layers.tnh import tnh_backward, tnh_forward
-from .engine.sgd import sgd_update
+from .engine.parameters.sgd import sgd_update
+from .engine.products.gemm import gemm
+from .engine.textnet.layers.l2l import l2l_loss
+from .engine.textnet.layers.lin import lin_backward, lin_forward, lin_gradient
+from .engine.textnet.layers.rel import rel_backward, rel_forward
+from .engine.textnet.layers.sce import sce_loss
+from .engine.textnet.layers.smx import smx_backward, smx_forward
+from .engine.textnet.layers.tnh import tnh_backward, tnh_forward
 
 __all__ = [
     "gemm",

@@ -8,7 +8,7 @@ CLEAR_EXAMPLES = ("caffe64 cache clear",)
 
 def path() -> None:
     """Print the directory of this version's compiled kernels."""
-    from ..engine.cache import cache_directory
+    from ..engine.compiler.cache import cache_directory
     from ..errors import CheckFailed
 
     directory = cache_directory()
@@ -19,6 +19,6 @@ def path() -> None:
 
 def clear() -> None:
     """Remove the compiled kernels of every version."""
-    from ..engine.cache import clear_cache
+    from ..engine.compiler.cache import clear_cache
 
     print(f"freed {clear_cache() / 1e6:.1f} MB")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from . import signals
 
 if TYPE_CHECKING:
-    from ..engine.jit import Kernel
+    from ..engine.compiler.jit import Kernel
 
 WORTHWHILE = 4  # kernels; the child takes a second to start
 POLL_SECONDS = 0.02
@@ -56,8 +56,8 @@ class Helper:
 
 
 def _can_help() -> bool:
-    from ..engine.cache import cache_directory
-    from ..engine.threads import usable_threads
+    from ..engine.compiler.cache import cache_directory
+    from ..engine.team.threads import usable_threads
 
     directory = cache_directory()
     return bool(sys.executable and usable_threads() > 1 and directory and os.access(directory, os.W_OK))

@@ -12,7 +12,7 @@ from . import signals
 from .output import Output
 
 if TYPE_CHECKING:
-    from ..engine.jit import Kernel
+    from ..engine.compiler.jit import Kernel
 
 
 def prepare(kernels: Sequence[Kernel], output: Output) -> float:
@@ -20,7 +20,7 @@ def prepare(kernels: Sequence[Kernel], output: Output) -> float:
     missing = [kernel for kernel in kernels if not kernel.is_ready]
     if not missing:
         return 0.0
-    from ..engine.cache import cache_directory
+    from ..engine.compiler.cache import cache_directory
 
     kept = cache_directory()
     note = f"first run only; kept in {kept}" if kept else "nothing can be kept"
@@ -53,7 +53,7 @@ def text_kernels(*inputs: Path | None) -> list[Kernel]:
     """The kernels that read and write numbers as text; none if none of `inputs` is text."""
     if not any(path is not None and _may_be_text(path) for path in inputs):
         return []
-    from ..engine.jit import KERNELS
+    from ..engine.compiler.jit import KERNELS
     from ..formats import numbers
 
     return [kernel for kernel in KERNELS if kernel.py_func.__module__.startswith(numbers.__package__)]
@@ -73,8 +73,8 @@ def _may_be_text(path: Path) -> bool:
 def every_kernel() -> list[Kernel]:
     """All kernels that the commands can need, for text nets and for Caffe's."""
     from .. import api, kernels  # noqa: F401 (they bring in the engine)
-    from ..engine.graph import kernels as of_graphs  # noqa: F401
-    from ..engine.jit import KERNELS
+    from ..engine.compiler.jit import KERNELS
+    from ..engine.graph.execution import required_kernels as of_graphs  # noqa: F401
     from ..formats import numbers  # noqa: F401
 
     return list(KERNELS)

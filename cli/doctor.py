@@ -40,8 +40,8 @@ def _versions() -> dict:
 
 
 def _cpu() -> dict:
-    from ..engine import cpu
-    from ..engine.threads import usable_threads
+    from ..engine.compiler import cpu
+    from ..engine.team.threads import usable_threads
 
     return {
         "name": _cpu_name(),
@@ -63,7 +63,7 @@ def _cpu_name() -> str:
 
 
 def _cache() -> dict:
-    from ..engine.cache import cache_directory
+    from ..engine.compiler.cache import cache_directory
     from .compiling import every_kernel, label
 
     directory, kernels = cache_directory(), every_kernel()

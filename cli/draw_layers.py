@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ..caffe_reading import read_graph
 from ..drawing.net import Layer, Net
-from ..engine.graph.cost import added_blobs
-from ..engine.graph.graph import Blob, Graph, Node, Shape
-from ..engine.graph.layers import OPS
-from ..engine.graph.op import count
-from ..engine.graph.shapes import known_shapes, known_weight_shapes, macs
-from ..engine.graph.sharing import exclusive_blobs
+from ..engine.graph.analysis.aliasing import exclusive_blobs
+from ..engine.graph.analysis.cost import added_blobs
+from ..engine.graph.analysis.shapes import known_shapes, known_weight_shapes, macs
+from ..engine.graph.ir.graph import Blob, Graph, Node, Shape
+from ..engine.graph.ir.op import count
+from ..engine.graph.ops import OPS
 from ..formats.caffe import CaffeModel, read_caffemodel
 from ..formats.caffe.schema import shortest_float
 from .caffe_options import Reading

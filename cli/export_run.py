@@ -8,8 +8,8 @@ from pathlib import Path
 from ..caffe_export import export_onnx, export_safetensors, require
 from ..caffe_net import CaffeNet, Preparation
 from ..caffe_reading import read_weights, weights_alone
-from ..engine.graph.graph import Blob, Shape
-from ..engine.graph.shapes import known_shapes
+from ..engine.graph.analysis.shapes import known_shapes
+from ..engine.graph.ir.graph import Blob, Shape
 from ..errors import UsageError
 from . import caffe_options as caffe
 from .optimize_run import difference_line, load

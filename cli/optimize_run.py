@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from ..caffe_net import CaffeNet, Difference, Passes, Preparation, load_caffe, optimize, verify
-from ..engine.graph.cost import Cost, cost_of
-from ..engine.graph.kernels import kernels_of
+from ..engine.graph.analysis.cost import Cost, cost_of
+from ..engine.graph.execution.required_kernels import kernels_of
 from ..formats.npy import read_npy
 from . import caffe_options as caffe
 from . import compiling, files

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 
-from ..engine.graph.build import build_graph
-from ..engine.graph.graph import Graph, Shape
-from ..engine.graph.layers import OPS
-from ..engine.graph.shapes import infer_shapes, weight_shapes
+from ..engine.graph.analysis.shapes import infer_shapes, weight_shapes
+from ..engine.graph.frontends.caffe.build import build_graph
+from ..engine.graph.ir.graph import Graph, Shape
+from ..engine.graph.ops import OPS
 from ..errors import InputError
 from ..formats.caffe import filter_net, read_caffemodel, read_prototxt, told_shape
 from .caffe_options import Reading

@@ -33,7 +33,7 @@ def command(
     Reshape, Scale, Sigmoid, SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split, Swish,
     TanH, Threshold, Tile, WindowData.
     """
-    from ..engine.graph.cost import cost_of
+    from ..engine.graph.analysis.cost import cost_of
     from .optimize_run import load
     from .output import Output
 
@@ -62,8 +62,8 @@ def command(
 
 def describe(net) -> list[dict]:
     """One dict a layer of a CaffeNet."""
-    from ..engine.graph.op import count
-    from ..engine.graph.shapes import macs
+    from ..engine.graph.analysis.shapes import macs
+    from ..engine.graph.ir.op import count
 
     return [
         {

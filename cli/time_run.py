@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..caffe_net import CaffeNet
-from ..engine.graph.cost import cost_of
-from ..engine.graph.gradients import Gradients
-from ..engine.graph.needs import loss_weights
-from ..engine.graph.op import count
-from ..engine.graph.plan import Plan
-from ..engine.graph.runtime import Runtime
-from ..engine.graph.timing import (
+from ..engine.graph.analysis.cost import cost_of
+from ..engine.graph.execution.gradients import Gradients
+from ..engine.graph.execution.need_backward import loss_weights
+from ..engine.graph.execution.runtime import Runtime
+from ..engine.graph.execution.timing import (
     LayerTime,
     NetTime,
     Seconds,
@@ -23,8 +21,10 @@ from ..engine.graph.timing import (
     time_gradients,
     time_plan,
 )
-from ..engine.peak import fma_peak
-from ..engine.threads import usable_threads
+from ..engine.graph.ir.op import count
+from ..engine.graph.plan import Plan
+from ..engine.products.peak import fma_peak
+from ..engine.team.threads import usable_threads
 from .optimize_run import load
 from .output import Output
 from .table import print_table

@@ -30,7 +30,7 @@ from .train_report import Report, make_report
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..engine.jit import Kernel
+    from ..engine.compiler.jit import Kernel
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ def command() -> None:
     """Compile every kernel for this CPU, so that no later run waits."""
     import time
 
-    from ..engine.cache import cache_directory
+    from ..engine.compiler.cache import cache_directory
     from . import compiling
     from .output import Output
 

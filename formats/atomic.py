@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from ..arguments import file_name
+from ..aside import file_aside
 from ..errors import OutputError
-from .aside import file_aside
 from .streams import stream_number
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.byte_vectors import address, byte, count_ones, first_one, line_ends, plain_separators, unusual
-from ..engine.jit import I1, U1_IN, i64, inline, kernel
+from ..engine.compiler.jit import I1, U1_IN, i64, inline, kernel
+from ..engine.vectors.byte_vectors import address, byte, count_ones, first_one, line_ends, plain_separators, unusual
 from .number_scanner import STRIDE, begins_at, begins_in_window, exponent_before, in_window, is_letter
 
 # Places in the `state` of `survey_lines`. Offsets of the first strange character, or -1: in the first line, which may

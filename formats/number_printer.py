@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from ..engine.byte_vectors import address, first_one, put8bytes
-from ..engine.jit import F1_IN, I1, U1, i64, inline, kernel
+from ..engine.compiler.jit import F1_IN, I1, U1, i64, inline, kernel
+from ..engine.vectors.byte_vectors import address, first_one, put8bytes
 
 LONGEST = 32  # bytes of a value: sign, 16 digits, point, 6 digits, space, newline, and room for writing eight at a time
 PRINTED = 1 << 16  # values printed at a time

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.byte_vectors import (
+from ..engine.compiler.jit import F1, I1, U1_IN, i64, inline, kernel
+from ..engine.vectors.byte_vectors import (
     WINDOW,
     address,
     byte,
@@ -29,7 +30,6 @@ from ..engine.byte_vectors import (
     scratch,
     short_numbers,
 )
-from ..engine.jit import F1, I1, U1_IN, i64, inline, kernel
 
 # What `scan_numbers` returns: why it stopped. It stands behind the last number it wrote, with
 # FULL before a number that has no room, with MALFORMED and NO_NUMBER at what is wrong.

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..engine.threads import usable_threads
+from ..engine.team.threads import usable_threads
 from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import PIECE, Source, check_memory, open_data

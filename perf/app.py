@@ -52,7 +52,7 @@ def options(
 
 def measure(names: list[str], threads: int | None, quick: bool, output: Path | None, peers: bool) -> None:
     """Run the suites, print their tables, write `output` at the very end."""
-    from ..engine.threads import usable_threads
+    from ..engine.team.threads import usable_threads
     from . import machine, report, results
     from .processes import ask
     from .sampling import Effort

@@ -27,8 +27,8 @@ CACHES = {"L1": 32 << 10, "L2": 512 << 10, "L3": 16 << 20}  # where the system d
 
 def describe() -> dict:
     """CPU, caches in bytes, memory, system and versions, for the result file."""
-    from ..engine import cpu
-    from ..engine.threads import usable_threads
+    from ..engine.compiler import cpu
+    from ..engine.team.threads import usable_threads
 
     return {
         "cpu": _cpu_name(),

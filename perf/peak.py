@@ -14,11 +14,11 @@ from collections.abc import Callable
 
 from numba import types
 
-from ..engine.cpu import LANES
-from ..engine.jit import F1, F1_IN, i64, kernel
-from ..engine.memory import aligned_zeros
-from ..engine.peak import CHAINS, spin
-from ..engine.simd import load, store, zeros
+from ..engine.compiler.cpu import LANES
+from ..engine.compiler.jit import F1, F1_IN, i64, kernel
+from ..engine.products.peak import CHAINS, spin
+from ..engine.team.memory import aligned_zeros
+from ..engine.vectors.simd import load, store, zeros
 from .machine import cache_sizes
 from .sampling import Effort, interleave
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from caffe64.engine.cpu import REGISTER_LANES
+from caffe64.engine.compiler.cpu import REGISTER_LANES
 
 ROOT = Path(__file__).resolve().parents[1]
 CPUS = {4: "nehalem", 8: "haswell"}

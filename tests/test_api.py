@@ -41,7 +41,7 @@ def test_errors_and_specs_come_without_numba():
 
 def test_training_does_without_protobuf():
     loaded = loaded_after("caffe64.Net('inp 2 2 / lin 1 -1 / l2l')")
-    assert "caffe64.engine.model" in loaded
+    assert "caffe64.engine.textnet.model" in loaded
     assert not [name for name in loaded if name.startswith("google")]
 
 

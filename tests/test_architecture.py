@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ALLOWED = {  # folder -> what its modules may import from the package, besides themselves
-    "formats": {"arguments", "errors", "engine.byte_vectors", "engine.jit", "engine.threads"},
+    "formats": {"arguments", "errors", "engine.compiler.jit", "engine.team.threads", "engine.vectors.byte_vectors"},
     "engine": {"arguments", "errors", "formats"},
     "drawing": {"errors"},
     "cli": {

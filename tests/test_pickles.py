@@ -82,7 +82,7 @@ LOAD = """
 import json, pickle, sys
 with open(sys.argv[1], "rb") as file:
     net = pickle.load(file)
-from caffe64.engine.jit import KERNELS
+from caffe64.engine.compiler.jit import KERNELS
 compiled = [kernel.__name__ for kernel in KERNELS if kernel.is_loaded]
 print(json.dumps({"text": repr(net), "compiled": compiled, "numba": "numba" in sys.modules}))
 """

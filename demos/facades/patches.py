@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe64.engine.jit import F2, I1_IN, U1_IN, i64, kernel, void
+from caffe64.engine.compiler.jit import F2, I1_IN, U1_IN, i64, kernel, void
 
 HALF = 8
 SIDE = 2 * HALF + 1

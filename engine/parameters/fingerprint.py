@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import signatures as types
-from ..jit import I1, I1_IN, kernel
+from ..compiler import signatures as types
+from ..compiler.jit import I1, I1_IN, kernel
 
 COLUMNS = 32  # words: enough independent sums for vectors of any width
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..memory import LINE, aligned_zeros
+from ..team.memory import LINE, aligned_zeros
 from .fingerprint import fingerprint_of
 
 ALIGNMENT = LINE // 4  # float32 values between the starts of two slices' lines

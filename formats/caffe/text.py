@@ -12,10 +12,10 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from ...errors import InputError
+from ...wording import near_miss
 from ..atomic import write_atomically
 from ..content import A_PROTOTXT, A_SOLVER, HEAD, ORDER, refuse_others
 from ..files import open_input
-from ..near_miss import near_miss
 from ..text import quote
 from .fork_fields import obey, of_other_layers, why_left_out
 from .outline import Malformed, Outline, Unknown, Walk

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ... import load_caffe
-from ...engine.graph.gradients import Gradients
-from ...engine.graph.runtime import Runtime
+from ...engine.graph.execution.gradients import Gradients
+from ...engine.graph.execution.runtime import Runtime
 
 
 class Job:

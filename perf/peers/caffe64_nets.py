@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from ... import load_caffe
-from ...engine.graph.op import count
+from ...engine.graph.ir.op import count
 from ...engine.graph.plan import Plan
 
 

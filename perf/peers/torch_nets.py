@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 
 from ... import load_caffe
-from ...engine.graph.graph import Blob, Graph, Node, Shape
-from ...engine.graph.layers.batch_norm import global_statistics, uses_global_statistics
-from ...engine.graph.layers.pooling import FLOOR, MAX, pooling_windows
-from ...engine.graph.layers.scale import operand
-from ...engine.graph.layers.windows import read_window
-from ...engine.graph.shapes import infer_shapes
+from ...engine.graph.analysis.shapes import infer_shapes
+from ...engine.graph.ir.graph import Blob, Graph, Node, Shape
+from ...engine.graph.ops.batch_norm import global_statistics, uses_global_statistics
+from ...engine.graph.ops.pooling import FLOOR, MAX, pooling_windows
+from ...engine.graph.ops.scale import operand
+from ...engine.graph.ops.windows import read_window
 
 Tensors = list[torch.Tensor]
 Layer = Callable[..., torch.Tensor]

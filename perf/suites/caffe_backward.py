@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ... import CaffeNet, load_caffe
-from ...engine.graph.shapes import macs
+from ...engine.graph.analysis.shapes import macs
 from ...errors import CheckFailed
 from ..results import Entry
 from . import Settings, caffe_nets

@@ -10,11 +10,11 @@ import numpy as np
 
 from ... import CaffeNet, export_onnx, load_caffe, optimize
 from ...arguments import FLOOR
-from ...engine.graph.cost import Cost, cost_of
-from ...engine.graph.difference import check_close, difference
-from ...engine.graph.finite import check_finite
-from ...engine.graph.layers import OPS
-from ...engine.graph.scale import output_scales
+from ...engine.graph.analysis.cost import Cost, cost_of
+from ...engine.graph.ops import OPS
+from ...engine.graph.verification.difference import check_close, difference
+from ...engine.graph.verification.finite import check_finite
+from ...engine.graph.verification.scale import output_scales
 from ...errors import CheckFailed
 from ..machine import is_installed
 from .caffe_nets import CaffeCase, give_weights

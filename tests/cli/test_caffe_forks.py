@@ -11,7 +11,7 @@ from reference.small_caffe_net import write_net, write_picture
 from support import FOUND, assert_close
 
 import caffe64
-from caffe64.engine.graph.layers import OPS
+from caffe64.engine.graph.ops import OPS
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from reference.small_caffe_net import write_net, write_picture
 
-from caffe64.engine.graph.kernels import kernels_of
+from caffe64.engine.graph.execution.required_kernels import kernels_of
 
 RUN = "run small.prototxt small.caffemodel"
 

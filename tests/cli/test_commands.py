@@ -120,7 +120,7 @@ def test_formats_can_be_mixed(cli, trained):
 def test_doctor_knows_the_machine(cli):
     import numba
 
-    from caffe64.engine.cpu import LANES
+    from caffe64.engine.compiler.cpu import LANES
 
     facts = json.loads(cli("doctor --json").stdout)
     assert facts["versions"]["numba"] == numba.__version__

@@ -13,7 +13,7 @@ import pytest
 
 from caffe64.cli import compile_helper, compiling
 from caffe64.cli.compile_helper import Helper, compile_from_the_end
-from caffe64.engine import cache
+from caffe64.engine.compiler import cache
 
 
 class PretendKernel:
@@ -80,11 +80,11 @@ def test_few_kernels_or_no_place_to_meet_start_no_child(pretended, tmp_path, mon
 
 def test_a_child_needs_two_processors_and_a_writable_directory(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path)
-    monkeypatch.setattr("caffe64.engine.threads.usable_threads", lambda: 2)
+    monkeypatch.setattr("caffe64.engine.team.threads.usable_threads", lambda: 2)
     assert compile_helper._can_help()
-    monkeypatch.setattr("caffe64.engine.threads.usable_threads", lambda: 1)
+    monkeypatch.setattr("caffe64.engine.team.threads.usable_threads", lambda: 1)
     assert not compile_helper._can_help()
-    monkeypatch.setattr("caffe64.engine.threads.usable_threads", lambda: 2)
+    monkeypatch.setattr("caffe64.engine.team.threads.usable_threads", lambda: 2)
     monkeypatch.setattr(cache, "cache_directory", lambda: None)
     assert not compile_helper._can_help()
     monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path)
@@ -114,5 +114,5 @@ def test_a_child_process_fills_the_cache(tmp_path):
     command = [sys.executable, "-m", "caffe64.cli.compile_helper", "caffe64.kernels:rel_forward"]
     subprocess.run(command, env=environment, check=True, timeout=300)
     (file,) = tmp_path.rglob("*.c64k")
-    assert file.name.startswith("engine.layers.rel.rel_forward")
+    assert file.name.startswith("engine.textnet.layers.rel.rel_forward")
     assert file.stat().st_mtime >= started - 1

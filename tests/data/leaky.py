@@ -1,10 +1,10 @@
 """lky slope: leaky ReLU,  y = x where x > 0, else slope * x."""
 
-from caffe64.engine.cpu import LANES
-from caffe64.engine.jit import kernel
-from caffe64.engine.layers import register
-from caffe64.engine.layers.layer import BACKWARD, FORWARD, Layer
-from caffe64.engine.simd import broadcast, load_part, store_part, where_less, zeros
+from caffe64.engine.compiler.cpu import LANES
+from caffe64.engine.compiler.jit import kernel
+from caffe64.engine.textnet.layers import register
+from caffe64.engine.textnet.layers.layer import BACKWARD, FORWARD, Layer
+from caffe64.engine.vectors.simd import broadcast, load_part, store_part, where_less, zeros
 from caffe64.formats.network import Argument, Word
 
 

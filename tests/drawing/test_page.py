@@ -19,7 +19,7 @@ from caffe64.drawing.net import Layer, Net
 from caffe64.drawing.page import make_page
 from caffe64.drawing.picture import LONG, make_picture
 from caffe64.drawing.svg import draw_alone
-from caffe64.engine.graph.layers import OPS
+from caffe64.engine.graph.ops import OPS
 
 HOSTILE = "</script><img src=x onerror=\"alert('1')\">]]>&amp;<!--\x00\u2028"
 VOID = {"meta", "input", "img", "br"}

@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from caffe64.engine.sealed import write_sealed
-from caffe64.formats import aside
+from caffe64 import aside
+from caffe64.engine.compiler.sealed import write_sealed
 from caffe64.formats.atomic import write_atomically
 
 WRITER = """

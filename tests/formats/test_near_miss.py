@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from caffe64.engine.graph.layers import OPS
+from caffe64.engine.graph.ops import OPS
 from caffe64.formats.caffe import MESSAGES
-from caffe64.formats.near_miss import TYPES, near_miss
+from caffe64.wording import TYPES, near_miss
 
 FIELDS = {
     name: list(MESSAGES[name].DESCRIPTOR.fields_by_name)

@@ -7,8 +7,8 @@ import pytest
 from support import SHARED, needs_shared
 
 import caffe64
-from caffe64.engine.graph.build import build_graph
-from caffe64.engine.graph.shapes import infer_shapes, weight_shapes
+from caffe64.engine.graph.analysis.shapes import infer_shapes, weight_shapes
+from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.formats.caffe import deploy_net, filter_net, read_prototxt
 from caffe64.perf.suites import caffe_nets
 from caffe64.perf.suites.caffe_nets import NETS

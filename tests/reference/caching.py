@@ -15,14 +15,14 @@ from numba.core import event
 
 with event.install_recorder("numba:compile") as compiled:
     {work}
-from caffe64.engine import cache, jit
+from caffe64.engine.compiler import cache, jit
 used = [kernel for kernel in jit.KERNELS if kernel.is_loaded]
 print(json.dumps({{"directory": str(cache.cache_directory()), "used": len(used), "functions": len(compiled.buffer),
                    "seconds": sum(kernel.compile_seconds for kernel in used), "result": result}}))
 """
 RELU = REPORT.format(
     work="""
-    from caffe64.engine.layers.rel import rel_forward
+    from caffe64.engine.textnet.layers.rel import rel_forward
     x = np.array([[-2, 3, -1]], np.float32)
     rel_forward(x, x)
     result = x.tolist()

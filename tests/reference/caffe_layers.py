@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe64.engine.graph.build import build_graph
-from caffe64.engine.graph.graph import Graph
-from caffe64.engine.graph.runtime import Runtime
-from caffe64.engine.graph.shapes import weight_shapes
+from caffe64.engine.graph.analysis.shapes import weight_shapes
+from caffe64.engine.graph.execution.runtime import Runtime
+from caffe64.engine.graph.frontends.caffe.build import build_graph
+from caffe64.engine.graph.ir.graph import Graph
 from caffe64.formats.caffe import parse_prototxt
 
 

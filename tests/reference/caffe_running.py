@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from support import assert_close
 
-from caffe64.engine.graph.build import assign_weights, build_graph
-from caffe64.engine.graph.runtime import Runtime
-from caffe64.engine.graph.shapes import weight_shapes
+from caffe64.engine.graph.analysis.shapes import weight_shapes
+from caffe64.engine.graph.execution.runtime import Runtime
+from caffe64.engine.graph.frontends.caffe.build import assign_weights, build_graph
 from caffe64.formats.caffe import parse_prototxt
 
 TOLERANCE = 1e-5  # of the largest magnitude

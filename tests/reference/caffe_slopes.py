@@ -6,7 +6,7 @@ import numpy as np
 from reference.caffe_running import runtime_of
 from support import assert_close
 
-from caffe64.engine.graph.gradients import Gradients
+from caffe64.engine.graph.execution.gradients import Gradients
 
 STEP = 1e-5
 DIRECTIONS = 4

@@ -1,13 +1,13 @@
-"""The functions of engine/elementary.py for whole arrays, and the error each may have in units in the last place."""
+"""The functions of engine/vectors/elementary.py for whole arrays, and their errors in units in the last place."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 
-from caffe64.engine import elementary, simd
-from caffe64.engine.cpu import LANES
-from caffe64.engine.jit import F1, F1_IN, kernel
+from caffe64.engine.compiler.cpu import LANES
+from caffe64.engine.compiler.jit import F1, F1_IN, kernel
+from caffe64.engine.vectors import elementary, simd
 
 EXP_ULP, TANH_ULP, SMALL_TANH_ULP = 1.05, 1.35, 0.8  # the last one below 5/8
 DECAY_ULP, EXP_MINUS_ONE_ULP, SIGMOID_ULP, SIGMOID_SLOPE_ULP = 1.1, 1.1, 2.6, 4.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 
 SENTINEL = np.float32(-5432.1)
 

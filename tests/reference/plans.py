@@ -9,9 +9,9 @@ from reference.caffe_graphs import give_weights
 from reference.exact_net import exact_blobs
 from support import SHARED, assert_close
 
-from caffe64.engine.graph.build import build_graph
+from caffe64.engine.graph.analysis.shapes import infer_shapes
+from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.engine.graph.plan import Plan
-from caffe64.engine.graph.shapes import infer_shapes
 from caffe64.formats.caffe import deploy_net, filter_net, read_prototxt
 
 NAN_BYTE = 0xFF  # four of them are a float32 NaN

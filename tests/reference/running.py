@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from caffe64.engine.model import Model
-from caffe64.engine.training import Training
+from caffe64.engine.textnet.model import Model
+from caffe64.engine.textnet.training import Training
 from caffe64.formats.network import parse_network
 from caffe64.formats.optimizer import Optimizer
 

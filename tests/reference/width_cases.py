@@ -18,8 +18,8 @@ import numpy as np
 
 
 def gemm_error() -> float:
-    from caffe64.engine.cpu import LANES
-    from caffe64.engine.gemm import KC, MR, NR, gemm
+    from caffe64.engine.compiler.cpu import LANES
+    from caffe64.engine.products.gemm import KC, MR, NR, gemm
 
     from .products import product
 
@@ -56,8 +56,8 @@ def elementary_errors() -> dict[str, float]:
 
 def train(text, initial, X, Y, optimizer):
     """(weights, losses) after training."""
-    from caffe64.engine.model import Model
-    from caffe64.engine.training import Training
+    from caffe64.engine.textnet.model import Model
+    from caffe64.engine.textnet.training import Training
     from caffe64.formats.network import parse_network
     from caffe64.formats.optimizer import Optimizer
 
@@ -144,7 +144,7 @@ def caffe_error() -> float:
 
 def filters_error() -> float:
     from caffe64.engine.graph.backward.filters import prepare_filter_gradient
-    from caffe64.engine.graph.layers.windows import read_window
+    from caffe64.engine.graph.ops.windows import read_window
 
     from .caffe_graphs import data, graph_of, layer
 
@@ -162,7 +162,7 @@ def filters_error() -> float:
 
 
 if __name__ == "__main__":
-    from caffe64.engine.cpu import LANES
+    from caffe64.engine.compiler.cpu import LANES
 
     results = {"gemm": gemm_error(), **elementary_errors(), "net": net_error(), "golden": golden_error()}
     results |= {"caffe": caffe_error(), "filters": filters_error()}

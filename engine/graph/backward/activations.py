@@ -6,26 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ... import signatures as types
-from ... import simd
-from ...cpu import LANES
-from ...elementary import decay, gated, sigmoid, sigmoid_slope
-from ...jit import F1, F1_IN, F2, F2_IN, Kernel, f32, i64, inline, kernel
-from ..graph import Node, Shape
-from ..layers.activations import (
-    ABSOLUTE,
-    CLIP,
-    ELU,
-    EXP,
-    ONE,
-    SIGMOID,
-    SWISH,
-    TANH,
-    clip,
-    clip_bounds,
-    prelu_weights,
-)
-from ..op import Run, count
+from ...compiler import signatures as types
+from ...compiler.cpu import LANES
+from ...compiler.jit import F1, F1_IN, F2, F2_IN, Kernel, f32, i64, inline, kernel
+from ...vectors import simd
+from ...vectors.elementary import decay, gated, sigmoid, sigmoid_slope
+from ..ir.graph import Node, Shape
+from ..ir.op import Run, count
+from ..ops.activations import ABSOLUTE, CLIP, ELU, EXP, ONE, SIGMOID, SWISH, TANH, clip, clip_bounds, prelu_weights
 from .channels import add_sums, channel_sums
 from .op import Back, Backward
 

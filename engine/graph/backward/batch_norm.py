@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..layers.batch_norm import uses_global_statistics
-from ..layers.scale import NONE, affine
-from ..op import Run, count
+from ..ir.graph import Node, Shape
+from ..ir.op import Run, count
+from ..ops.batch_norm import uses_global_statistics
+from ..ops.scale import NONE, affine
 from .channels import channel_sums, normalised_gradient
 from .op import Back, Backward
 

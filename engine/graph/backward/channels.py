@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ... import signatures as types
-from ...cpu import LANES
-from ...jit import D1, F1, F1_IN, i64, inline, kernel
-from ...simd import broadcast, element, fma, load, load_part, reduce_add, store, store_part, zeros
-from ..layers.batch_norm import BLOCK, row_sum
+from ...compiler import signatures as types
+from ...compiler.cpu import LANES
+from ...compiler.jit import D1, F1, F1_IN, i64, inline, kernel
+from ...vectors.simd import broadcast, element, fma, load, load_part, reduce_add, store, store_part, zeros
+from ..ops.batch_norm import BLOCK, row_sum
 
 NOTHING = np.zeros(0, np.float32)
 

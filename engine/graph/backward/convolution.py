@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from ...parameters.owner import Held
-from ..graph import Blob, Node, Shape, copy_message
-from ..layers import OPS
-from ..layers.windows import Window, read_window
-from ..op import Run, count
+from ..ir.graph import Blob, Node, Shape, copy_message
+from ..ir.op import Run, count
+from ..ops import OPS
+from ..ops.windows import Window, read_window
 from ..plan.layer import prepare_layer
 from .channels import NOTHING, add_sums, channel_sums
 from .filters import prepare_filter_gradient

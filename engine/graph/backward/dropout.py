@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..layers.dropout import copy_unless_in_place
-from ..op import Run
+from ..ir.graph import Node, Shape
+from ..ir.op import Run
+from ..ops.dropout import copy_unless_in_place
 from .op import Back, Backward
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..layers.eltwise import PROD, SUM
-from ..op import Run
+from ..ir.graph import Node, Shape
+from ..ir.op import Run
+from ..ops.eltwise import PROD, SUM
 from .op import Back, Backward
 
 

@@ -20,20 +20,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ... import signatures as types
-from ...cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
-from ...fields import numbers, read_fields
-from ...gemm import MR, NONE, whole
-from ...jit import F1, F1_IN, I1_IN, inline, kernel
-from ...lowlevel import view1
-from ...memory import aligned_zeros
-from ...pixel_tile import PANEL, sum_pixels
-from ...pool import run_together
-from ...simd import copy_transposed, fma, load, load_part, reduce_add, zeros
-from ...threads import choose_threads
-from ..graph import Node, Shape
-from ..layers.windows import PictureCounts, Planes, PlaneSizes, Window, lay_out, picture_counts, plan_planes
-from ..op import count
+from ...compiler import signatures as types
+from ...compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
+from ...compiler.fields import numbers, read_fields
+from ...compiler.jit import F1, F1_IN, I1_IN, inline, kernel
+from ...products.gemm import MR, NONE, whole
+from ...products.pixel_tile import PANEL, sum_pixels
+from ...team.memory import aligned_zeros
+from ...team.pool import run_together
+from ...team.threads import choose_threads
+from ...vectors.lowlevel import view1
+from ...vectors.simd import copy_transposed, fma, load, load_part, reduce_add, zeros
+from ..ir.graph import Node, Shape
+from ..ir.op import count
+from ..ops.windows import PictureCounts, Planes, PlaneSizes, Window, lay_out, picture_counts, plan_planes
 from ..plan.storage import blocks
 
 PACKED_FLOATS = 1 << 16  # of dy, packed together: 256 KiB, which stay in L2 while all taps use them

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...memory import aligned_zeros
-from ..graph import Node, Shape
-from ..layers.product import PANELS, multiply
-from ..op import Run, count
+from ...team.memory import aligned_zeros
+from ..ir.graph import Node, Shape
+from ..ir.op import Run, count
+from ..ops.product import PANELS, multiply
 from .channels import NOTHING, add_sums, channel_sums
 from .op import Back, Backward
 from .product import add_product

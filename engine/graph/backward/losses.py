@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..layers.activations import SIGMOID, bend
-from ..layers.checks import whole_numbers
-from ..layers.losses import BATCH_SIZE, VALID, divisor, ignored_label, normalization
-from ..layers.softmax import axis_sizes, softmax
-from ..op import Run, count
+from ..ir.graph import Node, Shape
+from ..ir.op import Run, count
+from ..ops.activations import SIGMOID, bend
+from ..ops.checks import whole_numbers
+from ..ops.losses import BATCH_SIZE, VALID, divisor, ignored_label, normalization
+from ..ops.softmax import axis_sizes, softmax
 from .op import Back, Backward
 
 LABELS = (1,)

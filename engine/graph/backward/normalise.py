@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...cpu import LANES
-from ...memory import aligned_zeros
-from ..graph import Node, Shape
-from ..layers.batch_norm import moments
-from ..layers.normalise import WITHIN_CHANNEL
-from ..layers.pooling import pool_mean, window_table
-from ..layers.scale import NONE, affine
-from ..op import Run, count
+from ...compiler.cpu import LANES
+from ...team.memory import aligned_zeros
+from ..ir.graph import Node, Shape
+from ..ir.op import Run, count
+from ..ops.batch_norm import moments
+from ..ops.normalise import WITHIN_CHANNEL
+from ..ops.pooling import pool_mean, window_table
+from ..ops.scale import NONE, affine
 from .channels import channel_sums, normalised_gradient
 from .op import Back, Backward
 

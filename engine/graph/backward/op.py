@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..op import Run
+from ..ir.graph import Node, Shape
+from ..ir.op import Run
 
 Arrays = Sequence[np.ndarray]
 Gradients = Sequence[np.ndarray | None]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from ... import signatures as types
-from ...cpu import LANES
-from ...fields import read_row
-from ...jit import F1, F1_IN, I2_IN, i64, kernel
-from ...memory import aligned_zeros
-from ...simd import load, load_part, store, store_part
-from ..graph import Node, Shape
-from ..layers.pooling import AVE, LOWEST, Side, pooling_windows, window_table
-from ..op import Run
+from ...compiler import signatures as types
+from ...compiler.cpu import LANES
+from ...compiler.fields import read_row
+from ...compiler.jit import F1, F1_IN, I2_IN, i64, kernel
+from ...team.memory import aligned_zeros
+from ...vectors.simd import load, load_part, store, store_part
+from ..ir.graph import Node, Shape
+from ..ir.op import Run
+from ..ops.pooling import AVE, LOWEST, Side, pooling_windows, window_table
 from .op import Back, Backward
 
 

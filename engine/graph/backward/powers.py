@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..layers.activations import SIGMOID, bend
-from ..layers.powers import checked_log, exponential
-from ..op import Run
+from ..ir.graph import Node, Shape
+from ..ir.op import Run
+from ..ops.activations import SIGMOID, bend
+from ..ops.powers import checked_log, exponential
 from .activations import bend_gradient, calling
 from .op import Back, Backward
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..layers.reductions import ASUM, MEAN, SUMSQ
-from ..op import Run, count
+from ..ir.graph import Node, Shape
+from ..ir.op import Run, count
+from ..ops.reductions import ASUM, MEAN, SUMSQ
 from .op import Back, Backward
 
 

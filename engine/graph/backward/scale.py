@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..layers.scale import NONE, affine, operand
-from ..op import Run, count
+from ..ir.graph import Node, Shape
+from ..ir.op import Run, count
+from ..ops.scale import NONE, affine, operand
 from .channels import NOTHING, add_sums, channel_sums
 from .op import Back, Backward
 

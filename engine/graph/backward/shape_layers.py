@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..layers.shape_layers import along, chosen_axis, concat_axis, crop_window, permutation
-from ..op import Run, count
+from ..ir.graph import Node, Shape
+from ..ir.op import Run, count
+from ..ops.shape_layers import along, chosen_axis, concat_axis, crop_window, permutation
 from .op import Back, Backward
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Node, Shape
-from ..layers.softmax import axis_sizes
-from ..op import Run
+from ..ir.graph import Node, Shape
+from ..ir.op import Run
+from ..ops.softmax import axis_sizes
 from .op import Back, Backward
 
 

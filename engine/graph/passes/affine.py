@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..graph import Node
-from ..layers.batch_norm import global_statistics, uses_global_statistics
+from ..ir.graph import Node
+from ..ops.batch_norm import global_statistics, uses_global_statistics
 
 TYPES = ("BatchNorm", "Scale", "Bias")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ....errors import InputError
-from ..graph import Blob, Graph, Node
+from ..ir.graph import Blob, Graph, Node
 from .report import Report
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..graph import Blob, Graph, Node, Shape
+from ..ir.graph import Blob, Graph, Node, Shape
 from .affine import Affine, affine_of
 from .report import Report
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..graph import Blob, Graph, Node, Shape
+from ..ir.graph import Blob, Graph, Node, Shape
 from .affine import TYPES, Affine, affine_of, is_affine
 from .producers import PARAMETERS, cannot_fold, fold_after
 from .report import Report

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..graph import Blob, Graph, Node, Shape
-from ..preparation import Preparation
+from ..ir.graph import Blob, Graph, Node, Shape
+from .preparation import Preparation
 from .producers import PARAMETERS, parameter_of, set_weights, shared_weights
 from .report import Report
 

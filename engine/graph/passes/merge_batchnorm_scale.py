@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..graph import Blob, Graph, Node, Shape
+from ..ir.graph import Blob, Graph, Node, Shape
 from .affine import Affine, affine_of, is_affine
 from .report import Report
 

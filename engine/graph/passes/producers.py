@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Graph, Node, Shape
+from ..ir.graph import Graph, Node, Shape
 from .affine import Affine
 
 PARAMETERS = {

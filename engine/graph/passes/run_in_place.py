@@ -7,9 +7,9 @@ other way round.
 
 from __future__ import annotations
 
-from ..graph import Blob, Graph, Node
-from ..layers import OPS
-from ..sharing import exclusive_blobs
+from ..analysis.aliasing import exclusive_blobs
+from ..ir.graph import Blob, Graph, Node
+from ..ops import OPS
 from .report import Report
 
 

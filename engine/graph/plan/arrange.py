@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..graph import Blob, Graph, Node, Shape
+from ..ir.graph import Blob, Graph, Node, Shape
 from .emitter import Emitter
 from .groups import Group
 from .lowering.lowered import PLANAR, Lowered, Want

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...cpu import VECTOR_BYTES
-from ...fields import numbers
-from ...memory import aligned_bytes
-from ..graph import FLOAT32, Node
+from ...compiler.cpu import VECTOR_BYTES
+from ...compiler.fields import numbers
+from ...team.memory import aligned_bytes
+from ..ir.graph import FLOAT32, Node
 from .steps import Scratch, StepKernel
 from .storage import aligned
 

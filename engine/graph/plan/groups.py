@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..graph import Blob, Graph, Node, Shape
-from ..layers.eltwise import SUM
-from ..layers.windows import Window, read_window
+from ..ir.graph import Blob, Graph, Node, Shape
+from ..ops.eltwise import SUM
+from ..ops.windows import Window, read_window
 
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
 PRODUCTS = (*CONVOLUTIONS, "InnerProduct")

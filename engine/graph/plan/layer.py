@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..graph import Graph, Node, Shape
-from ..layers import OPS
-from ..op import Run
+from ..ir.graph import Graph, Node, Shape
+from ..ir.op import Run
+from ..ops import OPS
 from .groups import CONVOLUTIONS, single
 from .lowering import Context, lower
 from .plan import Plan

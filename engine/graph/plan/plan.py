@@ -18,12 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...memory import aligned_bytes
-from ...threads import choose_threads
-from ..build import own_parameters
-from ..graph import Blob, Graph, Shape
-from ..layers import OPS
-from ..shapes import check_weights, infer_shapes, macs
+from ...team.memory import aligned_bytes
+from ...team.threads import choose_threads
+from ..analysis.shapes import check_weights, infer_shapes, macs
+from ..frontends.caffe.build import own_parameters
+from ..ir.graph import Blob, Graph, Shape
+from ..ops import OPS
 from .arrange import Action, Arrangement
 from .emitter import Emitter
 from .groups import Group, find_groups

@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from ...fields import numbers
-from ...pool import run_together
-from ...sync import make_sync
+from ...compiler.fields import numbers
+from ...team.barrier import make_sync
+from ...team.pool import run_together
 from .emitter import Emitter
 from .team import ProgramRow, run_steps
 

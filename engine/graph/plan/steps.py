@@ -1,4 +1,4 @@
-"""Kernels that are steps of a plan, and groups of fields that several of them share (`engine/fields.py`).
+"""Kernels that are steps of a plan, and groups of fields that several of them share (`engine/compiler/fields.py`).
 
 A step does item `item` of a piece of work, whatever thread asks for it. Its kernel reads its fields, int64 numbers,
 from tables[at] on, by the declaration that it was decorated with:
@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ... import signatures as types
-from ...jit import FAST_MATH, I1_IN, KERNELS, U1, U1_IN, Kernel, i64
+from ...compiler import signatures as types
+from ...compiler.jit import FAST_MATH, I1_IN, KERNELS, U1, U1_IN, Kernel, i64
 
 STEP = types.void(U1, U1_IN, I1_IN, i64, i64, i64)  # arena, weights, tables, at, item, thread
 

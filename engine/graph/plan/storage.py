@@ -14,9 +14,9 @@ from enum import Enum
 import numpy as np
 
 from ....errors import InputError
-from ...cpu import LANES
-from ..graph import FLOAT32, Shape
-from ..op import count
+from ...compiler.cpu import LANES
+from ..ir.graph import FLOAT32, Shape
+from ..ir.op import count
 from .steps import Strided
 
 Halo = tuple[int, int, int, int]  # rows above, columns to the left, rows below, columns to the right

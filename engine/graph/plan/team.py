@@ -2,7 +2,7 @@
 
 Threads take the items of a step from a counter, so one that was held up takes fewer; what an item computes does not
 depend on the thread. Two threads come from both ends: of the next step each takes about the channels or pixels that
-it has just written, which are still in its L2. After each step is a barrier (`sync.py`), unless the next one needs
+it has just written, which are still in its L2. After each step is a barrier (`barrier.py`), unless the next one needs
 nothing of it.
 """
 
@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ... import signatures as types
-from ...fields import read_row
-from ...jit import I1, I1_IN, U1, U1_IN, i64, kernel
-from ...lowlevel import atomic_add, cycles, pointer_call
-from ...sync import meet
+from ...compiler import signatures as types
+from ...compiler.fields import read_row
+from ...compiler.jit import I1, I1_IN, U1, U1_IN, i64, kernel
+from ...team.barrier import meet
+from ...vectors.lowlevel import atomic_add, cycles, pointer_call
 from .steps import STEP
 
 call_step = pointer_call(STEP)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reference.caffe_layers import forward, net_text, run_layer, runtime
 from support import assert_close
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.parameters.streams import Streams
 
 SIZES = sorted({1, 2, LANES - 1, LANES, LANES + 1, 5 * LANES + 3})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reference import caffe_windows as reference
 from reference.caffe_slopes import apart, backward, check_slopes, layer_net
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 
 few = settings(max_examples=20)
 some = settings(max_examples=8)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reference.caffe_layers import built, input_text, layer_text, net_text, run_layer
 from support import assert_close
 
-from caffe64.engine.graph.runtime import Runtime
+from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.errors import InputError
 from caffe64.formats.caffe import NetParameter
 

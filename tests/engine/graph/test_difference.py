@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from reference.caffe_graphs import conv, data, graph_of, layer
 
-from caffe64.engine.graph.difference import check_close, difference
-from caffe64.engine.graph.finite import check_finite, first_not_finite
-from caffe64.engine.graph.scale import output_scales
-from caffe64.engine.graph.shapes import infer_shapes
-from caffe64.engine.graph.verify import compare_graphs, random_inputs, run_graph
+from caffe64.engine.graph.analysis.shapes import infer_shapes
+from caffe64.engine.graph.verification.difference import check_close, difference
+from caffe64.engine.graph.verification.finite import check_finite, first_not_finite
+from caffe64.engine.graph.verification.scale import output_scales
+from caffe64.engine.graph.verification.verify import compare_graphs, random_inputs, run_graph
 from caffe64.errors import CheckFailed, UsageError
 
 INF, NAN = np.inf, np.nan

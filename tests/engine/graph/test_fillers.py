@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from caffe64.engine.graph.build import build_graph
-from caffe64.engine.graph.fillers import fill
-from caffe64.engine.graph.shapes import infer_shapes, weight_shapes
+from caffe64.engine.graph.analysis.fillers import fill
+from caffe64.engine.graph.analysis.shapes import infer_shapes, weight_shapes
+from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.errors import InputError
 from caffe64.formats.caffe import parse_prototxt
 

@@ -9,11 +9,11 @@ from reference.caffe_running import check, runtime_of
 from reference.caffe_slopes import backward
 from support import SHARED, assert_close, needs_shared
 
-from caffe64.engine.graph.build import assign_weights, graph_message
-from caffe64.engine.graph.fork_fields import REFUSED
-from caffe64.engine.graph.optimize import Passes, optimize_graph
-from caffe64.engine.graph.shapes import infer_shapes, known_shapes
-from caffe64.engine.graph.verify import run_graph
+from caffe64.engine.graph.analysis.fork_fields import REFUSED
+from caffe64.engine.graph.analysis.shapes import infer_shapes, known_shapes
+from caffe64.engine.graph.frontends.caffe.build import assign_weights, graph_message
+from caffe64.engine.graph.passes.optimize import Passes, optimize_graph
+from caffe64.engine.graph.verification.verify import run_graph
 from caffe64.errors import InputError
 from caffe64.formats.caffe import MESSAGES, format_prototxt
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from reference.caffe_graphs import layer
 
-from caffe64.engine.graph.build import build_graph
-from caffe64.engine.graph.shapes import infer_shapes
+from caffe64.engine.graph.analysis.shapes import infer_shapes
+from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.errors import InputError
 from caffe64.formats.caffe import parse_prototxt
 

@@ -8,7 +8,7 @@ from reference.caffe_layers import input_text, layer_text, run_layer
 from reference.caffe_slopes import backward, layer_net
 
 import caffe64
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 
 TINY, HALF = np.float32(1e-45), np.float32(0.5)
 UP, DOWN = np.float32(np.inf), np.float32(-np.inf)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from reference.caffe_graphs import data, graph_of, layer
 
-from caffe64.engine.graph.shapes import infer_shapes
-from caffe64.engine.graph.verify import random_inputs, run_graph
+from caffe64.engine.graph.analysis.shapes import infer_shapes
+from caffe64.engine.graph.verification.verify import random_inputs, run_graph
 
 LABEL = data("200", "label")
 

@@ -12,7 +12,7 @@ from reference.caffe_running import runtime_of
 from reference.plans import run_plan
 from reference.small_caffe_net import write_net
 
-from caffe64.engine.graph.gradients import Gradients
+from caffe64.engine.graph.execution.gradients import Gradients
 from caffe64.engine.graph.plan import Plan
 
 SHAPE = re.compile(r"shape \{[^}]*\}")

@@ -10,9 +10,9 @@ from reference import caffe_windows as reference
 from reference.caffe_running import TOLERANCE, check, drawn, exact, run, runtime_of
 from support import assert_close
 
-from caffe64.engine.cpu import LANES
-from caffe64.engine.gemm import KC, NC
-from caffe64.engine.graph.layers.product import FEW
+from caffe64.engine.compiler.cpu import LANES
+from caffe64.engine.graph.ops.product import FEW
+from caffe64.engine.products.gemm import KC, NC
 
 SIDES = st.sampled_from([1, 2, 3, 5, LANES - 1, LANES, LANES + 1, 2 * LANES + 3])
 

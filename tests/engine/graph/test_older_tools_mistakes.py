@@ -11,7 +11,7 @@ from reference.caffe_graphs import conv, data, give_weights, graph_of, layer, na
 
 import caffe64
 from caffe64 import Preparation
-from caffe64.engine.graph.optimize import Passes
+from caffe64.engine.graph.passes.optimize import Passes
 
 LEGACY = 'name: "old" input: "image" input_dim: 1 input_dim: 3 input_dim: 7 input_dim: 6 force_backward: true\n'
 V1 = """

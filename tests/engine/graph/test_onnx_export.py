@@ -12,13 +12,13 @@ from reference.caffe_layers import built, input_text, layer_text, net_text
 from support import SHARED, assert_close, needs_shared
 
 import caffe64
-from caffe64.engine.graph.graph import Graph
-from caffe64.engine.graph.shapes import infer_shapes
+from caffe64.engine.graph.analysis.shapes import infer_shapes
+from caffe64.engine.graph.ir.graph import Graph
 from caffe64.errors import InputError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from caffe64.engine.graph.onnx_export import EXPORTS, compare_with_onnxruntime, onnx_model, run_model  # noqa: E402
+from caffe64.engine.graph.frontends.onnx import EXPORTS, compare_with_onnxruntime, onnx_model, run_model  # noqa: E402
 
 CAFFE = SHARED / "caffe"
 LOSSES = ["euclidean_loss", "hinge_l2", "sigmoid_ce_loss"]
@@ -271,7 +271,7 @@ def test_what_depends_on_the_phase_train_is_refused(layers, message):
 
 
 def test_every_layer_of_the_engine_is_exported_or_known_not_to_be():
-    from caffe64.engine.graph.layers import OPS
+    from caffe64.engine.graph.ops import OPS
 
     losses = {"SoftmaxWithLoss", "EuclideanLoss", "HingeLoss", "SigmoidCrossEntropyLoss"}
     assert set(OPS) - set(EXPORTS) == {*losses, "Accuracy", "DetectionOutput"}

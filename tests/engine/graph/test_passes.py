@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from reference.caffe_graphs import conv, data, give_weights, graph_of, layer, names, optimised, types
 
-from caffe64.engine.graph.build import build_graph, graph_message
-from caffe64.engine.graph.optimize import Passes
-from caffe64.engine.graph.preparation import Preparation
+from caffe64.engine.graph.frontends.caffe.build import build_graph, graph_message
+from caffe64.engine.graph.passes.optimize import Passes
+from caffe64.engine.graph.passes.preparation import Preparation
 from caffe64.errors import InputError, UsageError
 
 BIAS = "bias_term: true"
@@ -202,7 +202,7 @@ def test_labels_of_a_data_layer_stay():
 
 def test_wanted_outputs_decide_what_is_dead():
     graph = graph_of(data(), conv("c", "data"), layer("r", "ReLU", "c"), layer("t", "TanH", "r"))
-    from caffe64.engine.graph.optimize import optimize_graph
+    from caffe64.engine.graph.passes.optimize import optimize_graph
 
     smaller, _ = optimize_graph(graph, Passes(outputs=["r"]))
     assert names(smaller) == ["data", "c", "r"]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from reference.caffe_graphs import conv, data, graph_of, layer, names, optimised, types
 from reference.caffe_windows import convolution
 
-from caffe64.engine.graph.optimize import Passes, optimize_graph
-from caffe64.engine.graph.preparation import Preparation
-from caffe64.engine.graph.verify import run_graph
+from caffe64.engine.graph.passes.optimize import Passes, optimize_graph
+from caffe64.engine.graph.passes.preparation import Preparation
+from caffe64.engine.graph.verification.verify import run_graph
 from caffe64.errors import UsageError
 
 BGR = Preparation((103.53, 116.28, 123.675), (0.01742919, 0.017507, 0.01712475))  # of torchvision's nets

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reference.caffe_layers import built, layer_text, net_text
 
-from caffe64.engine.graph.runtime import Runtime
+from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.errors import InputError
 
 WRONG = [  # type, shapes of the bottoms, parameters, number of tops, message

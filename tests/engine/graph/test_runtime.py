@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from reference.caffe_graphs import conv, data, graph_of, layer
 
-from caffe64.engine.graph.runtime import Runtime
+from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.errors import InputError
 
 

@@ -7,8 +7,8 @@ import pytest
 from reference.caffe_graphs import conv, data, give_weights, graph_of, layer
 
 from caffe64 import CaffeNet
+from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.plan import Plan
-from caffe64.engine.graph.runtime import Runtime
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reference.caffe_layers import run_layer
 from support import assert_close
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.errors import InputError
 
 few = settings(max_examples=40)

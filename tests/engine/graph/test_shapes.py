@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from reference.caffe_graphs import conv, data, layer
 
-from caffe64.engine.graph.build import build_graph
-from caffe64.engine.graph.cost import added_blobs, cost_of
-from caffe64.engine.graph.op import count
-from caffe64.engine.graph.shapes import infer_shapes, known_shapes
-from caffe64.engine.graph.sharing import exclusive_blobs
+from caffe64.engine.graph.analysis.aliasing import exclusive_blobs
+from caffe64.engine.graph.analysis.cost import added_blobs, cost_of
+from caffe64.engine.graph.analysis.shapes import infer_shapes, known_shapes
+from caffe64.engine.graph.frontends.caffe.build import build_graph
+from caffe64.engine.graph.ir.op import count
 from caffe64.errors import InputError
 from caffe64.formats.caffe import parse_prototxt
 

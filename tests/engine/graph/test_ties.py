@@ -8,7 +8,7 @@ from reference.caffe_layers import net_text, run_layer, runtime
 from reference.caffe_slopes import backward, layer_net
 from reference.plans import run_plan
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from caffe64.engine.graph.timing import NetTime, Seconds, take_turns
+from caffe64.engine.graph.execution.timing import NetTime, Seconds, take_turns
 
 
 def test_nets_take_turns_run_by_run():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from reference import caffe_windows as reference
 from reference.caffe_running import check, drawn, exact, run, runtime_of
 
-from caffe64.engine.cpu import LANES
-from caffe64.engine.gemm import KC, NC
+from caffe64.engine.compiler.cpu import LANES
+from caffe64.engine.products.gemm import KC, NC
 
 SIDES = st.sampled_from([1, 2, 3, 5, LANES - 1, LANES, LANES + 1, 2 * LANES + 3])
 

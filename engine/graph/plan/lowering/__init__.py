@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...graph import FLOAT32
+from ...ir.graph import FLOAT32
 from ..groups import CONVOLUTIONS
 from .channels import lower_channels
 from .concat import lower_concat

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES, VECTOR_BYTES
-from ....fields import read_fields
-from ....simd import fma, load, maximum, minimum, store, zeros
-from ...graph import Node
-from ...layers.batch_norm import global_statistics, uses_global_statistics
-from ...layers.scale import operand
+from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields
+from ....vectors.simd import fma, load, maximum, minimum, store, zeros
+from ...ir.graph import Node
+from ...ops.batch_norm import global_statistics, uses_global_statistics
+from ...ops.scale import operand
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage, blocks

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....cpu import LANES, VECTOR_BYTES
-from ....fields import read_fields
-from ....simd import load, store
-from ...layers.shape_layers import concat_axis
+from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields
+from ....vectors.simd import load, store
+from ...ops.shape_layers import concat_axis
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage

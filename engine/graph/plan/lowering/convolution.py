@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....cpu import LANES
-from ...graph import Node, Shape
-from ...layers.windows import LARGEST, Window, read_window
-from ...op import count
+from ....compiler.cpu import LANES
+from ...ir.graph import Node, Shape
+from ...ir.op import count
+from ...ops.windows import LARGEST, Window, read_window
 from ..emitter import Emitter
 from ..storage import Halo, Kind, Storage, blocks
 from .lowered import Context, Lowered, Want, addend_wants

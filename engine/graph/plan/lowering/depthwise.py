@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES, VECTOR_BYTES
-from ....fields import read_fields
-from ....jit import inline
-from ....row_tile import row_tile
-from ....simd import element
-from ...graph import Shape
-from ...layers.windows import Window
-from ...op import count
+from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields
+from ....compiler.jit import inline
+from ....products.row_tile import row_tile
+from ....vectors.simd import element
+from ...ir.graph import Shape
+from ...ir.op import count
+from ...ops.windows import Window
 from ..emitter import Emitter, lower_bound_offset
 from ..groups import Group
 from ..steps import Strided, step_kernel

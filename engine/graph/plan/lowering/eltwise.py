@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import FLOAT_BYTES, VECTOR_BYTES
-from ....fields import read_fields
-from ....simd import broadcast, element, load, maximum, store
-from ...layers.eltwise import combination
+from ....compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
+from ....compiler.fields import read_fields
+from ....vectors.simd import broadcast, element, load, maximum, store
+from ...ops.eltwise import combination
 from ..emitter import Emitter, lower_bound_offset
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage

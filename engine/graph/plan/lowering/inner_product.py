@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....cpu import FLOAT_BYTES, LANES
-from ...op import count
+from ....compiler.cpu import FLOAT_BYTES, LANES
+from ...ir.op import count
 from ..emitter import Emitter
 from ..storage import Kind, Storage, blocks
 from .lowered import PLANAR, Context, Lowered, addend_wants

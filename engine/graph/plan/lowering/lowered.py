@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...graph import Shape
+from ...ir.graph import Shape
 from ..emitter import Emitter
 from ..groups import Group
 from ..storage import NO_HALO, Halo, Kind, Storage

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
-from ....fields import read_fields
-from ....simd import broadcast, element, fma, load, square_root, store, zeros
-from ...layers.normalise import WITHIN_CHANNEL
+from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields
+from ....vectors.simd import broadcast, element, fma, load, square_root, store, zeros
+from ...ops.normalise import WITHIN_CHANNEL
 from ..emitter import Emitter
 from ..steps import Scratch, Strided, step_kernel
 from ..storage import Kind, Storage

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
-from ....fields import read_fields
-from ....jit import inline
-from ....lowlevel import view1
-from ....simd import copy, copy_transposed, element, store, store_element, zeros
+from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields
+from ....compiler.jit import inline
+from ....vectors.lowlevel import view1
+from ....vectors.simd import copy, copy_transposed, element, store, store_element, zeros
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import VECTOR_BYTES
-from ....fields import read_fields, read_row
-from ....simd import broadcast, load, maximum, store, zeros
-from ...layers.pooling import AVE, LOWEST, Side, pooling_windows, window_table
+from ....compiler.cpu import VECTOR_BYTES
+from ....compiler.fields import read_fields, read_row
+from ....vectors.simd import broadcast, load, maximum, store, zeros
+from ...ops.pooling import AVE, LOWEST, Side, pooling_windows, window_table
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage

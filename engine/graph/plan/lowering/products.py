@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .... import signatures as types
-from ....cpu import LANES, VECTOR_BYTES
-from ....fields import read_fields
-from ....jit import F1, F1_IN, i64, kernel
-from ....one_pixel import STREAMS, sum_one_pixel
-from ....pixel_tile import PANEL, ROWS, sum_pixels
-from ....simd import copy_transposed, element
-from ...graph import Node
+from ....compiler import signatures as types
+from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields
+from ....compiler.jit import F1, F1_IN, i64, kernel
+from ....products.one_pixel import STREAMS, sum_one_pixel
+from ....products.pixel_tile import PANEL, ROWS, sum_pixels
+from ....vectors.simd import copy_transposed, element
+from ...ir.graph import Node
 from ..emitter import ITEM_MACS, Emitter, lower_bound_offset
 from ..groups import Group
 from ..steps import NO_PIXELS, Pixels, step_kernel

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES, VECTOR_BYTES
-from ....fields import read_fields
-from ....pixel_tile import PANEL, ROWS, sum_pixels
-from ....simd import element
-from ...graph import Shape
+from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields
+from ....products.pixel_tile import PANEL, ROWS, sum_pixels
+from ....vectors.simd import element
+from ...ir.graph import Shape
 from ..emitter import Emitter, lower_bound_offset
 from ..steps import Pixels, Scratch, Strided, step_kernel
 from ..storage import Kind, Storage, blocks

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....cpu import FLOAT_BYTES
-from ....fields import read_fields
-from ....lowlevel import view1
-from ...layers.softmax import axis_sizes, softmax_row
+from ....compiler.cpu import FLOAT_BYTES
+from ....compiler.fields import read_fields
+from ....vectors.lowlevel import view1
+from ...ops.softmax import axis_sizes, softmax_row
 from ..emitter import Emitter
 from ..steps import step_kernel
 from ..storage import Kind, Storage

@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....cpu import LANES, VECTOR_BYTES
-from ....fields import read_fields, read_row
-from ....pixel_tile import PANEL, ROWS, sum_pixels
-from ....simd import broadcast, element, load
-from ...graph import Shape
-from ...layers.windows import Window
+from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields, read_row
+from ....products.pixel_tile import PANEL, ROWS, sum_pixels
+from ....vectors.simd import broadcast, element, load
+from ...ir.graph import Shape
+from ...ops.windows import Window
 from ..emitter import NO_BOUND, ZEROS, Emitter, lower_bound_offset
 from ..steps import Scratch, Strided, step_kernel
 from ..storage import Kind, Storage, blocks

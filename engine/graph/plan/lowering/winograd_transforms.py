@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....cpu import VECTOR_BYTES
-from ....jit import inline
-from ....simd import broadcast, fma, load, maximum, store
+from ....compiler.cpu import VECTOR_BYTES
+from ....compiler.jit import inline
+from ....vectors.simd import broadcast, fma, load, maximum, store
 
 F = np.float32
 TWO, FOUR, FIVE, EIGHT = F(2), F(4), F(5), F(8)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reference.caffe_graphs import data, graph_of, layer
 from reference.plans import check_plan, draw_inputs, run_plan, ways
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.lowering.pooling import ROWS_OF_AN_ITEM
 from caffe64.engine.graph.plan.storage import Kind

@@ -9,7 +9,7 @@ from reference.caffe_graphs import conv, data, graph_of, layer
 from reference.plans import check_plan, draw_inputs, run_plan
 from support import assert_close
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 
 CHANNELS = 2 * LANES

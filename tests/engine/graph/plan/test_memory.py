@@ -16,11 +16,11 @@ from reference.plans import NAN_BYTE, REAL_NETS, draw_inputs, real_net, run_plan
 from reference.random_nets import MORE, OTHERS, net_of, steps
 from support import assert_close, needs_shared
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
+from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.plan import LIMIT
 from caffe64.engine.graph.plan.storage import Memory, assign_offsets
-from caffe64.engine.graph.runtime import Runtime
 from caffe64.errors import InputError
 
 real_nets = pytest.mark.parametrize("name", REAL_NETS)

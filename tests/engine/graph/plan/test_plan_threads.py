@@ -14,7 +14,7 @@ from reference.plans import draw_inputs, real_net, run_plan, same_bits
 from reference.random_nets import MORE, OTHERS, net_of, steps
 from support import needs_shared
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 
 

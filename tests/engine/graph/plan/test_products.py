@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from reference.caffe_graphs import data, graph_of, layer
 from reference.plans import check_plan, draw_inputs, run_plan, ways
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.lowering.depthwise import TOGETHER
-from caffe64.engine.one_pixel import STREAMS
-from caffe64.engine.pixel_tile import PANEL, ROWS
+from caffe64.engine.products.one_pixel import STREAMS
+from caffe64.engine.products.pixel_tile import PANEL, ROWS
 from caffe64.errors import InputError
 
 CHANNELS = st.sampled_from([1, 2, LANES - 1, LANES, LANES + 1, 2 * LANES, 3 * LANES])

@@ -10,11 +10,11 @@ from reference.caffe_graphs import conv, data, graph_of, layer
 from reference.plans import check_plan, draw_inputs, run_plan, same_bits, ways
 from support import assert_close
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.lowering import separable
 from caffe64.engine.graph.plan.lowering.depthwise import TOGETHER
-from caffe64.engine.pixel_tile import PANEL, ROWS
+from caffe64.engine.products.pixel_tile import PANEL, ROWS
 from caffe64.errors import InputError
 
 CHANNELS = st.sampled_from([2, LANES - 1, LANES, LANES + 1, 3 * LANES])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from reference.child import run_json
 
-from caffe64.engine.fields import field_count
+from caffe64.engine.compiler.fields import field_count
+from caffe64.engine.compiler.jit import KERNELS
 from caffe64.engine.graph.plan.emitter import Emitter
 from caffe64.engine.graph.plan.lowering.moves import MovedBlob, copy_planes
 from caffe64.engine.graph.plan.lowering.softmax import softmax_rows
 from caffe64.engine.graph.plan.steps import Scratch, StepKernel, Strided
-from caffe64.engine.jit import KERNELS
 
 PLANE = Strided(offset=3, picture=40, plane=20, row=5)
 MOVE = {"x": PLANE, "y": PLANE, "channels": 2, "blocks": 0, "rows": 4, "columns": 5}

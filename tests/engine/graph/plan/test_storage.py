@@ -7,8 +7,8 @@ import pytest
 from reference.caffe_graphs import conv, data, graph_of
 from reference.plans import ways
 
-from caffe64.engine.cpu import LANES
-from caffe64.engine.graph.graph import FLOAT32
+from caffe64.engine.compiler.cpu import LANES
+from caffe64.engine.graph.ir.graph import FLOAT32
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.storage import ALIGNMENT, Kind, Memory, Storage, aligned
 

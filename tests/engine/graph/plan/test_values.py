@@ -9,9 +9,9 @@ from reference.exact_net import exact_blobs
 from reference.plans import draw_inputs, run_again, run_plan, same_bits
 from support import assert_close
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
+from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.plan import Plan
-from caffe64.engine.graph.runtime import Runtime
 
 WIDE = 2 * LANES + 3
 LAYERS = {  # by a name: layer type and parameters

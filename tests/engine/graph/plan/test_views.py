@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from reference.caffe_graphs import conv, data, graph_of, layer
 from reference.plans import check_plan, draw_inputs, run_plan, ways
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 
 CHANNELS = st.sampled_from([1, LANES - 1, LANES, LANES + 1, 2 * LANES])

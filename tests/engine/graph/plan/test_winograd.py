@@ -10,11 +10,11 @@ from reference.caffe_graphs import data, graph_of, layer
 from reference.exact_net import exact_blobs
 from reference.plans import check_plan, draw_inputs, run_again, run_plan, same_bits, ways
 
-from caffe64.engine.cpu import LANES
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.lowering import winograd
 from caffe64.engine.graph.plan.lowering.winograd import FEWEST, TILINGS, tiles_of_a_block
-from caffe64.engine.pixel_tile import PANEL, ROWS
+from caffe64.engine.products.pixel_tile import PANEL, ROWS
 
 MOST = 2e-5  # error of the largest output, whatever the number of channels; a plain sum reaches 1e-5
 ERRORS = {4: 2e-6, 6: 1e-5}  # by the side of a tile, up to 128 channels; a plain sum reaches 2e-6

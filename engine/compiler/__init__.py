@@ -1,0 +1,1 @@
+"""Compiling kernels: decorators, signatures, Numba's side, machine code, the compile cache. Knows no arithmetic."""

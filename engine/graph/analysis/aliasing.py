@@ -1,0 +1,24 @@
+"""Which blobs have memory to themselves, so that a layer may work in place on it."""
+
+from __future__ import annotations
+
+from ..ir.graph import Blob, Graph
+from ..ops import OPS
+
+
+def exclusive_blobs(graph: Graph) -> set[Blob]:
+    """Blobs with one reader at most, that are no inputs, and whose memory nobody else looks at.
+
+    Flatten, Reshape and Split look at their bottom's memory, so what they give is exclusive only if that is. So do, in
+    Caffe, a Concat of one blob and a Slice into one. Layers of types that are not known may do so too.
+    """
+    exclusive: set[Blob] = set()
+    for node in graph.nodes:
+        one_to_one = len(node.bottoms) == len(node.tops) == 1
+        op = OPS.get(node.type)
+        shares = op is None or op.view or (node.type in ("Concat", "Slice") and one_to_one)
+        for top in node.tops:
+            alone = len(graph.readers(top)) <= 1 and bool(node.bottoms)
+            if alone and not (shares and (len(node.tops) > 1 or node.bottoms[0] not in exclusive)):
+                exclusive.add(top)
+    return exclusive

@@ -1,0 +1,118 @@
+"""Initial weights, by the fillers that a layer's message names: for a net without a file of weights.
+
+fan_in is the count of a blob over its first dimension, fan_out over its second (the count itself where there is none);
+n is fan_in, fan_out, or their mean, as `variance_norm` says.
+
+    constant   value                      uniform            U[min, max]
+    gaussian   N(mean, std^2)             positive_unitball  U[0, 1], then each row over its sum
+    xavier     U[-a, a], a = sqrt(3/n)    msra               N(0, 2/n)
+    bilinear   the kernel of an interpolation, the same for every pair of channels
+
+A gaussian with `sparse` keeps each number with the probability sparse / first dimension, else 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..ir.graph import Node, Shape
+from ..ir.op import count
+
+FAN_IN, FAN_OUT = 0, 1  # VarianceNorm; 2 is the average
+DEFAULTS = {"Scale": 1.0, "PReLU": 0.25}  # of `filler` where the message has none; else 0
+
+
+def fill(node: Node, shapes: Sequence[Shape], generator: np.random.Generator) -> list[np.ndarray]:
+    """Initial weights of a layer, float32, of `shapes` (`Op.weight_shapes`). Raises node.error for a wrong filler."""
+    fillers = _fillers(node) or [(None, 0.0)] * len(shapes)
+    fillers = fillers[len(fillers) - len(shapes) :]  # with two bottoms, all that Scale has is its bias
+    return [
+        np.asarray(_filled(node, filler, default, shape, generator), np.float32, order="C")
+        for (filler, default), shape in zip(fillers, shapes, strict=True)
+    ]
+
+
+def _fillers(node: Node) -> list[tuple]:
+    """The filler of each blob that the layer may have, and the constant that stands in for one that is not given."""
+    message, default = node.message, DEFAULTS.get(node.type, 0.0)
+    match node.type:
+        case "Convolution" | "ConvolutionDepthwise" | "DepthwiseConvolution" | "Deconvolution":
+            parameter = message.convolution_param
+        case "InnerProduct":
+            parameter = message.inner_product_param
+        case "Embed":
+            parameter = message.embed_param
+        case "Scale":
+            parameter = message.scale_param
+            fillers = [_given(parameter, "filler", default)]
+            return fillers + [_given(parameter, "bias_filler", 0.0)] * parameter.bias_term
+        case "Bias":
+            return [_given(message.bias_param, "filler", default)]
+        case "PReLU":
+            return [_given(message.prelu_param, "filler", default)]
+        case _:
+            return []
+    weights = _given(parameter, "weight_filler", 0.0)
+    return [weights, _given(parameter, "bias_filler", 0.0)] if parameter.bias_term else [weights]
+
+
+def _given(parameter, field: str, default: float) -> tuple:
+    return (getattr(parameter, field) if parameter.HasField(field) else None), default
+
+
+def _filled(node: Node, filler, default: float, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+    if filler is None:
+        return np.full(shape, default)
+    if filler.sparse != -1 and filler.type != "gaussian":
+        raise node.error(f"has a {filler.type} filler with sparse {filler.sparse}", "sparse with gaussian only")
+    match filler.type:
+        case "constant":
+            return np.full(shape, filler.value)
+        case "uniform":
+            if filler.min > filler.max:
+                raise node.error(f"has a uniform filler from {filler.min} to {filler.max}", "min up to max")
+            return generator.uniform(filler.min, filler.max, shape)
+        case "gaussian":
+            return _gaussian(node, filler, shape, generator)
+        case "positive_unitball":
+            drawn = generator.random(shape)
+            return drawn / drawn.reshape(len(drawn), -1).sum(axis=1).reshape(-1, *[1] * (len(shape) - 1))
+        case "xavier":
+            bound = np.sqrt(3 / _fan(filler, shape))
+            return generator.uniform(-bound, bound, shape)
+        case "msra":
+            return generator.normal(0, np.sqrt(2 / _fan(filler, shape)), shape)
+        case "bilinear":
+            return _bilinear(node, shape)
+    known = "constant, uniform, gaussian, positive_unitball, xavier, msra or bilinear"
+    raise node.error(f"has a filler of type {filler.type!r}", known)
+
+
+def _gaussian(node: Node, filler, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+    if not filler.std > 0:
+        raise node.error(f"has a gaussian filler with std {filler.std}", "more than 0")
+    drawn = generator.normal(filler.mean, filler.std, shape)
+    if filler.sparse < 0:
+        return drawn
+    return drawn * (generator.random(shape) < filler.sparse / shape[0])
+
+
+def _fan(filler, shape: Shape) -> float:
+    size = count(shape)
+    fan_in = size / shape[0]
+    fan_out = size / shape[1] if len(shape) > 1 else size
+    if filler.variance_norm == FAN_IN:
+        return fan_in
+    return fan_out if filler.variance_norm == FAN_OUT else (fan_in + fan_out) / 2
+
+
+def _bilinear(node: Node, shape: Shape) -> np.ndarray:
+    if len(shape) != 4 or shape[2] != shape[3]:
+        raise node.error(f"has a bilinear filler for weights of shape {list(shape)}", "4 axes, a square kernel")
+    side = shape[3]
+    half = -(-side // 2)
+    centre = (side - 1) / (2 * half)
+    line = 1 - np.abs(np.arange(side) / half - centre)
+    return np.broadcast_to(np.outer(line, line), shape)

@@ -1,0 +1,144 @@
+"""Shapes of all blobs of a graph, for given shapes of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ....errors import InputError
+from ....formats.text import one_of
+from ....wording import TYPES, near_miss
+from ..ir.graph import Blob, Graph, Node, Shape
+from ..ir.op import MANY, Op
+from ..ops import OPS
+from ..ops.inputs import DATA_LAYERS
+from .fork_fields import check_fork_fields
+
+LARGEST = 2**31 - 1  # numbers in a blob, as in Caffe
+
+
+def check_supported(graph: Graph) -> None:
+    """Raises InputError that names the layers whose type is not known, or one with a fork's field that changes what it
+    gives in a way that is not known, before anything is allocated or run."""
+    unknown = [node for node in graph.nodes if node.type not in OPS]
+    if unknown:
+        named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown[:5])
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        found = f"layers of types that are not supported: {named}{more}"
+        raise InputError(graph.path, found, "those that `caffe64 summary --help` lists", _way_out(unknown))
+    for node in graph.nodes:
+        check_fork_fields(node)
+
+
+def _way_out(unknown: list[Node]) -> str:
+    """What helps, if something does: another spelling, or to do without layers that only training needs."""
+    if all(node.type.endswith("Loss") or not node.bottoms for node in unknown):
+        return "--deploy does without data and loss layers"
+    return next(filter(None, (near_miss(node.type, OPS, TYPES) for node in unknown)), "")
+
+
+def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:
+    """The shape of each blob. `inputs` gives shapes by the name of an input, in place of what its layer says.
+
+    Raises InputError naming the layer that does not fit, or the input of that name that is not there.
+    """
+    check_supported(graph)
+    given = _given(graph, inputs)
+    shapes: dict[Blob, Shape] = {}
+    for node in graph.nodes:
+        shapes.update(_top_shapes(node, shapes, given))
+    return shapes
+
+
+def known_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:
+    """As `infer_shapes`, as far as it goes: what layers of other types give, what is made of that, and the inputs whose
+    layers do not say their shapes are left out."""
+    given = _given(graph, inputs)
+    shapes: dict[Blob, Shape] = {}
+    for node in graph.nodes:
+        if not node.bottoms:
+            shapes.update((top, given[top.name]) for top in node.tops if top.name in given)
+        if node.type in OPS and all(bottom in shapes for bottom in node.bottoms):
+            try:
+                shapes.update(_top_shapes(node, shapes, given))
+            except InputError:
+                if node.bottoms:
+                    raise
+    return shapes
+
+
+def _given(graph: Graph, inputs: Mapping[str, Shape] | None) -> dict[str, Shape]:
+    given = dict(inputs or {})
+    names = {blob.name for blob in graph.inputs}
+    if wrong := [name for name in given if name not in names]:
+        raise InputError(graph.path, f"has no input {wrong[0]!r}", one_of(names))
+    return given
+
+
+def _top_shapes(node: Node, shapes: Mapping[Blob, Shape], given: Mapping[str, Shape]) -> dict[Blob, Shape]:
+    op = OPS[node.type]
+    _check_number(node, "bottoms", len(node.bottoms), op.bottoms)
+    _check_number(node, "tops", len(node.tops), op.tops)
+    if node.bottoms:
+        tops = op.shapes(node, [shapes[bottom] for bottom in node.bottoms])
+    else:
+        tops = _source_shapes(node, op, given)
+    return {top: _checked(node, top, shape) for top, shape in zip(node.tops, tops, strict=True)}
+
+
+def weight_shapes(graph: Graph, shapes: Mapping[Blob, Shape]) -> list[list[Shape]]:
+    """For each node, the shapes that its weights must have."""
+    return [OPS[node.type].weight_shapes(node, [shapes[bottom] for bottom in node.bottoms]) for node in graph.nodes]
+
+
+def known_weight_shapes(graph: Graph, shapes: Mapping[Blob, Shape]) -> list[list[Shape] | None]:
+    """As `weight_shapes`, None for layers of other types and for those whose bottoms have no known shapes."""
+    return [
+        None
+        if node.type not in OPS or any(bottom not in shapes for bottom in node.bottoms)
+        else OPS[node.type].weight_shapes(node, [shapes[bottom] for bottom in node.bottoms])
+        for node in graph.nodes
+    ]
+
+
+def check_weights(graph: Graph, shapes: Mapping[Blob, Shape]) -> None:
+    """Raises InputError naming the first layer that has weights of other shapes than it needs: kernels do not look."""
+    for node, expected in zip(graph.nodes, weight_shapes(graph, shapes), strict=True):
+        found = [blob.shape for blob in node.weights]
+        if node.weights and found != [tuple(shape) for shape in expected]:
+            told = (" ".join(str(list(shape)) for shape in each) or "none" for each in (found, expected))
+            raise node.error(f"has weights {next(told)}", f"{next(told)} for these inputs")
+
+
+def macs(node: Node, shapes: Mapping[Blob, Shape]) -> int:
+    """Multiply-accumulates of one run of a layer."""
+    op: Op = OPS[node.type]
+    return op.macs(node, [shapes[blob] for blob in node.bottoms], [shapes[blob] for blob in node.tops])
+
+
+def _source_shapes(node: Node, op: Op, given: Mapping[str, Shape]) -> list[Shape]:
+    """Shapes of the tops of a layer without bottoms: those given, and what the layer says of the others. A data layer's
+    labels are one a row of its data."""
+    tops = [given.get(top.name) for top in node.tops]
+    if None not in tops:
+        return tops
+    if tops[0] is not None and node.type in DATA_LAYERS:
+        return [tops[0], tops[0][:1]]
+    return [shape or told for shape, told in zip(tops, op.shapes(node, []), strict=True)]
+
+
+def _check_number(node: Node, what: str, number: int, allowed: tuple[int, int]) -> None:
+    least, most = allowed
+    if not least <= number <= most:
+        expected = f"at least {least}" if most == MANY else f"{least}" if least == most else f"{least} to {most}"
+        raise node.error(f"has {number} {what}", expected)
+
+
+def _checked(node: Node, top: Blob, shape: Shape) -> Shape:
+    size = 1
+    for dim in shape:
+        if dim < 0:
+            raise node.error(f"gives {top.name!r} the shape {list(shape)}", "no negative dimensions")
+        size *= dim
+    if size > LARGEST:
+        raise node.error(f"gives {top.name!r} the shape {list(shape)}, {size} numbers", f"at most {LARGEST}")
+    return tuple(int(dim) for dim in shape)

@@ -1,0 +1,1 @@
+"""Graphs that run: all blobs kept, as fast as they can, backward, timed."""

@@ -1,0 +1,163 @@
+"""Gradients of a graph that has run: memory for them, and the layers' backward functions in reverse order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...parameters.owner import Parameters
+from ...team.memory import aligned_zeros
+from ..backward import BACKWARDS
+from ..backward.op import Back
+from ..frontends.caffe.build import own_parameters
+from ..ir.graph import Blob, Graph, Node
+from ..ir.op import count
+from ..ops import OPS
+from .need_backward import Need, find_needs, loss_weights
+from .runtime import Runtime
+
+WeightGradients = dict[Node, list[np.ndarray]]
+
+
+def weight_gradients(graph: Graph) -> WeightGradients:
+    """Zeros for all weights of a graph, in vectors of their owners' layout. Layers that share weights share the
+    gradient."""
+    own_parameters(graph)
+    vectors: dict[Parameters, np.ndarray] = {}
+    made: WeightGradients = {}
+    for node in graph.nodes:
+        if node.held:
+            owner = node.held.owner
+            found = node.held.views(vectors.setdefault(owner, owner.zeros()))
+            made[node] = [gradient.reshape(blob.shape) for gradient, blob in zip(found, node.weights, strict=True)]
+    return made
+
+
+def loss_blobs(nodes: Iterable[Node]) -> dict[Blob, np.float32]:
+    """The tops of `nodes` that are parts of the loss, and their weights in it, which their gradients begin with."""
+    return {
+        top: np.float32(weight)
+        for node in nodes
+        for top, weight in zip(node.tops, loss_weights(node), strict=False)
+        if weight
+    }
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node's call, and what is added up after it: arrays or numbers, onto gradients that others have begun."""
+
+    back: Back
+    arguments: tuple[list, list, list, list, list]
+    additions: list[tuple[np.ndarray, np.ndarray | np.float32]]
+
+    def run(self) -> None:
+        self.back(*self.arguments)
+        for gradient, part in self.additions:
+            np.add(gradient, part, out=gradient)
+
+
+class Gradients:
+    """The gradients of what `runtime`, which was made with `gradients`, has run; of the layers of `graph` alone, if one
+    is given that holds the first of the runtime's nodes.
+
+    `blobs[blob]` is a gradient of that blob's shape, `weights[node]` are those of its weights. There is one for each
+    blob that a layer needs one of (`needs.py`), and for each in `seeds`. As in Caffe, a layer that works in place, by
+    its names, has one gradient for its top and its bottom, so that of the top is overwritten.
+
+    `steps` are the layers that have something to do, last first. backward() overwrites gradients of blobs, and adds to
+    those of weights. It starts from the losses' weights, and from whatever the gradients of other blobs that nobody
+    reads hold: zeros, or what the caller has put there. `memory` gives the gradient of the last blob of a name, as it
+    is; without it they are new ones, zeros, or the loss's weights.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        seeds: Collection[Blob] = (),
+        weights: WeightGradients | None = None,
+        *,
+        graph: Graph | None = None,
+        memory: Callable[[Blob], np.ndarray] | None = None,
+    ):
+        self.runtime, self.graph = runtime, graph or runtime.graph
+        self.weights = weight_gradients(runtime.graph) if weights is None else weights
+        self.needs = find_needs(self.graph, seeds)
+        self._losses = loss_blobs(self.needs)
+        self._seeds, self._memory = frozenset(seeds), memory or self._new
+        self._runs = dict(runtime.runs)
+        self.blobs = self._place()
+        self.steps = self._prepare()
+
+    def backward(self, first: int = 0) -> None:
+        """Run all layers that need it, from the last to graph.nodes[first]; inf and NaN are values like others."""
+        left_out = set(self.graph.nodes[:first])
+        with np.errstate(all="ignore"):
+            for node, step in self.steps:
+                if node not in left_out:
+                    step.run()
+
+    def _place(self) -> dict[Blob, np.ndarray]:
+        """Memory for the gradients of what is needed; those of losses hold their weights."""
+        wanted = {bottom for node, need in self.needs.items() for bottom in _asked(node, need)}
+        wanted |= {top for node in self.needs for top in node.tops} | self._seeds
+        last = {top.name: top for node in self.graph.nodes for top in node.tops}
+        blobs: dict[Blob, np.ndarray] = {}
+        for node in reversed(self.graph.nodes):  # from its reader, a bottom may get what its top has
+            for top in node.tops:
+                if top in wanted and top not in blobs:
+                    blobs[top] = self._memory(top) if last[top.name] is top else self._new(top)
+            if node in self.needs and self._shares(node):
+                blobs[node.bottoms[0]] = blobs[node.tops[0]].reshape(self.runtime.shapes[node.bottoms[0]])
+        return blobs
+
+    def _new(self, blob: Blob) -> np.ndarray:
+        array = aligned_zeros(count(self.runtime.shapes[blob])).reshape(self.runtime.shapes[blob])
+        array.fill(self._losses.get(blob, 0))
+        return array
+
+    def _shares(self, node: Node) -> bool:
+        """Whether top and bottom have one gradient: in place or in another shape, where nobody else adds to it."""
+        op = OPS[node.type]
+        if len(node.tops) != 1 or not self.needs[node].bottoms or not self.needs[node].bottoms[0]:
+            return False
+        top, bottom = node.tops[0], node.bottoms[0]
+        alone = len(self.graph.readers(bottom)) == 1 and not {top, bottom} & self._losses.keys()
+        return alone and (op.view or (op.in_place and top.name == bottom.name))
+
+    def _prepare(self) -> list[tuple[Node, Step]]:
+        begun: set[Blob] = set()
+        return [(node, self._step(node, need, begun)) for node, need in reversed(self.needs.items())]
+
+    def _step(self, node: Node, need: Need, begun: set[Blob]) -> Step:
+        """The first who gives a gradient of a blob writes it, all others write what is added."""
+        arrays, shapes = self.runtime.arrays, self.runtime.shapes
+        given, additions = [], []
+        for bottom, needed in zip(node.bottoms, need.bottoms, strict=True):
+            gradient = self.blobs[bottom] if needed else None
+            if needed and bottom in begun:
+                gradient = aligned_zeros(count(shapes[bottom])).reshape(shapes[bottom])
+                additions.append((self.blobs[bottom], gradient))
+            elif needed and bottom in self._losses:
+                additions.append((gradient, self._losses[bottom]))
+            given.append(gradient)
+            begun.add(bottom) if needed else None
+        tops = [self.blobs[top] for top in node.tops] or [np.float32(weight) for weight in loss_weights(node)]
+        weights = [
+            gradient if wanted else None
+            for gradient, wanted in zip(self.weights.get(node, []), need.weights, strict=True)
+        ]
+        inputs, outputs = ([arrays[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
+        back = BACKWARDS[node.type].prepare(
+            node,
+            [shapes[blob] for blob in node.bottoms],
+            [shapes[blob] for blob in node.tops],
+            self._runs[node],
+        )
+        return Step(back, (inputs, outputs, tops, given, weights), additions)
+
+
+def _asked(node: Node, need: Need) -> list[Blob]:
+    return [bottom for bottom, needed in zip(node.bottoms, need.bottoms, strict=True) if needed]

@@ -1,0 +1,97 @@
+"""Which layers run backward, and for which of their bottoms and weights, by Caffe's rules.
+
+A gradient is taken where it is wanted and where there is one. Weights want it whose lr_mult is not 0, and what lies
+between them and a loss passes it on; `propagate_down` of a layer says otherwise for its bottoms; `force_backward` of
+the net wants all of it, also of the inputs. There is one in front of a loss: of a top with a loss_weight, or of one of
+the blobs whose gradient is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ..backward import BACKWARDS
+from ..ir.graph import Blob, Graph, Node
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one node that runs backward has to give: a flag for each bottom and for each of its weights."""
+
+    bottoms: list[bool]
+    weights: list[bool]
+
+
+def loss_weights(node: Node) -> list[float]:
+    """The weight of each top in the loss; of a loss layer without a top, that of the one it would have had."""
+    given = list(node.message.loss_weight)
+    is_loss = node.type in BACKWARDS and BACKWARDS[node.type].loss
+    tops = max(len(node.tops), 1) if is_loss else len(node.tops)
+    if given and len(given) != tops:
+        raise node.error(f"has {len(given)} loss_weight for {tops} tops", "none, or one a top")
+    return given or [float(is_loss)] * tops
+
+
+def find_needs(graph: Graph, seeds: Collection[Blob] = ()) -> dict[Node, Need]:
+    """The nodes that run backward, in the order of the graph. `seeds` are blobs whose gradient is given.
+
+    Raises InputError for a layer through which a gradient is asked that it does not have.
+    """
+    force = bool(graph.message.force_backward)
+    needs = _wanted(graph, force)
+    reached, found = set(seeds), []
+    for node in reversed(graph.nodes):
+        is_loss = any(loss_weights(node))
+        if node not in needs or not (is_loss or force or not reached.isdisjoint(node.tops)):
+            continue
+        if node.type not in BACKWARDS and not is_loss and reached.isdisjoint(node.tops):
+            continue  # forced, but nothing depends on it
+        _check(node, needs[node])
+        found.append(node)
+        reached.update(bottom for bottom, needed in zip(node.bottoms, needs[node].bottoms, strict=True) if needed)
+    return {node: needs[node] for node in reversed(found)}
+
+
+def _wanted(graph: Graph, force: bool) -> dict[Node, Need]:
+    """The nodes that have to give a gradient, if there is one."""
+    needs: dict[Node, Need] = {}
+    passed_on: set[Blob] = set()
+    for node in graph.nodes:
+        bottoms, told = [bottom in passed_on for bottom in node.bottoms], list(node.message.propagate_down)
+        if len(told) not in (0, len(bottoms)):
+            raise node.error(f"has {len(told)} propagate_down for {len(bottoms)} bottoms", "none, or one a bottom")
+        weights = [lr_mult != 0 for lr_mult in _learning_rates(node)]
+        if any(bottoms) or any(weights) or any(told):
+            passed_on.update(node.tops)
+        need = Need(told or bottoms, weights)
+        if force:
+            forced = zip(need.bottoms, _allowed(node), strict=True)
+            need = Need([either or allowed for either, allowed in forced], [True] * len(weights))
+        if any(need.bottoms) or any(need.weights):
+            needs[node] = need
+    return needs
+
+
+def _learning_rates(node: Node) -> list[float]:
+    specs = node.message.param
+    return [specs[number].lr_mult if number < len(specs) else 1.0 for number in range(len(node.weights))]
+
+
+def _allowed(node: Node) -> list[bool]:
+    """The bottoms that `force_backward` may ask for."""
+    labels = BACKWARDS[node.type].labels if node.type in BACKWARDS else range(len(node.bottoms))
+    return [number not in labels for number in range(len(node.bottoms))]
+
+
+def _check(node: Node, need: Need) -> None:
+    if node.type not in BACKWARDS:
+        if any(need.bottoms):
+            raise node.error(
+                "has no gradient, and one is asked for through it", "a layer that has one, or propagate_down: false"
+            )
+        return
+    for number in BACKWARDS[node.type].labels:
+        if need.bottoms[number]:
+            name = node.bottoms[number].name
+            raise node.error(f"gives no gradient to {name!r}, and one is asked for", "propagate_down: false")

@@ -1,0 +1,1 @@
+"""File formats of nets -> graphs, and back."""

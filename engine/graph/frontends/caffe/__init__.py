@@ -1,0 +1,1 @@
+"""A NetParameter message -> graph, and back."""

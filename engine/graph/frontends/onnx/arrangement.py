@@ -1,0 +1,72 @@
+"""Layers that move values or look at them in another shape."""
+
+from __future__ import annotations
+
+from ...ir.op import axis_of
+from ...ops.shape_layers import chosen_axis, concat_axis, crop_window, permutation
+from .builder import Builder, Layer
+
+
+def concat(builder: Builder, layer: Layer) -> None:
+    builder.add("Concat", layer.inputs, layer.outputs, axis=concat_axis(layer.node, layer.bottoms))
+
+
+def slice_(builder: Builder, layer: Layer) -> None:
+    if len(layer.outputs) == 1:
+        builder.finish(layer.inputs[0])
+        return
+    axis = chosen_axis(layer.node, layer.message.slice_param, "slice_dim", len(layer.bottoms[0]))
+    sizes = builder.indices(top[axis] for top in layer.tops)
+    builder.add("Split", [*layer.inputs, sizes], layer.outputs, axis=axis)
+
+
+def split(builder: Builder, layer: Layer) -> None:
+    for number in range(len(layer.outputs)):
+        builder.finish(layer.inputs[0], number)
+
+
+def reshape(builder: Builder, layer: Layer) -> None:
+    builder.reshape(layer.inputs[0], layer.dims[0], layer.outputs[0])
+
+
+def crop(builder: Builder, layer: Layer) -> None:
+    parts = crop_window(layer.node, layer.bottoms)
+    cut = [
+        (axis, part.start, part.stop)
+        for axis, (part, size) in enumerate(zip(parts, layer.bottoms[0], strict=True))
+        if part.stop - part.start < size
+    ]
+    if not cut:
+        builder.finish(layer.inputs[0])
+        return
+    axes, starts, ends = (builder.indices(values) for values in zip(*cut, strict=True))
+    builder.add("Slice", [layer.inputs[0], starts, ends, axes], layer.outputs)
+
+
+def tile(builder: Builder, layer: Layer) -> None:
+    repeats = [1] * len(layer.bottoms[0])
+    parameter = layer.message.tile_param
+    repeats[axis_of(layer.node, parameter.axis, len(repeats))] = parameter.tiles
+    builder.add("Tile", [*layer.inputs, builder.indices(repeats)], layer.outputs)
+
+
+def permute(builder: Builder, layer: Layer) -> None:
+    builder.add("Transpose", layer.inputs, layer.outputs, perm=permutation(layer.node, len(layer.bottoms[0])))
+
+
+def nothing(builder: Builder, layer: Layer) -> None:
+    """Inputs, which are declared with the graph, and Silence."""
+
+
+EXPORTS = {
+    "Concat": concat,
+    "Crop": crop,
+    "Flatten": reshape,
+    "Permute": permute,
+    "Reshape": reshape,
+    "Silence": nothing,
+    "Slice": slice_,
+    "Split": split,
+    "Tile": tile,
+    **dict.fromkeys(("Data", "DummyData", "HDF5Data", "ImageData", "Input", "MemoryData", "WindowData"), nothing),
+}

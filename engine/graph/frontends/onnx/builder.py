@@ -1,0 +1,107 @@
+"""The ONNX graph as it grows: nodes, initialisers, and the names of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import GraphProto, helper
+
+from ...ir.graph import Blob, Graph, Node, Shape
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One Caffe layer on its way to ONNX: shapes of its bottoms and tops, and the names of their values.
+
+    `dims[i]` is the shape of top i with -1 for the axis that grows with the batch, as ONNX's Reshape takes it.
+    """
+
+    node: Node
+    bottoms: list[Shape]
+    tops: list[Shape]
+    dims: list[list[int]]
+    inputs: list[str]
+    outputs: list[str]
+
+    @property
+    def message(self):
+        return self.node.message
+
+
+class Builder:
+    """Takes what the functions of the layer families add into `graph`, an ONNX graph, where names are `taken`; `layer`
+    is the one whose turn it is. Numbers are put there without a copy aside: models may be large."""
+
+    def __init__(self, graph: GraphProto, taken: Iterable[str]):
+        self.graph = graph
+        self.layer: Layer | None = None
+        self._weights: dict[tuple, str] = {}
+        self._names = set(taken)
+
+    def add(self, kind: str, inputs: Sequence[str], outputs: str | Sequence[str] = (), **attributes) -> str:
+        """One node; returns the name of its first output, which is a new one where none is given."""
+        outputs = [outputs] if isinstance(outputs, str) else list(outputs) or [self.fresh(kind)]
+        name = self.fresh(f"{kind}_node")
+        self.graph.node.append(helper.make_node(kind, list(inputs), outputs, name, **attributes))
+        return outputs[0]
+
+    def constant(self, values, kind: type = np.float32) -> str:
+        """An initialiser of these values, as float32 or int64."""
+        return self._store(self.fresh("constant"), np.asarray(values, kind))
+
+    def indices(self, values: Iterable[int]) -> str:
+        return self.constant(list(values), np.int64)
+
+    def weight(self, number: int, shape: Sequence[int] | None = None) -> str:
+        """An initialiser of a blob of the layer, reshaped; one for all layers that share the blob."""
+        blob = self.layer.node.weights[number]
+        array = blob if shape is None else blob.reshape(shape)
+        key = (blob.__array_interface__["data"][0], array.shape)
+        if key not in self._weights:
+            self._weights[key] = self._store(self.fresh(("weight", "bias")[number]), array)
+        return self._weights[key]
+
+    def reshape(self, value: str, dims: Sequence[int], output: str | Sequence[str] = ()) -> str:
+        return self.add("Reshape", [value, self.indices(dims)], output)
+
+    def times(self, value: str, factor: float) -> str:
+        """`value` * factor; `value` itself for 1."""
+        return value if factor == 1 else self.add("Mul", [value, self.constant(factor)])
+
+    def plus(self, value: str, shift: float) -> str:
+        """`value` + shift; `value` itself for 0."""
+        return value if shift == 0 else self.add("Add", [value, self.constant(shift)])
+
+    def finish(self, value: str, number: int = 0) -> None:
+        """Let `value` be the top of that number."""
+        self.add("Identity", [value], self.layer.outputs[number])
+
+    def fresh(self, what: str) -> str:
+        """A name that no value and no node has yet."""
+        return unused(f"{self.layer.node.name}/{what}", self._names)
+
+    def _store(self, name: str, array: np.ndarray) -> str:
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        self.graph.initializer.add(name=name, data_type=kind, dims=array.shape, raw_data=array.tobytes())
+        return name
+
+
+def unused(name: str, taken: set[str]) -> str:
+    """`name`, with a number if it is taken; it is from now on."""
+    free, serial = name, 1
+    while free in taken:
+        serial += 1
+        free = f"{name}_{serial}"
+    taken.add(free)
+    return free
+
+
+def value_names(graph: Graph) -> dict[Blob, str]:
+    """A name of its own for each value. Inputs keep theirs, and of blobs that are overwritten in place the last."""
+    taken, names = set(), {}
+    for blob in [*graph.inputs, *reversed([top for node in graph.nodes for top in node.tops])]:
+        if blob not in names:
+            names[blob] = unused(blob.name, taken)
+    return names

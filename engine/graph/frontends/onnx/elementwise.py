@@ -1,0 +1,117 @@
+"""Layers that work on each value by itself, and Eltwise."""
+
+from __future__ import annotations
+
+from onnx import TensorProto
+
+from ...ops.activations import clip_bounds
+from ...ops.eltwise import MAX, PROD
+from ...ops.powers import checked_log, exponential
+from .builder import Builder, Layer
+
+
+def simple(kind: str):
+    """A layer that is one ONNX node without parameters."""
+
+    def export(builder: Builder, layer: Layer) -> None:
+        builder.add(kind, layer.inputs, layer.outputs)
+
+    return export
+
+
+def relu(builder: Builder, layer: Layer) -> None:
+    slope = layer.message.relu_param.negative_slope
+    if slope:
+        builder.add("LeakyRelu", layer.inputs, layer.outputs, alpha=slope)
+    else:
+        builder.add("Relu", layer.inputs, layer.outputs)
+
+
+def prelu(builder: Builder, layer: Layer) -> None:
+    slopes = builder.weight(0, (-1, *[1] * (len(layer.bottoms[0]) - 2)))
+    builder.add("PRelu", [*layer.inputs, slopes], layer.outputs)
+
+
+def elu(builder: Builder, layer: Layer) -> None:
+    builder.add("Elu", layer.inputs, layer.outputs, alpha=layer.message.elu_param.alpha)
+
+
+def swish(builder: Builder, layer: Layer) -> None:
+    gate = builder.add("Sigmoid", [builder.times(layer.inputs[0], layer.message.swish_param.beta)])
+    builder.add("Mul", [layer.inputs[0], gate], layer.outputs)
+
+
+def clip(builder: Builder, layer: Layer) -> None:
+    _, least, most = clip_bounds(layer.node)
+    builder.add("Clip", [*layer.inputs, builder.constant(least), builder.constant(most)], layer.outputs)
+
+
+def threshold(builder: Builder, layer: Layer) -> None:
+    bound = builder.constant(layer.message.threshold_param.threshold)
+    above = builder.add("Greater", [*layer.inputs, bound])
+    builder.add("Cast", [above], layer.outputs, to=TensorProto.FLOAT)
+
+
+def power(builder: Builder, layer: Layer) -> None:
+    """(shift + scale * x) ** power, where power * scale is 0 the same number whatever x is."""
+    parameter = layer.message.power_param
+    value = layer.inputs[0]
+    if parameter.power * parameter.scale == 0:
+        value = builder.add("ConstantOfShape", [builder.add("Shape", [value])])  # zeros
+    else:
+        value = builder.times(value, parameter.scale)
+    value = builder.plus(value, parameter.shift)
+    if parameter.power != 1:
+        value = builder.add("Pow", [value, builder.constant(parameter.power)])
+    builder.finish(value)
+
+
+def exp(builder: Builder, layer: Layer) -> None:
+    _, inner, outer = exponential(layer.node)
+    builder.finish(builder.times(builder.add("Exp", [builder.times(layer.inputs[0], inner)]), outer))
+
+
+def log(builder: Builder, layer: Layer) -> None:
+    parameter = layer.message.log_param
+    value = builder.plus(builder.times(layer.inputs[0], parameter.scale), parameter.shift)
+    builder.finish(builder.times(builder.add("Log", [value]), 1 / checked_log(layer.node, parameter.base)))
+
+
+def eltwise(builder: Builder, layer: Layer) -> None:
+    parameter, values = layer.message.eltwise_param, layer.inputs
+    if parameter.operation == MAX:
+        builder.add("Max", values, layer.outputs)
+    elif parameter.operation == PROD:
+        product = values[0]
+        for value in values[1:]:
+            product = builder.add("Mul", [product, value])
+        builder.finish(product)
+    else:
+        factors = list(parameter.coeff) or [1.0] * len(values)
+        terms = [builder.times(value, factor) for value, factor in zip(values, factors, strict=True)]
+        builder.add("Sum", terms, layer.outputs)
+
+
+def dropout(builder: Builder, layer: Layer) -> None:
+    if layer.node.phase != "TEST":
+        raise layer.node.error("draws random numbers in the phase TRAIN", "the phase TEST")
+    builder.finish(layer.inputs[0])
+
+
+EXPORTS = {
+    "AbsVal": simple("Abs"),
+    "BNLL": simple("Softplus"),
+    "Clip": clip,
+    "Dropout": dropout,
+    "ELU": elu,
+    "Eltwise": eltwise,
+    "Exp": exp,
+    "Log": log,
+    "PReLU": prelu,
+    "Power": power,
+    "ReLU": relu,
+    "Sigmoid": simple("Sigmoid"),
+    "Swish": swish,
+    "TanH": simple("Tanh"),
+    "Threshold": threshold,
+}

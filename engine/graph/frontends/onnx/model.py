@@ -1,0 +1,87 @@
+"""The ONNX model of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx
+from onnx import TensorProto, helper
+
+from .....errors import InputError
+from ...ir.graph import Blob, Graph, Node, Shape
+from . import affine, arrangement, elementwise, filters, pooling, statistics
+from .batch import batch_axes
+from .builder import Builder, Layer, value_names
+
+OPSET = 13  # of 2020: has all that is needed, and older runtimes read it
+IR_VERSION = 7  # the one of that time
+LARGEST = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with some room for what are no weights
+BATCH = "N"
+
+EXPORTS = {
+    kind: function
+    for family in (affine, arrangement, elementwise, filters, pooling, statistics)
+    for kind, function in family.EXPORTS.items()
+}
+
+
+def onnx_model(
+    graph: Graph, shapes: Mapping[Blob, Shape], version: str, metadata: Mapping[str, str] | None = None
+) -> onnx.ModelProto:
+    """The model, checked by onnx. `shapes` are all blobs', `version` is caffe64's, `metadata` what the model shall say.
+
+    The batch is of any size, dimension "N", if every layer allows it. Raises InputError that names the layers which
+    ONNX cannot express, or if the weights are too large for one file.
+    """
+    _check(graph)
+    axes = batch_axes(graph, shapes) or {}
+    names = value_names(graph)
+    model = helper.make_model(
+        onnx.GraphProto(name=graph.message.name or "caffe"),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="caffe64",
+        producer_version=version,
+    )
+    helper.set_model_props(model, {"caffe64": version, **(metadata or {})})
+    builder = Builder(model.graph, names.values())
+    for node in graph.nodes:
+        builder.layer = _layer(node, shapes, axes, names)
+        EXPORTS[node.type](builder, builder.layer)
+
+    def declared(blob: Blob):
+        return helper.make_tensor_value_info(names[blob], TensorProto.FLOAT, _dims(blob, shapes, axes, BATCH))
+
+    model.graph.input.extend(declared(blob) for blob in graph.inputs if graph.readers(blob))
+    model.graph.output.extend(declared(blob) for blob in graph.outputs if blob not in graph.inputs)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _check(graph: Graph) -> None:
+    unknown = [node for node in graph.nodes if node.type not in EXPORTS]
+    if unknown:
+        named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown)
+        hint = "--output-blob NAME exports the net up to a blob"
+        raise InputError(graph.path, f"layers that ONNX has no word for: {named}", "", hint)
+    size = sum({id(blob): blob.nbytes for node in graph.nodes for blob in node.weights}.values())
+    if size > LARGEST:
+        raise InputError(
+            graph.path, f"has {size / 1e9:.2f} GB of weights", f"at most {LARGEST / 1e9:.2f} GB in one .onnx"
+        )
+
+
+def _layer(node: Node, shapes, axes, names) -> Layer:
+    return Layer(
+        node,
+        [shapes[blob] for blob in node.bottoms],
+        [shapes[blob] for blob in node.tops],
+        [_dims(blob, shapes, axes, -1) for blob in node.tops],
+        [names[blob] for blob in node.bottoms],
+        [names[blob] for blob in node.tops],
+    )
+
+
+def _dims(blob: Blob, shapes, axes, free) -> list:
+    """The shape of a blob, with `free` for the axis that grows with the batch."""
+    return [free if axes.get(blob) == axis else size for axis, size in enumerate(shapes[blob])]

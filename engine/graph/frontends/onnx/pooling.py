@@ -1,0 +1,67 @@
+"""Pooling with Caffe's windows, which ONNX's `ceil_mode` does not have: explicit padding, as much as the last window
+needs.
+
+    MAX     a MaxPool, whatever the padding: nothing there is a maximum
+    AVE     divides by the cells of the picture and its padding that a window covers. AveragePool divides by all cells
+            with count_include_pad, by those of the picture without; where neither is right, the quotient of both
+            divisors, one number a window, is multiplied in.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto
+
+from ...ops.pooling import AVE, LOWEST, pooling_windows, window_table
+from .builder import Builder, Layer
+
+
+def pooling(builder: Builder, layer: Layer) -> None:
+    (_, _, H, W), windows = layer.bottoms[0], pooling_windows(layer.node, layer.bottoms[0])
+    kernel, stride, begin = ([window[i] for window in windows] for i in (1, 2, 3))
+    end = [max(0, s * (out - 1) + k - size - p) for size, k, s, p, out in windows]
+    attributes = {"kernel_shape": kernel, "strides": stride}
+    mean = layer.message.pooling_param.pool == AVE
+    if any(e >= k for e, k in zip(end, kernel, strict=True)):  # a window that lies behind the picture as a whole
+        value = _padded(builder, layer, begin, end, 0.0 if mean else float(LOWEST))
+        if len(layer.outputs) == 2:
+            raise layer.node.error("has windows outside the picture, and a second top", "one of both")
+    else:
+        value, attributes["pads"] = layer.inputs[0], [*begin, *end]
+    if mean:
+        _average(builder, layer, value, attributes, windows)
+    elif len(layer.outputs) == 2:
+        _with_places(builder, layer, attributes, H * W)
+    else:
+        builder.add("MaxPool", [value], layer.outputs, **attributes)
+
+
+def _padded(builder: Builder, layer: Layer, begin, end, value: float) -> str:
+    return builder.add("Pad", [*layer.inputs, builder.indices([0, 0, *begin, 0, 0, *end]), builder.constant(value)])
+
+
+def _average(builder: Builder, layer: Layer, value: str, attributes: dict, windows) -> None:
+    tables = [window_table(*window) for window in windows]
+    divisors = np.multiply.outer(tables[0][:, 2], tables[1][:, 2])
+    inside = np.multiply.outer(*(table[:, 1] - table[:, 0] for table in tables))
+    whole = windows[0][1] * windows[1][1]
+    if (divisors == whole).all():
+        builder.add("AveragePool", [value], layer.outputs, count_include_pad=1, **attributes)
+    elif (divisors == inside).all() and "pads" in attributes:
+        builder.add("AveragePool", [value], layer.outputs, count_include_pad=0, **attributes)
+    else:
+        mean = builder.add("AveragePool", [value], count_include_pad=1, **attributes)
+        with np.errstate(divide="ignore"):  # a window without cells: 0 * inf is NaN, as 0 / 0 in Caffe
+            quotients = builder.constant(whole / np.float64(divisors))
+        builder.add("Mul", [mean, quotients], layer.outputs)
+
+
+def _with_places(builder: Builder, layer: Layer, attributes: dict, pixels: int) -> None:
+    """ONNX counts places through the whole tensor, Caffe within a plane."""
+    place = builder.fresh("place")
+    builder.add("MaxPool", layer.inputs, [layer.outputs[0], place], **attributes)
+    in_plane = builder.add("Mod", [place, builder.constant(pixels, np.int64)])
+    builder.add("Cast", [in_plane], layer.outputs[1], to=TensorProto.FLOAT)
+
+
+EXPORTS = {"Pooling": pooling}

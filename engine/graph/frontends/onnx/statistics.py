@@ -1,0 +1,114 @@
+"""Layers that sum up or compare values: Softmax, LRN, MVN, Normalize, Reduction, ArgMax; and constants."""
+
+from __future__ import annotations
+
+import numpy as np
+from onnx import TensorProto
+
+from ...ir.op import axis_of
+from ...ops import OPS
+from ...ops.normalise import WITHIN_CHANNEL
+from ...ops.reductions import ASUM, MEAN, SUM, SUMSQ
+from .builder import Builder, Layer
+
+REDUCTIONS = {SUM: "ReduceSum", ASUM: "ReduceL1", SUMSQ: "ReduceSumSquare", MEAN: "ReduceMean"}
+
+
+def softmax(builder: Builder, layer: Layer) -> None:
+    axis = axis_of(layer.node, layer.message.softmax_param.axis, len(layer.bottoms[0]))
+    builder.add("Softmax", layer.inputs, layer.outputs, axis=axis)
+
+
+def lrn(builder: Builder, layer: Layer) -> None:
+    parameter, size = layer.message.lrn_param, layer.message.lrn_param.local_size
+    if parameter.norm_region != WITHIN_CHANNEL:
+        attributes = {"size": size, "alpha": parameter.alpha, "beta": parameter.beta, "bias": parameter.k}
+        builder.add("LRN", layer.inputs, layer.outputs, **attributes)
+        return
+    squares = builder.add("Mul", layer.inputs * 2)
+    sides = {"kernel_shape": [size] * 2, "pads": [size // 2] * 4, "count_include_pad": 1}
+    sums = builder.plus(builder.times(builder.add("AveragePool", [squares], **sides), parameter.alpha), 1)
+    builder.add("Div", [*layer.inputs, builder.add("Pow", [sums, builder.constant(parameter.beta)])], layer.outputs)
+
+
+def mvn(builder: Builder, layer: Layer) -> None:
+    parameter, value = layer.message.mvn_param, layer.inputs[0]
+    if layer.tops[0] != layer.bottoms[0]:
+        value = builder.reshape(value, layer.dims[0])
+    axes = [1, 2, 3] if parameter.across_channels else [2, 3]
+    centred = builder.add("Sub", [value, builder.add("ReduceMean", [value], axes=axes)])
+    if parameter.normalize_variance:
+        variance = builder.add("ReduceMean", [builder.add("Mul", [centred] * 2)], axes=axes)
+        divisor = builder.plus(builder.add("Sqrt", [variance]), parameter.eps)
+        centred = builder.add("Div", [centred, divisor])
+    builder.finish(centred)
+
+
+def normalize(builder: Builder, layer: Layer) -> None:
+    """x / sqrt(sum of squares + eps) * scale, over an image or over the channels of each place."""
+    parameter, dimensions = layer.message.norm_param, len(layer.bottoms[0])
+    axes = range(1, dimensions) if parameter.across_spatial else [1]
+    squares = builder.add("ReduceSumSquare", layer.inputs, axes=list(axes))
+    norm = builder.add("Sqrt", [builder.plus(squares, parameter.eps)])
+    value = builder.add("Div", [*layer.inputs, norm])
+    builder.add("Mul", [value, builder.weight(0, (-1, *[1] * (dimensions - 2)))], layer.outputs)
+
+
+def reduction(builder: Builder, layer: Layer) -> None:
+    parameter = layer.message.reduction_param
+    kind, axes = REDUCTIONS[parameter.operation], list(range(len(layer.tops[0]), len(layer.bottoms[0])))
+    if kind == "ReduceSum":  # the first whose axes became an input
+        value = builder.add(kind, [*layer.inputs, builder.indices(axes)], keepdims=0)
+    else:
+        value = builder.add(kind, layer.inputs, axes=axes, keepdims=0)
+    builder.finish(builder.times(value, parameter.coeff))
+
+
+def argmax(builder: Builder, layer: Layer) -> None:
+    """TopK puts the first of equal values first, Caffe the last: so the axis is reversed before."""
+    parameter, shape, value = layer.message.argmax_param, layer.bottoms[0], layer.inputs[0]
+    by_axis = parameter.HasField("axis")
+    axis = axis_of(layer.node, parameter.axis, len(shape)) if by_axis else 1
+    if not by_axis:
+        value = builder.add("Flatten", [value], axis=1)
+    size = shape[axis] if by_axis else int(np.prod(shape[1:]))
+    backwards = [builder.indices([number]) for number in (-1, -size - 1, axis, -1)]
+    largest, at = builder.fresh("largest"), builder.fresh("at")
+    reversed_value = builder.add("Slice", [value, *backwards])
+    builder.add("TopK", [reversed_value, builder.indices([parameter.top_k])], [largest, at], axis=axis)
+    place = builder.add("Cast", [builder.add("Sub", [builder.constant(size - 1, np.int64), at])], to=TensorProto.FLOAT)
+    if by_axis:
+        builder.finish(largest if parameter.out_max_val else place)
+        return
+    found = builder.add("Concat", [place, largest], axis=1) if parameter.out_max_val else place
+    builder.reshape(found, layer.dims[0], layer.outputs[0])
+
+
+def embed(builder: Builder, layer: Layer) -> None:
+    rows = builder.add("Cast", layer.inputs, to=TensorProto.INT64)
+    value = builder.add("Gather", [builder.weight(0), rows])
+    builder.finish(builder.add("Add", [value, builder.weight(1)]) if len(layer.node.weights) > 1 else value)
+
+
+def parameter(builder: Builder, layer: Layer) -> None:
+    builder.finish(builder.weight(0))
+
+
+def prior_box(builder: Builder, layer: Layer) -> None:
+    """Boxes depend on shapes only."""
+    boxes = np.empty(layer.tops[0], np.float32)
+    OPS["PriorBox"].prepare(layer.node, layer.bottoms, layer.tops)([], [boxes])
+    builder.finish(builder.constant(boxes))
+
+
+EXPORTS = {
+    "ArgMax": argmax,
+    "Embed": embed,
+    "LRN": lrn,
+    "MVN": mvn,
+    "Normalize": normalize,
+    "Parameter": parameter,
+    "PriorBox": prior_box,
+    "Reduction": reduction,
+    "Softmax": softmax,
+}

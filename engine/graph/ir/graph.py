@@ -1,0 +1,167 @@
+"""A net as a graph: layers in an order in which they can run, joined by blobs.
+
+Caffe names what flows between layers, and reuses a name where a layer works in place. Here each value is a `Blob` of
+its own, told apart by identity: a ReLU in place reads one Blob and writes another of the same name. So "what reads the
+convolution's output" has one answer, whatever the names; passes look at blobs, and names only matter in files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ....errors import InputError
+from ...parameters.owner import Held
+from ...parameters.streams import Streams
+
+Shape = tuple[int, ...]
+FLOAT32 = np.dtype(np.float32)
+
+
+@dataclass(eq=False)
+class Blob:
+    """One value: written once, by one node, or an input of the graph. `name` is what files call it; all layers that
+    there are compute in float32."""
+
+    name: str
+    dtype: np.dtype = FLOAT32
+
+    def __repr__(self) -> str:
+        return f"Blob({self.name!r})"
+
+
+@dataclass(eq=False)
+class Node:
+    """One layer. `message` is its LayerParameter (any object with Caffe's fields): parameters, rules, unknown fields.
+
+    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `held` says
+    which part of the net's parameters they are: they are views of it then, which are only written in place, and whoever
+    writes calls held.written(). None for weights that a pass has made, until `own_parameters`. `phase`, TEST or TRAIN,
+    is the layer's own, or else the net's.
+    """
+
+    name: str
+    type: str
+    bottoms: list[Blob]
+    tops: list[Blob]
+    message: Any
+    weights: list[np.ndarray] = field(default_factory=list)
+    phase: str = "TEST"
+    held: Held | None = None
+    streams: Streams = field(default_factory=Streams)
+
+    def error(self, found: str, expected: str = "", hint: str = "") -> InputError:
+        """An InputError that names this layer."""
+        return InputError(f"layer {self.name!r} ({self.type})", found, expected, hint)
+
+    def __getstate__(self) -> dict:
+        """For pickles and copies: weights that are held are the owner's, of which they keep the shapes."""
+        shapes = [blob.shape for blob in self.weights]
+        return vars(self) | ({"weights": shapes} if self.held else {})
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        if self.held:
+            pairs = zip(self.held.views(), self.weights, strict=True)
+            self.weights = [view.reshape(shape) for view, shape in pairs]
+
+    def __repr__(self) -> str:
+        return f"Node({self.name!r}, {self.type})"
+
+
+@dataclass(eq=False)
+class Graph:
+    """`nodes` in an order that runs. `inputs` are the tops of Input layers, which are nodes as well.
+
+    `message` is the NetParameter without its layers: the net's name and whatever else the file said. `phase` is TEST or
+    TRAIN. `path` is what messages call the net: its file. `streams` are the random numbers of its nodes, which have the
+    same object; without any, they keep those that they have: a part of a graph draws what the whole one does.
+    """
+
+    nodes: list[Node]
+    message: Any
+    phase: str = "TEST"
+    path: str = "<net>"
+    streams: Streams | None = None
+
+    def __post_init__(self):
+        if self.streams is None:
+            self.streams = self.nodes[0].streams if self.nodes else Streams()
+        else:
+            for node in self.nodes:
+                node.streams = self.streams
+
+    @property
+    def inputs(self) -> list[Blob]:
+        """What the caller fills. A Parameter layer has no bottoms either, but its top is its weights."""
+        return [top for node in self.nodes if not node.bottoms and node.type != "Parameter" for top in node.tops]
+
+    @property
+    def outputs(self) -> list[Blob]:
+        """What no node reads, by name as in Caffe."""
+        read = {bottom for node in self.nodes for bottom in node.bottoms}
+        return sorted((top for node in self.nodes for top in node.tops if top not in read), key=lambda blob: blob.name)
+
+    @property
+    def results(self) -> list[Blob]:
+        """The outputs without inputs that nothing reads; with them if there are no others."""
+        inputs = set(self.inputs)
+        return [blob for blob in self.outputs if blob not in inputs] or self.outputs
+
+    @property
+    def needed_inputs(self) -> list[Blob]:
+        """The inputs that results are made of; all inputs if that is none."""
+        needed = set(self.results)
+        for node in reversed(self.nodes):
+            if needed.intersection(node.tops):
+                needed.update(node.bottoms)
+        return [blob for blob in self.inputs if blob in needed] or self.inputs
+
+    def producer(self, blob: Blob) -> Node | None:
+        """The node that writes `blob`."""
+        return next((node for node in self.nodes if blob in node.tops), None)
+
+    def readers(self, blob: Blob) -> list[Node]:
+        """The nodes that read `blob`, once for each time that they do."""
+        return [node for node in self.nodes for bottom in node.bottoms if bottom is blob]
+
+    def replace(self, old: Blob, new: Blob) -> None:
+        """Let all readers of `old` read `new`."""
+        for node in self.nodes:
+            node.bottoms = [new if bottom is old else bottom for bottom in node.bottoms]
+
+    def remove(self, nodes: Iterable[Node]) -> None:
+        gone = set(nodes)
+        self.nodes = [node for node in self.nodes if node not in gone]
+
+    def copy(self) -> Graph:
+        """A graph of its own nodes, blobs and messages. The weight arrays are shared and not held: passes replace them,
+        and `own_parameters` copies them in the end."""
+        twins: dict[Blob, Blob] = {}
+
+        def twin(blob: Blob) -> Blob:
+            return twins.setdefault(blob, Blob(blob.name, blob.dtype))
+
+        nodes = [
+            Node(
+                node.name,
+                node.type,
+                [twin(blob) for blob in node.bottoms],
+                [twin(blob) for blob in node.tops],
+                copy_message(node.message),
+                list(node.weights),
+                node.phase,
+            )
+            for node in self.nodes
+        ]
+        return Graph(nodes, copy_message(self.message), self.phase, self.path, replace(self.streams))
+
+
+def copy_message(message):
+    """A message of the same kind and content."""
+    twin = type(message)()
+    twin.CopyFrom(message)
+    return twin

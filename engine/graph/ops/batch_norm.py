@@ -1,0 +1,133 @@
+"""BatchNorm:  y = (x - mean[c]) / sqrt(variance[c] + eps)   for the channels c of axis 1.
+
+With global statistics, mean and variance are the first two blobs over the third, the factor; if that is 0, both are 0.
+Else they are the batch's own, the variance biased, and each run adds them to the blobs, as Caffe does:
+
+    factor = f * factor + 1    mean_sum = f * mean_sum + mean    variance_sum = f * variance_sum + m/(m-1) * variance
+
+with m numbers a channel and f = moving_average_fraction.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...compiler import signatures as types
+from ...compiler.cpu import LANES
+from ...compiler.jit import D1, F1_IN, i64, inline, kernel
+from ...vectors.simd import broadcast, element, fma, load, load_part, reduce_add, zeros
+from ..ir.graph import Node, Shape
+from ..ir.op import Op, Run, count, same_shape
+from .scale import NONE, affine
+
+BLOCK = 64 * LANES  # of 64 additions a lane the roundings do not count
+
+
+@inline
+def row_sum(x, at, size):
+    """Sum of x.flat[at:at+size], float64: of blocks that are summed in float32."""
+    total = np.float64(0)
+    for block in range(at, at + size, BLOCK):
+        end, sums = min(block + BLOCK, at + size), zeros()
+        full = (end - block) // LANES * LANES
+        for i in range(block, block + full, LANES):
+            sums = sums + load(x, i)
+        if block + full < end:
+            sums = sums + load_part(x, block + full, end - block - full)
+        total += np.float64(reduce_add(sums))
+    return total
+
+
+@inline
+def row_squares(x, at, size, middle):
+    """Sum of (x.flat[at:at+size] - middle)**2, as `row_sum`."""
+    total, middles = np.float64(0), broadcast(middle)
+    for block in range(at, at + size, BLOCK):
+        end, sums = min(block + BLOCK, at + size), zeros()
+        full = (end - block) // LANES * LANES
+        for i in range(block, block + full, LANES):
+            distance = load(x, i) - middles
+            sums = fma(distance, distance, sums)
+        total += np.float64(reduce_add(sums))
+        for i in range(block + full, end):
+            rest = element(x, i) - middle
+            total += np.float64(rest * rest)
+    return total
+
+
+@kernel(types.void(F1_IN, i64, i64, i64, D1, D1))
+def moments(x, outer, channels, inner, mean, variance):
+    """Mean and biased variance of each channel.   x [outer * channels * inner]; writes float64 [channels] each.
+
+    In two passes, since the difference of two large sums would lose the variance.
+    """
+    number = outer * inner
+    for c in range(channels):
+        total, squares = np.float64(0), np.float64(0)
+        for n in range(outer):
+            total += row_sum(x, (n * channels + c) * inner, inner)
+        mean[c] = total / number
+        for n in range(outer):
+            squares += row_squares(x, (n * channels + c) * inner, inner, np.float32(mean[c]))
+        variance[c] = squares / number
+
+
+def batch_norm_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    if len(bottoms[0]) < 2:
+        raise node.error(f"has a bottom of shape {list(bottoms[0])}", "2 axes or more, channels on axis 1")
+    return same_shape(node, bottoms)
+
+
+def batch_norm_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    channels = bottoms[0][1]
+    return [(channels,), (channels,), (1,)]
+
+
+def uses_global_statistics(node: Node) -> bool:
+    """Whether a BatchNorm works with what its blobs hold: as it says, else in the TEST phase."""
+    parameter = node.message.batch_norm_param
+    return parameter.use_global_stats if parameter.HasField("use_global_stats") else node.phase == "TEST"
+
+
+def global_statistics(node: Node) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance, float64 [C], that the blobs of a BatchNorm stand for."""
+    mean, variance, factor = node.weights
+    share = np.float64(0 if factor[0] == 0 else 1 / np.float64(factor[0]))
+    return mean * share, variance * share
+
+
+def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    parameter, (outer, channels), inner = node.message.batch_norm_param, bottoms[0][:2], count(bottoms[0], 2)
+    stored, batch = uses_global_statistics(node), (np.empty(channels), np.empty(channels))
+    factors = np.empty(channels, np.float32)
+
+    def run(inputs, outputs):
+        x = inputs[0].reshape(-1)
+        if stored:
+            mean, variance = global_statistics(node)
+        else:
+            mean, variance = batch
+            moments.run(x, outer, channels, inner, mean, variance)
+            _accumulate(node, outer * inner, mean, variance)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a negative variance gives NaN, as in Caffe
+            factors[:] = 1 / np.sqrt(variance + parameter.eps)
+        affine.run(x, mean.astype(np.float32), factors, NONE, outer, channels, inner, outputs[0].reshape(-1))
+
+    run.factors = factors  # of the last run, for its gradient
+    return run
+
+
+def _accumulate(node: Node, number: int, mean: np.ndarray, variance: np.ndarray) -> None:
+    fraction = node.message.batch_norm_param.moving_average_fraction
+    unbiased = variance * (number / (number - 1) if number > 1 else 1)
+    for blob, new in zip(node.weights, (mean, unbiased, 1), strict=True):
+        blob[...] = fraction * blob.astype(np.float64) + new
+    if node.held:
+        node.held.written()
+
+
+def batch_norm_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int:
+    return count(tops[0])
+
+
+OPS = (Op("BatchNorm", batch_norm_shapes, prepare_batch_norm, batch_norm_weights, batch_norm_macs, in_place=True),)

@@ -1,0 +1,276 @@
+"""SSD's own layers: PriorBox, which lays out default boxes, and DetectionOutput, which makes detections of them.
+
+A box is xmin, ymin, xmax, ymax, in parts of the image's width and height.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...compiler import signatures as types
+from ...compiler.jit import F2_IN, I1, I1_IN, f32, inline, kernel
+from ..ir.graph import Node, Shape
+from ..ir.op import MANY, Op, Run, count
+from .checks import at_most_four_axes
+
+CORNER, CENTER_SIZE, CORNER_SIZE = range(1, 4)  # as in DetectionOutputParameter
+NOTHING = -1  # fills the rows of a top that no detection needs
+
+
+# ------------------------------------------------------------------------------------------------- PriorBox
+def prior_sizes(node: Node) -> list[tuple[float, float]]:
+    """Width and height in pixels of the boxes around a place: for each min_size a square of it, a square of the mean
+    with max_size, and one box of each aspect ratio but 1. Like SSD's code, cuts sizes off to whole pixels. Or those
+    that `width` and `height` of OpenCV's list."""
+    parameter = node.message.prior_box_param
+    smallest, largest = list(parameter.min_size), list(parameter.max_size)
+    if parameter.width or parameter.height:
+        return _listed_sizes(node)
+    if not smallest or min(smallest) <= 0:
+        raise node.error(f"min_size {smallest}", "one or more positive numbers")
+    if largest and (len(largest) != len(smallest) or any(a >= b for a, b in zip(smallest, largest, strict=True))):
+        raise node.error(f"max_size {largest} with min_size {smallest}", "a larger one for each min_size, or none")
+    ratios = aspect_ratios(node)
+    sizes = []
+    for number, size in enumerate(map(int, smallest)):
+        sizes.append((size, size))
+        if largest:
+            sizes.append((np.sqrt(size * int(largest[number])),) * 2)
+        sizes += [(size * np.sqrt(ratio), size / np.sqrt(ratio)) for ratio in ratios]
+    return sizes
+
+
+def _listed_sizes(node: Node) -> list[tuple[float, float]]:
+    parameter = node.message.prior_box_param
+    widths, heights = list(parameter.width), list(parameter.height)
+    if parameter.min_size or parameter.max_size or parameter.aspect_ratio:
+        raise node.error("has width and height beside min_size, max_size or aspect_ratio", "one way to say it")
+    if len(widths) != len(heights) or min(widths + heights) <= 0:
+        raise node.error(f"width {widths} and height {heights}", "as many positive numbers")
+    return list(zip(widths, heights, strict=True))
+
+
+def prior_offsets(node: Node) -> list[tuple[float, float]]:
+    """Where in its cell the boxes of a place have their centre, from the top and from the left in parts of the cell:
+    `offset` for both, or for each box every pair of OpenCV's offset_h and offset_w."""
+    parameter = node.message.prior_box_param
+    down, right = list(parameter.offset_h), list(parameter.offset_w)
+    if not down and not right:
+        return [(parameter.offset, parameter.offset)]
+    if parameter.HasField("offset"):
+        raise node.error("has offset beside offset_h and offset_w", "one way to say it")
+    if len(down) != len(right):
+        raise node.error(f"offset_h {down} and offset_w {right}", "as many of both")
+    return list(zip(down, right, strict=True))
+
+
+def aspect_ratios(node: Node) -> list[float]:
+    """The ratios other than 1, each followed by its inverse if they are flipped; those met before are left out."""
+    parameter, ratios = node.message.prior_box_param, [1.0]
+    for ratio in parameter.aspect_ratio:
+        if not 0 < ratio < np.inf:
+            raise node.error(f"aspect_ratio {ratio:g}", "a positive number")
+        if all(abs(ratio - other) >= 1e-6 for other in ratios):
+            ratios += [ratio, 1 / ratio] if parameter.flip else [ratio]
+    return ratios[1:]
+
+
+def height_and_width(node: Node, name: str, otherwise: tuple[float, float]) -> tuple[float, float]:
+    """`name`_h and `name`_w, or `name` (`name`_size) for both, or what they are where none is given."""
+    parameter, both = node.message.prior_box_param, "img_size" if name == "img" else name
+    single = (f"{name}_h", f"{name}_w")
+    if any(map(parameter.HasField, single)):
+        if parameter.HasField(both):
+            raise node.error(f"has {both} beside {name}_h and {name}_w", "one way to say it")
+        pair = tuple(getattr(parameter, field) for field in single)
+    elif parameter.HasField(both):
+        pair = (getattr(parameter, both),) * 2
+    else:
+        return otherwise
+    if min(pair) <= 0:
+        raise node.error(f"{name}_h {pair[0]:g} and {name}_w {pair[1]:g}", "positive numbers")
+    return pair
+
+
+def variances(node: Node) -> np.ndarray:
+    found = list(node.message.prior_box_param.variance) or [0.1]
+    if len(found) not in (1, 4) or min(found) <= 0:
+        raise node.error(f"variance {found}", "one positive number, or four")
+    return np.resize(np.array(found, np.float32), 4)
+
+
+def image_axes(shape: Shape) -> tuple[int, int]:
+    """Height and width of a blob; axes that are missing are 1."""
+    height, width = (*shape, 1, 1, 1, 1)[2:4]
+    return height, width
+
+
+def prior_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    at_most_four_axes(node, bottoms)
+    variances(node)
+    height, width = image_axes(bottoms[0])
+    return [(1, 2, height * width * len(prior_sizes(node)) * len(prior_offsets(node)) * 4)]
+
+
+def prepare_prior(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """[1, 2, boxes * 4]: the boxes around each place of the first bottom, and their variances. They depend on shapes
+    only, so they are made here."""
+    parameter, (height, width) = node.message.prior_box_param, image_axes(bottoms[0])
+    image = height_and_width(node, "img", image_axes(bottoms[1]))
+    if min(image) <= 0 or min(height, width) <= 0:
+        raise node.error(f"bottoms of shapes {list(bottoms[0])} and {list(bottoms[1])}", "no empty ones")
+    steps = height_and_width(node, "step", (np.float32(image[0] / height), np.float32(image[1] / width)))
+    offsets = np.array(prior_offsets(node), np.float32).T
+    y, x = (
+        ((np.arange(size)[:, None] + offset) * np.float32(step)).astype(np.float32)[:, None, :]  # [size, 1, offsets]
+        for size, step, offset in zip((height, width), steps, offsets, strict=True)
+    )
+    half_width, half_height = np.array(prior_sizes(node), np.float32).T[:, :, None] / 2  # [sizes, 1] each
+    y, boxes = y[:, None], np.empty((height, width, len(half_width), offsets.shape[1], 4), np.float32)
+    for place, (center, side, size) in enumerate(
+        [(x, -half_width, image[1]), (y, -half_height, image[0]), (x, half_width, image[1]), (y, half_height, image[0])]
+    ):
+        boxes[..., place] = (center + side) / np.float32(size)
+    if parameter.clip:
+        boxes.clip(0, 1, out=boxes)
+    made = np.stack([boxes.reshape(-1), np.resize(variances(node), boxes.size)])[None]
+    return lambda inputs, outputs: np.copyto(outputs[0], made)
+
+
+# ------------------------------------------------------------------------------------------ DetectionOutput
+@inline
+def overlap(boxes, a, b):
+    """Area of the intersection of two boxes over that of their union."""
+    width = min(boxes[a, 2], boxes[b, 2]) - max(boxes[a, 0], boxes[b, 0])
+    height = min(boxes[a, 3], boxes[b, 3]) - max(boxes[a, 1], boxes[b, 1])
+    if not (width > 0 and height > 0):
+        return width * 0
+    shared = width * height
+    return shared / (area(boxes, a) + area(boxes, b) - shared)
+
+
+@inline
+def area(boxes, a):
+    width, height = boxes[a, 2] - boxes[a, 0], boxes[a, 3] - boxes[a, 1]
+    return width * height if width >= 0 and height >= 0 else width * 0
+
+
+@kernel(types.i64(F2_IN, I1_IN, f32, f32, I1), fastmath=set())
+def suppress(boxes, candidates, threshold, eta, kept):
+    """Non-maximum suppression: of the candidates, best first, those that overlap none kept before by more than
+    `threshold`, which shrinks by `eta` after each that is kept, while it is above 0.5.
+
+    boxes [P, 4], candidates [N], kept [N]: its first values are written, their number is returned.
+    """
+    number = 0
+    for n in range(candidates.size):
+        fits = True
+        for k in range(number):
+            if overlap(boxes, candidates[n], kept[k]) > threshold:
+                fits = False
+                break
+        if fits:
+            kept[number] = candidates[n]
+            number += 1
+            if eta < 1 and threshold > np.float32(0.5):
+                threshold *= eta
+    return number
+
+
+def detection_sizes(node: Node, bottoms: list[Shape]) -> tuple[int, int, int]:
+    """Numbers of priors, of classes, and of classes with boxes of their own (1 if they are shared)."""
+    parameter, (places, scores, priors) = node.message.detection_output_param, bottoms[:3]
+    at_most_four_axes(node, bottoms)
+    if not parameter.num_classes:
+        raise node.error("has no num_classes", "a positive number")
+    boxes, classes = image_axes(priors)[0] // 4, parameter.num_classes
+    owners = 1 if parameter.share_location else classes
+    if len(places) < 2 or len(scores) < 2 or count(priors) != boxes * 8 or places[0] != scores[0]:
+        found = f"bottoms of shapes {list(places)}, {list(scores)} and {list(priors)}"
+        raise node.error(found, "[images, ...] twice and [1, 2, priors * 4]")
+    for name, shape, expected in (("locations", places, owners * 4), ("confidences", scores, classes)):
+        if count(shape, 1) != boxes * expected:
+            raise node.error(f"{count(shape, 1)} {name} an image", f"{boxes * expected} for {boxes} priors")
+    return boxes, classes, owners
+
+
+def detection_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    """[1, 1, rows, 7] with as many rows as there can be detections."""
+    parameter = node.message.detection_output_param
+    boxes, classes, _ = detection_sizes(node, bottoms)
+    suppression = parameter.nms_param
+    if suppression.nms_threshold < 0 or not 0 < suppression.eta <= 1:
+        found = f"nms_threshold {suppression.nms_threshold:g} and eta {suppression.eta:g}"
+        raise node.error(found, "not negative, and above 0 up to 1")
+    of_class = min(boxes, suppression.top_k) if suppression.HasField("top_k") and suppression.top_k >= 0 else boxes
+    most = of_class * (classes - (0 <= parameter.background_label_id < classes))
+    if parameter.keep_top_k >= 0:
+        most = min(most, parameter.keep_top_k)
+    return [(1, 1, bottoms[0][0] * most, 7)]
+
+
+def decode(parameter, places: np.ndarray, priors: np.ndarray) -> np.ndarray:
+    """Boxes [..., priors, 4] from what the net says about each prior; priors [2, priors, 4] with their variances."""
+    boxes, offsets = priors[0], places
+    if not parameter.variance_encoded_in_target:
+        offsets = places * priors[1]
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    if parameter.code_type == CORNER:
+        return boxes + offsets
+    if parameter.code_type == CORNER_SIZE:
+        return boxes + offsets * np.concatenate([sizes, sizes], axis=1)
+    centers = offsets[..., :2] * sizes + (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = np.exp(offsets[..., 2:]) * sizes / 2
+    return np.concatenate([centers - half, centers + half], axis=-1)
+
+
+def class_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Which of the boxes [P, 4] of one class are detections by their scores [P], best first."""
+    suppression = parameter.nms_param
+    lowest = parameter.confidence_threshold if parameter.HasField("confidence_threshold") else -np.inf
+    candidates = np.flatnonzero(scores > np.float32(lowest))
+    candidates = candidates[np.argsort(-scores[candidates], kind="stable")]
+    if suppression.HasField("top_k") and suppression.top_k >= 0:
+        candidates = candidates[: suppression.top_k]
+    kept = np.empty_like(candidates)
+    return kept[: suppress.run(boxes, candidates, suppression.nms_threshold, suppression.eta, kept)]
+
+
+def image_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Rows [label, score, box] of one image, by class, of each the best first.  boxes [owners, P, 4], scores [P, C]"""
+    rows = [np.empty((0, 6), np.float32)]
+    for label in range(scores.shape[1]):
+        if label == parameter.background_label_id:
+            continue
+        own, of_class = boxes[label % len(boxes)], np.ascontiguousarray(scores[:, label])
+        kept = class_detections(parameter, own, of_class)
+        rows.append(np.column_stack([np.full(len(kept), label, np.float32), of_class[kept], own[kept]]))
+    found = np.concatenate(rows)
+    if 0 <= parameter.keep_top_k < len(found):
+        best = np.argsort(-found[:, 1], kind="stable")[: parameter.keep_top_k]
+        found = found[np.sort(best)]
+    return found
+
+
+def prepare_detection(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """Rows [image, label, score, xmin, ymin, xmax, ymax]; -1 everywhere in those behind the last detection."""
+    parameter, images = node.message.detection_output_param, bottoms[0][0]
+    priors, classes, owners = detection_sizes(node, bottoms)
+
+    def run(inputs, outputs):
+        places = inputs[0].reshape(images, priors, owners, 4).transpose(0, 2, 1, 3)
+        boxes = np.ascontiguousarray(decode(parameter, places, inputs[2].reshape(2, priors, 4)))
+        scores, top, row = inputs[1].reshape(images, priors, classes), outputs[0].reshape(-1, 7), 0
+        top.fill(NOTHING)
+        for image in range(images):
+            found = image_detections(parameter, boxes[image], scores[image])
+            top[row : row + len(found), 0], top[row : row + len(found), 1:] = image, found
+            row += len(found)
+
+    return run
+
+
+OPS = (
+    Op("PriorBox", prior_shapes, prepare_prior, bottoms=(2, MANY)),
+    Op("DetectionOutput", detection_shapes, prepare_detection, bottoms=(3, 4)),
+)

@@ -1,0 +1,40 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir.graph import Node, Shape
+from ..ir.op import Op, Run, same_shape
+
+
+def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """TEST: a copy. TRAIN: each value is 0 with probability `dropout_ratio`, else divided by 1 - dropout_ratio, or with
+    scale_train: false as it was.
+
+    The mask of an iteration is drawn from the net's streams, under the layer's name (`parameters/streams.py`).
+    """
+    ratio = node.message.dropout_param.dropout_ratio
+    if not 0 <= ratio < 1:
+        raise node.error(f"dropout_ratio {ratio:g}", "0 to less than 1")
+    if node.phase == "TEST":
+        return copy_unless_in_place
+    mask = np.empty(bottoms[0], np.float32)
+    scale = np.float32(1 / (1 - ratio) if node.message.dropout_param.scale_train else 1)
+
+    def run(inputs, outputs):
+        node.streams.generator(node.name).random(dtype=np.float32, out=mask)
+        np.greater_equal(mask, np.float32(ratio), out=mask, casting="unsafe")
+        np.multiply(mask, scale, out=mask)
+        np.multiply(inputs[0], mask, out=outputs[0])
+
+    run.mask = mask  # of the last run, for its gradient
+    return run
+
+
+def copy_unless_in_place(inputs, outputs):
+    if not np.may_share_memory(outputs[0], inputs[0]):  # two arrays of the same memory where it is in place
+        np.copyto(outputs[0], inputs[0])
+
+
+OPS = (Op("Dropout", same_shape, prepare_dropout, in_place=True),)

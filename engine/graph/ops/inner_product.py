@@ -1,0 +1,54 @@
+"""InnerProduct:  y = x @ W.T + b,  where x [M, K] are the bottom's axes before `axis` and from it on.
+
+W is [N, K], with `transpose` [K, N].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...team.memory import aligned_zeros
+from ..ir.graph import Node, Shape
+from ..ir.op import Op, Run, axis_of, count
+from .product import PANELS, multiply
+
+NO_BIAS = np.zeros(0, np.float32)
+
+
+def inner_product_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    outputs = node.message.inner_product_param.num_output
+    if not outputs:
+        raise node.error("has num_output 0", "at least 1")
+    return [(*bottoms[0][: _axis(node, bottoms)], outputs)]
+
+
+def inner_product_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    parameter = node.message.inner_product_param
+    outputs, inputs = parameter.num_output, count(bottoms[0], _axis(node, bottoms))
+    weights = (inputs, outputs) if parameter.transpose else (outputs, inputs)
+    return [weights, (outputs,)] if parameter.bias_term else [weights]
+
+
+def _axis(node: Node, bottoms: list[Shape]) -> int:
+    return axis_of(node, node.message.inner_product_param.axis, len(bottoms[0]))
+
+
+def prepare_inner_product(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    axis, outputs = _axis(node, bottoms), tops[0][-1]
+    rows, inputs = count(bottoms[0], 0, axis), count(bottoms[0], axis)
+    transposed = int(not node.message.inner_product_param.transpose)
+    panels = aligned_zeros(PANELS)
+
+    def run(ins, outs):
+        x, y, weights = ins[0].reshape(-1), outs[0].reshape(-1), node.weights[0].reshape(-1)
+        bias = node.weights[1] if len(node.weights) > 1 else NO_BIAS
+        multiply.run(x, inputs, 1, weights, transposed, bias, rows, outputs, inputs, panels, y)
+
+    return run
+
+
+def inner_product_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int:
+    return count(tops[0]) * count(bottoms[0], _axis(node, bottoms))
+
+
+OPS = (Op("InnerProduct", inner_product_shapes, prepare_inner_product, inner_product_weights, inner_product_macs),)

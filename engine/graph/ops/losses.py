@@ -1,0 +1,186 @@
+"""Losses and Accuracy. A top holds the loss itself, as a scalar, whatever its loss_weight."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir.graph import Node, Shape
+from ..ir.op import Op, Run, axis_of, count
+from .checks import at_most_four_axes, same_batch, whole_numbers
+from .softmax import axis_sizes, softmax
+
+FULL, VALID, BATCH_SIZE, NONE = range(4)  # as in LossParameter
+SMALLEST = np.finfo(np.float32).tiny
+
+
+def normalization(node: Node, default: int) -> int:
+    """By what a sum is divided. The older `normalize` counts only where `normalization` is not given."""
+    loss = node.message.loss_param
+    if loss.HasField("normalization"):
+        return loss.normalization
+    return (VALID if loss.normalize else BATCH_SIZE) if loss.HasField("normalize") else default
+
+
+def divisor(mode: int, outer: int, inner: int, valid: int) -> int:
+    return max(1, {FULL: outer * inner, VALID: valid, BATCH_SIZE: outer, NONE: 1}[mode])
+
+
+def ignored_label(node: Node, parameter: str = "loss_param") -> int | None:
+    found = getattr(node.message, parameter)
+    return found.ignore_label if found.HasField("ignore_label") else None
+
+
+def check_label_count(node: Node, bottoms: list[Shape], expected: int) -> None:
+    if count(bottoms[1]) != expected:
+        found = f"{count(bottoms[1])} labels for scores of shape {list(bottoms[0])}"
+        raise node.error(found, f"{expected}, one a prediction")
+
+
+def write(outputs: list[np.ndarray], loss: float) -> None:
+    """A loss layer may come without a top."""
+    for top in outputs:
+        top[...] = loss
+
+
+# ------------------------------------------------------------------------------------------ SoftmaxWithLoss
+def softmax_loss_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    same_batch(node, bottoms)
+    outer, _, inner = axis_sizes(node, bottoms[0])
+    check_label_count(node, bottoms, outer * inner)
+    return [()] * len(node.tops)
+
+
+def prepare_softmax_loss(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """-sum of log(max(p_label, the smallest normal float32)), over labels that are not ignored, over the divisor."""
+    outer, classes, inner = axis_sizes(node, bottoms[0])
+    ignored, mode = ignored_label(node), normalization(node, VALID)
+    probabilities = np.empty(outer * classes * inner, np.float32)
+
+    def run(inputs, outputs):
+        softmax.run(inputs[0].reshape(-1), probabilities, outer, classes, inner)
+        labels = whole_numbers(node, 1, inputs[1].reshape(outer, 1, inner), classes, ignored)
+        valid = np.ones(labels.shape, bool) if ignored is None else labels != ignored
+        picked = np.where(valid, labels, 0)
+        of_label = np.take_along_axis(probabilities.reshape(outer, classes, inner), picked, 1)
+        logs = np.log(np.maximum(of_label[valid], SMALLEST))
+        write(outputs, (0 - logs.sum(dtype=np.float64)) / divisor(mode, outer, inner, int(valid.sum())))
+
+    return run
+
+
+# -------------------------------------------------------------------------------- EuclideanLoss, HingeLoss
+def euclidean_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    same_batch(node, bottoms)
+    at_most_four_axes(node, bottoms)
+    first, second = bottoms
+    if count(first, 1) != count(second, 1):
+        raise node.error(f"bottoms of shapes {list(first)} and {list(second)}", "as many values in each row")
+    return [()] * len(node.tops)
+
+
+def prepare_euclidean(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """sum of (a - b)**2 over twice the rows."""
+    difference, rows = np.empty(count(bottoms[0]), np.float32), bottoms[0][0]
+
+    def run(inputs, outputs):
+        np.subtract(inputs[0].reshape(-1), inputs[1].reshape(-1), out=difference)
+        write(outputs, np.square(difference, out=difference).sum(dtype=np.float64) / (2 * rows))
+
+    return run
+
+
+def hinge_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    same_batch(node, bottoms)
+    at_most_four_axes(node, bottoms)
+    return [()] * len(node.tops)
+
+
+def prepare_hinge(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """sum of m, or of m**2, over the rows, with m = max(0, 1 - x) of the label's class and max(0, 1 + x) of the others.
+    A NaN counts as 0."""
+    rows, size = bottoms[0][0], count(bottoms[0], 1)
+    margins, squared = np.empty((rows, size), np.float32), node.message.hinge_loss_param.norm == 2
+
+    def run(inputs, outputs):
+        labels = whole_numbers(node, 1, inputs[1].reshape(-1)[:rows], size)
+        np.copyto(margins, inputs[0].reshape(rows, size))
+        margins[range(rows), labels] *= -1
+        np.add(margins, 1, out=margins)
+        np.fmax(margins, 0, out=margins)
+        if squared:
+            np.square(margins, out=margins)
+        write(outputs, margins.sum(dtype=np.float64) / rows)
+
+    return run
+
+
+# ---------------------------------------------------------------------------------- SigmoidCrossEntropyLoss
+def cross_entropy_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    same_batch(node, bottoms)
+    if count(bottoms[0]) != count(bottoms[1]):
+        raise node.error(f"bottoms of shapes {list(bottoms[0])} and {list(bottoms[1])}", "as many values in both")
+    return [()] * len(node.tops)
+
+
+def prepare_cross_entropy(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """sum of max(x, 0) - x*t + log(1 + exp(-|x|)), over targets that are not ignored, over the divisor.
+
+    The first two are x * (1 - t) above 0 and x * -t below: where they are 0, the logarithm keeps all its digits.
+    """
+    outer, inner = bottoms[0][0], count(bottoms[0], 1)
+    ignored, mode = ignored_label(node), normalization(node, BATCH_SIZE)
+    terms, part = (np.empty(outer * inner, np.float32) for _ in range(2))
+
+    def run(inputs, outputs):
+        x, targets = (bottom.reshape(-1) for bottom in inputs)
+        np.negative(np.abs(x, out=part), out=part)
+        np.log1p(np.exp(part, out=part), out=part)
+        np.multiply(x, np.subtract(x > 0, targets, out=terms), out=terms)
+        np.add(terms, part, out=terms)
+        valid = outer * inner
+        if ignored is not None:
+            skipped = np.trunc(targets) == ignored
+            terms[skipped] = 0
+            valid -= int(skipped.sum())
+        write(outputs, terms.sum(dtype=np.float64) / divisor(mode, outer, inner, valid))
+
+    return run
+
+
+# ------------------------------------------------------------------------------------------------- Accuracy
+def accuracy_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    parameter, shape = node.message.accuracy_param, bottoms[0]
+    axis = axis_of(node, parameter.axis, len(shape))
+    check_label_count(node, bottoms, count(shape, 0, axis) * count(shape, axis + 1))
+    if parameter.top_k > shape[axis]:
+        raise node.error(f"top_k {parameter.top_k} of {shape[axis]} classes", f"at most {shape[axis]}")
+    return [(), (shape[axis],)][: len(node.tops)]
+
+
+def prepare_accuracy(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """The part of labels with fewer than top_k other scores as high or higher, of all and of each class."""
+    axis, top_k = axis_of(node, node.message.accuracy_param.axis, len(bottoms[0])), node.message.accuracy_param.top_k
+    outer, classes, inner = count(bottoms[0], 0, axis), bottoms[0][axis], count(bottoms[0], axis + 1)
+    ignored = ignored_label(node, "accuracy_param")
+
+    def run(inputs, outputs):
+        scores = inputs[0].reshape(outer, classes, inner)
+        labels = whole_numbers(node, 1, inputs[1].reshape(outer, 1, inner), classes, ignored)
+        valid = np.ones(labels.shape, bool) if ignored is None else labels != ignored
+        own = np.take_along_axis(scores, np.where(valid, labels, 0), 1)
+        right = (scores >= own).sum(axis=1, keepdims=True) - 1 < top_k
+        outputs[0][...] = right[valid].sum() / max(1, valid.sum())
+        if len(outputs) > 1:
+            seen = np.bincount(labels[valid], minlength=classes)
+            outputs[1][:] = np.bincount(labels[valid & right], minlength=classes) / np.maximum(seen, 1)
+
+    return run
+
+
+OPS = (
+    Op("SoftmaxWithLoss", softmax_loss_shapes, prepare_softmax_loss, bottoms=(2, 2), tops=(0, 1)),
+    Op("EuclideanLoss", euclidean_shapes, prepare_euclidean, bottoms=(2, 2), tops=(0, 1)),
+    Op("HingeLoss", hinge_shapes, prepare_hinge, bottoms=(2, 2), tops=(0, 1)),
+    Op("SigmoidCrossEntropyLoss", cross_entropy_shapes, prepare_cross_entropy, bottoms=(2, 2), tops=(0, 1)),
+    Op("Accuracy", accuracy_shapes, prepare_accuracy, bottoms=(2, 2), tops=(1, 2)),
+)

@@ -1,0 +1,136 @@
+"""LRN and MVN, which normalise by what lies around a number.
+
+LRN, across channels:    y = x * s**-beta,   s[c] = k + alpha/size * sum of x**2 over `size` channels around c
+LRN, within a channel:   y = x * s**-beta,   s = 1 + alpha * mean of x**2 over size * size pixels around; k is not used
+MVN:                     y = (x - mean) / (deviation + eps)   over each channel's pixels, or over all of a picture
+
+What lies outside is 0, and counts in the mean.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...compiler import signatures as types
+from ...compiler.cpu import LANES
+from ...compiler.jit import F1, F1_IN, f32, i64, kernel
+from ...team.memory import aligned_zeros
+from ...vectors.simd import broadcast, fma, load, load_part, store, store_part, zeros
+from ..ir.graph import Node, Shape
+from ..ir.op import Op, Run, count, same_shape
+from .batch_norm import moments
+from .pooling import pool_mean, window_table
+from .scale import NONE, affine
+
+WITHIN_CHANNEL = 1  # NormRegion
+AXES = 4
+
+
+@kernel(types.void(F1_IN, i64, i64, i64, i64, f32, f32, F1))
+def sum_channels(x, pictures, channels, pixels, reach, k, share, y):
+    """y[c] = k + share * sum of x[c']**2 over the channels c' with |c' - c| <= reach.
+
+    x, y [pictures * channels * pixels], no overlap; writes y.
+    """
+    shifts, shares = broadcast(k), broadcast(share)
+    for n in range(pictures):
+        for c in range(channels):
+            first, last = n * channels + max(0, c - reach), n * channels + min(channels, c + reach + 1)
+            for p in range(0, pixels, LANES):
+                total, left = zeros(), pixels - p
+                if left >= LANES:
+                    for line in range(first, last):
+                        v = load(x, line * pixels + p)
+                        total = fma(v, v, total)
+                    store(y, (n * channels + c) * pixels + p, fma(total, shares, shifts))
+                else:
+                    for line in range(first, last):
+                        v = load_part(x, line * pixels + p, left)
+                        total = fma(v, v, total)
+                    store_part(y, (n * channels + c) * pixels + p, fma(total, shares, shifts), left)
+
+
+@kernel(types.void(F1_IN, F1))
+def divide_by_power(x, y):
+    """y = x * y**-0.75, by square roots."""
+    for i in range(y.size):
+        root = math.sqrt(y[i])
+        y[i] = x[i] / (root * math.sqrt(root))
+
+
+def lrn_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    size = node.message.lrn_param.local_size
+    if size % 2 == 0:
+        raise node.error(f"has local_size {size}", "an odd number")
+    if len(bottoms[0]) != AXES:
+        raise node.error(f"has a bottom with {len(bottoms[0])} axes, {list(bottoms[0])}", f"{AXES}")
+    return same_shape(node, bottoms)
+
+
+def prepare_lrn(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    within = node.message.lrn_param.norm_region == WITHIN_CHANNEL
+    sums = _sums_within(node, bottoms[0]) if within else _sums_across(node, bottoms[0])
+    beta = np.float32(node.message.lrn_param.beta)
+
+    def run(inputs, outputs):
+        x, y = inputs[0].reshape(-1), outputs[0].reshape(-1)
+        sums(x, y)
+        if beta == np.float32(0.75):
+            divide_by_power.run(x, y)
+        else:
+            np.power(y, -beta, out=y)
+            np.multiply(x, y, out=y)
+
+    return run
+
+
+def _sums_across(node: Node, bottom: Shape):
+    parameter, (N, C), pixels = node.message.lrn_param, bottom[:2], count(bottom, 2)
+    size, share = parameter.local_size, np.float32(parameter.alpha) / np.float32(parameter.local_size)
+    return lambda x, y: sum_channels.run(x, N, C, pixels, size // 2, parameter.k, share, y)
+
+
+def _sums_within(node: Node, bottom: Shape):
+    (N, C, H, W), size = bottom, node.message.lrn_param.local_size
+    rows, columns = (window_table(side, size, 1, size // 2, side) for side in (H, W))
+    rows[:, 2] = columns[:, 2] = size  # the mean is over whole windows
+    squares, line = np.empty(count(bottom), np.float32), aligned_zeros(W + LANES)
+    alpha = np.float32(node.message.lrn_param.alpha)
+
+    def sums(x, y):
+        np.multiply(x, x, out=squares)
+        pool_mean.run(squares, N * C, H, W, rows, columns, line, y)
+        np.multiply(y, alpha, out=y)
+        np.add(y, np.float32(1), out=y)
+
+    return sums
+
+
+def mvn_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    bottom = bottoms[0]
+    if not 1 <= len(bottom) <= AXES:
+        raise node.error(f"has a bottom with {len(bottom)} axes, {list(bottom)}", f"1 to {AXES}")
+    return [bottom + (1,) * (AXES - len(bottom))]
+
+
+def prepare_mvn(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    parameter = node.message.mvn_param
+    axes = 1 if parameter.across_channels else 2
+    rows, size = count(tops[0], 0, axes), count(tops[0], axes)
+    mean, variance = np.empty(rows), np.empty(rows)
+
+    def run(inputs, outputs):
+        x = inputs[0].reshape(-1)
+        moments.run(x, 1, rows, size, mean, variance)
+        factors = NONE
+        if parameter.normalize_variance:
+            with np.errstate(divide="ignore"):  # eps may be 0
+                factors = (1 / (np.sqrt(variance) + parameter.eps)).astype(np.float32)
+        affine.run(x, mean.astype(np.float32), factors, NONE, 1, rows, size, outputs[0].reshape(-1))
+
+    return run
+
+
+OPS = (Op("LRN", lrn_shapes, prepare_lrn), Op("MVN", mvn_shapes, prepare_mvn, in_place=True))

@@ -1,0 +1,48 @@
+"""Layers whose tops are their weights: Embed's rows, and Parameter's blob."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir.graph import Node, Shape
+from ..ir.op import Op, Run
+from .checks import whole_numbers
+
+
+def embed_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    return [(*bottoms[0], node.message.embed_param.num_output)]
+
+
+def embed_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    parameter = node.message.embed_param
+    for name in ("num_output", "input_dim"):
+        if getattr(parameter, name) == 0:
+            raise node.error(f"{name} 0", "a positive number")
+    rows = (parameter.input_dim, parameter.num_output)
+    return [rows, (parameter.num_output,)] if parameter.bias_term else [rows]
+
+
+def prepare_embed(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """y[..., :] = W[x[...]] + bias, with x cut off to whole numbers."""
+    rows = embed_weights(node, bottoms)[0][0]
+
+    def run(inputs, outputs):
+        np.take(node.weights[0], whole_numbers(node, 0, inputs[0], rows), axis=0, out=outputs[0], mode="clip")
+        if len(node.weights) > 1:
+            np.add(outputs[0], node.weights[1], out=outputs[0])
+
+    return run
+
+
+def parameter_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    return [tuple(node.message.parameter_param.shape.dim)]
+
+
+def prepare_parameter(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    return lambda inputs, outputs: np.copyto(outputs[0], node.weights[0])
+
+
+OPS = (
+    Op("Embed", embed_shapes, prepare_embed, embed_weights),
+    Op("Parameter", parameter_shapes, prepare_parameter, parameter_shapes, bottoms=(0, 0)),
+)

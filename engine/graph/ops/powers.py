@@ -1,0 +1,84 @@
+"""Power, Exp, Log and BNLL. All may work in place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir.graph import Node, Shape
+from ..ir.op import Op, Run, same_shape
+from .activations import EXP, LINEAR, bend, calling, cut
+
+
+def exponential(node: Node) -> tuple[int, float, float]:
+    """base ** (shift + scale * x) as outer * exp(inner * x)."""
+    parameter = node.message.exp_param
+    log_base = checked_log(node, parameter.base)
+    with np.errstate(over="ignore"):
+        outer = float(np.exp(log_base * parameter.shift))
+    return EXP, float(log_base * parameter.scale), outer
+
+
+def checked_log(node: Node, base: float) -> float:
+    """ln(base), 1 for -1, which stands for e."""
+    if base != -1 and not 0 < base < np.inf:
+        raise node.error(f"base {base:g}", "a positive number, or -1 for e")
+    return 1.0 if base == -1 else float(np.log(base))
+
+
+def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """(shift + scale * x) ** power. Powers other than 1 are NumPy's: few nets have them."""
+    parameter = node.message.power_param
+    power, scale, shift = (np.float32(getattr(parameter, name)) for name in ("power", "scale", "shift"))
+    start = shift if shift else np.float32(-0.0)  # Caffe adds no shift of 0, so -0 stays -0
+    if power * scale == 0:
+        with np.errstate(all="ignore"):
+            value = np.float32(1) if power == 0 else np.power(shift, power)
+        return lambda inputs, outputs: outputs[0].fill(value)
+
+    def run(inputs, outputs):
+        cut.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, scale, start)
+        if power == 2:
+            np.square(outputs[0], out=outputs[0])
+        elif power != 1:
+            np.power(outputs[0], power, out=outputs[0])
+
+    return run
+
+
+def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """log(shift + scale * x) to a base."""
+    parameter = node.message.log_param
+    log_base = checked_log(node, parameter.base)
+    if log_base == 0:
+        raise node.error("base 1", "a positive number other than 1, or -1 for e")
+    inverse = np.float32(1 / log_base)
+
+    def run(inputs, outputs):
+        cut.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, parameter.scale, parameter.shift)
+        np.log(outputs[0], out=outputs[0])
+        np.multiply(outputs[0], inverse, out=outputs[0])
+
+    return run
+
+
+def prepare_bnll(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow."""
+    part = np.empty(bottoms[0], np.float32)
+
+    def run(inputs, outputs):
+        np.abs(inputs[0], out=part)
+        np.negative(part, out=part)
+        np.exp(part, out=part)
+        np.log1p(part, out=part)
+        np.maximum(inputs[0], 0, out=outputs[0])
+        np.add(outputs[0], part, out=outputs[0])
+
+    return run
+
+
+OPS = (
+    Op("Power", same_shape, prepare_power, in_place=True),
+    Op("Exp", same_shape, calling(bend, exponential), in_place=True),
+    Op("Log", same_shape, prepare_log, in_place=True),
+    Op("BNLL", same_shape, prepare_bnll, in_place=True),
+)

@@ -1,0 +1,112 @@
+"""Layers that sum up or pick among the values of a blob: Reduction, ArgMax, and SSD's Normalize."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..ir.graph import Node, Shape
+from ..ir.op import Op, Run, axis_of, count
+from .checks import at_most_four_axes
+
+SUM, ASUM, SUMSQ, MEAN = range(1, 5)  # as in ReductionParameter
+
+
+def reduction_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    return [bottoms[0][: axis_of(node, node.message.reduction_param.axis, len(bottoms[0]))]]
+
+
+def prepare_reduction(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """coeff * (sum, sum of magnitudes, sum of squares, mean) over all axes from `axis` on."""
+    kind, rows = node.message.reduction_param.operation, count(tops[0])
+    size = count(bottoms[0], len(tops[0]))
+    factor = np.float32(node.message.reduction_param.coeff / (size if kind == MEAN and size else 1))
+    change = {ASUM: np.abs, SUMSQ: np.square}.get(kind)
+    changed = np.empty((rows, size), np.float32) if change else None
+
+    def run(inputs, outputs):
+        x, y = inputs[0].reshape(rows, size), outputs[0].reshape(rows)
+        np.sum(x if change is None else change(x, out=changed), axis=1, out=y)
+        np.multiply(y, factor, out=y)
+
+    return run
+
+
+def argmax_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    parameter, shape = node.message.argmax_param, bottoms[0]
+    by_axis = parameter.HasField("axis")
+    axis = axis_of(node, parameter.axis if by_axis else 0, len(shape))
+    size = shape[axis] if by_axis else count(shape, 1)
+    if not 1 <= parameter.top_k <= size:
+        raise node.error(f"top_k {parameter.top_k} of {size} values", f"1 to {size}")
+    if by_axis:
+        return [(*shape[:axis], parameter.top_k, *shape[axis + 1 :])]
+    return [(shape[0], 1 + parameter.out_max_val, parameter.top_k, *[1] * (len(shape) - 3))]
+
+
+def prepare_argmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """The places of the largest values, largest first, of equal ones the later first; and (or, of one axis: instead)
+    the values."""
+    parameter, shape = node.message.argmax_param, bottoms[0]
+    by_axis, top_k, values = parameter.HasField("axis"), parameter.top_k, parameter.out_max_val
+    axis = axis_of(node, parameter.axis, len(shape)) if by_axis else 1
+    rows = shape if by_axis else (shape[0], count(shape, 1))
+
+    def run(inputs, outputs):
+        x = inputs[0].reshape(rows)
+        places = largest(x, axis, top_k)
+        found = np.take_along_axis(x, places, axis) if values else None
+        if by_axis:
+            outputs[0][...] = found if values else places
+        else:
+            top = outputs[0].reshape(shape[0], 1 + values, top_k)
+            top[:, 0] = places
+            if values:
+                top[:, 1] = found
+
+    return run
+
+
+def largest(x: np.ndarray, axis: int, number: int) -> np.ndarray:
+    """Where along `axis` the largest values are, the largest first; of equal values the later comes first."""
+    if number == 1:
+        return x.shape[axis] - 1 - np.flip(x, axis).argmax(axis, keepdims=True)
+    order = np.flip(x.argsort(axis, kind="stable"), axis)
+    return order.take(range(number), axis)
+
+
+def normalize_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    return [() if node.message.norm_param.channel_shared else (bottoms[0][1],)]
+
+
+def normalize_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    at_most_four_axes(node, bottoms)
+    if len(bottoms[0]) < 2:
+        raise node.error(f"a bottom of shape {list(bottoms[0])}", "2 to 4 axes, of which axis 1 are the channels")
+    return [bottoms[0]]
+
+
+def prepare_normalize(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """y = scale * x / sqrt(sum of x**2 + eps), summed over an image, or over the channels of each place."""
+    parameter, shape = node.message.norm_param, bottoms[0]
+    rows = (shape[0], shape[1], count(shape, 2))
+    squares = np.empty(rows, np.float32)
+    axes, eps = (1, 2) if parameter.across_spatial else 1, np.float32(parameter.eps)
+    norms = np.empty((rows[0], 1, 1 if parameter.across_spatial else rows[2]), np.float32)
+
+    def run(inputs, outputs):
+        x, y = inputs[0].reshape(rows), outputs[0].reshape(rows)
+        np.square(x, out=squares)
+        np.sum(squares, axis=axes, keepdims=True, out=norms)
+        np.add(norms, eps, out=norms)
+        np.sqrt(norms, out=norms)
+        np.divide(x, norms, out=y)
+        np.multiply(y, node.weights[0].reshape(-1, 1), out=y)
+
+    return run
+
+
+OPS = (
+    Op("Reduction", reduction_shapes, prepare_reduction),
+    Op("ArgMax", argmax_shapes, prepare_argmax),
+    Op("Normalize", normalize_shapes, prepare_normalize, normalize_weights),
+)

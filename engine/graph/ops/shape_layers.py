@@ -1,0 +1,210 @@
+"""Layers that only move values: Concat, Slice, Crop, Tile, Permute; and those that do not even move them: Flatten,
+Reshape, Split, Silence. NumPy's copies of blocks are as fast as memory here, so there are no kernels."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from ..ir.graph import Node, Shape
+from ..ir.op import MANY, Op, Run, axis_of, count, nothing
+from .checks import refuse_in_place
+
+
+def chosen_axis(node: Node, parameter, legacy: str, dimensions: int) -> int:
+    """`axis`, or its unsigned predecessor."""
+    if not parameter.HasField(legacy):
+        return axis_of(node, parameter.axis, dimensions)
+    if parameter.HasField("axis"):
+        raise node.error(f"has both axis and {legacy}", "one of them")
+    return axis_of(node, getattr(parameter, legacy), dimensions)
+
+
+def along(shape: Shape, axis: int) -> tuple[int, int, int]:
+    """`shape` as three axes: what lies before `axis`, it, and what lies behind."""
+    return count(shape, 0, axis), shape[axis], count(shape, axis + 1)
+
+
+# ----------------------------------------------------------------------------------------------- Concat
+def concat_axis(node: Node, bottoms: list[Shape]) -> int:
+    return chosen_axis(node, node.message.concat_param, "concat_dim", len(bottoms[0]))
+
+
+def concat_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    axis, first = concat_axis(node, bottoms), bottoms[0]
+    for blob, shape in zip(node.bottoms, bottoms, strict=True):
+        if (*shape[:axis], *shape[axis + 1 :]) != (*first[:axis], *first[axis + 1 :]) or len(shape) != len(first):
+            expected = f"{list(first)} like the first bottom, but for axis {axis}"
+            raise node.error(f"{blob.name!r} has the shape {list(shape)}", expected)
+    return [(*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :])]
+
+
+def prepare_concat(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    axis = concat_axis(node, bottoms)
+    parts, whole = [along(shape, axis) for shape in bottoms], along(tops[0], axis)
+
+    def run(inputs, outputs):
+        top, start = outputs[0].reshape(whole), 0
+        for bottom, part in zip(inputs, parts, strict=True):
+            top[:, start : start + part[1]] = bottom.reshape(part)
+            start += part[1]
+
+    return run
+
+
+# ------------------------------------------------------------------------------------------------ Slice
+def slice_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    parameter, shape, tops = node.message.slice_param, bottoms[0], len(node.tops)
+    axis, points = chosen_axis(node, parameter, "slice_dim", len(shape)), list(parameter.slice_point)
+    size = shape[axis]
+    if points:
+        if len(points) != tops - 1:
+            raise node.error(f"has {len(points)} slice_point for {tops} tops", "one less than tops")
+        ends = [0, *points, size]
+        if any(start >= end for start, end in pairwise(ends)):
+            raise node.error(f"slice_point {points} of an axis of {size}", f"rising numbers from 1 to {size - 1}")
+    elif size % tops:
+        raise node.error(f"an axis of {size} for {tops} tops", "a multiple of the number of tops, or slice_point")
+    else:
+        ends = [size // tops * number for number in range(tops + 1)]
+    return [(*shape[:axis], end - start, *shape[axis + 1 :]) for start, end in pairwise(ends)]
+
+
+def prepare_slice(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    axis = chosen_axis(node, node.message.slice_param, "slice_dim", len(bottoms[0]))
+    parts, whole = [along(shape, axis) for shape in tops], along(bottoms[0], axis)
+
+    def run(inputs, outputs):
+        bottom, start = inputs[0].reshape(whole), 0
+        for top, part in zip(outputs, parts, strict=True):
+            top.reshape(part)[:] = bottom[:, start : start + part[1]]
+            start += part[1]
+
+    return run
+
+
+# -------------------------------------------------------------------------------------- Crop, Tile, Permute
+def crop_window(node: Node, bottoms: list[Shape]) -> list[slice]:
+    """What is taken of each axis of the first bottom: from `axis` on, as much as the second one has."""
+    parameter, (shape, like) = node.message.crop_param, bottoms
+    axis, offsets = axis_of(node, parameter.axis, len(shape)), list(parameter.offset)
+    if len(like) < len(shape):
+        raise node.error(f"bottoms of shapes {list(shape)} and {list(like)}", "as many axes in the second")
+    if len(offsets) <= 1:
+        offsets = (offsets or [0]) * (len(shape) - axis)
+    if len(offsets) != len(shape) - axis:
+        raise node.error(f"has {len(offsets)} offset for {len(shape) - axis} cropped axes", "none, 1, or one an axis")
+    window = [slice(0, size) for size in shape[:axis]]
+    for number, offset in enumerate(offsets, axis):
+        if offset + like[number] > shape[number]:
+            found = f"offset {offset} and size {like[number]} of an axis of {shape[number]}"
+            raise node.error(found, "a window inside the first bottom", f"axis {number}")
+        window.append(slice(offset, offset + like[number]))
+    return window
+
+
+def crop_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    return [tuple(part.stop - part.start for part in crop_window(node, bottoms))]
+
+
+def prepare_crop(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    window = tuple(crop_window(node, bottoms))
+    return lambda inputs, outputs: np.copyto(outputs[0], inputs[0][window])
+
+
+def tile_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    shape, tiles = bottoms[0], node.message.tile_param.tiles
+    axis = axis_of(node, node.message.tile_param.axis, len(shape))
+    if tiles <= 0:
+        raise node.error(f"tiles {tiles}", "1 or more")
+    return [(*shape[:axis], shape[axis] * tiles, *shape[axis + 1 :])]
+
+
+def prepare_tile(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    axis, tiles = node.message.tile_param.axis % len(bottoms[0]), node.message.tile_param.tiles
+    outer, inner = count(bottoms[0], 0, axis), count(bottoms[0], axis)
+
+    def run(inputs, outputs):
+        outputs[0].reshape(outer, tiles, inner)[:] = inputs[0].reshape(outer, 1, inner)
+
+    return run
+
+
+def permutation(node: Node, dimensions: int) -> list[int]:
+    """`order`, then the axes that it does not name, in their order."""
+    order = list(node.message.permute_param.order)
+    if len(set(order)) < len(order) or any(axis >= dimensions for axis in order):
+        raise node.error(f"order {order} of {dimensions} axes", f"different numbers from 0 to {dimensions - 1}")
+    return order + [axis for axis in range(dimensions) if axis not in order]
+
+
+def permute_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    return [tuple(bottoms[0][axis] for axis in permutation(node, len(bottoms[0])))]
+
+
+def prepare_permute(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    order = permutation(node, len(bottoms[0]))
+    return lambda inputs, outputs: np.copyto(outputs[0], inputs[0].transpose(order))
+
+
+# ------------------------------------------------------------------------------------------------ views
+def flatten_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    refuse_in_place(node)
+    shape, parameter = bottoms[0], node.message.flatten_param
+    start, end = (axis_of(node, axis, len(shape)) for axis in (parameter.axis, parameter.end_axis))
+    if end < start - 1:
+        raise node.error(f"axis {start} and end_axis {end}", "end_axis not before axis")
+    return [(*shape[:start], count(shape, start, end + 1), *shape[end + 1 :])]
+
+
+def _inferred(dims: list[int], shape: Shape, start: int, end: int) -> int:
+    """The dim that is given as -1. Axes that are copied are on both sides, so a batch of 0 leaves it as it is."""
+    copied = {start + number for number, dim in enumerate(dims) if dim == 0}
+    values = count([shape[axis] for axis in range(start, end) if axis not in copied])
+    known = count([dim for dim in dims if dim > 0] + [shape[axis] for axis in copied if axis >= end])
+    return values // known if known else 0
+
+
+def reshape_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    """Axes [axis, axis + num_axes) are replaced by shape.dim, of which 0 copies an axis and one -1 is inferred."""
+    refuse_in_place(node)
+    shape, parameter, dimensions = bottoms[0], node.message.reshape_param, len(bottoms[0])
+    dims, length = list(parameter.shape.dim), parameter.num_axes
+    start = parameter.axis if parameter.axis >= 0 else dimensions + parameter.axis + 1
+    end = dimensions if length == -1 else start + length
+    if not 0 <= start <= end <= dimensions or length < -1:
+        found = f"axis {parameter.axis} and num_axes {length} of a blob with {dimensions} axes"
+        raise node.error(found, "a range of its axes")
+    for number, dim in enumerate(dims):
+        if dim == 0:
+            if start + number >= dimensions:
+                raise node.error(f"dim 0 at position {number}", f"an axis of {list(shape)} to copy")
+            dims[number] = shape[start + number]
+    if dims.count(-1) > 1 or any(dim < -1 for dim in dims):
+        raise node.error(f"dims {list(parameter.shape.dim)}", "no negative ones but one -1")
+    top = [*shape[:start], *dims, *shape[end:]]
+    if -1 in dims:
+        top[start + dims.index(-1)] = _inferred(list(parameter.shape.dim), shape, start, end)
+    if count(top) != count(shape):
+        expected = f"{count(shape)} values like the bottom's shape {list(shape)}"
+        raise node.error(f"dims {list(parameter.shape.dim)}, which make the shape {top}", expected)
+    return [tuple(top)]
+
+
+def split_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    refuse_in_place(node)
+    return bottoms * len(node.tops)
+
+
+OPS = (
+    Op("Concat", concat_shapes, prepare_concat, bottoms=(1, MANY)),
+    Op("Slice", slice_shapes, prepare_slice, tops=(1, MANY)),
+    Op("Crop", crop_shapes, prepare_crop, bottoms=(2, 2)),
+    Op("Tile", tile_shapes, prepare_tile),
+    Op("Permute", permute_shapes, prepare_permute),
+    Op("Flatten", flatten_shapes, nothing, view=True),
+    Op("Reshape", reshape_shapes, nothing, view=True),
+    Op("Split", split_shapes, nothing, tops=(1, MANY), view=True),
+    Op("Silence", lambda node, bottoms: [], nothing, bottoms=(1, MANY), tops=(0, 0)),
+)

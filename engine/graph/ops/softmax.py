@@ -1,0 +1,92 @@
+"""Softmax over any axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...compiler import signatures as types
+from ...compiler.cpu import LANES
+from ...compiler.jit import F1, F1_IN, i64, inline, kernel
+from ...vectors import simd
+from ...vectors.elementary import exp
+from ..ir.graph import Node, Shape
+from ..ir.op import Op, Run, axis_of, count, same_shape
+
+
+@inline
+def softmax_row(x, y, at, to, size):
+    """y[to:to+size] = softmax of x[at:at+size], along the lanes."""
+    whole = size // LANES * LANES
+    highest = simd.element(x, at)
+    if whole:
+        most = simd.load(x, at)
+        for c in range(LANES, whole, LANES):
+            most = simd.maximum(most, simd.load(x, at + c))
+        highest = simd.reduce_max(most)
+    for c in range(whole, size):
+        highest = max(highest, simd.element(x, at + c))
+    shift, sums = simd.broadcast(highest), simd.zeros()
+    for c in range(0, whole, LANES):
+        v = exp(simd.load(x, at + c) - shift)
+        simd.store(y, to + c, v)
+        sums = sums + v
+    total = simd.reduce_add(sums)
+    if whole < size:
+        v = exp(simd.load_part(x, at + whole, size - whole) - shift)
+        simd.store_part(y, to + whole, v, size - whole)
+        for c in range(whole, size):
+            total += simd.element(y, to + c)
+    divisor = simd.broadcast(total)
+    for c in range(0, whole, LANES):
+        simd.store(y, to + c, simd.load(y, to + c) / divisor)
+    if whole < size:
+        v = simd.load_part(y, to + whole, size - whole)
+        simd.store_part(y, to + whole, v / divisor, size - whole)
+
+
+@inline
+def softmax_columns(x, y, at, size, step, width):
+    """Softmax of `width` columns side by side, at most LANES, each of `size` values that lie `step` apart."""
+    most = simd.load_part(x, at, width)
+    for c in range(1, size):
+        most = simd.maximum(most, simd.load_part(x, at + c * step, width))
+    sums = simd.zeros()
+    for c in range(size):
+        v = exp(simd.load_part(x, at + c * step, width) - most)
+        simd.store_part(y, at + c * step, v, width)
+        sums = sums + v
+    for c in range(size):
+        simd.store_part(y, at + c * step, simd.load_part(y, at + c * step, width) / sums, width)
+
+
+@kernel(types.void(F1_IN, F1, i64, i64, i64))
+def softmax(x, y, outer, size, inner):
+    """y = exp(x - max) / sum of that, over the middle axis.   x, y [outer * size * inner]; y may be x. NaN spreads."""
+    if inner == 1:
+        for o in range(outer):
+            softmax_row(x, y, o * size, o * size, size)
+    else:
+        for o in range(outer):
+            for i in range(0, inner, LANES):
+                softmax_columns(x, y, o * size * inner + i, size, inner, min(LANES, inner - i))
+
+
+def axis_sizes(node: Node, shape: Shape) -> tuple[int, int, int]:
+    """What lies before softmax_param's axis, its own size, and what lies behind it."""
+    axis = axis_of(node, node.message.softmax_param.axis, len(shape))
+    return count(shape, 0, axis), shape[axis], count(shape, axis + 1)
+
+
+def softmax_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    axis_sizes(node, bottoms[0])
+    return same_shape(node, bottoms)
+
+
+def prepare_softmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    sizes = axis_sizes(node, bottoms[0])
+    if not np.prod(sizes):
+        return lambda inputs, outputs: None  # no values, so no first one to start a maximum with
+    return lambda inputs, outputs: softmax.run(inputs[0].reshape(-1), outputs[0].reshape(-1), *sizes)
+
+
+OPS = (Op("Softmax", softmax_shapes, prepare_softmax, in_place=True),)

@@ -1,0 +1,1 @@
+"""Two graphs on the same inputs: are their outputs the same?"""

@@ -1,0 +1,56 @@
+"""Results that are not finite although the inputs are: equal to nothing, and made by a layer that can be named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ....errors import CheckFailed
+from ..execution.runtime import Runtime
+from ..ir.graph import Blob, Graph, Node
+from .difference import count_not_finite
+
+
+def check_finite(
+    outputs: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], who: str, graph: Graph | None = None
+) -> None:
+    """Raises CheckFailed where `outputs` hold inf or NaN and `inputs` do not: which outputs of `who`, how many values,
+    and, with the `graph` that made them, the first layer that made such a value of finite ones."""
+    counts = count_not_finite(outputs)
+    if not counts or count_not_finite(inputs):
+        return
+    told = ", ".join(f"{name!r} holds {count:,} of {outputs[name].size:,}" for name, count in counts.items())
+    raise CheckFailed(f"{who}: values that are not finite, of finite inputs: {told}{_cause(graph, inputs)}")
+
+
+def first_not_finite(graph: Graph, inputs: Mapping[str, np.ndarray]) -> tuple[Node, Blob, int, int] | None:
+    """The first layer whose bottoms are finite and whose tops are not: it, the top, how many values, and of how many.
+
+    None if all is finite where layers run one by one.
+    """
+    runtime = Runtime(graph, {name: values.shape for name, values in inputs.items()}, exact=True)
+    runtime.fill(inputs)
+    bad: set[Blob] = set()
+    with np.errstate(all="ignore"):
+        for number, node in enumerate(graph.nodes):
+            runtime.run(number)
+            counts = {top: count for top in node.tops if (count := _count(runtime.arrays[top]))}
+            if counts and not bad.intersection(node.bottoms):
+                top, count = next(iter(counts.items()))
+                return node, top, count, runtime.arrays[top].size
+            bad.update(counts)
+    return None
+
+
+def _cause(graph: Graph | None, inputs: Mapping[str, np.ndarray]) -> str:
+    found = graph and first_not_finite(graph, inputs)
+    if not found:
+        return ""
+    node, top, count, size = found
+    made = f"; the first layer that makes such is {node.name!r} ({node.type}): {count:,} of {size:,} in {top.name!r}"
+    return made + (", with weights that are not finite" if any(map(_count, node.weights)) else "")
+
+
+def _count(values: np.ndarray) -> int:
+    return values.size - int(np.isfinite(values).sum())

@@ -1,0 +1,83 @@
+"""Run two nets on the same inputs and compare their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ....arguments import FLOOR, seed_number
+from ....errors import UsageError
+from ..analysis.labels import class_counts
+from ..ir.graph import Blob, Graph, Shape
+from ..passes.preparation import Preparation
+from ..plan import Plan
+from .difference import Difference, difference
+from .finite import check_finite
+from .scale import output_scales
+
+
+def compare_graphs(
+    first: Graph,
+    second: Graph,
+    inputs: Mapping[str, np.ndarray],
+    prepared: Mapping[str, Preparation] | None = None,
+    *,
+    floor: float = FLOOR,
+) -> list[Difference]:
+    """Differences of all outputs beyond `floor`, by name, for float32 `inputs` by name; scales are the first net's.
+
+    `prepared`: what the second net does to an input itself, and the first has done to it before. Raises UsageError if
+    the nets have other inputs or numbers of outputs; outputs of other names are compared in their order. Raises
+    CheckFailed where an output is not finite and all inputs are.
+    """
+    raw = {name: np.ascontiguousarray(values, np.float32) for name, values in inputs.items()}
+    ready = {name: _prepared(name, values, (prepared or {}).get(name)) for name, values in raw.items()}
+    ready, raw = _fitting(first, ready, second), _fitting(second, raw, first)
+    expected, found = run_graph(first, ready), run_graph(second, raw)
+    if len(expected) != len(found):
+        raise UsageError(f"the nets have {len(expected)} and {len(found)} outputs: {[*expected]} and {[*found]}")
+    check_finite(expected, ready, "the first net", first)
+    check_finite(found, raw, "the second net", second)
+    pairs = zip(expected, expected if expected.keys() == found.keys() else found, strict=True)
+    scales = output_scales(first, ready)
+    return [difference(name, expected[name], found[other], scales[name], floor) for name, other in pairs]
+
+
+def _fitting(graph: Graph, inputs: Mapping[str, np.ndarray], other: Graph) -> dict[str, np.ndarray]:
+    """Without those that only `other` has, for no result of its."""
+    spare = {blob.name for blob in other.inputs} - {blob.name for blob in (*other.needed_inputs, *graph.inputs)}
+    return {name: values for name, values in inputs.items() if name not in spare}
+
+
+def run_graph(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The results of one run, by name; inputs that none needs may be missing. Raises InputError for an unknown input,
+    UsageError for one that is missing."""
+    plan = Plan(graph, {name: values.shape for name, values in inputs.items()}, exact=True)
+    needed = graph.needed_inputs
+    for blob in graph.inputs:
+        if blob.name in inputs:
+            plan.inputs[blob][...] = inputs[blob.name]
+        elif blob in needed:
+            raise UsageError(f"no values for the input {blob.name!r}")
+    plan.forward()
+    return {blob.name: plan.outputs[blob].copy() for blob in graph.results}
+
+
+def random_inputs(
+    graph: Graph, shapes: Mapping[Blob, Shape], seed: int, prepared: Mapping[str, Preparation]
+) -> dict[str, np.ndarray]:
+    """Values for all inputs: classes for labels, pixels 0 to 255 where they are prepared, else normally distributed."""
+    source = np.random.default_rng(seed_number(seed))
+    limits = class_counts(graph, shapes)
+    limits.update((blob, 256) for blob in graph.inputs if prepared.get(blob.name))
+    return {
+        blob.name: source.integers(0, limits[blob], shapes[blob]).astype(np.float32)
+        if blob in limits
+        else source.standard_normal(shapes[blob], np.float32)
+        for blob in graph.inputs
+    }
+
+
+def _prepared(name: str, values: np.ndarray, preparation: Preparation | None) -> np.ndarray:
+    return preparation.apply(name, values) if preparation else values

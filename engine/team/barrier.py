@@ -1,0 +1,41 @@
+"""Meeting points of the threads that run one compiled loop together.
+
+`sync` is an int64 array of SYNC_SIZE zeros that all of them share. Its counters lie on cache lines of their own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiler.jit import inline
+from ..vectors.lowlevel import atomic_add, atomic_load, atomic_store, relax
+
+_LINE = 16  # int64 values between two counters: 128 bytes, two cache lines, which prefetchers fetch in pairs
+ARRIVED = 0
+GENERATION = 1 * _LINE
+STOP_REQUEST = 2 * _LINE  # written by Python: please end after the current minibatch
+STOP = 3 * _LINE  # written by thread 0 between two meetings, read by all after the second: 1, or DIVERGED
+DONE = 4 * _LINE  # finished minibatches, read by Python for its reports
+SYNC_SIZE = 5 * _LINE
+DIVERGED = 2
+
+
+def make_sync() -> np.ndarray:
+    """A fresh set of counters, int64 [SYNC_SIZE]."""
+    return np.zeros(SYNC_SIZE, np.int64)
+
+
+@inline
+def meet(sync, threads):
+    """Wait until all `threads` threads are here; what each wrote before is seen by all after."""
+    if threads == 1:
+        return
+    generation = atomic_load(sync, GENERATION)
+    if atomic_add(sync, ARRIVED, 1) == threads - 1:
+        atomic_store(sync, ARRIVED, 0)
+        atomic_add(sync, GENERATION, 1)
+    else:
+        spins = 0
+        while atomic_load(sync, GENERATION) == generation:
+            spins += 1
+            relax(spins)

@@ -1,0 +1,1 @@
+"""Text nets: their layout in memory, the compiled minibatch loop, training, prediction."""

@@ -1,0 +1,100 @@
+"""X and Y as their owners hold them -> as the compiled loops read them: float32, C-contiguous, checked once.
+
+as_inputs    X [N, F], finite
+as_targets   Y [N, T], finite; for classes also whole numbers in [0, K)
+
+An array that is float32 and C-contiguous is taken without a copy. The check of all values is one sum, which is not
+finite if one of them is not: a pass at the speed of memory.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...conversion import as_numbers, column_label
+from ...errors import LabelError, NotFinite, UsageError
+from .layout import Plan
+
+ROWS = 1 << 16  # rows looked through at a time for the first value that is not finite
+
+
+def as_inputs(plan: Plan, array, name: str = "X", *, finite: bool = True) -> np.ndarray:
+    """`array` as float32 C-contiguous [N, F]: itself if it is that already, else a copy.
+
+    One dimension is taken as N values of a net with one feature. Raises UsageError for another width or no numbers, and
+    unless `finite` is False, NotFinite for the first value that is nan, infinite or too large for float32.
+    """
+    found = _as_matrix(array, plan.features, name, "features of the net")
+    return _float32(found, array, name, finite=finite)
+
+
+def as_targets(plan: Plan, array, name: str = "Y") -> np.ndarray:
+    """`array` as float32 C-contiguous [N, T], its values checked.
+
+    Raises UsageError for another width, LabelError for the first label that is no whole number in [0, K), NotFinite for
+    the first target that is not finite.
+    """
+    if plan.loss is None:
+        raise UsageError("the net has no loss layer, so it takes no targets (end it with sce or l2l)")
+    classes = plan.outputs if plan.loss.classes else 0
+    found = _as_matrix(array, plan.targets, name, "targets a row of the net", classes)
+    targets = _float32(found, array, name, finite=not classes)
+    if classes:
+        _check_labels(targets, classes, name)
+    return targets
+
+
+def is_finite(array: np.ndarray) -> bool:
+    """Whether all values of a float32 array are finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.add.reduce(array, axis=None))) or bool(np.isfinite(array).all())
+
+
+def _as_matrix(array, columns: int, name: str, meaning: str, classes: int = 0) -> np.ndarray:
+    found = as_numbers(array, name)
+    if found.ndim == 1 and columns == 1:
+        found = found.reshape(-1, 1)
+    if found.ndim != 2 or found.shape[1] != columns:
+        hint = _shape_hint(found.shape, columns, name, classes)
+        raise UsageError(f"{name} has the shape {found.shape}, expected [rows, {columns}], the {meaning}{hint}")
+    return found
+
+
+def _shape_hint(shape: tuple[int, ...], columns: int, name: str, classes: int) -> str:
+    """What an array of this shape may have been meant as, in brackets."""
+    if classes and len(shape) == 2 and shape[1] == classes:
+        return f" (one-hot rows become classes by {name}.argmax(axis=1))"
+    if shape == (columns,):
+        return f" (one row is {name}.reshape(1, -1))"
+    if len(shape) == 1 and shape[0] and shape[0] % columns == 0:
+        return f" (rows one after another are {name}.reshape(-1, {columns}))"
+    if len(shape) > 2 and math.prod(shape[1:]) == columns:
+        return f" ({name}.reshape(len({name}), -1) makes each a row)"
+    if len(shape) == 2 and shape[0] == columns:
+        return f" (a row for each sample: {name}.T)"
+    return ""
+
+
+def _float32(found: np.ndarray, array, name: str, *, finite: bool) -> np.ndarray:
+    """`found` as the loops read it. `array` is what it was made of, for the names of its columns."""
+    with np.errstate(over="ignore"):  # what becomes infinite is found below
+        matrix = np.ascontiguousarray(found, np.float32)
+    if finite and not is_finite(matrix):
+        for start in range(0, len(matrix), ROWS):
+            wrong = np.argwhere(~np.isfinite(matrix[start : start + ROWS]))
+            if len(wrong):
+                row, column = start + int(wrong[0][0]), int(wrong[0][1])
+                raise NotFinite(name, row, column, float(found[row, column]), column_label(array, column))
+    return matrix
+
+
+def _check_labels(targets: np.ndarray, classes: int, name: str) -> None:
+    wrong = ~((targets >= 0) & (targets < classes) & (targets == np.floor(targets)))
+    if wrong.any():
+        row, column = (int(place) for place in np.argwhere(wrong)[0])
+        hint = {}
+        if targets.min() == 1 and targets.max() == classes:
+            hint = {"hint": f"they run from 1 to {classes}, but classes count from 0: subtract 1"}
+        raise LabelError(name, row, column, float(targets[row, column]), classes, **hint)

@@ -1,0 +1,25 @@
+"""The layers of a text net: one file a layer, and this table.
+
+A new layer of the package is a file here and a line in the table. A layer of the user's own is the same file
+anywhere, and `register(LAYER)`.
+"""
+
+from __future__ import annotations
+
+from ....errors import UsageError
+from ....formats.network import GRAMMAR, add_word
+from . import inp, l2l, lin, rel, sce, smx, tnh
+from .layer import Layer
+
+TABLE: dict[str, Layer] = {module.LAYER.word.name: module.LAYER for module in (inp, lin, rel, tnh, smx, sce, l2l)}
+
+
+def register(layer: Layer) -> Layer:
+    """Make `layer` known to network files and nets. Raises UsageError if its word is taken by a built-in layer."""
+    name = layer.word.name
+    if name in TABLE and TABLE[name].word.meaning != layer.word.meaning:
+        raise UsageError(f"the layer word {name!r} is taken")
+    if name not in GRAMMAR:
+        add_word(layer.word)
+    TABLE[name] = layer
+    return layer

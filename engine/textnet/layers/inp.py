@@ -1,0 +1,16 @@
+"""inp F B: the input, F features a row, B rows a minibatch. It computes nothing: the loop gathers the rows."""
+
+from __future__ import annotations
+
+from ....formats.network import GRAMMAR
+from ...compiler.jit import kernel
+from ...vectors.simd import copy
+from .layer import FORWARD, Layer
+
+
+@kernel(FORWARD)
+def forward(x, p, settings, y, scratch):
+    copy(x, 0, y, 0, x.size)
+
+
+LAYER = Layer(word=GRAMMAR["inp"], forward=forward)

@@ -1,0 +1,55 @@
+"""l2l: the cap for real targets. Squared error:  loss = sum_k (x[k] - target[k])**2,   dx = x - target.
+
+The gradient carries no factor 2, as in the original. With K outputs the loss of a row is summed over them.
+`test` writes the values that reach it.
+"""
+
+from __future__ import annotations
+
+from ....formats.network import GRAMMAR
+from ...compiler import signatures as types
+from ...compiler.cpu import LANES
+from ...compiler.jit import F1, F2, F2_IN, inline, kernel
+from ...vectors.simd import copy, fma, load, load_part, reduce_add, store, store_part, zeros
+from .layer import FORWARD, LOSS, Layer
+
+
+@inline
+def squared_error(x, target, dx, losses):
+    rows, K = x.shape
+    for b in range(rows):
+        total, whole = zeros(), K // LANES * LANES
+        for at in range(b * K, b * K + whole, LANES):
+            difference = load(x, at) - load(target, at)
+            store(dx, at, difference)
+            total = fma(difference, difference, total)
+        if whole < K:
+            at, rest = b * K + whole, K - whole
+            difference = load_part(x, at, rest) - load_part(target, at, rest)
+            store_part(dx, at, difference, rest)
+            total = fma(difference, difference, total)
+        losses[b] = reduce_add(total)
+
+
+@kernel(FORWARD)
+def forward(x, p, settings, y, scratch):
+    copy(x, 0, y, 0, x.size)
+
+
+@kernel(LOSS)
+def loss(x, target, dx, losses):
+    squared_error(x, target, dx, losses)
+
+
+@kernel(types.void(F2_IN, F2_IN, F2, F1))
+def l2l_loss(x, target, dx, losses):
+    """losses[b] = sum of (x[b] - target[b])**2 and dx = x - target.
+
+    x, target [B, K] float32; writes dx [B, K] (may be x) and losses [B]. ValueError on other shapes.
+    """
+    if target.shape != x.shape or dx.shape != x.shape or losses.size != x.shape[0]:
+        raise ValueError("l2l_loss: x [B, K], target [B, K], dx [B, K], losses [B] do not fit together")
+    squared_error(x, target, dx, losses)
+
+
+LAYER = Layer(word=GRAMMAR["l2l"], forward=forward, loss=loss, reads_input=False, targets=lambda outputs: outputs)

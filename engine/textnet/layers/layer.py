@@ -1,0 +1,90 @@
+"""What a layer is: its line in the network file, its sizes, and its compiled functions.
+
+Every layer offers the same functions, with the signatures below, so that one compiled loop can run any net by
+calling addresses. B rows, F inputs, K outputs; all arrays are float32, C-contiguous; p holds the layer's parameters.
+
+    forward(x [B, F], p [P], settings, y [B, K], scratch)               writes y
+    backward(x, p, settings, y, dy [B, K], dx [B, F], scratch)          writes dx, the gradient of the loss by x
+    update(x, dy, p, v [P], rate, decay, momentum, share, shares, scratch)
+                                                                        gradient by p, summed over all rows, and the
+                                                                        step of p and its velocity v (`sgd.py`)
+    loss(x [B, F], target [B, T], dx [B, F], losses [B])                a loss layer: dx and each row's loss
+
+The threads of a loop call forward, backward and loss with their own rows each, and update with all rows and the
+number of their share of the parameters. `scratch` is the thread's own, `scratch_size` floats.
+
+A layer that `picks` reads its rows by number, and as the first layer it reads those of a shuffled minibatch from where
+they lie, which saves their copy. Its forward and update take two arguments more after x:
+
+    forward(x [N, F], picks, picks_at, p, settings, y, scratch)         row b of x is x[picks[picks_at + b]], where
+    update(x [N, F], picks, picks_at, dy, ...)                          picks is int64; a negative picks_at: x[b]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....formats.network import Word
+from ...compiler import signatures as types
+from ...compiler.jit import F1, F1_IN, F2, F2_IN, I1_IN, Kernel, f32, i64
+from ...vectors.lowlevel import pointer_call
+
+FORWARD = types.void(F2_IN, F1_IN, F1_IN, F2, F1)
+BACKWARD = types.void(F2_IN, F1_IN, F1_IN, F2_IN, F2_IN, F2, F1)
+UPDATE = types.void(F2_IN, F2_IN, F1, F1, f32, f32, f32, i64, i64, F1)
+LOSS = types.void(F2_IN, F2_IN, F2, F1)
+PICKING_FORWARD = types.void(F2_IN, I1_IN, i64, *FORWARD.args[1:])
+PICKING_UPDATE = types.void(F2_IN, I1_IN, i64, *UPDATE.args[1:])
+
+call_forward = pointer_call(FORWARD)
+call_backward = pointer_call(BACKWARD)
+call_update = pointer_call(UPDATE)
+call_loss = pointer_call(LOSS)
+call_picking_forward = pointer_call(PICKING_FORWARD)
+call_picking_update = pointer_call(PICKING_UPDATE)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One kind of layer. The callables get the number of inputs F and the numbers of the layer's line.
+
+    forward, backward, update, loss   kernels with the signatures above; only a layer with parameters has `update`,
+                                      only a loss layer has `loss`, and that one needs no `backward`
+    picks                             whether forward and update pick their rows
+    outputs(F, numbers)               K; default: F
+    parameters(F, numbers)            how many; default: 0
+    stored_size(F, K)                 P, where p is not the parameters in the order of the weights file, and
+    store(parameters, F, K)           p of these parameters: float32 [parameters] -> [P]
+    natural(p, F, K)                  and back
+    deviation(F, numbers)             standard deviation of the initial parameters
+    settings(F, numbers)              float32 values that forward and backward are given; default: the numbers
+    scratch_size(F, K, rows)          floats of scratch memory for minibatches of `rows`; default: 0
+    macs(F, K)                        multiply-accumulates a row; default: 0
+    reads_input, reads_output         whether backward or update read x, or y: decides which buffers can be shared.
+                                      A layer that does not read x must work in place (y is x, dx is dy).
+    targets(K)                        loss layers: numbers a row in Y
+    classes                           loss layers: True if targets are class numbers in [0, K)
+    """
+
+    word: Word
+    forward: Kernel
+    backward: Kernel | None = None
+    update: Kernel | None = None
+    loss: Kernel | None = None
+    picks: bool = False
+    outputs: Callable[[int, Sequence[float]], int] = lambda inputs, numbers: inputs
+    parameters: Callable[[int, Sequence[float]], int] = lambda inputs, numbers: 0
+    stored_size: Callable[[int, int], int] | None = None
+    store: Callable[[np.ndarray, int, int], np.ndarray] = lambda parameters, inputs, outputs: parameters
+    natural: Callable[[np.ndarray, int, int], np.ndarray] = lambda stored, inputs, outputs: stored
+    deviation: Callable[[int, Sequence[float]], float] = lambda inputs, numbers: 0.0
+    settings: Callable[[int, Sequence[float]], Sequence[float]] = lambda inputs, numbers: numbers
+    scratch_size: Callable[[int, int, int], int] = lambda inputs, outputs, rows: 0
+    macs: Callable[[int, int], int] = lambda inputs, outputs: 0
+    reads_input: bool = True
+    reads_output: bool = True
+    targets: Callable[[int], int] = lambda outputs: 1
+    classes: bool = False

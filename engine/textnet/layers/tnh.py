@@ -1,0 +1,68 @@
+"""tnh: y = tanh(x).    dx = dy * (1 - y**2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....formats.network import GRAMMAR
+from ...compiler import signatures as types
+from ...compiler.cpu import LANES
+from ...compiler.jit import F2, F2_IN, inline, kernel
+from ...vectors.elementary import tanh
+from ...vectors.simd import broadcast, fma, load, load_part, store, store_part
+from .layer import BACKWARD, FORWARD, Layer
+
+ONE = np.float32(1)
+
+
+@inline
+def squash(x, y):
+    whole = x.size // LANES * LANES
+    for i in range(0, whole, LANES):
+        store(y, i, tanh(load(x, i)))
+    if whole < x.size:
+        store_part(y, whole, tanh(load_part(x, whole, x.size - whole)), x.size - whole)
+
+
+@inline
+def slope(y, dy):
+    return dy * fma(-y, y, broadcast(ONE))
+
+
+@inline
+def scale_by_slope(y, dy, dx):
+    whole = y.size // LANES * LANES
+    for i in range(0, whole, LANES):
+        store(dx, i, slope(load(y, i), load(dy, i)))
+    if whole < y.size:
+        rest = y.size - whole
+        store_part(dx, whole, slope(load_part(y, whole, rest), load_part(dy, whole, rest)), rest)
+
+
+@kernel(FORWARD)
+def forward(x, p, settings, y, scratch):
+    squash(x, y)
+
+
+@kernel(BACKWARD)
+def backward(x, p, settings, y, dy, dx, scratch):
+    scale_by_slope(y, dy, dx)
+
+
+@kernel(types.void(F2_IN, F2))
+def tnh_forward(x, y):
+    """y = tanh(x).   x, y [B, K] float32; y may be x. ValueError on different shapes."""
+    if x.shape != y.shape:
+        raise ValueError("tnh_forward: x and y differ in shape")
+    squash(x, y)
+
+
+@kernel(types.void(F2_IN, F2_IN, F2))
+def tnh_backward(y, dy, dx):
+    """dx = dy * (1 - y**2).   y, dy, dx [B, K] float32; dx may be dy. ValueError on different shapes."""
+    if y.shape != dy.shape or y.shape != dx.shape:
+        raise ValueError("tnh_backward: y, dy and dx differ in shape")
+    scale_by_slope(y, dy, dx)
+
+
+LAYER = Layer(word=GRAMMAR["tnh"], forward=forward, backward=backward, reads_input=False)

@@ -1,0 +1,189 @@
+"""From a net's description to flat tables: what the compiled loops read instead of Python objects.
+
+A plan holds one row of integers a layer (columns below), one parameter vector for the whole net and one layout of the
+buffers between the layers. Buffers are [rows, width]; their offsets are counted in columns, so the same plan serves
+every number of rows:  offset in floats = column * rows.  All offsets are multiples of ALIGNMENT floats.
+
+    forward buffers    the outputs that somebody still reads. A layer that does not read its input back works in
+                       place, unless the layer before needs its output or is the input itself.
+    gradient buffers   one for the output of each layer that reads its input back (lin); the others work in place.
+                       No buffer, and no backward call, where nobody before has parameters.
+    rel after lin      is the lower bound in the epilogue of lin's product, so its own forward disappears.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...formats.network import NetSpec
+from ..compiler.jit import Kernel
+from .layers import TABLE
+from .layers.layer import Layer
+
+ALIGNMENT = 16  # floats: one 64-byte cache line
+NOTHING = -1
+
+# Columns of the table. X, Y, DX, DY are buffer columns, P and S offsets into parameters and settings.
+# PICKS is 1 for layers whose forward and update pick their rows.
+INPUTS, OUTPUTS, X, Y, DX, DY, P, P_SIZE, S, S_SIZE, PICKS, FORWARD, BACKWARD, UPDATE = range(14)
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One line of a net: its text, widths, number of parameters, and multiply-accumulates a row (forward)."""
+
+    word: str
+    text: str
+    inputs: int
+    outputs: int
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """See the module's docstring. `table` is int64 [layers, 14] with the three function columns still 0."""
+
+    spec: NetSpec
+    layers: tuple[Layer, ...]
+    infos: tuple[LayerInfo, ...]
+    table: np.ndarray
+    settings: np.ndarray
+    parameter_total: int  # floats of the parameter vector, alignment gaps included
+    forward_columns: int
+    gradient_columns: int
+    scratch_size: int
+
+    @property
+    def loss(self) -> Layer | None:
+        """The loss layer that ends the net, or None."""
+        return self.layers[-1] if self.layers[-1].loss else None
+
+    @property
+    def features(self) -> int:
+        return self.infos[0].inputs
+
+    @property
+    def outputs(self) -> int:
+        return self.infos[-1].outputs
+
+    @cached_property
+    def targets(self) -> int:
+        """Numbers a row in Y; 0 for a net without a loss."""
+        return self.loss.targets(self.outputs) if self.loss else 0
+
+    @cached_property
+    def parameter_slices(self) -> tuple[slice, ...]:
+        """Where each layer's p lies in the vector (empty slices for layers without parameters)."""
+        return tuple(slice(row[P], row[P] + row[P_SIZE]) for row in self.table.tolist())
+
+    @cached_property
+    def macs(self) -> int:
+        return sum(info.macs for info in self.infos)
+
+    def kernels(self, *, training: bool) -> list[Kernel]:
+        """The layer functions that running this net needs, each once."""
+        needed: dict[int, Kernel] = {}
+        for row, layer in zip(self.table, self.layers, strict=True):
+            for kernel in self._functions(row, layer, training):
+                if kernel is not None:
+                    needed[id(kernel)] = kernel
+        if self.loss:
+            needed[id(self.loss.loss)] = self.loss.loss
+        return list(needed.values())
+
+    def link(self, *, training: bool) -> np.ndarray:
+        """A copy of the table with the addresses of the layers' functions, compiled if need be."""
+        linked = self.table.copy()
+        for row, layer in zip(linked, self.layers, strict=True):
+            row[FORWARD:] = [kernel.address if kernel else 0 for kernel in self._functions(row, layer, training)]
+        return linked
+
+    def _functions(self, row, layer: Layer, training: bool) -> tuple[Kernel | None, ...]:
+        """forward, backward and update of one layer, None where it is not called."""
+        if row[Y] == NOTHING:  # the loss layer: in training its `loss` does the work
+            return (None if training else layer.forward), None, None
+        forward = None if row[X] == NOTHING or row[FORWARD] == NOTHING else layer.forward
+        backward = layer.backward if training and row[DX] != NOTHING else None
+        update = layer.update if training and row[P_SIZE] else None
+        return forward, backward, update
+
+
+class _Columns:
+    """Hands out aligned column ranges."""
+
+    def __init__(self):
+        self.used = 0
+
+    def take(self, width: int) -> int:
+        start = self.used
+        self.used += _aligned(width)
+        return start
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def plan_net(spec: NetSpec) -> Plan:
+    """Lay out `spec`. Pure arithmetic: allocates no buffers, compiles nothing."""
+    layers = tuple(TABLE[line.word] for line in spec.layers)
+    infos, widths, settings = [], spec.features, []
+    table = np.zeros((len(layers), UPDATE + 1), np.int64)
+    parameters, setting_count, scratch = 0, 0, ALIGNMENT
+    for row, line, layer in zip(table, spec.layers, layers, strict=True):
+        inputs, outputs = widths, layer.outputs(widths, line.numbers)
+        size = layer.parameters(inputs, line.numbers)
+        stored = int(layer.stored_size(inputs, outputs)) if layer.stored_size else size
+        values = np.asarray(layer.settings(inputs, line.numbers), np.float32)
+        settings.append(values)
+        row[[INPUTS, OUTPUTS, P, P_SIZE, S, S_SIZE]] = inputs, outputs, parameters, stored, setting_count, values.size
+        row[PICKS] = layer.picks
+        infos.append(LayerInfo(line.word, str(line), inputs, outputs, size, layer.macs(inputs, outputs)))
+        parameters += _aligned(stored)
+        setting_count += values.size
+        scratch = max(scratch, layer.scratch_size(inputs, outputs, spec.minibatch))
+        widths = outputs
+    forward, gradient = _place_outputs(table, layers, settings), _place_gradients(table, layers)
+    return Plan(
+        spec, layers, tuple(infos), table, np.concatenate(settings), parameters, forward, gradient, _aligned(scratch)
+    )
+
+
+def _place_outputs(table, layers, settings) -> int:
+    """Fill X and Y; mark a rel that disappears into the lin before it. Returns the columns used."""
+    columns = _Columns()
+    table[0, X], table[0, Y] = NOTHING, columns.take(int(table[0, OUTPUTS]))
+    for i in range(1, len(layers)):
+        row, before, layer = table[i], layers[i - 1], layers[i]
+        row[X] = table[i - 1, Y]
+        if layer.loss:
+            row[Y] = NOTHING
+        elif i > 1 and not layer.reads_input and not before.reads_output:
+            row[Y] = row[X]
+            if layer is TABLE["rel"] and before is TABLE["lin"]:
+                settings[i - 1][0] = 0.0
+                row[FORWARD] = NOTHING
+        else:
+            row[Y] = columns.take(int(row[OUTPUTS]))
+    return columns.used
+
+
+def _place_gradients(table, layers) -> int:
+    """Fill DX and DY, from the loss back to the first layer with parameters. Returns the columns used."""
+    columns = _Columns()
+    table[:, DX] = table[:, DY] = NOTHING
+    wanted = np.cumsum(table[:, P_SIZE]) > 0  # wanted[i]: a layer up to i has parameters
+    place = columns.take(int(table[-1, INPUTS])) if layers[-1].loss else NOTHING
+    table[-1, DX] = place
+    for i in range(len(layers) - 2, 0, -1):
+        table[i, DY] = place
+        if not wanted[i - 1] or place == NOTHING:
+            break
+        if layers[i].reads_input:
+            place = columns.take(int(table[i, INPUTS]))
+        table[i, DX] = place
+    return columns.used

@@ -1,0 +1,105 @@
+"""One-hot inputs: rows of symbols that a net sees as ones and zeros, kept as symbols.
+
+A window of H symbols out of an alphabet of C is H * C inputs, H of them 1: number h * C + s for symbol s in place h.
+`OneHot` holds those H numbers a row, and the first layer's product gathers rows of W by them (`lin_one_hot.py`), so a
+million windows of ten symbols out of fifty take 40 MB instead of 2 GB, and a twentieth of the arithmetic.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from ...arguments import whole_number
+from ...conversion import as_numbers
+from ...errors import UsageError
+from .arrays import as_inputs, as_targets
+from .layers import TABLE, lin_one_hot
+from .layout import INPUTS, OUTPUTS, Plan
+
+LARGEST = 1 << 24  # whole numbers up to here are exact in float32
+
+
+class OneHot:
+    """X for a net whose first layer after `inp` is `lin`: symbols [N, H], whole numbers in [0, classes).
+
+    Stands for the float32 array [N, H * classes] with a 1 at h * classes + symbols[n, h], and trains and predicts to
+    the same bits. Takes 4 * H bytes a row, whatever `classes` is. Raises UsageError for other symbols.
+    """
+
+    def __init__(self, symbols, classes: int):
+        classes = whole_number("classes", classes, 1, LARGEST)
+        symbols = as_numbers(symbols, "symbols")
+        if symbols.ndim != 2 or symbols.dtype.kind not in "iu":
+            raise UsageError(f"symbols are {symbols.dtype} {symbols.shape}, expected whole numbers [rows, places]")
+        if symbols.size and (symbols.min() < 0 or symbols.max() >= classes):
+            raise UsageError(f"symbols run from {symbols.min()} to {symbols.max()}, expected [0, {classes})")
+        self.classes, self.features = classes, symbols.shape[1] * classes
+        if self.features > LARGEST:
+            raise UsageError(f"{symbols.shape[1]} places of {classes} classes are more than {LARGEST} inputs")
+        self.ones = symbols.astype(np.float32)
+        self.ones += np.arange(symbols.shape[1], dtype=np.float32) * classes
+
+    def __len__(self) -> int:
+        return len(self.ones)
+
+    def __repr__(self) -> str:
+        return f"OneHot({len(self)} rows, {self.features // self.classes} places, {self.classes} classes)"
+
+    def __getitem__(self, rows: slice | np.ndarray) -> OneHot:
+        """Some of the rows: a view for a slice, a copy for row numbers. Raises UsageError for a single number."""
+        if np.ndim(rows) == 0 and not isinstance(rows, slice):
+            raise UsageError(f"rows are {rows!r}, expected a slice or an array of row numbers (X[3:4] is one row)")
+        part = object.__new__(OneHot)
+        part.classes, part.features, part.ones = self.classes, self.features, np.ascontiguousarray(self.ones[rows])
+        return part
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        """The array that this stands for."""
+        dense = np.zeros((len(self), self.features), dtype or np.float32)
+        np.put_along_axis(dense, self.ones.astype(np.int64), 1, axis=1)
+        return dense
+
+
+class Data(NamedTuple):
+    """How to run a net on X, X as its loops read it (float32 [N, F], or the `ones` of a OneHot), and Y [N, T]."""
+
+    plan: Plan
+    inputs: np.ndarray
+    targets: np.ndarray
+
+
+def plan_inputs(plan: Plan, X, name: str = "X", *, finite: bool = True) -> tuple[Plan, np.ndarray]:
+    """The first two fields of a `Data`. Raises UsageError where X does not fit the net; NotFinite, if `finite`."""
+    if not isinstance(X, OneHot):
+        return plan, as_inputs(plan, X, name, finite=finite)
+    if plan.features != X.features:
+        raise UsageError(f"{name} has {X.features} features a row (one-hot), the net takes {plan.features}")
+    return one_hot_plan(plan, X.ones.shape[1]), X.ones
+
+
+def plan_data(plan: Plan, X, Y, names: tuple[str, str] = ("X", "Y")) -> Data:
+    """X and Y, checked as a pair, under these names in messages. Raises UsageError, NotFinite, LabelError."""
+    ready, inputs = plan_inputs(plan, X, names[0])
+    targets = as_targets(plan, Y, names[1])
+    if len(inputs) != len(targets):
+        raise UsageError(f"{names[0]} has {len(inputs)} rows and {names[1]} has {len(targets)}, expected the same")
+    return Data(ready, inputs, targets)
+
+
+def one_hot_plan(plan: Plan, places: int = 1) -> Plan:
+    """`plan` for inputs [N, places], the numbers of the ones. Raises UsageError where no lin comes first."""
+    if len(plan.layers) < 2 or plan.layers[1] is not TABLE["lin"]:
+        raise UsageError("one-hot inputs need a lin as the first layer after inp")
+    table = plan.table.copy()
+    table[0, INPUTS] = places
+    first = dataclasses.replace(plan.infos[1], macs=places * plan.infos[1].outputs)
+    return dataclasses.replace(
+        plan,
+        layers=(plan.layers[0], lin_one_hot.LAYER, *plan.layers[2:]),
+        infos=(plan.infos[0], first, *plan.infos[2:]),
+        table=table,
+        scratch_size=max(plan.scratch_size, lin_one_hot.scratch_size(int(table[1, OUTPUTS]))),
+    )

@@ -1,0 +1,103 @@
+"""Forward over many rows: the outputs of the net, and each row's loss where targets are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..compiler import signatures as types
+from ..compiler.jit import F1, F1_IN, F2, F2_IN, I1, I2_IN, i64, kernel
+from ..products.gemm import MR
+from ..team.barrier import DONE, STOP_REQUEST, make_sync
+from ..team.memory import aligned_zeros
+from ..team.threads import choose_threads, run_team
+from ..vectors.lowlevel import atomic_add, atomic_load, no_rows, view1, view2
+from ..vectors.simd import copy
+from .layers.layer import call_forward, call_loss, call_picking_forward
+from .layout import FORWARD, INPUTS, NOTHING, OUTPUTS, P_SIZE, PICKS, S_SIZE, P, Plan, S, Y
+
+CHUNK = 256 // MR * MR  # rows at a time: the buffers of small nets stay in the L2 cache
+
+
+@kernel(types.void(I2_IN, F1_IN, i64, F2_IN, F2_IN, F1_IN, F1, i64, i64, i64, i64, i64, F2, F1, I1))
+def run_rows(
+    table, settings, loss, inputs, targets, parameters, arena, gradient_at, scratch_at, begin, end, chunk, out, losses,
+    sync,
+):  # fmt: skip
+    """Rows [begin, end) of `inputs` through the net, `chunk` at a time, into `out`; where `losses` is not empty, also
+    the loss of each row against `targets`. Stops early when asked to through `sync`."""
+    last = table.shape[0] - 1
+    scratch = view1(arena, scratch_at, arena.size - scratch_at)
+    for number in range(-(-(end - begin) // chunk)):  # a range with a step could raise, for a step of 0
+        start = begin + number * chunk
+        rows = min(chunk, end - start)
+        x = view2(inputs, start * table[0, INPUTS], rows, table[0, INPUTS])
+        for i in range(1, last + 1):
+            width = table[i, OUTPUTS]
+            if table[i, Y] == NOTHING:  # the loss layer: its output is the net's
+                if losses.size:
+                    gradient = view2(arena, gradient_at, rows, table[i, INPUTS])
+                    columns = targets.shape[1]
+                    wanted = view2(targets, start * columns, rows, columns)
+                    call_loss(loss, (x, wanted, gradient, view1(losses, start, rows)))
+                y = view2(out, start * width, rows, width)
+            else:
+                y = view2(arena, table[i, Y] * chunk, rows, width)
+            if table[i, FORWARD]:
+                p, s = view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
+                if table[i, PICKS]:
+                    call_picking_forward(table[i, FORWARD], (x, no_rows(), -1, p, s, y, scratch))
+                else:
+                    call_forward(table[i, FORWARD], (x, p, s, y, scratch))
+            x = y
+        if table[last, Y] != NOTHING:
+            copy(x, 0, out, start * out.shape[1], x.size)
+        atomic_add(sync, DONE, rows)
+        if atomic_load(sync, STOP_REQUEST):
+            break
+
+
+def predict(
+    plan: Plan,
+    parameters: np.ndarray,
+    inputs: np.ndarray,
+    targets: np.ndarray | None = None,
+    *,
+    threads: int | None = None,
+    watch: Callable[[int], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs float32 [N, K] and the loss of each row float32 [N] (empty without `targets`).
+
+    inputs float32 [N, F], targets float32 [N, T]. `watch(rows)` is called about twenty times a second with the number
+    of rows done. The result does not depend on the number of threads.
+    """
+    rows = inputs.shape[0]
+    out = np.empty((rows, plan.outputs), np.float32)
+    losses = np.empty(0 if targets is None else rows, np.float32)
+    wanted = np.empty((0, 1), np.float32) if targets is None else targets
+    team = max(1, min(choose_threads(threads, plan.macs * min(rows, CHUNK)), -(-rows // CHUNK)))
+    chunk = max(1, min(CHUNK, rows))
+    table, loss = plan.link(training=False), plan.loss.loss.address if plan.loss else 0
+    gradient_at = plan.forward_columns * chunk
+    scratch_at = gradient_at + (-(-plan.table[-1, INPUTS] // 16) * 16) * chunk
+    sync = make_sync()
+
+    def work(number: int) -> None:
+        chunks = -(-rows // chunk)
+        begin, end = (chunks * n // team * chunk for n in (number, number + 1))
+        arena = aligned_zeros(scratch_at + plan.scratch_size)
+        run_rows.run(
+            table, plan.settings, loss, inputs, wanted, parameters, arena, gradient_at, scratch_at,
+            begin, min(end, rows), chunk, out, losses, sync,
+        )  # fmt: skip
+
+    def stop() -> None:
+        sync[STOP_REQUEST] = 1
+
+    def poll() -> None:
+        if watch:
+            watch(int(sync[DONE]))
+
+    run_team(work, team, (plan.macs + plan.features) * rows, stop, poll)
+    return out, losses

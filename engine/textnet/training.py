@@ -1,0 +1,298 @@
+"""A training run: epochs of the compiled loop, the learning rate's schedule, stopping, and going on later.
+
+A run can go on in three ways: `run_epoch` once more; from a `Checkpoint`, which stands in a file; or from the
+`Progress` that it leaves in its model, which is how `Net.fit` continues what the last `fit` began.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from ...arguments import flag, function, instance, seed_number
+from ...errors import Diverged, InputError, Interrupted, UsageError
+from ...formats.checkpoint import Checkpoint
+from ...formats.network import format_network
+from ...formats.optimizer import Optimizer
+from ..parameters.streams import generator
+from ..team.barrier import DIVERGED, DONE, STOP, STOP_REQUEST, make_sync
+from ..team.memory import aligned_zeros
+from ..team.pace import Pace
+from ..team.threads import check_threads, choose_threads, run_team
+from .arrays import is_finite
+from .minibatch_loop import TrainingBuffers, run_minibatches
+from .model import Model
+from .one_hot import one_hot_plan, plan_data
+
+OPTIMIZER = "a caffe64.Optimizer, such as caffe64.read_optimizer gives"
+ASKED, OVERDUE = 1, 2  # bits of STOP_REQUEST: somebody called `stop`, or a stretch takes far longer than expected
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One finished epoch: its number from 1, mean loss a row, the learning rate it ran with, and its seconds."""
+
+    epoch: int
+    loss: float
+    rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What another run needs, besides the parameters, to go on where this one stands after `epoch` epochs."""
+
+    epoch: int
+    velocity: np.ndarray  # the run's own: in step with the parameters
+    rate: float  # of the next epoch
+    schedule: tuple[float, int, float]  # base rate, step, factor
+    since: int  # the epoch after which the schedule began
+
+
+class Training:
+    """One run in progress of `model` on X [N, F], an array or a `OneHot`, and Y [N, T] by `optimizer`.
+
+    Arrays that are float32 and C-contiguous are taken without a copy; all values are checked once. A model without
+    parameters gets the initial ones of `seed`. The parameters are trained in place; they do not depend on `threads`.
+    A pickle holds the data as well, and goes on to the same bits.
+    Raises UsageError where the pieces do not fit together, LabelError for a wrong class, NotFinite for nan or inf.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        X,
+        Y,
+        optimizer: Optimizer,
+        *,
+        seed: int = 0,
+        threads: int | None = None,
+        shuffle: bool = True,
+    ):
+        self.model = instance("the net", model, Model, "a caffe64.Net")
+        self.optimizer = instance("optimizer", optimizer, Optimizer, OPTIMIZER)
+        self.seed, self.shuffle = seed_number(seed), flag("shuffle", shuffle)
+        plan = model.plan
+        if plan.loss is None:
+            raise UsageError("the net has no loss layer to train with (end it with sce or l2l)")
+        self.plan, self.X, self.Y = plan_data(plan, X, Y)
+        self.rows, self.batch = len(self.X), plan.spec.minibatch
+        if self.rows < self.batch:
+            raise UsageError(f"there are {self.rows} rows, but a minibatch of the net takes {self.batch}")
+        self._prepare(check_threads(threads))
+        if model.parameters is None:
+            model.initialise(seed)
+        elif not is_finite(model.parameters):
+            raise UsageError("the net's weights are not finite: load or initialise others, if a training diverged")
+        self.velocity = aligned_zeros(plan.parameter_total)
+        self.steps = self.rows // self.batch
+        self.epoch, self.step, self.rate = 0, 0, optimizer.rate
+        self._earlier, self._since = 0, 0  # epochs of the runs before, and of those before the present schedule
+        self.losses = np.full(self.steps, np.nan)
+        self.history: list[EpochRecord] = []
+
+    def _prepare(self, threads: int | None) -> None:
+        """What belongs to this process alone: threads (None: as many as pay off) and what they share."""
+        self._asked_threads = threads
+        self.threads = max(1, min(choose_threads(threads, self.plan.macs * self.batch), self.batch))
+        self._pace = Pace(self.threads, adaptive=threads is None)
+        self._sync = make_sync()
+        self._buffers: TrainingBuffers | None = None
+
+    def __getstate__(self) -> dict:
+        own = ("threads", "_pace", "_sync", "_buffers")
+        state = {name: value for name, value in vars(self).items() if name not in own}
+        one_hot = self.plan is not self.model.plan
+        return state | {"plan": self.X.shape[1] if one_hot else 0, "velocity": self.model.pack(self.velocity)}
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state)
+        self.plan = one_hot_plan(self.model.plan, state["plan"]) if state["plan"] else self.model.plan
+        self.velocity = self.model.unpack(state["velocity"])
+        self._prepare(state["_asked_threads"])
+
+    @property
+    def finished(self) -> bool:
+        """True when all epochs of the optimizer are done."""
+        return self.epoch >= self._earlier + self.optimizer.epochs
+
+    def stop(self) -> None:
+        """Ask `run_epoch` to end after the current minibatch; if none is running, its next call ends at once.
+
+        Safe from signal handlers and threads.
+        """
+        self._sync[STOP_REQUEST] |= ASKED
+
+    def run_epoch(self, watch: Callable[[int, np.ndarray], None] | None = None) -> EpochRecord:
+        """Run the rest of the current epoch.
+
+        `watch(step, losses)` is called about twenty times a second and at the end: the minibatches done, and the mean
+        loss of each, float64 [steps]. Raises Interrupted after `stop`; then `step` says where the epoch ended, and
+        `run_epoch` or a checkpoint go on from there. Raises Diverged when a loss is not finite, with the parameters as
+        they were before that minibatch, and when the last minibatch gave parameters that are not.
+        """
+        function("watch", watch)
+        started, before, sync = time.perf_counter(), self.step, self._sync
+        sync[:STOP_REQUEST] = sync[STOP_REQUEST + 1 :] = 0  # not a request to stop, which may have come before
+        sync[DONE] = before
+        try:
+            if not sync[STOP_REQUEST]:
+                self._run_minibatches(watch)
+        except BaseException:
+            sync[STOP_REQUEST] = 0
+            raise
+        finally:
+            self.step = int(sync[DONE])
+        if sync[STOP] == DIVERGED:
+            raise self._diverged(self.step)
+        if self.step < self.steps:
+            sync[STOP_REQUEST] = 0
+            raise Interrupted(f"stopped in epoch {self.epoch + 1} after minibatch {self.step} of {self.steps}")
+        if not is_finite(self.model.parameters):
+            raise self._diverged(self.steps - 1, "after it the weights are not finite: try a smaller learning rate")
+        return self._finish_epoch(time.perf_counter() - started)
+
+    def _diverged(self, step: int, *hint: str) -> Diverged:
+        """What to raise for minibatch `step` (from 0). Such a run is not gone on with by another."""
+        self.model.progress = None
+        loss, self.losses[self.step :] = float(self.losses[step]), np.nan
+        return Diverged(self.epoch + 1, step + 1, loss, *hint)
+
+    def _run_minibatches(self, watch) -> None:
+        plan, sync = self.plan, self._sync
+        self.model.progress = self._progress()  # the velocity goes on changing with the parameters
+        if self._buffers is None:
+            self._buffers = TrainingBuffers(plan, self.batch, self.threads)
+        order = self._order()
+        table, loss = plan.link(training=True), plan.loss.loss.address
+        pace = self._pace
+
+        def work(number: int) -> None:
+            run_minibatches.run(
+                table, plan.settings, loss, self.X, self.Y, order, first, last, self.batch,
+                self.model.parameters, self.velocity, self._buffers.arena, self._buffers.layouts[number],
+                self.rate / self.batch, self.optimizer.decay, self.optimizer.momentum,
+                number, pace.team, sync, self.losses,
+            )  # fmt: skip
+
+        def poll() -> None:
+            if pace.overdue(time.perf_counter() - wall):
+                sync[STOP_REQUEST] |= OVERDUE
+            if watch:
+                watch(int(sync[DONE]), self.losses)
+
+        macs = (plan.macs + plan.features) * self.batch
+        while (first := int(sync[DONE])) < self.steps and not sync[STOP_REQUEST]:
+            last = first + pace.stretch(self.steps - first)
+            wall, cpu = time.perf_counter(), time.process_time()
+            run_team(work, pace.team, macs * (last - first), self.stop, poll)
+            pace.record(int(sync[DONE]) - first, time.perf_counter() - wall, time.process_time() - cpu)
+            if sync[STOP_REQUEST] == OVERDUE and sync[STOP] != DIVERGED:
+                sync[STOP_REQUEST] = sync[STOP] = 0
+            if sync[STOP]:
+                break
+
+    def _order(self) -> np.ndarray:
+        if not self.shuffle:
+            return np.arange(self.rows)
+        return generator(self.seed, self.epoch + 1).permutation(self.rows)
+
+    def _finish_epoch(self, seconds: float) -> EpochRecord:
+        record = EpochRecord(self.epoch + 1, float(self.losses.mean()), self.rate, seconds)
+        self.history.append(record)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.losses[:] = np.nan
+        if self.optimizer.step and (self.epoch - self._since) % self.optimizer.step == 0:
+            self.rate *= self.optimizer.factor
+        self.model.progress = self._progress()
+        return record
+
+    def _progress(self) -> Progress:
+        return Progress(self.epoch, self.velocity, self.rate, _schedule(self.optimizer), self._since)
+
+    def go_on(self, progress: Progress) -> None:
+        """Begin where another run of the same model stands, and add the optimizer's epochs to those that it did.
+
+        The velocity and the count of epochs are that run's, and so is the rate, unless base rate, step or factor are
+        others: then this schedule begins now.
+        """
+        self.velocity, self.epoch, self._earlier = progress.velocity, progress.epoch, progress.epoch
+        if progress.schedule == _schedule(self.optimizer):
+            self.rate, self._since = progress.rate, progress.since
+        else:
+            self._since = progress.epoch
+
+    def checkpoint(self) -> Checkpoint:
+        """Everything that `resume` needs to end with the same bits as an unbroken run."""
+        return Checkpoint(
+            network=format_network(self.model.plan.spec),
+            optimizer=self.optimizer,
+            seed=self.seed,
+            shuffle=self.shuffle,
+            rows=self.rows,
+            epoch=self.epoch,
+            step=self.step,
+            rate=self.rate,
+            parameters=self.model.pack(self.model.parameters),
+            velocity=self.model.pack(self.velocity),
+            losses=self.losses[: self.step].copy(),
+            history=[asdict(record) for record in self.history],
+        )
+
+    @classmethod
+    def resume(
+        cls,
+        checkpoint: Checkpoint,
+        model: Model,
+        X,
+        Y,
+        optimizer: Optimizer | None = None,
+        *,
+        seed: int | None = None,
+        threads: int | None = None,
+        shuffle: bool | None = None,
+    ) -> Training:
+        """Go on from `checkpoint` with the same net and data; what is given replaces what the checkpoint says.
+
+        A new base rate or drop schedule counts from epoch 1, as if the run had had it from the start.
+        Raises UsageError when the net or the number of rows differ, or when an unfinished epoch would change its order,
+        InputError for a checkpoint with another number of parameters than its net.
+        """
+        instance("checkpoint", checkpoint, Checkpoint, "what caffe64.read_checkpoint or Training.checkpoint gives")
+        instance("the net", model, Model, "a caffe64.Net")
+        saved = checkpoint.optimizer
+        optimizer = saved if optimizer is None else instance("optimizer", optimizer, Optimizer, OPTIMIZER)
+        seed = checkpoint.seed if seed is None else seed
+        shuffle = checkpoint.shuffle if shuffle is None else shuffle
+        if format_network(model.plan.spec) != checkpoint.network:
+            raise UsageError(
+                "the net differs from the checkpoint's; train it from the start, or --init with its weights"
+            )
+        if hasattr(X, "__len__") and len(X) != checkpoint.rows:
+            raise UsageError(f"the checkpoint was trained on {checkpoint.rows} rows, here are {len(X)}")
+        if checkpoint.parameters.size != model.parameter_count:
+            found = f"holds {checkpoint.parameters.size} parameters"
+            raise InputError("the checkpoint", found, f"{model.parameter_count}, as its net has")
+        if checkpoint.step and (seed, shuffle) != (checkpoint.seed, checkpoint.shuffle):
+            raise UsageError("the checkpoint lies within an epoch, so the seed and the shuffling must stay the same")
+        model.parameters = model.unpack(checkpoint.parameters)
+        run = cls(model, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle)
+        run.velocity = model.unpack(checkpoint.velocity)
+        run.epoch, run.step = checkpoint.epoch, checkpoint.step
+        run.losses[: run.step] = checkpoint.losses
+        names = [field.name for field in fields(EpochRecord)]  # records may hold more, such as validation scores
+        run.history = [EpochRecord(**{name: record[name] for name in names}) for record in checkpoint.history]
+        if _schedule(optimizer) == _schedule(saved):
+            run.rate = checkpoint.rate
+        else:
+            drops = run.epoch // optimizer.step if optimizer.step else 0
+            with np.errstate(over="ignore"):
+                run.rate = optimizer.rate and optimizer.rate * float(np.float64(optimizer.factor) ** drops)
+        return run
+
+
+def _schedule(optimizer: Optimizer) -> tuple[float, int, float]:
+    return optimizer.rate, optimizer.step, optimizer.factor
