@@ -33,8 +33,8 @@ _EXPORTS = {
     "NotFinite": "errors",
     "OneHot": "engine.textnet.one_hot",
     "Optimizer": "formats.optimizer",
-    "TEST": "pycaffe",
-    "TRAIN": "pycaffe",
+    "TEST": "pycaffe_words",
+    "TRAIN": "pycaffe_words",
     "Training": "api",
     "UsageError": "errors",
     "export_onnx": "caffe_export",
@@ -62,7 +62,7 @@ def __getattr__(name: str):
     if name in _MODULES:
         return importlib.import_module("." + name, __name__)
     if name not in _EXPORTS:
-        from .pycaffe import MODULE_HINTS, hint
+        from .pycaffe_words import MODULE_HINTS, hint
 
         raise AttributeError(f"module 'caffe64' has no attribute {name!r}{hint(name, MODULE_HINTS)}")
     value = getattr(importlib.import_module("." + _EXPORTS[name], __name__), name)

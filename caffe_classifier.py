@@ -13,7 +13,7 @@ from .caffe_run import CaffeNet
 from .errors import UsageError
 from .io import Transformer, checked_pictures, resize_image
 from .io import oversample as ten_crops
-from .pycaffe import TEST
+from .pycaffe_words import TEST
 
 
 class Classifier(CaffeNet):

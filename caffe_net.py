@@ -22,8 +22,8 @@ from .caffe_run import NET, CaffeNet
 from .conversion import as_numbers
 from .engine.graph.analysis.fillers import fill
 from .engine.graph.analysis.shapes import infer_shapes, weight_shapes
-from .engine.graph.frontends.caffe.build import assign_weights
 from .engine.graph.ir.graph import Shape
+from .engine.graph.ir.ownership import assign_weights
 from .engine.graph.passes.optimize import Passes, optimize_graph
 from .engine.graph.passes.preparation import Preparation
 from .engine.graph.passes.report import Report

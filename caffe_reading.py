@@ -12,8 +12,9 @@ from .arguments import by_name, file_name, flag, names, whole_number
 from .caffe_blob import checked_shape
 from .engine.graph.analysis.fillers import fill
 from .engine.graph.analysis.shapes import known_shapes, known_weight_shapes
-from .engine.graph.frontends.caffe.build import assign_weights, build_graph, unique_names
+from .engine.graph.frontends.caffe.build import build_graph, unique_names
 from .engine.graph.ir.graph import Graph, Node, Shape, copy_message
+from .engine.graph.ir.ownership import assign_weights
 from .engine.graph.ops import OPS
 from .errors import InputError
 from .formats.caffe import (
@@ -26,7 +27,7 @@ from .formats.caffe import (
     read_prototxt,
     split_batch_norms,
 )
-from .pycaffe import phase_name
+from .pycaffe_words import phase_name
 
 
 def read_graph(

@@ -17,13 +17,13 @@ from .caffe_weights import copy_weights, save_net, share_weights
 from .conversion import as_numbers
 from .engine.graph.analysis.shapes import infer_shapes
 from .engine.graph.execution.session import Session
-from .engine.graph.frontends.caffe.build import own_parameters
 from .engine.graph.ir.graph import Blob, Graph, Shape
 from .engine.graph.ir.op import count
+from .engine.graph.ir.ownership import own_parameters
 from .engine.team.memory import aligned_zeros
 from .engine.team.threads import check_threads
 from .errors import UsageError
-from .pycaffe import NET_HINTS, hint
+from .pycaffe_words import NET_HINTS, hint
 
 NET = "a caffe64.CaffeNet, such as load_caffe returns"
 UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_named", "blobs")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from .formats.caffe import MESSAGES
-from .pycaffe import TEST, TRAIN
+from .pycaffe_words import TEST, TRAIN
 
 __all__ = ["caffe_pb2"]
 

@@ -1,4 +1,7 @@
-"""What was probably meant by a name that is not known: a suggestion only where it is right more often than wrong."""
+"""Words for messages: numbers of things, lists of names, and what was probably meant by a name that is not known.
+
+A suggestion is made only where it is right more often than wrong.
+"""
 
 from __future__ import annotations
 
@@ -30,3 +33,14 @@ def _likeness(name: str, known: str) -> float:
     if rest[:1] != other[:1] or (name.endswith("_param") and len(rest) < SHORTEST):
         return 0
     return SequenceMatcher(None, rest, other).ratio() if rest else 0
+
+
+def counted(number: int, what: str) -> str:
+    """For a message: "no blobs", "1 blob", "2 blobs"."""
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
+def one_of(names: Iterable[str]) -> str:
+    """For a message: "'a'", "one of 'a', 'b'", "none" without any names."""
+    quoted = sorted(map(repr, names))
+    return f"one of {', '.join(quoted)}" if len(quoted) > 1 else "".join(quoted) or "none"

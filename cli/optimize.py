@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +12,7 @@ from . import caffe_options as caffe
 from . import options
 
 if TYPE_CHECKING:
-    from .config_file import ConfigFile
+    from .optimize_config import OptimizeRequest
 
 NAME = "optimize"
 EXAMPLES = (
@@ -21,23 +20,6 @@ EXAMPLES = (
     "caffe64 optimize deploy.prototxt net.caffemodel -o small --mean 104,117,123 --scale 0.017",
     "caffe64 optimize --config config.ini",
 )
-
-
-@dataclass(frozen=True)
-class Request:
-    """Files to read and write, and what to do. `config`: the file that says so, if one does."""
-
-    net: Path
-    model: Path
-    optimized_net: Path
-    optimized_model: Path
-    fold_bn: bool
-    drop_dropout: bool
-    in_place: bool
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    notices: tuple[str, ...] = ()
-    config: ConfigFile | None = None
 
 
 def command(
@@ -89,17 +71,17 @@ def command(
     run(request, reading, check, check_with or [], caffe.Limits(tolerance, floor, seed), as_json)
 
 
-def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place) -> Request:
+def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place) -> OptimizeRequest:
+    from .optimize_config import OptimizeRequest, read_config
+
     if config is not None:
         if net or model or output:
             raise typer.BadParameter("--config says which files; leave NET, MODEL and --output out.")
         if mean is not None or scale is not None or not (fold_bn and drop_dropout and in_place):
             raise typer.BadParameter("--config says what is done; leave --mean, --scale and the passes' options out.")
-        from .optimize_config import read_config
-
         return read_config(config)
     if net is None or model is None or output is None:
         raise typer.BadParameter("needs NET, MODEL and --output OUT, or --config FILE.")
     written = (output.with_name(output.name + ".prototxt"), output.with_name(output.name + ".caffemodel"))
     preparation = (caffe.parse_mean(mean), caffe.parse_scale(scale))
-    return Request(net, model, *written, fold_bn, drop_dropout, in_place, *preparation)
+    return OptimizeRequest(net, model, *written, fold_bn, drop_dropout, in_place, *preparation)

@@ -12,13 +12,13 @@ pycaffe_path              not needed here
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import FileMissing, InputError
 from .config_file import ConfigFile
-from .optimize import Request
 
 FILES = ("original_prototxt_path", "original_model_path", "optimized_prototxt_path", "optimized_model_path")
 FLAGS = ("merge_bn_scale", "merge_input_scale", "merge_input_mean", "merge_dropout", "merge_inplace_memory")
@@ -27,7 +27,24 @@ SIZES = ("C", "H", "W")
 KEYS = ("pycaffe_path", *FILES, *FLAGS, "mean_proto_path", *MEANS, "input_scale", *SIZES)
 
 
-def read_config(path: Path) -> Request:
+@dataclass(frozen=True)
+class OptimizeRequest:
+    """Files to read and write, and what to do. `config`: the file that says so, if one does."""
+
+    net: Path
+    model: Path
+    optimized_net: Path
+    optimized_model: Path
+    fold_bn: bool
+    drop_dropout: bool
+    in_place: bool
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    notices: tuple[str, ...] = ()
+    config: ConfigFile | None = None
+
+
+def read_config(path: Path) -> OptimizeRequest:
     """What a config.ini asks for. Raises InputError with the line for a wrong key or value, or naming a missing key."""
     config = ConfigFile(path, KEYS)
     files = [Path(config.text(key)) for key in FILES]
@@ -43,7 +60,7 @@ def read_config(path: Path) -> Request:
     if means and not scales and scale != 1:
         mean = tuple(each * scale for each in mean)
         notices.append(f"merge_input_scale = no: inputs stay multiplied by input_scale = {scale:g}, and so is the mean")
-    return Request(
+    return OptimizeRequest(
         *files,
         fold_bn=folds,
         drop_dropout=drops,

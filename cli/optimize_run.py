@@ -14,13 +14,13 @@ from ..engine.graph.execution.required_kernels import kernels_of
 from ..formats.npy import read_npy
 from . import caffe_options as caffe
 from . import compiling, files
-from .optimize import Request
+from .optimize_config import OptimizeRequest
 from .optimize_shapes import shapes_of
 from .output import Output
 from .table import print_table
 
 
-def run(request: Request, reading: caffe.Reading, check, check_with, limits: caffe.Limits, as_json) -> None:
+def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, limits: caffe.Limits, as_json) -> None:
     """Read, optimise, verify, write, and say what was done."""
     output = Output(quiet=as_json)
     for notice in request.notices:

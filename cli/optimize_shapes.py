@@ -18,15 +18,14 @@ from ..engine.graph.ops import OPS
 from ..errors import InputError
 from ..formats.caffe import filter_net, read_caffemodel, read_prototxt, told_shape
 from .caffe_options import Reading
-from .optimize import Request
-from .optimize_config import SIZES
+from .optimize_config import SIZES, OptimizeRequest
 from .output import Output
 
 MOST = 1024  # pixels of a side that is tried
 AXES = dict(zip(SIZES, (1, 2, 3), strict=True))
 
 
-def shapes_of(request: Request, reading: Reading, output: Output) -> list[str]:
+def shapes_of(request: OptimizeRequest, reading: Reading, output: Output) -> list[str]:
     """The option --input-shape for the net's first input, or none where the net says it all.
 
     Says where the file's C, H and W are not used. Raises InputError for a size that neither of them tells.
@@ -50,7 +49,7 @@ def shapes_of(request: Request, reading: Reading, output: Output) -> list[str]:
     return [f"{layer.top[0]}:{'x'.join(map(str, shape))}"]
 
 
-def _say_others(request: Request, layer, told: list[int], output: Output) -> None:
+def _say_others(request: OptimizeRequest, layer, told: list[int], output: Output) -> None:
     """Where the net says something else than the file."""
     config = request.config
     for key, axis in AXES.items():
@@ -60,7 +59,7 @@ def _say_others(request: Request, layer, told: list[int], output: Output) -> Non
             output.say(str(config.error(key, f"{key} = {config.size(key)}, but {says}")))
 
 
-def _fitting_side(graph: Graph, request: Request, name: str, shape: list[int]) -> int | None:
+def _fitting_side(graph: Graph, request: OptimizeRequest, name: str, shape: list[int]) -> int | None:
     """The roundest side with which the weights fit, of 29 to 35 it is 32; None where H and W fit, or no square does."""
     sizes = _sizes_in(request)
 
@@ -73,7 +72,7 @@ def _fitting_side(graph: Graph, request: Request, name: str, shape: list[int]) -
     return max(fitting, key=lambda side: (side & -side, -abs(side - shape[2])), default=None)
 
 
-def _sizes_in(request: Request) -> dict[str, list[int]]:
+def _sizes_in(request: OptimizeRequest) -> dict[str, list[int]]:
     """How many numbers the blobs of each layer in the model hold."""
     sizes: dict[str, list[int]] = {}
     for name, _, blobs in read_caffemodel(request.model).blobs:

@@ -13,7 +13,7 @@ from ..caffe_net import CaffeNet
 from ..errors import InputError, UsageError
 from ..formats.atomic import write_atomically
 from ..formats.image import Recipe
-from ..formats.text import counted
+from ..wording import counted
 from .output import Output
 from .pictures import PictureInput, stack
 from .table import print_table

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -61,17 +61,6 @@ def lines_of_tokens(text: str, separators: str = "") -> Iterator[list[Token]]:
 def plain_decimal(value: float) -> str:
     """The shortest decimal that reads back as `value`, without an exponent (the original program reads none)."""
     return f"{Decimal(repr(value)):f}".removesuffix(".0")
-
-
-def counted(number: int, what: str) -> str:
-    """For a message: "no blobs", "1 blob", "2 blobs"."""
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
-
-
-def one_of(names: Iterable[str]) -> str:
-    """For a message: "'a'", "one of 'a', 'b'", "none" without any names."""
-    quoted = sorted(map(repr, names))
-    return f"one of {', '.join(quoted)}" if len(quoted) > 1 else "".join(quoted) or "none"
 
 
 def quote(token: str, limit: int = 40) -> str:

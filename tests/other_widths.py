@@ -18,8 +18,8 @@ from caffe64.engine.compiler.cpu import REGISTER_LANES
 ROOT = Path(__file__).resolve().parents[1]
 CPUS = {4: "nehalem", 8: "haswell"}
 CHOICE = [
-    "tests/engine/test_layers.py",
-    "tests/engine/test_simd.py",
+    "tests/engine/textnet/test_layers.py",
+    "tests/engine/vectors/test_simd.py",
     "tests/engine/graph/test_caffe_layers.py",
     "tests/engine/graph/test_caffe_backward.py",
     "tests/engine/graph/plan/test_caffe_cases.py",

@@ -1,4 +1,4 @@
-"""Imports point down: cli -> api -> engine -> formats; llvmlite stays where LLVM code is built."""
+"""Imports point down. FLOORS says exactly who imports from where: another arrow fails, and so does one that is gone."""
 
 from __future__ import annotations
 
@@ -8,82 +8,270 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ALLOWED = {  # folder -> what its modules may import from the package, besides themselves
-    "formats": {"arguments", "errors", "engine.compiler.jit", "engine.team.threads", "engine.vectors.byte_vectors"},
-    "engine": {"arguments", "errors", "formats"},
+FLOORS = {  # from the ground up; a folder that has no entry of its own belongs to the one around it
+    "errors": set(),
+    "aside": set(),
+    "wording": set(),
+    "arguments": {"errors"},
+    "conversion": {"errors"},
     "drawing": {"errors"},
-    "cli": {
+    "engine.compiler": {"aside", "errors"},
+    "engine.vectors": {"engine.compiler"},
+    "engine.team": {"arguments", "engine.compiler"},
+    "engine.products": {"engine.compiler", "engine.team", "engine.vectors"},
+    "engine.parameters": {"arguments", "engine.compiler", "engine.team", "engine.vectors"},
+    "formats": {"arguments", "aside", "engine.compiler", "engine.team", "engine.vectors", "errors"},
+    "formats.caffe": {"errors", "formats", "wording"},
+    "engine.textnet": {
         "arguments",
+        "conversion",
+        "engine.compiler",
+        "engine.parameters",
+        "engine.products",
+        "engine.team",
+        "engine.vectors",
         "errors",
-        "api",
-        "caffe_net",
-        "caffe_reading",
-        "caffe_export",
-        "drawing",
-        "engine",
         "formats",
+    },
+    "engine.graph.ir": {"engine.parameters", "errors"},
+    "engine.graph.ops": {"engine.compiler", "engine.graph.ir", "engine.products", "engine.team", "engine.vectors"},
+    "engine.graph.analysis": {"engine.graph.ir", "engine.graph.ops", "errors", "wording"},
+    "engine.graph.passes": {
+        "arguments",
+        "engine.graph.analysis",
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "errors",
+        "wording",
+    },
+    "engine.graph.plan": {
+        "engine.compiler",
+        "engine.graph.analysis",
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "engine.products",
+        "engine.team",
+        "engine.vectors",
+        "errors",
+    },
+    "engine.graph.backward": {
+        "engine.compiler",
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "engine.graph.plan",
+        "engine.parameters",
+        "engine.products",
+        "engine.team",
+        "engine.vectors",
+    },
+    "engine.graph.execution": {
+        "engine.compiler",
+        "engine.graph.analysis",
+        "engine.graph.backward",
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "engine.graph.plan",
+        "engine.parameters",
+        "engine.team",
+    },
+    "engine.graph.verification": {
+        "arguments",
+        "engine.graph.analysis",
+        "engine.graph.backward",
+        "engine.graph.execution",
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "engine.graph.passes",
+        "engine.graph.plan",
+        "errors",
+    },
+    "engine.graph.frontends.caffe": {"engine.graph.ir", "engine.parameters"},
+    "engine.graph.frontends.onnx": {
+        "arguments",
+        "engine.graph.analysis",
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "engine.graph.verification",
+        "errors",
+    },
+    "kernels": {"engine.parameters", "engine.products", "engine.textnet"},
+    "caffe": {
         "",
+        "arguments",
+        "conversion",
+        "engine.graph.analysis",
+        "engine.graph.execution",
+        "engine.graph.frontends.caffe",
+        "engine.graph.frontends.onnx",
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "engine.graph.passes",
+        "engine.graph.verification",
+        "engine.team",
+        "errors",
+        "formats",
+        "formats.caffe",
+    },
+    "api": {"arguments", "caffe", "engine.compiler", "engine.textnet", "errors", "formats"},
+    "cli": {
+        "",
+        "api",
+        "arguments",
+        "caffe",
+        "drawing",
+        "engine.compiler",
+        "engine.graph.analysis",
+        "engine.graph.execution",
+        "engine.graph.frontends.caffe",
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "engine.graph.plan",
+        "engine.products",
+        "engine.team",
+        "errors",
+        "formats",
+        "formats.caffe",
+        "kernels",
+        "wording",
+    },
+    "perf": {
+        "",
+        "arguments",
+        "caffe",
+        "cli",
+        "engine.compiler",
+        "engine.graph.analysis",
+        "engine.graph.execution",
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "engine.graph.plan",
+        "engine.graph.verification",
+        "engine.products",
+        "engine.team",
+        "engine.vectors",
+        "errors",
+        "formats",
+        "kernels",
     },
 }
 LLVM_BUILDERS = {
+    "atomics.py",
     "byte_vectors.py",
+    "copying.py",
     "cpu.py",
-    "lowlevel.py",
+    "llvm.py",
     "machine_code.py",
     "pixel_tile.py",
+    "pointer_call.py",
     "row_tile.py",
     "simd.py",
     "tile.py",
+    "views.py",
 }
+PYCAFFE = {"io", "proto", "pycaffe", "pycaffe_words"}  # names that notebooks for pycaffe use
+FILES = sorted(
+    path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in (".venv", "build", "data", "tests")
+)
 
 
-def imports(path: Path):
-    """(level, module) of every import statement of a file."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def dotted(path: Path) -> str:
+    """The module of a file, without the package's name; "" for its __init__."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {dotted(path): path for path in FILES}
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of the package that a file imports, also inside functions; not those that only annotations name."""
+    folder, found, open_ends = path.relative_to(ROOT).parts[:-1], set(), [ast.parse(path.read_text())]
+    while open_ends:
+        node = open_ends.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        open_ends += ast.iter_child_nodes(node)
         if isinstance(node, ast.ImportFrom):
-            yield node.level, node.module or ""
+            inner = [*folder[: len(folder) - node.level + 1]] if node.level else []
+            words = node.module.split(".") if node.module else []
+            if not node.level and words[0] != "caffe64":
+                continue
+            base = ".".join(inner + (words if node.level else words[1:]))
+            named = {f"{base}.{alias.name}".lstrip(".") for alias in node.names}
+            found |= (named & MODULES.keys()) or {base}
         elif isinstance(node, ast.Import):
-            yield from ((0, alias.name) for alias in node.names)
+            found |= {alias.name.partition(".")[2] for alias in node.names if alias.name.split(".")[0] == "caffe64"}
+    return found
 
 
-def package_imports(path: Path):
-    """Dotted names below caffe64 that a file imports from."""
-    here = path.relative_to(ROOT).parent.parts
-    for level, module in imports(path):
-        if level:
-            base = here[: len(here) - (level - 1)]
-            yield ".".join((*base, *filter(None, module.split("."))))
-        elif module.split(".")[0] == "caffe64":
-            yield module.partition(".")[2]
+def floor(module: str) -> str:
+    """The entry of FLOORS that a module belongs to; itself if there is none."""
+    if module.startswith("caffe_") or module in PYCAFFE:
+        return "caffe"
+    inside = [name for name in FLOORS if module == name or module.startswith(f"{name}.")]
+    return max(inside, key=len, default=module)
 
 
-@pytest.mark.parametrize("folder", ALLOWED)
-def test_a_folder_imports_only_from_those_below_it(folder):
-    files = list((ROOT / folder).rglob("*.py"))
-    assert files
-    for path in files:
-        for name in package_imports(path):
-            fits = name.startswith(folder) or any(
-                name == allowed or (allowed and name.startswith(f"{allowed}.")) for allowed in ALLOWED[folder]
-            )
-            assert fits, f"{path.relative_to(ROOT)} imports {name!r}"
+def test_each_floor_imports_from_exactly_those_that_are_listed():
+    found: dict[str, set[str]] = {name: set() for name in FLOORS}
+    for module, path in MODULES.items():
+        if module.split(".")[0] not in ("demos", "", "__main__", "engine") or floor(module) in FLOORS:
+            found[floor(module)] |= {floor(name) for name in imports(path)} - {floor(module)}
+    assert found == FLOORS
 
 
-def test_package_modules_import_each_other_relatively():
-    for folder in ALLOWED:
-        for path in (ROOT / folder).rglob("*.py"):
-            absolute = [module for level, module in imports(path) if not level and module.split(".")[0] == "caffe64"]
-            assert not absolute, f"{path.relative_to(ROOT)} imports {absolute} absolutely"
+def test_floors_are_listed_from_the_ground_up():
+    names = [*FLOORS, ""]  # the package's __init__ imports its modules when they are asked for
+    for name, below in FLOORS.items():
+        assert not [other for other in below - {""} if names.index(other) >= names.index(name)], name
 
 
-def test_llvm_code_is_built_in_few_places():
-    files = [path for folder in (*ALLOWED, "perf") for path in (ROOT / folder).rglob("*.py")]
-    found = {path.name for path in files if any("llvmlite" in module.split(".") for _, module in imports(path))}
+def test_demos_use_the_public_interface():
+    """And one of them, which has kernels of its own, the compiler."""
+    for path in FILES:
+        if path.relative_to(ROOT).parts[0] == "demos":
+            used = {floor(name) for name in imports(path) if not name.startswith("demos")}
+            assert used <= {"", "kernels", "engine.compiler"}, path
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    arrows = {module: imports(path) & MODULES.keys() - {""} for module, path in MODULES.items()}
+    done: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, " -> ".join((*way[way.index(module) :], module))
+        if module not in done:
+            for other in sorted(arrows[module]):
+                visit(other, (*way, module))
+            done.add(module)
+
+    for module in sorted(arrows):
+        visit(module, ())
+
+
+@pytest.mark.parametrize("folder", ["cli", "drawing", "engine", "formats"])
+def test_package_modules_import_each_other_relatively(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            assert not [name for name in names if name.split(".")[0] == "caffe64"], path
+
+
+def test_llvm_code_is_built_in_few_files():
+    found = {path.name for path in FILES if "llvmlite" in path.read_text() and uses_llvmlite(path)}
     assert found - {"doctor.py"} == LLVM_BUILDERS, "doctor prints the version; nothing else may use llvmlite"
 
 
-def test_library_code_does_not_print():
-    for folder in ("drawing", "engine", "formats"):
-        for path in (ROOT / folder).rglob("*.py"):
-            calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
-            assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "print"], path
+def uses_llvmlite(path: Path) -> bool:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return any(name.split(".")[0] == "llvmlite" for name in names)
+
+
+@pytest.mark.parametrize("folder", ["drawing", "engine", "formats"])
+def test_library_code_does_not_print(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"], path

@@ -19,10 +19,9 @@ from numba.core.runtime.nrt import rtsys
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
-from ..vectors import vector_type as vector  # noqa: F401 (registers the vector type and its operators)
 from .kernel_file import KernelFile
 from .machine_code import stand_alone
-from .signatures import as_numba, c_types
+from .signatures import as_numba, c_types, register_with_numba
 
 
 def make_inline(function, fastmath):
@@ -56,6 +55,7 @@ class KernelDispatcher(CPUDispatcher):
 
     def __init__(self, py_func, fastmath, signature, file: KernelFile):
         options = {"nopython": True, "nogil": True, "fastmath": fastmath or False, "error_model": "numpy"}
+        register_with_numba()
         super().__init__(py_func, targetoptions=options)
         self.signature, self.compile_seconds = as_numba(signature), 0.0
         self._cache = _NumbaCache(file, with_stand_alone=c_types(signature) is not None)

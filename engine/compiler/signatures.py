@@ -11,6 +11,7 @@ fit them too.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +72,20 @@ C_TYPES = {void: None, int64: ctypes.c_int64, float32: ctypes.c_float, float64: 
 META_WORDS = 5  # of an array before its shape: owner, parent, number of items, bytes of one, address
 
 
+_REGISTERED: dict[Scalar, Callable[[], object]] = {}
+
+
+def register(kind: Scalar, make: Callable[[], object]) -> None:
+    """make() returns Numba's type for `kind`, a type that Numba does not know; called when something is compiled."""
+    _REGISTERED[kind] = make
+
+
+def register_with_numba() -> None:
+    """Let Numba know the registered types, before it compiles anything that may use them."""
+    for make in _REGISTERED.values():
+        make()
+
+
 def as_numba(kind):
     """Numba's type or signature for `kind`."""
     from numba.core import types
@@ -78,10 +93,8 @@ def as_numba(kind):
     match kind:
         case Array(element, ndim, readonly):
             return types.Array(as_numba(element), ndim, "C", readonly=readonly)
-        case Scalar("vector"):
-            from ..vectors.vector_type import vector_type
-
-            return vector_type
+        case Scalar() if kind in _REGISTERED:
+            return _REGISTERED[kind]()
         case Scalar(name):
             return getattr(types, name)
         case types.Type():

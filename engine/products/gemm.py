@@ -37,19 +37,9 @@ import numpy as np
 from ..compiler import signatures as types
 from ..compiler.cpu import LANES, REGISTERS
 from ..compiler.jit import F1_IN, F2, F2_IN, f32, inline, kernel
-from ..vectors.lowlevel import no_rows, view1
-from ..vectors.simd import (
-    copy_transposed,
-    copy_zipped,
-    element,
-    join_high,
-    join_low,
-    load,
-    load_part,
-    prefetch,
-    store,
-    store_part,
-)
+from ..vectors.copying import copy_transposed, copy_zipped
+from ..vectors.simd import element, join_high, join_low, load, load_part, prefetch, store, store_part
+from ..vectors.views import no_rows, view1
 from .gemv import multiply_columns, multiply_rows
 from .tile import multiply_tile
 

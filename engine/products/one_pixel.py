@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ..compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
 from ..compiler.jit import inline
-from ..vectors.lowlevel import whole_number
 from ..vectors.simd import broadcast, element, fma, load, maximum, store
+from ..vectors.views import whole_number
 from .pixel_tile import PANEL
 
 STREAMS = 4  # panels

@@ -30,7 +30,7 @@ from llvmlite import ir
 from ..compiler import signatures as types
 from ..compiler.cpu import LANES, REGISTERS, VECTOR_BYTES
 from ..compiler.jit import inline, intrinsic
-from ..vectors.simd import (
+from ..vectors.llvm import (
     VECTOR,
     byte_pointer,
     larger,

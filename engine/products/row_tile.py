@@ -21,7 +21,7 @@ from llvmlite import ir
 from ..compiler import signatures as types
 from ..compiler.cpu import VECTOR_BYTES
 from ..compiler.jit import intrinsic
-from ..vectors.simd import VECTOR, byte_pointer, larger, multiply_add, require_literals, require_memory, splat
+from ..vectors.llvm import VECTOR, byte_pointer, larger, multiply_add, require_literals, require_memory, splat
 
 _I64 = ir.IntType(64)
 

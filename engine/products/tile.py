@@ -33,7 +33,7 @@ from llvmlite import ir
 from ..compiler import signatures as types
 from ..compiler.cpu import LANES, REGISTER_LANES
 from ..compiler.jit import intrinsic
-from ..vectors.simd import (
+from ..vectors.llvm import (
     element_pointer,
     lane_mask,
     larger,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compiler.jit import inline
-from ..vectors.lowlevel import atomic_add, atomic_load, atomic_store, relax
+from .atomics import atomic_add, atomic_load, atomic_store, relax
 
 _LINE = 16  # int64 values between two counters: 128 bytes, two cache lines, which prefetchers fetch in pairs
 ARRIVED = 0

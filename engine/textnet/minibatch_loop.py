@@ -22,10 +22,11 @@ import numpy as np
 from ..compiler import signatures as types
 from ..compiler.jit import D1, F1, F1_IN, F2_IN, I1, I1_IN, I2_IN, f32, i64, inline, kernel
 from ..products.gemm import MR
+from ..team.atomics import atomic_load, atomic_store
 from ..team.barrier import DIVERGED, DONE, STOP, STOP_REQUEST, meet
 from ..team.memory import aligned_zeros
-from ..vectors.lowlevel import atomic_load, atomic_store, view1, view2
-from ..vectors.simd import copy
+from ..vectors.copying import copy
+from ..vectors.views import view1, view2
 from .layers.layer import call_backward, call_forward, call_loss, call_picking_forward, call_picking_update, call_update
 from .layout import BACKWARD, DX, DY, FORWARD, INPUTS, OUTPUTS, P_SIZE, PICKS, S_SIZE, UPDATE, P, Plan, S, X, Y
 

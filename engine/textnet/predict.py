@@ -9,11 +9,12 @@ import numpy as np
 from ..compiler import signatures as types
 from ..compiler.jit import F1, F1_IN, F2, F2_IN, I1, I2_IN, i64, kernel
 from ..products.gemm import MR
+from ..team.atomics import atomic_add, atomic_load
 from ..team.barrier import DONE, STOP_REQUEST, make_sync
 from ..team.memory import aligned_zeros
 from ..team.threads import choose_threads, run_team
-from ..vectors.lowlevel import atomic_add, atomic_load, no_rows, view1, view2
-from ..vectors.simd import copy
+from ..vectors.copying import copy
+from ..vectors.views import no_rows, view1, view2
 from .layers.layer import call_forward, call_loss, call_picking_forward
 from .layout import FORWARD, INPUTS, NOTHING, OUTPUTS, P_SIZE, PICKS, S_SIZE, P, Plan, S, Y
 

@@ -5,7 +5,7 @@ exp       x = n*ln2 + r with |r| <= ln2/2; ln2 is taken in two parts, so that n*
 decay     exp of what is not above 0, with the denormal results that exp leaves out for its speed.
 exp_minus_one  of what is not above 0: 2**n * (exp(r) - 1) + (2**n - 1), of which only the series remains near 0.
 tanh      above 5/8:  1 - 2 / (exp(2|x|) + 1); below, where that cancels, x + x**3 * q(x**2) with q fitted to the least
-          maximal error (tests/engine/test_elementary.py states what is reached). Odd by construction.
+          maximal error (tests/engine/vectors/test_elementary.py states what is reached). Odd by construction.
 gated     factor / (1 + exp(-x)), with e = exp(-|x|) as factor / (1 + e) or factor * e / (1 + e), which cancel nowhere.
 sigmoid_slope  e / (1 + e)**2, the derivative of 1 / (1 + exp(-x)), for which y * (1 - y) would cancel.
 NaN gives NaN. exp overflows to inf above 88.72 and is 0 below -87.33 (a result there would be denormal).

@@ -8,7 +8,8 @@ from numba import types
 from numba.extending import models, overload, register_model
 
 from ..compiler.cpu import LANES
-from .simd import VECTOR, add, divide, multiply, negate, subtract
+from .arithmetic import add, divide, multiply, negate, subtract
+from .llvm import VECTOR
 
 
 class VectorType(types.Type):

@@ -17,7 +17,8 @@ import numpy as np
 from google.protobuf.message import Message
 
 from ...errors import InputError
-from ..text import counted, quote
+from ...wording import counted
+from ..text import quote
 from .binary import CaffeModel, LayerBlobs
 from .schema import LayerParameter, NetParameter
 

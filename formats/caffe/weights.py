@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import InputError
-from ..text import counted, quote
+from ...wording import counted
+from ..text import quote
 from .binary import CaffeModel
 
 HINT = "weights of another net? a layer that shall not get them needs another name"

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...caffe_net import CaffeNet
 from ...engine.graph.analysis.shapes import weight_shapes
-from ...engine.graph.frontends.caffe.build import assign_weights
+from ...engine.graph.ir.ownership import assign_weights
 
 FACTOR = 999.98  # by which BatchNorm's sums are larger than what they mean, after some thousand training steps
 SCALED = "scale_param { bias_term: true }"

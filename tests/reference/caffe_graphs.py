@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from caffe64.engine.graph.analysis.shapes import infer_shapes, weight_shapes
-from caffe64.engine.graph.frontends.caffe.build import assign_weights, build_graph
+from caffe64.engine.graph.frontends.caffe.build import build_graph
+from caffe64.engine.graph.ir.ownership import assign_weights
 from caffe64.engine.graph.passes.optimize import Passes, optimize_graph
 from caffe64.engine.graph.verification.verify import compare_graphs, random_inputs
 from caffe64.formats.caffe import filter_net, parse_prototxt

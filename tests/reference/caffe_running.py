@@ -7,7 +7,8 @@ from support import assert_close
 
 from caffe64.engine.graph.analysis.shapes import weight_shapes
 from caffe64.engine.graph.execution.runtime import Runtime
-from caffe64.engine.graph.frontends.caffe.build import assign_weights, build_graph
+from caffe64.engine.graph.frontends.caffe.build import build_graph
+from caffe64.engine.graph.ir.ownership import assign_weights
 from caffe64.formats.caffe import parse_prototxt
 
 TOLERANCE = 1e-5  # of the largest magnitude

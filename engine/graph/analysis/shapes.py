@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ....errors import InputError
-from ....formats.text import one_of
-from ....wording import TYPES, near_miss
+from ....wording import TYPES, near_miss, one_of
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import MANY, Op
 from ..ops import OPS

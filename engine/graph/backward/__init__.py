@@ -1,4 +1,4 @@
-"""Gradients of the layer types that have them: one file a family, as in `layers/`, and this table."""
+"""Gradients of the layer types that have them: one file a family, as in `ops/`, and this table."""
 
 from __future__ import annotations
 

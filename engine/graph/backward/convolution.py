@@ -2,7 +2,7 @@
 
 The one is the other's adjoint, so the gradient of its bottom is the other layer, of the same weights, of dy. Where a
 convolution moves by single pixels that is a convolution as well, of mirrored weights, which is faster. These layers are
-made as nodes of their own, and run by what `layers/` prepares for them. The weights' gradients are those of one
+made as nodes of their own, and run by what `ops/` prepares for them. The weights' gradients are those of one
 convolution: of the bottom with dy, or for Deconvolution of dy with the bottom.
 """
 

@@ -29,8 +29,9 @@ from ...products.pixel_tile import PANEL, sum_pixels
 from ...team.memory import aligned_zeros
 from ...team.pool import run_together
 from ...team.threads import choose_threads
-from ...vectors.lowlevel import view1
-from ...vectors.simd import copy_transposed, fma, load, load_part, reduce_add, zeros
+from ...vectors.copying import copy_transposed
+from ...vectors.simd import fma, load, load_part, reduce_add, zeros
+from ...vectors.views import view1
 from ..ir.graph import Node, Shape
 from ..ir.op import count
 from ..ops.windows import PictureCounts, Planes, PlaneSizes, Window, lay_out, picture_counts, plan_planes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...compiler import signatures as types
 from ...compiler.jit import F1, F1_IN, i64, kernel
 from ...products.gemm import KC, NC, NONE, multiply_column, pack_panels, panel_width, whole
-from ...vectors.lowlevel import no_rows
+from ...vectors.views import no_rows
 
 
 @kernel(types.void(F1_IN, i64, i64, F1_IN, i64, i64, i64, F1, F1))

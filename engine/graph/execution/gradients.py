@@ -11,9 +11,9 @@ from ...parameters.owner import Parameters
 from ...team.memory import aligned_zeros
 from ..backward import BACKWARDS
 from ..backward.op import Back
-from ..frontends.caffe.build import own_parameters
 from ..ir.graph import Blob, Graph, Node
 from ..ir.op import count
+from ..ir.ownership import own_parameters
 from ..ops import OPS
 from .need_backward import Need, find_needs, loss_weights
 from .runtime import Runtime

@@ -9,9 +9,9 @@ import numpy as np
 from ...team.memory import aligned_zeros
 from ..analysis.aliasing import exclusive_blobs
 from ..analysis.shapes import check_weights, infer_shapes
-from ..frontends.caffe.build import own_parameters
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import Run, count
+from ..ir.ownership import own_parameters
 from ..ops import OPS
 from ..plan.layer import prepare_layer
 

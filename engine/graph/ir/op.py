@@ -1,6 +1,6 @@
 """What the engine knows of a Caffe layer type: shapes, weights, arithmetic, cost.
 
-A file of `layers/` says it for a family of types:
+A file of `ops/` says it for a family of types:
 
     shapes(node, bottoms)            shapes of the tops, from those of the bottoms. Raises node.error(...).
     weight_shapes(node, bottoms)     shapes of the layer's blobs (weights, bias, ...)

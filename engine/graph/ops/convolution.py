@@ -16,8 +16,8 @@ from ...compiler.fields import numbers, read_fields
 from ...compiler.jit import F1, F1_IN, I1_IN, inline, kernel
 from ...products.gemm import NC, NONE, multiply_column, panel_width, whole
 from ...team.memory import aligned_zeros
-from ...vectors.lowlevel import no_rows
 from ...vectors.simd import broadcast, load, load_part, store, store_part
+from ...vectors.views import no_rows
 from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Op, Run, count
 from .windows import PictureCounts, PlaneSizes, filter_shapes, lay_out, picture_counts, plan_planes, read_window

@@ -8,7 +8,7 @@ from ...compiler import signatures as types
 from ...compiler.jit import F1, F1_IN, i64, inline, kernel
 from ...products.gemm import KC, NC, NONE, multiply_column, pack_panels, pack_panels_transposed, panel_width, whole
 from ...products.gemv import CHAINS, multiply_columns, multiply_rows
-from ...vectors.lowlevel import no_rows
+from ...vectors.views import no_rows
 
 PANELS = KC * NC  # floats of scratch
 FEW = 8  # rows of A for which B is not packed: dot products read it once, CHAINS of its rows at a time

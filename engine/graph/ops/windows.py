@@ -15,7 +15,8 @@ import numpy as np
 
 from ...compiler.fields import numbers, read_fields
 from ...compiler.jit import inline
-from ...vectors.simd import copy, element
+from ...vectors.copying import copy
+from ...vectors.simd import element
 from ..ir.graph import Node, Shape
 from ..ir.op import axis_of, count
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from ....arguments import by_name, flag, instance, names
 from ....errors import InputError
-from ....formats.text import one_of
+from ....wording import one_of
 from ..analysis.shapes import infer_shapes
-from ..frontends.caffe.build import own_parameters
 from ..ir.graph import Graph, Shape
+from ..ir.ownership import own_parameters
 from .drop_dead_layers import drop_dead_layers
 from .drop_no_ops import drop_dropout, drop_no_ops
 from .fold_batchnorm_scale import fold_batchnorm_scale

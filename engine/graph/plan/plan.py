@@ -21,8 +21,8 @@ import numpy as np
 from ...team.memory import aligned_bytes
 from ...team.threads import choose_threads
 from ..analysis.shapes import check_weights, infer_shapes, macs
-from ..frontends.caffe.build import own_parameters
 from ..ir.graph import Blob, Graph, Shape
+from ..ir.ownership import own_parameters
 from ..ops import OPS
 from .arrange import Action, Arrangement
 from .emitter import Emitter

@@ -13,8 +13,9 @@ from typing import NamedTuple
 from ...compiler import signatures as types
 from ...compiler.fields import read_row
 from ...compiler.jit import I1, I1_IN, U1, U1_IN, i64, kernel
+from ...compiler.pointer_call import pointer_call
+from ...team.atomics import atomic_add, cycles
 from ...team.barrier import meet
-from ...vectors.lowlevel import atomic_add, cycles, pointer_call
 from .steps import STEP
 
 call_step = pointer_call(STEP)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ....formats.network import GRAMMAR
 from ...compiler.jit import kernel
-from ...vectors.simd import copy
+from ...vectors.copying import copy
 from .layer import FORWARD, Layer
 
 

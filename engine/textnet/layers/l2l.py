@@ -10,7 +10,8 @@ from ....formats.network import GRAMMAR
 from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.jit import F1, F2, F2_IN, inline, kernel
-from ...vectors.simd import copy, fma, load, load_part, reduce_add, store, store_part, zeros
+from ...vectors.copying import copy
+from ...vectors.simd import fma, load, load_part, reduce_add, store, store_part, zeros
 from .layer import FORWARD, LOSS, Layer
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from ....formats.network import Word
 from ...compiler import signatures as types
 from ...compiler.jit import F1, F1_IN, F2, F2_IN, I1_IN, Kernel, f32, i64
-from ...vectors.lowlevel import pointer_call
+from ...compiler.pointer_call import pointer_call
 
 FORWARD = types.void(F2_IN, F1_IN, F1_IN, F2, F1)
 BACKWARD = types.void(F2_IN, F1_IN, F1_IN, F2_IN, F2_IN, F2, F1)

@@ -37,8 +37,9 @@ from ...products.gemm import (
     whole,
 )
 from ...products.tile import step_tile
-from ...vectors.lowlevel import no_rows, view1
-from ...vectors.simd import copy_transposed, load, load_part, prefetch, store, store_part, zeros
+from ...vectors.copying import copy_transposed
+from ...vectors.simd import load, load_part, prefetch, store, store_part, zeros
+from ...vectors.views import no_rows, view1
 from .layer import BACKWARD, PICKING_FORWARD, PICKING_UPDATE, Layer
 
 # The sums' stretches: a panel of W or W.T streams from L2, 1024 * NR * 4 bytes = 96 KiB, and y is written once.

@@ -17,8 +17,8 @@ from ...compiler.cpu import LANES
 from ...compiler.jit import inline, kernel
 from ...parameters.sgd import step_vectors
 from ...products.gemm import MR, panel_width, whole
-from ...vectors.lowlevel import view1
 from ...vectors.simd import broadcast, load, load_part, maximum, store, store_part, zeros
+from ...vectors.views import view1
 from . import lin
 from .layer import PICKING_FORWARD, PICKING_UPDATE
 

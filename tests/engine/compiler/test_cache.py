@@ -223,18 +223,18 @@ def copied(tmp_path):
     return package, {"PYTHONPATH": tmp_path / "copy"}
 
 
-def test_an_edit_in_simd_reaches_a_kernel_that_was_cached(copied, tmp_path):
+def test_an_edit_in_what_verbs_are_built_of_reaches_a_kernel_that_was_cached(copied, tmp_path):
     package, settings = copied
     first = run(RELU, tmp_path, **settings)
     assert first["result"] == RECTIFIED
-    simd = package / "engine" / "vectors" / "simd.py"
-    upright = simd.read_text()
-    simd.write_text(upright.replace('fcmp_ordered(">", v, w)', 'fcmp_ordered("<", v, w)'))
+    verbs = package / "engine" / "vectors" / "llvm.py"
+    upright = verbs.read_text()
+    verbs.write_text(upright.replace('fcmp_ordered(">", v, w)', 'fcmp_ordered("<", v, w)'))
     edited = run(RELU, tmp_path, **settings)
     assert edited["result"] == [[-2.0, 0.0, -1.0]]
     assert edited["seconds"] > 0
 
-    simd.write_text(upright)
+    verbs.write_text(upright)
     back = run(RELU, tmp_path, **settings)
     assert (back["result"], back["directory"], back["functions"]) == (RECTIFIED, first["directory"], 0)
 

@@ -104,7 +104,7 @@ def test_a_name_costs_no_instruction_and_a_field_that_is_not_read_no_load(monkey
 
 
 # Folders below engine/graph, and what rows of fields are called there.
-ROWS = {"plan": ("tables", "program"), "layers": ("counts", "sizes"), "backward": ("counts", "sizes")}
+ROWS = {"plan": ("tables", "program"), "ops": ("counts", "sizes"), "backward": ("counts", "sizes")}
 
 
 def position_coded(path, names):

@@ -8,7 +8,7 @@ from reference.caffe_graphs import data, graph_of, layer
 
 import caffe64
 from caffe64.caffe_net import CaffeNet
-from caffe64.engine.graph.frontends.caffe.build import assign_weights
+from caffe64.engine.graph.ir.ownership import assign_weights
 from caffe64.engine.graph.passes.optimize import Passes, optimize_graph
 
 NORM = 'layer {{ name: "{}" type: "BatchNorm" bottom: "{}" top: "{}" {} batch_norm_param {{ {} }} }}\n'

@@ -11,8 +11,8 @@ from reference.child import run_python
 
 from caffe64.engine.compiler.cpu import LANES, codegen_key
 from caffe64.engine.compiler.jit import F1, F1_IN, F2, F2_IN, U1, U1_IN, f32, i64, kernel
-from caffe64.engine.vectors import simd
-from caffe64.engine.vectors.lowlevel import view1
+from caffe64.engine.vectors import copying, simd
+from caffe64.engine.vectors.views import view1
 
 COUNTS = range(LANES + 1)
 SENTINEL = np.float32(-77.25)
@@ -44,7 +44,7 @@ def move_part(x, y, i, j, count):
 
 @kernel(types.void(F1_IN, F1, i64, i64, i64, i64))
 def transpose_square(x, y, i, x_step, j, y_step):
-    simd.copy_transposed(x, i, x_step, y, j, y_step)
+    copying.copy_transposed(x, i, x_step, y, j, y_step)
 
 
 @kernel(types.void(U1_IN, U1, i64, i64, i64))
@@ -56,7 +56,7 @@ def move_in_memory(x, y, i, j, count):
 
 @kernel(types.void(U1_IN, U1, i64, i64, i64, i64))
 def transpose_in_memory(x, y, i, x_step, j, y_step):
-    simd.copy_transposed(x, i, x_step, y, j, y_step)
+    copying.copy_transposed(x, i, x_step, y, j, y_step)
 
 
 @kernel(types.void(U1_IN, i64, i64, F1))
@@ -68,12 +68,12 @@ def view_of_memory(x, at, count, y):
 
 @kernel(types.void(F1_IN, i64, i64, F1, i64))
 def zip_pair(x, i, x_step, y, j):
-    simd.copy_zipped(x, i, x_step, y, j, 2)
+    copying.copy_zipped(x, i, x_step, y, j, 2)
 
 
 @kernel(types.void(F1_IN, i64, i64, F1, i64))
 def zip_four(x, i, x_step, y, j):
-    simd.copy_zipped(x, i, x_step, y, j, 4)
+    copying.copy_zipped(x, i, x_step, y, j, 4)
 
 
 @kernel(types.void(F1_IN, i64, F1))
@@ -85,7 +85,7 @@ def join_halves(x, i, y):
 
 @kernel(types.void(F1_IN, i64, F1, i64, i64))
 def copy_values(x, i, y, j, count):
-    simd.copy(x, i, y, j, count)
+    copying.copy(x, i, y, j, count)
 
 
 @kernel(f32(F2_IN, i64))

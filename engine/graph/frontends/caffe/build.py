@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import numpy as np
-
-from ....parameters.owner import Held, Parameters, Slice
 from ....parameters.streams import Streams
 from ...ir.graph import Blob, Graph, Node, copy_message
-
-PERMISSIVE = 1  # ParamSpec.share_mode
 
 
 def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: Iterable = ()) -> Graph:
@@ -125,70 +120,3 @@ def _legal_names(graph: Graph) -> dict[Blob, str]:
 
 def _overwrites(graph: Graph, node: Node, number: int, blob: Blob) -> bool:
     return number < len(node.bottoms) and node.bottoms[number] is blob and len(graph.readers(blob)) == 1
-
-
-def assign_weights(graph: Graph, weights: Sequence[Sequence[np.ndarray]]) -> None:
-    """Give each node its blobs, and let layers share those that have the same name in `param`. They are copied: into
-    one vector (`own_parameters`), or over what is there, so that arrays which callers hold stay the net's.
-
-    Raises InputError where shared blobs differ in shape, or with share_mode PERMISSIVE in the number of values.
-    """
-    if any(node.held for node in graph.nodes):
-        _overwrite(graph, weights)
-        return
-    for node, blobs in zip(graph.nodes, weights, strict=True):
-        # asarray, since ascontiguousarray gives scalars an axis
-        node.weights = [np.asarray(blob, np.float32, order="C") for blob in blobs]
-    _share_weights(graph)
-    own_parameters(graph)
-
-
-def _overwrite(graph: Graph, weights: Sequence[Sequence[np.ndarray]]) -> None:
-    for node, blobs in zip(graph.nodes, weights, strict=True):
-        for mine, blob in zip(node.weights, blobs, strict=True):
-            mine[...] = blob
-        if node.held:
-            node.held.written()
-
-
-def own_parameters(graph: Graph) -> None:
-    """Move the weights of all nodes that no owner holds into one owner's vector; blobs that share memory, once."""
-    nodes = [node for node in graph.nodes if node.weights and node.held is None]
-    slices: list[Slice] = []
-    found: dict[tuple[int, int], int] = {}  # address and size -> slice
-    numbers = []
-    for node in nodes:
-        numbers.append([])
-        for number, blob in enumerate(node.weights):
-            known = (blob.ctypes.data, blob.size) if blob.size else (id(node), number)
-            if known not in found:
-                found[known] = len(slices)
-                rates = _rates(node, number)
-                slices.append(Slice(node.name, number, blob.shape, 0, *rates))
-            numbers[-1].append(found[known])
-    owner = Parameters(slices)
-    for node, held in zip(nodes, numbers, strict=True):
-        views = [owner.view(at).reshape(blob.shape) for at, blob in zip(held, node.weights, strict=True)]
-        for view, blob in zip(views, node.weights, strict=True):
-            np.copyto(view, blob)
-        node.weights, node.held = views, Held(owner, tuple(held))
-
-
-def _rates(node: Node, number: int) -> tuple[float, float]:
-    """lr_mult and decay_mult of a blob, as the first layer that has it says."""
-    specs = node.message.param
-    return (specs[number].lr_mult, specs[number].decay_mult) if number < len(specs) else (1.0, 1.0)
-
-
-def _share_weights(graph: Graph) -> None:
-    owners: dict[str, tuple[Node, np.ndarray]] = {}
-    for node in graph.nodes:
-        for number, (blob, parameter) in enumerate(zip(node.weights, node.message.param, strict=False)):
-            if not parameter.name:
-                continue
-            owner, values = owners.setdefault(parameter.name, (node, blob))
-            if values.shape != blob.shape and not (parameter.share_mode == PERMISSIVE and values.size == blob.size):
-                raise node.error(
-                    f"shares {parameter.name!r} {list(values.shape)} of {owner.name!r}", f"{list(blob.shape)}"
-                )
-            node.weights[number] = values.reshape(blob.shape)

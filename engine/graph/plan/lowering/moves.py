@@ -9,8 +9,9 @@ import numpy as np
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....compiler.jit import inline
-from ....vectors.lowlevel import view1
-from ....vectors.simd import copy, copy_transposed, element, store, store_element, zeros
+from ....vectors.copying import copy, copy_transposed
+from ....vectors.simd import element, store, store_element, zeros
+from ....vectors.views import view1
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage

@@ -21,7 +21,8 @@ from ....compiler.fields import read_fields
 from ....compiler.jit import F1, F1_IN, i64, kernel
 from ....products.one_pixel import STREAMS, sum_one_pixel
 from ....products.pixel_tile import PANEL, ROWS, sum_pixels
-from ....vectors.simd import copy_transposed, element
+from ....vectors.copying import copy_transposed
+from ....vectors.simd import element
 from ...ir.graph import Node
 from ..emitter import ITEM_MACS, Emitter, lower_bound_offset
 from ..groups import Group

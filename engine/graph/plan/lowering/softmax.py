@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ....compiler.cpu import FLOAT_BYTES
 from ....compiler.fields import read_fields
-from ....vectors.lowlevel import view1
+from ....vectors.views import view1
 from ...ops.softmax import axis_sizes, softmax_row
 from ..emitter import Emitter
 from ..steps import step_kernel

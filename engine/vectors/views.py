@@ -1,0 +1,76 @@
+"""Views without reference counts, and plain indexing.
+
+    view1(x, at, n)            x.flat[at:at+n] as a 1-D array; of a uint8 array, n float32 from byte `at` on
+    view2(x, at, rows, cols)   x.flat[at:at+rows*cols] as a C-contiguous 2-D array
+    no_rows()                  an empty int64 array: no rows are picked
+    whole_number(x, i)         x[i] of an int64 array, i not negative (a plain index tests for that, in every loop)
+
+Views own nothing: making one costs no atomic reference count, which threads would fight over, and they must not
+outlive what they look at.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from ..compiler import signatures as types
+from ..compiler.jit import intrinsic
+from .llvm import I64, element_pointer, require_array, require_memory
+
+
+def _view(context, builder, array_type, pointer, shape):
+    from numba.np.arrayobj import populate_array
+
+    view = context.make_array(array_type)(context, builder)
+    strides = [ir.Constant(I64, 4)]
+    for extent in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], extent))
+    populate_array(view, data=pointer, shape=shape, strides=strides, itemsize=ir.Constant(I64, 4), meminfo=None)
+    return view._getvalue()
+
+
+@intrinsic
+def view1(typingctx, x, at, n):
+    require_memory(x)
+    made = types.Array(types.float32, 1, readonly=not x.mutable)
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
+        return _view(context, builder, signature.return_type, pointer, [args[2]])
+
+    return made(x, types.int64, types.int64), codegen
+
+
+@intrinsic
+def view2(typingctx, x, at, rows, columns):
+    require_array(x)
+    made = types.Array(types.float32, 2, readonly=not x.mutable)
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
+        return _view(context, builder, signature.return_type, pointer, [args[2], args[3]])
+
+    return made(x, types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def no_rows(typingctx):
+    def codegen(context, builder, signature, args):
+        from numba.np.arrayobj import populate_array
+
+        view, zero = context.make_array(signature.return_type)(context, builder), ir.Constant(I64, 0)
+        pointer = ir.Constant(I64.as_pointer(), None)
+        eight = ir.Constant(I64, 8)
+        populate_array(view, data=pointer, shape=[zero], strides=[eight], itemsize=eight, meminfo=None)
+        return view._getvalue()
+
+    return types.I1_IN(), codegen
+
+
+@intrinsic
+def whole_number(typingctx, x, i):
+    def codegen(context, builder, signature, args):
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+
+    return types.int64(x, types.int64), codegen
