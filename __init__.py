@@ -16,8 +16,8 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "Caffe64Error": "errors",
-    "CaffeNet": "caffe_net",
-    "Classifier": "caffe_classifier",
+    "CaffeNet": "caffe.net",
+    "Classifier": "caffe.classifier",
     "Diverged": "errors",
     "EpochRecord": "api",
     "Evaluation": "api",
@@ -26,28 +26,28 @@ _EXPORTS = {
     "Interrupted": "errors",
     "LabelError": "errors",
     "LayerInfo": "api",
-    "Passes": "caffe_net",
-    "Preparation": "caffe_net",
+    "Passes": "caffe.load",
+    "Preparation": "caffe.load",
     "Net": "api",
     "NetSpec": "formats.network",
     "NotFinite": "errors",
     "OneHot": "engine.textnet.one_hot",
     "Optimizer": "formats.optimizer",
-    "TEST": "pycaffe_words",
-    "TRAIN": "pycaffe_words",
+    "TEST": "caffe.pycaffe_words",
+    "TRAIN": "caffe.pycaffe_words",
     "Training": "api",
     "UsageError": "errors",
-    "export_onnx": "caffe_export",
-    "export_safetensors": "caffe_export",
-    "load_caffe": "caffe_net",
-    "optimize": "caffe_net",
+    "export_onnx": "caffe.export",
+    "export_safetensors": "caffe.export",
+    "load_caffe": "caffe.load",
+    "optimize": "caffe.load",
     "read_checkpoint": "formats.checkpoint",
     "read_matrix": "formats.data",
     "read_optimizer": "formats.optimizer",
-    "set_device": "pycaffe",
-    "set_mode_cpu": "pycaffe",
-    "set_mode_gpu": "pycaffe",
-    "verify": "caffe_net",
+    "set_device": "caffe.pycaffe",
+    "set_mode_cpu": "caffe.pycaffe",
+    "set_mode_gpu": "caffe.pycaffe",
+    "verify": "caffe.load",
     "write_checkpoint": "formats.checkpoint",
     "write_numbers": "formats.numbers",
     "write_optimizer": "formats.optimizer",
@@ -62,7 +62,7 @@ def __getattr__(name: str):
     if name in _MODULES:
         return importlib.import_module("." + name, __name__)
     if name not in _EXPORTS:
-        from .pycaffe_words import MODULE_HINTS, hint
+        from .caffe.pycaffe_words import MODULE_HINTS, hint
 
         raise AttributeError(f"module 'caffe64' has no attribute {name!r}{hint(name, MODULE_HINTS)}")
     value = getattr(importlib.import_module("." + _EXPORTS[name], __name__), name)

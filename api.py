@@ -51,7 +51,7 @@ class Net(Model):
     def __new__(cls, *arguments, **options):
         if cls is not Net or (len(arguments) + len(options) < 2 and "network_file" not in options):
             return super().__new__(cls)
-        from .pycaffe import open_net
+        from .caffe.pycaffe import open_net
 
         return open_net(*arguments, **options)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+from .caffe.pycaffe_words import TEST, TRAIN
 from .formats.caffe import MESSAGES
-from .pycaffe_words import TEST, TRAIN
 
 __all__ = ["caffe_pb2"]
 

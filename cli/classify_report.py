@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..caffe_net import CaffeNet
+from ..caffe.load import CaffeNet
 from ..errors import InputError, UsageError
 from ..formats.files import open_input
 from ..formats.image import Recipe

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..caffe_reading import read_graph
+from ..caffe.reading import read_graph
 from ..drawing.net import Layer, Net
 from ..engine.graph.analysis.aliasing import exclusive_blobs
 from ..engine.graph.analysis.cost import added_blobs

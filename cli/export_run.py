@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..caffe_export import export_onnx, export_safetensors, require
-from ..caffe_net import CaffeNet, Preparation
-from ..caffe_reading import read_weights, weights_alone
+from ..caffe.export import export_onnx, export_safetensors, require
+from ..caffe.load import CaffeNet, Preparation
+from ..caffe.reading import read_weights, weights_alone
 from ..engine.graph.analysis.shapes import known_shapes
 from ..engine.graph.ir.graph import Blob, Shape
 from ..errors import UsageError

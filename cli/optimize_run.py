@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..caffe_net import CaffeNet, Difference, Passes, Preparation, load_caffe, optimize, verify
+from ..caffe.load import CaffeNet, Difference, Passes, Preparation, load_caffe, optimize, verify
 from ..engine.graph.analysis.cost import Cost, cost_of
 from ..engine.graph.execution.required_kernels import kernels_of
 from ..formats.npy import read_npy

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..caffe_net import CaffeNet, Preparation
+from ..caffe.load import CaffeNet, Preparation
 from ..errors import InputError, UsageError
 from ..formats.files import open_data
 from ..formats.image import Recipe, decode_image

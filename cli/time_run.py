@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..caffe_net import CaffeNet
+from ..caffe.load import CaffeNet
 from ..engine.graph.analysis.cost import cost_of
 from ..engine.graph.execution.gradients import Gradients
 from ..engine.graph.execution.need_backward import loss_weights

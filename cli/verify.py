@@ -46,7 +46,7 @@ def command(
     NET are changed a little at random. inf and NaN of finite inputs count as different, with the layer that made them.
     "relative" is the largest difference beyond the floor, divided by its scale; "absolute" the largest of all.
     """
-    from ..caffe_net import Preparation, verify
+    from ..caffe.load import Preparation, verify
     from .optimize_run import difference_line, load, read_inputs
     from .output import Output
 

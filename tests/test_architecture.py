@@ -168,7 +168,7 @@ LLVM_BUILDERS = {
     "tile.py",
     "views.py",
 }
-PYCAFFE = {"io", "proto", "pycaffe", "pycaffe_words"}  # names that notebooks for pycaffe use
+PYCAFFE = {"io", "proto"}  # names that notebooks for pycaffe use
 FILES = sorted(
     path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in (".venv", "build", "data", "tests")
 )
@@ -206,7 +206,7 @@ def imports(path: Path) -> set[str]:
 
 def floor(module: str) -> str:
     """The entry of FLOORS that a module belongs to; itself if there is none."""
-    if module.startswith("caffe_") or module in PYCAFFE:
+    if module in PYCAFFE:
         return "caffe"
     inside = [name for name in FLOORS if module == name or module.startswith(f"{name}.")]
     return max(inside, key=len, default=module)

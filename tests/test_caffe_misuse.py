@@ -8,7 +8,7 @@ from reference.caffe_graphs import data, graph_of, layer
 
 import caffe64
 from caffe64 import Passes, Preparation, UsageError, io
-from caffe64.caffe_run import CaffeNet
+from caffe64.caffe.net import CaffeNet
 
 CONV = "convolution_param { num_output: 4 kernel_size: 3 }"
 X = np.zeros((2, 3, 6, 7), np.float32)

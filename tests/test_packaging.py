@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("cli", "drawing", "engine", "formats", "perf")
+PACKAGES = ("caffe", "cli", "drawing", "engine", "formats", "perf")
 
 
 @pytest.fixture(scope="module")

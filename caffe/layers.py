@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from .arguments import names as checked_names
-from .caffe_blob import Array
-from .engine.graph.execution.gradients import loss_blobs
-from .engine.graph.ir.graph import Blob, Graph
-from .errors import UsageError
+from ..arguments import names as checked_names
+from ..engine.graph.execution.gradients import loss_blobs
+from ..engine.graph.ir.graph import Blob, Graph
+from ..errors import UsageError
+from .blob import Array
 
 
 @dataclass(frozen=True)

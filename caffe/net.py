@@ -8,22 +8,22 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from .arguments import file_name, flag, instance
-from .caffe_batches import MemoryBatches, forward_all
-from .caffe_blob import Array, checked_shape
-from .caffe_gradients import NetGradients
-from .caffe_layers import NetTables
-from .caffe_weights import copy_weights, save_net, share_weights
-from .conversion import as_numbers
-from .engine.graph.analysis.shapes import infer_shapes
-from .engine.graph.execution.session import Session
-from .engine.graph.ir.graph import Blob, Graph, Shape
-from .engine.graph.ir.op import count
-from .engine.graph.ir.ownership import own_parameters
-from .engine.team.memory import aligned_zeros
-from .engine.team.threads import check_threads
-from .errors import UsageError
+from ..arguments import file_name, flag, instance
+from ..conversion import as_numbers
+from ..engine.graph.analysis.shapes import infer_shapes
+from ..engine.graph.execution.session import Session
+from ..engine.graph.ir.graph import Blob, Graph, Shape
+from ..engine.graph.ir.op import count
+from ..engine.graph.ir.ownership import own_parameters
+from ..engine.team.memory import aligned_zeros
+from ..engine.team.threads import check_threads
+from ..errors import UsageError
+from .batches import MemoryBatches, forward_all
+from .blob import Array, checked_shape
+from .gradients import NetGradients
+from .layers import NetTables
 from .pycaffe_words import NET_HINTS, hint
+from .weights import copy_weights, save_net, share_weights
 
 NET = "a caffe64.CaffeNet, such as load_caffe returns"
 UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_named", "blobs")

@@ -7,11 +7,11 @@ import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .errors import UsageError
+from ..errors import UsageError
 from .pycaffe_words import TEST, phase_name
 
 if TYPE_CHECKING:
-    from .caffe_net import CaffeNet
+    from .load import CaffeNet
 
 
 def open_net(*arguments, **options) -> CaffeNet:
@@ -34,7 +34,7 @@ def open_net(*arguments, **options) -> CaffeNet:
 
 
 def _load(network_file, phase=TEST, level: int = 0, stages: Sequence[str] | None = None, weights=None) -> CaffeNet:
-    from .caffe_net import load_caffe
+    from .load import load_caffe
 
     phase = phase_name(phase)
     return load_caffe(

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .arguments import sizes
-from .engine.graph.analysis.shapes import LARGEST
-from .engine.graph.ir.graph import Shape
-from .errors import UsageError
+from ..arguments import sizes
+from ..engine.graph.analysis.shapes import LARGEST
+from ..engine.graph.ir.graph import Shape
+from ..errors import UsageError
 
 
 class Array:

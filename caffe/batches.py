@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .conversion import as_numbers
-from .engine.graph.ir.graph import Graph
-from .errors import UsageError
+from ..conversion import as_numbers
+from ..engine.graph.ir.graph import Graph
+from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from .caffe_net import CaffeNet
+    from .load import CaffeNet
 
 
 def forward_all(net: CaffeNet, names: Sequence[str] | None, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .arguments import flag, sizes
-from .caffe_net import load_caffe
-from .caffe_run import CaffeNet
-from .errors import UsageError
-from .io import Transformer, checked_pictures, resize_image
-from .io import oversample as ten_crops
+from ..arguments import flag, sizes
+from ..errors import UsageError
+from ..io import Transformer, checked_pictures, resize_image
+from ..io import oversample as ten_crops
+from .load import load_caffe
+from .net import CaffeNet
 from .pycaffe_words import TEST
 
 

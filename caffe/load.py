@@ -15,23 +15,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .arguments import FLOOR, TOLERANCE, by_name, file_name, flag, instance, not_negative, seed_number
-from .caffe_blob import Array
-from .caffe_reading import load_weights, read_graph
-from .caffe_run import NET, CaffeNet
-from .conversion import as_numbers
-from .engine.graph.analysis.fillers import fill
-from .engine.graph.analysis.shapes import infer_shapes, weight_shapes
-from .engine.graph.ir.graph import Shape
-from .engine.graph.ir.ownership import assign_weights
-from .engine.graph.passes.optimize import Passes, optimize_graph
-from .engine.graph.passes.preparation import Preparation
-from .engine.graph.passes.report import Report
-from .engine.graph.verification.difference import Difference, check_close
-from .engine.graph.verification.verify import compare_graphs, random_inputs
-from .engine.team.threads import check_threads
-from .errors import UsageError
-from .formats.caffe import read_caffemodel
+from ..arguments import FLOOR, TOLERANCE, by_name, file_name, flag, instance, not_negative, seed_number
+from ..conversion import as_numbers
+from ..engine.graph.analysis.fillers import fill
+from ..engine.graph.analysis.shapes import infer_shapes, weight_shapes
+from ..engine.graph.ir.graph import Shape
+from ..engine.graph.ir.ownership import assign_weights
+from ..engine.graph.passes.optimize import Passes, optimize_graph
+from ..engine.graph.passes.preparation import Preparation
+from ..engine.graph.passes.report import Report
+from ..engine.graph.verification.difference import Difference, check_close
+from ..engine.graph.verification.verify import compare_graphs, random_inputs
+from ..engine.team.threads import check_threads
+from ..errors import UsageError
+from ..formats.caffe import read_caffemodel
+from .blob import Array
+from .net import NET, CaffeNet
+from .reading import load_weights, read_graph
 
 __all__ = ["Array", "CaffeNet", "Difference", "Passes", "Preparation", "load_caffe", "optimize", "verify"]
 

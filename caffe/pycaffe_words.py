@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .errors import UsageError
+from ..errors import UsageError
 
 TRAIN, TEST = 0, 1
 PHASES = ("TRAIN", "TEST")

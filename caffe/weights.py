@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from .arguments import file_name
-from .engine.graph.frontends.caffe.build import graph_message
-from .engine.graph.ir.graph import Graph
-from .engine.graph.ir.ownership import own_parameters
-from .errors import InputError, UsageError
-from .formats.caffe import match_weights, read_caffemodel, write_caffemodel, write_prototxt
+from ..arguments import file_name
+from ..engine.graph.frontends.caffe.build import graph_message
+from ..engine.graph.ir.graph import Graph
+from ..engine.graph.ir.ownership import own_parameters
+from ..errors import InputError, UsageError
+from ..formats.caffe import match_weights, read_caffemodel, write_caffemodel, write_prototxt
 
 
 def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:

@@ -8,16 +8,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .arguments import by_name, file_name, flag, names, whole_number
-from .caffe_blob import checked_shape
-from .engine.graph.analysis.fillers import fill
-from .engine.graph.analysis.shapes import known_shapes, known_weight_shapes
-from .engine.graph.frontends.caffe.build import build_graph, unique_names
-from .engine.graph.ir.graph import Graph, Node, Shape, copy_message
-from .engine.graph.ir.ownership import assign_weights
-from .engine.graph.ops import OPS
-from .errors import InputError
-from .formats.caffe import (
+from ..arguments import by_name, file_name, flag, names, whole_number
+from ..engine.graph.analysis.fillers import fill
+from ..engine.graph.analysis.shapes import known_shapes, known_weight_shapes
+from ..engine.graph.frontends.caffe.build import build_graph, unique_names
+from ..engine.graph.ir.graph import Graph, Node, Shape, copy_message
+from ..engine.graph.ir.ownership import assign_weights
+from ..engine.graph.ops import OPS
+from ..errors import InputError
+from ..formats.caffe import (
     CaffeModel,
     deploy_net,
     dropped_inputs,
@@ -27,6 +26,7 @@ from .formats.caffe import (
     read_prototxt,
     split_batch_norms,
 )
+from .blob import checked_shape
 from .pycaffe_words import phase_name
 
 

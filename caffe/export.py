@@ -13,17 +13,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from . import __version__
-from .arguments import FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
-from .caffe_run import NET, CaffeNet
-from .engine.graph.analysis.shapes import infer_shapes
-from .engine.graph.frontends.caffe.build import graph_message, unique_names
-from .engine.graph.ir.graph import Graph, Node
-from .engine.graph.passes.drop_dead_layers import drop_dead_layers
-from .engine.graph.verification.difference import Difference, check_close
-from .errors import UsageError
-from .formats.atomic import write_atomically
-from .formats.caffe import format_prototxt
+from .. import __version__
+from ..arguments import FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
+from ..engine.graph.analysis.shapes import infer_shapes
+from ..engine.graph.frontends.caffe.build import graph_message, unique_names
+from ..engine.graph.ir.graph import Graph, Node
+from ..engine.graph.passes.drop_dead_layers import drop_dead_layers
+from ..engine.graph.verification.difference import Difference, check_close
+from ..errors import UsageError
+from ..formats.atomic import write_atomically
+from ..formats.caffe import format_prototxt
+from .net import NET, CaffeNet
 
 BLOBS = {"BatchNorm": ("mean", "variance", "factor"), "Bias": ("bias",)}  # of other types: weight, bias
 
@@ -54,7 +54,7 @@ def export_onnx(
     if outputs is not None:
         names("outputs", outputs, "names of blobs", least=1)
     require("onnx")
-    from .engine.graph.frontends.onnx import compare_with_onnxruntime, onnx_model
+    from ..engine.graph.frontends.onnx import compare_with_onnxruntime, onnx_model
 
     graph = _graph_of(net, outputs)
     left = {blob.name for blob in graph.inputs}
