@@ -9,8 +9,8 @@ away is how the text looks:
   rows; or each row over some lines, as the first one;
 - numbers behind those that were asked for, where lines hold several rows.
 
-The first of each is kept; `Layout.finish` warns of them, or with `strict` raises the first as an InputError. Further
-rows on lines of their own are only said.
+The first of each is kept; `TextLayout.finish` warns of them, or with `strict` raises the first as an InputError.
+Further rows on lines of their own are only said.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Surveyed(NamedTuple):
 
 
 @dataclass
-class Layout:
+class TextLayout:
     """How the lines of the text `path` lie, for rows of `columns`; of `numbers` of them, None for all."""
 
     path: str

@@ -26,7 +26,7 @@ from ..engine.team.threads import usable_threads
 from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import PIECE, Source, check_memory, open_data
-from .layout import Layout, Surveyed
+from .layout import Surveyed, TextLayout
 from .line_survey import RUNS, STATE, survey_lines
 from .number_printer import LONGEST, PRINTED, print_numbers
 from .number_scanner import DONE, FILLED, HARD, MALFORMED, NO_NUMBER, POSITION, count_numbers, scan_numbers
@@ -59,7 +59,7 @@ def read_rows(source: Source, rows: int | None, columns: int, *, strict: bool = 
     InputError.
     """
     count = None if rows is None else rows * columns
-    layout = Layout(source.path, columns, count)
+    layout = TextLayout(source.path, columns, count)
     numbers = scan_source(source, count, layout)
     if len(numbers) % columns:
         raise InputError(source.path, f"holds {len(numbers)} numbers", f"whole rows of {columns}", layout.hint())
@@ -67,11 +67,11 @@ def read_rows(source: Source, rows: int | None, columns: int, *, strict: bool = 
     return numbers.reshape(-1, columns)
 
 
-def scan_source(source: Source, count: int | None, layout: Layout | None = None) -> np.ndarray:
+def scan_source(source: Source, count: int | None, layout: TextLayout | None = None) -> np.ndarray:
     """`read_numbers` of an open file, whose lines `layout` is shown."""
     # A text of n bytes has room for (n + 1) / 2 numbers: an absurd count allocates no more than that.
     numbers = np.empty(0 if count is None or source.zipped else min(count, source.size // 2 + 1), np.float32)
-    filled, layout = 0, layout or Layout(source.path, 1, count)
+    filled, layout = 0, layout or TextLayout(source.path, 1, count)
     with ThreadPoolExecutor(usable_threads()) as threads:
         for block in _blocks(source):
             in_two_passes = count is None and not source.zipped
@@ -167,7 +167,7 @@ class _Block(NamedTuple):
             yield parts
 
     def surveyed(
-        self, threads: ThreadPoolExecutor, layout: Layout, *, forget: bool
+        self, threads: ThreadPoolExecutor, layout: TextLayout, *, forget: bool
     ) -> Iterator[tuple[list[_Part], list[int]]]:
         """The rounds, and how many numbers each of their parts has; `layout` is shown their lines. `forget`: drop them
         from memory at once, since they are read again."""

@@ -18,7 +18,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Scalar:
+class ScalarType:
     """One value, or `vector`, one register of float32 (`simd.py`)."""
 
     name: str
@@ -31,10 +31,10 @@ class Scalar:
 
 
 @dataclass(frozen=True)
-class Array:
+class ArrayType:
     """A C-contiguous array of `ndim` dimensions."""
 
-    element: Scalar
+    element: ScalarType
     ndim: int
     readonly: bool = False
 
@@ -49,33 +49,33 @@ class Array:
 class Signature:
     """What a function takes and returns, by Numba's names. `args` may hold types of Numba beside those above."""
 
-    return_type: Scalar | Array
+    return_type: ScalarType | ArrayType
     args: tuple
 
 
 void, boolean, uint8, uint64, int64, float32, float64, vector = map(
-    Scalar, ("void", "boolean", "uint8", "uint64", "int64", "float32", "float64", "vector")
+    ScalarType, ("void", "boolean", "uint8", "uint64", "int64", "float32", "float64", "vector")
 )
 i64, f32, f64 = int64, float32, float64
-F1 = Array(f32, 1)
-F2 = Array(f32, 2)
-F1_IN = Array(f32, 1, readonly=True)
-F2_IN = Array(f32, 2, readonly=True)
-D1 = Array(f64, 1)
-I1 = Array(i64, 1)
-I1_IN = Array(i64, 1, readonly=True)
-I2_IN = Array(i64, 2, readonly=True)
-U1 = Array(uint8, 1)
-U1_IN = Array(uint8, 1, readonly=True)
+F1 = ArrayType(f32, 1)
+F2 = ArrayType(f32, 2)
+F1_IN = ArrayType(f32, 1, readonly=True)
+F2_IN = ArrayType(f32, 2, readonly=True)
+D1 = ArrayType(f64, 1)
+I1 = ArrayType(i64, 1)
+I1_IN = ArrayType(i64, 1, readonly=True)
+I2_IN = ArrayType(i64, 2, readonly=True)
+U1 = ArrayType(uint8, 1)
+U1_IN = ArrayType(uint8, 1, readonly=True)
 
 C_TYPES = {void: None, int64: ctypes.c_int64, float32: ctypes.c_float, float64: ctypes.c_double}
 META_WORDS = 5  # of an array before its shape: owner, parent, number of items, bytes of one, address
 
 
-_REGISTERED: dict[Scalar, Callable[[], object]] = {}
+_REGISTERED: dict[ScalarType, Callable[[], object]] = {}
 
 
-def register(kind: Scalar, make: Callable[[], object]) -> None:
+def register(kind: ScalarType, make: Callable[[], object]) -> None:
     """make() returns Numba's type for `kind`, a type that Numba does not know; called when something is compiled."""
     _REGISTERED[kind] = make
 
@@ -91,11 +91,11 @@ def as_numba(kind):
     from numba.core import types
 
     match kind:
-        case Array(element, ndim, readonly):
+        case ArrayType(element, ndim, readonly):
             return types.Array(as_numba(element), ndim, "C", readonly=readonly)
-        case Scalar() if kind in _REGISTERED:
+        case ScalarType() if kind in _REGISTERED:
             return _REGISTERED[kind]()
-        case Scalar(name):
+        case ScalarType(name):
             return getattr(types, name)
         case types.Type():
             return kind
@@ -110,7 +110,7 @@ def c_types(signature) -> tuple | None:
         return None
     flat = []
     for kind in signature.args:
-        if isinstance(kind, Array):
+        if isinstance(kind, ArrayType):
             flat += [ctypes.c_int64] * (META_WORDS + 2 * kind.ndim)
         elif kind in C_TYPES:
             flat.append(C_TYPES[kind])
@@ -119,9 +119,9 @@ def c_types(signature) -> tuple | None:
     return C_TYPES[signature.return_type], *flat
 
 
-def as_words(kind: Scalar | Array, value) -> tuple:
+def as_words(kind: ScalarType | ArrayType, value) -> tuple:
     """`value` as the C entry point takes it. The array stays its owner's. Raises TypeError for another array."""
-    if isinstance(kind, Scalar):
+    if isinstance(kind, ScalarType):
         return (value,)
     fits = (
         isinstance(value, np.ndarray)

@@ -15,12 +15,12 @@ import numpy as np
 
 from ...conversion import as_numbers, column_label
 from ...errors import LabelError, NotFinite, UsageError
-from .layout import Plan
+from .layout import NetLayout
 
 ROWS = 1 << 16  # rows looked through at a time for the first value that is not finite
 
 
-def as_inputs(plan: Plan, array, name: str = "X", *, finite: bool = True) -> np.ndarray:
+def as_inputs(plan: NetLayout, array, name: str = "X", *, finite: bool = True) -> np.ndarray:
     """`array` as float32 C-contiguous [N, F]: itself if it is that already, else a copy.
 
     One dimension is taken as N values of a net with one feature. Raises UsageError for another width or no numbers, and
@@ -30,7 +30,7 @@ def as_inputs(plan: Plan, array, name: str = "X", *, finite: bool = True) -> np.
     return _float32(found, array, name, finite=finite)
 
 
-def as_targets(plan: Plan, array, name: str = "Y") -> np.ndarray:
+def as_targets(plan: NetLayout, array, name: str = "Y") -> np.ndarray:
     """`array` as float32 C-contiguous [N, T], its values checked.
 
     Raises UsageError for another width, LabelError for the first label that is no whole number in [0, K), NotFinite for

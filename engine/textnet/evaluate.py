@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .layout import Plan
+from .layout import NetLayout
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Evaluation:
     confusion: np.ndarray | None = None
 
 
-def evaluate_outputs(plan: Plan, outputs: np.ndarray, losses: np.ndarray, targets: np.ndarray) -> Evaluation:
+def evaluate_outputs(plan: NetLayout, outputs: np.ndarray, losses: np.ndarray, targets: np.ndarray) -> Evaluation:
     """From outputs [N, K], losses [N] and targets [N, T], as `predict` gives them."""
     loss = float(losses.mean(dtype=np.float64))
     if not plan.loss.classes:

@@ -44,7 +44,7 @@ class LayerInfo:
 
 
 @dataclass(frozen=True)
-class Plan:
+class NetLayout:
     """See the module's docstring. `table` is int64 [layers, 14] with the three function columns still 0."""
 
     spec: NetSpec
@@ -128,7 +128,7 @@ def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def plan_net(spec: NetSpec) -> Plan:
+def plan_net(spec: NetSpec) -> NetLayout:
     """Lay out `spec`. Pure arithmetic: allocates no buffers, compiles nothing."""
     layers = tuple(TABLE[line.word] for line in spec.layers)
     infos, widths, settings = [], spec.features, []
@@ -148,7 +148,7 @@ def plan_net(spec: NetSpec) -> Plan:
         scratch = max(scratch, layer.scratch_size(inputs, outputs, spec.minibatch))
         widths = outputs
     forward, gradient = _place_outputs(table, layers, settings), _place_gradients(table, layers)
-    return Plan(
+    return NetLayout(
         spec, layers, tuple(infos), table, np.concatenate(settings), parameters, forward, gradient, _aligned(scratch)
     )
 

@@ -28,7 +28,7 @@ from ..team.memory import aligned_zeros
 from ..vectors.copying import copy
 from ..vectors.views import view1, view2
 from .layers.layer import call_backward, call_forward, call_loss, call_picking_forward, call_picking_update, call_update
-from .layout import BACKWARD, DX, DY, FORWARD, INPUTS, OUTPUTS, P_SIZE, PICKS, S_SIZE, UPDATE, P, Plan, S, X, Y
+from .layout import BACKWARD, DX, DY, FORWARD, INPUTS, OUTPUTS, P_SIZE, PICKS, S_SIZE, UPDATE, NetLayout, P, S, X, Y
 
 
 @inline
@@ -141,7 +141,7 @@ def run_minibatches(
 class TrainingBuffers:
     """Everything the loop writes besides parameters and velocity: one arena, allocated once."""
 
-    def __init__(self, plan: Plan, batch: int, threads: int):
+    def __init__(self, plan: NetLayout, batch: int, threads: int):
         gradients = plan.forward_columns * batch
         targets = gradients + plan.gradient_columns * batch
         losses = targets + _padded(plan.targets * batch)

@@ -17,7 +17,7 @@ from ...conversion import as_numbers
 from ...errors import UsageError
 from .arrays import as_inputs, as_targets
 from .layers import TABLE, lin_one_hot
-from .layout import INPUTS, OUTPUTS, Plan
+from .layout import INPUTS, OUTPUTS, NetLayout
 
 LARGEST = 1 << 24  # whole numbers up to here are exact in float32
 
@@ -66,12 +66,12 @@ class OneHot:
 class Data(NamedTuple):
     """How to run a net on X, X as its loops read it (float32 [N, F], or the `ones` of a OneHot), and Y [N, T]."""
 
-    plan: Plan
+    plan: NetLayout
     inputs: np.ndarray
     targets: np.ndarray
 
 
-def plan_inputs(plan: Plan, X, name: str = "X", *, finite: bool = True) -> tuple[Plan, np.ndarray]:
+def plan_inputs(plan: NetLayout, X, name: str = "X", *, finite: bool = True) -> tuple[NetLayout, np.ndarray]:
     """The first two fields of a `Data`. Raises UsageError where X does not fit the net; NotFinite, if `finite`."""
     if not isinstance(X, OneHot):
         return plan, as_inputs(plan, X, name, finite=finite)
@@ -80,7 +80,7 @@ def plan_inputs(plan: Plan, X, name: str = "X", *, finite: bool = True) -> tuple
     return one_hot_plan(plan, X.ones.shape[1]), X.ones
 
 
-def plan_data(plan: Plan, X, Y, names: tuple[str, str] = ("X", "Y")) -> Data:
+def plan_data(plan: NetLayout, X, Y, names: tuple[str, str] = ("X", "Y")) -> Data:
     """X and Y, checked as a pair, under these names in messages. Raises UsageError, NotFinite, LabelError."""
     ready, inputs = plan_inputs(plan, X, names[0])
     targets = as_targets(plan, Y, names[1])
@@ -89,7 +89,7 @@ def plan_data(plan: Plan, X, Y, names: tuple[str, str] = ("X", "Y")) -> Data:
     return Data(ready, inputs, targets)
 
 
-def one_hot_plan(plan: Plan, places: int = 1) -> Plan:
+def one_hot_plan(plan: NetLayout, places: int = 1) -> NetLayout:
     """`plan` for inputs [N, places], the numbers of the ones. Raises UsageError where no lin comes first."""
     if len(plan.layers) < 2 or plan.layers[1] is not TABLE["lin"]:
         raise UsageError("one-hot inputs need a lin as the first layer after inp")

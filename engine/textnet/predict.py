@@ -16,7 +16,7 @@ from ..team.threads import choose_threads, run_team
 from ..vectors.copying import copy
 from ..vectors.views import no_rows, view1, view2
 from .layers.layer import call_forward, call_loss, call_picking_forward
-from .layout import FORWARD, INPUTS, NOTHING, OUTPUTS, P_SIZE, PICKS, S_SIZE, P, Plan, S, Y
+from .layout import FORWARD, INPUTS, NOTHING, OUTPUTS, P_SIZE, PICKS, S_SIZE, NetLayout, P, S, Y
 
 CHUNK = 256 // MR * MR  # rows at a time: the buffers of small nets stay in the L2 cache
 
@@ -60,7 +60,7 @@ def run_rows(
 
 
 def predict(
-    plan: Plan,
+    plan: NetLayout,
     parameters: np.ndarray,
     inputs: np.ndarray,
     targets: np.ndarray | None = None,

@@ -32,7 +32,7 @@ def _view(context, builder, array_type, pointer, shape):
 @intrinsic
 def view1(typingctx, x, at, n):
     require_memory(x)
-    made = types.Array(types.float32, 1, readonly=not x.mutable)
+    made = types.ArrayType(types.float32, 1, readonly=not x.mutable)
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])
@@ -44,7 +44,7 @@ def view1(typingctx, x, at, n):
 @intrinsic
 def view2(typingctx, x, at, rows, columns):
     require_array(x)
-    made = types.Array(types.float32, 2, readonly=not x.mutable)
+    made = types.ArrayType(types.float32, 2, readonly=not x.mutable)
 
     def codegen(context, builder, signature, args):
         pointer = element_pointer(context, builder, signature.args[0], args[0], args[1])

@@ -14,18 +14,18 @@ from .deploy import deploy_net, dropped_inputs, told_shape
 from .own_scale import split_batch_norms
 from .rules import filter_net
 from .schema import MESSAGES, BlobProto, LayerParameter, NetParameter, enum_name
-from .text import CaffeNet, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
+from .text import ParsedNet, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
 from .weights import MatchedWeights, match_weights
 
 __all__ = [
     "MESSAGES",
     "BlobProto",
     "CaffeModel",
-    "CaffeNet",
     "LayerBlobs",
     "LayerParameter",
     "MatchedWeights",
     "NetParameter",
+    "ParsedNet",
     "deploy_net",
     "dropped_inputs",
     "enum_name",

@@ -42,7 +42,7 @@ class Malformed(Exception):
 
 
 @dataclass
-class Layer:
+class LayerOutline:
     """A `layer` or `layers` entry, the `number`th: text[start:stop], as much of it as has been walked over. `type` is
     as V2 spells it, but of a V1 layer whose type is none of Caffe's as it stands there; V0 layers have none."""
 
@@ -72,10 +72,10 @@ class Unknown:
 class Outline:
     """The layers and the unknown parts in the order of the text."""
 
-    layers: list[Layer] = field(default_factory=list)
+    layers: list[LayerOutline] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
 
-    def layer_at(self, offset: int) -> Layer | None:
+    def layer_at(self, offset: int) -> LayerOutline | None:
         """The layer that text[offset] is in, or None."""
         number = bisect_right(self.layers, offset, key=lambda layer: layer.start)
         layer = self.layers[number - 1] if number else None
@@ -141,7 +141,7 @@ class Walk:
         if closer is None or (closer == "]" and self.stack[-1].closer == "]"):
             raise Malformed(self.start, f"found {quote(self.token)}", "'{'")
         if closer != "]" and message.name in LAYERS[:2]:
-            self.outline.layers.append(Layer(len(self.outline.layers) + 1, self.start))
+            self.outline.layers.append(LayerOutline(len(self.outline.layers) + 1, self.start))
         self.stack.append(_Open(message, closer))
         self._advance()
 

@@ -33,7 +33,7 @@ SOLVER_FIELDS = {"net", "train_net", "test_net", "base_lr", "test_iter", "lr_pol
 
 
 @dataclass
-class CaffeNet:
+class ParsedNet:
     """A net as read: `message` is a NetParameter with `layer` entries only, whatever version the file was.
 
     `notices` say, a sentence each, what was upgraded or dropped.
@@ -46,7 +46,7 @@ class CaffeNet:
 
 def read_prototxt(
     path: str | os.PathLike[str], *, allow_unknown: bool = False, types: Collection[str] | None = None
-) -> CaffeNet:
+) -> ParsedNet:
     """Reads a net of any version. Raises InputError naming line, column, layer and field.
 
     Fields of Caffe, of SSD and the known ones of other forks (`fork_fields`) are read. Any other is an error, or with
@@ -66,7 +66,7 @@ def read_prototxt(
 
 def parse_prototxt(
     text: str, name: str = "<net>", *, allow_unknown: bool = False, types: Collection[str] | None = None
-) -> CaffeNet:
+) -> ParsedNet:
     """`read_prototxt` of a text; `name` stands for the file in errors."""
     walk = Walk(text)
     try:
@@ -87,7 +87,7 @@ def parse_prototxt(
     notices += upgrade_net(message, name)
     _name_old_types(message, outline)
     obey(message, name)
-    return CaffeNet(message, notices, name)
+    return ParsedNet(message, notices, name)
 
 
 def _name_old_types(message: Message, outline: Outline) -> None:

@@ -20,17 +20,17 @@ class Job:
     def __init__(self, check: str, train: str, model: str, batch: str, threads: int, repeats: int):
         with np.load(batch) as arrays:
             inputs = dict(arrays)
-        step = Step(check, model, inputs, threads)
+        step = OursStep(check, model, inputs, threads)
         step.run()
         path = Path(check).with_name(f"caffe64-{threads}.npz")
         np.savez(path, **step.gradients())
-        step = Step(train, model, inputs, threads)
+        step = OursStep(train, model, inputs, threads)
         self.run = lambda: [step.run() for _ in range(repeats)]
         self.run()
         self.facts = {"gradients": str(path)}
 
 
-class Step:
+class OursStep:
     """A net in the TRAIN phase that is run forward and backward, from gradients of 0."""
 
     def __init__(self, prototxt: str, model: str, inputs: dict[str, np.ndarray], threads: int):

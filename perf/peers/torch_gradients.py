@@ -18,17 +18,17 @@ class Job:
         torch.set_num_threads(threads)
         with np.load(batch) as arrays:
             inputs = {name: torch.from_numpy(values) for name, values in arrays.items()}
-        step = Step(check, model, inputs)
+        step = TorchStep(check, model, inputs)
         step.run()
         path = Path(check).with_name(f"torch-{threads}.npz")
         np.savez(path, **step.gradients())
-        step = Step(train, model, inputs)
+        step = TorchStep(train, model, inputs)
         self.run = lambda: [step.run() for _ in range(repeats)]
         self.run()
         self.facts = {"gradients": str(path)}
 
 
-class Step:
+class TorchStep:
     """A net in the TRAIN phase that is run forward and backward. Gradients are written anew each time."""
 
     def __init__(self, prototxt: str, model: str, inputs: dict[str, torch.Tensor]):

@@ -14,7 +14,7 @@ class Job:
 
     def __init__(self, net: str, rows: int, threads: int):
         case = NETS[net]
-        model = Model(case, rows, np.float32)
+        model = NumpyModel(case, rows, np.float32)
         random = np.random.default_rng(0)
         self.run = lambda: model.pass_over(case.batches(random.permutation(rows)))
         losses = reference_losses(case, np.float32)
@@ -26,11 +26,11 @@ class Job:
 def reference_losses(case: NetCase, dtype=np.float64) -> list[float]:
     """Mean loss a row of each verified pass: the rows in their order, from the common initial parameters."""
     rows = case.minibatch * CHECKED[0]
-    model = Model(case, rows, dtype)
+    model = NumpyModel(case, rows, dtype)
     return [model.pass_over(case.batches(np.arange(rows))) for _ in range(CHECKED[1])]
 
 
-class Model:
+class NumpyModel:
     """A net of `nets.py`, its data and its velocity."""
 
     def __init__(self, case: NetCase, rows: int, dtype):

@@ -25,7 +25,7 @@ from .caffe_backward import backward
 from .caffe_files import PEERS, Files, installed_peers, verify, write_files
 from .caffe_load import loading
 from .caffe_nets import NETS, PRODUCT, CaffeCase
-from .contest import Jobs, Work, hold
+from .contest import Jobs, Workload, hold
 
 TRAINED, LOADED = "CIFAR", "ResNet-18"  # the nets of these parts
 JOB = "caffe64.perf.peers.{}_nets:Job"
@@ -48,10 +48,10 @@ def _entries(case: CaffeCase, folder: Path, peers: list[str], settings: Settings
     files = write_files(case, folder, peers)
     cost = files.costs[files.optimised]
     if case is PRODUCT:
-        work = Work(4.0 * cost.parameters, case.repeats, size=levels()["DRAM"])
+        work = Workload(4.0 * cost.parameters, case.repeats, size=levels()["DRAM"])
         yield from forward(case, case.name, files, work, peers, settings)
         return
-    yield from forward(case, f"{case.name} forward", files, Work(2.0 * cost.macs, case.repeats), peers, settings)
+    yield from forward(case, f"{case.name} forward", files, Workload(2.0 * cost.macs, case.repeats), peers, settings)
     yield from optimiser(case, files, settings)
     if case.name == TRAINED:
         yield from backward(case, files, folder, peers, settings)
@@ -60,7 +60,7 @@ def _entries(case: CaffeCase, folder: Path, peers: list[str], settings: Settings
 
 
 def forward(
-    case: CaffeCase, name: str, files: Files, work: Work, peers: list[str], settings: Settings
+    case: CaffeCase, name: str, files: Files, work: Workload, peers: list[str], settings: Settings
 ) -> Iterator[Entry]:
     """One entry a number of threads. Raises CheckFailed."""
     modules = {"caffe64": "caffe64", **{peer: PEERS[peer] for peer in peers}}
@@ -83,7 +83,7 @@ def optimiser(case: CaffeCase, files: Files, settings: Settings) -> Iterator[Ent
         kind: (JOB.format("caffe64"), {"files": str(path), "repeats": case.repeats, "fuse": fuse})
         for kind, (path, fuse) in kinds.items()
     }
-    work = Work(2.0 * files.costs[files.optimised].macs, case.repeats)
+    work = Workload(2.0 * files.costs[files.optimised].macs, case.repeats)
     held = hold("caffe", jobs, work, settings, lambda facts: verify(case.name, files, facts))
     for threads in settings.threads:
         for kind, (path, _) in kinds.items():

@@ -17,7 +17,7 @@ from ..results import Entry
 from . import Settings, caffe_nets
 from .caffe_files import Files
 from .caffe_nets import CaffeCase
-from .contest import Work, hold
+from .contest import Workload, hold
 
 JOB = "caffe64.perf.peers.{}_gradients:Job"
 # A unit along the gradient g raises the loss by |g|. With steps from 3e-5 to 1e-3 both agree within 0.3 %; shorter
@@ -45,7 +45,7 @@ def backward(case: CaffeCase, files: Files, folder: Path, peers: list[str], sett
     who = {"caffe64": "caffe64", **({"PyTorch": "torch"} if "PyTorch" in peers else {})}
     jobs = {name: (JOB.format(module), arguments) for name, module in who.items()}
     products = [count for node in net.graph.nodes if (count := macs(node, net.shapes))]
-    work = Work(2.0 * (3 * sum(products) - products[0]), REPEATS)  # nobody needs the gradient of the input
+    work = Workload(2.0 * (3 * sum(products) - products[0]), REPEATS)  # nobody needs the gradient of the input
     held = hold("caffe", jobs, work, settings, lambda facts: verify_gradients(case.name, expected, facts))
     name, others = f"{case.name} forward+backward", [each for each in who if each in peers]
     return [held.entry(name, "caffe64", n, others, goals={"PyTorch": 1.0}) for n in settings.threads]

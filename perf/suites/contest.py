@@ -16,7 +16,7 @@ Jobs = Mapping[str, tuple[str, Mapping]]  # who -> job and its arguments without
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """Of one run: floating-point operations, or bytes that are read, of which the yardstick reads `size` again and
     again. A turn is `repeats` runs."""
 
@@ -38,7 +38,7 @@ class Contest:
     """What was measured. Names in `facts`, `memory` and `turns` end in the number of threads: "PyTorch 2"."""
 
     suite: str
-    work: Work
+    work: Workload
     facts: dict[str, dict]
     memory: dict[str, int]
     turns: Turns
@@ -72,7 +72,9 @@ class Contest:
         )
 
 
-def hold(suite: str, jobs: Jobs, work: Work, settings: Settings, verify: Callable[[dict[str, dict]], None]) -> Contest:
+def hold(
+    suite: str, jobs: Jobs, work: Workload, settings: Settings, verify: Callable[[dict[str, dict]], None]
+) -> Contest:
     """Start all jobs, let `verify` look at what they said, and let them take turns."""
     with workers() as running:
         for threads in settings.threads:

@@ -23,7 +23,7 @@ Check = list[tuple[Array, Array | float]]  # expected value and tolerance of eac
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerCase:
     """One kernel. `make(random, *sizes)` gives its arguments, of which `outputs` are written (and read too, if
     `in_place`); `flops` counts the operations of its source, for each element of the first argument or as a function
     of the sizes."""
@@ -109,18 +109,18 @@ def product(a, b, start=0.0) -> tuple[Array, Array]:
 
 
 LAYERS = {
-    "rel_forward": Layer(_forward, (1,), 1, lambda x: [(np.maximum(x, 0), 0.0)]),
-    "rel_backward": Layer(_backward, (2,), 1, lambda y, dy: [(np.where(y > 0, dy, 0), 0.0)]),
-    "tnh_forward": Layer(_forward, (1,), 42, lambda x: [(np.tanh(x), SLACK * UNIT * np.abs(np.tanh(x)))]),
-    "tnh_backward": Layer(
+    "rel_forward": LayerCase(_forward, (1,), 1, lambda x: [(np.maximum(x, 0), 0.0)]),
+    "rel_backward": LayerCase(_backward, (2,), 1, lambda y, dy: [(np.where(y > 0, dy, 0), 0.0)]),
+    "tnh_forward": LayerCase(_forward, (1,), 42, lambda x: [(np.tanh(x), SLACK * UNIT * np.abs(np.tanh(x)))]),
+    "tnh_backward": LayerCase(
         _backward, (2,), 3, lambda y, dy: [(dy * (1 - y * y), 4 * UNIT * np.abs(dy))]
     ),
-    "smx_forward": Layer(_forward, (1,), 27, _softmax_expected),
-    "smx_backward": Layer(_backward, (2,), 4, _softmax_backward_expected),
-    "sce_loss": Layer(lambda *sizes: _cap(*sizes, True), (2, 3), 27, _sce_expected),
-    "l2l_loss": Layer(lambda *sizes: _cap(*sizes, False), (2, 3), 3, _l2l_expected),
-    "sgd_update": Layer(_sgd, (0, 1), 6, _sgd_expected, in_place=True),
-    "lin_forward": Layer(
+    "smx_forward": LayerCase(_forward, (1,), 27, _softmax_expected),
+    "smx_backward": LayerCase(_backward, (2,), 4, _softmax_backward_expected),
+    "sce_loss": LayerCase(lambda *sizes: _cap(*sizes, True), (2, 3), 27, _sce_expected),
+    "l2l_loss": LayerCase(lambda *sizes: _cap(*sizes, False), (2, 3), 3, _l2l_expected),
+    "sgd_update": LayerCase(_sgd, (0, 1), 6, _sgd_expected, in_place=True),
+    "lin_forward": LayerCase(
         lambda random, B, F, K: [
             _normal(random, B, F), _normal(random, F, K), _normal(random, K), np.empty((B, K), np.float32),
         ],
@@ -128,13 +128,13 @@ LAYERS = {
         lambda B, F, K: 2 * B * F * K,
         lambda x, W, b: [product(x, W, b)],
     ),
-    "lin_backward": Layer(
+    "lin_backward": LayerCase(
         lambda random, B, F, K: [_normal(random, F, K), _normal(random, B, K), np.empty((B, F), np.float32)],
         (2,),
         lambda B, F, K: 2 * B * F * K,
         lambda W, dy: [product(dy, W.T)],
     ),
-    "lin_gradient": Layer(
+    "lin_gradient": LayerCase(
         lambda random, B, F, K: [
             _normal(random, B, F), _normal(random, B, K), np.empty((F, K), np.float32), np.empty(K, np.float32),
         ],

@@ -20,7 +20,7 @@ from ..processes import Worker, take_turns, workers
 from ..results import Entry, peer_times
 from ..sampling import Effort, paired, summary
 from . import Report, Settings
-from .texts import KINDS, QUICK_ROWS, ROWS, Kind, expected_numbers, head
+from .texts import KINDS, QUICK_ROWS, ROWS, TextKind, expected_numbers, head
 
 EFFORT, QUICK_EFFORT = Effort(rounds=11, budget=20.0), Effort(rounds=3, budget=2.0, fewest=3)
 SLOW_READERS, SLOW_WRITERS = {"np.loadtxt"}, {"np.savetxt", "pandas"}
@@ -48,7 +48,7 @@ def run(settings: Settings, report: Report) -> list[Entry]:
     return entries
 
 
-def verify_reader(path: Path, kind: Kind) -> None:
+def verify_reader(path: Path, kind: TextKind) -> None:
     """Raises CheckFailed if one of the numbers read is not the one that C reads."""
     found, expected = read_matrix(path, None, kind.columns).ravel(), expected_numbers(path)
     if not np.array_equal(found, expected):
@@ -64,7 +64,7 @@ def verify_writer(folder: Path) -> None:
         raise CheckFailed("writer: the text differs from that of printf; nothing was timed")
 
 
-def _reading(kind: Kind, path: Path, short: Path, rows: int, threads: int, settings: Settings) -> Entry:
+def _reading(kind: TextKind, path: Path, short: Path, rows: int, threads: int, settings: Settings) -> Entry:
     with workers() as running:
         for reader in _participants(READERS, settings):
             slow = reader in SLOW_READERS

@@ -28,7 +28,7 @@ GIGA = 1e9
 
 
 @dataclass
-class Command:
+class TimedCommand:
     """A command line and how often it is run. `before` prepares each run, `check` looks at what it left behind."""
 
     name: str
@@ -64,8 +64,8 @@ def commands(folder: Path, settings: Settings):
 
     imports = {"NumPy": "numpy", "PyTorch": "torch", "JAX": "jax"}
     peers = {name: importing(package) for name, package in imports.items() if settings.peers and is_installed(package)}
-    yield Command("import caffe64", importing("caffe64"), many, peers)
-    yield Command("caffe64 --help", [*program, "--help"], many, goals={"seconds": 0.2})
+    yield TimedCommand("import caffe64", importing("caffe64"), many, peers)
+    yield TimedCommand("caffe64 --help", [*program, "--help"], many, goals={"seconds": 0.2})
 
     write_tiny(folder)
     tiny = [*program, "train", "net.txt", "weights.bin", "optim.txt", "50", "X.txt", "Y.txt", "--quiet"]
@@ -76,14 +76,14 @@ def commands(folder: Path, settings: Settings):
     def cold() -> dict[str, str]:
         return {"NUMBA_CACHE_DIR": tempfile.mkdtemp(dir=folder)}
 
-    yield Command("train 50 rows, warm", tiny, many, goals={"seconds": 0.9}, check=written)
+    yield TimedCommand("train 50 rows, warm", tiny, many, goals={"seconds": 0.9}, check=written)
     if not settings.quick:
-        yield Command("train 50 rows, cold", tiny, 3, goals={"seconds": 25.0}, before=cold, check=written)
+        yield TimedCommand("train 50 rows, cold", tiny, 3, goals={"seconds": 25.0}, before=cold, check=written)
 
     rows = ROWS // 20 if settings.quick else ROWS
     source = write_mnist(folder, rows)
     words = [*program, "train", "mnist-net.txt", "weights.bin", "mnist-optim.txt", str(rows), "mnist-X.txt"]
-    yield Command(
+    yield TimedCommand(
         f"train 15 epochs of {source}, {rows} rows of text",
         [*words, "mnist-Y.txt", "--quiet"],
         few,
@@ -92,7 +92,7 @@ def commands(folder: Path, settings: Settings):
     )
 
 
-def measure(command: Command, yardstick: Worker, folder: Path) -> Entry:
+def measure(command: TimedCommand, yardstick: Worker, folder: Path) -> Entry:
     """Run it in turns with its peers and the yardstick, after one round that does not count."""
     times: dict[str, list[float]] = {"": [], "FMA": [], **{name: [] for name in command.peers}}
     most = {}

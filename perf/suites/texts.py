@@ -13,7 +13,7 @@ ROWS, QUICK_ROWS = 20000, 500
 
 
 @dataclass(frozen=True)
-class Kind:
+class TextKind:
     """A kind of text: how many values a row, `values(random, rows)` float64 [rows, columns], a row's text."""
 
     name: str
@@ -36,9 +36,9 @@ def _pixels(random, rows):
 
 
 KINDS = (
-    Kind("integers", COLUMNS, _pixels, "%d"),
-    Kind("floats", COLUMNS // 4, lambda random, rows: random.standard_normal((rows, COLUMNS // 4)), "%f"),
-    Kind("scientific", COLUMNS // 4, lambda random, rows: random.standard_normal((rows, COLUMNS // 4)), "%.6e"),
+    TextKind("integers", COLUMNS, _pixels, "%d"),
+    TextKind("floats", COLUMNS // 4, lambda random, rows: random.standard_normal((rows, COLUMNS // 4)), "%f"),
+    TextKind("scientific", COLUMNS // 4, lambda random, rows: random.standard_normal((rows, COLUMNS // 4)), "%.6e"),
 )
 
 

@@ -17,7 +17,7 @@ from caffe64.perf.results import read_results, write_results
 from caffe64.perf.sampling import paired
 from caffe64.perf.suites import Settings, caffe, caffe_backward, caffe_files, caffe_nets
 from caffe64.perf.suites.caffe_nets import NETS, PRODUCT, CaffeCase
-from caffe64.perf.suites.contest import Contest, Work
+from caffe64.perf.suites.contest import Contest, Workload
 
 QUICK = Settings(threads=(1,), quick=True, peers=False)
 PEERS = caffe_files.installed_peers(True)
@@ -156,7 +156,7 @@ def test_an_entry_counts_a_turn_as_its_runs():
     )
     facts = {"yardstick 1": {"work": 1e9}, "yardstick 2": {"work": 2e9}}
     memory = {"caffe64 1": 1, "caffe64 2": 2}
-    contest = Contest("caffe", Work(1e9, repeats=2), facts, memory, turns, scales=True)
+    contest = Contest("caffe", Workload(1e9, repeats=2), facts, memory, turns, scales=True)
     one, two = (contest.entry("net", "caffe64", threads) for threads in (1, 2))
     assert (one.seconds["min"], one.rate, one.relative) == (2.0, 0.5, paired([1.0, 1.0], [2.0, 4.0]))
     assert (two.seconds["min"], two.memory) == (1.0, 2)

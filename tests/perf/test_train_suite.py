@@ -10,7 +10,7 @@ import pytest
 from caffe64 import Net
 from caffe64.errors import CheckFailed
 from caffe64.perf.machine import is_installed
-from caffe64.perf.peers.train_numpy import Model, reference_losses
+from caffe64.perf.peers.train_numpy import NumpyModel, reference_losses
 from caffe64.perf.suites import train
 from caffe64.perf.suites.nets import DECAY, NETS, RATE, NetCase
 
@@ -38,14 +38,14 @@ def test_the_verified_passes_learn(small):
 
 
 def test_the_models_gradient_is_that_of_its_loss(small):
-    model = Model(small, 4, np.float64)
+    model = NumpyModel(small, 4, np.float64)
     W = model.parameters[0][0]
     weight = float(W[2, 1])
     model.step(model.X, model.Y)
     step = weight - W[2, 1]
     losses = []
     for shift in (1e-6, -1e-6):
-        probe = Model(small, 4, np.float64)
+        probe = NumpyModel(small, 4, np.float64)
         probe.parameters[0][0][2, 1] += shift
         losses.append(probe.step(probe.X, probe.Y))
     slope = (losses[0] - losses[1]) / 2e-6 * (0.5 if small.loss == "l2l" else 1)  # the squared error's missing 2
