@@ -54,14 +54,13 @@ class MemoryBatches:
         first = graph.nodes[0]
         if first.type != "MemoryData":
             raise UsageError(f"set_input_arrays is for a net whose first layer is MemoryData, not {first.type}")
-        parameter = first.message.memory_data_param
-        expected = (parameter.channels, parameter.height, parameter.width)
-        self.size, self._next = parameter.batch_size, 0
+        ((self.size, *expected),) = first.attributes.shapes
+        self._next = 0
         data, labels = (np.asarray(as_numbers(*each), np.float32) for each in ((data, "data"), (labels, "labels")))
         self._arrays = [data, labels.reshape(-1)][: len(first.tops)]
         self._tops = first.tops
         rows = len(data) if data.ndim else 0
-        if self._arrays[0].shape[1:] != expected:
+        if list(self._arrays[0].shape[1:]) != expected:
             raise UsageError(f"the data has the shape {list(np.shape(data))}, expected [N, {str(expected)[1:-1]}]")
         if len(np.shape(labels)) == 0 or np.size(labels) != rows or rows % self.size or not rows:
             what = f"{rows} rows of data and {np.size(labels)} labels"

@@ -16,7 +16,7 @@ import numpy as np
 from .. import __version__
 from ..arguments import FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
 from ..engine.graph.analysis.shapes import infer_shapes
-from ..engine.graph.frontends.caffe.build import graph_message, unique_names
+from ..engine.graph.frontends.caffe.write import graph_message, unique_names
 from ..engine.graph.ir.graph import Graph, Node
 from ..engine.graph.passes.drop_dead_layers import drop_dead_layers
 from ..engine.graph.verification.difference import Difference, check_close

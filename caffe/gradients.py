@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class NetGradients:
     def _gradients(self, session: Session, last: int, seeds: frozenset[Blob]) -> Gradients:
         """Those of the layers up to nodes[last]; made anew where other ones are asked for than the time before."""
         if self._made is None or self._made[0] != (last, seeds):
-            part = Graph(self.graph.nodes[: last + 1], self.graph.message, self.graph.phase)
+            part = replace(self.graph, nodes=self.graph.nodes[: last + 1])
             made = Gradients(
                 session.runtime,
                 seeds,

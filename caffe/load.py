@@ -72,7 +72,7 @@ def load_caffe(
     graph, shapes, notices = read_graph(prototxt, phase, input_shapes, level=level, stages=stages, **options)
     graph.streams.seed = seed
     if force_backward:
-        graph.message.force_backward = True
+        graph.force_backward = True
     net = CaffeNet(graph, path=graph.path, notices=notices, threads=threads, exact=exact)
     expected = weight_shapes(net.graph, infer_shapes(net.graph, shapes))
     if model is None:

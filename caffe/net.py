@@ -57,7 +57,7 @@ class CaffeNet(NetTables):
         self.path, self.notices = path, list(notices)
         self.threads, self.exact = check_threads(threads), flag("exact", exact)
         self._shapes: dict[str, Shape] = {}
-        self._with_gradients = graph.phase == "TRAIN" or bool(graph.message.force_backward)
+        self._with_gradients = graph.phase == "TRAIN" or graph.force_backward
         self._begin()
 
     def _begin(self) -> None:

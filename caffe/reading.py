@@ -11,8 +11,9 @@ import numpy as np
 from ..arguments import by_name, file_name, flag, names, whole_number
 from ..engine.graph.analysis.fillers import fill
 from ..engine.graph.analysis.shapes import known_shapes, known_weight_shapes
-from ..engine.graph.frontends.caffe.build import build_graph, unique_names
-from ..engine.graph.ir.graph import Graph, Node, Shape, copy_message
+from ..engine.graph.frontends.caffe.build import build_graph, weights_graph
+from ..engine.graph.frontends.caffe.write import unique_names
+from ..engine.graph.ir.graph import Graph, Shape
 from ..engine.graph.ir.ownership import assign_weights
 from ..engine.graph.ops import OPS
 from ..errors import InputError
@@ -83,7 +84,7 @@ def load_weights(
     that name get what their fillers draw from `source`; so do layers that the model does not have, if `fill_missing`
     and it has some, with a warning; else they are an InputError.
     """
-    shared = [[parameter.name for parameter in node.message.param] for node in graph.nodes]
+    shared = [[spec.name for spec in node.blob_specs] for node in graph.nodes]
     matched, path = match_weights([node.name for node in graph.nodes], expected, model, shared), model.path
     notices = [f"{path} has weights for {name!r}, which the net does not have" for name in matched.unused]
     names, fill_missing = unique_names(graph), fill_missing and any(matched.arrays.values())
@@ -131,24 +132,13 @@ def weights_alone(caffemodel: str | os.PathLike[str]) -> tuple[Graph, list[str]]
     """The layers of a .caffemodel that have weights, with these, not joined; and what there is to say. Raises
     InputError if there are none."""
     model = read_caffemodel(caffemodel)
-    nodes = []
-    for layer, (name, kind, arrays) in zip(model.message.layer, model.blobs, strict=True):
-        if arrays:
-            node = Node(
-                name,
-                kind,
-                [],
-                [],
-                copy_message(layer),
-                [np.array(array, np.float32) for array in arrays if array is not None],
-            )
-            node.message.ClearField("blobs")
-            nodes.append(node)
-    if not nodes:
+    if not any(arrays for _, _, arrays in model.blobs):
         raise InputError(model.path, "holds no weights", "those of a net")
-    net = copy_message(model.message)
-    net.ClearField("layer")
-    return Graph(nodes, net, path=model.path), model.notices
+    graph = weights_graph(model.message, model.path)
+    for node, (_, _, arrays) in zip(graph.nodes, model.blobs, strict=True):
+        node.weights = [np.array(array, np.float32) for array in arrays if array is not None]
+    graph.remove([node for node, (_, _, arrays) in zip(graph.nodes, model.blobs, strict=True) if not arrays])
+    return graph, model.notices
 
 
 def _preparations(message) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ..arguments import file_name
-from ..engine.graph.frontends.caffe.build import graph_message
+from ..engine.graph.frontends.caffe.write import graph_message
 from ..engine.graph.ir.graph import Graph
 from ..engine.graph.ir.ownership import own_parameters
 from ..errors import InputError, UsageError
@@ -19,7 +19,7 @@ def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
     """
     nodes = [node for node in graph.nodes if node.weights]
     shapes = [[blob.shape for blob in node.weights] for node in nodes]
-    shared = [[parameter.name for parameter in node.message.param] for node in nodes]
+    shared = [[spec.name for spec in node.blob_specs] for node in nodes]
     matched = match_weights([node.name for node in nodes], shapes, read_caffemodel(caffemodel), shared)
     if nodes and not matched.arrays:
         raise InputError(caffemodel, "has weights for no layer of the net", "a model with layers of the same names")

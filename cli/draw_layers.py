@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -11,17 +10,16 @@ from ..drawing.net import Layer, Net
 from ..engine.graph.analysis.aliasing import exclusive_blobs
 from ..engine.graph.analysis.cost import added_blobs
 from ..engine.graph.analysis.shapes import known_shapes, known_weight_shapes, macs
+from ..engine.graph.frontends.caffe.said import file_fields
 from ..engine.graph.ir.graph import Blob, Graph, Node, Shape
 from ..engine.graph.ir.op import count
 from ..engine.graph.ops import OPS
+from ..engine.graph.ops.pooling import Pooling
+from ..engine.graph.ops.windows import Convolution
 from ..formats.caffe import CaffeModel, read_caffemodel
 from ..formats.caffe.schema import shortest_float
 from .caffe_options import Reading
 from .output import Output
-
-PARAMETERS = re.compile(r"^(?!transform)\w+_param\.")  # convolution_param.pad is called pad, as there is one such
-STRUCTURE = {"name", "type", "bottom", "top", "blobs"}
-MOST_FIELDS, LONGEST_VALUE = 60, 200  # of what a panel shows of one layer
 
 
 def read_net(path: Path, model: Path | None, reading: Reading, output: Output) -> Net:
@@ -36,7 +34,7 @@ def read_net(path: Path, model: Path | None, reading: Reading, output: Output) -
     weights = [shapes or [] for shapes in known_weight_shapes(graph, known)]
     if binary is not None:
         weights = _weights_of(graph, weights, binary, output)
-    return Net(graph.message.name or path.name, tuple(_layers(graph, known, weights)))
+    return Net(graph.name or path.name, tuple(_layers(graph, known, weights)))
 
 
 def _weights_of(graph: Graph, expected: Sequence[list[Shape]], model: CaffeModel, output: Output) -> list[list[Shape]]:
@@ -50,7 +48,7 @@ def _weights_of(graph: Graph, expected: Sequence[list[Shape]], model: CaffeModel
     for node, wanted in zip(graph.nodes, expected, strict=True):
         shapes = wanted if node.name in seen else found.pop(node.name, [])
         seen.add(node.name)
-        names = [parameter.name for parameter in node.message.param]
+        names = [spec.name for spec in node.blob_specs]
         if wanted and not _fit(shapes, wanted, names, shared):
             told = [shape and list(shape) for shape in shapes]
             has = f"has weights of shapes {told} in {model.path}" if shapes else ""
@@ -79,13 +77,13 @@ def _layers(graph: Graph, shapes: Mapping[Blob, Shape], weights: Sequence[list[S
     for node, blobs in zip(graph.nodes, weights, strict=True):
         added = added_blobs(node, exclusive)
         known = node.type in OPS and all(blob in shapes for blob in (*node.bottoms, *node.tops))
-        names = [parameter.name for parameter in node.message.param]
+        names = [spec.name for spec in node.blob_specs]
         yield Layer(
             node.name,
             node.type,
             reads=tuple(sorted({producer[bottom] for bottom in node.bottoms})),
             label=main_parameters(node),
-            parameters=tuple(_parameters(node.message)),
+            parameters=tuple(file_fields(node)),
             inputs=tuple((blob.name, shapes.get(blob)) for blob in node.bottoms),
             outputs=tuple((blob.name, shapes.get(blob)) for blob in node.tops),
             weights=tuple(blobs),
@@ -95,85 +93,42 @@ def _layers(graph: Graph, shapes: Mapping[Blob, Shape], weights: Sequence[list[S
         )
 
 
-def _parameters(message) -> Iterator[tuple[str, str]]:
-    """(field, value) of what the file says of a layer, nested fields with dots; no more than a panel can show."""
-    for number, (name, value) in enumerate(_fields(message, "", STRUCTURE)):
-        if number == MOST_FIELDS:
-            yield "...", "more fields"
-            return
-        yield PARAMETERS.sub("", name), value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "..."
-
-
-def _fields(message, prefix: str, left_out=frozenset()) -> Iterator[tuple[str, str]]:
-    for field, value in message.ListFields():
-        if field.name in left_out:
-            continue
-        values = [value] if isinstance(value, str | bytes) or not hasattr(value, "__len__") else list(value)
-        if field.message_type is not None:
-            for number, each in enumerate(values):
-                place = f"[{number}]" if len(values) > 1 else ""
-                yield from _fields(each, f"{prefix}{field.name}{place}.")
-        else:
-            yield prefix + field.name, ", ".join(_value_text(field, each) for each in values[:LONGEST_VALUE])
-
-
-def _value_text(field, value) -> str:
-    if field.enum_type is not None:
-        return field.enum_type.values_by_number[value].name
-    if isinstance(value, bool):
-        return str(value).lower()
-    return shortest_float(value) if isinstance(value, float) else str(value)
-
-
 def main_parameters(node: Node) -> str:
     """What a box says of a layer besides its type: window, number of outputs, operation, axis."""
-    message = node.message
+    attributes = node.attributes
     match node.type:
         case "Convolution" | "ConvolutionDepthwise" | "DepthwiseConvolution" | "Deconvolution":
-            parameter = message.convolution_param
-            group = f", group {parameter.group}" if parameter.group > 1 else ""
-            dilated = f", dilation {_one(parameter.dilation)}" if any(d > 1 for d in parameter.dilation) else ""
-            return f"{_window(parameter)} → {parameter.num_output}{group}{dilated}"
-        case "InnerProduct":
-            return f"→ {message.inner_product_param.num_output}"
-        case "Embed":
-            return f"→ {message.embed_param.num_output}"
+            group = f", group {attributes.group}" if (attributes.group or 1) > 1 else ""
+            dilated = f", dilation {_one(attributes.dilation)}" if any(d > 1 for d in attributes.dilation) else ""
+            return f"{_window(attributes)} → {attributes.num_output}{group}{dilated}"
+        case "InnerProduct" | "Embed":
+            return f"→ {attributes.num_output}"
         case "Pooling":
-            parameter = message.pooling_param
-            kind = ("max", "average", "stochastic")[parameter.pool]
-            return f"{kind}, global" if parameter.global_pooling else f"{kind} {_window(parameter)}"
+            kind = ("max", "average", "stochastic")[attributes.pool]
+            return f"{kind}, global" if attributes.kernel is None else f"{kind} {_window(attributes)}"
         case "Eltwise":
-            return ("product", "sum", "max")[message.eltwise_param.operation]
+            return ("product", "sum", "max")[attributes.operation]
         case "Concat":
-            axis = message.concat_param.axis
-            return "" if axis == 1 else f"axis {axis}"
+            return "" if attributes.axis == 1 else f"axis {attributes.axis}"
         case "LRN":
-            return f"over {message.lrn_param.local_size}"
+            return f"over {attributes.local_size}"
         case "Dropout":
-            return shortest_float(message.dropout_param.dropout_ratio)
-        case "ReLU" if message.relu_param.negative_slope:
-            return f"slope {shortest_float(message.relu_param.negative_slope)}"
+            return shortest_float(attributes.dropout_ratio)
+        case "ReLU" if attributes.negative_slope:
+            return f"slope {shortest_float(attributes.negative_slope)}"
         case "Reshape":
-            return "×".join(map(str, message.reshape_param.shape.dim))
+            return "×".join(map(str, attributes.dims))
         case "Permute":
-            return ", ".join(map(str, message.permute_param.order))
+            return ", ".join(map(str, attributes.order))
     return ""
 
 
-def _window(parameter) -> str:
+def _window(attributes: Convolution | Pooling) -> str:
     """3×3 /2, pad 1."""
-    kernel = _sides(parameter, "kernel", "kernel_size")
-    stride, pad = _sides(parameter, "stride", "stride"), _sides(parameter, "pad", "pad")
-    text = "×".join(kernel * 2 if len(kernel) == 1 else kernel)
-    text += f" /{_one(stride)}" if set(stride) - {"1"} else ""
-    return text + (f", pad {_one(pad)}" if set(pad) - {"0"} else "")
-
-
-def _sides(parameter, sides: str, field: str) -> list[str]:
-    if parameter.HasField(f"{sides}_h") or parameter.HasField(f"{sides}_w"):
-        return [str(getattr(parameter, f"{sides}_{side}")) for side in "hw"]
-    value = getattr(parameter, field)
-    return [str(value)] if isinstance(value, int) else list(map(str, value))
+    kernel, stride, pad = attributes.kernel, attributes.stride, attributes.pads_before
+    text = "×".join(map(str, kernel * 2 if len(kernel) == 1 else kernel))
+    text += f" /{_one(stride)}" if set(stride) != {1} else ""
+    return text + (f", pad {_one(pad)}" if any(pad) else "")
 
 
 def _one(values: Sequence) -> str:

@@ -34,8 +34,8 @@ def read_recipe(net, mean, scale, channels, resize, crop, output):
     if told.mean_file and mean is None:
         output.say(f"the net's mean file is not read; --mean {told.mean_file} would take it")
     return Recipe(
-        tuple(told.mean_value) if mean is None else read_mean(mean),
-        (told.scale,) if scale is None else parse_scale(scale),
+        told.mean_value if mean is None else read_mean(mean),
+        (1.0 if told.scale is None else told.scale,) if scale is None else parse_scale(scale),
         channels or "bgr",
         parse_size(resize, "--resize"),
         parse_size(crop, "--crop"),
@@ -43,10 +43,11 @@ def read_recipe(net, mean, scale, channels, resize, crop, output):
 
 
 def told_by(net):
-    """The transform_param of the first layer of a CaffeNet that has one; an empty one where none has."""
-    layers = [node.message for node in net.graph.nodes if not node.bottoms]
-    told = [layer.transform_param for layer in layers if layer.HasField("transform_param")]
-    return told[0] if told else type(net.graph.nodes[0].message)().transform_param
+    """The transform of the first input of a CaffeNet that has one; one that does nothing where none has."""
+    from ..engine.graph.ops.inputs import InputBlobs, Transform
+
+    inputs = [node.attributes for node in net.graph.nodes if isinstance(node.attributes, InputBlobs)]
+    return next((each.transform for each in inputs if each.transform), Transform())
 
 
 def read_mean(text: str) -> tuple[float, ...]:

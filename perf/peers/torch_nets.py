@@ -15,9 +15,9 @@ from ... import load_caffe
 from ...engine.graph.analysis.shapes import infer_shapes
 from ...engine.graph.ir.graph import Blob, Graph, Node, Shape
 from ...engine.graph.ops.batch_norm import global_statistics, uses_global_statistics
-from ...engine.graph.ops.pooling import FLOOR, MAX, pooling_windows
+from ...engine.graph.ops.pooling import MAX, pooling_windows
 from ...engine.graph.ops.scale import operand
-from ...engine.graph.ops.windows import read_window
+from ...engine.graph.ops.windows import window_of
 
 Tensors = list[torch.Tensor]
 Layer = Callable[..., torch.Tensor]
@@ -72,9 +72,9 @@ class TorchNet:
 
 
 def _convolution(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
-    window = read_window(node, bottoms)
+    window = window_of(node, bottoms)
     bias = weights[1] if len(weights) > 1 else None
-    return lambda x: F.conv2d(x, weights[0], bias, window.stride, window.pad, window.dilation, window.group)
+    return lambda x: F.conv2d(x, weights[0], bias, window.stride, window.before, window.dilation, window.group)
 
 
 def _inner_product(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
@@ -83,10 +83,9 @@ def _inner_product(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
 
 
 def _pooling(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
-    _, kernel, stride, pad, outputs = zip(*pooling_windows(node, bottoms[0]), strict=True)
-    parameter = node.message.pooling_param
-    ceil = parameter.round_mode != FLOOR
-    if parameter.pool == MAX:
+    _, kernel, stride, pad, _, outputs = zip(*pooling_windows(node, bottoms[0]), strict=True)
+    ceil = not node.attributes.rounds_down
+    if node.attributes.pool == MAX:
         return lambda x: F.max_pool2d(x, kernel, stride, pad, ceil_mode=ceil)
     if outputs == (1, 1) and kernel == bottoms[0][2:] and not any(pad):
         return lambda x: F.adaptive_avg_pool2d(x, 1)
@@ -94,7 +93,7 @@ def _pooling(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
 
 
 def _batch_norm(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
-    parameter, trains = node.message.batch_norm_param, not uses_global_statistics(node)
+    parameter, trains = node.attributes, not uses_global_statistics(node)
     mean, variance = (torch.from_numpy(each.astype(np.float32)) for each in global_statistics(node))
     momentum = 1 - parameter.moving_average_fraction
     return lambda x: F.batch_norm(x, mean, variance, None, None, trains, momentum, parameter.eps)
@@ -115,7 +114,7 @@ def _relu(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
 
 
 def _dropout(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
-    ratio, trains = node.message.dropout_param.dropout_ratio, node.phase == "TRAIN"
+    ratio, trains = node.attributes.dropout_ratio, node.phase == "TRAIN"
     return lambda x: F.dropout(x, ratio, trains)
 
 

@@ -19,36 +19,10 @@ PUBLISHED = {
     "AlexNet-BN": "nets/alexnet_bn_train_val.prototxt",
     "CIFAR": "cifar10/train_val.prototxt",
 }
-PARAMETERS = {  # of the layer types in these nets; the others have none that matter for prediction
-    "Convolution": "convolution_param",
-    "InnerProduct": "inner_product_param",
-    "Pooling": "pooling_param",
-    "BatchNorm": "batch_norm_param",
-    "Scale": "scale_param",
-    "Eltwise": "eltwise_param",
-    "Dropout": "dropout_param",
-}
-NO_MATTER = {"weight_filler", "bias_filler", "filler"}
-
-
-USUAL = {"pad": [0], "stride": [1]}  # of lists, which have no defaults
-
-
-def parameters(node) -> dict:
-    """The fields of a layer's parameter that are not what they are by default."""
-    if node.type not in PARAMETERS:
-        return {}
-    found = {}
-    for field, value in getattr(node.message, PARAMETERS[node.type]).ListFields():
-        is_list = not isinstance(value, int | float | str) and field.name not in NO_MATTER
-        value, default = (list(value), USUAL.get(field.name)) if is_list else (value, field.default_value)
-        if field.name not in NO_MATTER and value != default:
-            found[field.name] = value
-    return found
 
 
 def described(path, case) -> list[tuple]:
-    """Of each layer but the inputs: name, type, shapes of its bottoms, tops and weights, and parameters."""
+    """Of each layer but the inputs: name, type, shapes of its bottoms, tops and weights, and attributes."""
     graph = build_graph(deploy_net(filter_net(read_prototxt(path).message, "TEST"), {"data": case.shape}))
     shapes = infer_shapes(graph, {"data": case.shape})
     return [
@@ -57,7 +31,7 @@ def described(path, case) -> list[tuple]:
             node.type,
             [(blob.name, shapes[blob]) for blob in (*node.bottoms, *node.tops)],
             weights,
-            parameters(node),
+            node.attributes,
         )
         for node, weights in zip(graph.nodes, weight_shapes(graph, shapes), strict=True)
         if node.type != "Input"
@@ -76,7 +50,7 @@ def test_the_training_net_has_its_dropout_and_loss(tmp_path):
     net = caffe64.load_caffe(tmp_path / "net.prototxt", phase="TRAIN", input_shapes={"data": (10, 3, 32, 32)})
     assert net.outputs == ["loss"]
     (dropout,) = [node for node in net.graph.nodes if node.type == "Dropout"]
-    assert dropout.message.dropout_param.dropout_ratio == 0.25
+    assert dropout.attributes.dropout_ratio == 0.25
 
 
 @pytest.mark.parametrize("name", ["CIFAR", "MobileNet"])

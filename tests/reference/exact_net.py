@@ -56,7 +56,7 @@ def weights_of(node):
 def convolution(node, bottom):
     x, error = bottom
     w, bias = weights_of(node)
-    p = node.message.convolution_param
+    p = node.origin.convolution_param
     group = p.group if node.type == "Convolution" else x.shape[1]
     how = each_axis(p.stride, 1), each_axis(p.pad, 0), each_axis(p.dilation, 1), group
     rounding = (w[0].size + 2) * UNIT * correlate(np.abs(x) + error, np.abs(w), np.abs(bias), *how)
@@ -64,7 +64,7 @@ def convolution(node, bottom):
 
 
 def inner_product(node, bottom):
-    p = node.message.inner_product_param
+    p = node.origin.inner_product_param
     kept = bottom[0].shape[: p.axis % bottom[0].ndim]
     x, error = (each.reshape(int(np.prod(kept)), -1) for each in bottom)
     w = node.weights[0].astype(np.float64)
@@ -86,7 +86,7 @@ def affine(bottom, factor, offset):
 def batch_norm(node, bottom):
     mean, variance, total = (blob.astype(np.float64) for blob in node.weights)
     share = 1 / total[0] if total[0] else 0.0
-    factor = 1 / np.sqrt(variance * share + node.message.batch_norm_param.eps)
+    factor = 1 / np.sqrt(variance * share + node.origin.batch_norm_param.eps)
     return affine(bottom, factor, -mean * share * factor)
 
 
@@ -102,7 +102,7 @@ def bias(node, bottom):
 def rectify(node, bottom):
     x, error = bottom
     if node.type == "ReLU":
-        slope = np.float64(np.float32(node.message.relu_param.negative_slope))
+        slope = np.float64(np.float32(node.origin.relu_param.negative_slope))
     else:
         slope = node.weights[0].astype(np.float64).reshape(-1, *(1,) * (x.ndim - 2))
     steepest = np.maximum(1, np.abs(slope))
@@ -111,7 +111,7 @@ def rectify(node, bottom):
 
 def eltwise(node, *bottoms):
     """SUM with coefficients, PROD, MAX: bottoms one after the other, two roundings each."""
-    p = node.message.eltwise_param
+    p = node.origin.eltwise_param
     values, errors = (np.array(each) for each in zip(*bottoms, strict=True))
     largest = np.abs(values) + errors
     if p.operation == 0:
@@ -126,7 +126,7 @@ def eltwise(node, *bottoms):
 
 def pooling(node, bottom):
     """Window by window; the largest of nothing is -FLT_MAX, the mean of nothing NaN."""
-    (x, error), p = bottom, node.message.pooling_param
+    (x, error), p = bottom, node.origin.pooling_param
     size = x.shape[2:]
     kernel = size if p.global_pooling else (p.kernel_h, p.kernel_w) if p.HasField("kernel_h") else (p.kernel_size,) * 2
     stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride,) * 2
@@ -151,7 +151,7 @@ def pooling(node, bottom):
 
 def lrn(node, bottom):
     """y = x * s**-beta across channels. The power magnifies the relative error of s by beta, and is four roundings."""
-    (x, error), p = bottom, node.message.lrn_param
+    (x, error), p = bottom, node.origin.lrn_param
     reach, share = p.local_size // 2, p.alpha / p.local_size
     near = [slice(max(0, c - reach), c + reach + 1) for c in range(x.shape[1])]
     s = p.k + share * np.stack([(x[:, n] ** 2).sum(axis=1) for n in near], axis=1)
@@ -163,7 +163,7 @@ def lrn(node, bottom):
 
 def softmax(node, bottom):
     """The exponential is good to some 2 UNIT at |x| up to 20, the difference x - max to UNIT * |x - max|."""
-    (x, error), axis = bottom, node.message.softmax_param.axis
+    (x, error), axis = bottom, node.origin.softmax_param.axis
     apart = x - x.max(axis=axis, keepdims=True)
     y = np.exp(apart) / np.exp(apart).sum(axis=axis, keepdims=True)
     relative = 2 * error.max(axis=axis, keepdims=True) + (np.abs(apart).max() * 2 + x.shape[axis] + 8) * UNIT
@@ -171,7 +171,7 @@ def softmax(node, bottom):
 
 
 def concat(node, *bottoms):
-    return tuple(np.concatenate(each, node.message.concat_param.axis) for each in zip(*bottoms, strict=True))
+    return tuple(np.concatenate(each, node.origin.concat_param.axis) for each in zip(*bottoms, strict=True))
 
 
 def flatten(node, bottom):
@@ -180,7 +180,7 @@ def flatten(node, bottom):
 
 def reshape(node, bottom):
     """To sizes that are all given: 0 is the bottom's, -1 what is left."""
-    dims = list(node.message.reshape_param.shape.dim)
+    dims = list(node.origin.reshape_param.shape.dim)
     sizes = [dim or bottom[0].shape[axis] for axis, dim in enumerate(dims)]
     return tuple(each.reshape(sizes) for each in bottom)
 

@@ -144,7 +144,7 @@ def caffe_error() -> float:
 
 def filters_error() -> float:
     from caffe64.engine.graph.backward.filters import prepare_filter_gradient
-    from caffe64.engine.graph.ops.windows import read_window
+    from caffe64.engine.graph.ops.windows import window_of
 
     from .caffe_graphs import data, graph_of, layer
 
@@ -154,7 +154,7 @@ def filters_error() -> float:
         node = graph_of(data(f"2 6 {size} {size}"), layer("c", "Convolution", "data", more=text)).nodes[1]
         x, dy = (source.standard_normal((2, n, size, size)).astype(np.float32) for n in (6, outputs))
         found, wide = np.zeros((outputs, 6, 3, 3), np.float32), np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-        prepare_filter_gradient(node, read_window(node, [x.shape]), (size, size), 2)([x], [dy], found)
+        prepare_filter_gradient(node, window_of(node, [x.shape]), (size, size), 2)([x], [dy], found)
         windows = np.lib.stride_tricks.sliding_window_view(wide.astype(np.float64), (size, size), (2, 3))
         expected = np.einsum("nohw,ncijhw->ocij", dy.astype(np.float64), windows)
         worst = max(worst, np.abs(found - expected).max() / np.abs(expected).max())

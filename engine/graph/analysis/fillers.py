@@ -1,4 +1,4 @@
-"""Initial weights, by the fillers that a layer's message names: for a net without a file of weights.
+"""Initial weights, by a layer's fillers: for a net without a file of weights.
 
 fan_in is the count of a blob over its first dimension, fan_out over its second (the count itself where there is none);
 n is fan_in, fan_out, or their mean, as `variance_norm` says.
@@ -17,54 +17,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..ir.filler import Filler
 from ..ir.graph import Node, Shape
 from ..ir.op import count
 
 FAN_IN, FAN_OUT = 0, 1  # VarianceNorm; 2 is the average
-DEFAULTS = {"Scale": 1.0, "PReLU": 0.25}  # of `filler` where the message has none; else 0
 
 
 def fill(node: Node, shapes: Sequence[Shape], generator: np.random.Generator) -> list[np.ndarray]:
     """Initial weights of a layer, float32, of `shapes` (`Op.weight_shapes`). Raises node.error for a wrong filler."""
-    fillers = _fillers(node) or [(None, 0.0)] * len(shapes)
+    fillers = node.fillers or (Filler(),) * len(shapes)
     fillers = fillers[len(fillers) - len(shapes) :]  # with two bottoms, all that Scale has is its bias
     return [
-        np.asarray(_filled(node, filler, default, shape, generator), np.float32, order="C")
-        for (filler, default), shape in zip(fillers, shapes, strict=True)
+        np.asarray(_filled(node, filler, shape, generator), np.float32, order="C")
+        for filler, shape in zip(fillers, shapes, strict=True)
     ]
 
 
-def _fillers(node: Node) -> list[tuple]:
-    """The filler of each blob that the layer may have, and the constant that stands in for one that is not given."""
-    message, default = node.message, DEFAULTS.get(node.type, 0.0)
-    match node.type:
-        case "Convolution" | "ConvolutionDepthwise" | "DepthwiseConvolution" | "Deconvolution":
-            parameter = message.convolution_param
-        case "InnerProduct":
-            parameter = message.inner_product_param
-        case "Embed":
-            parameter = message.embed_param
-        case "Scale":
-            parameter = message.scale_param
-            fillers = [_given(parameter, "filler", default)]
-            return fillers + [_given(parameter, "bias_filler", 0.0)] * parameter.bias_term
-        case "Bias":
-            return [_given(message.bias_param, "filler", default)]
-        case "PReLU":
-            return [_given(message.prelu_param, "filler", default)]
-        case _:
-            return []
-    weights = _given(parameter, "weight_filler", 0.0)
-    return [weights, _given(parameter, "bias_filler", 0.0)] if parameter.bias_term else [weights]
-
-
-def _given(parameter, field: str, default: float) -> tuple:
-    return (getattr(parameter, field) if parameter.HasField(field) else None), default
-
-
-def _filled(node: Node, filler, default: float, shape: Shape, generator: np.random.Generator) -> np.ndarray:
-    if filler is None:
-        return np.full(shape, default)
+def _filled(node: Node, filler: Filler, shape: Shape, generator: np.random.Generator) -> np.ndarray:
     if filler.sparse != -1 and filler.type != "gaussian":
         raise node.error(f"has a {filler.type} filler with sparse {filler.sparse}", "sparse with gaussian only")
     match filler.type:
@@ -90,7 +60,7 @@ def _filled(node: Node, filler, default: float, shape: Shape, generator: np.rand
     raise node.error(f"has a filler of type {filler.type!r}", known)
 
 
-def _gaussian(node: Node, filler, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+def _gaussian(node: Node, filler: Filler, shape: Shape, generator: np.random.Generator) -> np.ndarray:
     if not filler.std > 0:
         raise node.error(f"has a gaussian filler with std {filler.std}", "more than 0")
     drawn = generator.normal(filler.mean, filler.std, shape)
@@ -99,7 +69,7 @@ def _gaussian(node: Node, filler, shape: Shape, generator: np.random.Generator) 
     return drawn * (generator.random(shape) < filler.sparse / shape[0])
 
 
-def _fan(filler, shape: Shape) -> float:
+def _fan(filler: Filler, shape: Shape) -> float:
     size = count(shape)
     fan_in = size / shape[0]
     fan_out = size / shape[1] if len(shape) > 1 else size

@@ -27,7 +27,7 @@ def class_counts(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
 def _asked(node: Node, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
     """Of one layer's bottoms."""
     if node.type == "Embed":
-        return {node.bottoms[0]: node.message.embed_param.input_dim}
+        return {node.bottoms[0]: node.attributes.input_dim}
     if node.type not in ("Accuracy", "HingeLoss", "SoftmaxWithLoss"):
         return {}
     scores, labels = node.bottoms[:2]
@@ -35,4 +35,4 @@ def _asked(node: Node, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
         return {labels: axis_sizes(node, shapes[scores])[1]}
     if node.type == "HingeLoss":
         return {labels: count(shapes[scores], 1)}
-    return {labels: shapes[scores][axis_of(node, node.message.accuracy_param.axis, len(shapes[scores]))]}
+    return {labels: shapes[scores][axis_of(node, node.attributes.axis, len(shapes[scores]))]}

@@ -10,7 +10,6 @@ from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import MANY, Op
 from ..ops import OPS
 from ..ops.inputs import DATA_LAYERS
-from .fork_fields import check_fork_fields
 
 LARGEST = 2**31 - 1  # numbers in a blob, as in Caffe
 
@@ -25,7 +24,8 @@ def check_supported(graph: Graph) -> None:
         found = f"layers of types that are not supported: {named}{more}"
         raise InputError(graph.path, found, "those that `caffe64 summary --help` lists", _way_out(unknown))
     for node in graph.nodes:
-        check_fork_fields(node)
+        if node.unsupported:
+            raise node.error(node.unsupported)
 
 
 def _way_out(unknown: list[Node]) -> str:

@@ -13,7 +13,19 @@ from ...vectors import simd
 from ...vectors.elementary import decay, gated, sigmoid, sigmoid_slope
 from ..ir.graph import Node, Shape
 from ..ir.op import Run, count
-from ..ops.activations import ABSOLUTE, CLIP, ELU, EXP, ONE, SIGMOID, SWISH, TANH, clip, clip_bounds, prelu_weights
+from ..ops.activations import (
+    ABSOLUTE,
+    CLIP,
+    ELU_CURVE,
+    EXP,
+    ONE,
+    SIGMOID,
+    SWISH,
+    TANH,
+    clip,
+    clip_bounds,
+    prelu_weights,
+)
 from .channels import add_sums, channel_sums
 from .op import Back, Backward
 
@@ -99,7 +111,7 @@ def bend_gradient(x, y, dy, dx, kind, a, b):
         apply(sigmoid_curve_slope, x, y, dy, dx, a, b)
     elif kind == SWISH:
         apply(swish_slope, x, y, dy, dx, a, b)
-    elif kind == ELU:
+    elif kind == ELU_CURVE:
         apply(elu_slope, x, y, dy, dx, a, b)
     elif kind == EXP:
         apply(exp_slope, x, y, dy, dx, a, b)
@@ -115,7 +127,7 @@ def cut_gradient(x, y, dy, dx, kind, a, b):
 
 
 def prepare_relu(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    slopes = np.array([node.message.relu_param.negative_slope], np.float32)
+    slopes = np.array([node.attributes.negative_slope], np.float32)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         rows = [array.reshape(1, -1) for array in (inputs[0], output_gradients[0], input_gradients[0])]
@@ -161,10 +173,10 @@ def calling(slope: Kernel, parameters: Callable[[Node], tuple[int, float, float]
 BACKWARDS = (
     Backward("ReLU", prepare_relu),
     Backward("PReLU", prepare_prelu),
-    Backward("ELU", calling(bend_gradient, lambda node: (ELU, node.message.elu_param.alpha, 0.0))),
+    Backward("ELU", calling(bend_gradient, lambda node: (ELU_CURVE, node.attributes.alpha, 0.0))),
     Backward("TanH", calling(bend_gradient, lambda node: (TANH, 1.0, 0.0))),
     Backward("Sigmoid", calling(bend_gradient, lambda node: (SIGMOID, 1.0, 0.0))),
-    Backward("Swish", calling(bend_gradient, lambda node: (SWISH, node.message.swish_param.beta, 0.0))),
+    Backward("Swish", calling(bend_gradient, lambda node: (SWISH, node.attributes.beta, 0.0))),
     Backward("AbsVal", calling(cut_gradient, lambda node: (ABSOLUTE, 0.0, 0.0))),
     Backward("Clip", calling(cut_gradient, clip_bounds)),
 )

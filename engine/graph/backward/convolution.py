@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from ...parameters.owner import Held
-from ..ir.graph import Blob, Node, Shape, copy_message
+from ..ir.graph import Blob, Node, Shape
 from ..ir.op import Run, count
 from ..ops import OPS
-from ..ops.windows import Window, read_window
+from ..ops.windows import Convolution, Window, window_of
 from ..plan.layer import prepare_layer
 from .channels import NOTHING, add_sums, channel_sums
 from .filters import prepare_filter_gradient
@@ -24,11 +24,13 @@ from .op import Back, Backward
 
 
 def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    window = read_window(node, bottoms)
+    window = window_of(node, bottoms)
     options = getattr(run, "options", {})
     weigh = prepare_filter_gradient(node, window, tops[0][window.axis + 1 :], options.get("threads"))
     single = all(stride == 1 for stride in window.stride)
-    mirrored = single and all(reach > pad for reach, pad in zip(window.extent, window.pad, strict=True))
+    mirrored = single and all(
+        reach > pad for reach, pad in zip(window.extent, map(max, window.before, window.after), strict=True)
+    )
     adjoint = (
         _mirrored(node, window, tops[0], bottoms[0], options)
         if mirrored
@@ -48,12 +50,12 @@ def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape], run
 
 
 def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    window = read_window(node, bottoms)
+    window = window_of(node, bottoms)
     turned = replace(
         window, size=tops[0][window.axis + 1 :], channels=window.outputs, outputs=window.channels
     )  # the convolution whose adjoint this layer is
     weigh = prepare_filter_gradient(node, turned, window.size)
-    twin = _twin(node, "Convolution", turned, turned.pad)
+    twin = _twin(node, "Convolution", turned)
     _lend_weights(node, twin)
     run_twin = prepare_layer(twin, [tops[0]], [bottoms[0]])
     add_bias = _bias_sums(window, tops[0])
@@ -74,8 +76,11 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], r
 def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: dict):
     """A function (dys, dxs): convolutions of dy with the weights turned round, inputs and outputs exchanged."""
     group, taps = window.group, count(window.kernel)
-    pad = tuple(extent - 1 - pad for extent, pad in zip(window.extent, window.pad, strict=True))
-    twin = _twin(node, "Convolution", replace(window, outputs=window.channels), pad)
+    before, after = (
+        tuple(extent - 1 - pad for extent, pad in zip(window.extent, pads, strict=True))
+        for pads in (window.before, window.after)
+    )
+    twin = _twin(node, "Convolution", replace(window, outputs=window.channels, before=before, after=after))
     twin.weights = [np.zeros((window.channels, window.outputs // group, *window.kernel), np.float32)]
     run_twin = prepare_layer(twin, [top], [bottom], **options)
     turned = twin.weights[0].reshape(group, window.channels // group, window.outputs // group, taps)
@@ -99,13 +104,14 @@ def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: di
 def _spread(node: Node, window: Window, top: Shape, bottom: Shape):
     """A function (dys, dxs): deconvolutions of dy without padding, of which the bottom's pixels are taken; those that
     no window reaches get 0."""
-    twin = _twin(node, "Deconvolution", replace(window, outputs=window.channels), (0,) * len(window.size))
+    none = (0,) * len(window.size)
+    twin = _twin(node, "Deconvolution", replace(window, outputs=window.channels, before=none, after=none))
     _lend_weights(node, twin)
     sides = zip(top[window.axis + 1 :], window.stride, window.extent, strict=True)
     spread = (*bottom[: window.axis + 1], *(stride * (side - 1) + extent for side, stride, extent in sides))
     run_twin = OPS["Deconvolution"].prepare(twin, [top], [spread])
     whole = np.empty(spread, np.float32)
-    source = tuple(slice(p, p + i) for p, i in zip(window.pad, window.size, strict=True))
+    source = tuple(slice(p, p + i) for p, i in zip(window.before, window.size, strict=True))
     source = (..., *source) if source else (...,)
     reached = whole[source].shape[window.axis + 1 :]
     target = (..., *(slice(0, side) for side in reached))
@@ -120,20 +126,13 @@ def _spread(node: Node, window: Window, top: Shape, bottom: Shape):
     return adjoint
 
 
-def _twin(node: Node, kind: str, window: Window, pad: Shape) -> Node:
-    """A node like `node` without bias, with `window.outputs` outputs, everything said an axis at a time."""
-    message = copy_message(node.message)
-    parameter = message.convolution_param
-    for name in ("kernel", "stride", "pad"):
-        for side in "hw":
-            parameter.ClearField(f"{name}_{side}")
-    parameter.bias_term, parameter.num_output, parameter.group = False, window.outputs, window.group
-    for name, values in (
-        ("kernel_size", window.kernel), ("stride", window.stride), ("pad", pad), ("dilation", window.dilation)
-    ):  # fmt: skip
-        parameter.ClearField(name)
-        getattr(parameter, name).extend(values)
-    return Node(node.name, kind, [Blob("dy")], [Blob("dx")], message, [], node.phase)
+def _twin(node: Node, kind: str, window: Window) -> Node:
+    """A node of this window without bias, at the place of `node`."""
+    attributes = Convolution(
+        window.outputs, window.kernel, window.stride, window.before, window.after, window.dilation, window.group,
+        window.axis, bias_term=False,
+    )  # fmt: skip
+    return Node(node.name, kind, [Blob("dy")], [Blob("dx")], attributes, phase=node.phase)
 
 
 def _lend_weights(node: Node, twin: Node) -> None:

@@ -15,8 +15,8 @@ from .op import Back, Backward
 
 
 def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    kind = node.message.eltwise_param.operation
-    factors = [np.float32(each) for each in node.message.eltwise_param.coeff] or [np.float32(1)] * len(bottoms)
+    kind = node.attributes.operation
+    factors = [np.float32(each) for each in node.attributes.coeff] or [np.float32(1)] * len(bottoms)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         dy = output_gradients[0]

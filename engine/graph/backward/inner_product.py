@@ -16,7 +16,7 @@ from .product import add_product
 def prepare_inner_product(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
     outputs, rows = tops[0][-1], count(tops[0], 0, len(tops[0]) - 1)
     inputs = count(bottoms[0], len(tops[0]) - 1)
-    transpose, panels = node.message.inner_product_param.transpose, aligned_zeros(PANELS)
+    transpose, panels = node.attributes.transpose, aligned_zeros(PANELS)
     sums = np.empty(outputs), np.empty(outputs)
 
     def back(ins, outs, output_gradients, input_gradients, weight_gradients):

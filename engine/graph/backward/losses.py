@@ -8,7 +8,7 @@ from ..ir.graph import Node, Shape
 from ..ir.op import Run, count
 from ..ops.activations import SIGMOID, bend
 from ..ops.checks import whole_numbers
-from ..ops.losses import BATCH_SIZE, VALID, divisor, ignored_label, normalization
+from ..ops.losses import divisor
 from ..ops.softmax import axis_sizes, softmax
 from .op import Back, Backward
 
@@ -18,7 +18,7 @@ LABELS = (1,)
 def prepare_softmax_loss(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
     """(p - 1 of the label's class) * weight / divisor, 0 where the label is ignored."""
     sizes = outer, classes, inner = axis_sizes(node, bottoms[0])
-    ignored, mode = ignored_label(node), normalization(node, VALID)
+    ignored, mode = node.attributes.ignore_label, node.attributes.normalization
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         dx = input_gradients[0].reshape(-1)
@@ -53,7 +53,7 @@ def prepare_hinge(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run)
     """With m = max(0, 1 + d*x), d = -1 for the label's class and 1 for the others: d * sign(m), or of squares 2*d*m,
     times weight / rows."""
     rows, size = bottoms[0][0], count(bottoms[0], 1)
-    squared = node.message.hinge_loss_param.norm == 2
+    squared = node.attributes.norm == 2
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         labels = whole_numbers(node, 1, inputs[1].reshape(-1)[:rows], size)
@@ -75,7 +75,7 @@ def prepare_cross_entropy(node: Node, bottoms: list[Shape], tops: list[Shape], r
     sigmoid(x) is s = sigmoid(-|x|) below 0 and 1 - s above, where 1 - t comes first: next to t = 1, s is what remains.
     """
     outer, inner = bottoms[0][0], count(bottoms[0], 1)
-    ignored, mode = ignored_label(node), normalization(node, BATCH_SIZE)
+    ignored, mode = node.attributes.ignore_label, node.attributes.normalization
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         x, targets = (bottom.reshape(-1) for bottom in inputs)

@@ -14,14 +14,14 @@ from ..ir.graph import Node, Shape
 from ..ir.op import Run, count
 from ..ops.batch_norm import moments
 from ..ops.normalise import WITHIN_CHANNEL
-from ..ops.pooling import pool_mean, window_table
+from ..ops.pooling import pool_mean, windows_around
 from ..ops.scale import NONE, affine
 from .channels import channel_sums, normalised_gradient
 from .op import Back, Backward
 
 
 def prepare_lrn(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    parameter, shape = node.message.lrn_param, bottoms[0]
+    parameter, shape = node.attributes, bottoms[0]
     within, size, beta = parameter.norm_region == WITHIN_CHANNEL, parameter.local_size, np.float32(parameter.beta)
     around = sums_within(shape, size) if within else sums_across(shape, size)
     number = size * size if within else size
@@ -57,14 +57,14 @@ def sums_across(shape: Shape, size: int):
 def sums_within(shape: Shape, size: int):
     """A function (x, y): y = the sums of x over size * size pixels around each."""
     N, C, H, W = shape
-    rows, columns = (window_table(side, size, 1, size // 2, side) for side in (H, W))
+    rows, columns = windows_around(H, W, size)
     rows[:, 2] = columns[:, 2] = 1  # sums, not means
     line = aligned_zeros(W + LANES)
     return lambda x, y: pool_mean.run(x.reshape(-1), N * C, H, W, rows, columns, line, y.reshape(-1))
 
 
 def prepare_mvn(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    parameter = node.message.mvn_param
+    parameter = node.attributes
     axes = 1 if parameter.across_channels else 2
     rows, size = count(tops[0], 0, axes), count(tops[0], axes)
     mean, variance, sums, products = (np.empty(rows) for _ in range(4))

@@ -12,7 +12,7 @@ from .op import Back, Backward
 
 def prepare_embed(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
     """Each row of dy is added to the row of W that it was read from."""
-    rows, width = node.message.embed_param.input_dim, tops[0][-1]
+    rows, width = node.attributes.input_dim, tops[0][-1]
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         dy, (weights, *bias) = output_gradients[0].reshape(-1, width), weight_gradients

@@ -66,8 +66,8 @@ def mean_gradient(dy, planes, H, W, rows, columns, line, dx):
 
 def prepare_pooling(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
     """A second top, the places of the maxima, has no gradient."""
-    (N, C, H, W), mean = bottoms[0], node.message.pooling_param.pool == AVE
-    rows, columns = (window_table(*window) for window in pooling_windows(node, bottoms[0]))
+    (N, C, H, W), mean = bottoms[0], node.attributes.pool == AVE
+    rows, columns = (window_table(axis) for axis in pooling_windows(node, bottoms[0]))
     line = aligned_zeros(W + LANES)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):

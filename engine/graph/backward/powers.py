@@ -17,7 +17,7 @@ def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run)
 
     The power is taken itself. (Caffe divides y by shift + scale * x, which gives NaN at 0.)
     """
-    parameter = node.message.power_param
+    parameter = node.attributes
     power, scale, shift = (np.float32(getattr(parameter, name)) for name in ("power", "scale", "shift"))
     slope = np.empty(bottoms[0], np.float32)
 
@@ -36,7 +36,7 @@ def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run)
 
 def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
     """dx = dy * scale / (ln(base) * (shift + scale * x))."""
-    parameter = node.message.log_param
+    parameter = node.attributes
     factor = np.float32(parameter.scale / checked_log(node, parameter.base))
     argument = np.empty(bottoms[0], np.float32)
 

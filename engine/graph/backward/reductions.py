@@ -11,10 +11,10 @@ from .op import Back, Backward
 
 
 def prepare_reduction(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    kind, rows = node.message.reduction_param.operation, count(tops[0])
+    kind, rows = node.attributes.operation, count(tops[0])
     size = count(bottoms[0], len(tops[0]))
     scale = {MEAN: 1 / max(1, size), SUMSQ: 2}.get(kind, 1)
-    factor = np.float32(node.message.reduction_param.coeff * scale)
+    factor = np.float32(node.attributes.coeff * scale)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         x, dx = inputs[0].reshape(rows, size), input_gradients[0].reshape(rows, size)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Run, count
-from ..ops.shape_layers import along, chosen_axis, concat_axis, crop_window, permutation
+from ..ops.shape_layers import along, concat_axis, crop_window, own_axis, permutation
 from .op import Back, Backward
 
 
@@ -25,7 +25,7 @@ def prepare_concat(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run
 
 
 def prepare_slice(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    axis = chosen_axis(node, node.message.slice_param, "slice_dim", len(bottoms[0]))
+    axis = own_axis(node, len(bottoms[0]))
     parts, whole = [along(shape, axis) for shape in tops], along(bottoms[0], axis)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
@@ -52,7 +52,7 @@ def prepare_crop(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) 
 
 
 def prepare_tile(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    axis, tiles = node.message.tile_param.axis % len(bottoms[0]), node.message.tile_param.tiles
+    axis, tiles = own_axis(node, len(bottoms[0])), node.attributes.tiles
     outer, inner = count(bottoms[0], 0, axis), count(bottoms[0], axis)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):

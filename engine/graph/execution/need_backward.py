@@ -25,7 +25,7 @@ class Need:
 
 def loss_weights(node: Node) -> list[float]:
     """The weight of each top in the loss; of a loss layer without a top, that of the one it would have had."""
-    given = list(node.message.loss_weight)
+    given = list(node.loss_weight)
     is_loss = node.type in BACKWARDS and BACKWARDS[node.type].loss
     tops = max(len(node.tops), 1) if is_loss else len(node.tops)
     if given and len(given) != tops:
@@ -38,7 +38,7 @@ def find_needs(graph: Graph, seeds: Collection[Blob] = ()) -> dict[Node, Need]:
 
     Raises InputError for a layer through which a gradient is asked that it does not have.
     """
-    force = bool(graph.message.force_backward)
+    force = graph.force_backward
     needs = _wanted(graph, force)
     reached, found = set(seeds), []
     for node in reversed(graph.nodes):
@@ -58,7 +58,7 @@ def _wanted(graph: Graph, force: bool) -> dict[Node, Need]:
     needs: dict[Node, Need] = {}
     passed_on: set[Blob] = set()
     for node in graph.nodes:
-        bottoms, told = [bottom in passed_on for bottom in node.bottoms], list(node.message.propagate_down)
+        bottoms, told = [bottom in passed_on for bottom in node.bottoms], list(node.propagate_down)
         if len(told) not in (0, len(bottoms)):
             raise node.error(f"has {len(told)} propagate_down for {len(bottoms)} bottoms", "none, or one a bottom")
         weights = [lr_mult != 0 for lr_mult in _learning_rates(node)]
@@ -74,7 +74,7 @@ def _wanted(graph: Graph, force: bool) -> dict[Node, Need]:
 
 
 def _learning_rates(node: Node) -> list[float]:
-    specs = node.message.param
+    specs = node.blob_specs
     return [specs[number].lr_mult if number < len(specs) else 1.0 for number in range(len(node.weights))]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from ....errors import InputError
 from ...parameters.owner import Held
 from ...parameters.streams import Streams
+from .filler import Filler
 
 Shape = tuple[int, ...]
 FLOAT32 = np.dtype(np.float32)
@@ -33,9 +34,26 @@ class Blob:
         return f"Blob({self.name!r})"
 
 
+@dataclass(frozen=True)
+class BlobSpec:
+    """What a net says of a blob of weights. Blobs of one `name` are one; if it `takes_any_shape`, also where another
+    layer has it in another shape."""
+
+    name: str = ""
+    lr_mult: float = 1.0
+    decay_mult: float = 1.0
+    takes_any_shape: bool = False
+
+
 @dataclass(eq=False)
 class Node:
-    """One layer. `message` is its LayerParameter (any object with Caffe's fields): parameters, rules, unknown fields.
+    """One layer. `attributes` are its parameters, a frozen dataclass of its type's Op; None for types without any, and
+    for those that are not known. Whatever changes a layer replaces them.
+
+    `origin` is what its file said, for the front end that has read it, which writes the layer back without a loss; None
+    for a layer that a pass has made. `unsupported` says why the layer does not run although its type does.
+    `blob_specs` are those of its first blobs, `fillers` draw them (`fillers.py`); `loss_weight` is one per top and
+    `propagate_down` one per bottom, or none.
 
     `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `held` says
     which part of the net's parameters they are: they are views of it then, which are only written in place, and whoever
@@ -47,10 +65,16 @@ class Node:
     type: str
     bottoms: list[Blob]
     tops: list[Blob]
-    message: Any
+    attributes: Any = None
     weights: list[np.ndarray] = field(default_factory=list)
     phase: str = "TEST"
     held: Held | None = None
+    blob_specs: tuple[BlobSpec, ...] = ()
+    fillers: tuple[Filler, ...] = ()
+    loss_weight: tuple[float, ...] = ()
+    propagate_down: tuple[bool, ...] = ()
+    unsupported: str = ""
+    origin: Any = None
     streams: Streams = field(default_factory=Streams)
 
     def error(self, found: str, expected: str = "", hint: str = "") -> InputError:
@@ -76,16 +100,19 @@ class Node:
 class Graph:
     """`nodes` in an order that runs. `inputs` are the tops of Input layers, which are nodes as well.
 
-    `message` is the NetParameter without its layers: the net's name and whatever else the file said. `phase` is TEST or
-    TRAIN. `path` is what messages call the net: its file. `streams` are the random numbers of its nodes, which have the
-    same object; without any, they keep those that they have: a part of a graph draws what the whole one does.
+    `name` is the net's, `force_backward` asks for gradients of all blobs. `origin` is what its file said of the net,
+    for the front end that has read it. `phase` is TEST or TRAIN. `path` is what messages call the net: its file.
+    `streams` are the random numbers of its nodes, which have the same object; without any, they keep those that they
+    have: a part of a graph draws what the whole one does.
     """
 
     nodes: list[Node]
-    message: Any
     phase: str = "TEST"
     path: str = "<net>"
     streams: Streams | None = None
+    name: str = ""
+    force_backward: bool = False
+    origin: Any = None
 
     def __post_init__(self):
         if self.streams is None:
@@ -138,30 +165,21 @@ class Graph:
         self.nodes = [node for node in self.nodes if node not in gone]
 
     def copy(self) -> Graph:
-        """A graph of its own nodes, blobs and messages. The weight arrays are shared and not held: passes replace them,
-        and `own_parameters` copies them in the end."""
+        """A graph of its own nodes and blobs. The weight arrays are shared and not held: passes replace them, and
+        `own_parameters` copies them in the end."""
         twins: dict[Blob, Blob] = {}
 
         def twin(blob: Blob) -> Blob:
             return twins.setdefault(blob, Blob(blob.name, blob.dtype))
 
         nodes = [
-            Node(
-                node.name,
-                node.type,
-                [twin(blob) for blob in node.bottoms],
-                [twin(blob) for blob in node.tops],
-                copy_message(node.message),
-                list(node.weights),
-                node.phase,
+            replace(
+                node,
+                bottoms=[twin(blob) for blob in node.bottoms],
+                tops=[twin(blob) for blob in node.tops],
+                weights=list(node.weights),
+                held=None,
             )
             for node in self.nodes
         ]
-        return Graph(nodes, copy_message(self.message), self.phase, self.path, replace(self.streams))
-
-
-def copy_message(message):
-    """A message of the same kind and content."""
-    twin = type(message)()
-    twin.CopyFrom(message)
-    return twin
+        return replace(self, nodes=nodes, streams=replace(self.streams))

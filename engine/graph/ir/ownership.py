@@ -9,14 +9,12 @@ import numpy as np
 from ...parameters.owner import Held, Parameters, Slice
 from .graph import Graph, Node
 
-PERMISSIVE = 1  # ParamSpec.share_mode
-
 
 def assign_weights(graph: Graph, weights: Sequence[Sequence[np.ndarray]]) -> None:
-    """Give each node its blobs, and let layers share those that have the same name in `param`. They are copied: into
+    """Give each node its blobs, and let layers share those that have the same name. They are copied: into
     one vector (`own_parameters`), or over what is there, so that arrays which callers hold stay the net's.
 
-    Raises InputError where shared blobs differ in shape, or with share_mode PERMISSIVE in the number of values.
+    Raises InputError where shared blobs differ in shape, or where this is allowed in the number of values.
     """
     if any(node.held for node in graph.nodes):
         _overwrite(graph, weights)
@@ -61,19 +59,17 @@ def own_parameters(graph: Graph) -> None:
 
 def _rates(node: Node, number: int) -> tuple[float, float]:
     """lr_mult and decay_mult of a blob, as the first layer that has it says."""
-    specs = node.message.param
+    specs = node.blob_specs
     return (specs[number].lr_mult, specs[number].decay_mult) if number < len(specs) else (1.0, 1.0)
 
 
 def _share_weights(graph: Graph) -> None:
     owners: dict[str, tuple[Node, np.ndarray]] = {}
     for node in graph.nodes:
-        for number, (blob, parameter) in enumerate(zip(node.weights, node.message.param, strict=False)):
-            if not parameter.name:
+        for number, (blob, spec) in enumerate(zip(node.weights, node.blob_specs, strict=False)):
+            if not spec.name:
                 continue
-            owner, values = owners.setdefault(parameter.name, (node, blob))
-            if values.shape != blob.shape and not (parameter.share_mode == PERMISSIVE and values.size == blob.size):
-                raise node.error(
-                    f"shares {parameter.name!r} {list(values.shape)} of {owner.name!r}", f"{list(blob.shape)}"
-                )
+            owner, values = owners.setdefault(spec.name, (node, blob))
+            if values.shape != blob.shape and not (spec.takes_any_shape and values.size == blob.size):
+                raise node.error(f"shares {spec.name!r} {list(values.shape)} of {owner.name!r}", f"{list(blob.shape)}")
             node.weights[number] = values.reshape(blob.shape)

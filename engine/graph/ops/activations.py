@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,9 +16,44 @@ from ..ir.graph import Node, Shape
 from ..ir.op import Op, Run, count, same_shape
 from .checks import refuse_in_place
 
-TANH, SIGMOID, SWISH, ELU, EXP = range(5)  # of `bend`
+TANH, SIGMOID, SWISH, ELU_CURVE, EXP = range(5)  # of `bend`
 ABSOLUTE, CLIP, THRESHOLD, LINEAR = range(4)  # of `cut`
 ONE = np.float32(1)
+
+
+@dataclass(frozen=True)
+class ReLU:
+    negative_slope: float = 0.0
+
+
+@dataclass(frozen=True)
+class PReLU:
+    """`channel_shared`: one slope for all channels."""
+
+    channel_shared: bool = False
+
+
+@dataclass(frozen=True)
+class ELU:
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True)
+class Swish:
+    beta: float = 1.0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The bounds, which the layer needs both of."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class Threshold:
+    threshold: float = 0.0
 
 
 @inline
@@ -101,7 +137,7 @@ def apply(function, x, y, a, b):
 def bend(x, y, kind, a, b):
     """y = f(x), where `kind` names a curve:   x, y [P]; y may be x.
 
-    TANH tanh(a*x)   SIGMOID s = 1/(1 + exp(-a*x))   SWISH x*s   ELU max(x, 0) + a*(exp(min(x, 0)) - 1)
+    TANH tanh(a*x)   SIGMOID s = 1/(1 + exp(-a*x))   SWISH x*s   ELU_CURVE max(x, 0) + a*(exp(min(x, 0)) - 1)
     EXP b*exp(a*x)
     """
     if kind == TANH:
@@ -110,7 +146,7 @@ def bend(x, y, kind, a, b):
         apply(sigmoid, x, y, a, b)
     elif kind == SWISH:
         apply(swish, x, y, a, b)
-    elif kind == ELU:
+    elif kind == ELU_CURVE:
         apply(elu, x, y, a, b)
     elif kind == EXP:
         apply(scaled_exp, x, y, a, b)
@@ -133,14 +169,14 @@ def cut(x, y, kind, a, b):
 
 
 def prepare_relu(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    slopes = np.array([node.message.relu_param.negative_slope], np.float32)
+    slopes = np.array([node.attributes.negative_slope], np.float32)
     return lambda inputs, outputs: relu.run(inputs[0].reshape(1, -1), slopes, outputs[0].reshape(1, -1))
 
 
 def prelu_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
     if len(bottoms[0]) < 2:
         raise node.error(f"a bottom of shape {list(bottoms[0])}", "2 axes or more, of which axis 1 are the channels")
-    return [() if node.message.prelu_param.channel_shared else (bottoms[0][1],)]
+    return [() if node.attributes.channel_shared else (bottoms[0][1],)]
 
 
 def prepare_prelu(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -169,14 +205,14 @@ def calling(curve: Kernel, parameters: Callable[[Node], tuple[int, float, float]
 
 
 def clip_bounds(node: Node) -> tuple[int, float, float]:
-    parameter = node.message.clip_param
-    if not (parameter.HasField("min") and parameter.HasField("max")):
+    low, high = node.attributes.min, node.attributes.max
+    if low is None or high is None:
         raise node.error("has not both of clip_param's min and max", "both")
-    return CLIP, parameter.min, parameter.max
+    return CLIP, low, high
 
 
 def threshold_bound(node: Node) -> tuple[int, float, float]:
-    return THRESHOLD, node.message.threshold_param.threshold, 0.0
+    return THRESHOLD, node.attributes.threshold, 0.0
 
 
 def absolute_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -187,10 +223,10 @@ def absolute_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 OPS = (
     Op("ReLU", same_shape, prepare_relu, in_place=True),
     Op("PReLU", prelu_shapes, prepare_prelu, prelu_weights, in_place=True),
-    Op("ELU", same_shape, calling(bend, lambda node: (ELU, node.message.elu_param.alpha, 0.0)), in_place=True),
+    Op("ELU", same_shape, calling(bend, lambda node: (ELU_CURVE, node.attributes.alpha, 0.0)), in_place=True),
     Op("TanH", same_shape, calling(bend, lambda node: (TANH, 1.0, 0.0)), in_place=True),
     Op("Sigmoid", same_shape, calling(bend, lambda node: (SIGMOID, 1.0, 0.0)), in_place=True),
-    Op("Swish", same_shape, calling(bend, lambda node: (SWISH, node.message.swish_param.beta, 0.0)), in_place=True),
+    Op("Swish", same_shape, calling(bend, lambda node: (SWISH, node.attributes.beta, 0.0)), in_place=True),
     Op("AbsVal", absolute_shapes, calling(cut, lambda node: (ABSOLUTE, 0.0, 0.0))),
     Op("Clip", same_shape, calling(cut, clip_bounds), in_place=True),
     Op("Threshold", same_shape, calling(cut, threshold_bound), in_place=True),

@@ -10,6 +10,8 @@ with m numbers a channel and f = moving_average_fraction.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...compiler import signatures as types
@@ -19,6 +21,16 @@ from ...vectors.simd import broadcast, element, fma, load, load_part, reduce_add
 from ..ir.graph import Node, Shape
 from ..ir.op import Op, Run, count, same_shape
 from .scale import NONE, affine
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """`use_global_stats`: work with what the blobs hold; None: in the TEST phase."""
+
+    use_global_stats: bool | None = None
+    moving_average_fraction: float = 0.999
+    eps: float = 1e-5
+
 
 BLOCK = 64 * LANES  # of 64 additions a lane the roundings do not count
 
@@ -85,8 +97,8 @@ def batch_norm_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 def uses_global_statistics(node: Node) -> bool:
     """Whether a BatchNorm works with what its blobs hold: as it says, else in the TEST phase."""
-    parameter = node.message.batch_norm_param
-    return parameter.use_global_stats if parameter.HasField("use_global_stats") else node.phase == "TEST"
+    stored = node.attributes.use_global_stats
+    return node.phase == "TEST" if stored is None else stored
 
 
 def global_statistics(node: Node) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +109,7 @@ def global_statistics(node: Node) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    parameter, (outer, channels), inner = node.message.batch_norm_param, bottoms[0][:2], count(bottoms[0], 2)
+    (outer, channels), inner = bottoms[0][:2], count(bottoms[0], 2)
     stored, batch = uses_global_statistics(node), (np.empty(channels), np.empty(channels))
     factors = np.empty(channels, np.float32)
 
@@ -110,7 +122,7 @@ def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> R
             moments.run(x, outer, channels, inner, mean, variance)
             _accumulate(node, outer * inner, mean, variance)
         with np.errstate(divide="ignore", invalid="ignore"):  # a negative variance gives NaN, as in Caffe
-            factors[:] = 1 / np.sqrt(variance + parameter.eps)
+            factors[:] = 1 / np.sqrt(variance + node.attributes.eps)
         affine.run(x, mean.astype(np.float32), factors, NONE, outer, channels, inner, outputs[0].reshape(-1))
 
     run.factors = factors  # of the last run, for its gradient
@@ -118,7 +130,7 @@ def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> R
 
 
 def _accumulate(node: Node, number: int, mean: np.ndarray, variance: np.ndarray) -> None:
-    fraction = node.message.batch_norm_param.moving_average_fraction
+    fraction = node.attributes.moving_average_fraction
     unbiased = variance * (number / (number - 1) if number > 1 else 1)
     for blob, new in zip(node.weights, (mean, unbiased, 1), strict=True):
         blob[...] = fraction * blob.astype(np.float64) + new

@@ -20,7 +20,7 @@ from ...vectors.simd import broadcast, load, load_part, store, store_part
 from ...vectors.views import no_rows
 from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Op, Run, count
-from .windows import PictureCounts, PlaneSizes, filter_shapes, lay_out, picture_counts, plan_planes, read_window
+from .windows import PictureCounts, PlaneSizes, filter_shapes, lay_out, picture_counts, plan_planes, window_of
 
 NO_BIAS = np.zeros(0, np.float32)
 DEPTH = 1024  # taps summed at a time: a panel streams from L2, NR * 1024 * 4 bytes = 96 KiB, and y is written once
@@ -102,23 +102,23 @@ def convolve(x, w, bias, y, counts, sizes, taps, starts, planes, panels):
 
 
 def convolution_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    window = read_window(node, bottoms)
+    window = window_of(node, bottoms)
     output = window.convolved()
     if not all(side > 0 for side in output):
         raise node.error(
             f"has a kernel that reaches over {list(window.extent)} pixels",
-            f"at most {[i + 2 * p for i, p in zip(window.size, window.pad, strict=True)]}, the padded bottom",
+            f"at most {list(window.padded)}, the padded bottom",
         )
     return [(*bottoms[0][: window.axis], window.outputs, *output)] * len(bottoms)
 
 
 def convolution_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    window = read_window(node, bottoms)
+    window = window_of(node, bottoms)
     return filter_shapes(node, window, window.outputs, window.channels)
 
 
 def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    window = read_window(node, bottoms)
+    window = window_of(node, bottoms)
     output = tops[0][window.axis + 1 :]
     plan = plan_planes(node, window, output)
     counts = np.array(numbers(picture_counts(window, output, plan)), np.int64)

@@ -22,7 +22,7 @@ from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Op, Run, count
 from .convolution import NO_BIAS, fill
 from .product import PANELS, multiply
-from .windows import LARGEST, PlaneSizes, filter_shapes, plan_planes, read_window
+from .windows import LARGEST, PlaneSizes, filter_shapes, plan_planes, window_of
 
 
 @inline
@@ -88,20 +88,22 @@ def deconvolve_directly(x, w, bias, parts, groups, depth, sizes, taps, starts, r
 
 
 def deconvolution_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    window = read_window(node, bottoms)
+    window = window_of(node, bottoms)
     output = window.deconvolved()
     if not all(side > 0 for side in output):
-        raise node.error(f"has pad {list(window.pad)}, which leaves {list(output)} pixels", "at least 1 on each axis")
+        raise node.error(
+            f"has pad {list(window.before)}, which leaves {list(output)} pixels", "at least 1 on each axis"
+        )
     return [(*bottoms[0][: window.axis], window.outputs, *output)] * len(bottoms)
 
 
 def deconvolution_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    window = read_window(node, bottoms)
+    window = window_of(node, bottoms)
     return filter_shapes(node, window, window.channels, window.outputs)
 
 
 def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    window = read_window(node, bottoms)
+    window = window_of(node, bottoms)
     output = tops[0][window.axis + 1 :]
     adjoint = replace(window, size=output, channels=window.outputs, outputs=window.channels)
     plan, group, depth = plan_planes(node, adjoint, window.size), window.group, window.channels // window.group

@@ -5,6 +5,8 @@ A box is xmin, ymin, xmax, ymax, in parts of the image's width and height.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...compiler import signatures as types
@@ -18,11 +20,29 @@ NOTHING = -1  # fills the rows of a top that no detection needs
 
 
 # ------------------------------------------------------------------------------------------------- PriorBox
+@dataclass(frozen=True)
+class PriorBox:
+    """Pairs are of height and width. `image` and `step` are in pixels, None where they are those of the bottoms;
+    `offsets`: the centres of boxes in their cell, in parts of it; `width` and `height` instead of the sizes."""
+
+    min_size: tuple[float, ...] = ()
+    max_size: tuple[float, ...] = ()
+    aspect_ratio: tuple[float, ...] = ()
+    flip: bool = True
+    clip: bool = False
+    variance: tuple[float, ...] = ()
+    image: tuple[float, float] | None = None
+    step: tuple[float, float] | None = None
+    offsets: tuple[tuple[float, float], ...] = ((0.5, 0.5),)
+    width: tuple[float, ...] = ()
+    height: tuple[float, ...] = ()
+
+
 def prior_sizes(node: Node) -> list[tuple[float, float]]:
     """Width and height in pixels of the boxes around a place: for each min_size a square of it, a square of the mean
     with max_size, and one box of each aspect ratio but 1. Like SSD's code, cuts sizes off to whole pixels. Or those
     that `width` and `height` of OpenCV's list."""
-    parameter = node.message.prior_box_param
+    parameter = node.attributes
     smallest, largest = list(parameter.min_size), list(parameter.max_size)
     if parameter.width or parameter.height:
         return _listed_sizes(node)
@@ -41,7 +61,7 @@ def prior_sizes(node: Node) -> list[tuple[float, float]]:
 
 
 def _listed_sizes(node: Node) -> list[tuple[float, float]]:
-    parameter = node.message.prior_box_param
+    parameter = node.attributes
     widths, heights = list(parameter.width), list(parameter.height)
     if parameter.min_size or parameter.max_size or parameter.aspect_ratio:
         raise node.error("has width and height beside min_size, max_size or aspect_ratio", "one way to say it")
@@ -50,23 +70,9 @@ def _listed_sizes(node: Node) -> list[tuple[float, float]]:
     return list(zip(widths, heights, strict=True))
 
 
-def prior_offsets(node: Node) -> list[tuple[float, float]]:
-    """Where in its cell the boxes of a place have their centre, from the top and from the left in parts of the cell:
-    `offset` for both, or for each box every pair of OpenCV's offset_h and offset_w."""
-    parameter = node.message.prior_box_param
-    down, right = list(parameter.offset_h), list(parameter.offset_w)
-    if not down and not right:
-        return [(parameter.offset, parameter.offset)]
-    if parameter.HasField("offset"):
-        raise node.error("has offset beside offset_h and offset_w", "one way to say it")
-    if len(down) != len(right):
-        raise node.error(f"offset_h {down} and offset_w {right}", "as many of both")
-    return list(zip(down, right, strict=True))
-
-
 def aspect_ratios(node: Node) -> list[float]:
     """The ratios other than 1, each followed by its inverse if they are flipped; those met before are left out."""
-    parameter, ratios = node.message.prior_box_param, [1.0]
+    parameter, ratios = node.attributes, [1.0]
     for ratio in parameter.aspect_ratio:
         if not 0 < ratio < np.inf:
             raise node.error(f"aspect_ratio {ratio:g}", "a positive number")
@@ -75,25 +81,8 @@ def aspect_ratios(node: Node) -> list[float]:
     return ratios[1:]
 
 
-def height_and_width(node: Node, name: str, otherwise: tuple[float, float]) -> tuple[float, float]:
-    """`name`_h and `name`_w, or `name` (`name`_size) for both, or what they are where none is given."""
-    parameter, both = node.message.prior_box_param, "img_size" if name == "img" else name
-    single = (f"{name}_h", f"{name}_w")
-    if any(map(parameter.HasField, single)):
-        if parameter.HasField(both):
-            raise node.error(f"has {both} beside {name}_h and {name}_w", "one way to say it")
-        pair = tuple(getattr(parameter, field) for field in single)
-    elif parameter.HasField(both):
-        pair = (getattr(parameter, both),) * 2
-    else:
-        return otherwise
-    if min(pair) <= 0:
-        raise node.error(f"{name}_h {pair[0]:g} and {name}_w {pair[1]:g}", "positive numbers")
-    return pair
-
-
 def variances(node: Node) -> np.ndarray:
-    found = list(node.message.prior_box_param.variance) or [0.1]
+    found = list(node.attributes.variance) or [0.1]
     if len(found) not in (1, 4) or min(found) <= 0:
         raise node.error(f"variance {found}", "one positive number, or four")
     return np.resize(np.array(found, np.float32), 4)
@@ -109,18 +98,18 @@ def prior_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     at_most_four_axes(node, bottoms)
     variances(node)
     height, width = image_axes(bottoms[0])
-    return [(1, 2, height * width * len(prior_sizes(node)) * len(prior_offsets(node)) * 4)]
+    return [(1, 2, height * width * len(prior_sizes(node)) * len(node.attributes.offsets) * 4)]
 
 
 def prepare_prior(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """[1, 2, boxes * 4]: the boxes around each place of the first bottom, and their variances. They depend on shapes
     only, so they are made here."""
-    parameter, (height, width) = node.message.prior_box_param, image_axes(bottoms[0])
-    image = height_and_width(node, "img", image_axes(bottoms[1]))
+    parameter, (height, width) = node.attributes, image_axes(bottoms[0])
+    image = parameter.image or image_axes(bottoms[1])
     if min(image) <= 0 or min(height, width) <= 0:
         raise node.error(f"bottoms of shapes {list(bottoms[0])} and {list(bottoms[1])}", "no empty ones")
-    steps = height_and_width(node, "step", (np.float32(image[0] / height), np.float32(image[1] / width)))
-    offsets = np.array(prior_offsets(node), np.float32).T
+    steps = parameter.step or (np.float32(image[0] / height), np.float32(image[1] / width))
+    offsets = np.array(parameter.offsets, np.float32).T
     y, x = (
         ((np.arange(size)[:, None] + offset) * np.float32(step)).astype(np.float32)[:, None, :]  # [size, 1, offsets]
         for size, step, offset in zip((height, width), steps, offsets, strict=True)
@@ -138,6 +127,22 @@ def prepare_prior(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 # ------------------------------------------------------------------------------------------ DetectionOutput
+@dataclass(frozen=True)
+class DetectionOutput:
+    """`code_type`: CORNER, CENTER_SIZE or CORNER_SIZE. None for a limit that there is not."""
+
+    num_classes: int = 0
+    share_location: bool = True
+    background_label_id: int = 0
+    code_type: int = CORNER
+    keep_top_k: int = -1
+    variance_encoded_in_target: bool = False
+    confidence_threshold: float | None = None
+    nms_threshold: float = 0.3
+    top_k: int | None = None  # candidates of non-maximum suppression
+    eta: float = 1.0
+
+
 @inline
 def overlap(boxes, a, b):
     """Area of the intersection of two boxes over that of their union."""
@@ -179,7 +184,7 @@ def suppress(boxes, candidates, threshold, eta, kept):
 
 def detection_sizes(node: Node, bottoms: list[Shape]) -> tuple[int, int, int]:
     """Numbers of priors, of classes, and of classes with boxes of their own (1 if they are shared)."""
-    parameter, (places, scores, priors) = node.message.detection_output_param, bottoms[:3]
+    parameter, (places, scores, priors) = node.attributes, bottoms[:3]
     at_most_four_axes(node, bottoms)
     if not parameter.num_classes:
         raise node.error("has no num_classes", "a positive number")
@@ -196,13 +201,12 @@ def detection_sizes(node: Node, bottoms: list[Shape]) -> tuple[int, int, int]:
 
 def detection_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     """[1, 1, rows, 7] with as many rows as there can be detections."""
-    parameter = node.message.detection_output_param
+    parameter = node.attributes
     boxes, classes, _ = detection_sizes(node, bottoms)
-    suppression = parameter.nms_param
-    if suppression.nms_threshold < 0 or not 0 < suppression.eta <= 1:
-        found = f"nms_threshold {suppression.nms_threshold:g} and eta {suppression.eta:g}"
+    if parameter.nms_threshold < 0 or not 0 < parameter.eta <= 1:
+        found = f"nms_threshold {parameter.nms_threshold:g} and eta {parameter.eta:g}"
         raise node.error(found, "not negative, and above 0 up to 1")
-    of_class = min(boxes, suppression.top_k) if suppression.HasField("top_k") and suppression.top_k >= 0 else boxes
+    of_class = boxes if parameter.top_k is None else min(boxes, parameter.top_k)
     most = of_class * (classes - (0 <= parameter.background_label_id < classes))
     if parameter.keep_top_k >= 0:
         most = min(most, parameter.keep_top_k)
@@ -226,14 +230,12 @@ def decode(parameter, places: np.ndarray, priors: np.ndarray) -> np.ndarray:
 
 def class_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Which of the boxes [P, 4] of one class are detections by their scores [P], best first."""
-    suppression = parameter.nms_param
-    lowest = parameter.confidence_threshold if parameter.HasField("confidence_threshold") else -np.inf
+    lowest = -np.inf if parameter.confidence_threshold is None else parameter.confidence_threshold
     candidates = np.flatnonzero(scores > np.float32(lowest))
     candidates = candidates[np.argsort(-scores[candidates], kind="stable")]
-    if suppression.HasField("top_k") and suppression.top_k >= 0:
-        candidates = candidates[: suppression.top_k]
+    candidates = candidates[: parameter.top_k]
     kept = np.empty_like(candidates)
-    return kept[: suppress.run(boxes, candidates, suppression.nms_threshold, suppression.eta, kept)]
+    return kept[: suppress.run(boxes, candidates, parameter.nms_threshold, parameter.eta, kept)]
 
 
 def image_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -254,7 +256,7 @@ def image_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.nda
 
 def prepare_detection(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """Rows [image, label, score, xmin, ymin, xmax, ymax]; -1 everywhere in those behind the last detection."""
-    parameter, images = node.message.detection_output_param, bottoms[0][0]
+    parameter, images = node.attributes, bottoms[0][0]
     priors, classes, owners = detection_sizes(node, bottoms)
 
     def run(inputs, outputs):

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Op, Run, same_shape
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """`scale_train`: in the TRAIN phase, what is not dropped is divided by 1 - dropout_ratio."""
+
+    dropout_ratio: float = 0.5
+    scale_train: bool = True
 
 
 def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -14,13 +24,13 @@ def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
     The mask of an iteration is drawn from the net's streams, under the layer's name (`parameters/streams.py`).
     """
-    ratio = node.message.dropout_param.dropout_ratio
+    ratio = node.attributes.dropout_ratio
     if not 0 <= ratio < 1:
         raise node.error(f"dropout_ratio {ratio:g}", "0 to less than 1")
     if node.phase == "TEST":
         return copy_unless_in_place
     mask = np.empty(bottoms[0], np.float32)
-    scale = np.float32(1 / (1 - ratio) if node.message.dropout_param.scale_train else 1)
+    scale = np.float32(1 / (1 - ratio) if node.attributes.scale_train else 1)
 
     def run(inputs, outputs):
         node.streams.generator(node.name).random(dtype=np.float32, out=mask)

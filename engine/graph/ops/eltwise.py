@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.jit import F1, F1_IN, f32, i64, inline, kernel
@@ -10,6 +12,14 @@ from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Op, Run
 
 PROD, SUM, MAX = range(3)  # as in EltwiseParameter
+
+
+@dataclass(frozen=True)
+class Eltwise:
+    """`operation`: PROD, SUM or MAX. `coeff`: a factor per bottom of a sum, or none."""
+
+    operation: int = SUM
+    coeff: tuple[float, ...] = ()
 
 
 @inline
@@ -37,7 +47,7 @@ def combine(x, y, z, kind, a, b):
 
 
 def eltwise_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    coefficients, kind = node.message.eltwise_param.coeff, node.message.eltwise_param.operation
+    coefficients, kind = node.attributes.coeff, node.attributes.operation
     if len(coefficients) not in (0, len(bottoms)):
         raise node.error(f"has {len(coefficients)} coeff for {len(bottoms)} bottoms", "none, or one a bottom")
     if kind == PROD and len(coefficients):
@@ -50,8 +60,8 @@ def eltwise_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """The first two bottoms, then one more at a time: Caffe's order, also in which of two equal (or NaN) wins."""
-    kind = node.message.eltwise_param.operation
-    factors = list(node.message.eltwise_param.coeff) or [1.0] * len(bottoms)
+    kind = node.attributes.operation
+    factors = list(node.attributes.coeff) or [1.0] * len(bottoms)
 
     def run(inputs, outputs):
         top, (first, second, *others) = outputs[0].reshape(-1), [bottom.reshape(-1) for bottom in inputs]

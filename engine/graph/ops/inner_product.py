@@ -5,6 +5,8 @@ W is [N, K], with `transpose` [K, N].
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...team.memory import aligned_zeros
@@ -15,28 +17,38 @@ from .product import PANELS, multiply
 NO_BIAS = np.zeros(0, np.float32)
 
 
+@dataclass(frozen=True)
+class InnerProduct:
+    """`transpose`: the weights are [inputs, outputs]."""
+
+    num_output: int = 0
+    bias_term: bool = True
+    axis: int = 1
+    transpose: bool = False
+
+
 def inner_product_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    outputs = node.message.inner_product_param.num_output
+    outputs = node.attributes.num_output
     if not outputs:
         raise node.error("has num_output 0", "at least 1")
     return [(*bottoms[0][: _axis(node, bottoms)], outputs)]
 
 
 def inner_product_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    parameter = node.message.inner_product_param
+    parameter = node.attributes
     outputs, inputs = parameter.num_output, count(bottoms[0], _axis(node, bottoms))
     weights = (inputs, outputs) if parameter.transpose else (outputs, inputs)
     return [weights, (outputs,)] if parameter.bias_term else [weights]
 
 
 def _axis(node: Node, bottoms: list[Shape]) -> int:
-    return axis_of(node, node.message.inner_product_param.axis, len(bottoms[0]))
+    return axis_of(node, node.attributes.axis, len(bottoms[0]))
 
 
 def prepare_inner_product(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     axis, outputs = _axis(node, bottoms), tops[0][-1]
     rows, inputs = count(bottoms[0], 0, axis), count(bottoms[0], axis)
-    transposed = int(not node.message.inner_product_param.transpose)
+    transposed = int(not node.attributes.transpose)
     panels = aligned_zeros(PANELS)
 
     def run(ins, outs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..ir.graph import Node, Shape
@@ -13,21 +15,39 @@ FULL, VALID, BATCH_SIZE, NONE = range(4)  # as in LossParameter
 SMALLEST = np.finfo(np.float32).tiny
 
 
-def normalization(node: Node, default: int) -> int:
-    """By what a sum is divided. The older `normalize` counts only where `normalization` is not given."""
-    loss = node.message.loss_param
-    if loss.HasField("normalization"):
-        return loss.normalization
-    return (VALID if loss.normalize else BATCH_SIZE) if loss.HasField("normalize") else default
+@dataclass(frozen=True)
+class SoftmaxLoss:
+    """Of a SoftmaxWithLoss. `normalization`: by what the sum is divided, FULL, VALID, BATCH_SIZE or NONE."""
+
+    axis: int = 1
+    ignore_label: int | None = None
+    normalization: int = VALID
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Of a SigmoidCrossEntropyLoss, as SoftmaxLoss."""
+
+    ignore_label: int | None = None
+    normalization: int = BATCH_SIZE
+
+
+@dataclass(frozen=True)
+class HingeLoss:
+    """`norm`: L1 or L2."""
+
+    norm: int = 1
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    top_k: int = 1
+    axis: int = 1
+    ignore_label: int | None = None
 
 
 def divisor(mode: int, outer: int, inner: int, valid: int) -> int:
     return max(1, {FULL: outer * inner, VALID: valid, BATCH_SIZE: outer, NONE: 1}[mode])
-
-
-def ignored_label(node: Node, parameter: str = "loss_param") -> int | None:
-    found = getattr(node.message, parameter)
-    return found.ignore_label if found.HasField("ignore_label") else None
 
 
 def check_label_count(node: Node, bottoms: list[Shape], expected: int) -> None:
@@ -53,7 +73,7 @@ def softmax_loss_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 def prepare_softmax_loss(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """-sum of log(max(p_label, the smallest normal float32)), over labels that are not ignored, over the divisor."""
     outer, classes, inner = axis_sizes(node, bottoms[0])
-    ignored, mode = ignored_label(node), normalization(node, VALID)
+    ignored, mode = node.attributes.ignore_label, node.attributes.normalization
     probabilities = np.empty(outer * classes * inner, np.float32)
 
     def run(inputs, outputs):
@@ -99,7 +119,7 @@ def prepare_hinge(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """sum of m, or of m**2, over the rows, with m = max(0, 1 - x) of the label's class and max(0, 1 + x) of the others.
     A NaN counts as 0."""
     rows, size = bottoms[0][0], count(bottoms[0], 1)
-    margins, squared = np.empty((rows, size), np.float32), node.message.hinge_loss_param.norm == 2
+    margins, squared = np.empty((rows, size), np.float32), node.attributes.norm == 2
 
     def run(inputs, outputs):
         labels = whole_numbers(node, 1, inputs[1].reshape(-1)[:rows], size)
@@ -128,7 +148,7 @@ def prepare_cross_entropy(node: Node, bottoms: list[Shape], tops: list[Shape]) -
     The first two are x * (1 - t) above 0 and x * -t below: where they are 0, the logarithm keeps all its digits.
     """
     outer, inner = bottoms[0][0], count(bottoms[0], 1)
-    ignored, mode = ignored_label(node), normalization(node, BATCH_SIZE)
+    ignored, mode = node.attributes.ignore_label, node.attributes.normalization
     terms, part = (np.empty(outer * inner, np.float32) for _ in range(2))
 
     def run(inputs, outputs):
@@ -149,7 +169,7 @@ def prepare_cross_entropy(node: Node, bottoms: list[Shape], tops: list[Shape]) -
 
 # ------------------------------------------------------------------------------------------------- Accuracy
 def accuracy_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    parameter, shape = node.message.accuracy_param, bottoms[0]
+    parameter, shape = node.attributes, bottoms[0]
     axis = axis_of(node, parameter.axis, len(shape))
     check_label_count(node, bottoms, count(shape, 0, axis) * count(shape, axis + 1))
     if parameter.top_k > shape[axis]:
@@ -159,9 +179,9 @@ def accuracy_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 def prepare_accuracy(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """The part of labels with fewer than top_k other scores as high or higher, of all and of each class."""
-    axis, top_k = axis_of(node, node.message.accuracy_param.axis, len(bottoms[0])), node.message.accuracy_param.top_k
+    axis, top_k = axis_of(node, node.attributes.axis, len(bottoms[0])), node.attributes.top_k
     outer, classes, inner = count(bottoms[0], 0, axis), bottoms[0][axis], count(bottoms[0], axis + 1)
-    ignored = ignored_label(node, "accuracy_param")
+    ignored = node.attributes.ignore_label
 
     def run(inputs, outputs):
         scores = inputs[0].reshape(outer, classes, inner)

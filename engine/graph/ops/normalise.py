@@ -10,6 +10,7 @@ What lies outside is 0, and counts in the mean.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,11 +22,29 @@ from ...vectors.simd import broadcast, fma, load, load_part, store, store_part, 
 from ..ir.graph import Node, Shape
 from ..ir.op import Op, Run, count, same_shape
 from .batch_norm import moments
-from .pooling import pool_mean, window_table
+from .pooling import pool_mean, windows_around
 from .scale import NONE, affine
 
 WITHIN_CHANNEL = 1  # NormRegion
 AXES = 4
+
+
+@dataclass(frozen=True)
+class LRN:
+    """`norm_region`: across channels, or WITHIN_CHANNEL."""
+
+    local_size: int = 5
+    alpha: float = 1.0
+    beta: float = 0.75
+    norm_region: int = 0
+    k: float = 1.0
+
+
+@dataclass(frozen=True)
+class MVN:
+    normalize_variance: bool = True
+    across_channels: bool = False
+    eps: float = 1e-9
 
 
 @kernel(types.void(F1_IN, i64, i64, i64, i64, f32, f32, F1))
@@ -61,7 +80,7 @@ def divide_by_power(x, y):
 
 
 def lrn_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    size = node.message.lrn_param.local_size
+    size = node.attributes.local_size
     if size % 2 == 0:
         raise node.error(f"has local_size {size}", "an odd number")
     if len(bottoms[0]) != AXES:
@@ -70,9 +89,9 @@ def lrn_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_lrn(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    within = node.message.lrn_param.norm_region == WITHIN_CHANNEL
+    within = node.attributes.norm_region == WITHIN_CHANNEL
     sums = _sums_within(node, bottoms[0]) if within else _sums_across(node, bottoms[0])
-    beta = np.float32(node.message.lrn_param.beta)
+    beta = np.float32(node.attributes.beta)
 
     def run(inputs, outputs):
         x, y = inputs[0].reshape(-1), outputs[0].reshape(-1)
@@ -87,17 +106,17 @@ def prepare_lrn(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 def _sums_across(node: Node, bottom: Shape):
-    parameter, (N, C), pixels = node.message.lrn_param, bottom[:2], count(bottom, 2)
+    parameter, (N, C), pixels = node.attributes, bottom[:2], count(bottom, 2)
     size, share = parameter.local_size, np.float32(parameter.alpha) / np.float32(parameter.local_size)
     return lambda x, y: sum_channels.run(x, N, C, pixels, size // 2, parameter.k, share, y)
 
 
 def _sums_within(node: Node, bottom: Shape):
-    (N, C, H, W), size = bottom, node.message.lrn_param.local_size
-    rows, columns = (window_table(side, size, 1, size // 2, side) for side in (H, W))
+    (N, C, H, W), size = bottom, node.attributes.local_size
+    rows, columns = windows_around(H, W, size)
     rows[:, 2] = columns[:, 2] = size  # the mean is over whole windows
     squares, line = np.empty(count(bottom), np.float32), aligned_zeros(W + LANES)
-    alpha = np.float32(node.message.lrn_param.alpha)
+    alpha = np.float32(node.attributes.alpha)
 
     def sums(x, y):
         np.multiply(x, x, out=squares)
@@ -116,7 +135,7 @@ def mvn_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_mvn(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    parameter = node.message.mvn_param
+    parameter = node.attributes
     axes = 1 if parameter.across_channels else 2
     rows, size = count(tops[0], 0, axes), count(tops[0], axes)
     mean, variance = np.empty(rows), np.empty(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..ir.graph import Node, Shape
@@ -9,12 +11,28 @@ from ..ir.op import Op, Run
 from .checks import whole_numbers
 
 
+@dataclass(frozen=True)
+class Embed:
+    """Weights of `input_dim` rows."""
+
+    num_output: int = 0
+    input_dim: int = 0
+    bias_term: bool = True
+
+
+@dataclass(frozen=True)
+class ParameterBlob:
+    """Of a Parameter layer."""
+
+    shape: Shape = ()
+
+
 def embed_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    return [(*bottoms[0], node.message.embed_param.num_output)]
+    return [(*bottoms[0], node.attributes.num_output)]
 
 
 def embed_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    parameter = node.message.embed_param
+    parameter = node.attributes
     for name in ("num_output", "input_dim"):
         if getattr(parameter, name) == 0:
             raise node.error(f"{name} 0", "a positive number")
@@ -35,7 +53,7 @@ def prepare_embed(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 def parameter_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    return [tuple(node.message.parameter_param.shape.dim)]
+    return [node.attributes.shape]
 
 
 def prepare_parameter(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:

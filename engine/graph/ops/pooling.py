@@ -9,6 +9,7 @@ NaN is no maximum: a window without any number above -FLT_MAX gives -FLT_MAX, an
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +24,31 @@ from ..ir.graph import Node, Shape
 from ..ir.op import Op, Run
 
 LOWEST = np.finfo(np.float32).min
-MAX, AVE = 0, 1  # PoolMethod
-FLOOR = 1  # RoundMode
+MAX, AVE, STOCHASTIC = range(3)  # PoolMethod
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """`pool`: MAX, AVE or STOCHASTIC. `kernel`: height and width, None for the whole picture; so are the others.
+    `rounds_down`: the number of outputs, else up."""
+
+    pool: int = MAX
+    kernel: tuple[int, int] | None = None
+    stride: tuple[int, int] = (1, 1)
+    pads_before: tuple[int, int] = (0, 0)
+    pads_after: tuple[int, int] = (0, 0)
+    rounds_down: bool = False
+
+
+class PoolingAxis(NamedTuple):
+    """The windows along one axis."""
+
+    size: int
+    kernel: int
+    stride: int
+    before: int  # padding, as `after`
+    after: int
+    number: int  # of outputs
 
 
 class Side(NamedTuple):
@@ -101,74 +125,63 @@ def pool_places(x, planes, H, W, rows, columns, mask, y):
                 to += 1
 
 
-def _sides(node: Node, name: str) -> tuple[int, int]:
-    """A parameter of both axes: `name`_h and `name`_w, or one for both. Raises node.error for half a pair, or both."""
-    parameter = node.message.pooling_param
-    field = "kernel_size" if name == "kernel" else name
-    given = [parameter.HasField(each) for each in (f"{name}_h", f"{name}_w", field)]
-    if given[0] != given[1] or (given[0] and given[2]) or (name == "kernel" and not any(given)):
-        found = [each for each, there in zip((f"{name}_h", f"{name}_w", field), given, strict=True) if there]
-        raise node.error(f"has {' and '.join(found) or f'no {field}'}", f"{field}, or {name}_h and {name}_w")
-    if given[0]:
-        return getattr(parameter, f"{name}_h"), getattr(parameter, f"{name}_w")
-    return (getattr(parameter, field),) * 2
-
-
-def pooling_windows(node: Node, bottom: Shape) -> list[tuple[int, int, int, int, int]]:
-    """Size, kernel, stride, pad and number of outputs of both axes. Raises node.error for what Caffe refuses."""
-    parameter = node.message.pooling_param
-    if parameter.pool not in (MAX, AVE):
+def pooling_windows(node: Node, bottom: Shape) -> list[PoolingAxis]:
+    """The windows of both axes. Raises node.error for what Caffe refuses."""
+    attributes = node.attributes
+    if attributes.pool not in (MAX, AVE):
         raise node.error("has pool STOCHASTIC", "MAX or AVE")
     if len(bottom) != 4:
         raise node.error(f"has a bottom with {len(bottom)} axes, {list(bottom)}", "4")
-    if parameter.global_pooling:
-        if any(parameter.HasField(field) for field in ("kernel_size", "kernel_h", "kernel_w")):
-            raise node.error("has a kernel size and global_pooling", "one of both")
-        kernels = bottom[2:]
-    else:
-        kernels = _sides(node, "kernel")
-    strides, pads = _sides(node, "stride"), _sides(node, "pad")
-    if parameter.global_pooling and (strides, pads) != ((1, 1), (0, 0)):
-        raise node.error(f"has global_pooling, stride {strides} and pad {pads}", "stride 1 and no padding")
-    if not all(kernels) or not all(strides) or any(p >= k for p, k in zip(pads, kernels, strict=True)):
+    strides, before, after = attributes.stride, attributes.pads_before, attributes.pads_after
+    if attributes.kernel is None and (strides, before, after) != ((1, 1), (0, 0), (0, 0)):
+        raise node.error(f"has global_pooling, stride {strides} and pad {before}", "stride 1 and no padding")
+    kernels = bottom[2:] if attributes.kernel is None else attributes.kernel
+    padding = tuple(map(max, before, after))
+    if not all(kernels) or not all(strides) or any(p >= k for p, k in zip(padding, kernels, strict=True)):
         raise node.error(
-            f"has kernel {kernels}, stride {strides} and pad {pads}",
+            f"has kernel {kernels}, stride {strides} and pad {before}",
             "kernel and stride from 1, less padding than kernel",
         )
-    return [
-        (size, kernel, stride, pad, _outputs(node, size, kernel, stride, pad, any(pads)))
-        for size, kernel, stride, pad in zip(bottom[2:], kernels, strides, pads, strict=True)
-    ]
+    axes = zip(bottom[2:], kernels, strides, before, after, strict=True)
+    return [PoolingAxis(*axis, _outputs(node, *axis, any(padding))) for axis in axes]
 
 
-def _outputs(node: Node, size: int, kernel: int, stride: int, pad: int, padded: bool) -> int:
-    span = size + 2 * pad - kernel  # negative where one window is larger than the padded picture
-    number = (span // stride if node.message.pooling_param.round_mode == FLOOR else -(-span // stride)) + 1
-    if padded and (number - 1) * stride >= size + pad:
+def _outputs(node: Node, size: int, kernel: int, stride: int, before: int, after: int, padded: bool) -> int:
+    span = size + before + after - kernel  # negative where one window is larger than the padded picture
+    number = (span // stride if node.attributes.rounds_down else -(-span // stride)) + 1
+    if padded and (number - 1) * stride >= size + before:
         number -= 1
     if number < 1:
-        raise node.error(f"has a kernel of {kernel} pixels, stride {stride}", f"one that fits {size + 2 * pad} pixels")
+        found = f"has a kernel of {kernel} pixels, stride {stride}"
+        raise node.error(found, f"one that fits {size + before + after} pixels")
     return number
 
 
-def window_table(size: int, kernel: int, stride: int, pad: int, number: int) -> np.ndarray:
+def window_table(axis: PoolingAxis) -> np.ndarray:
     """The Side of each window: int64 [number, 3]."""
-    first = np.arange(number) * stride - pad
-    last = np.minimum(first + kernel, size + pad)
-    sides = Side(first=np.maximum(first, 0), last=np.minimum(last, size), length=last - first)
+    first = np.arange(axis.number) * axis.stride - axis.before
+    last = np.minimum(first + axis.kernel, axis.size + axis.after)
+    sides = Side(first=np.maximum(first, 0), last=np.minimum(last, axis.size), length=last - first)
     return np.stack(sides, axis=1)
 
 
+def windows_around(height: int, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The Sides of windows of `size`, an odd number, around each row and each column."""
+    pad = size // 2
+    rows, columns = (window_table(PoolingAxis(side, size, 1, pad, pad, side)) for side in (height, width))
+    return rows, columns
+
+
 def pooling_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    if len(node.tops) == 2 and node.message.pooling_param.pool != MAX:
+    if len(node.tops) == 2 and node.attributes.pool != MAX:
         raise node.error("has 2 tops", "1 without pool MAX")
-    top = (*bottoms[0][:2], *(window[-1] for window in pooling_windows(node, bottoms[0])))
+    top = (*bottoms[0][:2], *(axis.number for axis in pooling_windows(node, bottoms[0])))
     return [top] * len(node.tops)
 
 
 def prepare_pooling(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    (N, C, H, W), mean = bottoms[0], node.message.pooling_param.pool == AVE
-    rows, columns = (window_table(*window) for window in pooling_windows(node, bottoms[0]))
+    (N, C, H, W), mean = bottoms[0], node.attributes.pool == AVE
+    rows, columns = (window_table(axis) for axis in pooling_windows(node, bottoms[0]))
     pool, line = pool_mean if mean else pool_maximum, aligned_zeros(W + LANES)
 
     def run(inputs, outputs):

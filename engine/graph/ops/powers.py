@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..ir.graph import Node, Shape
@@ -9,9 +11,36 @@ from ..ir.op import Op, Run, same_shape
 from .activations import EXP, LINEAR, bend, calling, cut
 
 
+@dataclass(frozen=True)
+class Power:
+    """(shift + scale * x) ** power."""
+
+    power: float = 1.0
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+@dataclass(frozen=True)
+class Exp:
+    """base ** (shift + scale * x); the base -1 stands for e."""
+
+    base: float = -1.0
+    scale: float = 1.0
+    shift: float = 0.0
+
+
+@dataclass(frozen=True)
+class Log:
+    """log(shift + scale * x) to a base, of which -1 stands for e."""
+
+    base: float = -1.0
+    scale: float = 1.0
+    shift: float = 0.0
+
+
 def exponential(node: Node) -> tuple[int, float, float]:
     """base ** (shift + scale * x) as outer * exp(inner * x)."""
-    parameter = node.message.exp_param
+    parameter = node.attributes
     log_base = checked_log(node, parameter.base)
     with np.errstate(over="ignore"):
         outer = float(np.exp(log_base * parameter.shift))
@@ -27,7 +56,7 @@ def checked_log(node: Node, base: float) -> float:
 
 def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """(shift + scale * x) ** power. Powers other than 1 are NumPy's: few nets have them."""
-    parameter = node.message.power_param
+    parameter = node.attributes
     power, scale, shift = (np.float32(getattr(parameter, name)) for name in ("power", "scale", "shift"))
     start = shift if shift else np.float32(-0.0)  # Caffe adds no shift of 0, so -0 stays -0
     if power * scale == 0:
@@ -47,7 +76,7 @@ def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """log(shift + scale * x) to a base."""
-    parameter = node.message.log_param
+    parameter = node.attributes
     log_base = checked_log(node, parameter.base)
     if log_base == 0:
         raise node.error("base 1", "a positive number other than 1, or -1 for e")

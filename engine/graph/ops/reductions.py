@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..ir.graph import Node, Shape
@@ -11,15 +13,40 @@ from .checks import at_most_four_axes
 SUM, ASUM, SUMSQ, MEAN = range(1, 5)  # as in ReductionParameter
 
 
+@dataclass(frozen=True)
+class Reduction:
+    """`operation`: SUM, ASUM, SUMSQ or MEAN."""
+
+    operation: int = SUM
+    axis: int = 0
+    coeff: float = 1.0
+
+
+@dataclass(frozen=True)
+class ArgMax:
+    """Without an `axis`, of all values of a row."""
+
+    out_max_val: bool = False
+    top_k: int = 1
+    axis: int | None = None
+
+
+@dataclass(frozen=True)
+class Normalize:
+    across_spatial: bool = True
+    channel_shared: bool = True
+    eps: float = 1e-10
+
+
 def reduction_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    return [bottoms[0][: axis_of(node, node.message.reduction_param.axis, len(bottoms[0]))]]
+    return [bottoms[0][: axis_of(node, node.attributes.axis, len(bottoms[0]))]]
 
 
 def prepare_reduction(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """coeff * (sum, sum of magnitudes, sum of squares, mean) over all axes from `axis` on."""
-    kind, rows = node.message.reduction_param.operation, count(tops[0])
+    kind, rows = node.attributes.operation, count(tops[0])
     size = count(bottoms[0], len(tops[0]))
-    factor = np.float32(node.message.reduction_param.coeff / (size if kind == MEAN and size else 1))
+    factor = np.float32(node.attributes.coeff / (size if kind == MEAN and size else 1))
     change = {ASUM: np.abs, SUMSQ: np.square}.get(kind)
     changed = np.empty((rows, size), np.float32) if change else None
 
@@ -32,8 +59,8 @@ def prepare_reduction(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
 
 
 def argmax_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    parameter, shape = node.message.argmax_param, bottoms[0]
-    by_axis = parameter.HasField("axis")
+    parameter, shape = node.attributes, bottoms[0]
+    by_axis = parameter.axis is not None
     axis = axis_of(node, parameter.axis if by_axis else 0, len(shape))
     size = shape[axis] if by_axis else count(shape, 1)
     if not 1 <= parameter.top_k <= size:
@@ -46,8 +73,8 @@ def argmax_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 def prepare_argmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """The places of the largest values, largest first, of equal ones the later first; and (or, of one axis: instead)
     the values."""
-    parameter, shape = node.message.argmax_param, bottoms[0]
-    by_axis, top_k, values = parameter.HasField("axis"), parameter.top_k, parameter.out_max_val
+    parameter, shape = node.attributes, bottoms[0]
+    by_axis, top_k, values = parameter.axis is not None, parameter.top_k, parameter.out_max_val
     axis = axis_of(node, parameter.axis, len(shape)) if by_axis else 1
     rows = shape if by_axis else (shape[0], count(shape, 1))
 
@@ -75,7 +102,7 @@ def largest(x: np.ndarray, axis: int, number: int) -> np.ndarray:
 
 
 def normalize_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    return [() if node.message.norm_param.channel_shared else (bottoms[0][1],)]
+    return [() if node.attributes.channel_shared else (bottoms[0][1],)]
 
 
 def normalize_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -87,7 +114,7 @@ def normalize_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 def prepare_normalize(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """y = scale * x / sqrt(sum of x**2 + eps), summed over an image, or over the channels of each place."""
-    parameter, shape = node.message.norm_param, bottoms[0]
+    parameter, shape = node.attributes, bottoms[0]
     rows = (shape[0], shape[1], count(shape, 2))
     squares = np.empty(rows, np.float32)
     axes, eps = (1, 2) if parameter.across_spatial else 1, np.float32(parameter.eps)

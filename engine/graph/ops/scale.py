@@ -6,6 +6,8 @@ on: -1 is all that follow, 0 is one number. Scale's beta is a further blob, if t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...compiler import signatures as types
@@ -16,6 +18,23 @@ from ..ir.graph import Node, Shape
 from ..ir.op import Op, Run, axis_of, count
 
 NONE = np.zeros(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The operand has the shape of `num_axes` axes of the bottom from `axis` on, -1 of all that follow."""
+
+    axis: int = 1
+    num_axes: int = 1
+    bias_term: bool = False
+
+
+@dataclass(frozen=True)
+class Bias:
+    """As `Scale`."""
+
+    axis: int = 1
+    num_axes: int = 1
 
 
 @inline
@@ -61,13 +80,9 @@ def affine(x, shift, factor, offset, outer, channels, inner, y):
             store_part(y, i, fma(load_part(x, i, left) - shifts, factors, offsets), left)
 
 
-def _parameter(node: Node):
-    return node.message.scale_param if node.type == "Scale" else node.message.bias_param
-
-
 def operand(node: Node, bottoms: list[Shape]) -> tuple[int, Shape]:
     """The axis at which the operand starts, and its shape. Raises node.error where it does not fit."""
-    parameter, bottom = _parameter(node), bottoms[0]
+    parameter, bottom = node.attributes, bottoms[0]
     if len(bottoms) == 2:
         shape = bottoms[1]
         # a single number multiplies all, whatever `axis` says
@@ -90,7 +105,7 @@ def scale_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 def scale_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
     shape = operand(node, bottoms)[1]
-    has_beta = node.type == "Scale" and node.message.scale_param.bias_term
+    has_beta = node.type == "Scale" and node.attributes.bias_term
     return [shape] * ((len(bottoms) == 1) + has_beta)
 
 

@@ -3,6 +3,7 @@ Reshape, Split, Silence. NumPy's copies of blocks are as fast as memory here, so
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -12,13 +13,58 @@ from ..ir.op import MANY, Op, Run, axis_of, count, nothing
 from .checks import refuse_in_place
 
 
-def chosen_axis(node: Node, parameter, legacy: str, dimensions: int) -> int:
-    """`axis`, or its unsigned predecessor."""
-    if not parameter.HasField(legacy):
-        return axis_of(node, parameter.axis, dimensions)
-    if parameter.HasField("axis"):
-        raise node.error(f"has both axis and {legacy}", "one of them")
-    return axis_of(node, getattr(parameter, legacy), dimensions)
+@dataclass(frozen=True)
+class Concat:
+    axis: int = 1
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """Of a Slice layer: the tops but the first begin at the `slice_point`s, or have equal parts without any."""
+
+    axis: int = 1
+    slice_point: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Crop:
+    """`offset`: of each axis from `axis` on, or one for all of them, or none for 0."""
+
+    axis: int = 2
+    offset: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tile:
+    axis: int = 1
+    tiles: int = 0
+
+
+@dataclass(frozen=True)
+class Permute:
+    order: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """The axes from `axis` to `end_axis` become one."""
+
+    axis: int = 1
+    end_axis: int = -1
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """The `num_axes` axes from `axis` on, -1 for all that follow, become `dims`: 0 copies an axis, -1 is inferred."""
+
+    dims: tuple[int, ...] = ()
+    axis: int = 0
+    num_axes: int = -1
+
+
+def own_axis(node: Node, dimensions: int) -> int:
+    """`axis` of a layer's attributes, for a blob of so many axes."""
+    return axis_of(node, node.attributes.axis, dimensions)
 
 
 def along(shape: Shape, axis: int) -> tuple[int, int, int]:
@@ -28,7 +74,7 @@ def along(shape: Shape, axis: int) -> tuple[int, int, int]:
 
 # ----------------------------------------------------------------------------------------------- Concat
 def concat_axis(node: Node, bottoms: list[Shape]) -> int:
-    return chosen_axis(node, node.message.concat_param, "concat_dim", len(bottoms[0]))
+    return own_axis(node, len(bottoms[0]))
 
 
 def concat_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -55,8 +101,8 @@ def prepare_concat(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 # ------------------------------------------------------------------------------------------------ Slice
 def slice_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    parameter, shape, tops = node.message.slice_param, bottoms[0], len(node.tops)
-    axis, points = chosen_axis(node, parameter, "slice_dim", len(shape)), list(parameter.slice_point)
+    shape, tops = bottoms[0], len(node.tops)
+    axis, points = own_axis(node, len(shape)), list(node.attributes.slice_point)
     size = shape[axis]
     if points:
         if len(points) != tops - 1:
@@ -72,7 +118,7 @@ def slice_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_slice(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    axis = chosen_axis(node, node.message.slice_param, "slice_dim", len(bottoms[0]))
+    axis = own_axis(node, len(bottoms[0]))
     parts, whole = [along(shape, axis) for shape in tops], along(bottoms[0], axis)
 
     def run(inputs, outputs):
@@ -87,8 +133,8 @@ def prepare_slice(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 # -------------------------------------------------------------------------------------- Crop, Tile, Permute
 def crop_window(node: Node, bottoms: list[Shape]) -> list[slice]:
     """What is taken of each axis of the first bottom: from `axis` on, as much as the second one has."""
-    parameter, (shape, like) = node.message.crop_param, bottoms
-    axis, offsets = axis_of(node, parameter.axis, len(shape)), list(parameter.offset)
+    shape, like = bottoms
+    axis, offsets = own_axis(node, len(shape)), list(node.attributes.offset)
     if len(like) < len(shape):
         raise node.error(f"bottoms of shapes {list(shape)} and {list(like)}", "as many axes in the second")
     if len(offsets) <= 1:
@@ -114,15 +160,15 @@ def prepare_crop(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 def tile_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    shape, tiles = bottoms[0], node.message.tile_param.tiles
-    axis = axis_of(node, node.message.tile_param.axis, len(shape))
+    shape, tiles = bottoms[0], node.attributes.tiles
+    axis = own_axis(node, len(shape))
     if tiles <= 0:
         raise node.error(f"tiles {tiles}", "1 or more")
     return [(*shape[:axis], shape[axis] * tiles, *shape[axis + 1 :])]
 
 
 def prepare_tile(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    axis, tiles = node.message.tile_param.axis % len(bottoms[0]), node.message.tile_param.tiles
+    axis, tiles = own_axis(node, len(bottoms[0])), node.attributes.tiles
     outer, inner = count(bottoms[0], 0, axis), count(bottoms[0], axis)
 
     def run(inputs, outputs):
@@ -133,7 +179,7 @@ def prepare_tile(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 def permutation(node: Node, dimensions: int) -> list[int]:
     """`order`, then the axes that it does not name, in their order."""
-    order = list(node.message.permute_param.order)
+    order = list(node.attributes.order)
     if len(set(order)) < len(order) or any(axis >= dimensions for axis in order):
         raise node.error(f"order {order} of {dimensions} axes", f"different numbers from 0 to {dimensions - 1}")
     return order + [axis for axis in range(dimensions) if axis not in order]
@@ -151,7 +197,7 @@ def prepare_permute(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 # ------------------------------------------------------------------------------------------------ views
 def flatten_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     refuse_in_place(node)
-    shape, parameter = bottoms[0], node.message.flatten_param
+    shape, parameter = bottoms[0], node.attributes
     start, end = (axis_of(node, axis, len(shape)) for axis in (parameter.axis, parameter.end_axis))
     if end < start - 1:
         raise node.error(f"axis {start} and end_axis {end}", "end_axis not before axis")
@@ -169,8 +215,8 @@ def _inferred(dims: list[int], shape: Shape, start: int, end: int) -> int:
 def reshape_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     """Axes [axis, axis + num_axes) are replaced by shape.dim, of which 0 copies an axis and one -1 is inferred."""
     refuse_in_place(node)
-    shape, parameter, dimensions = bottoms[0], node.message.reshape_param, len(bottoms[0])
-    dims, length = list(parameter.shape.dim), parameter.num_axes
+    shape, parameter, dimensions = bottoms[0], node.attributes, len(bottoms[0])
+    dims, length = list(parameter.dims), parameter.num_axes
     start = parameter.axis if parameter.axis >= 0 else dimensions + parameter.axis + 1
     end = dimensions if length == -1 else start + length
     if not 0 <= start <= end <= dimensions or length < -1:
@@ -182,13 +228,13 @@ def reshape_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
                 raise node.error(f"dim 0 at position {number}", f"an axis of {list(shape)} to copy")
             dims[number] = shape[start + number]
     if dims.count(-1) > 1 or any(dim < -1 for dim in dims):
-        raise node.error(f"dims {list(parameter.shape.dim)}", "no negative ones but one -1")
+        raise node.error(f"dims {list(parameter.dims)}", "no negative ones but one -1")
     top = [*shape[:start], *dims, *shape[end:]]
     if -1 in dims:
-        top[start + dims.index(-1)] = _inferred(list(parameter.shape.dim), shape, start, end)
+        top[start + dims.index(-1)] = _inferred(list(parameter.dims), shape, start, end)
     if count(top) != count(shape):
         expected = f"{count(shape)} values like the bottom's shape {list(shape)}"
-        raise node.error(f"dims {list(parameter.shape.dim)}, which make the shape {top}", expected)
+        raise node.error(f"dims {list(parameter.dims)}, which make the shape {top}", expected)
     return [tuple(top)]
 
 

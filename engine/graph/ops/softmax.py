@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...compiler import signatures as types
@@ -11,6 +13,11 @@ from ...vectors import simd
 from ...vectors.elementary import exp
 from ..ir.graph import Node, Shape
 from ..ir.op import Op, Run, axis_of, count, same_shape
+
+
+@dataclass(frozen=True)
+class Softmax:
+    axis: int = 1
 
 
 @inline
@@ -72,8 +79,8 @@ def softmax(x, y, outer, size, inner):
 
 
 def axis_sizes(node: Node, shape: Shape) -> tuple[int, int, int]:
-    """What lies before softmax_param's axis, its own size, and what lies behind it."""
-    axis = axis_of(node, node.message.softmax_param.axis, len(shape))
+    """What lies before the axis of a Softmax or a loss of one, its own size, and what lies behind it."""
+    axis = axis_of(node, node.attributes.axis, len(shape))
     return count(shape, 0, axis), shape[axis], count(shape, axis + 1)
 
 

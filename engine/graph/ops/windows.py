@@ -21,13 +21,35 @@ from ..ir.graph import Node, Shape
 from ..ir.op import axis_of, count
 
 AXES = 3  # spatial axes that the arithmetic knows
-GROUPED = ("Convolution", "Deconvolution")  # in other types, `group` is the number of channels unless it is given
 LARGEST = 2**31 - 1  # weights, and numbers in the planes of one group: as in a blob
+
+
+PerAxis = tuple[int, ...]  # a number per spatial axis, or one for all of them
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Of a Convolution or Deconvolution. The spatial axes are those behind `axis`, the channels.
+
+    `group` None: one per channel. `by_sides` is "kernel", "stride" or "pad" where the file gave it by height and width,
+    for which there must be two spatial axes; "" where it did not.
+    """
+
+    num_output: int
+    kernel: PerAxis
+    stride: PerAxis = (1,)
+    pads_before: PerAxis = (0,)
+    pads_after: PerAxis = (0,)
+    dilation: PerAxis = (1,)
+    group: int | None = 1
+    axis: int = 1
+    bias_term: bool = True
+    by_sides: str = ""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The parameters of a Convolution or Deconvolution for one bottom shape. One number a spatial axis each.
+    """The attributes of a Convolution or Deconvolution for one bottom shape. One number per spatial axis each.
 
     `outer` is the number of pictures, `channels` and `outputs` are of all groups.
     """
@@ -40,7 +62,8 @@ class Window:
     size: Shape
     kernel: Shape
     stride: Shape
-    pad: Shape
+    before: Shape  # padding, as `after`
+    after: Shape
     dilation: Shape
 
     @property
@@ -48,71 +71,68 @@ class Window:
         """How far the dilated kernel reaches."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
+    @property
+    def padded(self) -> Shape:
+        """The size with the padding."""
+        return tuple(map(sum, zip(self.before, self.size, self.after, strict=True)))
+
     def convolved(self) -> Shape:
         """Output size of the convolution. The division truncates towards zero, as in C."""
-        spans = [i + 2 * p - e for i, p, e in zip(self.size, self.pad, self.extent, strict=True)]
-        return tuple(int(span / s) + 1 for span, s in zip(spans, self.stride, strict=True))
+        sides = zip(self.padded, self.extent, self.stride, strict=True)
+        return tuple(int((i - e) / s) + 1 for i, e, s in sides)
 
     def deconvolved(self) -> Shape:
         """Output size of the adjoint."""
-        sides = zip(self.size, self.stride, self.extent, self.pad, strict=True)
-        return tuple(s * (i - 1) + e - 2 * p for i, s, e, p in sides)
+        sides = zip(self.size, self.stride, self.extent, self.before, self.after, strict=True)
+        return tuple(s * (i - 1) + e - p - q for i, s, e, p, q in sides)
 
 
-def read_window(node: Node, bottoms: list[Shape]) -> Window:
-    """The window of a convolution's message over `bottoms`, which must all have one shape. Raises node.error."""
-    parameter, bottom = node.message.convolution_param, bottoms[0]
+def window_of(node: Node, bottoms: list[Shape]) -> Window:
+    """The window of a convolution over `bottoms`, which must all have one shape. Raises node.error."""
+    attributes, bottom = node.attributes, bottoms[0]
     for other in bottoms[1:]:
         if other != bottom:
             raise node.error(f"has bottoms of shapes {list(bottom)} and {list(other)}", "one shape for all bottoms")
-    axis = axis_of(node, parameter.axis, len(bottom))
-    size, outputs = bottom[axis + 1 :], parameter.num_output
+    axis = axis_of(node, attributes.axis, len(bottom))
+    size, outputs = bottom[axis + 1 :], attributes.num_output
     if len(size) > AXES:
         raise node.error(f"has {len(size)} spatial axes", f"at most {AXES}")
-    group = parameter.group if parameter.HasField("group") or node.type in GROUPED else bottom[axis]
+    group = bottom[axis] if attributes.group is None else attributes.group
     if not outputs:
         raise node.error("has num_output 0", "at least 1")
     if group < 1 or bottom[axis] % group or outputs % group:
         raise node.error(
             f"has {bottom[axis]} channels, num_output {outputs} and group {group}", "multiples of the group"
         )
-    kernel = _by_axis(node, "kernel", len(size), None)
+    if (sides := attributes.by_sides) and len(size) != 2:
+        raise node.error(
+            f"has {sides}_h or {sides}_w and {len(size)} spatial axes", f"2 spatial axes for {sides}_h and {sides}_w"
+        )
+    kernel = _by_axis(node, "kernel_size", attributes.kernel, len(size))
     if (weights := outputs * bottom[axis] // group * count(kernel)) > LARGEST:
         raise node.error(f"has {weights} weights", f"at most {LARGEST}")
-    stride = _by_axis(node, "stride", len(size), 1)
+    stride = _by_axis(node, "stride", attributes.stride, len(size))
     for name, values in (("kernel_size", kernel), ("stride", stride)):
         if not all(values):
             raise node.error(f"has {name} {list(values)}", "at least 1 on each axis")
+    before, after = (_by_axis(node, "pad", pads, len(size)) for pads in (attributes.pads_before, attributes.pads_after))
+    dilation = _by_axis(node, "dilation", attributes.dilation, len(size))
     return Window(
-        axis, count(bottom, 0, axis), bottom[axis], outputs, group, size, kernel, stride,
-        _by_axis(node, "pad", len(size), 0), _by_axis(node, "dilation", len(size), 1),
-    )  # fmt: skip
+        axis, count(bottom, 0, axis), bottom[axis], outputs, group, size, kernel, stride, before, after, dilation
+    )
 
 
-def _by_axis(node: Node, name: str, axes: int, default: int | None) -> Shape:
-    """A parameter of each axis: `name`_h and `name`_w, or the repeated field of one value, or one an axis."""
-    parameter = node.message.convolution_param
-    field = "kernel_size" if name == "kernel" else name
-    values = tuple(getattr(parameter, field))
-    sides = [f"{name}_{side}" for side in "hw"]
-    if name != "dilation" and any(parameter.HasField(side) for side in sides):
-        if axes != 2 or values:
-            raise node.error(
-                f"has {sides[0]} or {sides[1]} with {field} {list(values)} and {axes} spatial axes",
-                f"{sides[0]} and {sides[1]} alone, and 2 spatial axes",
-            )
-        return tuple(getattr(parameter, side) for side in sides)
-    if not values and default is not None:
-        return (default,) * axes
+def _by_axis(node: Node, name: str, values: PerAxis, axes: int) -> Shape:
+    """A parameter of each axis. Raises node.error for another number of them."""
     if len(values) not in (1, axes):
-        raise node.error(f"has {len(values)} values of {field}", f"one, or one for each of {axes} spatial axes")
+        raise node.error(f"has {len(values)} values of {name}", f"one, or one for each of {axes} spatial axes")
     return values * axes if len(values) == 1 else values
 
 
 def filter_shapes(node: Node, window: Window, leading: int, inner: int) -> list[Shape]:
     """Shapes of weights [leading, inner / group, kernel ...] and bias."""
     weights = (leading, inner // window.group, *window.kernel)
-    return [weights, (window.outputs,)] if node.message.convolution_param.bias_term else [weights]
+    return [weights, (window.outputs,)] if node.attributes.bias_term else [weights]
 
 
 class PlaneSizes(NamedTuple):
@@ -165,7 +185,7 @@ def plan_planes(node: Node, window: Window, output: Shape) -> Planes:
     size, kernel, out, stride, dilation = (
         _three(values, 1) for values in (window.size, window.kernel, output, window.stride, window.dilation)
     )
-    pad = _three(window.pad, 0)
+    pad = _three(window.before, 0)
     reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
     deep, high = ((out[i] - 1) * stride[i] + reach[i] + 1 for i in (0, 1))
     phases = min(stride[2], reach[2] + 1)

@@ -23,7 +23,7 @@ TYPES = ("BatchNorm", "Scale", "Bias")
 
 def is_affine(node: Node) -> bool:
     """Whether the layer is one of these."""
-    return node.type in TYPES or (node.type == "Power" and node.message.power_param.power == 1)
+    return node.type in TYPES or (node.type == "Power" and node.attributes.power == 1)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def affine_of(node: Node, axes: int) -> Affine | str:
     if len(node.bottoms) != 1:
         return f"{node.name!r} takes its factors from a second bottom"
     if node.type == "Power":
-        power = node.message.power_param
+        power = node.attributes
         return Affine(np.array([power.scale], np.float64), np.array([power.shift], np.float64))
     if not node.weights:
         return f"{node.name!r} has no weights"
@@ -54,7 +54,7 @@ def _batch_norm(node: Node) -> Affine | str:
     if not uses_global_statistics(node):
         return f"{node.name!r} normalises by the statistics of each batch"
     mean, variance = global_statistics(node)
-    variance = variance + np.float64(np.float32(node.message.batch_norm_param.eps))
+    variance = variance + np.float64(np.float32(node.attributes.eps))
     if not (variance > 0).all():
         channel = int(np.argmin(variance > 0))
         return f"{node.name!r} has the variance {variance[channel]:g} in channel {channel}, of which there is no root"
@@ -63,8 +63,7 @@ def _batch_norm(node: Node) -> Affine | str:
 
 
 def _scale(node: Node, axes: int) -> Affine | str:
-    parameter = node.message.scale_param if node.type == "Scale" else node.message.bias_param
-    axis = parameter.axis + axes if parameter.axis < 0 else parameter.axis
+    axis = node.attributes.axis + axes if node.attributes.axis < 0 else node.attributes.axis
     first = node.weights[0].astype(np.float64)
     if first.ndim > 1 or (first.ndim == 1 and axis != 1):
         return f"{node.name!r} does not scale channels, but the shape {list(first.shape)} from axis {axis} on"

@@ -8,6 +8,7 @@ Silence that reads what a data layer gives stays: without it that would be an ou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ....errors import InputError
 from ..ir.graph import Blob, Graph, Node
@@ -37,11 +38,12 @@ def drop_dead_layers(graph: Graph, outputs: Sequence[str] | None = None) -> Repo
 def _drop_inputs(graph: Graph, node: Node, kept: set[Blob]) -> list[str]:
     """Leaves only those of an Input layer's tops that are read or are in `kept`; returns what to say of the others."""
     gone = [number for number, top in enumerate(node.tops) if top not in kept and not graph.readers(top)]
-    shapes = node.message.input_param.shape
+    shapes = node.attributes.shapes
+    if len(shapes) == len(node.tops):
+        left = [shape for number, shape in enumerate(shapes) if number not in gone]
+        node.attributes = replace(node.attributes, shapes=tuple(left))
     changes = [f"the input {node.tops[number].name!r}, which nothing reads" for number in gone]
     for number in reversed(gone):
-        if len(shapes) == len(node.tops):
-            del shapes[number]
         del node.tops[number]
     if not node.tops:
         graph.remove([node])

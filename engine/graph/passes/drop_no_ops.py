@@ -45,7 +45,7 @@ def _changes_nothing(node: Node, shapes: Mapping[Blob, Shape]) -> bool:
     if node.type in ("Concat", "Slice", "Reshape", "Flatten"):
         return shapes[node.bottoms[0]] == shapes[node.tops[0]]
     if node.type == "Power":
-        power = node.message.power_param
+        power = node.attributes
         return (power.power, power.scale, power.shift) == (1, 1, 0)
     if node.type == "Scale":
         affine = affine_of(node, len(shapes[node.bottoms[0]]))

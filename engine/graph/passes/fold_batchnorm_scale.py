@@ -13,14 +13,14 @@ from collections.abc import Mapping
 
 from ..ir.graph import Blob, Graph, Node, Shape
 from .affine import TYPES, Affine, affine_of, is_affine
-from .producers import PARAMETERS, cannot_fold, fold_after
+from .producers import PRODUCERS, cannot_fold, fold_after
 from .report import Report
 
 
 def fold_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
     """Folds in place of `graph`; says what was folded, and why what was not."""
     report = Report("fold BatchNorm and Scale")
-    for node in [node for node in graph.nodes if node.type in PARAMETERS]:
+    for node in [node for node in graph.nodes if node.type in PRODUCERS]:
         chain, affine, reason = _chain(graph, node, shapes)
         if affine is not None:
             fold_after(node, affine)
@@ -62,7 +62,7 @@ def _others(graph: Graph) -> list[str]:
     reasons = []
     for node in graph.nodes:
         producer = graph.producer(node.bottoms[0]) if node.type in TYPES and node.bottoms else None
-        if producer is not None and producer.type not in PARAMETERS and producer.type not in TYPES:
+        if producer is not None and producer.type not in PRODUCERS and producer.type not in TYPES:
             reasons.append(f"{_named(node)}: comes after {_named(producer)}, which has no weights to fold it into")
     return reasons
 

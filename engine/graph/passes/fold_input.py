@@ -6,18 +6,21 @@ Mean and scale are those of each input's channel, the sum is over the inputs of 
 padding; with padding the zeros around the picture stand for prepared values, so the mean becomes a Bias layer on the
 input instead, which comes before the padding, and only the scale goes into W. Where the input has readers whose
 weights cannot take it, one Scale layer on the input does it all: exact as well, but a layer more. The values of the
-preparation are taken out of the net's transform_param.
+preparation are taken out of the net's own transform.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
+from ..ops.inputs import Transform
+from ..ops.scale import Bias, Scale
 from .preparation import Preparation
-from .producers import PARAMETERS, parameter_of, set_weights, shared_weights
+from .producers import PRODUCERS, set_weights, shared_weights
 from .report import Report
 
 SHAPE_ONLY = ("PriorBox", "Silence")  # they do not read the input's values
@@ -48,20 +51,18 @@ def fold_input(graph: Graph, shapes: Mapping[Blob, Shape], blob: Blob, preparati
 
 
 def _obstacle(graph: Graph, node: Node) -> str | None:
-    if node.type not in PARAMETERS or node.type == "Deconvolution":
+    if node.type not in PRODUCERS or node.type == "Deconvolution":
         return f"{node.name!r} ({node.type}) reads the input as well, and has no weights to take it"
     if len(node.bottoms) != 1 or not node.weights:
         return f"{node.name!r} has {len(node.bottoms)} bottoms and {len(node.weights)} blobs"
-    if parameter_of(node).axis != 1:
-        return f"the inputs of {node.name!r} begin at axis {parameter_of(node).axis}"
+    if node.attributes.axis != 1:
+        return f"the inputs of {node.name!r} begin at axis {node.attributes.axis}"
     return shared_weights(graph, node)
 
 
 def _padded(node: Node) -> bool:
-    if node.type == "InnerProduct":
-        return False
-    parameter = node.message.convolution_param
-    return any(parameter.pad) or bool(parameter.pad_h or parameter.pad_w)
+    attributes = node.attributes
+    return node.type != "InnerProduct" and any(attributes.pads_before + attributes.pads_after)
 
 
 def _fold(node: Node, bottom: Shape, means: np.ndarray, scales: np.ndarray) -> None:
@@ -78,9 +79,9 @@ def _fold(node: Node, bottom: Shape, means: np.ndarray, scales: np.ndarray) -> N
 def _by_channel(node: Node, bottom: Shape, weights: np.ndarray) -> np.ndarray:
     """A view of W: [groups, outputs of a group, input channels of a group, weights of a channel]."""
     if node.type == "InnerProduct":
-        rows = weights.T if node.message.inner_product_param.transpose else weights
+        rows = weights.T if node.attributes.transpose else weights
         return rows.reshape(1, len(rows), bottom[1], -1)
-    groups = node.message.convolution_param.group if node.type == "Convolution" else bottom[1]
+    groups = bottom[1] if node.attributes.group is None else node.attributes.group
     return weights.reshape(groups, len(weights) // groups, weights.shape[1], -1)
 
 
@@ -88,16 +89,15 @@ def _insert(graph: Graph, blob: Blob, kind: str, *weights: np.ndarray, scalar: b
     """A Scale (with bias) or Bias layer between the input and its readers: by channel or, if `scalar`, as a whole."""
     producer = graph.producer(blob)
     name = _free_name(graph, f"{blob.name}_{kind.lower()}")
-    message = type(producer.message)()
-    if kind == "Scale":
-        message.scale_param.bias_term = True
+    attributes = Bias() if kind == "Bias" else Scale(bias_term=True)
     if scalar:  # the input has no axis of channels
-        message.scale_param.axis = message.scale_param.num_axes = 0
+        attributes = replace(attributes, axis=0, num_axes=0)
         weights = tuple(values.reshape(()) for values in weights)
     top = Blob(name)
     graph.replace(blob, top)
     blobs = [np.array(values, np.float32) for values in weights]
-    graph.nodes.insert(graph.nodes.index(producer) + 1, Node(name, kind, [blob], [top], message, blobs, producer.phase))
+    node = Node(name, kind, [blob], [top], attributes, blobs, producer.phase)
+    graph.nodes.insert(graph.nodes.index(producer) + 1, node)
 
 
 def _free_name(graph: Graph, name: str) -> str:
@@ -106,8 +106,6 @@ def _free_name(graph: Graph, name: str) -> str:
 
 
 def _clear_transform(node: Node) -> None:
-    transform = node.message.transform_param
-    for field in ("scale", "mean_value", "mean_file"):
-        transform.ClearField(field)
-    if not transform.ListFields():
-        node.message.ClearField("transform_param")
+    if node.attributes.transform:
+        left = replace(node.attributes.transform, scale=None, mean_value=(), mean_file="")
+        node.attributes = replace(node.attributes, transform=None if left == Transform() else left)

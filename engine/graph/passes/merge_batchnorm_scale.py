@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
+from ..ops.scale import Scale
 from .affine import Affine, affine_of, is_affine
 from .report import Report
 
@@ -24,9 +25,9 @@ def merge_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
         if len(chain) < 2:
             continue
         last, named = chain[-1], ", ".join(repr(each.name) for each in chain)
-        _become_scale(node, last, affine, shapes[node.bottoms[0]][1])
+        _replace(graph, node, last, affine, shapes[node.bottoms[0]][1])
         graph.remove(chain[1:])
-        report.changes.append(f"{named} are one Scale {node.name!r}")
+        report.changes.append(f"{named} are one Scale {last.name!r}")
     return report
 
 
@@ -46,11 +47,11 @@ def _chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list
         chain.append(following)
 
 
-def _become_scale(node: Node, last: Node, affine: Affine, channels: int) -> None:
-    """Make the BatchNorm `node` the Scale that does it all; it takes the last one's name, which weights go by."""
-    message = type(node.message)()
-    message.scale_param.bias_term = True
-    node.message, node.type, node.name, node.tops = message, "Scale", last.name, last.tops
-    node.weights = [
+def _replace(graph: Graph, node: Node, last: Node, affine: Affine, channels: int) -> None:
+    """Put a Scale that does it all in the place of the BatchNorm `node`, under the name of the last, which weights go
+    by."""
+    weights = [
         np.ascontiguousarray(np.broadcast_to(values, channels), np.float32) for values in (affine.factor, affine.offset)
     ]
+    merged = Node(last.name, "Scale", node.bottoms, last.tops, Scale(bias_term=True), weights, node.phase)
+    graph.nodes[graph.nodes.index(node)] = merged

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops.eltwise import SUM
-from ..ops.windows import Window, read_window
+from ..ops.windows import Window, window_of
 
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
 PRODUCTS = (*CONVOLUTIONS, "InnerProduct")
@@ -80,7 +80,7 @@ def _extend(group: Group, graph: Graph, shapes: dict[Blob, Shape], known: set[Bl
         if len(readers) != 1 or len(readers[0].tops) != 1:
             return
         reader = readers[0]
-        if reader.type == "ReLU" and not reader.message.relu_param.negative_slope:
+        if reader.type == "ReLU" and not reader.attributes.negative_slope:
             group.relu = True
         elif group.main.type in PRODUCTS and group.addend is None and _is_plain_sum(reader):
             others = [bottom for bottom in reader.bottoms if bottom is not top]
@@ -94,8 +94,7 @@ def _extend(group: Group, graph: Graph, shapes: dict[Blob, Shape], known: set[Bl
 
 
 def _is_plain_sum(node: Node) -> bool:
-    parameter = node.message.eltwise_param if node.type == "Eltwise" else None
-    return bool(parameter) and parameter.operation == SUM and all(each == 1 for each in parameter.coeff)
+    return node.type == "Eltwise" and node.attributes.operation == SUM and set(node.attributes.coeff) <= {1}
 
 
 def _pair(groups: list[Group], graph: Graph, shapes: dict[Blob, Shape]) -> list[Group]:
@@ -118,11 +117,13 @@ def _is_depthwise(group: Group, shapes: dict[Blob, Shape]) -> bool:
 
 def _is_pointwise(group: Group, shapes: dict[Blob, Shape]) -> bool:
     window = _window(group, shapes)
-    plain = (1, 1), (1, 1), (0, 0), 1
-    return window is not None and (window.kernel, window.stride, window.pad, window.group) == plain
+    plain = (1, 1), (1, 1), (0, 0), (0, 0), 1
+    if window is None:
+        return False
+    return (window.kernel, window.stride, window.before, window.after, window.group) == plain
 
 
 def _window(group: Group, shapes: dict[Blob, Shape]) -> Window | None:
     node = group.main
     bottoms = [shapes[blob] for blob in node.bottoms]
-    return read_window(node, bottoms) if node.type in CONVOLUTIONS and len(bottoms) == 1 else None
+    return window_of(node, bottoms) if node.type in CONVOLUTIONS and len(bottoms) == 1 else None

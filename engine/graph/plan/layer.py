@@ -26,8 +26,8 @@ def prepare_layer(
 
 def _plan(node: Node, bottoms: list[Shape], options: dict) -> Run:
     (bottom,), (top,) = node.bottoms, node.tops
-    source = Node("", "Input", [], [bottom], type(node.message)())
-    plan = Plan(Graph([source, node], None), {bottom.name: bottoms[0]}, **options)
+    source = Node("", "Input", [], [bottom])
+    plan = Plan(Graph([source, node]), {bottom.name: bottoms[0]}, **options)
 
     def run(inputs, outputs):
         np.copyto(plan.inputs[bottom], inputs[0])

@@ -249,7 +249,7 @@ def test_force_backward_as_an_option(tmp_path):
     net = load_caffe(path, force_backward=True)
     net.forward(data=X)
     assert net.backward(ip=np.ones((4, 5)))["data"].shape == X.shape
-    assert load_caffe(path).graph.message.force_backward is False
+    assert load_caffe(path).graph.force_backward is False
 
 
 def test_gradients_of_a_training_net_lead_downhill():

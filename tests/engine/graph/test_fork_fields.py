@@ -9,9 +9,9 @@ from reference.caffe_running import check, runtime_of
 from reference.caffe_slopes import backward
 from support import SHARED, assert_close, needs_shared
 
-from caffe64.engine.graph.analysis.fork_fields import REFUSED
 from caffe64.engine.graph.analysis.shapes import infer_shapes, known_shapes
-from caffe64.engine.graph.frontends.caffe.build import graph_message
+from caffe64.engine.graph.frontends.caffe.fork_fields import REFUSED
+from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.ir.ownership import assign_weights
 from caffe64.engine.graph.passes.optimize import Passes, optimize_graph
 from caffe64.engine.graph.verification.verify import run_graph

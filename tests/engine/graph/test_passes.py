@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from reference.caffe_graphs import conv, data, give_weights, graph_of, layer, names, optimised, types
 
-from caffe64.engine.graph.frontends.caffe.build import build_graph, graph_message
+from caffe64.engine.graph.frontends.caffe.build import build_graph
+from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.passes.optimize import Passes
 from caffe64.engine.graph.passes.preparation import Preparation
 from caffe64.errors import InputError, UsageError
@@ -94,7 +95,7 @@ def test_folded_values_leave_the_nets_transform_parameters():
     smaller, _ = optimised(
         graph, Passes(inputs={"data": Preparation((104.0,), 0.017)}), prepared=None, tolerance=np.inf
     )
-    transform = smaller.nodes[0].message.transform_param
+    transform = graph_message(smaller).layer[0].transform_param
     assert (transform.crop_size, transform.HasField("scale"), len(transform.mean_value)) == (6, False, 0)
 
 
@@ -175,7 +176,7 @@ INPUTS = layer(
 def test_inputs_that_nothing_reads_go(reader):
     smaller, reports = optimised(graph_of(INPUTS, conv("c", "data"), reader))
     assert [blob.name for blob in (*smaller.inputs, *smaller.outputs)] == ["data", "c"]
-    assert [list(shape.dim) for shape in smaller.nodes[0].message.input_param.shape] == [[2, 3, 7, 6]]
+    assert [list(shape.dim) for shape in graph_message(smaller).layer[0].input_param.shape] == [[2, 3, 7, 6]]
     assert reports["drop dead layers"].changes[-1] == "the input 'label', which nothing reads"
     again = build_graph(graph_message(smaller))
     assert [blob.name for blob in again.inputs] == ["data"]

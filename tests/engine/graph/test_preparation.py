@@ -46,7 +46,7 @@ def exact(node, x, window):
     """float64, and a bound of |rounding errors| of float32 sums, each after a rounding of its weights and offsets."""
     weights, bias = node.weights[0].astype(float), node.weights[1].astype(float) if len(node.weights) > 1 else None
     if window is None:
-        rows = weights.T if node.message.inner_product_param.transpose else weights
+        rows = weights.T if node.attributes.transpose else weights
         return x.reshape(len(x), -1) @ rows.T + (0 if bias is None else bias)
     return convolution(x, weights, bias, *window)
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from reference.caffe_graphs import assert_same_outputs, data, graph_of, optimised
 from reference.random_nets import net_of, steps
 
-from caffe64.engine.graph.frontends.caffe.build import build_graph, graph_message
+from caffe64.engine.graph.frontends.caffe.build import build_graph
+from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.ir.ownership import assign_weights
 from caffe64.engine.graph.passes.preparation import Preparation
 

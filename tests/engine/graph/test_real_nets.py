@@ -11,7 +11,7 @@ from support import SHARED, needs_shared
 
 import caffe64
 from caffe64 import Passes, Preparation
-from caffe64.engine.graph.frontends.caffe.build import graph_message
+from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.errors import CheckFailed
 from caffe64.formats.caffe import format_prototxt, write_caffemodel
 

@@ -138,7 +138,7 @@ def test_plain_batch_norm_keeps_its_small_eps_and_its_layer(tmp_path):
     mean, variance, _, _ = blobs(3)
     net = loaded(tmp_path, INPUT.format(3) + NORM.format("y", "", "eps: 1e-7"), bytes_of([mean, variance * 0, [1]]))
     assert [node.type for node in net.graph.nodes] == ["Input", "BatchNorm"]
-    assert net.graph.nodes[1].message.batch_norm_param.eps == np.float32(1e-7)
+    assert net.graph.nodes[1].attributes.eps == np.float32(1e-7)
     assert not net.notices
 
 

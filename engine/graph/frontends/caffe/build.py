@@ -1,11 +1,15 @@
-"""A NetParameter message -> Graph, and back. The message is upgraded and filtered before (`formats/caffe/`)."""
+"""A NetParameter message -> Graph. The message is upgraded and filtered before (`formats/caffe/`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from ....parameters.streams import Streams
-from ...ir.graph import Blob, Graph, Node, copy_message
+from ...ir.graph import Blob, Graph, Node
+from .attributes import read_attributes
+from .fields import copy_message
+from .fork_fields import refused_field
+from .weights import read_blob_specs, read_fillers
 
 
 def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: Iterable = ()) -> Graph:
@@ -19,8 +23,7 @@ def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: 
     read: dict[Blob, Node] = {}
     nodes = []
     for layer in message.layer:
-        node = Node(layer.name, layer.type, [], [], copy_message(layer), phase=_phase(layer, phase))
-        node.message.ClearField("blobs")
+        node = _new_node(layer, phase)
         _obey_scale_train(node)
         for name in layer.bottom:
             if name not in current:
@@ -31,18 +34,47 @@ def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: 
         for bottom in node.bottoms:
             read[bottom] = node
         nodes.append(node)
+    for node in nodes:
+        _read_parameters(node, node.origin)
+    return _new_graph(message, nodes, phase, path)
+
+
+def weights_graph(message, path: str) -> Graph:
+    """The layers of a net of weights, such as a .caffemodel holds: without bottoms, tops and attributes, which may be
+    of any kind there."""
+    nodes = [_new_node(layer, "TEST") for layer in message.layer]
+    for node, layer in zip(nodes, message.layer, strict=True):
+        node.blob_specs = read_blob_specs(layer)
+    return _new_graph(message, nodes, "TEST", path)
+
+
+def _new_node(layer, phase: str) -> Node:
+    node = Node(layer.name, layer.type, [], [], phase=_phase(layer, phase), origin=copy_message(layer))
+    node.origin.ClearField("blobs")
+    return node
+
+
+def _new_graph(message, nodes: list[Node], phase: str, path: str) -> Graph:
     net = copy_message(message)
     net.ClearField("layer")
-    return Graph(nodes, net, phase, path, Streams())
+    return Graph(nodes, phase, path, Streams(), net.name, net.force_backward, net)
+
+
+def _read_parameters(node: Node, layer) -> None:
+    """Give a node what its LayerParameter says besides its name and blobs."""
+    node.attributes = read_attributes(node, layer)
+    node.blob_specs, node.fillers = read_blob_specs(layer), read_fillers(node.type, layer)
+    node.loss_weight, node.propagate_down = tuple(layer.loss_weight), tuple(layer.propagate_down)
+    node.unsupported = refused_field(layer)
 
 
 def _obey_scale_train(node: Node) -> None:
     """A fork's Dropout with scale_train: false leaves what it does not drop as it is, and in TEST multiplies by the
     mean of that: then it is a Power layer, which every Caffe has."""
-    dropout = node.message.dropout_param
+    dropout = node.origin.dropout_param
     if node.type == "Dropout" and node.phase == "TEST" and not dropout.scale_train:
-        node.type, node.message.power_param.scale = "Power", 1 - dropout.dropout_ratio
-        node.message.ClearField("dropout_param")
+        node.type, node.origin.power_param.scale = "Power", 1 - dropout.dropout_ratio
+        node.origin.ClearField("dropout_param")
 
 
 def _phase(layer, phase: str) -> str:
@@ -73,50 +105,3 @@ def _givers(message, name: str, left_out: Iterable) -> str:
     only = ("TRAIN", "TEST")[phases.pop()]
     hint = f"{other.name!r} gives it, but only in the {only} phase: --phase {only.lower()}"
     return hint if other.bottom else f"{hint}, or --deploy, for which it is an input"
-
-
-def graph_message(graph: Graph):
-    """The NetParameter of a graph, without weights. A blob or layer keeps its name unless that would be ambiguous."""
-    net = copy_message(graph.message)
-    names, layer_names = _legal_names(graph), unique_names(graph)
-    for node in graph.nodes:
-        layer = net.layer.add()
-        layer.CopyFrom(node.message)
-        layer.name, layer.type = layer_names[node], node.type
-        del layer.bottom[:], layer.top[:]
-        layer.bottom.extend(names[blob] for blob in node.bottoms)
-        layer.top.extend(names[blob] for blob in node.tops)
-    return net
-
-
-def unique_names(graph: Graph) -> dict[Node, str]:
-    """Each layer's name; a number is added where an earlier layer has it, since weights go by the name."""
-    taken = {node.name for node in graph.nodes} | {top.name for node in graph.nodes for top in node.tops}
-    names: dict[Node, str] = {}
-    used: set[str] = set()
-    for node in graph.nodes:
-        name, serial = node.name, 1
-        while name in used or (serial > 1 and name in taken):
-            serial += 1
-            name = f"{node.name or node.type}_{serial}"
-        used.add(name)
-        names[node] = name
-    return names
-
-
-def _legal_names(graph: Graph) -> dict[Blob, str]:
-    """Each blob's name; with a number where it is taken, unless its only reader overwrites it in place."""
-    names: dict[Blob, str] = {}
-    holder: dict[str, Blob] = {}
-    for node in graph.nodes:
-        for number, top in enumerate(node.tops):
-            name, serial = top.name, 1
-            while name in holder and not _overwrites(graph, node, number, holder[name]):
-                serial += 1
-                name = f"{top.name}_{serial}"
-            names[top], holder[name] = name, top
-    return names
-
-
-def _overwrites(graph: Graph, node: Node, number: int, blob: Blob) -> bool:
-    return number < len(node.bottoms) and node.bottoms[number] is blob and len(graph.readers(blob)) == 1

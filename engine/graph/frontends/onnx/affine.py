@@ -15,9 +15,7 @@ def batch_norm(builder: Builder, layer: Layer) -> None:
         raise node.error("normalises by the statistics of the batch", "those of the file", "phase TEST has them")
     mean, variance = global_statistics(node)
     operands = [builder.constant(values) for values in (np.ones_like(mean), np.zeros_like(mean), mean, variance)]
-    builder.add(
-        "BatchNormalization", [*layer.inputs, *operands], layer.outputs, epsilon=layer.message.batch_norm_param.eps
-    )
+    builder.add("BatchNormalization", [*layer.inputs, *operands], layer.outputs, epsilon=layer.attributes.eps)
 
 
 def scale(builder: Builder, layer: Layer) -> None:

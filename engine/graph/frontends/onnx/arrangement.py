@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...ir.op import axis_of
-from ...ops.shape_layers import chosen_axis, concat_axis, crop_window, permutation
+from ...ops.shape_layers import concat_axis, crop_window, own_axis, permutation
 from .builder import Builder, Layer
 
 
@@ -15,7 +15,7 @@ def slice_(builder: Builder, layer: Layer) -> None:
     if len(layer.outputs) == 1:
         builder.finish(layer.inputs[0])
         return
-    axis = chosen_axis(layer.node, layer.message.slice_param, "slice_dim", len(layer.bottoms[0]))
+    axis = own_axis(layer.node, len(layer.bottoms[0]))
     sizes = builder.indices(top[axis] for top in layer.tops)
     builder.add("Split", [*layer.inputs, sizes], layer.outputs, axis=axis)
 
@@ -45,7 +45,7 @@ def crop(builder: Builder, layer: Layer) -> None:
 
 def tile(builder: Builder, layer: Layer) -> None:
     repeats = [1] * len(layer.bottoms[0])
-    parameter = layer.message.tile_param
+    parameter = layer.attributes
     repeats[axis_of(layer.node, parameter.axis, len(repeats))] = parameter.tiles
     builder.add("Tile", [*layer.inputs, builder.indices(repeats)], layer.outputs)
 

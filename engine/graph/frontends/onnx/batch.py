@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .....errors import InputError
 from ...analysis.shapes import infer_shapes, weight_shapes
 from ...ir.graph import Blob, Graph, Node, Shape
-from ...ops.shape_layers import chosen_axis
+from ...ops.shape_layers import own_axis
 
 
 def batch_axes(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, int] | None:
@@ -39,6 +39,6 @@ def batch_axes(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, int] | 
 def _cuts(node: Node, shapes: Mapping[Blob, Shape], axes: Mapping[Blob, int]) -> bool:
     """Whether a layer takes a part of the batch, which would become a constant of the exported net."""
     if node.type == "Slice":
-        axis = chosen_axis(node, node.message.slice_param, "slice_dim", len(shapes[node.bottoms[0]]))
+        axis = own_axis(node, len(shapes[node.bottoms[0]]))
         return len(node.tops) > 1 and axes.get(node.bottoms[0]) == axis
     return node.type == "Crop" and axes.get(node.bottoms[0]) != axes.get(node.tops[0])

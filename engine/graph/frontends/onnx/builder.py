@@ -26,8 +26,8 @@ class Layer:
     outputs: list[str]
 
     @property
-    def message(self):
-        return self.node.message
+    def attributes(self):
+        return self.node.attributes
 
 
 class Builder:

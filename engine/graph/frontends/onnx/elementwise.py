@@ -20,7 +20,7 @@ def simple(kind: str):
 
 
 def relu(builder: Builder, layer: Layer) -> None:
-    slope = layer.message.relu_param.negative_slope
+    slope = layer.attributes.negative_slope
     if slope:
         builder.add("LeakyRelu", layer.inputs, layer.outputs, alpha=slope)
     else:
@@ -33,11 +33,11 @@ def prelu(builder: Builder, layer: Layer) -> None:
 
 
 def elu(builder: Builder, layer: Layer) -> None:
-    builder.add("Elu", layer.inputs, layer.outputs, alpha=layer.message.elu_param.alpha)
+    builder.add("Elu", layer.inputs, layer.outputs, alpha=layer.attributes.alpha)
 
 
 def swish(builder: Builder, layer: Layer) -> None:
-    gate = builder.add("Sigmoid", [builder.times(layer.inputs[0], layer.message.swish_param.beta)])
+    gate = builder.add("Sigmoid", [builder.times(layer.inputs[0], layer.attributes.beta)])
     builder.add("Mul", [layer.inputs[0], gate], layer.outputs)
 
 
@@ -47,14 +47,14 @@ def clip(builder: Builder, layer: Layer) -> None:
 
 
 def threshold(builder: Builder, layer: Layer) -> None:
-    bound = builder.constant(layer.message.threshold_param.threshold)
+    bound = builder.constant(layer.attributes.threshold)
     above = builder.add("Greater", [*layer.inputs, bound])
     builder.add("Cast", [above], layer.outputs, to=TensorProto.FLOAT)
 
 
 def power(builder: Builder, layer: Layer) -> None:
     """(shift + scale * x) ** power, where power * scale is 0 the same number whatever x is."""
-    parameter = layer.message.power_param
+    parameter = layer.attributes
     value = layer.inputs[0]
     if parameter.power * parameter.scale == 0:
         value = builder.add("ConstantOfShape", [builder.add("Shape", [value])])  # zeros
@@ -72,13 +72,13 @@ def exp(builder: Builder, layer: Layer) -> None:
 
 
 def log(builder: Builder, layer: Layer) -> None:
-    parameter = layer.message.log_param
+    parameter = layer.attributes
     value = builder.plus(builder.times(layer.inputs[0], parameter.scale), parameter.shift)
     builder.finish(builder.times(builder.add("Log", [value]), 1 / checked_log(layer.node, parameter.base)))
 
 
 def eltwise(builder: Builder, layer: Layer) -> None:
-    parameter, values = layer.message.eltwise_param, layer.inputs
+    parameter, values = layer.attributes, layer.inputs
     if parameter.operation == MAX:
         builder.add("Max", values, layer.outputs)
     elif parameter.operation == PROD:

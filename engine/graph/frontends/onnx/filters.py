@@ -7,25 +7,31 @@ spatial ones, gets this form by a Reshape before and one after.
 from __future__ import annotations
 
 from ...ir.op import axis_of
-from ...ops.windows import Window, read_window
+from ...ops.windows import Window, window_of
 from .builder import Builder, Layer
 
 
 def convolution(builder: Builder, layer: Layer) -> None:
-    window = read_window(layer.node, layer.bottoms)
+    window = window_of(layer.node, layer.bottoms)
     ends = [
         # Caffe's division truncates towards zero: one window may reach over the end of a picture smaller than it
-        max(pad, stride * (out - 1) + extent - size - pad)
-        for size, out, stride, extent, pad in zip(
-            window.size, layer.tops[0][window.axis + 1 :], window.stride, window.extent, window.pad, strict=True
+        max(after, stride * (out - 1) + extent - size - before)
+        for size, out, stride, extent, before, after in zip(
+            window.size,
+            layer.tops[0][window.axis + 1 :],
+            window.stride,
+            window.extent,
+            window.before,
+            window.after,
+            strict=True,
         )
     ]
     _slide(builder, layer, window, "Conv", ends)
 
 
 def deconvolution(builder: Builder, layer: Layer) -> None:
-    window = read_window(layer.node, layer.bottoms)
-    _slide(builder, layer, window, "ConvTranspose", window.pad)
+    window = window_of(layer.node, layer.bottoms)
+    _slide(builder, layer, window, "ConvTranspose", window.after)
 
 
 def _slide(builder: Builder, layer: Layer, window: Window, kind: str, ends) -> None:
@@ -38,7 +44,7 @@ def _slide(builder: Builder, layer: Layer, window: Window, kind: str, ends) -> N
         "kernel_shape": spatial,
         "strides": window.stride or (1,),
         "dilations": window.dilation or (1,),
-        "pads": (*window.pad, *ends) or (0, 0),
+        "pads": (*window.before, *ends) or (0, 0),
         "group": window.group,
     }
     plain = window.axis == 1 and window.size
@@ -52,7 +58,7 @@ def _slide(builder: Builder, layer: Layer, window: Window, kind: str, ends) -> N
 
 
 def inner_product(builder: Builder, layer: Layer) -> None:
-    parameter, bottom = layer.message.inner_product_param, layer.bottoms[0]
+    parameter, bottom = layer.attributes, layer.bottoms[0]
     axis = axis_of(layer.node, parameter.axis, len(bottom))
     value = layer.inputs[0] if (axis, len(bottom)) == (1, 2) else builder.add("Flatten", layer.inputs, axis=axis)
     operands = [value, *(builder.weight(number) for number in range(len(layer.node.weights)))]

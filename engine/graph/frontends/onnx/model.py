@@ -37,7 +37,7 @@ def onnx_model(
     axes = batch_axes(graph, shapes) or {}
     names = value_names(graph)
     model = helper.make_model(
-        onnx.GraphProto(name=graph.message.name or "caffe"),
+        onnx.GraphProto(name=graph.name or "caffe"),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="caffe64",

@@ -18,10 +18,10 @@ from .builder import Builder, Layer
 
 def pooling(builder: Builder, layer: Layer) -> None:
     (_, _, H, W), windows = layer.bottoms[0], pooling_windows(layer.node, layer.bottoms[0])
-    kernel, stride, begin = ([window[i] for window in windows] for i in (1, 2, 3))
-    end = [max(0, s * (out - 1) + k - size - p) for size, k, s, p, out in windows]
+    kernel, stride, begin = ([axis[i] for axis in windows] for i in (1, 2, 3))
+    end = [max(0, axis.stride * (axis.number - 1) + axis.kernel - axis.size - axis.before) for axis in windows]
     attributes = {"kernel_shape": kernel, "strides": stride}
-    mean = layer.message.pooling_param.pool == AVE
+    mean = layer.attributes.pool == AVE
     if any(e >= k for e, k in zip(end, kernel, strict=True)):  # a window that lies behind the picture as a whole
         value = _padded(builder, layer, begin, end, 0.0 if mean else float(LOWEST))
         if len(layer.outputs) == 2:
@@ -41,10 +41,10 @@ def _padded(builder: Builder, layer: Layer, begin, end, value: float) -> str:
 
 
 def _average(builder: Builder, layer: Layer, value: str, attributes: dict, windows) -> None:
-    tables = [window_table(*window) for window in windows]
+    tables = [window_table(axis) for axis in windows]
     divisors = np.multiply.outer(tables[0][:, 2], tables[1][:, 2])
     inside = np.multiply.outer(*(table[:, 1] - table[:, 0] for table in tables))
-    whole = windows[0][1] * windows[1][1]
+    whole = windows[0].kernel * windows[1].kernel
     if (divisors == whole).all():
         builder.add("AveragePool", [value], layer.outputs, count_include_pad=1, **attributes)
     elif (divisors == inside).all() and "pads" in attributes:

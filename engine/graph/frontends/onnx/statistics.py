@@ -15,12 +15,12 @@ REDUCTIONS = {SUM: "ReduceSum", ASUM: "ReduceL1", SUMSQ: "ReduceSumSquare", MEAN
 
 
 def softmax(builder: Builder, layer: Layer) -> None:
-    axis = axis_of(layer.node, layer.message.softmax_param.axis, len(layer.bottoms[0]))
+    axis = axis_of(layer.node, layer.attributes.axis, len(layer.bottoms[0]))
     builder.add("Softmax", layer.inputs, layer.outputs, axis=axis)
 
 
 def lrn(builder: Builder, layer: Layer) -> None:
-    parameter, size = layer.message.lrn_param, layer.message.lrn_param.local_size
+    parameter, size = layer.attributes, layer.attributes.local_size
     if parameter.norm_region != WITHIN_CHANNEL:
         attributes = {"size": size, "alpha": parameter.alpha, "beta": parameter.beta, "bias": parameter.k}
         builder.add("LRN", layer.inputs, layer.outputs, **attributes)
@@ -32,7 +32,7 @@ def lrn(builder: Builder, layer: Layer) -> None:
 
 
 def mvn(builder: Builder, layer: Layer) -> None:
-    parameter, value = layer.message.mvn_param, layer.inputs[0]
+    parameter, value = layer.attributes, layer.inputs[0]
     if layer.tops[0] != layer.bottoms[0]:
         value = builder.reshape(value, layer.dims[0])
     axes = [1, 2, 3] if parameter.across_channels else [2, 3]
@@ -46,7 +46,7 @@ def mvn(builder: Builder, layer: Layer) -> None:
 
 def normalize(builder: Builder, layer: Layer) -> None:
     """x / sqrt(sum of squares + eps) * scale, over an image or over the channels of each place."""
-    parameter, dimensions = layer.message.norm_param, len(layer.bottoms[0])
+    parameter, dimensions = layer.attributes, len(layer.bottoms[0])
     axes = range(1, dimensions) if parameter.across_spatial else [1]
     squares = builder.add("ReduceSumSquare", layer.inputs, axes=list(axes))
     norm = builder.add("Sqrt", [builder.plus(squares, parameter.eps)])
@@ -55,7 +55,7 @@ def normalize(builder: Builder, layer: Layer) -> None:
 
 
 def reduction(builder: Builder, layer: Layer) -> None:
-    parameter = layer.message.reduction_param
+    parameter = layer.attributes
     kind, axes = REDUCTIONS[parameter.operation], list(range(len(layer.tops[0]), len(layer.bottoms[0])))
     if kind == "ReduceSum":  # the first whose axes became an input
         value = builder.add(kind, [*layer.inputs, builder.indices(axes)], keepdims=0)
@@ -66,8 +66,8 @@ def reduction(builder: Builder, layer: Layer) -> None:
 
 def argmax(builder: Builder, layer: Layer) -> None:
     """TopK puts the first of equal values first, Caffe the last: so the axis is reversed before."""
-    parameter, shape, value = layer.message.argmax_param, layer.bottoms[0], layer.inputs[0]
-    by_axis = parameter.HasField("axis")
+    parameter, shape, value = layer.attributes, layer.bottoms[0], layer.inputs[0]
+    by_axis = parameter.axis is not None
     axis = axis_of(layer.node, parameter.axis, len(shape)) if by_axis else 1
     if not by_axis:
         value = builder.add("Flatten", [value], axis=1)

@@ -94,7 +94,7 @@ def _is_per_channel(context: Context) -> bool:
 
 
 def _slopes(node: Node) -> np.ndarray | float:
-    return node.weights[0].reshape(-1) if node.type == "PReLU" else node.message.relu_param.negative_slope
+    return node.weights[0].reshape(-1) if node.type == "PReLU" else node.attributes.negative_slope
 
 
 def _affine(node: Node) -> tuple[np.ndarray, np.ndarray | float]:
@@ -102,7 +102,7 @@ def _affine(node: Node) -> tuple[np.ndarray, np.ndarray | float]:
     if node.type == "BatchNorm":
         mean, variance = global_statistics(node)
         with np.errstate(divide="ignore", invalid="ignore"):  # a negative variance gives NaN, as in Caffe
-            factors = 1 / np.sqrt(variance + node.message.batch_norm_param.eps)
+            factors = 1 / np.sqrt(variance + node.attributes.eps)
             return factors, -mean * factors
     if node.type == "Bias":
         return np.ones(node.weights[0].size), node.weights[0].reshape(-1)

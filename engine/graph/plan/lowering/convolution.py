@@ -7,7 +7,7 @@ import numpy as np
 from ....compiler.cpu import LANES
 from ...ir.graph import Node, Shape
 from ...ir.op import count
-from ...ops.windows import LARGEST, Window, read_window
+from ...ops.windows import LARGEST, Window, window_of
 from ..emitter import Emitter
 from ..storage import Halo, Kind, Storage, blocks
 from .lowered import Context, Lowered, Want, addend_wants
@@ -67,7 +67,7 @@ def plane_window(context: Context) -> Window | None:
     node = context.group.main
     if len(node.bottoms) != 1 or len(context.bottoms[0]) != 2 + PLANE_AXES:
         return None
-    window = read_window(node, context.bottoms[:1])
+    window = window_of(node, context.bottoms[:1])
     if len(window.size) != PLANE_AXES:
         return None
     halo = halo_of(window, context.tops[0])
@@ -81,14 +81,14 @@ def halo_of(window: Window, top: Shape) -> Halo:
     """The padding that the windows touch: none below or to the right where no window gets there."""
     reach = [
         max(0, (out - 1) * s + e - p - i)
-        for out, s, e, p, i in zip(top[-2:], window.stride, window.extent, window.pad, window.size, strict=True)
+        for out, s, e, p, i in zip(top[-2:], window.stride, window.extent, window.before, window.size, strict=True)
     ]
-    return (*window.pad, *reach)
+    return (*window.before, *reach)
 
 
 def taps_of(x: Storage, window: Window, planes: int) -> tuple[int, np.ndarray]:
     """The offset of the first output's first tap from the first pixel, and those of all taps of `planes` from that."""
     down, right = (np.arange(k) * d for k, d in zip(window.kernel, window.dilation, strict=True))
     inside = (down[:, np.newaxis] * x.row + right * x.pixel).reshape(-1)
-    start = -window.pad[0] * x.row - window.pad[1] * x.pixel
+    start = -window.before[0] * x.row - window.before[1] * x.pixel
     return start, (np.arange(planes)[:, np.newaxis] * x.plane + inside).reshape(-1)

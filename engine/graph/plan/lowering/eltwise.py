@@ -43,7 +43,7 @@ def combine_blocks(arena, weights, tables, at, item, thread):
 def lower_eltwise(context: Context) -> Lowered | None:
     """The first two bottoms, then one more at a time: Caffe's order, also in which of two equal (or NaN) wins."""
     node = context.group.main
-    parameter = node.message.eltwise_param
+    parameter = node.attributes
     coefficients = list(parameter.coeff) or [1.0] * len(node.bottoms)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:

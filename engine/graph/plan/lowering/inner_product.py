@@ -17,7 +17,7 @@ def lower_inner_product(context: Context) -> Lowered | None:
     if len(top) != 2:
         return None
     (rows, outputs), depth = top, count(context.bottoms[0], 1)
-    run, transposed = depth if depth % LANES else LANES, node.message.inner_product_param.transpose
+    run, transposed = depth if depth % LANES else LANES, node.attributes.transpose
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         def pack_weights(panels):

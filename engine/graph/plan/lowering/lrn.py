@@ -55,7 +55,7 @@ def normalise_rows(arena, weights, tables, at, item, thread):
 
 
 def lower_lrn(context: Context) -> Lowered | None:
-    parameter, shape = context.group.main.message.lrn_param, context.bottoms[0]
+    parameter, shape = context.group.main.attributes, context.bottoms[0]
     if parameter.norm_region == WITHIN_CHANNEL or np.float32(parameter.beta) != USUAL_BETA or shape[1] % LANES:
         return None
     reach = parameter.local_size // 2

@@ -61,11 +61,11 @@ def lower_pooling(context: Context) -> Lowered | None:
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
-        down, across = (emitter.table(window_table(*window)) for window in pooling_windows(node, x.shape))
+        down, across = (emitter.table(window_table(axis)) for axis in pooling_windows(node, x.shape))
         parts = max(1, rows // ROWS_OF_AN_ITEM)
         emitter.step(
             pool, y.four[0] * y.planes * parts, x=x.strided, y=y.strided, down=down, across=across,
-            rows=rows, columns=columns, parts=parts, mean=node.message.pooling_param.pool == AVE,
+            rows=rows, columns=columns, parts=parts, mean=node.attributes.pool == AVE,
         )  # fmt: skip
 
     return Lowered([BLOCKED], Kind.BLOCKED, emit)

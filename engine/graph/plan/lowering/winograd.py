@@ -185,9 +185,10 @@ def lower_winograd(context: Context) -> Lowered | None:
     count = tiling.number(window.outer, (rows, columns))
     block = tiles_of_a_block(count, channels, outputs, tiling.points)
     reach = [
-        -(-out // m) * m + side - m - p - i for out, p, i in zip((rows, columns), window.pad, window.size, strict=True)
+        -(-out // m) * m + side - m - p - i
+        for out, p, i in zip((rows, columns), window.before, window.size, strict=True)
     ]
-    want = Want(Kind.BLOCKED, (*window.pad, *(max(0, each) for each in reach)))
+    want = Want(Kind.BLOCKED, (*window.before, *(max(0, each) for each in reach)))
     scratch = tiling.points * ((1 + (channels + outputs) * block) * VECTOR_BYTES + 2 * GAP)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
@@ -205,7 +206,8 @@ def lower_winograd(context: Context) -> Lowered | None:
         shares = max(1, min(-(-outputs // PANEL), emitter.threads)) if count <= block else 1
         emitter.step(
             convolve_tiles, -(-count // block) * shares,
-            x=x.strided._replace(offset=x.first - window.pad[0] * x.row - window.pad[1] * x.pixel), channels=channels,
+            x=x.strided._replace(offset=x.first - window.before[0] * x.row - window.before[1] * x.pixel),
+            channels=channels,
             w=emitter.weights(node, size, lambda panels: pack_filters(node.weights[0], tiling, panels)),
             bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_ADDEND,
             lower_bound=lower_bound_offset(context.group.relu), y=y.strided, outputs=outputs,

@@ -3,8 +3,6 @@ own layers stand for. (Those that are obeyed: `formats/caffe/fork_fields.py`, an
 
 from __future__ import annotations
 
-from ..ir.graph import Node
-
 REFUSED = {  # message of a layer's parameters -> field -> what it does
     "batch_norm_param": {
         "disable_mean": "the mean is not subtracted",
@@ -26,15 +24,11 @@ REFUSED = {  # message of a layer's parameters -> field -> what it does
 }
 
 
-def check_fork_fields(node: Node) -> None:
-    """Raises node.error for such a field with another value than its default."""
+def refused_field(layer) -> str:
+    """Why a layer of this message does not run: such a field with another value than its default. "" for none."""
     for message, fields in REFUSED.items():
-        if node.message.HasField(message):
-            for field, effect in fields.items():
-                _check(node, getattr(node.message, message), field, effect)
-
-
-def _check(node: Node, parameter, name: str, effect: str) -> None:
-    field = parameter.DESCRIPTOR.fields_by_name[name]
-    if getattr(parameter, name) != field.default_value:
-        raise node.error(f"has {name}, by which {effect}: this field of a fork is not supported")
+        parameter = getattr(layer, message)
+        for name, effect in fields.items() if layer.HasField(message) else ():
+            if getattr(parameter, name) != parameter.DESCRIPTOR.fields_by_name[name].default_value:
+                return f"has {name}, by which {effect}: this field of a fork is not supported"
+    return ""

@@ -1,0 +1,124 @@
+"""The attributes of each layer type, as its message says them. Most are called as its fields; a layer type that is not
+here has none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ir.graph import Node
+from ...ops import (
+    activations,
+    batch_norm,
+    dropout,
+    eltwise,
+    inner_product,
+    losses,
+    normalise,
+    parameters,
+    powers,
+    reductions,
+    scale,
+    shape_layers,
+    softmax,
+)
+from . import detection, inputs, windows
+from .fields import Reader, by_name, read_fields
+
+
+def _by_axis(kind: type, parameter: str, legacy: str) -> Reader:
+    """Of a layer whose axis may be given by its unsigned predecessor."""
+
+    def read(node: Node, layer):
+        message = getattr(layer, parameter)
+        if not message.HasField(legacy):
+            return read_fields(kind, message)
+        if message.HasField("axis"):
+            raise node.error(f"has both axis and {legacy}", "one of them")
+        return read_fields(kind, message, axis=getattr(message, legacy))
+
+    return Reader(read)
+
+
+def _read_reshape(node: Node, layer) -> shape_layers.Reshape:
+    parameter = layer.reshape_param
+    return read_fields(shape_layers.Reshape, parameter, dims=tuple(parameter.shape.dim))
+
+
+def _read_parameter(node: Node, layer) -> parameters.ParameterBlob:
+    return parameters.ParameterBlob(tuple(layer.parameter_param.shape.dim))
+
+
+def _read_softmax_loss(node: Node, layer) -> losses.SoftmaxLoss:
+    loss, axis = layer.loss_param, layer.softmax_param.axis
+    return read_fields(losses.SoftmaxLoss, loss, axis=axis, normalization=_normalization(loss, losses.VALID))
+
+
+def _read_cross_entropy(node: Node, layer) -> losses.CrossEntropy:
+    loss = layer.loss_param
+    return read_fields(losses.CrossEntropy, loss, normalization=_normalization(loss, losses.BATCH_SIZE))
+
+
+def _normalization(loss, default: int) -> int:
+    """By what a sum is divided. The older `normalize` counts only where `normalization` is not given."""
+    if loss.HasField("normalization"):
+        return loss.normalization
+    return (losses.VALID if loss.normalize else losses.BATCH_SIZE) if loss.HasField("normalize") else default
+
+
+READERS: dict[str, Reader] = {
+    **inputs.READERS,
+    **windows.READERS,
+    **detection.READERS,
+    "Accuracy": by_name(losses.Accuracy, "accuracy_param"),
+    "ArgMax": by_name(reductions.ArgMax, "argmax_param"),
+    "BatchNorm": by_name(batch_norm.BatchNorm, "batch_norm_param"),
+    "Bias": by_name(scale.Bias, "bias_param"),
+    "Clip": by_name(activations.Clip, "clip_param"),
+    "Concat": _by_axis(shape_layers.Concat, "concat_param", "concat_dim"),
+    "Crop": by_name(shape_layers.Crop, "crop_param"),
+    "Dropout": by_name(dropout.Dropout, "dropout_param"),
+    "ELU": by_name(activations.ELU, "elu_param"),
+    "Eltwise": by_name(eltwise.Eltwise, "eltwise_param"),
+    "Embed": by_name(parameters.Embed, "embed_param"),
+    "Exp": by_name(powers.Exp, "exp_param"),
+    "Flatten": by_name(shape_layers.Flatten, "flatten_param"),
+    "HingeLoss": by_name(losses.HingeLoss, "hinge_loss_param"),
+    "InnerProduct": by_name(inner_product.InnerProduct, "inner_product_param"),
+    "LRN": by_name(normalise.LRN, "lrn_param"),
+    "Log": by_name(powers.Log, "log_param"),
+    "MVN": by_name(normalise.MVN, "mvn_param"),
+    "Normalize": by_name(reductions.Normalize, "norm_param"),
+    "PReLU": by_name(activations.PReLU, "prelu_param"),
+    "Parameter": Reader(_read_parameter),
+    "Permute": by_name(shape_layers.Permute, "permute_param"),
+    "Power": by_name(powers.Power, "power_param"),
+    "ReLU": by_name(activations.ReLU, "relu_param"),
+    "Reduction": by_name(reductions.Reduction, "reduction_param"),
+    "Reshape": Reader(_read_reshape),
+    "Scale": by_name(scale.Scale, "scale_param"),
+    "SigmoidCrossEntropyLoss": Reader(_read_cross_entropy),
+    "Slice": _by_axis(shape_layers.Slicing, "slice_param", "slice_dim"),
+    "Softmax": by_name(softmax.Softmax, "softmax_param"),
+    "SoftmaxWithLoss": Reader(_read_softmax_loss),
+    "Swish": by_name(activations.Swish, "swish_param"),
+    "Threshold": by_name(activations.Threshold, "threshold_param"),
+    "Tile": by_name(shape_layers.Tile, "tile_param"),
+}
+
+
+def read_attributes(node: Node, layer) -> Any:
+    """The attributes that a LayerParameter gives a node. Raises node.error(...)."""
+    reader = READERS.get(node.type)
+    return reader.read(node, layer) if reader else None
+
+
+def write_attributes(node: Node, layer) -> None:
+    """Say in `layer`, which the node was read from, or which is empty, where its attributes are others. Raises
+    node.error(...) where the file has no field for them."""
+    before = read_attributes(node, layer)
+    for name, value in vars(node.attributes).items() if node.attributes != before else ():
+        if getattr(before, name) == value:
+            continue
+        if name not in READERS[node.type].write:
+            raise node.error(f"has {name} {value}, which Caffe's format has no field for")
+        READERS[node.type].write[name](layer, value)

@@ -1,0 +1,66 @@
+"""Fields of a layer's message -> attributes, and back, by their names."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...ir.graph import Node
+
+Write = Callable[[Any, Any], None]  # (layer, value)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How the parameters of a layer type are read. `read(node, layer)`: the attributes that a LayerParameter says; it
+    raises node.error(...) where fields contradict each other. `write`: attribute -> a function that sets it in a layer,
+    for those that something changes."""
+
+    read: Callable[[Node, Any], Any]
+    write: Mapping[str, Write] = field(default_factory=dict)
+
+
+def by_name(kind: type, parameter: str) -> Reader:
+    """The reader of attributes that are called as the fields of the message `parameter`."""
+    return Reader(
+        lambda node, layer: read_fields(kind, getattr(layer, parameter)),
+        {each.name: writes(parameter, each.name) for each in dataclasses.fields(kind)},
+    )
+
+
+def read_fields(kind: type, message, **given) -> Any:
+    """A `kind`, a dataclass, of the message's fields of the same names, or of what is `given`. Where the default of the
+    dataclass is None, so is what the message does not have."""
+    for each in dataclasses.fields(kind):
+        if each.name not in given:
+            absent = each.default is None and not message.HasField(each.name)
+            given[each.name] = None if absent else _value(message, each.name)
+    return kind(**given)
+
+
+def _value(message, name: str):
+    value = getattr(message, name)
+    return tuple(value) if hasattr(value, "extend") else value
+
+
+def writes(parameter: str, name: str) -> Write:
+    """A function that sets that field of the message `parameter` of a layer."""
+    return lambda layer, value: set_field(getattr(layer, parameter), name, value)
+
+
+def set_field(message, name: str, value) -> None:
+    """Say `value` in a message, nothing where it is the default."""
+    message.ClearField(name)
+    if isinstance(value, tuple):
+        getattr(message, name).extend(value)
+    elif value is not None and value != message.DESCRIPTOR.fields_by_name[name].default_value:
+        setattr(message, name, value)
+
+
+def copy_message(message):
+    """A message of the same kind and content."""
+    twin = type(message)()
+    twin.CopyFrom(message)
+    return twin

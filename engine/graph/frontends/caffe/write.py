@@ -1,0 +1,60 @@
+"""A Graph -> NetParameter message. What nothing has changed is written as it was read."""
+
+from __future__ import annotations
+
+from ...ir.graph import Blob, Graph, Node
+from .attributes import write_attributes
+from .fields import copy_message
+
+
+def graph_message(graph: Graph):
+    """The NetParameter of a graph, without weights. A blob or layer keeps its name unless that would be ambiguous."""
+    net = copy_message(graph.origin)
+    for name in ("name", "force_backward"):
+        if getattr(net, name) != getattr(graph, name):
+            setattr(net, name, getattr(graph, name))
+    names, layer_names = _legal_names(graph), unique_names(graph)
+    for node in graph.nodes:
+        layer = net.layer.add()
+        if node.origin is not None:
+            layer.CopyFrom(node.origin)
+        layer.name, layer.type = layer_names[node], node.type
+        del layer.bottom[:], layer.top[:]
+        layer.bottom.extend(names[blob] for blob in node.bottoms)
+        layer.top.extend(names[blob] for blob in node.tops)
+        if node.attributes is not None:
+            write_attributes(node, layer)
+    return net
+
+
+def unique_names(graph: Graph) -> dict[Node, str]:
+    """Each layer's name; a number is added where an earlier layer has it, since weights go by the name."""
+    taken = {node.name for node in graph.nodes} | {top.name for node in graph.nodes for top in node.tops}
+    names: dict[Node, str] = {}
+    used: set[str] = set()
+    for node in graph.nodes:
+        name, serial = node.name, 1
+        while name in used or (serial > 1 and name in taken):
+            serial += 1
+            name = f"{node.name or node.type}_{serial}"
+        used.add(name)
+        names[node] = name
+    return names
+
+
+def _legal_names(graph: Graph) -> dict[Blob, str]:
+    """Each blob's name; with a number where it is taken, unless its only reader overwrites it in place."""
+    names: dict[Blob, str] = {}
+    holder: dict[str, Blob] = {}
+    for node in graph.nodes:
+        for number, top in enumerate(node.tops):
+            name, serial = top.name, 1
+            while name in holder and not _overwrites(graph, node, number, holder[name]):
+                serial += 1
+                name = f"{top.name}_{serial}"
+            names[top], holder[name] = name, top
+    return names
+
+
+def _overwrites(graph: Graph, node: Node, number: int, blob: Blob) -> bool:
+    return number < len(node.bottoms) and node.bottoms[number] is blob and len(graph.readers(blob)) == 1
