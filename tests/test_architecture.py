@@ -85,7 +85,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.plan",
         "errors",
     },
-    "engine.graph.frontends.caffe": {"engine.graph.ir", "engine.parameters"},
+    "engine.graph.frontends.caffe": {"engine.graph.ir", "engine.graph.ops", "engine.parameters", "formats.caffe"},
     "engine.graph.frontends.onnx": {
         "arguments",
         "engine.graph.analysis",
