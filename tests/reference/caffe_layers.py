@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from reference.runners import RUNNERS, assert_agree
 
 from caffe64.engine.graph.analysis.shapes import weight_shapes
 from caffe64.engine.graph.execution.runtime import Runtime
@@ -34,17 +35,17 @@ def built(text: str, phase: str = "TEST") -> Graph:
     return build_graph(parse_prototxt(text, "test.prototxt").message, phase)
 
 
-def runtime(text: str, weights=(), phase: str = "TEST") -> Runtime:
+def runtime(text: str, weights=(), phase: str = "TEST", runner=Runtime):
     """The net's last layer gets the weights, which must have the shapes that it asks for."""
     graph = built(text, phase)
     graph.nodes[-1].weights = [np.asarray(blob, np.float32, order="C") for blob in weights]
-    made = Runtime(graph)
+    made = runner(graph)
     expected = weight_shapes(graph, made.shapes)
     assert [[blob.shape for blob in node.weights] for node in graph.nodes] == expected
     return made
 
 
-def forward(made: Runtime, bottoms) -> list[np.ndarray]:
+def forward(made, bottoms) -> list[np.ndarray]:
     """Copies of the last layer's tops. The bottoms must still be what they were."""
     for blob, values in zip(made.graph.inputs, bottoms, strict=True):
         made.arrays[blob][...] = values
@@ -55,6 +56,9 @@ def forward(made: Runtime, bottoms) -> list[np.ndarray]:
 
 
 def run_layer(kind, bottoms, parameters="", weights=(), tops=1, phase="TEST", in_place=False) -> list[np.ndarray]:
-    """The tops of one layer for float32 bottoms."""
+    """The tops of one layer for float32 bottoms, by the runtime, where it may work in place; the reference agrees."""
     text = net_text(kind, [np.shape(bottom) for bottom in bottoms], parameters, tops, in_place)
-    return forward(runtime(text, weights, phase), bottoms)
+    expected, found = (forward(runtime(text, weights, phase, runner), bottoms) for runner in RUNNERS)
+    for number, (actual, values) in enumerate(zip(found, expected, strict=True)):
+        assert_agree(f"top {number}", actual, values)
+    return found

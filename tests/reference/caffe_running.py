@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from reference.runners import RUNNERS, assert_agree
 from support import assert_close
 
 from caffe64.engine.graph.analysis.shapes import weight_shapes
@@ -14,11 +15,11 @@ from caffe64.formats.caffe import parse_prototxt
 TOLERANCE = 1e-5  # of the largest magnitude
 
 
-def runtime_of(text, inputs, weights, phase="TEST", **options):
-    """The net of `text`, whose last layer gets `weights`, with `inputs` in its Input layers' tops."""
+def runtime_of(text, inputs, weights, phase="TEST", runner=Runtime, **options):
+    """What runs the net of `text`, whose last layer gets `weights`, with `inputs` in its Input layers' tops."""
     graph = build_graph(parse_prototxt(text, "net.prototxt").message, phase)
     assign_weights(graph, [[]] * (len(graph.nodes) - 1) + [weights])
-    runtime = Runtime(graph, **options)
+    runtime = runner(graph, **options)
     expected = weight_shapes(graph, runtime.shapes)
     assert [[blob.shape for blob in node.weights] for node in graph.nodes] == expected
     for blob, value in zip(graph.inputs, inputs, strict=True):
@@ -27,7 +28,7 @@ def runtime_of(text, inputs, weights, phase="TEST", **options):
 
 
 def run(layer, inputs, weights=(), phase="TEST", tops=1):
-    """The tops of one layer, and its node."""
+    """The tops of one layer, and its node, by the reference; the runtime gives the same."""
     text = "".join(
         f'layer {{ name: "in{i}" type: "Input" top: "in{i}" input_param {{ shape {{ '
         f"{' '.join(f'dim: {side}' for side in x.shape)} }} }} }}\n"
@@ -35,10 +36,17 @@ def run(layer, inputs, weights=(), phase="TEST", tops=1):
     )
     bottoms = " ".join(f'bottom: "in{i}"' for i in range(len(inputs)))
     named = " ".join(f'top: "top{i}"' for i in range(tops))
-    runtime = runtime_of(f'{text}layer {{ name: "tested" {bottoms} {named} {layer} }}', inputs, list(weights), phase)
-    runtime.forward()
-    node = runtime.graph.nodes[-1]
-    return [runtime.arrays[top] for top in node.tops], node
+    text += f'layer {{ name: "tested" {bottoms} {named} {layer} }}'
+    found = []
+    for runner in RUNNERS:
+        made = runtime_of(text, inputs, list(weights), phase, runner)
+        made.forward()
+        node = made.graph.nodes[-1]
+        found.append(([made.arrays[top] for top in node.tops], node))
+    (expected, node), (others, other) = found
+    for actual, values in zip((*others, *other.weights), (*expected, *node.weights), strict=True):
+        assert_agree("runtime", actual, values)
+    return expected, node
 
 
 def check(actual, expected, tolerance=TOLERANCE):

@@ -33,6 +33,9 @@ MORE = {
     "LRN": "",
     "PReLU": "",
     "Softmax": "",
+    "Softmax, last axis": "softmax_param { axis: -1 }",
+    "Eltwise, largest": "eltwise_param { operation: MAX }",
+    "AbsVal": "",
 }
 
 
@@ -52,7 +55,7 @@ def net_of(chosen, channels=3):
             layers.append(layer(name, word, bottom, bottom, more))
             continue
         bottoms = [bottom]
-        if kind in ("Eltwise", "Scale by a blob"):
+        if word == "Eltwise" or kind == "Scale by a blob":
             bottoms.append(blobs[second % len(blobs)])
         tops = f"{name} {name}_2" if kind == "Split" else name
         layers.append(layer(name, word, " ".join(bottoms), tops, more))

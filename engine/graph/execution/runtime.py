@@ -1,4 +1,4 @@
-"""A graph that runs: memory for its blobs, and its layers prepared for their shapes."""
+"""A graph that runs with all its blobs kept, as backward and a look inside a net need them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from ..plan.layer import prepare_layer
 class Runtime:
     """`graph` prepared for inputs of given shapes. `arrays[blob]` is each blob's float32 memory.
 
-    Memory is shared as in Caffe: by in-place layers with their bottom (but never with an input, nor where somebody else
-    reads the same memory), by Flatten, Reshape and Split with what they look at. `forward` allocates nothing.
+    One of two that run nets for users: a `Plan` is faster, and keeps inputs and outputs only. Both are held against the
+    reference (`reference/`), which this one is not: convolutions are done as a plan does them, the others by their own
+    code. Memory is shared as in Caffe: by in-place layers with their bottom (but never with an input, nor where another
+    layer reads the same memory), by Flatten, Reshape and Split with what they look at. `forward` allocates nothing.
     Raises InputError naming the layer whose weights have other shapes than these inputs ask for.
 
     `arrays` are inputs' memory, float32 C-contiguous, where the caller has some.
     With `gradients`, nothing works in place: a layer's gradient may need what another would have overwritten.
-    Convolutions are done as in a plan, with its `threads` and `exact`.
+    `threads` and `exact` as in Plan, for the convolutions.
     """
 
     def __init__(

@@ -16,9 +16,9 @@ from .runtime import Runtime
 class Session:
     """`graph` for inputs of given shapes. The arrays of its inputs and outputs stay the same from run to run.
 
-    It runs by a `Plan`, whose blobs share memory. The first look at another blob makes it a `Runtime`, which keeps all
-    of them, and so does a run of some layers only; with `gradients` it is one from the start. `arrays` are inputs'
-    memory, float32 C-contiguous of these shapes, where the caller has some. `threads` and `exact` as in Plan.
+    What a user's net runs by: a `Plan`, whose blobs share memory, until the first look at another blob or a run of some
+    layers only, and from then on a `Runtime`, which keeps all of them; with `gradients` from the start. `arrays` are
+    inputs' memory, float32 C-contiguous of these shapes, where the caller has some. `threads` and `exact` as in Plan.
     Raises InputError as these do.
     """
 

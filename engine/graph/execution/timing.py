@@ -1,4 +1,5 @@
-"""How long a graph takes, forward and backward: the whole, and what each layer has of it."""
+"""How long a graph takes, the whole, and what each layer has of it: forward by a Plan, which is what predicts, or
+forward and backward by a Runtime and its Gradients, which are what trains."""
 
 from __future__ import annotations
 

@@ -58,14 +58,14 @@ class Segment:
 
 
 class Plan:
-    """`graph`, of phase TEST, ready for inputs of given shapes. Its results are those of `Runtime` but for rounding.
+    """`graph`, of phase TEST, ready for inputs of given shapes. Its results are the reference's but for rounding.
 
     inputs, outputs    blob -> float32 array in the arena; inputs are to be written before each `forward`, since their
                        memory is used again
     groups             what runs as one, in its order -> by which algorithm, "" where there is only one
     `threads` None: as many as pay off. `fuse`: let layers run as one (`groups.py`). `exact`: products as plain sums,
     without Winograd's algorithm. `forward` allocates nothing, and sees changes of weights.
-    Raises InputError as `Runtime` does, and for a net that needs more than 32 GiB.
+    Raises InputError for inputs or weights of shapes that do not fit, and for a net that needs more than 32 GiB.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ import re
 import pytest
 from reference.caffe_cases import CASES, HERE, read_case
 from reference.caffe_running import check, runtime_of
+from reference.runners import RUNNERS
 
 
 def test_there_are_cases_of_most_types():
@@ -14,10 +15,11 @@ def test_there_are_cases_of_most_types():
     assert len(types) == 37
 
 
+@pytest.mark.parametrize("runner", RUNNERS)
 @pytest.mark.parametrize("name", CASES)
-def test_real_caffes_outputs(name):
+def test_real_caffes_outputs(name, runner):
     text, phase, arrays = read_case(name)
-    runtime = runtime_of(text, arrays["bottom"], arrays.get("param", []), phase)
+    runtime = runtime_of(text, arrays["bottom"], arrays.get("param", []), phase, runner)
     runtime.forward()
     tops = [runtime.arrays[top] for top in runtime.graph.nodes[-1].tops]
     for actual, expected in zip(tops, arrays["top"], strict=True):

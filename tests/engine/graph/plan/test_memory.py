@@ -17,10 +17,10 @@ from reference.random_nets import MORE, OTHERS, net_of, steps
 from support import assert_close, needs_shared
 
 from caffe64.engine.compiler.cpu import LANES
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.plan import LIMIT
 from caffe64.engine.graph.plan.storage import Memory, assign_offsets
+from caffe64.engine.graph.reference import Interpreter
 from caffe64.errors import InputError
 
 real_nets = pytest.mark.parametrize("name", REAL_NETS)
@@ -90,12 +90,12 @@ def test_random_nets_read_only_what_is_alive(chosen, channels, fuse, threads):
     graph = graph_of(data(f"2 {channels} 6 5"), *net_of(chosen, channels))
     inputs, plan = draw_inputs(graph), Plan(graph, fuse=fuse, threads=threads)
     check_offsets(plan)
-    found, runtime = check_lives(plan, inputs), Runtime(graph)
+    found, interpreter = check_lives(plan, inputs), Interpreter(graph)
     for blob, x in inputs.items():
-        runtime.arrays[blob][...] = x
-    runtime.forward()
+        interpreter.arrays[blob][...] = x
+    interpreter.forward()
     for blob, values in found.items():
-        expected = runtime.arrays[blob]
+        expected = interpreter.arrays[blob]
         assert_close(blob.name, values, expected, 1e-4 * np.abs(expected).max())
 
 

@@ -10,8 +10,8 @@ from reference.plans import draw_inputs, run_again, run_plan, same_bits
 from support import assert_close
 
 from caffe64.engine.compiler.cpu import LANES
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.plan import Plan
+from caffe64.engine.graph.reference import Interpreter
 
 WIDE = 2 * LANES + 3
 LAYERS = {  # by a name: layer type and parameters
@@ -45,12 +45,12 @@ def spoilt_inputs(graph, value):
     return inputs
 
 
-def run_runtime(graph, inputs):
-    runtime = Runtime(graph, exact=True)
+def run_reference(graph, inputs):
+    interpreter = Interpreter(graph)
     for blob, x in inputs.items():
-        runtime.arrays[blob][...] = x
-    runtime.forward()
-    return {blob: runtime.arrays[blob] for blob in graph.outputs}
+        interpreter.arrays[blob][...] = x
+    interpreter.forward()
+    return {blob: interpreter.arrays[blob] for blob in graph.outputs}
 
 
 @each_layer
@@ -64,7 +64,7 @@ def test_what_is_no_number_surfaces_where_it_belongs(name, behind, value):
     expected = exact_blobs(graph, inputs)[blob][0]
     assert not np.isfinite(found[1]).all()
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(run_runtime(graph, inputs)[blob]))
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(run_reference(graph, inputs)[blob]))
 
 
 @pytest.mark.parametrize("name", ["direct", "winograd", "depthwise", "product"])
@@ -109,12 +109,12 @@ def test_the_largest_of_a_window_is_no_nan():
     (found,) = run_plan(Plan(graph), inputs).values()
     assert found[0, 3, 0, 0] == np.nanmax(x[0, 3, :2, :2])
     assert found[0, 5, 0, 0] == np.finfo(np.float32).min
-    np.testing.assert_array_equal(found, next(iter(run_runtime(graph, inputs).values())))
+    np.testing.assert_array_equal(found, next(iter(run_reference(graph, inputs).values())))
 
 
 @pytest.mark.parametrize("kind", ["MAX", "SUM", "PROD"])
 @pytest.mark.parametrize("bottoms", ["a b", "a b c", "b c a"])
-def test_nan_in_eltwise_is_where_the_plain_runner_has_it(kind, bottoms):
+def test_nan_in_eltwise_is_where_the_reference_has_it(kind, bottoms):
     names = bottoms.split()
     more = f"eltwise_param {{ operation: {kind} }}"
     graph = graph_of(
@@ -125,7 +125,7 @@ def test_nan_in_eltwise_is_where_the_plain_runner_has_it(kind, bottoms):
         x[0, number] = np.nan
         x[0, 7] = np.nan
     (blob,) = graph.outputs
-    found, expected = run_plan(Plan(graph), inputs)[blob], run_runtime(graph, inputs)[blob]
+    found, expected = run_plan(Plan(graph), inputs)[blob], run_reference(graph, inputs)[blob]
     assert np.isnan(found[0, 7]).all()
     np.testing.assert_array_equal(found, expected)
 
