@@ -118,8 +118,13 @@ def verify(
     tolerance: float = TOLERANCE,
     floor: float = FLOOR,
     seed: int = 0,
+    reference: bool = False,
 ) -> list[Difference]:
     """Run both on the same inputs, random ones if none are given, and compare all outputs.
+
+    The first net is run by the reference, plain code layer by layer; the second by what `forward` runs, with `exact`,
+    which is held against the reference too. With `reference` both nets are run by the reference: where they agree there
+    and differ otherwise, caffe64 runs the second one wrongly.
 
     `prepared`: what the second net does to an input itself. A value may differ by `floor` + `tolerance` * scale. The
     scale is that of its channel: the largest value there, or, where large sums cancel, a quarter of how far its values
@@ -127,6 +132,7 @@ def verify(
     CheckFailed where one differs by more, or is not finite although all inputs are; UsageError.
     """
     tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
+    flag("reference", reference)
     for name, net in (("first", first), ("second", second)):
         instance(name, net, CaffeNet, NET)
     prepared = by_name("prepared", {} if prepared is None else prepared, "Preparations by the names of inputs")
@@ -140,6 +146,6 @@ def verify(
         inputs = random_inputs(first.graph, first.shapes, seed, prepared)
     arrays = by_name("inputs", inputs, "arrays by the names of inputs")
     inputs = {name: as_numbers(values, name) for name, values in arrays.items()}
-    differences = compare_graphs(first.graph, second.graph, inputs, prepared, floor=floor)
+    differences = compare_graphs(first.graph, second.graph, inputs, prepared, floor=floor, reference=reference)
     check_close(differences, tolerance, floor, "the nets differ")
     return differences

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import typer
+
 from ..arguments import FLOOR, TOLERANCE
 from . import caffe_options as caffe
 from . import options
@@ -31,12 +33,18 @@ def command(
         list[Path] | None,
         options.input_option("--with", metavar="X.npy", help="Compare on these inputs, not on random ones."),
     ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Run NET2 layer by layer by plain code too, as NET is.")
+    ] = False,
     tolerance: caffe.Tolerance = TOLERANCE,
     floor: caffe.Floor = FLOOR,
     seed: caffe.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
     """Run two nets on the same inputs and compare their outputs.
+
+    NET is run layer by layer by plain code, NET2 by what runs nets fast, so that this is checked as well. If they
+    differ, but do not with --reference, the nets are equal and caffe64 runs NET2 wrongly.
 
     --mean and --scale: what NET2 does to its input itself; NET is given inputs that are prepared like that. Exit code 4
     if they differ.
@@ -57,7 +65,8 @@ def command(
     prepared = {first.needed_inputs[0]: preparation} if preparation else {}
     differences = []
     for inputs in [{first.needed_inputs[0]: read_inputs(path)} for path in with_inputs or []] or [None]:
-        differences += verify(first, second, inputs, prepared=prepared, tolerance=tolerance, floor=floor, seed=seed)
+        limits = {"tolerance": tolerance, "floor": floor, "seed": seed}
+        differences += verify(first, second, inputs, prepared=prepared, reference=reference, **limits)
     if as_json:
         import json
 

@@ -84,6 +84,7 @@ CASES = {  # the call -> what its message says
     "a tolerance below 0": (lambda: verify(tolerance=-1), "tolerance is -1"),
     "a tolerance that is nan": (lambda: verify(tolerance=NAN), "tolerance is nan"),
     "a floor of words": (lambda: verify(floor="0"), "floor is '0'"),
+    "a net as the reference": (lambda: verify(reference=net()), "reference is"),
     "a list of inputs": (lambda: verify(inputs=[X]), "inputs is of the type list"),
     "a pair as a preparation": (lambda: verify(prepared={"data": (0, 1)}), r"prepared\['data'\]"),
     "a preparation of no input": (lambda: verify(prepared={"x": Preparation(1)}), "prepared has 'x'"),

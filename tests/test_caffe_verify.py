@@ -36,7 +36,7 @@ def test_verify_returns_both_figures_and_raises_beyond_the_limits(nets):
     (same,) = caffe64.verify(*nets, tolerance=np.float32(0), floor=2 * found.absolute)
     assert same.relative == 0
     assert same.absolute == found.absolute
-    (exact,) = caffe64.verify(nets[0], nets[0], tolerance=0, floor=0)
+    (exact,) = caffe64.verify(nets[0], nets[0], tolerance=0, floor=0, reference=True)
     assert (exact.relative, exact.absolute) == (0, 0)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from reference.small_caffe_net import write_net
 
+from caffe64.engine.graph.plan.emitter import Emitter
+
 FOUND = Path(__file__).resolve().parents[1] / "data" / "found"
 TOLD = (
     "values that are not finite, of finite inputs: 'sum' holds 448 of 448; "
@@ -59,9 +61,10 @@ def test_nan_in_the_input_is_no_fault_of_the_net(cli, folder):
     x = np.zeros((2, 3, 9, 10), np.float32)
     x[0, 0, 4, 4] = np.nan
     np.save("x.npy", x)
-    result = cli("verify bn_bias.prototxt bn_bias.caffemodel bn_bias.prototxt bn_bias.caffemodel --with x.npy")
+    result = cli(f"verify {' '.join(['bn_bias.prototxt bn_bias.caffemodel'] * 2)} --with x.npy --reference")
     assert result.exit_code == 0, result.stderr
     assert result.stdout == "'sum' differs by at most 0 relative, 0 absolute\n"
+    assert cli(f"verify {' '.join(['bn_bias.prototxt bn_bias.caffemodel'] * 2)} --with x.npy").exit_code == 0
 
 
 def test_a_batchnorm_without_a_root_is_left_alone(cli, folder):
@@ -108,3 +111,40 @@ def test_limits_that_are_no_numbers_from_0_are_refused(cli, nets, option, value)
     result = cli(f"verify {nets} {option} {value}")
     assert result.exit_code == 2
     assert "Traceback" not in result.stderr
+
+
+SMALL = "small.prototxt small.caffemodel"
+
+
+@pytest.fixture
+def broken(monkeypatch, nets):
+    """All weights that plans pack are a hundredth too large."""
+    packed = Emitter.weights
+
+    def wrong(self, node, count, write_to):
+        def write(constants):
+            write_to(constants)
+            constants *= np.float32(1.01)
+
+        return packed(self, node, count, write)
+
+    monkeypatch.setattr(Emitter, "weights", wrong)
+
+
+def test_a_fault_of_what_runs_nets_is_found_by_a_comparison_of_a_net_with_itself(cli, broken):
+    result = cli(f"verify {SMALL} {SMALL}")
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert "error: the nets differ: 'prob' by " in " ".join(result.stderr.split())
+    equal = cli(f"verify {SMALL} {SMALL} --reference")
+    assert (equal.exit_code, equal.stdout) == (0, "'prob' differs by at most 0 relative, 0 absolute\n"), equal.stderr
+
+
+def test_a_fault_of_what_runs_nets_is_found_before_an_optimised_net_is_written(cli, broken, tmp_path):
+    assert cli(f"optimize {SMALL} -o smaller").exit_code == 4
+    assert not list(tmp_path.glob("smaller*"))
+
+
+def test_nets_that_differ_differ_by_the_reference_too(cli, nets):
+    result = cli(f"verify {nets} --reference")
+    assert result.exit_code == 4
+    assert "the nets differ: 'prob' by " in " ".join(result.stderr.split())

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ....errors import CheckFailed
-from ..execution.runtime import Runtime
 from ..ir.graph import Blob, Graph, Node
+from ..reference import Interpreter
 from .difference import count_not_finite
 
 
@@ -27,19 +27,16 @@ def check_finite(
 def first_not_finite(graph: Graph, inputs: Mapping[str, np.ndarray]) -> tuple[Node, Blob, int, int] | None:
     """The first layer whose bottoms are finite and whose tops are not: it, the top, how many values, and of how many.
 
-    None if all is finite where layers run one by one.
+    None if all is finite by the reference, where layers run one by one and a blob keeps what it was.
     """
-    runtime = Runtime(graph, {name: values.shape for name, values in inputs.items()}, exact=True)
-    runtime.fill(inputs)
-    bad: set[Blob] = set()
-    with np.errstate(all="ignore"):
-        for number, node in enumerate(graph.nodes):
-            runtime.run(number)
-            counts = {top: count for top in node.tops if (count := _count(runtime.arrays[top]))}
-            if counts and not bad.intersection(node.bottoms):
-                top, count = next(iter(counts.items()))
-                return node, top, count, runtime.arrays[top].size
-            bad.update(counts)
+    interpreter = Interpreter(graph, {name: values.shape for name, values in inputs.items()})
+    interpreter.fill(inputs)
+    interpreter.forward()
+    counts = {blob: _count(values) for blob, values in interpreter.arrays.items()}
+    for node in graph.nodes:
+        bad = [top for top in node.tops if counts[top]]
+        if bad and not any(counts[bottom] for bottom in node.bottoms):
+            return node, bad[0], counts[bad[0]], interpreter.arrays[bad[0]].size
     return None
 
 

@@ -9,6 +9,9 @@ Each channel has its own, so that what goes wrong in a small one is not lost bes
 The second is for sums whose terms cancel: 0.001 that is left of terms of 10 cannot be as exact as 0.001 can, and moves
 as the terms do. Rounding is such a change. Layers that have no gradient, as they choose or count, are left as they are.
 
+All runs are the reference's. Scales belong to the net, whatever runs it, and are no smaller or larger for its faults;
+and there each blob has memory of its own, so that one can be changed alone.
+
 Nets whose results differ by rounding alone, folded or in another runtime, are within 1e-6 of how far values move (the
 real ones in tests/engine/graph/test_real_nets.py); a sum of 25,000 terms may be within 5e-6. SHARE makes that 2e-5 at
 most of the scale. It is below 1, since changes of all layers add up: values of a net of 100 layers move by 30 times
@@ -23,10 +26,9 @@ import numpy as np
 
 from ..analysis.labels import class_counts
 from ..backward import BACKWARDS
-from ..execution.runtime import Runtime
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import count
-from ..ops import OPS
+from ..reference import Interpreter
 
 CHANGE = 2.0**-14  # of a value: far above its rounding, and small enough to move results in proportion
 SHARE = 0.25
@@ -36,28 +38,25 @@ FACTORS = np.float32([1 - CHANGE, 1 + CHANGE])
 
 def output_scales(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The scales of all results for float32 `inputs` by name: float64 arrays that broadcast to the results' shapes."""
-    runtime = Runtime(graph, {name: values.shape for name, values in inputs.items()}, exact=True)
-    random, fixed = np.random.default_rng(0), _whole_numbers(graph, runtime.shapes)
-    kept = _run_as_it_is(runtime, inputs)
-    squares = {blob: np.zeros(runtime.shapes[blob]) for blob in graph.results}
+    interpreter = Interpreter(graph, {name: values.shape for name, values in inputs.items()})
+    random, fixed = np.random.default_rng(0), _whole_numbers(graph, interpreter.shapes)
+    kept = _run_as_it_is(interpreter, inputs)
+    squares = {blob: np.zeros(interpreter.shapes[blob]) for blob in graph.results}
     with np.errstate(all="ignore"):
         for _ in range(RUNS):
-            _run_changed(runtime, inputs, kept, fixed, random)
+            _run_changed(interpreter, inputs, kept, fixed, random)
             for blob, total in squares.items():
-                total += np.square(runtime.arrays[blob] - kept[blob].astype(np.float64))
+                total += np.square(interpreter.arrays[blob] - kept[blob].astype(np.float64))
         return {blob.name: _scale(kept[blob], total) for blob, total in squares.items()}
 
 
 def _whole_numbers(graph: Graph, shapes: Mapping[Blob, Shape]) -> set[Blob]:
-    """What layers with gradients read as labels or places, all that is made into such, and what shares its memory."""
+    """What layers with gradients read as labels or places, and all that is made into such."""
     found = set(class_counts(graph, shapes))
     for node in reversed(graph.nodes):
         if node.type in BACKWARDS:
             labels, whole = BACKWARDS[node.type].labels, any(top in found for top in node.tops)
             found.update(blob for number, blob in enumerate(node.bottoms) if whole or number in labels)
-    for node in graph.nodes:
-        if OPS[node.type].view and found.intersection(node.bottoms):
-            found.update(node.tops)
     return found
 
 
@@ -70,27 +69,24 @@ def _scale(values: np.ndarray, squares: np.ndarray) -> np.ndarray:
     return np.maximum(largest, SHARE * moved)
 
 
-def _run_as_it_is(runtime: Runtime, inputs: Mapping[str, np.ndarray]) -> dict[Blob, np.ndarray]:
+def _run_as_it_is(interpreter: Interpreter, inputs: Mapping[str, np.ndarray]) -> dict[Blob, np.ndarray]:
     """Copies of the results, and of what layers without gradients make."""
-    results, kept = set(runtime.graph.results), {}
-    runtime.fill(inputs)
-    with np.errstate(all="ignore"):
-        for number, node in enumerate(runtime.graph.nodes):
-            runtime.run(number)
-            kept |= {top: runtime.arrays[top].copy() for top in node.tops if top in results or _chooses(node)}
-    return kept
+    interpreter.fill(inputs)
+    interpreter.forward()
+    made = [top for node in interpreter.graph.nodes if _chooses(node) for top in node.tops]
+    return {blob: interpreter.arrays[blob].copy() for blob in (*interpreter.graph.results, *made)}
 
 
-def _run_changed(runtime: Runtime, inputs, kept, fixed: set[Blob], random: np.random.Generator) -> None:
+def _run_changed(interpreter: Interpreter, inputs, kept, fixed: set[Blob], random: np.random.Generator) -> None:
     """The same, where all that is read on the way is changed."""
-    runtime.fill(inputs)
-    for number, node in enumerate(runtime.graph.nodes):
-        arrays = [runtime.arrays[top] for top in node.tops]
+    interpreter.fill(inputs)
+    for number, node in enumerate(interpreter.graph.nodes):
+        arrays = [interpreter.arrays[top] for top in node.tops]
         if _chooses(node):
             for top, array in zip(node.tops, arrays, strict=True):
                 array[...] = kept[top]
         else:
-            runtime.run(number)
+            interpreter.run(number)
         for top, array in zip(node.tops, arrays, strict=True):
             if top not in fixed and top not in kept:
                 array *= _factors(array.shape, random)

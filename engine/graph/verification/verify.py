@@ -1,4 +1,7 @@
-"""Run two nets on the same inputs and compare their outputs."""
+"""Run two nets on the same inputs and compare their outputs.
+
+The first is run by the reference, so that what is wrong in how the second is run cannot be on both sides.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from ..analysis.labels import class_counts
 from ..ir.graph import Blob, Graph, Shape
 from ..passes.preparation import Preparation
 from ..plan import Plan
+from ..reference import Interpreter
 from .difference import Difference, difference
 from .finite import check_finite
 from .scale import output_scales
@@ -24,17 +28,19 @@ def compare_graphs(
     prepared: Mapping[str, Preparation] | None = None,
     *,
     floor: float = FLOOR,
+    reference: bool = False,
 ) -> list[Difference]:
     """Differences of all outputs beyond `floor`, by name, for float32 `inputs` by name; scales are the first net's.
 
-    `prepared`: what the second net does to an input itself, and the first has done to it before. Raises UsageError if
-    the nets have other inputs or numbers of outputs; outputs of other names are compared in their order. Raises
-    CheckFailed where an output is not finite and all inputs are.
+    `prepared`: what the second net does to an input itself, and the first has done to it before. `reference`: the
+    second net is run by the reference too, so that only the nets are compared. Raises UsageError if the nets have other
+    inputs or numbers of outputs; outputs of other names are compared in their order. Raises CheckFailed where an output
+    is not finite and all inputs are.
     """
     raw = {name: np.ascontiguousarray(values, np.float32) for name, values in inputs.items()}
     ready = {name: _prepared(name, values, (prepared or {}).get(name)) for name, values in raw.items()}
     ready, raw = _fitting(first, ready, second), _fitting(second, raw, first)
-    expected, found = run_graph(first, ready), run_graph(second, raw)
+    expected, found = run_graph(first, ready, reference=True), run_graph(second, raw, reference=reference)
     if len(expected) != len(found):
         raise UsageError(f"the nets have {len(expected)} and {len(found)} outputs: {[*expected]} and {[*found]}")
     check_finite(expected, ready, "the first net", first)
@@ -50,18 +56,21 @@ def _fitting(graph: Graph, inputs: Mapping[str, np.ndarray], other: Graph) -> di
     return {name: values for name, values in inputs.items() if name not in spare}
 
 
-def run_graph(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The results of one run, by name; inputs that none needs may be missing. Raises InputError for an unknown input,
-    UsageError for one that is missing."""
-    plan = Plan(graph, {name: values.shape for name, values in inputs.items()}, exact=True)
+def run_graph(graph: Graph, inputs: Mapping[str, np.ndarray], *, reference: bool = False) -> dict[str, np.ndarray]:
+    """The results of one run, by a plan or by the reference, by name; inputs that none needs may be missing.
+
+    Raises InputError for an unknown input, UsageError for one that is missing.
+    """
+    shapes = {name: values.shape for name, values in inputs.items()}
+    runner = Interpreter(graph, shapes) if reference else Plan(graph, shapes, exact=True)
     needed = graph.needed_inputs
     for blob in graph.inputs:
         if blob.name in inputs:
-            plan.inputs[blob][...] = inputs[blob.name]
+            runner.array(blob)[...] = inputs[blob.name]
         elif blob in needed:
             raise UsageError(f"no values for the input {blob.name!r}")
-    plan.forward()
-    return {blob.name: plan.outputs[blob].copy() for blob in graph.results}
+    runner.forward()
+    return {blob.name: runner.array(blob).copy() for blob in graph.results}
 
 
 def random_inputs(

@@ -1,4 +1,4 @@
-"""Whether onnxruntime gets from an ONNX model what the engine gets from the graph that it was made of."""
+"""Whether onnxruntime gets from an ONNX model what the reference gets from the graph that it was made of."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def compare_with_onnxruntime(
     names = [blob.name for blob in graph.outputs if blob not in graph.inputs]
     worst: dict[str, Difference] = {}
     for inputs, found in zip(batches, run_model(model, *batches), strict=True):
-        expected = run_graph(graph, inputs)
+        expected = run_graph(graph, inputs, reference=True)
         check_finite(expected, inputs, "the net", graph)
         check_finite(found, inputs, "onnxruntime")
         scales = output_scales(graph, inputs)
