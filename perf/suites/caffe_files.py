@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ... import CaffeNet, export_onnx, load_caffe, optimize
+from ... import export_onnx, load_caffe, optimize
 from ...arguments import FLOOR
 from ...engine.graph.analysis.cost import Cost, cost_of
-from ...engine.graph.ops import OPS
 from ...engine.graph.verification.difference import check_close, difference
 from ...engine.graph.verification.finite import check_finite
 from ...engine.graph.verification.scale import output_scales
+from ...engine.graph.verification.verify import run_graph
 from ...errors import CheckFailed
 from ..machine import is_installed
 from .caffe_nets import CaffeCase, give_weights
@@ -52,7 +52,7 @@ def installed_peers(wanted: bool) -> list[str]:
 
 
 def write_files(case: CaffeCase, folder: Path, peers: Iterable[str]) -> Files:
-    """Write a net as it is and optimised, and run it as it is, layer by layer with plain sums."""
+    """Write a net as it is and optimised, and run it as it is, by the reference, as plans are what is measured."""
     x, source = case.input(), folder / f"{case.slug}-source.prototxt"
     source.write_text(case.text())
     net = load_caffe(source, deploy=True, input_shapes={"data": case.shape})
@@ -65,25 +65,9 @@ def write_files(case: CaffeCase, folder: Path, peers: Iterable[str]) -> Files:
     if "ONNX Runtime" in peers:
         export_onnx(smaller, f"{path}.onnx")
     costs = {path: cost_of(each.graph, each.shapes) for path, each in files.items()}
-    expected = expected_output(net, x)
+    (expected,) = run_graph(net.graph, {"data": x}, reference=True).values()
     (scale,) = output_scales(net.graph, {"data": x}).values()
-    (output,) = net.graph.outputs
-    return Files(*files, expected, np.broadcast_to(scale, net.shapes[output]).ravel(), costs)
-
-
-def expected_output(net: CaffeNet, x: np.ndarray) -> np.ndarray:
-    """What the net makes of `x`, float32 in one axis: each layer by its own code in Caffe's layout, with plain sums,
-    and not by a plan, as that is what is measured."""
-    shapes = net.shapes
-    arrays = {blob: np.empty(shape, np.float32) for blob, shape in shapes.items()}
-    for node in net.graph.nodes:
-        bottoms, tops = ([shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
-        run = OPS[node.type].prepare(node, bottoms, tops)
-        run([arrays[blob] for blob in node.bottoms], [arrays[blob] for blob in node.tops])
-        if not node.bottoms:
-            arrays[node.tops[0]][...] = x
-    (output,) = net.graph.outputs
-    return arrays[output].ravel()
+    return Files(*files, expected.ravel(), np.broadcast_to(scale, expected.shape).ravel(), costs)
 
 
 def verify(name: str, files: Files, facts: Mapping[str, Mapping]) -> None:
