@@ -12,11 +12,13 @@ from ..ops import OPS
 from ..plan.lowering import LOWERINGS, moves
 from ..plan.team import run_steps
 
+GRAPH = __package__.rpartition(".")[0]
+
 
 def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -> list[Kernel]:
     """The kernels in the files that the graph's layer types are done by, and in those that these import from.
 
-    A plan does what it can; with `gradients` or `layers`, layers also do all but convolutions themselves.
+    A plan does what it can; with `gradients` or `layers`, layers also run one by one by their own kernels.
     """
     plans, own = {moves.__name__, run_steps.py_func.__module__}, set()
     for kind in {node.type for node in graph.nodes}:
@@ -25,8 +27,8 @@ def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -
             own.add(OPS[kind].prepare.__module__)
         if gradients and kind in BACKWARDS:
             own.add(BACKWARDS[kind].prepare.__module__)
-    planned = _kernels_in(plans, (f"{__package__}.plan.",))
-    return planned + _kernels_in(own, (f"{__package__}.layers.", f"{__package__}.backward."))
+    planned = _kernels_in(plans, (f"{GRAPH}.plan.",))
+    return planned + _kernels_in(own, (f"{GRAPH}.ops.", f"{GRAPH}.backward."))
 
 
 def _kernels_in(waiting: set[str], packages: tuple[str, ...]) -> list[Kernel]:
