@@ -78,7 +78,7 @@ def told_metadata(net: CaffeNet, shapes: Mapping[Blob, Shape], mean, scale, chan
             preparation.of_channels(blob.name, shapes[blob])
     if any(recipe.mean):
         told["mean"] = caffe.numbers_text(recipe.mean, ",")
-    if scale is not None or told_by(net).HasField("scale"):
+    if scale is not None or told_by(net).scale is not None:
         told["scale"] = caffe.numbers_text(recipe.scale, ",")
     if channels is not None:
         told["channels"] = recipe.channels
