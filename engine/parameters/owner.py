@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..team.memory import LINE, aligned_zeros
-from .fingerprint import fingerprint_of
+from .fingerprint import Fingerprints
 
 ALIGNMENT = LINE // 4  # float32 values between the starts of two slices' lines
 
@@ -51,16 +51,23 @@ class Parameters:
         self.slices = tuple(placed)
         self.vector = aligned_zeros(total)
         self.versions = np.zeros(len(placed), np.int64)
-        self._fingerprints: dict[int, bytes] = {}  # of the slices that are exposed
+        self._begin()
+
+    def _begin(self) -> None:
+        """No caller holds an array yet."""
+        self._exposed: set[int] = set()  # slices that callers may write to
+        self._expected: set[int] = set()  # those of them whose next change has been told
+        lines = [(each.offset // ALIGNMENT, -(-each.size // ALIGNMENT)) for each in self.slices]
+        self._fingerprints = Fingerprints(self.vector, lines)
 
     def __getstate__(self) -> dict:
-        """For pickles and copies. No caller holds arrays of the copy."""
-        return vars(self) | {"_fingerprints": {}}
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state)
         self.vector = aligned_zeros(state["vector"].size)
         np.copyto(self.vector, state["vector"])
+        self._begin()
 
     def view(self, number: int, vector: np.ndarray | None = None) -> np.ndarray:
         """The blob `number` in the vector, or in one of the same layout; float32 of its shape."""
@@ -75,23 +82,22 @@ class Parameters:
         """These slices have been written to."""
         for number in numbers:
             self.versions[number] += 1
-            if number in self._fingerprints:
-                self._fingerprints[number] = fingerprint_of(self.view(number))
+        self._expected.update(self._exposed.intersection(numbers))
 
     def expose(self, numbers: Sequence[int]) -> None:
         """A caller holds these slices from now on and may write to them at any time."""
-        for number in numbers:
-            if number not in self._fingerprints:
-                self._fingerprints[number] = fingerprint_of(self.view(number))
+        new = tuple(number for number in numbers if number not in self._exposed)
+        if new:
+            self._fingerprints.look(new)
+            self._exposed.update(new)
 
-    def notice_writes(self, numbers: Sequence[int]) -> None:
-        """Move the versions of those of these slices that callers have written to."""
-        for number in numbers:
-            if number in self._fingerprints:
-                now = fingerprint_of(self.view(number))
-                if now != self._fingerprints[number]:
-                    self._fingerprints[number] = now
-                    self.versions[number] += 1
+    def notice_writes(self, numbers: Sequence[int], threads: int = 1) -> None:
+        """Move the versions of those of these slices that callers have written to. So many threads read them."""
+        exposed = tuple(number for number in numbers if number in self._exposed)
+        if exposed:
+            for number in self._fingerprints.look(exposed, threads).tolist():
+                self.versions[number] += number not in self._expected
+            self._expected.difference_update(exposed)
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class Held:
 
     owner: Parameters
     numbers: tuple[int, ...]
+    mirrored: bool = False  # the first holds the filters of the layer's adjoint
 
     def views(self, vector: np.ndarray | None = None) -> list[np.ndarray]:
         """The layer's blobs in the owner's vector, or in one of the same layout."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caffe64.engine.parameters.fingerprint import COLUMNS, fingerprint_of
-from caffe64.engine.parameters.owner import Held, Parameters, Slice
+from caffe64.engine.parameters.fingerprint import PIECE, TEAM_LINES, Fingerprints
+from caffe64.engine.parameters.owner import ALIGNMENT, Held, Parameters, Slice
+
+LINE = 16  # float32 of a cache line
 
 SHAPES = [(3,), (), (2, 5), (16,), (17, 1), (0,), (1,)]
 
@@ -67,30 +71,81 @@ def test_what_the_package_writes_itself_is_not_noticed_a_second_time(owner):
     assert held.versions() == now == (1,)
 
 
+def fingerprints_of(*arrays):
+    """A vector of these arrays, line by line, and its fingerprints after a look."""
+    owner = Parameters([Slice("it", number, array.shape, 0) for number, array in enumerate(arrays)])
+    for number, array in enumerate(arrays):
+        owner.view(number)[...] = array
+    lines = [(each.offset // ALIGNMENT, -(-each.size // ALIGNMENT)) for each in owner.slices]
+    made = Fingerprints(owner.vector, lines)
+    made.look(tuple(range(len(arrays))))
+    return owner, made
+
+
 @given(
-    size=st.sampled_from([1, 2, 3, 2 * COLUMNS - 1, 2 * COLUMNS, 2 * COLUMNS + 1, 6 * COLUMNS + 5]),
-    place=st.integers(0, 10_000),
+    size=st.sampled_from([1, 2, LINE - 1, LINE, LINE + 1, 6 * LINE + 5, PIECE * LINE, (PIECE + 1) * LINE - 1]),
+    place=st.integers(0, 1 << 20),
     bit=st.integers(0, 31),
+    threads=st.integers(1, 2),
 )
-def test_a_fingerprint_sees_each_bit(size, place, bit):
-    array = np.random.default_rng(size).standard_normal(size).astype(np.float32)
-    before = fingerprint_of(array)
+def test_a_fingerprint_sees_each_bit(size, place, bit, threads):
+    values = np.random.default_rng(size).standard_normal((2, size)).astype(np.float32)
+    owner, prints = fingerprints_of(np.float32([1]), *values)
+    array = owner.view(2)
     array.view(np.uint32)[place % size] ^= np.uint32(1 << bit)
-    assert fingerprint_of(array) != before
+    assert prints.look((0, 1), threads).size == 0
+    assert prints.look((0, 1, 2), threads).tolist() == [2]
+    assert prints.look((0, 1, 2), threads).size == 0
     array.view(np.uint32)[place % size] ^= np.uint32(1 << bit)
-    assert fingerprint_of(array) == before
+    assert prints.look((2,), threads).tolist() == [2]
 
 
-@pytest.mark.parametrize("step", [1, 2, 2 * COLUMNS, 4 * COLUMNS])
+def test_many_numbers_are_read_by_a_team():
+    size = 2 * TEAM_LINES * LINE + 3
+    owner, prints = fingerprints_of(np.ones(5), np.ones(size), np.ones(7))
+    for place in (0, size // 2 - 1, size // 2, size // 2 + 1, size - 1):
+        owner.view(1)[place] += 1
+        assert prints.look((0, 1, 2), 2).tolist() == [1]
+        assert prints.look((0, 1, 2), 1).size == 0
+
+
+@pytest.mark.parametrize("step", [1, 2, LINE, 2 * LINE, PIECE * LINE])
 def test_a_fingerprint_sees_two_numbers_that_change_places(step):
     """Within a column as well, where the plain sum stays the same."""
-    array = np.arange(1, 8 * COLUMNS + 1, dtype=np.float32)
-    before = fingerprint_of(array)
+    owner, prints = fingerprints_of(np.arange(1, 2 * PIECE * LINE + 1))
+    array = owner.view(0)
     array[[0, step]] = array[[step, 0]]
-    assert fingerprint_of(array) != before
+    assert prints.look((0,)).tolist() == [0]
 
 
 def test_a_fingerprint_tells_zeros_of_both_signs_and_takes_nan_for_itself():
-    nan = np.full(5, np.nan, np.float32)
-    assert fingerprint_of(nan) == fingerprint_of(nan.copy())
-    assert fingerprint_of(np.zeros(3, np.float32)) != fingerprint_of(-np.zeros(3, np.float32))
+    owner, prints = fingerprints_of(np.full(5, np.nan), np.zeros(3))
+    owner.view(0)[...] = np.nan
+    assert prints.look((0, 1)).size == 0
+    owner.view(1)[...] = -0.0
+    assert prints.look((0, 1)).tolist() == [1]
+
+
+def test_writes_of_caller_and_package_between_two_looks_are_one_change(owner):
+    held = Held(owner, (2,))
+    held.expose()
+    owner.view(2)[...] = 3
+    held.written()
+    owner.view(2)[...] = 4
+    assert held.versions() == (1,)
+    owner.view(2)[...] = 5
+    assert held.versions() == (2,)
+
+
+def test_a_copy_counts_on_and_nobody_holds_its_arrays(owner):
+    held = Held(owner, (2,))
+    held.expose()
+    owner.view(2)[...] = 3
+    assert held.versions() == (1,)
+    other = Held(copy.deepcopy(owner), (2,))
+    other.owner.view(2)[...] = 4
+    assert other.versions() == held.versions() == (1,)
+    other.expose()
+    other.owner.view(2)[...] = 5
+    assert other.versions() == (2,)
+    assert held.versions() == (1,)
