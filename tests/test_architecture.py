@@ -50,6 +50,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.analysis",
         "engine.graph.ir",
         "engine.graph.ops",
+        "engine.parameters",
         "engine.products",
         "engine.team",
         "engine.vectors",
@@ -159,14 +160,17 @@ LLVM_BUILDERS = {
     "byte_vectors.py",
     "copying.py",
     "cpu.py",
+    "fingerprint.py",
     "llvm.py",
     "machine_code.py",
     "pixel_tile.py",
     "pointer_call.py",
     "row_tile.py",
     "simd.py",
+    "streaming.py",
     "tile.py",
     "views.py",
+    "winograd_filters.py",
 }
 PYCAFFE = {"io", "proto"}  # names that notebooks for pycaffe use
 FILES = sorted(

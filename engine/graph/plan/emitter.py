@@ -1,23 +1,24 @@
 """The program of a plan while it is written: steps, the tables that their kernels read, and constants.
 
-All numbers of the program, the fields of its steps and the tables that these name, lie in one int64 array, `tables`;
-weights as the kernels read them, and other constants, in one block of bytes.
+All numbers of a program, the fields of its steps and the tables that these name, lie in one int64 array, `tables`;
+weights as the kernels read them, and other constants, in one block of bytes. Those that are made of weights are packed
+by steps of a program of their own (`packing.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ...compiler.cpu import VECTOR_BYTES
-from ...compiler.fields import numbers
+from ...compiler.cpu import LANES, VECTOR_BYTES
+from ...compiler.fields import field_count, numbers
 from ...team.memory import aligned_bytes
 from ..ir.graph import FLOAT32, Node
-from .steps import Scratch, StepKernel
+from .steps import UNPLACED, Scratch, StepKernel
 from .storage import aligned
+from .team import ProgramRow
 
 ZEROS, NO_BOUND, CONSTANTS = 0, 4 * VECTOR_BYTES, 5 * VECTOR_BYTES  # offsets: zeros, -inf; the first of a net's own
 ITEM_MACS = 500_000  # multiply-accumulates that are worth handing to another thread: some 10 microseconds
@@ -26,24 +27,6 @@ ITEM_MACS = 500_000  # multiply-accumulates that are worth handing to another th
 def lower_bound_offset(relu: bool) -> int:
     """The offset of the constant that results are at least: 0, or -inf."""
     return ZEROS if relu else NO_BOUND
-
-
-@dataclass
-class Packed:
-    """All constants that are made of a node's weights, to be made again when these change."""
-
-    node: Node
-    parts: list[tuple[int, int, Callable[[np.ndarray], None]]] = field(default_factory=list)  # offset, size, write_to
-    made_of: tuple | None = None  # whose slices, and their versions
-
-    def refresh(self, constants: np.ndarray) -> None:
-        """Make them, if the weights have changed since they were made."""
-        held = self.node.held
-        now = (held, held.versions()) if held else ()
-        if now != self.made_of:
-            for offset, size, write_to in self.parts:
-                write_to(constants[offset : offset + size].view(FLOAT32))
-            self.made_of = now
 
 
 class PlannedStep(NamedTuple):
@@ -55,17 +38,14 @@ class PlannedStep(NamedTuple):
     barrier: bool
 
 
-class Emitter:
-    """Collects the program. `threads` may ask for items; each has some of the `scratch` memory."""
+class StepList:
+    """A program while it is written."""
 
-    def __init__(self, threads: int, scratch: Scratch):
-        self.threads, self.scratch = threads, scratch
+    def __init__(self):
         self.steps: list[PlannedStep] = []
-        self.packed: dict[Node, Packed] = {}
         self._numbers: list[np.ndarray] = []
         self._length = 0
         self._known: dict[bytes, int] = {}
-        self._size = CONSTANTS
 
     def table(self, values: np.ndarray) -> int:
         """The index of these numbers, row by row, in the tables; the same for the same numbers."""
@@ -74,13 +54,6 @@ class Emitter:
         if key not in self._known:
             self._known[key] = self._append(array)
         return self._known[key]
-
-    def weights(self, node: Node, count: int, write_to: Callable[[np.ndarray], None]) -> int:
-        """The offset of `count` float32, which write_to(them) makes of the weights of `node`; zeros at first."""
-        offset, size = self._size, count * FLOAT32.itemsize
-        self.packed.setdefault(node, Packed(node)).parts.append((offset, size, write_to))
-        self._size += aligned(size)
-        return offset
 
     def step(self, kernel: StepKernel, items: int, /, *, barrier: bool = True, **fields) -> None:
         """Another step, with the fields that its kernel declares. `barrier` False: the next one needs nothing of it.
@@ -93,16 +66,75 @@ class Emitter:
     def tables(self) -> np.ndarray:
         return np.concatenate(self._numbers) if self._numbers else np.zeros(0, np.int64)
 
-    def constants(self) -> np.ndarray:
-        """uint8, with the weights as they are now."""
-        made = aligned_bytes(self._size)
-        made[NO_BOUND:CONSTANTS].view(FLOAT32)[:] = -np.inf
-        for packed in self.packed.values():
-            packed.refresh(made)
-        return made
+    def rows(self) -> np.ndarray:
+        """int64 [steps, numbers of a ProgramRow]; compiles the kernels."""
+        rows = [numbers(ProgramRow(step.kernel.address, step.at, step.items, step.barrier)) for step in self.steps]
+        return np.array(rows, np.int64).reshape(-1, field_count(ProgramRow))
 
     def _append(self, array: np.ndarray) -> int:
         at = self._length
         self._numbers.append(array)
         self._length += array.size
         return at
+
+
+class PackingSteps(StepList):
+    """The packing program. Step by step: whose weights it reads, `blobs`, numbers of these, and the `sizes` in bytes of
+    what it writes."""
+
+    def __init__(self):
+        super().__init__()
+        self.nodes: list[Node] = []
+        self.blobs: list[tuple[int, ...]] = []
+        self.sizes: list[int] = []
+        self.scratch = 0  # bytes that each thread needs
+
+
+class Emitter(StepList):
+    """Collects the program. `threads` may ask for items; each has some of the `scratch` memory."""
+
+    def __init__(self, threads: int, scratch: Scratch):
+        super().__init__()
+        self.threads, self.scratch, self.packing = threads, scratch, PackingSteps()
+        self._size = CONSTANTS
+        self._fixed: list[tuple[int, np.ndarray]] = [(NO_BOUND, np.full(LANES, -np.inf, np.float32))]
+
+    def constant(self, values) -> int:
+        """The offset of these float32."""
+        array = np.ascontiguousarray(values, np.float32).reshape(-1)
+        offset = self._reserve(array.size)
+        self._fixed.append((offset, array))
+        return offset
+
+    def packed(
+        self,
+        kernel: StepKernel,
+        items: int,
+        node: Node,
+        blobs: Sequence[int],
+        count: int,
+        /,
+        scratch: int = 0,
+        **fields,
+    ) -> int:
+        """The offset of `count` float32, zeros at first, which `kernel` makes of these blobs of `node` in `items`. It
+        has the fields `place` and `to` besides those given, and bytes of scratch for each thread."""
+        offset = self._reserve(count)
+        self.packing.step(kernel, items, place=UNPLACED, to=offset, barrier=False, **fields)
+        self.packing.nodes.append(node)
+        self.packing.blobs.append(tuple(blobs))
+        self.packing.sizes.append(count * FLOAT32.itemsize)
+        self.packing.scratch = max(self.packing.scratch, aligned(scratch))
+        return offset
+
+    def constants(self) -> tuple[np.ndarray, Scratch]:
+        """The bytes, with all but what is packed, and where in them the scratch memory of packing steps is."""
+        made = aligned_bytes(self._size + self.packing.scratch * self.threads)
+        for offset, array in self._fixed:
+            made[offset : offset + array.nbytes].view(FLOAT32)[:] = array
+        return made, Scratch(offset=self._size, thread=self.packing.scratch)
+
+    def _reserve(self, count: int) -> int:
+        offset = self._size
+        self._size += aligned(count * FLOAT32.itemsize)
+        return offset

@@ -15,13 +15,19 @@ from .plan import Plan
 def prepare_layer(
     node: Node, bottoms: list[Shape], tops: list[Shape], *, threads: int | None = None, exact: bool = False
 ) -> Run:
-    """What the layer's own `prepare` gives, of convolutions a faster one with `run.options`, these `threads` and
-    `exact`, for its gradient."""
-    if node.type in CONVOLUTIONS and lower(Context(single(node), bottoms, tops, exact)):
-        run = _plan(node, bottoms, {"threads": threads, "exact": exact})
-    else:
-        run = OPS[node.type].prepare(node, bottoms, tops)
-    return run
+    """What the layer's own `prepare` gives, of convolutions the faster `plan_layer`."""
+    run = plan_layer(node, bottoms, tops, threads=threads, exact=exact) if node.type in CONVOLUTIONS else None
+    return run or OPS[node.type].prepare(node, bottoms, tops)
+
+
+def plan_layer(
+    node: Node, bottoms: list[Shape], tops: list[Shape], *, threads: int | None = None, exact: bool = False
+) -> Run | None:
+    """A layer as a plan, with `run.options`, these `threads` and `exact`, for its gradient; None if no lowering knows
+    it."""
+    if lower(Context(single(node), bottoms, tops, exact)):
+        return _plan(node, bottoms, {"threads": threads, "exact": exact})
+    return None
 
 
 def _plan(node: Node, bottoms: list[Shape], options: dict) -> Run:

@@ -29,6 +29,7 @@ from .emitter import Emitter
 from .groups import Group, find_groups
 from .lowering import Context, Lowered, lower
 from .lowering.moves import emit_halo
+from .packing import Packing
 from .program import Program
 from .steps import Scratch
 from .storage import ALIGNMENT, Memory, aligned, assign_offsets
@@ -103,14 +104,14 @@ class Plan:
 
     def forward(self) -> None:
         """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
-        self.program.refresh()
+        self.packing.refresh()
         with np.errstate(all="ignore"):
             for segment in self.segments:
                 self._run(segment)
 
     def timed_forward(self) -> tuple[float, dict[Group, float]]:
         """The same, and the seconds that it took: all, and each group with the moves for it."""
-        self.program.refresh()
+        self.packing.refresh()
         seconds: dict[Group, float] = {}
         begin = time.perf_counter()
         with np.errstate(all="ignore"):
@@ -125,7 +126,7 @@ class Plan:
 
     def run_action(self, number: int) -> None:
         """One piece of the program by itself, in order to look at the arena in between."""
-        self.program.refresh()
+        self.packing.refresh()
         with np.errstate(all="ignore"):
             for segment in self.pieces[number]:
                 self._run(segment)
@@ -156,7 +157,10 @@ class Plan:
             if action.owner and not action.emit:
                 piece.append(Segment(last, last, action.owner, self._own_run(action)))
             self.pieces.append(piece)
-        self.program = Program(emitter, self.arena)
+        constants, packing_scratch = emitter.constants()
+        self.packing = Packing(emitter.packing, constants, packing_scratch, self.threads)
+        self.packing.refresh()
+        self.program = Program(self.arena, constants, emitter.tables(), emitter.rows(), self.threads)
         self.segments: list[Segment] = []
         for segment in itertools.chain.from_iterable(self.pieces):
             before = self.segments[-1] if self.segments else None

@@ -1,4 +1,4 @@
-"""A written program: its steps, their tables and constants, and the threads that run it."""
+"""A written program: steps, their tables, what they run over, and the threads that run them."""
 
 from __future__ import annotations
 
@@ -6,38 +6,29 @@ from functools import partial
 
 import numpy as np
 
-from ...compiler.fields import numbers
 from ...team.barrier import make_sync
 from ...team.pool import run_together
-from .emitter import Emitter
-from .team import ProgramRow, run_steps
+from .team import run_steps
 
 
 class Program:
-    """What an Emitter has collected, over an arena."""
+    """Steps over the bytes of `arena`, which they write, and of `constants`, which they read. `rows` int64 [steps,
+    numbers of a ProgramRow] may be changed between runs, and so may `tables`."""
 
-    def __init__(self, emitter: Emitter, arena: np.ndarray):
-        self.arena, self.threads = arena, emitter.threads
-        self.constants, self.packed = emitter.constants(), list(emitter.packed.values())
-        tables, count = emitter.tables(), len(emitter.steps)
-        rows = [ProgramRow(step.kernel.address, step.at, step.items, step.barrier) for step in emitter.steps]
-        steps = np.array([numbers(row) for row in rows], np.int64).reshape(-1)
-        self._taken, self._ticks = np.zeros(count, np.int64), np.zeros(count + 1, np.int64)
-        arguments = self.arena, self.constants, tables, steps, self._taken, self._ticks, make_sync()
+    def __init__(self, arena: np.ndarray, constants: np.ndarray, tables: np.ndarray, rows: np.ndarray, threads: int):
+        self.threads = threads
+        self._taken, self._ticks = np.zeros(len(rows), np.int64), np.zeros(len(rows) + 1, np.int64)
+        arguments = arena, constants, tables, rows.reshape(-1), self._taken, self._ticks, make_sync()
         self._call = run_steps.bind(*arguments)
 
-    def refresh(self) -> None:
-        """Pack weights again that have changed."""
-        for packed in self.packed:
-            packed.refresh(self.constants)
-
-    def run(self, first: int, last: int) -> None:
-        """Steps [first, last)."""
-        if self.threads == 1:
+    def run(self, first: int, last: int, threads: int | None = None) -> None:
+        """Steps [first, last), of which the last one has a barrier, by all threads or by so many."""
+        threads = threads or self.threads
+        if threads == 1:
             self._call(first, last, 0, 1)
             return
         self._taken[first:last] = 0
-        works = [partial(self._call, first, last, thread, self.threads) for thread in range(self.threads)]
+        works = [partial(self._call, first, last, thread, threads) for thread in range(threads)]
         run_together(works, meeting=last > first)
 
     def shares(self, first: int, last: int) -> np.ndarray:

@@ -70,3 +70,16 @@ class Scratch(NamedTuple):
 
     offset: int  # of thread 0's, in the arena
     thread: int  # from a thread's to the next one's
+
+
+class PackingPlace(NamedTuple):
+    """What a packing step reads: offsets of its blobs in the vector of parameters, -1 for those that it has not. They
+    are written when the vector is known (`packing.py`), as is its scratch memory in the constants."""
+
+    first: int
+    second: int
+    third: int
+    scratch: Scratch
+
+
+UNPLACED = PackingPlace(first=-1, second=-1, third=-1, scratch=Scratch(offset=-1, thread=0))

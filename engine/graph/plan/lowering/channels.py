@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
-from ....vectors.simd import fma, load, maximum, minimum, store, zeros
+from ....vectors.simd import element, fma, load, maximum, minimum, store, store_element, zeros
 from ...ir.graph import Node
-from ...ops.batch_norm import global_statistics, uses_global_statistics
+from ...ops.batch_norm import uses_global_statistics
 from ...ops.scale import operand
 from ..emitter import Emitter
-from ..steps import Strided, step_kernel
+from ..steps import PackingPlace, Strided, step_kernel
 from ..storage import Kind, Storage, blocks
+from .filters import bias_offset, numbers_offset
 from .lowered import BLOCKED, Context, Lowered
 
 RELU = ("ReLU", "PReLU")
@@ -53,32 +54,63 @@ def scale_channels(arena, weights, tables, at, item, thread):
                 store(arena, y + r * f.y.row + p, fma(load(arena, x + r * f.x.row + p), factor, offset))
 
 
+class PackedStatistics(NamedTuple):
+    place: PackingPlace
+    to: int  # the factors
+    offsets: int  # behind them
+    channels: int
+    eps: int  # of a constant
+
+
+@step_kernel(PackedStatistics)
+def pack_statistics(arena, weights, tables, at, item, thread):
+    """What BatchNorm makes of its mean, variance and factor, in float64. A negative variance gives NaN, as in Caffe."""
+    f = read_fields(tables, at, PackedStatistics)
+    factor, share = np.float64(element(weights, f.place.third)), np.float64(0)
+    if factor != 0:
+        share = 1 / factor
+    eps = np.float64(element(arena, f.eps))
+    for c in range(0, f.channels * FLOAT_BYTES, FLOAT_BYTES):
+        mean, variance = np.float64(element(weights, f.place.first + c)), element(weights, f.place.second + c)
+        scale = 1 / np.sqrt(variance * share + eps)
+        store_element(arena, f.to + c, np.float32(scale))
+        store_element(arena, f.to + f.offsets + c, np.float32(-(mean * share) * scale))
+
+
 def lower_channels(context: Context) -> Lowered | None:
-    node, shape = context.group.main, context.bottoms[0]
+    node, channels = context.group.main, context.bottoms[0][1]
     if not _is_per_channel(context):
         return None
-    lines = blocks(shape[1]) * LANES
-
-    def constant(emitter: Emitter, values) -> int:
-        def write_to(constants):
-            constants[: shape[1]] = values(node)
-
-        return emitter.weights(node, lines, write_to)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
         factors = offsets = slopes = -1
-        if node.type in RELU:
-            slopes = constant(emitter, _slopes)
+        if node.type == "PReLU":
+            slopes = numbers_offset(emitter, node, 0, channels)
+        elif node.type == "ReLU":
+            slopes = emitter.constant([node.attributes.negative_slope] * channels)
         else:
-            factors = constant(emitter, lambda node: _affine(node)[0])
-            offsets = constant(emitter, lambda node: _affine(node)[1])
+            factors, offsets = _affine(emitter, node, channels)
         emitter.step(
             scale_channels, y.four[0] * y.planes, x=x.strided, y=y.strided, planes=y.planes, rows=rows, columns=columns,
             factors=factors, offsets=offsets, slopes=slopes,
         )  # fmt: skip
 
     return Lowered([BLOCKED], Kind.BLOCKED, emit, in_place=True)
+
+
+def _affine(emitter: Emitter, node: Node, channels: int) -> tuple[int, int]:
+    """The offsets of factors and offsets, in whole vectors."""
+    if node.type == "BatchNorm":
+        lines = blocks(channels) * LANES
+        offsets, eps = lines * FLOAT_BYTES, emitter.constant([node.attributes.eps])
+        factors = emitter.packed(
+            pack_statistics, 1, node, (0, 1, 2), 2 * lines, offsets=offsets, channels=channels, eps=eps
+        )
+        return factors, factors + offsets
+    if node.type == "Bias":
+        return emitter.constant([1.0] * blocks(channels) * LANES), numbers_offset(emitter, node, 0, channels)
+    return numbers_offset(emitter, node, 0, channels), bias_offset(emitter, node, channels)
 
 
 def _is_per_channel(context: Context) -> bool:
@@ -91,19 +123,3 @@ def _is_per_channel(context: Context) -> bool:
         axis, shape = operand(node, bottoms)
         return axis == 1 and shape == (bottoms[0][1],)
     return True
-
-
-def _slopes(node: Node) -> np.ndarray | float:
-    return node.weights[0].reshape(-1) if node.type == "PReLU" else node.attributes.negative_slope
-
-
-def _affine(node: Node) -> tuple[np.ndarray, np.ndarray | float]:
-    """Factors and offsets, in float64 where they are computed."""
-    if node.type == "BatchNorm":
-        mean, variance = global_statistics(node)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a negative variance gives NaN, as in Caffe
-            factors = 1 / np.sqrt(variance + node.attributes.eps)
-            return factors, -mean * factors
-    if node.type == "Bias":
-        return np.ones(node.weights[0].size), node.weights[0].reshape(-1)
-    return node.weights[0].reshape(-1), node.weights[1].reshape(-1) if len(node.weights) > 1 else 0.0

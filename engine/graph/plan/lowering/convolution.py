@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ....compiler.cpu import LANES
-from ...ir.graph import Node, Shape
+from ...ir.graph import Shape
 from ...ir.op import count
 from ...ops.windows import LARGEST, Window, window_of
 from ..emitter import Emitter
 from ..storage import Halo, Kind, Storage, blocks
+from .filters import filter_layout, panels_offset
 from .lowered import Context, Lowered, Want, addend_wants
-from .products import Work, emit_products, pack_panels
+from .products import Work, emit_products
 
 PLANE_AXES = 2
 
@@ -38,28 +39,13 @@ def lower_convolution(context: Context) -> Lowered | None:
         work = Work(
             x=x.first + start, x_picture=x.picture, x_group=planes * x.plane,
             pixels=x.pixels(window.stride, y.four[2:]), taps=taps, run=run,
-            w=filters_offset(emitter, node, window, x.lanes),
+            w=panels_offset(emitter, node, 0, filter_layout(node, window), x.lanes),
             groups=window.group, outputs=window.outputs, pictures=window.outer, inputs=planes * x.plane,
         )  # fmt: skip
         emit_products(emitter, context.group, work, y, bottoms[-1] if context.group.addend else None)
 
     want = Want(Kind.PADDED if planar else Kind.BLOCKED, halo_of(window, context.tops[0]))
     return Lowered([want, *addend_wants(context)], Kind.BLOCKED, emit, algorithm="direct")
-
-
-def filters_offset(emitter: Emitter, node: Node, window: Window, pixel: int) -> int:
-    """The offset of the panels, group by group, for a bottom of `pixel` channels per pixel."""
-    channels, outputs, size = window.channels // window.group, window.outputs // window.group, count(window.kernel)
-    planes = -(-channels // pixel)
-
-    def pack(panels):
-        filters = np.zeros((window.outputs, planes * pixel, size), np.float32)
-        filters[:, :channels] = node.weights[0].reshape(window.outputs, channels, size)
-        filters = filters.reshape(window.outputs, planes, pixel, size).transpose(0, 1, 3, 2)
-        for each, part in zip(filters.reshape(window.group, outputs, -1), np.split(panels, window.group), strict=True):
-            pack_panels(each, part)
-
-    return emitter.weights(node, blocks(window.outputs) * LANES * planes * pixel * size, pack)
 
 
 def plane_window(context: Context) -> Window | None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....compiler.jit import inline
 from ....products.row_tile import row_tile
@@ -17,10 +17,10 @@ from ...ops.windows import Window
 from ..emitter import Emitter, lower_bound_offset
 from ..groups import Group
 from ..steps import Strided, step_kernel
-from ..storage import Kind, Storage, blocks
+from ..storage import Kind, Storage
 from .convolution import halo_of, plane_window, taps_of
+from .filters import bias_offset, filter_layout, panels_offset
 from .lowered import Context, Lowered, Want
-from .products import bias_offset
 
 TOGETHER = 7  # pixels, which divides 112, 56, 28 and 14
 SQUARE = 3  # the side of kernels that have a quicker tile
@@ -91,15 +91,11 @@ def row_filters(emitter: Emitter, group: Group, window: Window, x: Storage, outp
     start, taps = taps_of(x, window, 1)
     square = window.kernel == (SQUARE, SQUARE) and window.dilation[1] == 1
 
-    def pack(filters):
-        weights = np.zeros((blocks(window.channels) * LANES, size), np.float32)
-        weights[: window.channels] = node.weights[0].reshape(window.channels, size)
-        filters.reshape(-1, size, LANES)[:] = weights.reshape(-1, LANES, size).transpose(0, 2, 1)
-
+    layout = filter_layout(node, window)._replace(groups=1, outputs=window.channels, group=0, output=size * FLOAT_BYTES)
     return RowFilters(
         x=x.strided._replace(offset=x.first + start, row=x.row * window.stride[0]), step=x.pixel * window.stride[1],
         taps=emitter.table(taps), size=size, square=square,
-        w=emitter.weights(node, x.planes * LANES * size, pack), bias=bias_offset(emitter, node, window.channels),
+        w=panels_offset(emitter, node, 0, layout, 1, 1), bias=bias_offset(emitter, node, window.channels),
         lower_bound=lower_bound_offset(group.relu), rows=output[0], columns=output[1], planes=x.planes,
     )  # fmt: skip
 

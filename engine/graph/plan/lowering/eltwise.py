@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from ....compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....vectors.simd import broadcast, element, load, maximum, store
@@ -51,7 +49,7 @@ def lower_eltwise(context: Context) -> Lowered | None:
         for number, other in enumerate(others, 1):
             x, y = (first, other) if number == 1 else (other, z)
             pair = [coefficients[0], coefficients[1]] if number == 1 else [coefficients[number], 1.0]
-            factors = emitter.weights(node, 2, lambda constants, pair=pair: np.copyto(constants, pair))
+            factors = emitter.constant(pair)
             last = number == len(others)
             emitter.step(
                 combine_blocks, z.four[0] * z.planes, x=x.strided, y=y.strided, z=z.strided, rows=rows, columns=columns,

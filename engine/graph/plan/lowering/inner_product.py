@@ -7,9 +7,10 @@ import numpy as np
 from ....compiler.cpu import FLOAT_BYTES, LANES
 from ...ir.op import count
 from ..emitter import Emitter
-from ..storage import Kind, Storage, blocks
+from ..storage import Kind, Storage
+from .filters import FilterLayout, panels_offset
 from .lowered import PLANAR, Context, Lowered, addend_wants
-from .products import Work, emit_products, pack_panels
+from .products import Work, emit_products
 
 
 def lower_inner_product(context: Context) -> Lowered | None:
@@ -20,13 +21,15 @@ def lower_inner_product(context: Context) -> Lowered | None:
     run, transposed = depth if depth % LANES else LANES, node.attributes.transpose
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        def pack_weights(panels):
-            pack_panels(node.weights[0].T if transposed else node.weights[0].reshape(outputs, depth), panels)
-
+        steps = (FLOAT_BYTES, outputs * FLOAT_BYTES) if transposed else (depth * FLOAT_BYTES, FLOAT_BYTES)
+        layout = FilterLayout(
+            groups=1, outputs=outputs, channels=depth, taps=1, group=0, output=steps[0], channel=steps[1],
+            bytes=outputs * depth * FLOAT_BYTES, mirrored=0,
+        )  # fmt: skip
         work = Work(
             x=bottoms[0].first, x_picture=0, x_group=0, pixels=np.arange(rows) * depth * FLOAT_BYTES,
             taps=np.arange(0, depth, run) * FLOAT_BYTES, run=run,
-            w=emitter.weights(node, blocks(outputs) * LANES * depth, pack_weights),
+            w=panels_offset(emitter, node, 0, layout, 1 if depth % LANES else LANES),
             groups=1, outputs=outputs, pictures=1, inputs=rows * depth * FLOAT_BYTES,
         )  # fmt: skip
         addend = bottoms[-1] if context.group.addend else None

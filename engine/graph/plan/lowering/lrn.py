@@ -63,7 +63,7 @@ def lower_lrn(context: Context) -> Lowered | None:
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y, (pictures, _, rows, columns) = bottoms[0], tops[0], tops[0].four
-        constants = emitter.weights(context.group.main, 2, lambda values: np.copyto(values, [parameter.k, share]))
+        constants = emitter.constant([parameter.k, share])
         emitter.step(
             normalise_rows, pictures * rows, x=x.strided, y=y.strided, planes=y.planes, rows=rows, columns=columns,
             reach=reach, constants=constants, scratch=emitter.scratch,

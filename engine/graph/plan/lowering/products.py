@@ -3,7 +3,7 @@
 A tap is an offset from a pixel; several that lie behind each other are a run. Of a BLOCKED bottom, a run is LANES
 channels of one pixel; of a PADDED one, a net's input with a few channels, a row of the kernel; of a matrix, LANES of a
 row, or a whole one.
-Weights are packed for PANEL blocks of outputs:  [outputs / (PANEL * LANES)][taps][PANEL * LANES].
+Weights are packed in panels of PANEL blocks of outputs (`filters.py`).
 
 Threads share items: stretches of pixels, so long that their inputs stay in L2, and some panels of outputs.
 """
@@ -15,19 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....compiler import signatures as types
-from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.cpu import VECTOR_BYTES
 from ....compiler.fields import read_fields
-from ....compiler.jit import F1, F1_IN, i64, kernel
 from ....products.one_pixel import STREAMS, sum_one_pixel
 from ....products.pixel_tile import PANEL, ROWS, sum_pixels
-from ....vectors.copying import copy_transposed
 from ....vectors.simd import element
-from ...ir.graph import Node
 from ..emitter import ITEM_MACS, Emitter, lower_bound_offset
 from ..groups import Group
 from ..steps import NO_PIXELS, Pixels, step_kernel
 from ..storage import Storage, blocks
+from .filters import bias_offset
 
 NEAR_BYTES, STRETCH_BYTES = 448 << 10, 160 << 10  # of inputs that L2 keeps for all panels; of a stretch of more
 
@@ -101,41 +98,6 @@ def share_out(work: Work, parts: int, panels: int, threads: int) -> tuple[int, i
     if parts * stretches * chunks < wanted:
         stretches = max(stretches, min(-(-wanted // (parts * chunks)), most))
     return max(1, stretches), chunks
-
-
-@kernel(types.void(F1_IN, i64, i64, F1))
-def pack(w, outputs, taps, panels):
-    """w [outputs * taps] -> panels of PANEL * LANES outputs (at the end fewer, filled up with zeros to whole vectors),
-    [taps, width] each. Writes panels."""
-    width = PANEL * LANES
-    for o in range(0, outputs, LANES):
-        blocks_left = (outputs - o // width * width + LANES - 1) // LANES
-        step, lanes = min(PANEL, blocks_left) * LANES, min(LANES, outputs - o)
-        at, done = o // width * width * taps + o % width, 0
-        if lanes == LANES:
-            done = taps // LANES * LANES
-            for t in range(0, done, LANES):
-                copy_transposed(w, o * taps + t, taps, panels, at + t * step, step)
-        for t in range(done, taps):
-            for lane in range(lanes):
-                panels[at + t * step + lane] = w[(o + lane) * taps + t]
-            for lane in range(lanes, LANES):
-                panels[at + t * step + lane] = 0
-
-
-def pack_panels(weights: np.ndarray, panels: np.ndarray) -> None:
-    """weights [outputs, taps] into panels, see `pack`."""
-    pack.run(np.ascontiguousarray(weights, np.float32).reshape(-1), *weights.shape, panels)
-
-
-def bias_offset(emitter: Emitter, node: Node, outputs: int) -> int:
-    """The offset of the bias, or of zeros, in whole vectors."""
-
-    def write_to(bias):
-        if len(node.weights) > 1:
-            bias[:outputs] = node.weights[1]
-
-    return emitter.weights(node, blocks(outputs) * LANES, write_to)
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,11 @@ from ...ir.graph import Shape
 from ..emitter import Emitter, lower_bound_offset
 from ..steps import Pixels, Scratch, Strided, step_kernel
 from ..storage import Kind, Storage, blocks
-from .convolution import filters_offset, halo_of, plane_window
+from .convolution import halo_of, plane_window
 from .depthwise import RowFilters, convolve_depthwise, filter_rows, row_filters
+from .filters import bias_offset, filter_layout, panels_offset
 from .lowered import Context, Lowered, Want, addend_wants
-from .products import NEAR_BYTES, Work, bias_offset, emit_products, pixels_of
+from .products import NEAR_BYTES, Work, emit_products, pixels_of
 
 STRETCH_BYTES = 100 << 10  # of the intermediate result: beside the filters, L2 keeps it
 FEWEST = 48  # pixels of a stretch, for each of which all filters of the second convolution are read
@@ -90,7 +91,10 @@ def lower_separable(context: Context) -> Lowered | None:
         y, addend = tops[0], bottoms[-1] if group.addend else None
         tiled = np.concatenate([tiled_offsets(height * columns, planes) for height in heights])
         filters = row_filters(emitter, group.depthwise, window, bottoms[0], (rows, columns))
-        w, taps = filters_offset(emitter, group.main, outer, LANES), np.arange(planes) * ROWS * VECTOR_BYTES
+        w, taps = (
+            panels_offset(emitter, group.main, 0, filter_layout(group.main, outer), LANES),
+            np.arange(planes) * ROWS * VECTOR_BYTES,
+        )
         if at_once:
             x = Strided(offset=emitter.scratch.offset, picture=whole, plane=ROWS * VECTOR_BYTES, row=0)
             table = emitter.table(tiled)

@@ -19,7 +19,6 @@ channels and 1.5e-5 with 2048, where plain sums have 4e-6 and 6e-6; those of fou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +33,9 @@ from ..emitter import NO_BOUND, ZEROS, Emitter, lower_bound_offset
 from ..steps import Scratch, Strided, step_kernel
 from ..storage import Kind, Storage, blocks
 from .convolution import plane_window
+from .filters import bias_offset
 from .lowered import Context, Lowered, Want, addend_wants
-from .products import bias_offset, pack_panels
+from .winograd_filters import TILINGS, Tiling, points_offset
 from .winograd_transforms import FOUR_POINTS, four_of_six, transform_four, transform_six, two_of_four, two_of_six
 
 FEWEST = 16  # channels and outputs, below which the transforms cost more than they save
@@ -45,30 +45,6 @@ READING = 10  # multiplications that take as long as reading a filter from memor
 TRANSFORMING = 1.25  # times the products, all in all
 NO_ADDEND = Strided(offset=-1, picture=0, plane=0, row=0)
 GAP = 64  # bytes between points, which would otherwise lie a power of two apart, in the same few lines of L1
-VALUES, SHARES = np.array([0, 1, -1, 2, -2]), np.array([1 / 4, -1 / 6, -1 / 6, 1 / 24, 1 / 24])
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """F(m x m, r x r)."""
-
-    m: int
-    r: int
-
-    @property
-    def side(self) -> int:
-        return self.m + self.r - 1
-
-    @property
-    def points(self) -> int:
-        return self.side**2
-
-    def number(self, pictures: int, output: Shape) -> int:
-        """Tiles that cover the outputs."""
-        return pictures * -(-output[0] // self.m) * -(-output[1] // self.m)
-
-
-TILINGS = (Tiling(4, 3), Tiling(2, 3), Tiling(2, 5))
 
 
 class OutputTile(NamedTuple):
@@ -202,13 +178,11 @@ def lower_winograd(context: Context) -> Lowered | None:
             x=offsets(x), y=offsets(y), addend=offsets(addend) if addend else 0,
             rows=np.minimum(m, rows - r), columns=np.minimum(m, columns - c),
         )  # fmt: skip
-        size = tiling.points * channels * outputs * LANES * LANES
         shares = max(1, min(-(-outputs // PANEL), emitter.threads)) if count <= block else 1
         emitter.step(
             convolve_tiles, -(-count // block) * shares,
             x=x.strided._replace(offset=x.first - window.before[0] * x.row - window.before[1] * x.pixel),
-            channels=channels,
-            w=emitter.weights(node, size, lambda panels: pack_filters(node.weights[0], tiling, panels)),
+            channels=channels, w=points_offset(emitter, node, window, tiling),
             bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_ADDEND,
             lower_bound=lower_bound_offset(context.group.relu), y=y.strided, outputs=outputs,
             tiles=emitter.table(np.stack(np.broadcast_arrays(*tiles), axis=-1)), count=count, block=block,
@@ -227,23 +201,3 @@ def tiles_of_a_block(count: int, channels: int, outputs: int, points: int) -> in
         most = max(2 * ROWS, BLOCK_BYTES // (points * (channels + outputs) * VECTOR_BYTES))
     number = -(-count // most)
     return -(-count // number)
-
-
-def pack_filters(weights: np.ndarray, tiling: Tiling, panels: np.ndarray) -> None:
-    """[outputs, channels, r, r] -> for each point, panels of [channels, outputs] (`products.pack`)."""
-    outputs, channels = weights.shape[:2]
-    g = filter_transform(tiling)
-    padded = np.zeros((outputs, blocks(channels) * LANES, tiling.r**2), np.float32)
-    padded[:, :channels] = weights.reshape(outputs, channels, -1)
-    with np.errstate(all="ignore"):  # inf and NaN are values like others
-        points = np.kron(g, g) @ padded.reshape(-1, tiling.r**2).T
-    for point, part in zip(points, np.split(panels, tiling.points), strict=True):
-        pack_panels(point.reshape(outputs, -1), part)
-
-
-def filter_transform(tiling: Tiling) -> np.ndarray:
-    """G, float64 [side, r]: a row a point, its powers times a share; the last is infinity's."""
-    if tiling.side == FOUR_POINTS:
-        return np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-    powers = np.power.outer(VALUES.astype(np.float64), np.arange(tiling.r)) * SHARES[:, np.newaxis]
-    return np.vstack([powers, np.eye(tiling.r)[-1]])

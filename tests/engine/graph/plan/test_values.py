@@ -171,12 +171,3 @@ def test_all_weights_may_change_at_once():
     owner.vector *= np.float32(0.75)
     owner.written(range(len(owner.slices)))
     check_values(graph, plan, inputs)
-
-
-def test_weights_that_do_not_change_are_packed_once(monkeypatch):
-    graph = net("direct")
-    inputs, plan = draw_inputs(graph), Plan(graph)
-    for packed in plan.program.packed:
-        monkeypatch.setattr(packed, "parts", None)  # and it was not asked
-    expected = run_plan(plan, inputs)
-    assert same_bits(run_again(plan, inputs), expected)

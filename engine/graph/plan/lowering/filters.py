@@ -1,0 +1,157 @@
+"""Filters, biases and slopes as kernels read them: made of parameters, LANES outputs side by side.
+
+    [groups][outputs / (width * LANES)][planes][taps of a channel][pixel][width * LANES]
+
+A panel is `width` vectors of outputs, of a last one fewer, whose lanes behind the last output are zeros. A plane is
+`pixel` channels that the kernel reads side by side; those behind the last are zeros. What is not written here is zero
+from the start.
+
+A parameter may hold the filters of the layer's adjoint (`Held.mirrored`): then inputs and outputs have changed places,
+and the taps of a channel stand in the opposite order.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields
+from ....compiler.jit import inline
+from ....products.pixel_tile import PANEL
+from ....vectors.copying import copy_transposed
+from ....vectors.simd import element, load, prefetch, store, store_element, zeros
+from ....vectors.streaming import finish_streams, stream
+from ...ir.graph import Node
+from ...ir.op import count
+from ...ops.windows import Window
+from ..emitter import Emitter
+from ..steps import PackingPlace, step_kernel
+from ..storage import blocks
+
+AHEAD = 256  # bytes that are fetched before they are needed, from each of LANES outputs
+ITEM_FLOATS = 16 << 10  # of constants: some microseconds, which are worth handing to another thread
+
+
+class FilterLayout(NamedTuple):
+    """Where the filters of a parameter lie; steps and sizes are in bytes. A channel's taps lie behind each other."""
+
+    groups: int
+    outputs: int  # of a group
+    channels: int  # of a group
+    taps: int  # of a channel
+    group: int  # from a group to the next
+    output: int
+    channel: int
+    bytes: int  # of the parameter
+    mirrored: int  # 1: a channel's last tap comes first
+
+
+class PackedFilters(NamedTuple):
+    place: PackingPlace
+    to: int
+    layout: FilterLayout
+    pixel: int
+    width: int
+    stretches: int  # of planes, which are items
+
+
+@inline
+def transpose(weights, at, step, lanes, number, end, arena, to):
+    """arena[to + n * VECTOR_BYTES][lane] = weights[at + lane * step + n * FLOAT_BYTES], n < number, lane < lanes, and
+    0 in other lanes. LANES vectors may be written. weights[end:] is not to be read."""
+    if lanes == LANES and step == FLOAT_BYTES:
+        for n in range(number):
+            store(arena, to + n * VECTOR_BYTES, load(weights, at + n * FLOAT_BYTES))
+    elif lanes == LANES and at + (LANES - 1) * step + VECTOR_BYTES <= end:
+        for lane in range(LANES):
+            prefetch(weights, at + lane * step + AHEAD)
+        copy_transposed(weights, at, step, arena, to, VECTOR_BYTES)
+    else:
+        for n in range(number):
+            line = to + n * VECTOR_BYTES
+            store(arena, line, zeros())
+            for lane in range(lanes):
+                value = element(weights, at + lane * step + n * FLOAT_BYTES)
+                store_element(arena, line + lane * FLOAT_BYTES, value)
+
+
+@step_kernel(PackedFilters)
+def pack_filters(arena, weights, tables, at, item, thread):
+    """A stretch of planes of one panel of one group."""
+    f = read_fields(tables, at, PackedFilters)
+    s, pixel, width = f.layout, f.pixel, f.width
+    tile, end = f.place.scratch.offset + thread * f.place.scratch.thread, f.place.first + s.bytes
+    all_blocks, planes = (s.outputs + LANES - 1) // LANES, (s.channels + pixel - 1) // pixel
+    panels = (all_blocks + width - 1) // width
+    stretch, rest = item % f.stretches, item // f.stretches
+    panel, group = rest % panels, rest // panels
+    first = planes * stretch // f.stretches * pixel
+    last = min(s.channels, planes * (stretch + 1) // f.stretches * pixel)
+    here = min(width, all_blocks - panel * width)
+    to = f.to + (group * all_blocks + panel * width) * planes * pixel * s.taps * VECTOR_BYTES
+    source = f.place.first + group * s.group + panel * width * LANES * s.output
+    channels = last - first if s.channel == s.taps * FLOAT_BYTES and s.mirrored == 0 else 1  # that lie in one run
+    for c in range(first, last, max(1, channels)):
+        for n in range(0, channels * s.taps, LANES):
+            number = min(LANES, channels * s.taps - n)
+            for v in range(here):
+                lanes = min(LANES, s.outputs - (panel * width + v) * LANES)
+                begin = source + v * LANES * s.output + c * s.channel + n * FLOAT_BYTES
+                transpose(weights, begin, s.output, lanes, number, end, arena, tile)
+                channel, tap = c + n // s.taps, n % s.taps
+                lane, line = channel % pixel, (channel // pixel * s.taps * pixel + channel % pixel) * here
+                for k in range(number):  # filters[channel, tap, outputs of v]
+                    row = s.taps - 1 - tap if s.mirrored else tap
+                    target = to + (line + row * pixel * here + v) * VECTOR_BYTES
+                    stream(arena, target, load(arena, tile + k * VECTOR_BYTES))
+                    tap += 1
+                    if tap == s.taps:
+                        tap, lane, line = 0, lane + 1, line + here
+                        if lane == pixel:
+                            lane, line = 0, line + (s.taps - 1) * pixel * here
+    finish_streams()
+
+
+def filter_layout(node: Node, window: Window) -> FilterLayout:
+    """Of the filters of a convolution."""
+    outputs, channels, taps = window.outputs // window.group, window.channels // window.group, count(window.kernel)
+    mirrored = node.held.mirrored
+    output, channel = (taps, outputs * taps) if mirrored else (channels * taps, taps)
+    return FilterLayout(
+        groups=window.group, outputs=outputs, channels=channels, taps=taps,
+        group=outputs * channels * taps * FLOAT_BYTES, output=output * FLOAT_BYTES, channel=channel * FLOAT_BYTES,
+        bytes=window.outputs * channels * taps * FLOAT_BYTES, mirrored=mirrored,
+    )  # fmt: skip
+
+
+def panels_offset(emitter: Emitter, node: Node, blob: int, layout: FilterLayout, pixel: int, width: int = PANEL) -> int:
+    """The offset of the filters in this blob of `node`, packed."""
+    planes, panels = -(-layout.channels // pixel), layout.groups * -(-blocks(layout.outputs) // width)
+    floats = layout.groups * blocks(layout.outputs) * LANES * planes * pixel * layout.taps
+    stretches = stretches_of(floats, panels, planes)
+    return emitter.packed(
+        pack_filters, panels * stretches, node, [blob], floats, scratch=LANES * VECTOR_BYTES,
+        layout=layout, pixel=pixel, width=width, stretches=stretches,
+    )  # fmt: skip
+
+
+def stretches_of(floats: int, panels: int, planes: int) -> int:
+    """Into how many stretches of planes each panel is cut, for constants of so many floats."""
+    return max(1, min(planes, -(-floats // (ITEM_FLOATS * panels))))
+
+
+def numbers_offset(emitter: Emitter, node: Node, blob: int, number: int) -> int:
+    """The offset of this blob of `node`, `number` numbers in whole vectors; if it has one, so often."""
+    size = node.held.owner.slices[node.held.numbers[blob]].size * FLOAT_BYTES
+    step = FLOAT_BYTES if number * FLOAT_BYTES == size else 0
+    layout = FilterLayout(
+        groups=1, outputs=number, channels=1, taps=1, group=0, output=step, channel=0, bytes=size, mirrored=0
+    )
+    return panels_offset(emitter, node, blob, layout, 1, blocks(number))
+
+
+def bias_offset(emitter: Emitter, node: Node, outputs: int) -> int:
+    """The offset of the bias, or of zeros, in whole vectors."""
+    if len(node.held.numbers) > 1:
+        return numbers_offset(emitter, node, 1, outputs)
+    return emitter.constant([0.0] * blocks(outputs) * LANES)

@@ -1,0 +1,82 @@
+"""Constants that are made of weights: packed by compiled steps, which the team of threads runs when weights change.
+
+The packing program lies beside the plan's own. Its arena are the plan's constants, and its constants are the vector of
+parameters (`parameters/owner.py`). A step remembers the versions of the blobs that it read; before a plan runs, all
+steps whose blobs have other versions by now run in one go, without barriers, as no step needs anything of another.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...compiler.cpu import FLOAT_BYTES
+from ...compiler.fields import field_count, numbers
+from ...parameters.owner import Held, Parameters
+from .emitter import PackingSteps
+from .program import Program
+from .steps import PackingPlace, Scratch
+from .team import ProgramRow
+
+MOST_BLOBS = 3
+TEAM_BYTES = 256 << 10  # of constants that are to be made: fewer are done before another thread is awake
+AT, BARRIER = ProgramRow._fields.index("at"), ProgramRow._fields.index("barrier")
+
+
+class Packing:
+    """The packing steps of a plan, over its `constants`. All are stale at first."""
+
+    def __init__(self, written: PackingSteps, constants: np.ndarray, scratch: Scratch, threads: int):
+        self._written, self._constants, self._scratch, self._threads = written, constants, scratch, threads
+        self._tables, self._rows = written.tables(), written.rows()
+        self._held: list[Held] = []
+        self._parts: list[_Part] = []
+
+    def refresh(self) -> int:
+        """Run the steps whose weights have changed since they ran. Returns how many."""
+        held = [node.held for node in self._written.nodes]
+        if held != self._held:
+            self._held = held
+            self._find_weights()
+        return sum(part.refresh() for part in self._parts)
+
+    def _find_weights(self) -> None:
+        """Where the steps find their weights, which may be another net's by now."""
+        by_owner: dict[Parameters, list[int]] = {}
+        slices = np.empty((len(self._held), MOST_BLOBS), np.int64)
+        for step, (held, blobs) in enumerate(zip(self._held, self._written.blobs, strict=True)):
+            by_owner.setdefault(held.owner, []).append(step)
+            found = [held.numbers[blob] for blob in blobs]
+            slices[step] = (found * MOST_BLOBS)[:MOST_BLOBS]
+            offsets = [held.owner.slices[number].offset * FLOAT_BYTES for number in found]
+            place = PackingPlace(*offsets, *[-1] * (MOST_BLOBS - len(found)), scratch=self._scratch)
+            at = self._rows[step, AT]
+            self._tables[at : at + field_count(PackingPlace)] = numbers(place)
+        sizes = np.array(self._written.sizes, np.int64)
+        self._parts = [
+            _Part(owner, self._constants, self._tables, self._rows[steps], slices[steps], sizes[steps], self._threads)
+            for owner, steps in by_owner.items()
+        ]
+
+
+class _Part:
+    """The packing steps that read the vector of one owner. `rows` are of its program, `slices` int64 [steps,
+    MOST_BLOBS] the owner's that each reads, `sizes` int64 [steps] the bytes that each makes."""
+
+    def __init__(self, owner: Parameters, constants, tables, rows, slices, sizes, threads: int):
+        self._owner, self._rows, self._slices, self._sizes, self._threads = owner, rows, slices, sizes, threads
+        self._numbers = tuple(np.unique(slices).tolist())
+        self._versions = np.full_like(slices, -1)  # of what the steps read when they ran
+        self._stale = np.zeros_like(rows)  # the program: rows of the steps that are to run
+        self._program = Program(constants, owner.vector.view(np.uint8), tables, self._stale, threads)
+
+    def refresh(self) -> int:
+        self._owner.notice_writes(self._numbers, self._threads)
+        now = self._owner.versions[self._slices]
+        (stale,) = np.nonzero((now != self._versions).any(axis=1))
+        count = stale.size
+        if count:
+            self._stale[:count] = self._rows[stale]
+            self._stale[count - 1, BARRIER] = 1
+            self._program.run(0, count, 1 if self._sizes[stale].sum() < TEAM_BYTES else self._threads)
+            self._versions[stale] = now[stale]
+        return count

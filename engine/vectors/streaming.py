@@ -1,0 +1,50 @@
+"""Stores past the caches, for much that is written once and not soon read: what is stored is not fetched before.
+
+    stream(x, i, v)     as `store`; i is a multiple of VECTOR_BYTES from a cache line on, and x holds bytes
+    finish_streams()    what this thread has streamed is seen by all others from now on, as what it has stored is
+
+Only where a vector is a whole cache line; parts of lines would be written to memory one by one, so of narrower vectors
+`stream` is `store`.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from ..compiler import signatures as types
+from ..compiler.cpu import VECTOR_BYTES
+from ..compiler.jit import intrinsic
+from ..compiler.signatures import vector
+from .llvm import I32, VECTOR, element_pointer, require_memory
+
+LINE = 64  # bytes
+
+
+def store_streaming(builder, value, pointer) -> None:
+    """LLVM code of `stream`."""
+    instruction = builder.store(value, pointer, align=VECTOR_BYTES)
+    if VECTOR_BYTES == LINE:
+        instruction.set_metadata("nontemporal", builder.module.add_metadata([I32(1)]))
+
+
+@intrinsic
+def stream(typingctx, x, i, v):
+    require_memory(x)
+
+    def codegen(context, builder, signature, args):
+        pointer = element_pointer(context, builder, signature.args[0], args[0], args[1], VECTOR)
+        store_streaming(builder, args[2], pointer)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, vector), codegen
+
+
+@intrinsic
+def finish_streams(typingctx):
+    def codegen(context, builder, signature, args):
+        name, globals_ = "llvm.x86.sse.sfence", builder.module.globals
+        known = globals_.get(name) or ir.Function(builder.module, ir.FunctionType(ir.VoidType(), []), name)
+        builder.call(known, [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen

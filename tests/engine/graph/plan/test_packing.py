@@ -1,0 +1,255 @@
+"""What plans make of weights: where each number goes, how exact it is, and when it is made again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.caffe_graphs import conv, data, give_weights, graph_of, layer
+from reference.packing import filter_points, panels, whole
+from reference.plans import draw_inputs, run_again, run_plan, same_bits
+
+from caffe64.caffe.weights import share_weights
+from caffe64.engine.compiler.cpu import LANES
+from caffe64.engine.graph.ir.graph import Node
+from caffe64.engine.graph.ops.windows import Window
+from caffe64.engine.graph.plan import Plan
+from caffe64.engine.graph.plan.emitter import Emitter
+from caffe64.engine.graph.plan.lowering.filters import ITEM_FLOATS, filter_layout, numbers_offset, panels_offset
+from caffe64.engine.graph.plan.lowering.winograd_filters import TILINGS, points_offset
+from caffe64.engine.graph.plan.packing import Packing
+from caffe64.engine.graph.plan.steps import Scratch
+from caffe64.engine.parameters.owner import Held, Parameters, Slice
+from caffe64.engine.products.pixel_tile import PANEL
+
+EDGES = st.sampled_from([1, 2, LANES - 1, LANES, LANES + 1, 2 * LANES, 3 * LANES + 5])
+KERNELS = st.sampled_from([(1, 1), (3, 3), (1, 5), (2, 7), (5, 5)])
+
+
+def window_of(groups, outputs, channels, kernel):
+    return Window(
+        axis=1, outer=1, channels=groups * channels, outputs=groups * outputs, group=groups, size=kernel,
+        kernel=kernel, stride=(1, 1), before=(0, 0), after=(0, 0), dilation=(1, 1),
+    )  # fmt: skip
+
+
+def node_of(*shapes, mirrored=False, seed=0):
+    """A node that holds blobs of N(0, 1), and the blobs. The last one ends with the vector."""
+    owner = Parameters([Slice("it", number, shape, 0) for number, shape in enumerate(shapes)])
+    for number, shape in enumerate(shapes):
+        owner.view(number)[...] = np.random.default_rng((seed, number)).standard_normal(shape)
+    held = Held(owner, tuple(range(len(shapes))), mirrored)
+    return Node("it", "Convolution", [], [], None, held.views(), held=held), held.views()
+
+
+def packed(emit, threads=1):
+    """What the steps of emit(emitter) write from the offset on that it returns; and that nothing else is written."""
+    emitter = Emitter(threads, Scratch(offset=0, thread=0))
+    offset = emit(emitter)
+    constants, scratch = emitter.constants()
+    before, (size,) = constants.copy(), emitter.packing.sizes
+    packing = Packing(emitter.packing, constants, scratch, threads)
+    assert packing.refresh() == 1
+    before[offset : offset + size] = constants[offset : offset + size]
+    before[scratch.offset :] = constants[scratch.offset :]
+    np.testing.assert_array_equal(before, constants)
+    assert packing.refresh() == 0
+    return constants[offset : offset + size].view(np.float32)
+
+
+def as_stored(filters, mirrored):
+    """The parameter whose filters are these [groups, outputs, channels, taps]: those of the adjoint if `mirrored`."""
+    return filters.transpose(0, 2, 1, 3)[..., ::-1] if mirrored else filters
+
+
+@settings(max_examples=60)
+@given(
+    groups=st.integers(1, 3),
+    outputs=EDGES,
+    channels=EDGES,
+    kernel=KERNELS,
+    pixel=st.sampled_from([1, LANES]),
+    width=st.sampled_from([1, PANEL]),
+    mirrored=st.booleans(),
+    threads=st.integers(1, 2),
+)
+def test_each_filter_is_where_the_kernels_read_it(groups, outputs, channels, kernel, pixel, width, mirrored, threads):
+    taps = kernel[0] * kernel[1]
+    inner = (channels, outputs) if mirrored else (outputs, channels)
+    node, (parameter,) = node_of((groups, *inner, taps), mirrored=mirrored)
+    layout = filter_layout(node, window_of(groups, outputs, channels, kernel))
+    found = packed(lambda emitter: panels_offset(emitter, node, 0, layout, pixel, width), threads)
+    np.testing.assert_array_equal(found, panels(as_stored(parameter, mirrored), pixel, width))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_filters_are_cut_into_items(mirrored, threads):
+    outputs, channels, taps = 2 * PANEL * LANES + 3, ITEM_FLOATS // (PANEL * LANES) + LANES + 1, 9
+    shape = (1, channels, outputs, taps) if mirrored else (1, outputs, channels, taps)
+    node, (parameter,) = node_of(shape, mirrored=mirrored)
+    layout = filter_layout(node, window_of(1, outputs, channels, (3, 3)))
+    found = packed(lambda emitter: panels_offset(emitter, node, 0, layout, LANES), threads)
+    np.testing.assert_array_equal(found, panels(as_stored(parameter, mirrored), LANES, PANEL))
+
+
+@pytest.mark.parametrize("number", [1, LANES - 1, LANES, LANES + 1, 5 * LANES + 2])
+@pytest.mark.parametrize("shared", [False, True])
+def test_numbers_a_channel(number, shared):
+    node, (_, values) = node_of((7,), (1,) if shared else (number,))
+    expected = np.zeros(whole(number), np.float32)
+    expected[:number] = values
+    np.testing.assert_array_equal(packed(lambda emitter: numbers_offset(emitter, node, 1, number)), expected)
+
+
+@settings(max_examples=60)
+@given(
+    tiling=st.sampled_from(TILINGS),
+    outputs=EDGES,
+    channels=EDGES,
+    mirrored=st.booleans(),
+    threads=st.integers(1, 2),
+    scale=st.sampled_from([1.0, 1e-30, 1e30]),
+)
+def test_winograd_filters_are_rounded_once(tiling, outputs, channels, mirrored, threads, scale):
+    """Half a unit in the last place, and what float64 may be off, of the largest sum of magnitudes."""
+    inner = (channels, outputs) if mirrored else (outputs, channels)
+    node, (parameter,) = node_of((1, *inner, tiling.r**2), mirrored=mirrored)
+    parameter *= np.float32(scale)
+    filters = as_stored(parameter, mirrored).reshape(outputs, channels, tiling.r, tiling.r)
+    window = window_of(1, outputs, channels, (tiling.r, tiling.r))
+    found = packed(lambda emitter: points_offset(emitter, node, window, tiling), threads)
+    found = found.reshape(tiling.points, -1)
+    for point, *both in zip(found, *filter_points(filters, tiling.side), strict=True):
+        wanted, size = (panels(each[np.newaxis, :, :, np.newaxis], LANES, PANEL) for each in both)
+        unit = np.spacing(np.abs(wanted).astype(np.float32)).astype(np.longdouble)
+        assert (np.abs(point - wanted) <= unit / 2 + 2.0**-49 * size).all()
+
+
+def test_a_filter_that_is_no_number_stays_in_its_channel_and_output():
+    tiling = TILINGS[0]
+    node, (parameter,) = node_of((1, LANES, LANES, 9))
+    parameter[0, 3, 5, 4] = np.nan
+    window = window_of(1, LANES, LANES, (3, 3))
+    found = packed(lambda emitter: points_offset(emitter, node, window, tiling)).reshape(tiling.points, LANES, LANES)
+    spoilt = np.isnan(found).any(axis=0)
+    assert spoilt[5, 3]
+    assert spoilt.sum() == 1
+
+
+@pytest.mark.parametrize("factor", [0, 1, 999.98])
+@pytest.mark.parametrize("channels", [1, LANES, LANES + 1])
+def test_statistics(channels, factor):
+    """1 / sqrt(variance + eps) and -mean over it, float64, rounded once; NaN of a negative variance, inf of eps 0."""
+    graph = graph_of(data(f"1 {channels} 2 2"), layer("n", "BatchNorm", "data", more="batch_norm_param { eps: 0 }"))
+    node = graph.nodes[1]
+    mean, variance, count = node.weights
+    variance[...], count[...] = np.abs(variance) * max(factor, 1), factor
+    variance[-1:] *= -1
+    plan = Plan(graph)
+    (found,) = run_plan(plan, {graph.inputs[0]: np.zeros((1, channels, 2, 2), np.float32)}).values()
+    share = 1 / np.float64(factor) if factor else 0
+    with np.errstate(all="ignore"):
+        expected = -(mean * share) / np.sqrt(variance * share)
+    np.testing.assert_allclose(found[0, :, 0, 0], expected, rtol=2**-23)
+
+
+# ------------------------------------------------------------------------------------------------- what is made again
+def everything():
+    """A net of all that is packed; each layer's number of packing steps."""
+    size = f"kernel_size: 3 pad: 1 num_output: {2 * LANES}"
+    each = f"convolution_param {{ {size} group: {2 * LANES} }}"
+    graph = graph_of(
+        data(f"1 3 {2 * LANES} {2 * LANES}"),
+        conv("direct", "data", outputs=2 * LANES),
+        layer("norm", "BatchNorm", "direct"),
+        layer("scale", "Scale", "norm", more="scale_param { bias_term: true }"),
+        layer("slope", "PReLU", "scale"),
+        layer("winograd", "Convolution", "slope", more=f"convolution_param {{ {size} }}"),
+        layer("each", "Convolution", "winograd", more=each),
+        layer("across", "Convolution", "each", more="convolution_param { num_output: 5 kernel_size: 1 }"),
+        layer("product", "InnerProduct", "across", more="inner_product_param { num_output: 7 }"),
+    )
+    return graph, {
+        "direct": (1,), "norm": (1, 1, 1), "scale": (1, 1), "slope": (1,), "winograd": (1, 1), "each": (1, 1),
+        "across": (1, 1), "product": (1, 1),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_only_what_was_edited_is_packed_again(threads):
+    graph, steps = everything()
+    plan = Plan(graph, threads=threads)
+    assert plan.packing.refresh() == 0  # the plan has packed all
+    for node in graph.nodes[1:]:
+        node.held.expose()
+    assert plan.packing.refresh() == 0
+    for node in graph.nodes[1:]:
+        for blob, number in zip(node.weights, steps[node.name], strict=True):
+            blob *= 2
+            assert plan.packing.refresh() == number, node.name
+            assert plan.packing.refresh() == 0
+    owner = graph.nodes[1].held.owner
+    owner.written(range(len(owner.slices)))
+    assert plan.packing.refresh() == sum(map(sum, steps.values())) - 2  # the statistics' three blobs make one step
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("told", [True, False])
+def test_edited_weights_give_the_bits_of_a_net_that_has_them_from_the_start(threads, told):
+    graph, other = everything()[0], everything()[0]
+    give_weights(other, seed=5)
+    plan, inputs = Plan(graph, threads=threads), draw_inputs(graph)
+    run_plan(plan, inputs)
+    owner = graph.nodes[1].held.owner
+    if not told:
+        owner.expose(range(len(owner.slices)))
+    for node, source in zip(graph.nodes, other.nodes, strict=True):
+        for blob, values in zip(node.weights, source.weights, strict=True):
+            blob[...] = values
+    if told:
+        owner.written(range(len(owner.slices)))
+    found = list(run_again(plan, inputs).values())
+    expected = list(run_plan(Plan(other, threads=1), dict(zip(other.inputs, inputs.values(), strict=True))).values())
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.view(np.int32), two.view(np.int32))
+
+
+def test_a_plan_finds_the_weights_of_another_net_that_it_shares_from_now_on():
+    graph, other = everything()[0], everything()[0]
+    give_weights(other, seed=5)
+    plan, inputs = Plan(graph), draw_inputs(graph)
+    before = run_plan(plan, inputs)
+    share_weights(graph, other)
+    shared = run_again(plan, inputs)
+    assert not same_bits(shared, before)
+    assert same_bits(shared, run_plan(Plan(graph), inputs))
+    other.nodes[1].weights[0][...] *= 2
+    other.nodes[1].held.written()
+    assert plan.packing.refresh() == 1
+    assert not same_bits(run_again(plan, inputs), shared)
+
+
+def test_a_net_of_two_owners():
+    """One layer shares another net's weights, the others have their own: each step reads its owner's vector."""
+    graph, other = everything()[0], everything()[0]
+    plan, inputs = Plan(graph), draw_inputs(graph)
+    share_weights(graph, graph_without(other, "winograd"))
+    for nodes, scale in ((graph.nodes, 3), (other.nodes, 1)):
+        for node in nodes:
+            if node.weights:
+                node.weights[0][...] *= scale
+                node.held.written()
+    assert same_bits(run_again(plan, inputs), run_plan(Plan(graph), inputs))
+
+
+def graph_without(graph, name):
+    graph.nodes = [node for node in graph.nodes if node.name != name]
+    return graph
+
+
+def test_a_net_without_weights_packs_nothing():
+    graph = graph_of(data(), layer("r", "ReLU", "data"))
+    plan = Plan(graph)
+    assert plan.packing.refresh() == 0
