@@ -12,12 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...compiler import signatures as types
+from ...compiler.jit import F1, F1_IN, i64, kernel
 from ...parameters.owner import Held
 from ..ir.graph import Blob, Node, Shape
 from ..ir.op import Run, count
 from ..ops import OPS
 from ..ops.windows import Convolution, Window, window_of
-from ..plan.layer import prepare_layer
+from ..plan.layer import plan_layer, prepare_layer
 from .channels import NOTHING, add_sums, channel_sums
 from .filters import prepare_filter_gradient
 from .op import Back, Backward
@@ -73,32 +75,57 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], r
     return back
 
 
+@kernel(types.void(F1_IN, i64, i64, i64, i64, F1))
+def turn_round(w, groups, outputs, channels, taps, turned):
+    """Writes turned [groups, channels, outputs, taps] from w [groups, outputs, channels, taps], taps last to first."""
+    for g in range(groups):
+        for o in range(outputs):
+            for c in range(channels):  # turned[g, c, o] from w[g, o, c]
+                at, to = ((g * outputs + o) * channels + c) * taps, ((g * channels + c) * outputs + o) * taps
+                for t in range(taps):
+                    turned[to + t] = w[at + taps - 1 - t]
+
+
 def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: dict):
-    """A function (dys, dxs): convolutions of dy with the weights turned round, inputs and outputs exchanged."""
-    group, taps = window.group, count(window.kernel)
+    """A function (dys, dxs): convolutions of dy with the weights turned round, inputs and outputs exchanged.
+
+    A plan packs them from the parameter like that; for the layer's own code they are turned round before.
+    """
     before, after = (
         tuple(extent - 1 - pad for extent, pad in zip(window.extent, pads, strict=True))
         for pads in (window.before, window.after)
     )
     twin = _twin(node, "Convolution", replace(window, outputs=window.channels, before=before, after=after))
-    twin.weights = [np.zeros((window.channels, window.outputs // group, *window.kernel), np.float32)]
-    run_twin = prepare_layer(twin, [top], [bottom], **options)
-    turned = twin.weights[0].reshape(group, window.channels // group, window.outputs // group, taps)
-    made_of = None
+    twin.held = Held(node.held.owner, node.held.numbers[:1], mirrored=True)
+    refresh, run_twin = None, plan_layer(twin, [top], [bottom], **options)
+    if run_twin is None:
+        refresh = _turned_weights(node, window, twin)
+        run_twin = OPS["Convolution"].prepare(twin, [top], [bottom])
 
     def adjoint(output_gradients, input_gradients):
-        nonlocal made_of
-        if made_of != (versions := node.held.versions()):
-            weights = node.weights[0].reshape(group, window.outputs // group, window.channels // group, taps)
-            np.copyto(turned, weights.transpose(0, 2, 1, 3)[..., ::-1])
-            if twin.held:
-                twin.held.written()
-            made_of = versions
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
             if dx is not None:
+                if refresh:
+                    refresh()
                 run_twin([dy], [dx])
 
     return adjoint
+
+
+def _turned_weights(node: Node, window: Window, twin: Node):
+    """Give `twin` weights of its own. Returns a function that makes them of those of `node` if these have changed."""
+    outputs, channels = window.outputs // window.group, window.channels // window.group
+    twin.held, twin.weights = None, [np.empty((window.channels, outputs, *window.kernel), np.float32)]
+    made_of = None
+
+    def refresh():
+        nonlocal made_of
+        if made_of != (versions := node.held.versions()):
+            weights, turned = node.weights[0].reshape(-1), twin.weights[0].reshape(-1)
+            turn_round.run(weights, window.group, outputs, channels, count(window.kernel), turned)
+            made_of = versions
+
+    return refresh
 
 
 def _spread(node: Node, window: Window, top: Shape, bottom: Shape):
