@@ -14,7 +14,7 @@ from .blob import Array
 
 
 @dataclass(frozen=True)
-class Layer:
+class CaffeLayer:
     """A layer of a net. `blobs` are its weights, as in `net.params`."""
 
     name: str
@@ -30,13 +30,15 @@ class NetTables:
     params: dict[str, list[Array]]
 
     @property
-    def layers(self) -> list[Layer]:
+    def layers(self) -> list[CaffeLayer]:
         """All layers, in the order in which they run."""
         params = self.params
-        return [Layer(node.name, node.type, params[node.name] if node.weights else []) for node in self.graph.nodes]
+        return [
+            CaffeLayer(node.name, node.type, params[node.name] if node.weights else []) for node in self.graph.nodes
+        ]
 
     @property
-    def layer_dict(self) -> dict[str, Layer]:
+    def layer_dict(self) -> dict[str, CaffeLayer]:
         """Name -> layer."""
         return {layer.name: layer for layer in self.layers}
 

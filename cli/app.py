@@ -16,10 +16,10 @@ from . import cache, classify, convert, doctor, draw, export, info, optimize, ru
 from . import eval as evaluate
 from . import time as timing
 from .failure import DEBUG, guard
-from .options import Command, Group, examples
+from .options import Command, HelpGroup, examples
 
 app = typer.Typer(
-    cls=Group,
+    cls=HelpGroup,
     help="""Small neural nets in a few lines of text, trained as fast as the machine allows.
 
     Exit codes: 0 done, 1 unexpected error, 2 wrong command line, 3 bad file, 4 a check failed, 5 training
@@ -59,7 +59,7 @@ CAFFE_NETS = (run, classify, summary, timing, optimize, verify, draw, export)
 for module in (*TEXT_NETS, *CAFFE_NETS, warmup, doctor):
     app.command(module.NAME, cls=Command, epilog=examples(*module.EXAMPLES))(guard(module.command))
 
-cache_app = typer.Typer(cls=Group, help="Show or clear the cache of compiled kernels.", no_args_is_help=True)
+cache_app = typer.Typer(cls=HelpGroup, help="Show or clear the cache of compiled kernels.", no_args_is_help=True)
 for function, lines in ((cache.path, cache.PATH_EXAMPLES), (cache.clear, cache.CLEAR_EXAMPLES)):
     cache_app.command(cls=Command, epilog=examples(*lines))(guard(function))
 app.add_typer(cache_app, name="cache", epilog=examples("caffe64 cache path"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..caffe.reading import read_graph
-from ..drawing.net import Layer, Net
+from ..drawing.net import DrawnLayer, DrawnNet
 from ..engine.graph.analysis.aliasing import exclusive_blobs
 from ..engine.graph.analysis.cost import added_blobs
 from ..engine.graph.analysis.shapes import known_shapes, known_weight_shapes, macs
@@ -22,7 +22,7 @@ from .caffe_options import Reading
 from .output import Output
 
 
-def read_net(path: Path, model: Path | None, reading: Reading, output: Output) -> Net:
+def read_net(path: Path, model: Path | None, reading: Reading, output: Output) -> DrawnNet:
     """The net of a .prototxt, layers of any type; with its .caffemodel, weights as they are there. Raises
     InputError."""
     binary = None if model is None else read_caffemodel(model)
@@ -34,7 +34,7 @@ def read_net(path: Path, model: Path | None, reading: Reading, output: Output) -
     weights = [shapes or [] for shapes in known_weight_shapes(graph, known)]
     if binary is not None:
         weights = _weights_of(graph, weights, binary, output)
-    return Net(graph.name or path.name, tuple(_layers(graph, known, weights)))
+    return DrawnNet(graph.name or path.name, tuple(_layers(graph, known, weights)))
 
 
 def _weights_of(graph: Graph, expected: Sequence[list[Shape]], model: CaffeModel, output: Output) -> list[list[Shape]]:
@@ -71,14 +71,14 @@ def _fit(found: Sequence[Shape | None], wanted: Sequence[Shape], names: Sequence
     return len(found) <= len(wanted) and all(fit or name for fit, name in zip(fits, named, strict=True))
 
 
-def _layers(graph: Graph, shapes: Mapping[Blob, Shape], weights: Sequence[list[Shape]]) -> Iterator[Layer]:
+def _layers(graph: Graph, shapes: Mapping[Blob, Shape], weights: Sequence[list[Shape]]) -> Iterator[DrawnLayer]:
     exclusive = exclusive_blobs(graph)
     producer = {top: number for number, node in enumerate(graph.nodes) for top in node.tops}
     for node, blobs in zip(graph.nodes, weights, strict=True):
         added = added_blobs(node, exclusive)
         known = node.type in OPS and all(blob in shapes for blob in (*node.bottoms, *node.tops))
         names = [spec.name for spec in node.blob_specs]
-        yield Layer(
+        yield DrawnLayer(
             node.name,
             node.type,
             reads=tuple(sorted({producer[bottom] for bottom in node.bottoms})),

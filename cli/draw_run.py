@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from ..drawing.compare import Fate, compare_nets
-from ..drawing.net import Net
+from ..drawing.net import DrawnNet
 from ..drawing.page import make_page
 from ..drawing.picture import Picture, make_picture
 from ..drawing.svg import draw_alone
@@ -43,13 +43,13 @@ def run(net: Path, model, output: Path, compare, times, reading: caffe.Reading) 
     told.say(f"wrote {output}: {' and '.join(f'{len(each.layers)} layers' for each in nets)}")
 
 
-def draw_nets(nets: list[Net]) -> list[Picture]:
+def draw_nets(nets: list[DrawnNet]) -> list[Picture]:
     """One picture, or of two nets both, with what became of their layers."""
     fates: tuple[list[Fate], ...] = compare_nets(*nets) if len(nets) == 2 else ([],)
     return [make_picture(net, each) for net, each in zip(nets, fates, strict=True)]
 
 
-def with_times(net: Net, path: Path, output: Output) -> Net:
+def with_times(net: DrawnNet, path: Path, output: Output) -> DrawnNet:
     """The net with the measured times of a JSON {"layers": [{"name": ..., "forward": {"median": seconds}}]}.
 
     Raises InputError if the file is none.

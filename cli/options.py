@@ -26,7 +26,7 @@ class _QuickParameters:
         return parameters
 
 
-class Group(_QuickParameters, TyperGroup):
+class HelpGroup(_QuickParameters, TyperGroup):
     """A command with commands."""
 
 

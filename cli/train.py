@@ -80,10 +80,10 @@ def command(
     nothing is lost. With --checkpoint and --resume of one file a run goes on if the file is there, else begins, so
     that a job of a batch queue may be started again as it is.
     """
-    from .train_run import Request, run
+    from .train_run import TrainRequest, run
 
     run(
-        Request(
+        TrainRequest(
             net=net,
             weights=weights,
             optimizer=optim,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 EPOCH_LINES = 4  # a second, at most: tiny nets finish hundreds of epochs in that time
 
 
-class Report:
+class TrainReport:
     """The original's lines. `minibatches` is what `Training.run_epoch` calls about 20 times a second.
 
     The original clears its sum of losses at a line, not at an epoch, and always divides by 20. So where an epoch
@@ -29,7 +29,7 @@ class Report:
         self._sum = 0.0  # of the losses since the last line
         self._summed = training.step - training.step % original.INTERVAL  # minibatches of the epoch up to there
 
-    def __enter__(self) -> Report:
+    def __enter__(self) -> TrainReport:
         return self
 
     def __exit__(self, *error) -> None:
@@ -61,7 +61,7 @@ class Report:
             self._output.say(f"epoch {original.counter(record['epoch'], self._optimizer.epochs)}: {validation(record)}")
 
 
-class LiveReport(Report):
+class LiveTrainReport(TrainReport):
     """A bar over all epochs, and above it one line for each epoch (for the last one of many short ones)."""
 
     def __init__(self, output: Output, training: Training):
@@ -72,7 +72,7 @@ class LiveReport(Report):
         self._last_line = 0.0
         self.begin_epoch()
 
-    def __enter__(self) -> Report:
+    def __enter__(self) -> TrainReport:
         self._bar.__enter__()
         return self
 
@@ -116,5 +116,5 @@ def validation(record: dict) -> str:
     return text
 
 
-def make_report(output: Output, training: Training) -> Report:
-    return (LiveReport if output.live else Report)(output, training)
+def make_report(output: Output, training: Training) -> TrainReport:
+    return (LiveTrainReport if output.live else TrainReport)(output, training)

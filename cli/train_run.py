@@ -25,7 +25,7 @@ from .log import SUFFIXES as LOG_SUFFIXES
 from .log import Log
 from .output import Output
 from .resume import changes
-from .train_report import Report, make_report
+from .train_report import TrainReport, make_report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class TrainRequest:
     """What the command line asked for. `rows` None: all. `seed`, `shuffle`, `threads` None: not said."""
 
     net: Path
@@ -70,7 +70,7 @@ class Request:
         return self.resume is None or (self.may_begin and not os.path.lexists(self.resume))
 
 
-def run(request: Request) -> None:
+def run(request: TrainRequest) -> None:
     """Train as `request` says and write the weights. Raises the errors of `errors.py`."""
     started = time.perf_counter()
     check(request)
@@ -81,7 +81,7 @@ def run(request: Request) -> None:
     output.finished(time.perf_counter() - started, request.weights)
 
 
-def check(request: Request) -> None:
+def check(request: TrainRequest) -> None:
     """Contradicting options, missing files and places that cannot be written, before any work."""
     if (request.val_x is None) != (request.val_y is None):
         raise UsageError("--val-x and --val-y belong together")
@@ -104,7 +104,7 @@ def check(request: Request) -> None:
 class Trainer:
     """One run: the net, its data, the training in progress, and what is written about it."""
 
-    def __init__(self, request: Request, output: Output):
+    def __init__(self, request: TrainRequest, output: Output):
         """Read all files, compile what is missing, and stand before the next minibatch."""
         self._request, self._output = request, output
         output.banner()
@@ -199,7 +199,7 @@ class Trainer:
             if request.plot and self._history:
                 plot.write_plot(request.plot, self._history)
 
-    def _epoch(self, report: Report, log: Log | None) -> None:
+    def _epoch(self, report: TrainReport, log: Log | None) -> None:
         training = self._training
 
         def watch(step: int, losses: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .compare import Fate
 from .kinds import kind_of
 from .labels import amount, seconds_text, shape_text, shorten, text_width
-from .net import Layer
+from .net import DrawnLayer
 
 LINE, PAD = 15.0, 7.0  # between lines of text, and around them
 LEFT, RIGHT = 14.0, 8.0  # beside the text
@@ -27,7 +27,7 @@ class Member(NamedTuple):
     """A layer that a box shows, its number in the net and its fate."""
 
     number: int
-    layer: Layer
+    layer: DrawnLayer
     fate: Fate
 
 
@@ -41,7 +41,7 @@ def box_width(members: Sequence[Member]) -> float:
     return min(WIDEST, max((_wanted_width(each.layer, each.fate) for each in members), default=NARROWEST))
 
 
-def _wanted_width(layer: Layer, fate: Fate) -> float:
+def _wanted_width(layer: DrawnLayer, fate: Fate) -> float:
     last = text_width(_shape(layer), SHAPE) + 16 + text_width(_cost([layer]), PLAIN)
     lines = (text_width(layer.name, NAME) + TOGGLE, text_width(_type(layer), PLAIN), text_width(fate.brief, MARK), last)
     return LEFT + max(NARROWEST - LEFT - RIGHT, *lines) + RIGHT
@@ -105,16 +105,16 @@ def draw_toggle(width: float, *, opened: bool) -> str:
     )
 
 
-def _type(layer: Layer) -> str:
+def _type(layer: DrawnLayer) -> str:
     return f"{layer.type} {layer.label}".strip()
 
 
-def _shape(layer: Layer) -> str:
+def _shape(layer: DrawnLayer) -> str:
     more = f" +{len(layer.outputs) - 1}" if len(layer.outputs) > 1 else ""
     return shape_text(layer.outputs[0][1]) + more if layer.outputs else ""
 
 
-def _cost(layers: Sequence[Layer]) -> str:
+def _cost(layers: Sequence[DrawnLayer]) -> str:
     """The time of these layers, or where none was measured their multiply-accumulates."""
     seconds = [layer.seconds for layer in layers if layer.seconds is not None]
     if seconds:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .groups import CONVOLUTIONS, NORMALISE
-from .net import Layer, Net
+from .net import DrawnLayer, DrawnNet
 
 FOLDABLE = NORMALISE | {"Power"}
 
@@ -28,7 +28,7 @@ class Fate:
     brief: str = ""
 
 
-def compare_nets(before: Net, after: Net) -> tuple[list[Fate], list[Fate]]:
+def compare_nets(before: DrawnNet, after: DrawnNet) -> tuple[list[Fate], list[Fate]]:
     """The fates of the layers of both."""
     pairs = _pairs(before.layers, after.layers)
     readers = _readers(before)
@@ -50,7 +50,7 @@ def compare_nets(before: Net, after: Net) -> tuple[list[Fate], list[Fate]]:
     return old, new
 
 
-def _readers(net: Net) -> list[list[int]]:
+def _readers(net: DrawnNet) -> list[list[int]]:
     readers: list[list[int]] = [[] for _ in net.layers]
     for number, layer in enumerate(net.layers):
         for source in layer.reads:
@@ -65,7 +65,7 @@ def _took(fate: Fate, names: list[str]) -> Fate:
     return Fate(fate.mark or "changed", text, fate.twin, told)
 
 
-def _pairs(old: Sequence[Layer], new: Sequence[Layer]) -> dict[int, int]:
+def _pairs(old: Sequence[DrawnLayer], new: Sequence[DrawnLayer]) -> dict[int, int]:
     """Index of an old layer -> index of the new one."""
     named = {layer.name: number for number, layer in reversed(list(enumerate(new)))}
     pairs: dict[int, int] = {}
@@ -89,7 +89,7 @@ def _pairs(old: Sequence[Layer], new: Sequence[Layer]) -> dict[int, int]:
     return pairs
 
 
-def _kept(layer: Layer, twin: Layer, number: int, *, after: bool) -> Fate:
+def _kept(layer: DrawnLayer, twin: DrawnLayer, number: int, *, after: bool) -> Fate:
     if layer.name != twin.name:
         text = f"{'was' if after else 'is now'} {twin.name}"
         return Fate("renamed", text, number, f"renamed: {text}")
@@ -101,15 +101,15 @@ def _kept(layer: Layer, twin: Layer, number: int, *, after: bool) -> Fate:
     return Fate("changed", told, number, f"changed: {', '.join(name.rpartition('.')[2] for name in fields)}")
 
 
-def _values(layer: Layer) -> dict[str, str]:
+def _values(layer: DrawnLayer) -> dict[str, str]:
     return {**dict(layer.parameters), "weights": _shapes(layer)}
 
 
-def _shapes(layer: Layer) -> str:
+def _shapes(layer: DrawnLayer) -> str:
     return ", ".join("×".join(map(str, shape)) for shape in layer.weights) or "none"
 
 
-def _gone(net: Net, number: int, pairs: dict[int, int], readers: list[list[int]], after: Net) -> Fate:
+def _gone(net: DrawnNet, number: int, pairs: dict[int, int], readers: list[list[int]], after: DrawnNet) -> Fate:
     taker = _taker(net, number, pairs, readers) if net.layers[number].type in FOLDABLE else None
     if taker is None:
         return Fate("removed", "is not in the net after", brief="removed")
@@ -117,7 +117,7 @@ def _gone(net: Net, number: int, pairs: dict[int, int], readers: list[list[int]]
     return Fate("folded", text, pairs[taker], f"folded {text}")
 
 
-def _taker(net: Net, number: int, pairs: dict[int, int], readers: list[list[int]]) -> int | None:
+def _taker(net: DrawnNet, number: int, pairs: dict[int, int], readers: list[list[int]]) -> int | None:
     """The layer with weights that a foldable one, together with those around it that are gone too, went into."""
     for ahead in (lambda place: net.layers[place].reads, lambda place: readers[place]):
         place = number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .net import Net
+from .net import DrawnNet
 
 CONVOLUTIONS = {"Convolution", "ConvolutionDepthwise", "DepthwiseConvolution", "Deconvolution", "InnerProduct"}
 FIRST = CONVOLUTIONS | {"BatchNorm", "Eltwise", "Concat"}
@@ -13,7 +13,7 @@ ACTIVATE = {"ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "Swish", "Clip",
 FOLLOW = NORMALISE | ACTIVATE
 
 
-def group_layers(net: Net) -> list[list[int]]:
+def group_layers(net: DrawnNet) -> list[list[int]]:
     """The layers' indices in units of one or more, each unit a chain, in the order of their first layers.
 
     A layer joins the unit of the one that it reads if it reads nothing else and nobody else reads that one.
@@ -32,11 +32,11 @@ def group_layers(net: Net) -> list[list[int]]:
     return units
 
 
-def _continues(net: Net, unit: list[int], kind: str) -> bool:
+def _continues(net: DrawnNet, unit: list[int], kind: str) -> bool:
     return kind in FOLLOW and net.layers[unit[0]].type in FIRST
 
 
-def unit_edges(net: Net, units: list[list[int]]) -> list[tuple[int, int]]:
+def unit_edges(net: DrawnNet, units: list[list[int]]) -> list[tuple[int, int]]:
     """(source, target) between units, each once, sorted by target; source < target."""
     place = {index: number for number, unit in enumerate(units) for index in unit}
     found = {(place[source], number) for number, unit in enumerate(units) for source in net.layers[unit[0]].reads}

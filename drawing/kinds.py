@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Kind:
+class LayerColour:
     """`key` is its class in the SVG, `title` its name in the legend, `colour` #rrggbb of its mark."""
 
     key: str
@@ -16,25 +16,25 @@ class Kind:
 
 
 KINDS = (
-    Kind("data", "data", "#5b6b82", "Input Data ImageData MemoryData WindowData HDF5Data DummyData Parameter"),
-    Kind(
+    LayerColour("data", "data", "#5b6b82", "Input Data ImageData MemoryData WindowData HDF5Data DummyData Parameter"),
+    LayerColour(
         "conv",
         "convolution",
         "#2f74e0",
         "Convolution ConvolutionDepthwise DepthwiseConvolution Deconvolution Im2col",
     ),
-    Kind("dense", "inner product", "#7d55d9", "InnerProduct Embed LSTM RNN Recurrent MatMul"),
-    Kind("pool", "pooling", "#0d968b", "Pooling SPP ROIPooling Reduction"),
-    Kind("norm", "normalisation", "#c98a08", "BatchNorm BN Scale Bias LRN MVN Normalize Power"),
-    Kind(
+    LayerColour("dense", "inner product", "#7d55d9", "InnerProduct Embed LSTM RNN Recurrent MatMul"),
+    LayerColour("pool", "pooling", "#0d968b", "Pooling SPP ROIPooling Reduction"),
+    LayerColour("norm", "normalisation", "#c98a08", "BatchNorm BN Scale Bias LRN MVN Normalize Power"),
+    LayerColour(
         "act",
         "activation",
         "#dc4c3f",
         "ReLU ReLU6 PReLU ELU Sigmoid TanH Swish Clip AbsVal BNLL Exp Log Threshold Dropout",
     ),
-    Kind("join", "join and split", "#3a9a3f", "Concat Eltwise Slice Split Silence Filter BatchReindex"),
-    Kind("shape", "shape", "#9a6b42", "Flatten Reshape Permute Crop Tile Upsample Interp ShuffleChannel"),
-    Kind(
+    LayerColour("join", "join and split", "#3a9a3f", "Concat Eltwise Slice Split Silence Filter BatchReindex"),
+    LayerColour("shape", "shape", "#9a6b42", "Flatten Reshape Permute Crop Tile Upsample Interp ShuffleChannel"),
+    LayerColour(
         "output",
         "output and loss",
         "#c9418f",
@@ -42,7 +42,7 @@ KINDS = (
         "MultinomialLogisticLoss Accuracy ArgMax PriorBox DetectionOutput MultiBoxLoss HDF5Output",
     ),
 )
-UNKNOWN = Kind("unknown", "other types", "#8b9099", "")
+UNKNOWN = LayerColour("unknown", "other types", "#8b9099", "")
 MARKS = {"folded": "#c98a08", "removed": "#dc4c3f", "added": "#3a9a3f", "renamed": "#2f74e0", "changed": "#7d55d9"}
 _BY_TYPE = {name: kind for kind in KINDS for name in kind.types.split()}
 
@@ -50,7 +50,7 @@ LIGHT = {"paper": "#ffffff", "ink": "#1d2430", "soft": "#5d6775", "line": "#8792
 DARK = {"paper": "#14181f", "ink": "#e8ebf0", "soft": "#a3adbb", "line": "#6f7a8a", "tint": 0.2, "edge": 0.6}
 
 
-def kind_of(layer_type: str) -> Kind:
+def kind_of(layer_type: str) -> LayerColour:
     """UNKNOWN for a type that is nowhere in the table."""
     return _BY_TYPE.get(layer_type, UNKNOWN)
 

@@ -64,6 +64,6 @@ def seconds_text(value: float) -> str:
 
 
 def total_text(key: str, total: Total) -> str:
-    """One of `Net.totals`."""
+    """One of `DrawnNet.totals`."""
     text = {"memory": bytes_text, "seconds": seconds_text}.get(key, "{:,}".format)(total.value)
     return text if total.whole else f"≥ {text}"

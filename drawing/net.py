@@ -10,7 +10,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Layer:
+class DrawnLayer:
     """One layer.
 
     reads        indices of the layers whose outputs it reads, each smaller than its own
@@ -52,11 +52,11 @@ class Total(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Net:
+class DrawnNet:
     """A net. `name` is what the picture is called."""
 
     name: str
-    layers: tuple[Layer, ...]
+    layers: tuple[DrawnLayer, ...]
 
     def totals(self) -> dict[str, Total]:
         """Of layers, parameters (shared ones once), macs, memory, and seconds if there are some."""

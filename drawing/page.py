@@ -17,7 +17,7 @@ from .boxes import text
 from .kinds import DARK, LIGHT, SHAPES, style_sheet
 from .labels import total_text
 from .layout import MARGIN, TIP
-from .net import Net, Total
+from .net import DrawnNet, Total
 from .panel import panel_of
 from .picture import LONG, Picture
 from .svg import draw, kinds_and_marks
@@ -79,7 +79,7 @@ def _pane(pictures: Sequence[Picture], number: int, opened: bool) -> str:
     return f'<section class="pane" data-pane="{number}">\n{heading}<div class="canvas">{drawn}</div>\n</section>'
 
 
-def _totals(nets: Sequence[Net]) -> str:
+def _totals(nets: Sequence[DrawnNet]) -> str:
     totals = [net.totals() for net in nets]
     keys = [key for key in TITLES if any(key in each for each in totals)]
     head = "".join(f"<th scope=col>{TITLES[key]}</th>" for key in keys)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from .compare import Fate
 from .labels import bytes_text, seconds_text, shape_text
-from .net import Layer, Shape, Total
+from .net import DrawnLayer, Shape, Total
 
 Rows = list[tuple[str, str]]
 
 
-def panel_of(layer: Layer, fate: Fate, totals: dict[str, Total]) -> list[tuple[str, Rows]]:
+def panel_of(layer: DrawnLayer, fate: Fate, totals: dict[str, Total]) -> list[tuple[str, Rows]]:
     """(heading, rows) of each section that has some; `totals` are those of the net."""
     sections = [
         ("", [(fate.mark, fate.text)] if fate.mark else []),
@@ -26,7 +26,7 @@ def _blobs(blobs: tuple[tuple[str, Shape | None], ...]) -> Rows:
     return [(name, "shape not known" if shape is None else shape_text(shape)) for name, shape in blobs]
 
 
-def _costs(layer: Layer, totals: dict[str, Total]) -> Rows:
+def _costs(layer: DrawnLayer, totals: dict[str, Total]) -> Rows:
     rows = [] if layer.macs is None else [("MACs", f"{layer.macs:,}{_share(layer.macs, totals['macs'].value)}")]
     if layer.memory is not None:
         rows.append(("memory", bytes_text(layer.memory) if layer.memory else "none, works in place"))
@@ -39,7 +39,7 @@ def _share(part: float, total: float) -> str:
     return f" ({100 * part / total:.3g} %)" if part and total else ""
 
 
-def _weights(layer: Layer) -> Rows:
+def _weights(layer: DrawnLayer) -> Rows:
     shared = dict(layer.shared)
     rows = [
         (f"blob {number}", shape_text(shape) + (f", shared as {shared[number]}" if number in shared else ""))

@@ -9,7 +9,7 @@ from .boxes import Member, box_height, box_width
 from .compare import Fate
 from .groups import group_layers, unit_edges
 from .layout import Layout, lay_out
-from .net import Net
+from .net import DrawnNet
 
 LONG = 40  # layers: nets with more begin with their units shut
 
@@ -18,7 +18,7 @@ LONG = 40  # layers: nets with more begin with their units shut
 class Picture:
     """`units` are the layers of each unit, `width` is that of a box, `heights` those of each unit, shut and open."""
 
-    net: Net
+    net: DrawnNet
     units: list[list[Member]]
     layout: Layout
     width: float
@@ -30,7 +30,7 @@ class Picture:
         return sorted(member for unit in self.units for member in unit)
 
 
-def make_picture(net: Net, fates: Sequence[Fate] = ()) -> Picture:
+def make_picture(net: DrawnNet, fates: Sequence[Fate] = ()) -> Picture:
     """Lay a net out; `fates` of its layers where it is compared with another one."""
     fates = fates or [Fate()] * len(net.layers)
     members = [Member(number, *pair) for number, pair in enumerate(zip(net.layers, fates, strict=True))]

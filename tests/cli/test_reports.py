@@ -8,7 +8,7 @@ import numpy as np
 
 from caffe64.cli.output import Output
 from caffe64.cli.testing_report import progress
-from caffe64.cli.train_report import LiveReport, Report
+from caffe64.cli.train_report import LiveTrainReport, TrainReport
 
 RECORD = {"epoch": 1, "validation_loss": None, "validation_accuracy": None}
 
@@ -19,7 +19,7 @@ def make_training(steps: int, step: int = 0) -> SimpleNamespace:
 
 
 def test_a_line_has_the_mean_of_its_20_minibatches(capsys):
-    report = Report(Output(), make_training(600))
+    report = TrainReport(Output(), make_training(600))
     losses = np.arange(600.0)
     for step in (3, 25, 25, 60):
         report.minibatches(step, losses)
@@ -32,7 +32,7 @@ def test_a_line_has_the_mean_of_its_20_minibatches(capsys):
 
 def test_the_first_line_of_an_epoch_counts_what_the_last_one_left_over(capsys):
     training = make_training(29)
-    report = Report(Output(), training)
+    report = TrainReport(Output(), training)
     report.minibatches(29, np.ones(29))
     report.epoch(RECORD)
     training.epoch = 1
@@ -45,12 +45,12 @@ def test_the_first_line_of_an_epoch_counts_what_the_last_one_left_over(capsys):
 
 
 def test_a_resumed_epoch_has_its_20_minibatches_too(capsys):
-    Report(Output(), make_training(40, step=30)).minibatches(40, np.arange(40.0))
+    TrainReport(Output(), make_training(40, step=30)).minibatches(40, np.arange(40.0))
     assert capsys.readouterr().out.endswith(" MBIter 40 / 40 LR 0.001000 Loss 29.500000\n")
 
 
 def test_the_rate_drops_after_every_second_epoch(capsys):
-    report = Report(Output(), make_training(5))
+    report = TrainReport(Output(), make_training(5))
     for epoch in (1, 2):
         report.epoch({**RECORD, "epoch": epoch})
     assert capsys.readouterr().out == "\n\nLR Drop. Multiplying by 0.100000\n"
@@ -72,7 +72,7 @@ def test_rows_per_second_are_those_of_the_epoch_without_what_lies_between_epochs
     monkeypatch.setattr("caffe64.cli.live.Bar.show", lambda bar, done, total, title, notes: shown.append(notes))
     training = make_training(10)
     training.batch = 100
-    report = LiveReport(Output(), training)
+    report = LiveTrainReport(Output(), training)
     now[0] = 50.0  # the first epoch, and 49 seconds of validation
     training.epoch = 1
     report.begin_epoch()

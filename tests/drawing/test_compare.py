@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from caffe64.drawing.compare import compare_nets
-from caffe64.drawing.net import Layer, Net
+from caffe64.drawing.net import DrawnLayer, DrawnNet
 
 
-def net(*layers: Layer) -> Net:
-    return Net("net", layers)
+def net(*layers: DrawnLayer) -> DrawnNet:
+    return DrawnNet("net", layers)
 
 
-CONV = Layer(
+CONV = DrawnLayer(
     "conv", "Convolution", (0,), parameters=(("num_output", "8"), ("bias_term", "false")), weights=((8, 3, 3, 3),)
 )
 BEFORE = net(
-    Layer("data", "Input"),
+    DrawnLayer("data", "Input"),
     CONV,
-    Layer("bn", "BatchNorm", (1,)),
-    Layer("scale", "Scale", (2,)),
-    Layer("relu", "ReLU", (3,)),
-    Layer("drop", "Dropout", (4,)),
-    Layer("lone", "Scale", (5,)),
-    Layer("old", "Softmax", (6,)),
+    DrawnLayer("bn", "BatchNorm", (1,)),
+    DrawnLayer("scale", "Scale", (2,)),
+    DrawnLayer("relu", "ReLU", (3,)),
+    DrawnLayer("drop", "Dropout", (4,)),
+    DrawnLayer("lone", "Scale", (5,)),
+    DrawnLayer("old", "Softmax", (6,)),
 )
-BIASED = Layer("conv", "Convolution", (0,), parameters=(("num_output", "8"),), weights=((8, 3, 3, 3), (8,)))
+BIASED = DrawnLayer("conv", "Convolution", (0,), parameters=(("num_output", "8"),), weights=((8, 3, 3, 3), (8,)))
 AFTER = net(
-    Layer("data", "Input"),
+    DrawnLayer("data", "Input"),
     BIASED,
-    Layer("relu", "ReLU", (1,)),
-    Layer("flat", "Flatten", (2,)),
-    Layer("new", "Softmax", (3,)),
+    DrawnLayer("relu", "ReLU", (1,)),
+    DrawnLayer("flat", "Flatten", (2,)),
+    DrawnLayer("new", "Softmax", (3,)),
 )
 
 
@@ -52,13 +52,15 @@ def test_the_texts_say_what_changed_from_before_to_after_in_both():
 
 
 def test_a_batchnorm_before_a_convolution_went_into_that():
-    before = net(Layer("data", "Input"), Layer("bn", "BatchNorm", (0,)), Layer("conv", "Convolution", (1,)))
-    after = net(Layer("data", "Input"), Layer("conv", "Convolution", (0,)))
+    before = net(
+        DrawnLayer("data", "Input"), DrawnLayer("bn", "BatchNorm", (0,)), DrawnLayer("conv", "Convolution", (1,))
+    )
+    after = net(DrawnLayer("data", "Input"), DrawnLayer("conv", "Convolution", (0,)))
     assert [fate.mark for fate in compare_nets(before, after)[0]] == ["", "folded", ""]
 
 
 def test_a_layer_of_the_same_name_and_another_type_is_another_layer():
-    old, new = compare_nets(net(Layer("a", "ReLU")), net(Layer("a", "TanH")))
+    old, new = compare_nets(net(DrawnLayer("a", "ReLU")), net(DrawnLayer("a", "TanH")))
     assert (old[0].mark, new[0].mark) == ("removed", "added")
 
 

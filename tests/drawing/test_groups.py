@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from caffe64.drawing.groups import group_layers, unit_edges
-from caffe64.drawing.net import Layer, Net
+from caffe64.drawing.net import DrawnLayer, DrawnNet
 
 
-def net(*layers: tuple[str, tuple[int, ...]]) -> Net:
-    return Net("net", tuple(Layer(str(number), kind, reads) for number, (kind, reads) in enumerate(layers)))
+def net(*layers: tuple[str, tuple[int, ...]]) -> DrawnNet:
+    return DrawnNet("net", tuple(DrawnLayer(str(number), kind, reads) for number, (kind, reads) in enumerate(layers)))
 
 
 def test_a_convolution_takes_what_follows_it_alone():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe64.drawing.labels import amount, bytes_text, seconds_text, shape_text, shorten, text_width, total_text
-from caffe64.drawing.net import Layer, Net, Total
+from caffe64.drawing.net import DrawnLayer, DrawnNet, Total
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_shortened_text_fits_and_keeps_its_ends(text, width):
 
 def test_totals_count_shared_weights_once_and_say_what_is_not_known():
     layers = (
-        Layer("a", "Convolution", weights=((2, 3), (2,)), shared=((0, "w"),), macs=10, memory=8),
-        Layer("b", "Convolution", weights=((2, 3), (2,)), shared=((0, "w"),), macs=5, memory=0, seconds=0.5),
-        Layer("c", "Other"),
+        DrawnLayer("a", "Convolution", weights=((2, 3), (2,)), shared=((0, "w"),), macs=10, memory=8),
+        DrawnLayer("b", "Convolution", weights=((2, 3), (2,)), shared=((0, "w"),), macs=5, memory=0, seconds=0.5),
+        DrawnLayer("c", "Other"),
     )
-    totals = Net("net", layers).totals()
+    totals = DrawnNet("net", layers).totals()
     assert totals["parameters"] == Total(6 + 2 + 2, whole=False)
     assert totals["macs"] == Total(15, whole=False)
     assert totals["seconds"] == Total(0.5, whole=False)
     assert total_text("macs", totals["macs"]) == "≥ 15"
-    assert "seconds" not in Net("net", layers[:1]).totals()
-    assert total_text("macs", Net("net", layers[:2]).totals()["macs"]) == "15"
+    assert "seconds" not in DrawnNet("net", layers[:1]).totals()
+    assert total_text("macs", DrawnNet("net", layers[:2]).totals()["macs"]) == "15"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from caffe64.drawing.compare import compare_nets
 from caffe64.drawing.kinds import KINDS, UNKNOWN, kind_of, mix
-from caffe64.drawing.net import Layer, Net
+from caffe64.drawing.net import DrawnLayer, DrawnNet
 from caffe64.drawing.page import make_page
 from caffe64.drawing.picture import LONG, make_picture
 from caffe64.drawing.svg import draw_alone
@@ -59,9 +59,9 @@ class Page(HTMLParser):
         return Counter(name for _, attributes in self.attributes for name in (attributes.get("class") or "").split())
 
 
-def chain(*layers: tuple[str, str]) -> Net:
+def chain(*layers: tuple[str, str]) -> DrawnNet:
     """Layers (name, type), each of which reads the one before."""
-    return Net("net", tuple(Layer(*each, reads=(n - 1,) if n else ()) for n, each in enumerate(layers)))
+    return DrawnNet("net", tuple(DrawnLayer(*each, reads=(n - 1,) if n else ()) for n, each in enumerate(layers)))
 
 
 SMALL = chain(("data", "Input"), ("conv", "Convolution"), ("relu", "ReLU"), ("pool", "Pooling"), ("odd", "Strange"))
@@ -118,10 +118,10 @@ def test_the_page_fetches_nothing_and_runs_only_its_own_script():
 def test_hostile_names_are_only_text():
     plain = Page(make_page([make_picture(SMALL)]))
     layers = tuple(
-        Layer(HOSTILE, HOSTILE, each.reads, HOSTILE, ((HOSTILE, HOSTILE),), ((HOSTILE, None),), ((HOSTILE, (1,)),))
+        DrawnLayer(HOSTILE, HOSTILE, each.reads, HOSTILE, ((HOSTILE, HOSTILE),), ((HOSTILE, None),), ((HOSTILE, (1,)),))
         for each in SMALL.layers
     )
-    content = make_page([make_picture(Net(HOSTILE, layers))])
+    content = make_page([make_picture(DrawnNet(HOSTILE, layers))])
     page = Page(content)
     assert page.count["script"] == plain.count["script"]
     assert page.count["img"] == 0
