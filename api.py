@@ -157,6 +157,11 @@ class Net(Model):
                 on_epoch(history.epochs[-1], evaluation)
         return history
 
+    def _repr_html_(self) -> str:
+        from .summaries import summarise_text
+
+        return summarise_text(self)._repr_html_()
+
     def __repr__(self) -> str:
         return f"Net({' / '.join(info.text for info in self.layers)!r})"
 

@@ -12,7 +12,7 @@ from ..engine.graph.ir.graph import Graph
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from .load import CaffeNet
+    from .net import CaffeNet
 
 
 def forward_all(net: CaffeNet, names: Sequence[str] | None, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -287,6 +287,11 @@ class CaffeNet(NetTables):
         self.session.keep_gradients()
         return self.session
 
+    def _repr_html_(self) -> str:
+        from .notebook import net_html
+
+        return net_html(self.path, self.graph, self.shapes)
+
     def __getattr__(self, name: str):
         raise AttributeError(f"'CaffeNet' has no attribute {name!r}{hint(name, NET_HINTS)}")
 

@@ -11,7 +11,7 @@ from ..errors import UsageError
 from .pycaffe_words import TEST, phase_name
 
 if TYPE_CHECKING:
-    from .load import CaffeNet
+    from .net import CaffeNet
 
 
 def open_net(*arguments, **options) -> CaffeNet:

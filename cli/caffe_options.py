@@ -106,12 +106,3 @@ def _parse_numbers(text: str, option: str, example: str, *, factor: bool = False
     except ValueError:
         pass
     raise typer.BadParameter(f"'{text}' is no list of numbers such as {example}.", param_hint=option)
-
-
-def numbers_text(numbers: tuple[float, ...], separator: str = ", ") -> str:
-    """Numbers as float32, which they are used as, of as few digits as tell them apart; 0 for none."""
-    import numpy as np
-
-    from ..formats.caffe.schema import shortest_float
-
-    return separator.join(shortest_float(float(np.float32(number))) for number in numbers or (0,))

@@ -48,14 +48,15 @@ def command(
     Pictures are stretched to the net's input, or to --resize, and cropped; then (x - mean) * scale. Mean and scale are
     those that the net says (transform_param) where no option does. What is done is said on stderr.
     """
+    from ..caffe.classification import classify, output_of_scores
     from . import files
-    from .classify_report import classify, report
-    from .optimize_run import load
+    from .loading import load
     from .output import Output
+    from .table import print_result
 
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
     files.check_inputs((net, model, labels, *images))
     loaded = load(net, model, reading, output, threads=threads, exact=exact)
-    recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop, output)
-    found = classify(loaded, images, recipe, blob, labels, top, output)
-    report(images, found, labels is not None, as_json)
+    asked = pictures.read_preparation(loaded, mean, scale, channels, resize, crop, output)
+    scores = output_of_scores(loaded, blob, "--blob ")
+    print_result(classify(loaded, images, labels=labels, top=top, blob=scores, say=output.say, **asked), as_json)

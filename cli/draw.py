@@ -43,6 +43,17 @@ def command(
     A .html is one file that needs nothing else: zoom, search, open units of layers, click a layer for its shapes and
     costs. A .svg is the same picture. Shapes and costs are told as far as they are known.
     """
-    from .draw_run import run
+    suffix = output.suffix.lower()
+    if suffix not in (".html", ".htm", ".svg"):
+        raise typer.BadParameter(f"'{output}' ends neither in .html nor in .svg.", param_hint="--output")
+    if compare and suffix == ".svg":
+        raise typer.BadParameter("draws a page; --output must end in .html.", param_hint="--compare")
+    reading = caffe.Reading(input_shape, deploy, True, phase)
+    from ..caffe.drawing import draw
+    from .output import Output
 
-    run(net, model, output, compare, times, caffe.Reading(input_shape, deploy, True, phase))
+    told = Output()
+    how = {"phase": reading.phase, "input_shapes": reading.shapes, "deploy": deploy}
+    drawing = draw(net, model, compare=compare, times=times, say=told.say, **how)
+    drawing.save(output)
+    told.say(f"wrote {output}: {' and '.join(f'{len(each.layers)} layers' for each in drawing.nets)}")

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..caffe.export import export_onnx, export_safetensors, require
-from ..caffe.load import CaffeNet, Preparation
+from ..caffe.net import CaffeNet
+from ..caffe.optimize import Preparation
+from ..caffe.pictures import make_recipe, numbers_text, transform_of
 from ..caffe.reading import read_weights, weights_alone
 from ..engine.graph.analysis.shapes import known_shapes
 from ..engine.graph.ir.graph import Blob, Shape
 from ..errors import UsageError
 from . import caffe_options as caffe
-from .optimize_run import difference_line, load
+from .differences import difference_line
+from .loading import load
 from .output import Output
-from .picture_options import read_recipe, told_by
+from .picture_options import read_preparation
 
 PACKAGES = {".onnx": "onnx", ".safetensors": "safetensors"}
 
@@ -71,15 +74,16 @@ def load_weights(net: Path | None, model: Path, reading: caffe.Reading, output: 
 def told_metadata(net: CaffeNet, shapes: Mapping[Blob, Shape], mean, scale, channels, output: Output) -> dict[str, str]:
     """How inputs are prepared, as far as the options or the net say it. Raises UsageError for options with numbers of
     other channels than the first input has, where `shapes` tells it."""
-    recipe, told = read_recipe(net, mean, scale, channels, None, None, output), {}
+    recipe = make_recipe(net, **read_preparation(net, mean, scale, channels, None, None, output))
+    told: dict[str, str] = {}
     if mean is not None or scale is not None:
         preparation = Preparation(recipe.mean, recipe.scale)
         for blob in shapes.keys() & set(net.graph.needed_inputs[:1]):
             preparation.of_channels(blob.name, shapes[blob])
     if any(recipe.mean):
-        told["mean"] = caffe.numbers_text(recipe.mean, ",")
-    if scale is not None or told_by(net).scale is not None:
-        told["scale"] = caffe.numbers_text(recipe.scale, ",")
+        told["mean"] = numbers_text(recipe.mean, ",")
+    if scale is not None or transform_of(net).scale is not None:
+        told["scale"] = numbers_text(recipe.scale, ",")
     if channels is not None:
         told["channels"] = recipe.channels
     if told:

@@ -12,7 +12,7 @@ from . import caffe_options as caffe
 from . import options
 
 if TYPE_CHECKING:
-    from .optimize_config import OptimizeRequest
+    from .config_ini import OptimizeRequest
 
 NAME = "optimize"
 EXAMPLES = (
@@ -72,7 +72,7 @@ def command(
 
 
 def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place) -> OptimizeRequest:
-    from .optimize_config import OptimizeRequest, read_config
+    from .config_ini import OptimizeRequest, read_config
 
     if config is not None:
         if net or model or output:

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from ..caffe.load import CaffeNet, Difference, Passes, Preparation, load_caffe, optimize, verify
+from ..caffe.net import CaffeNet
+from ..caffe.optimize import Passes, Preparation, optimize
+from ..caffe.pictures import numbers_text
+from ..caffe.verify import Difference, verify
 from ..engine.graph.analysis.cost import Cost, cost_of
-from ..engine.graph.execution.required_kernels import kernels_of
 from ..formats.npy import read_npy
 from . import caffe_options as caffe
-from . import compiling, files
-from .optimize_config import OptimizeRequest
-from .optimize_shapes import shapes_of
+from . import files
+from .config_file import ConfigFile
+from .config_shapes import shapes_of
+from .differences import difference_line
+from .loading import load
 from .output import Output
 from .table import print_table
+
+
+@dataclass(frozen=True)
+class OptimizeRequest:
+    """Files to read and write, and what to do. `config`: the file that says so, if one does."""
+
+    net: Path
+    model: Path
+    optimized_net: Path
+    optimized_model: Path
+    fold_bn: bool
+    drop_dropout: bool
+    in_place: bool
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    notices: tuple[str, ...] = ()
+    config: ConfigFile | None = None
 
 
 def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, limits: caffe.Limits, as_json) -> None:
@@ -29,7 +49,9 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
     files.check_inputs(inputs)
     files.check_outputs((request.optimized_net, request.optimized_model), inputs)
     if request.config and not reading.input_shape:
-        reading = dataclasses.replace(reading, input_shape=shapes_of(request, reading, output))
+        reading = dataclasses.replace(
+            reading, input_shape=shapes_of(request.net, request.model, request.config, reading, output)
+        )
     net = load(request.net, request.model, reading, output, runs=check, layers=check)
     preparation = Preparation(request.mean, request.scale)
     prepared = {net.needed_inputs[0]: preparation} if preparation else {}
@@ -41,7 +63,7 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
     if check:
         differences = verify(net, smaller, prepared=prepared, **vars(limits))
         for path in check_with:
-            inputs = {net.needed_inputs[0]: read_inputs(path)}
+            inputs = {net.needed_inputs[0]: read_npy(path)}
             differences += verify(net, smaller, inputs, prepared=prepared, **vars(limits))
     smaller.save(request.optimized_net, request.optimized_model)
     costs = (cost_of(net.graph, net.shapes), cost_of(smaller.graph, smaller.shapes))
@@ -49,49 +71,13 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
     (print_json if as_json else print_text)(request, reports, costs, differences, recipe)
 
 
-def load(
-    net: Path,
-    model: Path | None,
-    reading: caffe.Reading,
-    output: Output,
-    *,
-    runs: bool = True,
-    gradients: bool = False,
-    threads: int | None = None,
-    exact: bool = False,
-    layers: bool = False,
-) -> CaffeNet:
-    """`load_caffe` for the command line: notices on stderr; kernels are compiled if the net `runs`, with those for its
-    `gradients`, and for `layers` that run one by one, as where nets are compared."""
-    loaded = load_caffe(
-        net,
-        model,
-        phase=reading.phase,
-        input_shapes=reading.shapes,
-        deploy=reading.deploy,
-        allow_unknown=reading.allow_unknown,
-        threads=threads,
-        exact=exact,
-    )
-    for notice in loaded.notices:
-        output.say(notice)
-    if runs:
-        compiling.prepare(kernels_of(loaded.graph, gradients=gradients, layers=layers), output)
-    return loaded
-
-
-def read_inputs(path: Path) -> np.ndarray:
-    """A .npy of inputs [N, C, H, W]."""
-    return read_npy(path)
-
-
 def prepared_by_the_net(net: CaffeNet, prepared: dict[str, Preparation]) -> str:
     """How inputs must be prepared from now on."""
     if not prepared:
         return "inputs are prepared as before"
     name, preparation = next(iter(prepared.items()))
-    scale = caffe.numbers_text(preparation.scale)
-    done = f"(x - ({caffe.numbers_text(preparation.mean)})) * {scale if len(preparation.scale) == 1 else f'({scale})'}"
+    scale = numbers_text(preparation.scale)
+    done = f"(x - ({numbers_text(preparation.mean)})) * {scale if len(preparation.scale) == 1 else f'({scale})'}"
     return f"input {name!r}: raw values, same order of channels; the net itself does {done}"
 
 
@@ -107,10 +93,6 @@ def print_text(request, reports, costs: tuple[Cost, Cost], differences: list[Dif
     for each in differences:
         print(f"verified: {difference_line(each)}")
     print(f"wrote {request.optimized_net} and {request.optimized_model}")
-
-
-def difference_line(each: Difference) -> str:
-    return f"{each.output!r} differs by at most {each.relative:.2g} relative, {each.absolute:.2g} absolute"
 
 
 def print_json(request, reports, costs: tuple[Cost, Cost], differences: list[Difference], recipe: str) -> None:

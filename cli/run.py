@@ -77,15 +77,16 @@ def command(
         raise typer.BadParameter("the name must end with .npy or .npz, or be - for stdout.", param_hint="--output")
     if as_json and is_stdout(result):
         raise typer.BadParameter("stdout is for --json.", param_hint="--output")
+    from ..caffe.pictures import make_recipe
     from . import files
-    from .optimize_run import load
-    from .run_report import collect, read_inputs, report, write
+    from .loading import load
+    from .run_run import collect, read_inputs, report, write
 
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
     files.check_inputs((net, model))
     files.check_outputs((result,), (net, model))
     loaded = load(net, model, reading, output, threads=threads, exact=exact)
-    recipe = pictures.read_recipe(loaded, mean, scale, channels, resize, crop, output)
+    recipe = make_recipe(loaded, **pictures.read_preparation(loaded, mean, scale, channels, resize, crop, output))
     asked = any(option is not None for option in (mean, scale, channels, resize, crop))
     arrays, steps = read_inputs(loaded, inputs, recipe, output, for_pictures=asked)
     found = collect(loaded, arrays, blob)

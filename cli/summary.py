@@ -33,48 +33,10 @@ def command(
     Reshape, Scale, Sigmoid, SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split, Swish,
     TanH, Threshold, Tile, WindowData.
     """
-    from ..engine.graph.analysis.cost import cost_of
-    from .optimize_run import load
+    from ..summaries import summary
+    from .loading import load
     from .output import Output
+    from .table import print_result
 
     reading = caffe.Reading(input_shape, deploy, allow_unknown, phase)
-    loaded = load(net, model, reading, Output(quiet=as_json), runs=False)
-    layers = describe(loaded)
-    total = vars(cost_of(loaded.graph, loaded.shapes))
-    if as_json:
-        import json
-
-        print(json.dumps({"net": str(net), **total, "layers": layers}, indent=2))
-        return
-    from .table import print_table
-
-    rows = [
-        [layer["name"], layer["type"], *("x".join(map(str, shape)) or "1" for shape in layer["shapes"][:1] or [()])]
-        + [f"{layer[number]:,}" for number in ("parameters", "macs", "bytes")]
-        for layer in layers
-    ]
-    print_table(["layer", "type", "output", "parameters", "MACs", "bytes"], rows, left=3)
-    print(
-        f"{total['layers']} layers, {total['parameters']:,} parameters, {total['macs']:,} MACs, "
-        f"{total['activation_bytes']:,} bytes of blobs"
-    )
-
-
-def describe(net) -> list[dict]:
-    """One dict a layer of a CaffeNet."""
-    from ..engine.graph.analysis.shapes import macs
-    from ..engine.graph.ir.op import count
-
-    return [
-        {
-            "name": node.name,
-            "type": node.type,
-            "bottoms": [blob.name for blob in node.bottoms],
-            "tops": [blob.name for blob in node.tops],
-            "shapes": [list(net.shapes[blob]) for blob in node.tops],
-            "parameters": sum(blob.size for blob in node.weights),
-            "macs": macs(node, net.shapes),
-            "bytes": 4 * sum(count(net.shapes[blob]) for blob in node.tops),
-        }
-        for node in net.graph.nodes
-    ]
+    print_result(summary(load(net, model, reading, Output(quiet=as_json), runs=False)), as_json)

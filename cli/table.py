@@ -1,14 +1,28 @@
-"""Tables on stdout: drawn by Rich on a terminal, aligned text with a header line in a pipe."""
+"""Results and tables on stdout: drawn by Rich on a terminal, aligned text with a header line in a pipe."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
+from ..results import Result, plain_table
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
+
+def print_result(result: Result, as_json: bool) -> None:
+    """What a function of the library found."""
+    if as_json:
+        print(result.to_json())
+        return
+    for part in result.parts:
+        if isinstance(part, str):
+            print(part)
+        else:
+            print_table(*part)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
     """The first `left` columns are texts, aligned left; the others are numbers, aligned right."""
-    lines = plain_table(header, rows, left=left)
+    lines = plain_table(header, rows, left)
     if sys.stdout is not None and sys.stdout.isatty():
         from rich.console import Console
 
@@ -17,19 +31,6 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: i
             console.print(_drawn_table(header, rows, left))
             return
     print("\n".join(lines))
-
-
-def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """The lines of the table, columns two spaces apart."""
-    lines = [header, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    return [
-        "  ".join(
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
 
 
 def _drawn_table(header, rows, left):

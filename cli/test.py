@@ -35,7 +35,7 @@ def command(
     from . import compiling, files
     from .data import read_inputs
     from .output import Output
-    from .testing_report import progress
+    from .progress import testing_progress
 
     started = time.perf_counter()
     files.check_inputs((net, weights, x))
@@ -49,7 +49,7 @@ def command(
     compiling.prepare([*model.kernels(training=False), *compiling.text_kernels(x)], output)
     output.line("Loading X...")
     X = read_inputs(model, x, options.row_count(n), strict=strict)
-    with progress(output, len(X), model.spec.minibatch) as watch:
+    with testing_progress(output, len(X), model.spec.minibatch) as watch:
         outputs = model.predict(X, threads=threads, watch=watch)
     write_numbers(out, outputs)
     output.finished(time.perf_counter() - started, out)

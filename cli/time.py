@@ -53,9 +53,15 @@ def command(
     CPU's peak, which is measured. GB/s are of weights, bottoms and tops, each once. Each layer runs by itself but for
     --fuse. With --compare the nets take turns, and the acceleration is shown, of the whole and of layers of one name.
     """
-    from .time_run import Settings, run
-
     if backward and fuse:
         raise typer.BadParameter("gradients need every blob: not with --backward.", param_hint="--fuse")
-    settings = Settings(iterations, threads, batch, backward, fuse, exact)
-    run(net, model, compare, settings, caffe.Reading(input_shape, deploy, allow_unknown, phase), as_json)
+    from ..caffe.timing import time
+    from .loading import load
+    from .output import Output
+    from .table import print_result
+
+    output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
+    loaded = load(net, model, reading, output, gradients=backward)
+    other = load(compare, None, reading, output, gradients=backward) if compare else None
+    choices = {"iterations": iterations, "batch": batch, "backward": backward, "fuse": fuse}
+    print_result(time(loaded, compare=other, threads=threads, exact=exact, **choices), as_json)

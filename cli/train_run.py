@@ -24,8 +24,8 @@ from .live import rows_per_second
 from .log import SUFFIXES as LOG_SUFFIXES
 from .log import Log
 from .output import Output
+from .progress import TrainReport, make_report
 from .resume import changes
-from .train_report import TrainReport, make_report
 
 if TYPE_CHECKING:
     import numpy as np

@@ -54,8 +54,11 @@ def command(
     NET are changed a little at random. inf and NaN of finite inputs count as different, with the layer that made them.
     "relative" is the largest difference beyond the floor, divided by its scale; "absolute" the largest of all.
     """
-    from ..caffe.load import Preparation, verify
-    from .optimize_run import difference_line, load, read_inputs
+    from ..caffe.optimize import Preparation
+    from ..caffe.verify import verify
+    from ..formats.npy import read_npy
+    from .differences import difference_line
+    from .loading import load
     from .output import Output
 
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
@@ -64,7 +67,7 @@ def command(
     preparation = Preparation(caffe.parse_mean(mean), caffe.parse_scale(scale))
     prepared = {first.needed_inputs[0]: preparation} if preparation else {}
     differences = []
-    for inputs in [{first.needed_inputs[0]: read_inputs(path)} for path in with_inputs or []] or [None]:
+    for inputs in [{first.needed_inputs[0]: read_npy(path)} for path in with_inputs or []] or [None]:
         limits = {"tolerance": tolerance, "floor": floor, "seed": seed}
         differences += verify(first, second, inputs, prepared=prepared, reference=reference, **limits)
     if as_json:

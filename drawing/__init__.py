@@ -10,5 +10,6 @@ boxes.py         the box of a layer or of a unit
 picture.py       DrawnNet -> Picture: units, sizes, layout
 svg.py           Picture -> SVG
 panel.py         what the page says of a layer that was clicked
+inline.py        a picture or a page inside another page, such as a notebook
 page.py          one or two pictures -> a self-contained HTML page, with page.css, pane.js, page.js
 """

@@ -1,15 +1,14 @@
 """The box of a layer, and of a unit of layers that is shut, as SVG.
 
-All that comes from files goes through `text`, which escapes it.
+All that comes from files goes through `escaped`, which escapes it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from html import escape
 from typing import NamedTuple
 
+from ..markup import escaped
 from .compare import Fate
 from .kinds import kind_of
 from .labels import amount, seconds_text, shape_text, shorten, text_width
@@ -20,7 +19,6 @@ LEFT, RIGHT = 14.0, 8.0  # beside the text
 NAME, PLAIN, MARK, SHAPE = 13.0, 11.0, 12.0, 10.5  # sizes to measure text with; bold ones are a little wider
 TOGGLE = 18.0  # where the name of a unit ends
 NARROWEST, WIDEST = 150.0, 250.0
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # what XML cannot hold
 
 
 class Member(NamedTuple):
@@ -29,11 +27,6 @@ class Member(NamedTuple):
     number: int
     layer: DrawnLayer
     fate: Fate
-
-
-def text(value: str) -> str:
-    """Escaped for SVG and HTML, in attributes as well; characters that XML does not have become U+FFFD."""
-    return escape(CONTROL.sub("\ufffd", value))
 
 
 def box_width(members: Sequence[Member]) -> float:
@@ -66,10 +59,10 @@ def draw_box(members: Sequence[Member], width: float, y: float) -> str:
     title = "\n".join(f"{layer.name}: {_type(layer)}" for layer in layers)
     return (
         f'<g class="{style}" data-layers="{" ".join(str(each.number) for each in members)}" tabindex="0" '
-        f'role="button" aria-label="{text(first.name)}"><title>{text(title)}</title>'
+        f'role="button" aria-label="{escaped(first.name)}"><title>{escaped(title)}</title>'
         f'<rect class="box" y="{y:g}" width="{width:g}" height="{height:g}" rx="5"/>'
         f'<rect class="bar" x="4" y="{y + 5:g}" width="4" height="{height - 10:g}" rx="2"/>{drawn}'
-        f'<text class="soft" text-anchor="end" x="{width - RIGHT:g}" y="{base:g}">{text(cost)}</text></g>'
+        f'<text class="soft" text-anchor="end" x="{width - RIGHT:g}" y="{base:g}">{escaped(cost)}</text></g>'
     )
 
 
@@ -77,20 +70,20 @@ def _lines(members: Sequence[Member], room: float) -> list[tuple[str, str]]:
     """(class, escaped text) of each line."""
     first, fate = members[0].layer, members[0].fate
     lines = [
-        ("name ink", text(shorten(first.name, NAME, room - TOGGLE))),
-        ("soft", text(shorten(_type(first), PLAIN, room))),
+        ("name ink", escaped(shorten(first.name, NAME, room - TOGGLE))),
+        ("soft", escaped(shorten(_type(first), PLAIN, room))),
     ]
     if len(members) > 1:
         lines.append(("soft", "+ " + " · ".join(map(_follower, members[1:]))))
     if fate.mark:
-        lines.append(("mark", text(shorten(fate.brief, MARK, room))))
+        lines.append(("mark", escaped(shorten(fate.brief, MARK, room))))
     layers = [each.layer for each in members]
     beside = text_width(_cost(layers), PLAIN) + 8
-    return [*lines, ("shape soft", text(shorten(_shape(layers[-1]), SHAPE, room - beside)))]
+    return [*lines, ("shape soft", escaped(shorten(_shape(layers[-1]), SHAPE, room - beside)))]
 
 
 def _follower(member: Member) -> str:
-    mark, name = member.fate.mark, text(member.layer.type)
+    mark, name = member.fate.mark, escaped(member.layer.type)
     gone = " gone" if mark in ("folded", "removed") else ""
     return f'<tspan class="t-{mark}{gone}">{name}</tspan>' if mark else name
 

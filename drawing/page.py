@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 
-from .boxes import text
+from ..markup import escaped
 from .kinds import DARK, LIGHT, SHAPES, style_sheet
 from .labels import total_text
 from .layout import MARGIN, TIP
@@ -42,13 +42,13 @@ def make_page(pictures: Sequence[Picture]) -> str:
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{text(title)}</title>
+<title>{escaped(title)}</title>
 <style>{style}</style>
 </head>
 <body>
 <header>
 <div class="about">
-<h1>{text(title)}</h1>
+<h1>{escaped(title)}</h1>
 {_totals([picture.net for picture in pictures])}
 </div>
 <div class="tools" role="toolbar" aria-label="view" hidden>
@@ -109,7 +109,7 @@ def _legend(pictures: Sequence[Picture]) -> str:
     return "".join(
         f'<li class="{name}"><svg width="12" height="12" aria-hidden="true">'
         f'<rect class="{"bar" if name.startswith("k-") else "box"}" x="1" y="1" width="10" height="10"/></svg>'
-        f"{text(title)}</li>"
+        f"{escaped(title)}</li>"
         for name, title in entries
     )
 

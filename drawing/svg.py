@@ -5,7 +5,8 @@ On a page, each unit of several layers is drawn twice, shut and open; a class of
 
 from __future__ import annotations
 
-from .boxes import box_height, draw_box, draw_toggle, text
+from ..markup import escaped
+from .boxes import box_height, draw_box, draw_toggle
 from .kinds import DARK, KINDS, LIGHT, MARKS, SHAPES, UNKNOWN, kind_of, style_sheet
 from .labels import shorten, text_width
 from .layout import edge_path, stack_rows
@@ -26,7 +27,7 @@ def draw(picture: Picture, *, opened: bool, both: bool = True, number: int = 0) 
     width, height = picture.layout.width, rows.height
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="net" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" role="group" aria-label="{text(picture.net.name)}">\n'
+        f'width="{width:g}" height="{height:g}" role="group" aria-label="{escaped(picture.net.name)}">\n'
         f'<defs><marker id="tip{number}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
         f'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0.5L8 4L0 7.5z"/></marker></defs>\n'
         f'<g class="view">\n<g class="edges">\n{edges}\n</g>\n{units}\n</g>\n</svg>'
@@ -63,7 +64,7 @@ def draw_alone(picture: Picture) -> str:
     place = f"translate({(width - picture.layout.width) / 2:g} {legend_height:g})"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}">\n<title>{text(picture.net.name)}</title>\n<style>{style}</style>\n'
+        f'height="{height:g}">\n<title>{escaped(picture.net.name)}</title>\n<style>{style}</style>\n'
         f'<rect class="paper" width="100%" height="100%"/>\n{legend}\n<g transform="{place}">\n{inner}\n</g>\n</svg>\n'
     )
 
@@ -80,11 +81,11 @@ def kinds_and_marks(picture: Picture) -> list[tuple[str, str, str]]:
 def _legend(picture: Picture) -> tuple[str, float, float]:
     """The name of the net and two columns of colours; their width and height."""
     title = shorten(picture.net.name, 16, 400)
-    parts = [f'<text class="ink" x="24" y="36" font-weight="600" style="font-size:15px">{text(title)}</text>']
+    parts = [f'<text class="ink" x="24" y="36" font-weight="600" style="font-size:15px">{escaped(title)}</text>']
     entries = kinds_and_marks(picture)
     for number, (_, name, colour) in enumerate(entries):
         x, y = 24 + number % 2 * 120, 52 + number // 2 * 18
         parts.append(f'<rect x="{x}" y="{y}" width="10" height="10" rx="2" fill="{colour}"/>')
-        parts.append(f'<text class="soft" x="{x + 16}" y="{y + 9}">{text(name)}</text>')
+        parts.append(f'<text class="soft" x="{x + 16}" y="{y + 9}">{escaped(name)}</text>')
     rows = (len(entries) + 1) // 2
     return "\n".join(parts), max(288.0, 48 + text_width(title, 16)), 52.0 + 18 * rows

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..cli.table import plain_table
 from ..errors import UsageError
+from ..results import plain_table
 from .results import Results
 
 

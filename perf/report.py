@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..cli.table import plain_table
 from ..errors import UsageError
+from ..results import plain_table
 from .results import ARENA, BLOBS, IN_PLACE, Entry, Results
 
 HEADER = ("", "thr", "min", "median", "spread", "rate", "peak", "compile", "first", "memory", "their time over ours")

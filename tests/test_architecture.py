@@ -12,9 +12,11 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
     "errors": set(),
     "aside": set(),
     "wording": set(),
+    "markup": set(),
+    "results": {"markup"},
     "arguments": {"errors"},
     "conversion": {"errors"},
-    "drawing": {"errors"},
+    "drawing": {"errors", "markup"},
     "engine.compiler": {"aside", "errors"},
     "engine.vectors": {"engine.compiler"},
     "engine.team": {"arguments", "engine.compiler"},
@@ -100,6 +102,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "",
         "arguments",
         "conversion",
+        "drawing",
         "engine.graph.analysis",
         "engine.graph.execution",
         "engine.graph.frontends.caffe",
@@ -107,32 +110,36 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.ir",
         "engine.graph.ops",
         "engine.graph.passes",
+        "engine.graph.plan",
         "engine.graph.verification",
+        "engine.products",
         "engine.team",
         "errors",
         "formats",
         "formats.caffe",
+        "markup",
+        "results",
     },
-    "api": {"arguments", "caffe", "engine.compiler", "engine.textnet", "errors", "formats"},
+    "summaries": {"caffe", "engine.textnet", "errors", "results"},
+    "api": {"arguments", "caffe", "engine.compiler", "engine.textnet", "errors", "formats", "summaries"},
     "cli": {
         "",
         "api",
         "arguments",
         "caffe",
-        "drawing",
         "engine.compiler",
         "engine.graph.analysis",
         "engine.graph.execution",
         "engine.graph.frontends.caffe",
         "engine.graph.ir",
         "engine.graph.ops",
-        "engine.graph.plan",
-        "engine.products",
         "engine.team",
         "errors",
         "formats",
         "formats.caffe",
         "kernels",
+        "results",
+        "summaries",
         "wording",
     },
     "perf": {
@@ -153,6 +160,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "errors",
         "formats",
         "kernels",
+        "results",
     },
 }
 LLVM_BUILDERS = {
@@ -253,7 +261,7 @@ def test_no_modules_import_each_other_in_a_circle():
         visit(module, ())
 
 
-@pytest.mark.parametrize("folder", ["cli", "drawing", "engine", "formats"])
+@pytest.mark.parametrize("folder", ["caffe", "cli", "drawing", "engine", "formats"])
 def test_package_modules_import_each_other_relatively(folder):
     for path in (ROOT / folder).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -274,8 +282,9 @@ def uses_llvmlite(path: Path) -> bool:
     return any(name.split(".")[0] == "llvmlite" for name in names)
 
 
-@pytest.mark.parametrize("folder", ["drawing", "engine", "formats"])
-def test_library_code_does_not_print(folder):
-    for path in (ROOT / folder).rglob("*.py"):
+def test_library_code_does_not_print():
+    for path in FILES:
+        folder = path.relative_to(ROOT).parts[0]
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-        assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"], path
+        printing = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
+        assert folder in ("cli", "demos", "perf") or not printing, path

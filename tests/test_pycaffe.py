@@ -70,7 +70,6 @@ def test_other_attributes_are_missed_as_usual(net):
         ("get_solver", "net.backward gives gradients"),
         ("Detector", "forward_all"),
         ("layers", "prototxt"),
-        ("draw", "caffe64 draw"),
         ("set_random_seed", "seed="),
     ],
 )

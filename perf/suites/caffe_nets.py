@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...caffe.load import CaffeNet
+from ...caffe.net import CaffeNet
 from ...engine.graph.analysis.shapes import weight_shapes
 from ...engine.graph.ir.ownership import assign_weights
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from caffe64.cli import progress
 from caffe64.cli.output import Output
-from caffe64.cli.testing_report import progress
-from caffe64.cli.train_report import LiveTrainReport, TrainReport
+from caffe64.cli.progress import LiveTrainReport, TrainReport
 
 RECORD = {"epoch": 1, "validation_loss": None, "validation_accuracy": None}
 
@@ -57,7 +57,7 @@ def test_the_rate_drops_after_every_second_epoch(capsys):
 
 
 def test_testing_counts_full_minibatches(capsys):
-    with progress(Output(), rows=2005, minibatch=50) as watch:
+    with progress.testing_progress(Output(), rows=2005, minibatch=50) as watch:
         for rows in (999, 1000, 1700, 2005):
             watch(rows)
     assert capsys.readouterr().out.splitlines() == [

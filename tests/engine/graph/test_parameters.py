@@ -7,7 +7,7 @@ import pytest
 from reference.caffe_graphs import data, graph_of, layer
 
 import caffe64
-from caffe64.caffe.load import CaffeNet
+from caffe64.caffe.net import CaffeNet
 from caffe64.engine.graph.ir.ownership import assign_weights
 from caffe64.engine.graph.passes.optimize import Passes, optimize_graph
 

@@ -6,42 +6,25 @@ mean_proto_path           merge_input_mean: a mean picture, averaged over the pi
 mean_B, mean_G, mean_R    the means, if there is no such file
 input_scale               merge_input_scale: the factor after the mean. Where that stays outside, the mean is one of
                           values that are multiplied already
-C, H, W                   the shape of a picture, where the net does not tell it (`optimize_shapes.py`)
+C, H, W                   the shape of a picture, where the net does not tell it (`config_shapes.py`)
 pycaffe_path              not needed here
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import FileMissing, InputError
 from .config_file import ConfigFile
+from .config_shapes import SIZES
+from .optimize_run import OptimizeRequest
 
 FILES = ("original_prototxt_path", "original_model_path", "optimized_prototxt_path", "optimized_model_path")
 FLAGS = ("merge_bn_scale", "merge_input_scale", "merge_input_mean", "merge_dropout", "merge_inplace_memory")
 MEANS = ("mean_B", "mean_G", "mean_R")
-SIZES = ("C", "H", "W")
 KEYS = ("pycaffe_path", *FILES, *FLAGS, "mean_proto_path", *MEANS, "input_scale", *SIZES)
-
-
-@dataclass(frozen=True)
-class OptimizeRequest:
-    """Files to read and write, and what to do. `config`: the file that says so, if one does."""
-
-    net: Path
-    model: Path
-    optimized_net: Path
-    optimized_model: Path
-    fold_bn: bool
-    drop_dropout: bool
-    in_place: bool
-    mean: tuple[float, ...]
-    scale: tuple[float, ...]
-    notices: tuple[str, ...] = ()
-    config: ConfigFile | None = None
 
 
 def read_config(path: Path) -> OptimizeRequest:

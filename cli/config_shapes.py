@@ -10,6 +10,7 @@ net's, since its weights are for others, give way to such as fit.
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from ..engine.graph.analysis.shapes import infer_shapes, weight_shapes
 from ..engine.graph.frontends.caffe.build import build_graph
@@ -18,50 +19,50 @@ from ..engine.graph.ops import OPS
 from ..errors import InputError
 from ..formats.caffe import filter_net, read_caffemodel, read_prototxt, told_shape
 from .caffe_options import Reading
-from .optimize_config import SIZES, OptimizeRequest
+from .config_file import ConfigFile
 from .output import Output
 
+SIZES = ("C", "H", "W")
 MOST = 1024  # pixels of a side that is tried
 AXES = dict(zip(SIZES, (1, 2, 3), strict=True))
 
 
-def shapes_of(request: OptimizeRequest, reading: Reading, output: Output) -> list[str]:
+def shapes_of(net: Path, model: Path, config: ConfigFile, reading: Reading, output: Output) -> list[str]:
     """The option --input-shape for the net's first input, or none where the net says it all.
 
     Says where the file's C, H and W are not used. Raises InputError for a size that neither of them tells.
     """
-    read = read_prototxt(request.net, allow_unknown=reading.allow_unknown, types=OPS)
-    message = filter_net(read.message, reading.phase, path=str(request.net))
+    read = read_prototxt(net, allow_unknown=reading.allow_unknown, types=OPS)
+    message = filter_net(read.message, reading.phase, path=str(net))
     layer = next((each for each in message.layer if not each.bottom and each.type != "Parameter"), None)
     if layer is None or not layer.top:
         return []
     told = list(told_shape(layer))
     if all(told) and told:
-        _say_others(request, layer, told, output)
+        _say_others(net, config, layer, told, output)
         return []
     told = told if len(told) == 4 else [layer.hdf5_data_param.batch_size, 0, 0, 0]
-    shape = [told[0] or 1, *(told[axis] or request.config.size(key) for key, axis in AXES.items())]
-    _say_others(request, layer, told, output)
-    if not any(told[2:]) and (side := _fitting_side(build_graph(message, reading.phase), request, layer.top[0], shape)):
+    shape = [told[0] or 1, *(told[axis] or config.size(key) for key, axis in AXES.items())]
+    _say_others(net, config, layer, told, output)
+    if not any(told[2:]) and (side := _fitting_side(build_graph(message, reading.phase), model, layer.top[0], shape)):
         sizes = f"H = {shape[2]}, W = {shape[3]}"
-        output.say(f"{request.config.path}: {sizes} do not fit the weights in {request.model}; {side} x {side} is used")
+        output.say(f"{config.path}: {sizes} do not fit the weights in {model}; {side} x {side} is used")
         shape[2:] = side, side
     return [f"{layer.top[0]}:{'x'.join(map(str, shape))}"]
 
 
-def _say_others(request: OptimizeRequest, layer, told: list[int], output: Output) -> None:
+def _say_others(net: Path, config: ConfigFile, layer, told: list[int], output: Output) -> None:
     """Where the net says something else than the file."""
-    config = request.config
     for key, axis in AXES.items():
         told_here = len(told) == 4 and told[axis]
         if key in config and told_here and told_here != config.size(key):
-            says = f"{request.net} says {told_here} for {layer.top[0]!r}, which is used"
+            says = f"{net} says {told_here} for {layer.top[0]!r}, which is used"
             output.say(str(config.error(key, f"{key} = {config.size(key)}, but {says}")))
 
 
-def _fitting_side(graph: Graph, request: OptimizeRequest, name: str, shape: list[int]) -> int | None:
+def _fitting_side(graph: Graph, model: Path, name: str, shape: list[int]) -> int | None:
     """The roundest side with which the weights fit, of 29 to 35 it is 32; None where H and W fit, or no square does."""
-    sizes = _sizes_in(request)
+    sizes = _sizes_in(model)
 
     def fits(height: int, width: int) -> bool:
         return _fits(graph, sizes, {name: (*shape[:2], height, width)})
@@ -72,10 +73,10 @@ def _fitting_side(graph: Graph, request: OptimizeRequest, name: str, shape: list
     return max(fitting, key=lambda side: (side & -side, -abs(side - shape[2])), default=None)
 
 
-def _sizes_in(request: OptimizeRequest) -> dict[str, list[int]]:
+def _sizes_in(model: Path) -> dict[str, list[int]]:
     """How many numbers the blobs of each layer in the model hold."""
     sizes: dict[str, list[int]] = {}
-    for name, _, blobs in read_caffemodel(request.model).blobs:
+    for name, _, blobs in read_caffemodel(model).blobs:
         sizes.setdefault(name, [blob.size for blob in blobs])
     return sizes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from caffe64.cli.table import plain_table
+from caffe64.results import plain_table
 
 
 def test_texts_are_aligned_left_and_numbers_right():

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..caffe.load import CaffeNet
+from ..caffe.net import CaffeNet
+from ..caffe.pictures import PictureInput, stack
 from ..errors import InputError, UsageError
 from ..formats.atomic import write_atomically
 from ..formats.image import Recipe
 from ..wording import counted
 from .output import Output
-from .pictures import PictureInput, stack
 from .table import print_table
 
 
@@ -34,7 +34,7 @@ def read_inputs(
         output.say(f"the input {name!r} needs no file: no output is made of it")
     arrays, steps = {}, {}
     for name, files in paths.items():
-        picture = PictureInput(net, name, recipe, output)
+        picture = PictureInput(net, name, recipe, output.say)
         arrays[name] = stack(name, files, [picture.read(path) for path in files])
         if picture.steps:
             steps[name] = picture.steps

@@ -1,0 +1,23 @@
+"""What a notebook shows of a Caffe net: its picture, and its layers as a table that opens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..drawing.inline import inline_picture
+from ..drawing.picture import make_picture
+from ..engine.graph.ir.graph import Blob, Graph, Shape
+from ..markup import escaped
+from .drawn import drawn_graph
+from .summary import summarise
+
+
+def net_html(path: str, graph: Graph, shapes: Mapping[Blob, Shape]) -> str:
+    """HTML of a graph whose blobs have these shapes; `path` is its file. What comes from files is escaped."""
+    table, total = summarise(path, graph, shapes).parts
+    weights = [[blob.shape for blob in node.weights] for node in graph.nodes]
+    picture = make_picture(drawn_graph(graph, shapes, weights))
+    return (
+        f"<div><b>{escaped(path)}</b>: {escaped(total)}</div>{inline_picture(picture)}"
+        f"<details><summary>layers</summary>{table.html}</details>"
+    )

@@ -1,0 +1,73 @@
+"""What a Caffe net consists of, layer by layer: shapes, parameters, multiply-accumulates, bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..engine.graph.analysis.cost import Cost, cost_of
+from ..engine.graph.analysis.shapes import macs
+from ..engine.graph.ir.graph import Blob, Graph, Shape
+from ..engine.graph.ir.op import count
+from ..results import Result, Table
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """A layer: names of the blobs that it reads and gives, `shapes` of those that it gives, numbers in its weights,
+    multiply-accumulates of one run, and `bytes` of the blobs that it gives, as float32."""
+
+    name: str
+    type: str
+    bottoms: list[str]
+    tops: list[str]
+    shapes: list[list[int]]
+    parameters: int
+    macs: int
+    bytes: int
+
+
+@dataclass(frozen=True, repr=False)
+class Summary(Result):
+    """A Caffe net. `net` is its file, `layers` are in the order in which they run, `total` is of the whole: `layers`,
+    `parameters`, where shared ones count once, `macs`, and `activation_bytes`, where layers in place take none."""
+
+    net: str
+    layers: list[LayerSummary]
+    total: Cost
+
+    @property
+    def parts(self) -> list[Table | str]:
+        rows = [
+            [layer.name, layer.type, *("x".join(map(str, shape)) or "1" for shape in layer.shapes[:1] or [[]])]
+            + [f"{number:,}" for number in (layer.parameters, layer.macs, layer.bytes)]
+            for layer in self.layers
+        ]
+        total = self.total
+        return [
+            Table(["layer", "type", "output", "parameters", "MACs", "bytes"], rows, 3),
+            f"{total.layers} layers, {total.parameters:,} parameters, {total.macs:,} MACs, "
+            f"{total.activation_bytes:,} bytes of blobs",
+        ]
+
+    @property
+    def data(self) -> dict:
+        return {"net": self.net, **vars(self.total), "layers": [vars(layer) for layer in self.layers]}
+
+
+def summarise(path: str, graph: Graph, shapes: Mapping[Blob, Shape]) -> Summary:
+    """The summary of a graph whose blobs have these shapes; `path` is its file."""
+    layers = [
+        LayerSummary(
+            name=node.name,
+            type=node.type,
+            bottoms=[blob.name for blob in node.bottoms],
+            tops=[blob.name for blob in node.tops],
+            shapes=[list(shapes[blob]) for blob in node.tops],
+            parameters=sum(blob.size for blob in node.weights),
+            macs=macs(node, shapes),
+            bytes=4 * sum(count(shapes[blob]) for blob in node.tops),
+        )
+        for node in graph.nodes
+    ]
+    return Summary(path, layers, cost_of(graph, shapes))

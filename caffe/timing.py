@@ -1,0 +1,245 @@
+"""`time(net)`: how long a Caffe net takes, layer by layer, forward and backward, and the memory of its blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+from ..arguments import flag, instance, whole_number
+from ..engine.graph.analysis.cost import cost_of
+from ..engine.graph.execution.gradients import Gradients
+from ..engine.graph.execution.need_backward import loss_weights
+from ..engine.graph.execution.runtime import Runtime
+from ..engine.graph.execution.timing import (
+    LayerTime,
+    NetTime,
+    Seconds,
+    some_inputs,
+    take_turns,
+    time_gradients,
+    time_plan,
+)
+from ..engine.graph.ir.op import count
+from ..engine.graph.plan import Plan
+from ..engine.products.peak import fma_peak
+from ..engine.team.threads import check_threads, usable_threads
+from ..errors import UsageError
+from ..results import Result, Table
+from .net import NET, CaffeNet
+
+SHOWN = 0.001  # share of the whole below which a layer is not shown in the table
+
+
+@dataclass(frozen=True)
+class Activations:
+    """Bytes: of the plan's arena, where blobs share memory, of all blobs, and of Caffe's, some of them in place; and
+    scratch memory of the kernels. `arena` and `scratch` are None where every blob is kept."""
+
+    arena: int | None
+    blobs: int
+    caffe: int
+    scratch: int | None
+
+
+@dataclass(frozen=True, repr=False)
+class Timing(Result):
+    """The times of a net, all in seconds: `min`, `median`, and `spread`, the distance of the quartiles over the median,
+    of whole runs, `forward` and, where gradients were timed, `backward`, and of each of the `layers`.
+
+    net, threads, iterations    its file, and what it was timed with
+    peak                        floating-point operations per second that these threads can do, as measured
+    activations                 the memory of its blobs
+    compared                    the Timing of the other net, if there is one: their runs took turns
+    """
+
+    net: str
+    threads: int
+    iterations: int
+    peak: float
+    forward: Seconds
+    backward: Seconds | None
+    activations: Activations
+    layers: list[LayerTime]
+    compared: Timing | None = None
+
+    @property
+    def parts(self) -> list[Table | str]:
+        if self.compared:
+            return [_side_by_side(self, self.compared), _memory_line(self), _memory_line(self.compared)]
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        peak = f"{threads}, whose peak is {self.peak / 1e9:.0f} GFLOP/s; {self.iterations} runs"
+        return [_layer_table(self), peak, _memory_line(self)]
+
+    @property
+    def data(self) -> dict:
+        compared = {"compared": self.compared._net_data()} if self.compared else {}
+        return {"iterations": self.iterations, "peak": self.peak, **self._net_data(), **compared}
+
+    def _net_data(self) -> dict:
+        return {
+            "net": self.net,
+            "threads": self.threads,
+            "forward": asdict(self.forward),
+            "backward": asdict(self.backward) if self.backward else None,
+            "activations": asdict(self.activations),
+            "layers": [asdict(layer) for layer in self.layers],
+        }
+
+
+def time(
+    net: CaffeNet,
+    *,
+    compare: CaffeNet | None = None,
+    iterations: int = 20,
+    batch: int | None = None,
+    backward: bool = False,
+    fuse: bool = False,
+    threads: int | None = None,
+    exact: bool | None = None,
+) -> Timing:
+    """Run a Caffe net on random inputs of its shapes, once and then `iterations` times, and time each of its layers.
+
+    `compare`: another net to be timed too, a run of each in turns; `batch`: another size of the first axis of all
+    inputs; `backward`: the gradients as well; `fuse`: activations, sums and depthwise convolutions run with a layer
+    beside them, as in `forward`, not each layer by itself; `threads` and `exact`: as in `load_caffe`, None for the
+    net's own. What runs is a copy: the net keeps its shapes, values and weights. Raises UsageError for a wrong
+    argument, and for `fuse` with `backward`, as gradients need every blob; InputError for a layer without a gradient.
+    """
+    nets = [instance("net", net, CaffeNet, NET)]
+    if compare is not None:
+        nets.append(instance("compare", compare, CaffeNet, NET))
+    backward, fuse, threads = flag("backward", backward), flag("fuse", fuse), check_threads(threads)
+    if backward and fuse:
+        raise UsageError("fuse is True, expected False with backward: gradients need every blob")
+    exact = exact if exact is None else flag("exact", exact)
+    options = _Options(
+        whole_number("iterations", iterations, 1),
+        None if batch is None else whole_number("batch", batch, 1),
+        backward,
+        fuse,
+    )
+    prepared = [
+        _prepare(each, options, threads or each.threads, each.exact if exact is None else exact) for each in nets
+    ]
+    times = take_turns([one.runs for one in prepared])
+    peak = fma_peak(prepared[0].threads)
+    found = None
+    for each, one, measured in reversed(list(zip(nets, prepared, times, strict=True))):
+        whole = (measured.forward, measured.backward)
+        found = Timing(
+            each.path, one.threads, options.iterations, peak, *whole, one.activations, measured.layers, found
+        )
+    return found
+
+
+class _Options(NamedTuple):
+    """What is measured of each net."""
+
+    iterations: int
+    batch: int | None
+    backward: bool
+    fuse: bool
+
+
+class _Prepared(NamedTuple):
+    """A net that is ready to be timed."""
+
+    runs: Generator[None, None, NetTime]
+    threads: int
+    activations: Activations
+
+
+def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool) -> _Prepared:
+    """A copy of the net, as a run of BatchNorm in TRAIN writes its statistics."""
+    graph = net.graph.copy()
+    shapes = {blob.name: net.shapes[blob] for blob in net.graph.inputs}
+    if options.batch:
+        shapes = {each: (options.batch, *shape[1:]) for each, shape in shapes.items()}
+    if options.backward:
+        runner = Runtime(graph, shapes, gradients=True, threads=threads, exact=exact)
+        for blob in graph.inputs:
+            runner.arrays[blob][...] = some_inputs(runner.shapes[blob])
+        has_loss = any(weight for node in graph.nodes for weight in loss_weights(node))
+        gradients = Gradients(runner, () if has_loss else graph.outputs)
+        runs, planned, threads = (
+            time_gradients(runner, gradients, options.iterations),
+            None,
+            threads or usable_threads(),
+        )
+    else:
+        runner = Plan(graph, shapes, fuse=options.fuse, threads=threads, exact=exact)
+        runs, planned, threads = time_plan(runner, options.iterations), runner.bytes, runner.threads
+    blobs = 4 * sum(count(shape) for shape in runner.shapes.values())
+    caffe = cost_of(graph, runner.shapes).activation_bytes
+    return _Prepared(runs, threads, Activations(planned and planned.arena, blobs, caffe, planned and planned.scratch))
+
+
+def _layer_table(timing: Timing) -> Table:
+    """Where gradients are timed, each layer goes the one way that it has."""
+    gradients, peak = timing.backward is not None, timing.peak
+    header = ["layer", "type", *([] if gradients else ["how"]), "forward ms", "spread", "GFLOP/s", "of peak", "GB/s"]
+    header += ["backward ms", "spread"] if gradients else []
+
+    def row(name, kind, algorithm, forward, rates, backward) -> list[str]:
+        cells = [name, kind, *([] if gradients else [algorithm]), *_cells(forward), *rates]
+        return [*cells, *(_cells(backward) if gradients else [])]
+
+    rows = [
+        row(
+            " + ".join((each.name, *each.fused)),
+            each.type,
+            each.algorithm,
+            each.forward,
+            _rates(each, peak),
+            each.backward,
+        )
+        for each in timing.layers
+        if each.forward.median >= SHOWN * timing.forward.median
+    ]
+    whole = [*_flops(sum(each.macs for each in timing.layers), timing.forward, peak), ""]
+    rows.append(row("whole net", "", "", timing.forward, whole, timing.backward))
+    return Table(header, rows, 2 if gradients else 3)
+
+
+def _side_by_side(first: Timing, second: Timing) -> Table:
+    others = {layer.name: layer for layer in second.layers}
+    rows = []
+    for layer in first.layers:
+        other = others.pop(layer.name, None)
+        if layer.forward.median >= SHOWN * first.forward.median:
+            rows.append(_compared(layer.name, layer.forward, other.forward if other else None))
+    rows += [_compared(name, None, layer.forward) for name, layer in others.items()]
+    rows.append(_compared("whole net", first.forward, second.forward))
+    if first.backward and second.backward:
+        rows.append(_compared("whole net, backward", first.backward, second.backward))
+    return Table(["layer", "first ms", "second ms", "acceleration"], rows)
+
+
+def _memory_line(timing: Timing) -> str:
+    """What the activations take."""
+    each = timing.activations
+    planned = "" if each.arena is None else f"{each.arena:,} bytes in one arena (and {each.scratch:,} of scratch); "
+    in_place = f"{each.caffe:,} with Caffe's in-place layers"
+    return f"{timing.net}: activations {planned}{each.blobs:,} in all blobs, {in_place}"
+
+
+def _compared(name: str, first: Seconds | None, second: Seconds | None) -> list[str]:
+    ratio = f"{first.median / second.median:.2f}" if first and second and second.median else "-"
+    return [name, *(f"{1e3 * each.median:.3f}" if each else "-" for each in (first, second)), ratio]
+
+
+def _cells(seconds: Seconds | None) -> list[str]:
+    return [f"{1e3 * seconds.median:.3f}", f"{100 * seconds.spread:.0f}%"] if seconds else ["-", "-"]
+
+
+def _rates(layer: LayerTime, peak: float) -> list[str]:
+    seconds = layer.forward.median
+    return [*_flops(layer.macs, layer.forward, peak), f"{1e-9 * layer.bytes / seconds:.1f}" if seconds else "-"]
+
+
+def _flops(macs: int, seconds: Seconds, peak: float) -> list[str]:
+    if not (macs and seconds.median):
+        return ["-", "-"]
+    rate = 2 * macs / seconds.median
+    return [f"{rate / 1e9:.1f}", f"{rate / peak:.0%}"]

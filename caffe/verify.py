@@ -1,0 +1,59 @@
+"""`verify(first, second)`: whether two nets give the same outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..arguments import FLOOR, TOLERANCE, by_name, flag, instance, not_negative
+from ..conversion import as_numbers
+from ..engine.graph.passes.preparation import Preparation
+from ..engine.graph.verification.difference import Difference, check_close
+from ..engine.graph.verification.verify import compare_graphs, random_inputs
+from ..errors import UsageError
+from .net import NET, CaffeNet
+
+__all__ = ["Difference", "verify"]
+
+
+def verify(
+    first: CaffeNet,
+    second: CaffeNet,
+    inputs: Mapping[str, np.ndarray] | None = None,
+    *,
+    prepared: Mapping[str, Preparation] | None = None,
+    tolerance: float = TOLERANCE,
+    floor: float = FLOOR,
+    seed: int = 0,
+    reference: bool = False,
+) -> list[Difference]:
+    """Run both on the same inputs, random ones if none are given, and compare all outputs.
+
+    The first net is run by the reference, plain code layer by layer; the second by what `forward` runs, with `exact`,
+    which is held against the reference too. With `reference` both nets are run by the reference: where they agree there
+    and differ otherwise, caffe64 runs the second one wrongly.
+
+    `prepared`: what the second net does to an input itself. A value may differ by `floor` + `tolerance` * scale. The
+    scale is that of its channel: the largest value there, or, where large sums cancel, a quarter of how far its values
+    move, for the size of the change, when all values within the first net are changed a little at random. Raises
+    CheckFailed where one differs by more, or is not finite although all inputs are; UsageError.
+    """
+    tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
+    flag("reference", reference)
+    for name, net in (("first", first), ("second", second)):
+        instance(name, net, CaffeNet, NET)
+    prepared = by_name("prepared", {} if prepared is None else prepared, "Preparations by the names of inputs")
+    for name, preparation in prepared.items():
+        instance(f"prepared[{name!r}]", preparation, Preparation, "a caffe64.Preparation")
+        if name not in first.inputs:
+            raise UsageError(
+                f"prepared has {name!r}, which is no input of the net: expected {' or '.join(first.inputs)}"
+            )
+    if inputs is None:
+        inputs = random_inputs(first.graph, first.shapes, seed, prepared)
+    arrays = by_name("inputs", inputs, "arrays by the names of inputs")
+    inputs = {name: as_numbers(values, name) for name, values in arrays.items()}
+    differences = compare_graphs(first.graph, second.graph, inputs, prepared, floor=floor, reference=reference)
+    check_close(differences, tolerance, floor, "the nets differ")
+    return differences

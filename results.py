@@ -1,0 +1,77 @@
+"""What functions of the API return: data, which is also a text as the command prints it, HTML for a notebook, and JSON.
+
+A result consists of parts: tables and lines of text. All that comes from files is escaped in its HTML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .markup import escaped
+
+
+class Table(NamedTuple):
+    """Cells as text. The first `left` columns are aligned left, the others, numbers, right."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+
+    @property
+    def lines(self) -> list[str]:
+        """Plain text."""
+        return plain_table(*self)
+
+    @property
+    def html(self) -> str:
+        """A <table>, its cells escaped."""
+        body = "".join(self._row("td", row) for row in self.rows)
+        return f"<table><thead>{self._row('th', self.header)}</thead><tbody>{body}</tbody></table>"
+
+    def _row(self, tag: str, cells: Sequence[str]) -> str:
+        sides = ["left" if column < self.left else "right" for column in range(len(cells))]
+        drawn = [
+            f'<{tag} style="text-align:{side}">{escaped(cell)}</{tag}>' for side, cell in zip(sides, cells, strict=True)
+        ]
+        return f"<tr>{''.join(drawn)}</tr>"
+
+
+def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """The lines of a `Table` as text, columns two spaces apart."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return [
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+
+
+class Result:
+    """`parts` and `data` say all: str() is the plain text, a notebook shows the tables, `to_json()` is `data`."""
+
+    @property
+    def parts(self) -> list[Table | str]:
+        """Tables and lines of text, in the order in which they are printed."""
+        raise NotImplementedError
+
+    @property
+    def data(self) -> dict | list:
+        """What `to_json` writes: dicts, lists, texts and numbers."""
+        raise NotImplementedError
+
+    def to_json(self) -> str:
+        """The text that the command prints with --json."""
+        return json.dumps(self.data, indent=2)
+
+    def __str__(self) -> str:
+        return "\n".join(line for part in self.parts for line in ([part] if isinstance(part, str) else part.lines))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<div>{escaped(part)}</div>" if isinstance(part, str) else part.html for part in self.parts)
