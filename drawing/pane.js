@@ -103,10 +103,12 @@ class Pane {
     new ResizeObserver(() => this.resized()).observe(svg);
   }
 
-  // What was in the middle stays there when the panel or the window takes room.
+  // What was in the middle stays there when the panel or the window takes room. A frame that is out of sight, as below in
+  // a notebook, has no size at first.
   resized() {
     const { width } = this.svg.getBoundingClientRect();
-    if (width !== this.width) this.move((width - this.width) / 2, 0);
+    if (!this.width) this.fit(false);
+    else if (width !== this.width) this.move((width - this.width) / 2, 0);
     this.width = width;
   }
 

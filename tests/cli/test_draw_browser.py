@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from reference.caffe_nets import googlenet, residual
 from support import SHARED, needs_shared
 
+import caffe64
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 FLAGS = [
@@ -245,3 +247,26 @@ def test_a_thousand_layers_are_ready_in_seconds(page, tmp_path):
     )
     assert taken < 3000  # measured: 290 ms
     assert seen(tab, ".layer") == 1001
+
+
+def test_a_notebook_shows_nets_and_drawings_also_in_cells_that_are_opened_later(browser, tmp_path):
+    """A frame in a cell that is shut has no size when its script runs."""
+    (tmp_path / "n.prototxt").write_text(residual(3))
+    net = caffe64.load_caffe(tmp_path / "n.prototxt")
+    drawing = caffe64.draw(net)._repr_html_()
+    (tmp_path / "notebook.html").write_text(f"<body>{net._repr_html_()}{drawing}<div id=cell hidden>{drawing}</div>")
+    complaints, tab = [], browser.new_page(viewport={"width": 1200, "height": 1600})
+    tab.on("console", lambda message: complaints.append(message.text) if message.type in COMPLAINTS else None)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.goto((tmp_path / "notebook.html").as_uri())
+    assert tab.evaluate("document.querySelector('img').decode().then(() => document.querySelector('img').width)") > 100
+    tab.evaluate("document.getElementById('cell').hidden = false")
+    shown, opened = tab.frames[1:]
+    opened.wait_for_function("document.querySelector('svg.net').getBoundingClientRect().width > 0")
+    tab.wait_for_timeout(200)  # for the observer of its size
+    assert opened.get_attribute(".view", "transform") == shown.get_attribute(".view", "transform")
+    for frame in (shown, opened):
+        frame.click(".layer .name >> visible=true >> nth=0")
+        assert frame.locator("#panel").is_visible()
+    assert not complaints
+    tab.close()
