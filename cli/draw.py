@@ -52,8 +52,8 @@ def command(
     from ..caffe.drawing import draw
     from .output import Output
 
-    told = Output()
+    stream = Output()
     how = {"phase": reading.phase, "input_shapes": reading.shapes, "deploy": deploy}
-    drawing = draw(net, model, compare=compare, times=times, say=told.say, **how)
+    drawing = draw(net, model, compare=compare, times=times, say=stream.say, **how)
     drawing.save(output)
-    told.say(f"wrote {output}: {' and '.join(f'{len(each.layers)} layers' for each in drawing.nets)}")
+    stream.say(f"wrote {output}: {' and '.join(f'{len(each.layers)} layers' for each in drawing.nets)}")

@@ -42,12 +42,12 @@ def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading
     output = Output()
     if result.suffix.lower() == ".safetensors":
         loaded = load_weights(net, model, reading, output)
-        metadata = told_metadata(loaded, known_shapes(loaded.graph), *preparation, output)
+        metadata = preparation_metadata(loaded, known_shapes(loaded.graph), *preparation, output)
         names = export_safetensors(loaded, result, metadata=metadata)
         print(f"wrote {result}: {len(names)} arrays, {result.stat().st_size:,} bytes")
         return
     loaded = load(net, model, reading, output, layers=True)
-    metadata = told_metadata(loaded, loaded.shapes, *preparation, output)
+    metadata = preparation_metadata(loaded, loaded.shapes, *preparation, output)
     differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, **vars(limits))
     if differences is None:
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
@@ -71,21 +71,23 @@ def load_weights(net: Path | None, model: Path, reading: caffe.Reading, output: 
     return CaffeNet(graph, path=graph.path)
 
 
-def told_metadata(net: CaffeNet, shapes: Mapping[Blob, Shape], mean, scale, channels, output: Output) -> dict[str, str]:
+def preparation_metadata(
+    net: CaffeNet, shapes: Mapping[Blob, Shape], mean, scale, channels, output: Output
+) -> dict[str, str]:
     """How inputs are prepared, as far as the options or the net say it. Raises UsageError for options with numbers of
     other channels than the first input has, where `shapes` tells it."""
     recipe = make_recipe(net, **read_preparation(net, mean, scale, channels, None, None, output))
-    told: dict[str, str] = {}
+    found: dict[str, str] = {}
     if mean is not None or scale is not None:
         preparation = Preparation(recipe.mean, recipe.scale)
         for blob in shapes.keys() & set(net.graph.needed_inputs[:1]):
             preparation.of_channels(blob.name, shapes[blob])
     if any(recipe.mean):
-        told["mean"] = numbers_text(recipe.mean, ",")
+        found["mean"] = numbers_text(recipe.mean, ",")
     if scale is not None or transform_of(net).scale is not None:
-        told["scale"] = numbers_text(recipe.scale, ",")
+        found["scale"] = numbers_text(recipe.scale, ",")
     if channels is not None:
-        told["channels"] = recipe.channels
-    if told:
-        told["preparation"] = "(x - mean) * scale for x from 0 to 255, in the order of channels"
-    return told
+        found["channels"] = recipe.channels
+    if found:
+        found["preparation"] = "(x - mean) * scale for x from 0 to 255, in the order of channels"
+    return found

@@ -28,11 +28,11 @@ def read_preparation(net, mean, scale, channels, resize, crop, output) -> dict:
 
     if channels not in (None, "bgr", "rgb"):
         raise typer.BadParameter(f"'{channels}' is neither bgr nor rgb.", param_hint="--channels")
-    told = transform_of(net)
-    if told.mean_file and mean is None:
-        output.say(f"the net's mean file is not read; --mean {told.mean_file} would take it")
+    own = transform_of(net)
+    if own.mean_file and mean is None:
+        output.say(f"the net's mean file is not read; --mean {own.mean_file} would take it")
     if mean is None:
-        means = told.mean_value
+        means = own.mean_value
     else:
         means = mean_values(mean) if mean.lower().endswith(MEAN_FILES) else parse_mean(mean)
     return {

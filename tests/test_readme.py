@@ -22,10 +22,12 @@ DEMO, INSTALL, COMMANDS, DEMOS = "$ make demo", "pip install .", "caffe64 train 
 CAFFE_COMMANDS, PERF = "$ caffe64 optimize", "make perf "
 NET, OPTIMIZER = "5               # layers", "0.0001     # learning rate"
 API, KERNELS, CAFFE_API, LAYER = "import caffe64\n", "import numba\n", "net = caffe64.load_caffe", '"""lky slope'
+FUNCTIONS = "print(caffe64.summary"
 
 
 def test_every_block_is_run_by_a_test_below():
-    known = [DEMO, INSTALL, COMMANDS, DEMOS, CAFFE_COMMANDS, PERF, NET, OPTIMIZER, API, KERNELS, CAFFE_API, LAYER]
+    known = [DEMO, INSTALL, COMMANDS, DEMOS, CAFFE_COMMANDS, PERF, NET, OPTIMIZER, API, KERNELS, CAFFE_API, FUNCTIONS]
+    known.append(LAYER)
     assert sorted(text for _, text in BLOCKS) == sorted(map(block, known))
 
 
@@ -120,7 +122,7 @@ def test_caffes_commands_print_what_is_shown(tmp_path):
     run_caffe_commands(tmp_path, compare=True)
 
 
-def test_caffes_example_in_python_runs(tmp_path, monkeypatch):
+def test_caffes_examples_in_python_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_trained("train_val.prototxt", "net.caffemodel")
     shapes = {"data": (1, 3, 32, 32)}
@@ -132,6 +134,12 @@ def test_caffes_example_in_python_runs(tmp_path, monkeypatch):
     assert names["probabilities"].shape == (7, 10)
     assert len(names["smaller"].graph.nodes) < len(names["net"].graph.nodes)
     assert (tmp_path / "small.caffemodel").exists()
+    (tmp_path / "labels.txt").write_text("\n".join(f"class {number}" for number in range(10)))
+    write_picture(tmp_path / "ship.png", 40, 30)
+    exec(block(FUNCTIONS), names)
+    assert capsys.readouterr().out.startswith("layer ")
+    assert names["found"].classes[0][0].label.startswith("class ")
+    assert (tmp_path / "graph.html").read_text() == caffe64.draw(names["net"], compare=names["smaller"]).html
 
 
 def test_the_layer_shown_is_the_one_that_is_tested():
