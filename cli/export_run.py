@@ -42,12 +42,12 @@ def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading
     output = Output()
     if result.suffix.lower() == ".safetensors":
         loaded = load_weights(net, model, reading, output)
-        metadata = preparation_metadata(loaded, known_shapes(loaded.graph), *preparation, output)
+        metadata = input_metadata(loaded, known_shapes(loaded.graph), *preparation, output)
         names = export_safetensors(loaded, result, metadata=metadata)
         print(f"wrote {result}: {len(names)} arrays, {result.stat().st_size:,} bytes")
         return
     loaded = load(net, model, reading, output, layers=True)
-    metadata = preparation_metadata(loaded, loaded.shapes, *preparation, output)
+    metadata = input_metadata(loaded, loaded.shapes, *preparation, output)
     differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, **vars(limits))
     if differences is None:
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
@@ -71,7 +71,7 @@ def load_weights(net: Path | None, model: Path, reading: caffe.Reading, output: 
     return CaffeNet(graph, path=graph.path)
 
 
-def preparation_metadata(
+def input_metadata(
     net: CaffeNet, shapes: Mapping[Blob, Shape], mean, scale, channels, output: Output
 ) -> dict[str, str]:
     """How inputs are prepared, as far as the options or the net say it. Raises UsageError for options with numbers of

@@ -26,13 +26,13 @@ FIELDS = (
 )
 
 
-class Log:
+class TrainLog:
     """Context manager; `append(record)` takes a dict with FIELDS as keys."""
 
     def __init__(self, path: Path, history: Iterable[dict]):
         self._path, self._history = path, history
 
-    def __enter__(self) -> Log:
+    def __enter__(self) -> TrainLog:
         try:
             self._file = open(self._path, "w", newline="", encoding="utf-8")
             if self._path.suffix.lower() == ".csv":

@@ -22,7 +22,7 @@ from . import compiling, files, plot, signals
 from .data import naming_label, read_inputs, read_targets, require_loss
 from .live import rows_per_second
 from .log import SUFFIXES as LOG_SUFFIXES
-from .log import Log
+from .log import TrainLog
 from .output import Output
 from .progress import TrainReport, make_report
 from .resume import changes
@@ -184,7 +184,7 @@ class Trainer:
             self._output.say(
                 f"already finished at epoch {training.epoch}; a larger number of epochs in {request.optimizer} goes on"
             )
-        log = Log(request.log, self._history) if request.log else None
+        log = TrainLog(request.log, self._history) if request.log else None
         report = make_report(self._output, training)
         try:
             with log or nullcontext(), report, signals.deferred():
@@ -199,7 +199,7 @@ class Trainer:
             if request.plot and self._history:
                 plot.write_plot(request.plot, self._history)
 
-    def _epoch(self, report: TrainReport, log: Log | None) -> None:
+    def _epoch(self, report: TrainReport, log: TrainLog | None) -> None:
         training = self._training
 
         def watch(step: int, losses: np.ndarray) -> None:
