@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from reference.small_caffe_net import write_net
 
+from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan.emitter import Emitter
 
 FOUND = Path(__file__).resolve().parents[1] / "data" / "found"
@@ -118,17 +119,13 @@ SMALL = "small.prototxt small.caffemodel"
 
 @pytest.fixture
 def broken(monkeypatch, nets):
-    """All weights that plans pack are a hundredth too large."""
-    packed = Emitter.weights
+    """The weights that plans pack are read from a vector further on."""
+    packed = Emitter.packed
 
-    def wrong(self, node, count, write_to):
-        def write(constants):
-            write_to(constants)
-            constants *= np.float32(1.01)
+    def wrong(self, kernel, items, node, blobs, count, /, **fields):
+        return packed(self, kernel, items, node, blobs, count + LANES, **fields) + 4 * LANES
 
-        return packed(self, node, count, write)
-
-    monkeypatch.setattr(Emitter, "weights", wrong)
+    monkeypatch.setattr(Emitter, "packed", wrong)
 
 
 def test_a_fault_of_what_runs_nets_is_found_by_a_comparison_of_a_net_with_itself(cli, broken):
