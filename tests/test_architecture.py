@@ -173,7 +173,6 @@ LLVM_BUILDERS = {
     "machine_code.py",
     "pixel_tile.py",
     "pointer_call.py",
-    "row_tile.py",
     "simd.py",
     "streaming.py",
     "tile.py",

@@ -26,8 +26,8 @@ from pathlib import Path
 from ...errors import Caffe64Error
 from .sealed import forget
 
-KEPT = 4  # directories of other versions and CPUs, and older files of a kernel; the least recently used go first
-# What tells one CPU model from another in /proc/cpuinfo.
+KEPT_VERSIONS = 4  # directories of versions and CPUs, and files of a kernel; the least recently used go first
+# The lines of /proc/cpuinfo in which CPU models differ.
 CPU_FACTS = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
 
 
@@ -38,7 +38,7 @@ def directory_name() -> str:
 
 
 def _version(package: str) -> str:
-    """What the package says of its version, read without importing it."""
+    """The source text of the package's version, read without importing it."""
     return Path(find_spec(package).origin).with_name("_version.py").read_text()
 
 
@@ -54,8 +54,8 @@ def _cpu() -> str:
 
 
 def _settings() -> str:
-    """Numba's environment variables and settings file: many change the code that it makes. Not the cache's place. And
-    how wide vectors are (`cpu.py`)."""
+    """Numba's environment variables and settings file: many change the code that it makes. The cache's path is left
+    out. Also CAFFE64_LANES, the vector width (`cpu.py`)."""
     changing = ("NUMBA_", "CAFFE64_LANES")
     settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(changing)]
     settings = [text for text in settings if not text.startswith(("NUMBA_CACHE_DIR=", "NUMBA_NUM_THREADS="))]
@@ -92,7 +92,7 @@ def cache_directory() -> Path | None:
 
 
 def _bases() -> list[Path]:
-    """The folders that are asked for, in their order."""
+    """The candidate base folders, in order of preference."""
     bases = []
     if os.environ.get("NUMBA_CACHE_DIR"):
         bases.append(Path(os.environ["NUMBA_CACHE_DIR"]))
@@ -146,7 +146,7 @@ def _usable(directory: Path) -> Path | None:
 
 
 def _is_private(directory: Path) -> bool:
-    """True if `directory` is (or was just made) ours alone: a shared temporary folder is no safe place."""
+    """True if `directory` is (or was just made) ours alone: a shared temporary folder is not safe."""
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
         status = os.lstat(directory)
@@ -161,7 +161,7 @@ def forget_old(current: Path, alike: Iterable[Path]) -> None:
         others = sorted(
             (path for path in alike if path != current), key=lambda path: path.stat().st_mtime, reverse=True
         )
-        for path in others[KEPT - 1 :]:
+        for path in others[KEPT_VERSIONS - 1 :]:
             if path.stat().st_mtime < time.time() - 86400:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else forget(path)
     except OSError:

@@ -1,8 +1,8 @@
 """What the CPU that Numba compiles for can do: vector width and register count.
 
-The answer follows Numba's own settings (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES), so that forcing an older CPU
+The result follows Numba's own settings (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES), so that forcing an older CPU
 also narrows the vectors. Instead of interpreting feature names, a sixteen-lane addition is compiled for
-that CPU and the registers of the result are looked at. The answer is kept beside the kernels.
+that CPU and the registers in its assembly are read. The result is kept beside the kernels.
 
 CAFFE64_LANES (4, 8 or 16) makes vectors of another width than a register's: LLVM splits wider ones. It is how the code
 of every width runs on any CPU, tests and the processes that they start; no width is faster than that of a register.
@@ -47,7 +47,7 @@ def _probe_lanes() -> int:
 
 
 def _lanes() -> int:
-    """The probe's answer. It is kept, because asking takes Numba, and a second where a kept kernel takes none."""
+    """The probe's result. It is kept, because probing imports Numba, which takes a second."""
     directory = cache_directory()
     path = directory and directory / "lanes"
     lanes = path and read_sealed(path)
@@ -60,7 +60,7 @@ def _lanes() -> int:
 
 
 def _asked(lanes: int) -> int:
-    """What CAFFE64_LANES says, else `lanes`."""
+    """The value of CAFFE64_LANES, else `lanes`."""
     asked = os.environ.get("CAFFE64_LANES", str(lanes))
     if asked not in ("4", "8", "16"):
         raise UsageError(f"CAFFE64_LANES: found {asked!r}, expected 4, 8 or 16")

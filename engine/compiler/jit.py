@@ -2,12 +2,12 @@
 
 A kernel has one explicit signature (float32, C-contiguous), is compiled on its first use and never at
 import, runs without the GIL, and its machine code is kept on disk (`kernel_file.py`). It can be called on NumPy
-arrays and from anybody's own `@njit` function, and `kernel.address` is its C entry point, by which the
+arrays and from any `@njit` function, and `kernel.address` is its C entry point, by which the
 compiled training loop calls layers that it was not compiled with.
 
 Numba's import takes longer than a small training run, so nothing here needs it until something is compiled (by
-`numba_backend.py`), called like a Python function, or met by Numba in a function of the user's. `kernel.run` and
-`kernel.address` of a kept kernel load its machine code without Numba (`machine_code.py`).
+`numba_backend.py`), called like a Python function, or used in a function that Numba compiles for the user.
+`kernel.run` and `kernel.address` of a kept kernel load its machine code without Numba (`machine_code.py`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _loading = threading.RLock()
 
 
 class _Deferred:
-    """A function that Numba gets to know when it meets it, in whatever it compiles, or when it is called."""
+    """A function that is passed to Numba on first use: in a function that Numba compiles, or by a call."""
 
     def __init__(self, py_func: Callable):
         self.py_func = py_func
@@ -133,7 +133,7 @@ class Kernel(_Deferred):
 
     @property
     def compile_seconds(self) -> float:
-        """What compiling took in this process; 0 when the machine code came from disk."""
+        """Seconds that compiling took in this process; 0 when the machine code came from disk."""
         return self.made.compile_seconds if "made" in vars(self) else 0.0
 
     def run(self, *arguments):
@@ -148,7 +148,7 @@ class Kernel(_Deferred):
         return self._entry(*words)
 
     def bind(self, *arguments) -> Callable:
-        """`run` with the first arguments given: what is left to do in a call is then two microseconds."""
+        """`run` with the first arguments given: a call then takes two microseconds."""
         self.compile()
         if self._kept_address is None:
             return functools.partial(self.made, *arguments)

@@ -36,7 +36,7 @@ class KernelFile:
     @functools.cached_property
     def path(self) -> Path | None:
         """Where the file is or will be; None without a cache directory, or for a kernel that no source file holds: in
-        a notebook or at a prompt an edit of what it calls would go unnoticed."""
+        a notebook or at a prompt an edit of its callees would go unnoticed."""
         function, directory = self._function, cache_directory()
         source = Path(function.__code__.co_filename)
         if directory is None or not source.is_file():

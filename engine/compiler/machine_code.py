@@ -5,9 +5,9 @@ load          StandAlone -> the address of its entry point in this process
 
 Numba's library of a kernel also holds a wrapper for calls from Python, and the C wrapper reports exceptions of Python.
 Where a kernel raises none and allocates nothing, LLVM can see that: with everything but the C wrapper made internal,
-constant propagation across functions removes what Python would be needed for. What is left is one block of code and
-constants, with places that hold absolute addresses (the large code model, which Numba's JIT compiles for): places in
-the block itself, or functions of the C library. A kernel of which more is left is not loaded this way; Numba serves it.
+constant propagation across functions removes all references to Python. What is left is one block of code and
+constants that holds absolute addresses (the large code model, which Numba's JIT compiles for): of bytes of the block
+itself, or of functions of the C library. A kernel that needs more is not loaded this way; Numba runs it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import mmap
 import struct
 from typing import NamedTuple
 
-ABSOLUTE = 1  # the relocation R_X86_64_64: eight bytes, symbol + addend
+R_X86_64_64 = 1  # the relocation of an absolute address: eight bytes, symbol + addend
 ALLOCATED, EXECUTABLE = 0x2, 0x4  # section flags
 PROGRAM, SYMBOLS, RELOCATIONS = 1, 2, 4  # section types
-ALIGNMENT = 64
-# No array that a kernel is given is freed in it: its caller holds a reference, or it is nobody's.
+SECTION_ALIGNMENT = 64  # bytes, at least: a cache line
+# A kernel frees no array argument: the caller holds a reference, or the array has no owner (a view).
 FREEING = "NRT_MemInfo_call_dtor"
 NEVER_FREED = "define void @NRT_MemInfo_call_dtor(ptr %x) { ret void }"
 
 
 class StandAlone(NamedTuple):
-    """`image`, whose entry point is byte `entry`. `inner`, pairs (place, offset): at byte `place` belongs the address
-    of byte `offset`. `outer`, pairs (place, name): there belongs the address of a function of the C library."""
+    """`image`, whose entry point is byte `entry`. `inner` holds pairs (offset, target): at byte `offset` belongs the
+    address of byte `target`. `outer` holds pairs (offset, name): there, that of a function of the C library."""
 
     image: bytes
     entry: int
@@ -67,7 +67,7 @@ def _from_object(data: bytes, entry: str) -> StandAlone | None:
     image, starts = bytearray(), {}
     for number, section in enumerate(sections):
         if section.type == PROGRAM and section.flags & ALLOCATED:
-            image += bytes(-len(image) % max(ALIGNMENT, section.alignment))
+            image += bytes(-len(image) % max(SECTION_ALIGNMENT, section.alignment))
             starts[number] = len(image)
             image += data[section.offset : section.offset + section.size]
     symbols = _symbols(data, sections)
@@ -76,15 +76,15 @@ def _from_object(data: bytes, entry: str) -> StandAlone | None:
         if section.type != RELOCATIONS or section.info not in starts:
             continue  # of .eh_frame: no exception passes through a kernel
         for at in range(section.offset, section.offset + section.size, 24):
-            place, info, addend = struct.unpack_from("<QQq", data, at)
+            offset, info, addend = struct.unpack_from("<QQq", data, at)
             name, home, value = symbols[info >> 32]
-            place += starts[section.info]
-            if info & 0xFFFFFFFF != ABSOLUTE:
+            offset += starts[section.info]
+            if info & 0xFFFFFFFF != R_X86_64_64:
                 return None
             if home in starts:
-                inner.append((place, starts[home] + value + addend))
+                inner.append((offset, starts[home] + value + addend))
             elif home == 0 and addend == 0:
-                outer.append((place, name))
+                outer.append((offset, name))
             else:
                 return None
     (found,) = [starts[home] + value for name, home, value in symbols if name == entry]
@@ -117,7 +117,7 @@ def _symbols(data: bytes, sections: list[_Section]) -> list[tuple[str, int, int]
 
 # ------------------------------------------------------------------------------------------------- loading
 def load(kept: tuple) -> int | None:
-    """The address of the entry point of a kept `stand_alone`; None where this process cannot take it."""
+    """The address of the entry point of a kept `stand_alone`; None where this process cannot map it."""
     code = StandAlone(*kept)
     addresses = _addresses(code.outer)
     if addresses is None:
@@ -126,10 +126,10 @@ def load(kept: tuple) -> int | None:
         memory = mmap.mmap(-1, len(code.image))
         start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         memory[: len(code.image)] = code.image
-        for place, offset in code.inner:
-            struct.pack_into("<Q", memory, place, start + offset)
-        for place, name in code.outer:
-            struct.pack_into("<Q", memory, place, addresses[name])
+        for offset, target in code.inner:
+            struct.pack_into("<Q", memory, offset, start + target)
+        for offset, name in code.outer:
+            struct.pack_into("<Q", memory, offset, addresses[name])
         # Never writable and executable at once, which some systems refuse.
         if _libc().mprotect(ctypes.c_void_p(start), ctypes.c_size_t(len(code.image)), mmap.PROT_READ | mmap.PROT_EXEC):
             return None
@@ -143,7 +143,7 @@ _MAPPED: list[mmap.mmap] = []  # for good: addresses into them are handed out
 
 
 def _addresses(outer) -> dict[str, int] | None:
-    """Where the C library has the functions of `outer`; None if one is missing, or the library."""
+    """The addresses of the functions of `outer` in the C library; None if one of them, or the library, is missing."""
     try:
         return {name: ctypes.cast(getattr(_libc(), name), ctypes.c_void_p).value for _, name in outer}
     except (AttributeError, OSError):

@@ -114,7 +114,7 @@ class _NumbaCache(_Cache):
             return None
         try:
             return self._results.rebuild(target_context, pickle.loads(kept[1]))
-        except Exception:  # whatever is wrong with an old result, a new one can be made
+        except Exception:  # an old result that cannot be read is compiled again
             self._file.flush()
             return None
 

@@ -1,4 +1,4 @@
-"""Calls of kernels by address, so that one compiled loop serves every net, also nets of layers written later."""
+"""Calls of kernels by address, so that one compiled loop runs every net, also nets of layers written later."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ...aside import file_aside
 
-MAGIC = b"c64kern3"
+SEAL_MAGIC = b"c64kern3"
 
 
 def read_sealed(path: Path):
@@ -24,17 +24,17 @@ def read_sealed(path: Path):
     except OSError:
         return None
     payload = memoryview(blob)[40:]
-    if blob[:8] == MAGIC and blob[8:40] == _seal(path, payload):
+    if blob[:8] == SEAL_MAGIC and blob[8:40] == _seal(path, payload):
         try:
             return pickle.loads(payload)
-        except Exception:  # whatever is wrong with an old file, a new one can be made
+        except Exception:  # an old file that cannot be read is made again
             pass
     forget(path)
     return None
 
 
 def _seal(path: Path, payload) -> bytes:
-    """SHA-256 of the file's place and content: machine code of another kernel or CPU would crash the process."""
+    """SHA-256 of the names of file and folder, and of the content: code of another kernel or CPU would crash."""
     digest = hashlib.sha256(f"{path.parent.name}/{path.name}\0".encode())
     digest.update(payload)
     return digest.digest()
@@ -45,7 +45,7 @@ def write_sealed(path: Path, content) -> None:
     payload = pickle.dumps(content)
     path.parent.mkdir(parents=True, exist_ok=True)
     with file_aside(str(path.parent), 0o600) as (aside, descriptor), open(descriptor, "wb") as file:
-        file.write(MAGIC + _seal(path, payload) + payload)
+        file.write(SEAL_MAGIC + _seal(path, payload) + payload)
         file.flush()
         os.replace(aside, path)
 

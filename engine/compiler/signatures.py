@@ -1,4 +1,4 @@
-"""The types of kernels' arguments, told without Numba, whose import takes longer than a small training run.
+"""The types of kernels' arguments, declared without Numba: importing it takes longer than a small training run.
 
     void(F2_IN, F1, i64)          a kernel's signature: result(arguments)
     as_numba(kind)                the same for Numba; its own types stay what they are, so the two may be mixed
@@ -120,7 +120,7 @@ def c_types(signature) -> tuple | None:
 
 
 def as_words(kind: ScalarType | ArrayType, value) -> tuple:
-    """`value` as the C entry point takes it. The array stays its owner's. Raises TypeError for another array."""
+    """`value` as the C entry point takes it. Holds no reference to an array. Raises TypeError for another type."""
     if isinstance(kind, ScalarType):
         return (value,)
     fits = (

@@ -1,1 +1,1 @@
-"""Who owns a net's parameters, and what changes them."""
+"""The owner of a net's parameters, their update, and random numbers."""

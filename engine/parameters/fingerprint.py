@@ -1,6 +1,6 @@
-"""Fingerprints of a vector's bits, read once at the speed of memory: which of its slices are still the same.
+"""Fingerprints of a vector's bits, read once at the speed of memory, to detect writes to its slices.
 
-A slice is whole cache lines, cut into pieces that threads share. Each of the COLUMNS 64-bit words of a line has two
+A slice is whole cache lines, divided into pieces that threads share. Each of the COLUMNS 64-bit words of a line has two
 sums modulo 2**64 over the lines of a piece, of its words and of its sums so far (Fletcher, "An arithmetic checksum for
 serial transmissions", 1982). A write changes the first sum unless its changes cancel, and then the second unless they
 cancel by position as well; both by chance in one of 2**128 writes. NaN equals the same NaN, and 0 and -0 differ.
@@ -18,18 +18,19 @@ from llvmlite import ir
 
 from ..compiler import signatures as types
 from ..compiler.jit import I1, I1_IN, i64, intrinsic, kernel
-from ..team.memory import LINE
+from ..team.memory import CACHE_LINE_BYTES
 from ..team.pool import run_together
+from ..vectors.llvm import I64
 
-COLUMNS = LINE // 8
-PIECE = 2048  # lines: 128 KiB
+COLUMNS = CACHE_LINE_BYTES // 8
+PIECE_LINES = 2048  # 128 KiB
 TEAM_LINES = 1 << 15  # 2 MiB: fewer are read before another thread is awake
-_I64, _WORDS = ir.IntType(64), ir.VectorType(ir.IntType(64), COLUMNS)
+_WORDS = ir.VectorType(I64, COLUMNS)
 
 
 @intrinsic
 def add_lines(typingctx, words, line, lines, sums, to):
-    """sums[to : to + 2 * COLUMNS] = both sums of words[line * COLUMNS :] over so many lines, 1 or more."""
+    """sums[to : to + 2 * COLUMNS] = both sums of words[line * COLUMNS :] over `lines` lines, 1 or more."""
 
     def codegen(context, builder, signature, args):
         data, out = (context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 3))
@@ -38,9 +39,9 @@ def add_lines(typingctx, words, line, lines, sums, to):
         last = builder.add(args[1], args[2])
         builder.branch(loop)
         builder.position_at_end(loop)
-        line, sums, sums_of_sums = builder.phi(_I64), builder.phi(_WORDS), builder.phi(_WORDS)
-        row = builder.load(_columns(builder, data, builder.mul(line, _I64(COLUMNS))), align=8)
-        after = builder.add(line, _I64(1)), builder.add(sums, row), builder.add(sums_of_sums, builder.add(sums, row))
+        line, sums, sums_of_sums = builder.phi(I64), builder.phi(_WORDS), builder.phi(_WORDS)
+        row = builder.load(_columns(builder, data, builder.mul(line, I64(COLUMNS))), align=8)
+        after = builder.add(line, I64(1)), builder.add(sums, row), builder.add(sums_of_sums, builder.add(sums, row))
         zero = ir.Constant(_WORDS, [0] * COLUMNS)
         for phi, first, following in zip((line, sums, sums_of_sums), (args[1], zero, zero), after, strict=True):
             phi.add_incoming(first, start)
@@ -48,7 +49,7 @@ def add_lines(typingctx, words, line, lines, sums, to):
         builder.cbranch(builder.icmp_signed("<", after[0], last), loop, done)
         builder.position_at_end(done)
         builder.store(after[1], _columns(builder, out, args[4]), align=8)
-        builder.store(after[2], _columns(builder, out, builder.add(args[4], _I64(COLUMNS))), align=8)
+        builder.store(after[2], _columns(builder, out, builder.add(args[4], I64(COLUMNS))), align=8)
         return context.get_dummy_value()
 
     return types.void(words, types.int64, types.int64, sums, types.int64), codegen
@@ -60,14 +61,14 @@ def _columns(builder, data, at):
 
 @kernel(types.void(I1_IN, I1_IN, I1, i64, i64))
 def read_pieces(words, pieces, sums, first, last):
-    """Writes sums [number, 2, COLUMNS] of the pieces [first, last). pieces [number, 2]: first line, lines of each."""
+    """Writes sums [number, 2, COLUMNS] of the pieces [first, last). pieces [number, 2]: first line and number of lines."""
     for n in range(first, last):
         add_lines(words, pieces[2 * n], pieces[2 * n + 1], sums, 2 * COLUMNS * n)
 
 
 @dataclass(frozen=True)
-class _Look:
-    """At the pieces `chosen`, of slices `owners`: `parts` run together and write `sums`."""
+class _Scan:
+    """A prepared check of the pieces `chosen`, of slices `owners`: `parts` run together and write `sums`."""
 
     chosen: np.ndarray
     owners: np.ndarray
@@ -76,30 +77,30 @@ class _Look:
 
 
 class Fingerprints:
-    """Of slices of a float32 vector that starts on a cache line: those of the last `look` at each."""
+    """Of slices of a float32 vector that starts on a cache line, as of the last `check` of each."""
 
     def __init__(self, vector: np.ndarray, lines: Sequence[tuple[int, int]]):
-        """`lines` are the first line of each slice, and how many it has."""
+        """`lines` are the first line and the number of lines of each slice."""
         pieces = [
-            (number, at, min(PIECE, first + length - at))
+            (number, at, min(PIECE_LINES, first + length - at))
             for number, (first, length) in enumerate(lines)
-            for at in range(first, first + length, PIECE)
+            for at in range(first, first + length, PIECE_LINES)
         ]
         self._pieces = np.array(pieces, np.int64).reshape(-1, 3)
         self._words, self._sums = vector.view(np.int64), np.zeros((len(pieces), 2 * COLUMNS), np.int64)
-        self._looks: dict[tuple[tuple[int, ...], int], _Look] = {}
+        self._scans: dict[tuple[tuple[int, ...], int], _Scan] = {}
 
-    def look(self, slices: tuple[int, ...], threads: int = 1) -> np.ndarray:
-        """Those of `slices` that have changed since the last look at them, int64; at first, that are not zeros."""
-        look = self._looks.get((slices, threads))
-        if look is None:
-            look = self._looks[slices, threads] = self._prepare(slices, threads)
-        run_together(look.parts)
-        changed = (look.sums != self._sums[look.chosen]).any(axis=1)
-        self._sums[look.chosen] = look.sums
-        return np.unique(look.owners[changed])
+    def check(self, slices: tuple[int, ...], threads: int = 1) -> np.ndarray:
+        """Those of `slices` that have changed since the last check of them, int64; at first, that are not zeros."""
+        scan = self._scans.get((slices, threads))
+        if scan is None:
+            scan = self._scans[slices, threads] = self._prepare(slices, threads)
+        run_together(scan.parts)
+        changed = (scan.sums != self._sums[scan.chosen]).any(axis=1)
+        self._sums[scan.chosen] = scan.sums
+        return np.unique(scan.owners[changed])
 
-    def _prepare(self, slices: tuple[int, ...], threads: int) -> _Look:
+    def _prepare(self, slices: tuple[int, ...], threads: int) -> _Scan:
         (chosen,) = np.nonzero(np.isin(self._pieces[:, 0], slices))
         bounds = np.ascontiguousarray(self._pieces[chosen, 1:])
         sums, ends = np.empty((chosen.size, 2 * COLUMNS), np.int64), np.cumsum(bounds[:, 1])
@@ -107,4 +108,4 @@ class Fingerprints:
         shares = threads if lines >= TEAM_LINES else 1
         cuts = [0, *np.searchsorted(ends, np.arange(1, shares) * lines // shares).tolist(), chosen.size]
         read = read_pieces.bind(self._words, bounds.reshape(-1), sums.reshape(-1))
-        return _Look(chosen, self._pieces[chosen, 0], [partial(read, *part) for part in pairwise(cuts)], sums)
+        return _Scan(chosen, self._pieces[chosen, 0], [partial(read, *part) for part in pairwise(cuts)], sums)

@@ -1,9 +1,9 @@
 """One owner of a net's parameters: a float32 vector, a view per blob, and a version per blob.
 
-A blob that several layers share is there once. Views are only written in place, so an array that a caller holds stays
-the parameter. What is made of parameters (packed panels, transformed filters) remembers the versions that it was made
-of, and is made anew when they have moved: every writer of the package moves them (`Held.written`), and where a caller
-holds an array (`Held.expose`), a fingerprint of its numbers tells whether it was written to.
+A blob that several layers share is stored once. Views are only written in place, so an array that a caller holds stays
+the parameter. Data derived from parameters (packed panels, transformed filters) records the versions that it was made
+from, and is made again when they have increased: every writer of the package increases them (`Held.written`), and where
+a caller holds an array (`Held.expose`), a changed fingerprint of its values shows that it was written to.
 
 Gradients and update histories are vectors of the same layout (`Parameters.zeros`).
 """
@@ -15,16 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..team.memory import LINE, aligned_zeros
+from ..team.memory import CACHE_LINE_BYTES, aligned_zeros
 from .fingerprint import Fingerprints
 
-ALIGNMENT = LINE // 4  # float32 values between the starts of two slices' lines
+SLICE_ALIGNMENT = CACHE_LINE_BYTES // 4  # float32 values: offsets of slices are multiples of it
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One blob: float32 of `shape` from `offset` of the vector on. `layer` and `number` say whose blob it is; `lr_mult`
-    and `decay_mult` multiply the rate and the decay of an update."""
+    """One blob: float32 of `shape` from `offset` of the vector on: blob `number` of the layer `layer`. `lr_mult` and
+    `decay_mult` multiply the rate and the decay of an update."""
 
     layer: str
     number: int
@@ -39,15 +39,15 @@ class Slice:
 
 
 class Parameters:
-    """`vector` float32 [total], zeros at first, every slice of which starts on a cache line. `slices` say what lies
-    where; `versions` int64 [slices] count the writes to each."""
+    """`vector` float32 [total], zeros at first, every slice of which starts on a cache line. `slices` describe its
+    parts; `versions` int64 [slices] count the writes to each."""
 
     def __init__(self, blobs: Sequence[Slice]):
         """`blobs` in their order; their offsets are given here."""
         placed, total = [], 0
         for blob in blobs:
             placed.append(Slice(blob.layer, blob.number, blob.shape, total, blob.lr_mult, blob.decay_mult))
-            total += -(-blob.size // ALIGNMENT) * ALIGNMENT
+            total += -(-blob.size // SLICE_ALIGNMENT) * SLICE_ALIGNMENT
         self.slices = tuple(placed)
         self.vector = aligned_zeros(total)
         self.versions = np.zeros(len(placed), np.int64)
@@ -56,8 +56,8 @@ class Parameters:
     def _begin(self) -> None:
         """No caller holds an array yet."""
         self._exposed: set[int] = set()  # slices that callers may write to
-        self._expected: set[int] = set()  # those of them whose next change has been told
-        lines = [(each.offset // ALIGNMENT, -(-each.size // ALIGNMENT)) for each in self.slices]
+        self._expected: set[int] = set()  # those of them whose next change is counted already, by `written`
+        lines = [(each.offset // SLICE_ALIGNMENT, -(-each.size // SLICE_ALIGNMENT)) for each in self.slices]
         self._fingerprints = Fingerprints(self.vector, lines)
 
     def __getstate__(self) -> dict:
@@ -88,14 +88,14 @@ class Parameters:
         """A caller holds these slices from now on and may write to them at any time."""
         new = tuple(number for number in numbers if number not in self._exposed)
         if new:
-            self._fingerprints.look(new)
+            self._fingerprints.check(new)
             self._exposed.update(new)
 
     def notice_writes(self, numbers: Sequence[int], threads: int = 1) -> None:
-        """Move the versions of those of these slices that callers have written to. So many threads read them."""
+        """Increase the versions of those of these slices that callers have written to. `threads` threads read them."""
         exposed = tuple(number for number in numbers if number in self._exposed)
         if exposed:
-            for number in self._fingerprints.look(exposed, threads).tolist():
+            for number in self._fingerprints.check(exposed, threads).tolist():
                 self.versions[number] += number not in self._expected
             self._expected.difference_update(exposed)
 
@@ -119,6 +119,6 @@ class Held:
         self.owner.expose(self.numbers)
 
     def versions(self) -> tuple[int, ...]:
-        """The versions of the slices, after a look at what callers may have written."""
+        """The versions of the slices, after a check for writes by callers."""
         self.owner.notice_writes(self.numbers)
         return tuple(int(self.owner.versions[number]) for number in self.numbers)

@@ -16,7 +16,10 @@ from ..vectors.simd import broadcast, fma, load, load_part, store, store_part
 
 @inline
 def step_vectors(w, w_at, v, v_at, g, g_at, count, rate, decay, momentum):
-    """The update of `count` consecutive parameters."""
+    """The update of `count` consecutive parameters w.flat[w_at:], velocities v.flat[v_at:], gradients g.flat[g_at:].
+
+    Writes w and v.
+    """
     rates, decays, momenta = broadcast(rate), broadcast(decay), broadcast(momentum)
     whole = count // LANES * LANES
     for i in range(0, whole, LANES):

@@ -1,8 +1,8 @@
-"""Random numbers that depend on a seed, on what they are for, and on the iteration, and on nothing else.
+"""Random numbers that depend on a seed, a purpose and the iteration, and on nothing else.
 
 Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): its key is
 (seed, purpose) and its counter begins at the iteration, 2**128 numbers apart. So a reshaped net, a resumed run, another
-process or another number of threads draws what it should without any state being kept. The purposes of a text net are
+process or another number of threads draws the same numbers without any state being kept. The purposes of a text net are
 0 for the initial parameters, and the number of an epoch for the order of its rows.
 """
 
@@ -26,8 +26,8 @@ def generator(seed: int, purpose: int, iteration: int = 0) -> np.random.Generato
 
 @dataclass
 class Streams:
-    """The random streams of a graph, one per name. `iteration` counts the forward runs and belongs to whoever runs
-    them."""
+    """The random streams of a graph, one per name. `iteration` counts the forward runs; the caller
+    that runs them increases it."""
 
     seed: int = 0
     iteration: int = 0

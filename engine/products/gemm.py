@@ -1,4 +1,4 @@
-"""Matrix products on the register tile:  C = max(low, op(A) @ op(B) + init).
+"""Matrix products on the register tile:  C = max(lower_bound, op(A) @ op(B) + init).
 
     multiply_column    the tiles of a column, one below the other
     pack_panels, pack_panels_transposed    B, or B stored transposed, into panels
@@ -18,13 +18,16 @@ Sizes. M rows, N columns, K the length of the sums.
              Each step of k issues NV + MR loads for MR*NV FMAs; two loads and two FMAs can issue a cycle, so
              the loads (11 for 24, 7 for 12) stay below the FMAs.
   TALL x 1   the tile for at most LANES columns: FMAs take 4 cycles, so 8 sums keep two units busy.
-  KC         the length of a sum's stretch. Longer means that C is read and written less often, shorter that a panel of
-             B, KC*NR*4 bytes = 36 KiB, and a band of A, 6 KiB, stay in near caches. Stretches are of equal length.
+  KC         the length of a stretch of the sum. A longer one reads and writes C less often; with a shorter one a panel
+             of B, KC*NR*4 bytes = 36 KiB, and a band of A, 6 KiB, stay in near caches. Stretches have equal lengths.
   NC         the columns of B that are packed together: KC*NC*4 = 147 KiB, used at once from the L2 cache. Packed alone,
              a panel of a wide B would read only a part of each line.
   MC         the rows of A that are packed together: up to 3 MiB, streamed from the L3 cache, KC*MR*4 bytes a tile:
              16 bytes for 6 cycles of FMAs. So B is packed once for 2048 rows.
   PACKED_*   below so many columns (rows), A (B) is used too seldom to pay for packing, and is read where it lies.
+
+KC, NC, MC, B_ROWS_AHEAD and PACKED_* were tuned on EPYC Zen 3 (AVX2, 2 cores), 2026-11-22: 1024x1024x1024 went from 69
+to 84 of 102 GFLOP/s, 10x100x100 from 32 to 46.  perf --suite kernels  measures such shapes.
 
 A sum is always cut into the same stretches and added up in order, so a result depends neither on the number of rows
 that are computed together (from two on: a single row or column is a matrix times a vector, `gemv.py`) nor on threads.
@@ -38,7 +41,7 @@ from ..compiler import signatures as types
 from ..compiler.cpu import LANES, REGISTERS
 from ..compiler.jit import F1_IN, F2, F2_IN, f32, inline, kernel
 from ..vectors.copying import copy_transposed, copy_zipped
-from ..vectors.simd import element, join_high, join_low, load, load_part, prefetch, store, store_part
+from ..vectors.simd import element, join_lower, join_upper, load, load_part, prefetch, store, store_part
 from ..vectors.views import no_rows, view1
 from .gemv import multiply_columns, multiply_rows
 from .tile import multiply_tile
@@ -50,11 +53,11 @@ TALL = 8
 KC = 384
 NC = 4 * NR
 MC = 2048
-AHEAD = 16  # rows of B
+B_ROWS_AHEAD = 16  # rows of B that are prefetched while it is packed
 BANDS_TOGETHER = 8  # bands may lie a multiple of 4096 bytes apart, and L1 keeps only 8 such lines
 PACKED_COLUMNS = 256
 PACKED_ROWS = 4 * MR
-NONE = np.float32(-np.inf)  # `low` of a product without an activation
+NO_LOWER_BOUND = np.float32(-np.inf)  # of a product without an activation
 assert MR * NV + NV + 1 <= REGISTERS, "the accumulators would spill"
 
 
@@ -76,27 +79,31 @@ def panel_width(left):
 
 @inline
 def multiply_column(
-    a, a_at, a_m, a_k, picks, picks_at, b, b_at, b_k, depth, init, init_at, init_m, low, c, c_at, c_m, rows, width
+    a, a_at, a_m, a_k, picks, picks_at, b, b_at, b_k, depth, init, init_at, init_m, lower_bound, c, c_at, c_m,
+    rows, width,
 ):  # fmt: skip
-    """C[rows, width] = max(low, A @ B + init), a column of tiles. Arguments of `multiply_tile`; picks are its rows."""
+    """C[rows, width] = max(lower_bound, A @ B + init): a column of tiles, one below the other.
+
+    The arguments are those of `multiply_tile`, whose `rows` are `picks` here. Writes C only.
+    """
     tall = rows // MR * MR
     high = rows // TALL * TALL if width <= LANES else 0
-    for m in range(0, high, TALL):
+    for m in range(0, high, TALL):  #          c[m:m+TALL, :width]   a[m:m+TALL, :]   TALL x 1 vectors
         at, pick = (a_at + m * a_m, picks_at) if picks_at < 0 else (a_at, picks_at + m)
         multiply_tile(
-            a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, low,
+            a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, lower_bound,
             c, c_at + m * c_m, c_m, width, TALL, 1,
         )  # fmt: skip
-    for m in range(high, tall, MR):
+    for m in range(high, tall, MR):  #         c[m:m+MR, :width]     a[m:m+MR, :]     MR x NV vectors
         at, pick = (a_at + m * a_m, picks_at) if picks_at < 0 else (a_at, picks_at + m)
         multiply_tile(
-            a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, low,
+            a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, lower_bound,
             c, c_at + m * c_m, c_m, width, MR, NV,
         )  # fmt: skip
-    for m in range(tall, rows):
+    for m in range(tall, rows):  #             c[m, :width]          a[m, :]          1 x NV vectors
         at, pick = (a_at + m * a_m, picks_at) if picks_at < 0 else (a_at, picks_at + m)
         multiply_tile(
-            a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, low,
+            a, at, a_m, a_k, picks, pick, b, b_at, b_k, depth, init, init_at + m * init_m, init_m, lower_bound,
             c, c_at + m * c_m, c_m, width, 1, NV,
         )  # fmt: skip
 
@@ -105,13 +112,13 @@ def multiply_column(
 def pack_panels(b, b_at, b_step, depth, columns, out):
     """B[depth, columns], row k at b_at + k*b_step, into panels; `out` takes depth * whole(columns) floats."""
     n = 0
-    while n < columns:
+    while n < columns:  #                          b[:, n:n+width] -> out[n*depth:][:depth*step]
         width = panel_width(columns - n)
         step, full = whole(width), width // LANES * LANES
-        for k in range(depth):
+        for k in range(depth):  #                  b[k, n:n+width] -> out[to:to+step]
             row, to = b_at + k * b_step + n, n * depth + k * step
-            prefetch(b, row + AHEAD * b_step)  # the CPU does not foresee long strides
-            prefetch(b, row + AHEAD * b_step + width - 1)
+            prefetch(b, row + B_ROWS_AHEAD * b_step)  # the CPU's prefetcher does not follow long strides
+            prefetch(b, row + B_ROWS_AHEAD * b_step + width - 1)
             for v in range(0, full, LANES):
                 store(out, to + v, load(b, row + v))
             if full < width:
@@ -124,10 +131,10 @@ def pack_panels_transposed(b, b_at, b_step, depth, columns, out):
     """As `pack_panels` for B stored transposed: *column* n of B at b_at + n*b_step."""
     squared = depth // LANES * LANES
     n = 0
-    while n < columns:
+    while n < columns:  #                          b.T[:, n:n+width] -> out[n*depth:][:depth*step]
         width = panel_width(columns - n)
         step = whole(width)
-        for v in range(0, step, LANES):
+        for v in range(0, step, LANES):  #         b.T[:, n+v:n+v+LANES] -> column v of the panel
             column, to = b_at + (n + v) * b_step, n * depth + v
             start = 0
             if v + LANES <= width:
@@ -144,7 +151,7 @@ def pack_panels_transposed(b, b_at, b_step, depth, columns, out):
 def pack_bands(a, a_at, a_step, depth, rows, out):
     """A[rows, depth], row m at a_at + m*a_step, into bands; `out` takes depth * (rows rounded up to MR) floats."""
     zipped = depth // LANES * LANES
-    for m in range(0, rows, MR):
+    for m in range(0, rows, MR):  #                a[m:m+MR, :] -> out[m*depth:][:depth*MR]
         row, to, start = a_at + m * a_step, m * depth, 0
         if m + MR <= rows:
             for k in range(0, zipped, LANES):
@@ -159,16 +166,16 @@ def pack_bands(a, a_at, a_step, depth, rows, out):
 def pack_bands_transposed(a, a_at, a_step, picks, picks_at, depth, rows, out):
     """As `pack_bands` for A stored transposed: its *column* k at a_at + column(k)*a_step, where column(k) is k for
     a negative picks_at, else picks[picks_at + k]. Rows that fill up the last band are zeros."""
-    for block in range(0, rows, BANDS_TOGETHER * MR):
+    for block in range(0, rows, BANDS_TOGETHER * MR):  #     a.T[block:end, :] -> out[block*depth:]
         end = min(rows, block + BANDS_TOGETHER * MR)
-        for k in range(0, depth, 2):
+        for k in range(0, depth, 2):  #                      a.T[block:end, k:k+2]
             twice = k + 1 < depth
             if picks_at < 0:
                 one, two = a_at + k * a_step, a_at + (k + 1) * a_step
             else:
                 one = a_at + picks[picks_at + k] * a_step
                 two = a_at + picks[picks_at + k + 1] * a_step if twice else one
-            for m in range(block, end, LANES):
+            for m in range(block, end, LANES):  #            a.T[m:m+LANES, k:k+2] -> one band, or two of MR rows
                 left = rows - m
                 v = load(a, one + m) if left >= LANES else load_part(a, one + m, left)
                 w = v
@@ -180,36 +187,36 @@ def pack_bands_transposed(a, a_at, a_step, picks, picks_at, depth, rows, out):
                     if twice:
                         store(out, to + MR, w)
                 elif twice:
-                    store(out, to, join_low(v, w))
+                    store(out, to, join_lower(v, w))
                     if left > MR:
-                        store(out, to + MR * depth, join_high(v, w))
+                        store(out, to + MR * depth, join_upper(v, w))
                 else:
                     store_part(out, to, v, MR)
                     if left > MR:
-                        store_part(out, to + MR * depth, join_high(v, w), MR)
+                        store_part(out, to + MR * depth, join_upper(v, w), MR)
 
 
 @inline
 def start(c, bias, columns, accumulate):
-    """What the products are added to, in c: the bias of each column, 0, or c itself."""
+    """Write to c, flat, what the products are added to: the bias of each column, 0, or c itself."""
     if not accumulate:
         for i in range(c.size):
             c[i] = bias[i % columns] if bias.size else np.float32(0)
 
 
 @inline
-def bound(c, low):
-    """c = max(low, c); NaN stays."""
+def bound(c, lower_bound):
+    """c = max(lower_bound, c), in place; NaN stays."""
     for i in range(c.size):
-        c[i] = low if low > c[i] else c[i]
+        c[i] = lower_bound if lower_bound > c[i] else c[i]
 
 
 @kernel(types.void(F2_IN, F2_IN, F1_IN, F2, types.boolean, types.boolean, types.boolean, f32))
-def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, low):
-    """C = max(low, op(A) @ op(B) + bias), or with `accumulate` C = max(low, C + op(A) @ op(B)).
+def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, lower_bound):
+    """C = max(lower_bound, op(A) @ op(B) + bias), or with `accumulate` C = max(lower_bound, C + op(A) @ op(B)).
 
     a [M, K] (transpose_a: [K, M]), b [K, N] (transpose_b: [N, K]), bias [N] or empty, c [M, N]: float32,
-    C-contiguous, c overlapping no other. low is 0 for ReLU and -inf for nothing. c may hold garbage on entry unless
+    C-contiguous, c overlapping no other. lower_bound is 0 for ReLU, -inf for none. c may hold garbage on entry unless
     `accumulate`. Raises ValueError where the shapes do not fit together.
     """
     rows, columns = c.shape
@@ -221,7 +228,7 @@ def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, low):
     if (b.shape[1] if transpose_b else b.shape[0]) != depth:
         raise ValueError("gemm: op(a) has another number of columns than op(b) has rows")
     if bias.size and (accumulate or bias.size != columns):
-        raise ValueError("gemm: the bias must have one value a column of c, and does not go with accumulate")
+        raise ValueError("gemm: the bias must have one value per column of c, and does not go with accumulate")
     flat_a, flat_b = view1(a, 0, a.size), view1(b, 0, b.size)
     flat_c, flat_bias = view1(c, 0, c.size), view1(bias, 0, bias.size)
     if rows == 1 or columns == 1:
@@ -234,7 +241,7 @@ def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, low):
             multiply_rows(flat_a, 0, flat_b, 0, depth, depth, flat_c, 0, columns)
         else:
             multiply_columns(flat_a, 0, flat_b, 0, columns, depth, flat_c, 0, columns)
-        bound(flat_c, low)
+        bound(flat_c, lower_bound)
         return
     picks = no_rows()
     a_m, a_k = (1, rows) if transpose_a else (depth, 1)
@@ -247,7 +254,7 @@ def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, low):
     panels = np.empty(stretch * whole(min(columns, NC) if pack_b else columns - inside), np.float32)
     for k in range(0, max(depth, 1), max(stretch, 1)):  #                op(a)[:, k:k+deep]   op(b)[k:k+deep]
         deep = min(stretch, depth - k)
-        limit = low if k + deep >= depth else NONE
+        limit = lower_bound if k + deep >= depth else NO_LOWER_BOUND
         init, init_m = flat_c, columns
         if k == 0 and not accumulate:
             init, init_m = (flat_bias, 0) if bias.size else (flat_c, -1)

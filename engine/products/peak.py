@@ -1,4 +1,4 @@
-"""The most that the CPU can multiply and add, measured: 12 independent chains of FMAs, which hide their latency."""
+"""The measured peak of the CPU's multiply-adds: 12 independent chains of FMAs, which hide their latency."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..team.memory import aligned_zeros
 from ..team.pool import run_together
 from ..vectors.simd import broadcast, fma, store, zeros
 
-CHAINS = 12
-TURNS, ROUNDS = 400_000, 10  # of about 8 ms: waking threads takes 0.1
+FMA_CHAINS = 12
+TURNS, ROUNDS = 400_000, 10  # about 8 ms per round; waking threads takes 0.1
 
 
 @kernel(types.void(i64, F1))
 def spin(turns, out):
-    """`turns` times CHAINS fused multiply-adds of whole vectors; `out` [LANES] keeps them from being removed."""
+    """`turns` times FMA_CHAINS fused multiply-adds of whole vectors; `out` [LANES] keeps them from being removed."""
     factor, term = broadcast(np.float32(0.5)), broadcast(np.float32(1.0))
     a = b = c = d = e = f = g = h = i = j = k = l = zeros()
     for _ in range(turns):
@@ -31,11 +31,11 @@ def spin(turns, out):
 
 
 def fma_peak(threads: int) -> float:
-    """Floating-point operations a second of so many threads together: the best of some rounds, 0.1 s in all."""
+    """Floating-point operations per second of `threads` threads together: the best of ROUNDS, 0.1 s in all."""
     calls = [spin.bind(TURNS, aligned_zeros(LANES)) for _ in range(threads)]
     best = float("inf")
     for _ in range(ROUNDS):
         started = time.perf_counter()
         run_together(calls)
         best = min(best, time.perf_counter() - started)
-    return 2.0 * CHAINS * LANES * TURNS * threads / best
+    return 2.0 * FMA_CHAINS * LANES * TURNS * threads / best

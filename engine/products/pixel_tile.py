@@ -10,17 +10,17 @@ arena[y + tables[y_pixels + p] + v*y_step]
 
 for p < count and v < NV, where acc[p, v] is a vector of LANES, arena[i] and weights[i] are what lies at byte i, and [l]
 counts float32 from there on, [v] vectors. Where `addend` is negative, nothing is added. `arena` and `weights` are
-blocks of bytes or float32, `tables` is int64; x, w, bias, addend, y, their steps and what the tables hold are in bytes.
-GROUP, ROWS and NV are literals. GROUP is `run`, then the steps of l are unrolled, or 0. The tables give each pixel's
-offset, so one micro-kernel serves all kernel sizes, strides, paddings and dilations.
+blocks of bytes or float32, `tables` is int64; x, w, bias, addend, y, their steps and the contents of the tables are in
+bytes. GROUP, ROWS and NV are literals. If GROUP is `run`, the steps of l are unrolled; else it is 0. The tables give
+each pixel's offset, so one micro-kernel covers all kernel sizes, strides, paddings and dilations.
 
-The pixels are done in tiles, as few as have at most ROWS pixels each, of one size or, first, one more: full ones would
-leave a small one, which is slow, at the end. One step of l is NV vector loads, `rows` broadcasts and rows*NV FMAs; all
-accumulators stay in registers (`tile.py`). A tile reads all before it writes anything: `addend` may be y.
+The pixels are divided evenly into the fewest tiles of at most ROWS pixels, larger ones first: full tiles would leave a
+small one, which is slow, at the end. One step of l is NV vector loads, `rows` broadcasts and rows*NV FMAs; all
+accumulators stay in registers (`tile.py`). A tile reads everything before it writes: `addend` may be y.
 
-Meanwhile, where steps are unrolled, each tile fetches its share of the panel behind this one into L2, half a cache line
-a step. (Without, filters that come from memory held up the first tile of each panel: 250 instead of 330 GFLOP/s.) That
-tiles follow each other inside the function saves half of what a tile costs besides its steps: 14 cycles are left.
+Where steps are unrolled, each tile also prefetches its share of the next panel into L2, half a cache line per step.
+(Without, filters from memory stalled the first tile of each panel: 250 instead of 330 GFLOP/s, 2026-11-22, machine not
+recorded.) The loop over tiles inside the function halves a tile's overhead, 28 -> 14 cycles (EPYC Zen 3, 2026-11-22).
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from ..compiler import signatures as types
 from ..compiler.cpu import LANES, REGISTERS, VECTOR_BYTES
 from ..compiler.jit import inline, intrinsic
 from ..vectors.llvm import (
+    FLOAT,
+    I64,
     VECTOR,
     byte_pointer,
     larger,
@@ -40,12 +42,11 @@ from ..vectors.llvm import (
     require_memory,
     splat,
 )
-from .tile import keep_rolled, settled
+from .tile import keep_rolled, opaque
 
 PANEL = 2  # vectors of outputs of a tile
-ROWS = 8 if LANES == 16 else 6  # pixels of a tile: of more, the pointers would be on the stack
+ROWS = 8 if LANES == 16 else 6  # pixels of a tile: with more, the pointers would be spilled
 assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
-_FLOAT, _I64 = ir.FloatType(), ir.IntType(64)
 
 
 @inline
@@ -53,7 +54,7 @@ def sum_pixels(
     arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels, addend_step, bound,
     y, y_pixels, y_step, count, vectors,
 ):  # fmt: skip
-    """`pixel_tiles` for a panel of `vectors`, 1 or PANEL."""
+    """`pixel_tiles` for a panel of `vectors`, 1 or PANEL, with the literals for `run`."""
     if run == LANES:
         if vectors == PANEL:
             pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels,
@@ -97,8 +98,8 @@ def _function(module, group, most, vectors):
     name = f"caffe64.pixels.{group}.{most}x{vectors}x{LANES}"
     if name in module.globals:
         return module.globals[name]
-    memory, numbers = ir.IntType(8).as_pointer(), _I64.as_pointer()
-    kinds = [memory, memory, numbers, *[_I64] * 10, _FLOAT, *[_I64] * 4]
+    memory, numbers = ir.IntType(8).as_pointer(), I64.as_pointer()
+    kinds = [memory, memory, numbers, *[I64] * 10, FLOAT, *[I64] * 4]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
     function.linkage = "internal"
     for attribute in ("noinline", "nounwind"):
@@ -107,31 +108,31 @@ def _function(module, group, most, vectors):
     blocks = (function.append_basic_block(name) for name in ("entry", "start", "tile", "next", "done"))
     entry, start, loop, following, done = blocks
     builder = ir.IRBuilder(entry)
-    builder.cbranch(builder.icmp_signed(">", count, _I64(0)), start, done)
+    builder.cbranch(builder.icmp_signed(">", count, I64(0)), start, done)
 
     builder.position_at_end(start)
-    tiles = builder.udiv(builder.add(count, _I64(most - 1)), _I64(most))
-    size = builder.mul(builder.mul(groups, run), _I64(vectors * VECTOR_BYTES))
+    tiles = builder.udiv(builder.add(count, I64(most - 1)), I64(most))
+    size = builder.mul(builder.mul(groups, run), I64(vectors * VECTOR_BYTES))
     rows, larger, share = builder.udiv(count, tiles), builder.urem(count, tiles), builder.udiv(size, tiles)
     panel = builder.add(w, size)
     builder.branch(loop)
 
     builder.position_at_end(loop)
-    tile, pixel, ahead = (builder.phi(_I64) for _ in range(3))
-    for phi, value in ((tile, _I64(0)), (pixel, _I64(0)), (ahead, panel)):
+    tile, pixel, ahead = (builder.phi(I64) for _ in range(3))
+    for phi, value in ((tile, I64(0)), (pixel, I64(0)), (ahead, panel)):
         phi.add_incoming(value, start)
-    here = builder.add(rows, builder.zext(builder.icmp_signed("<", tile, larger), _I64))
+    here = builder.add(rows, builder.zext(builder.icmp_signed("<", tile, larger), I64))
     cases = [function.append_basic_block(f"rows{n}") for n in range(1, most + 1)]
     choice = builder.switch(here, cases[-1])
     for n, case in enumerate(cases, 1):
         if n < most:
-            choice.add_case(_I64(n), case)
+            choice.add_case(I64(n), case)
         builder.position_at_end(case)
         _emit(builder, group, n, vectors, pixel, ahead, *function.args[:-1])
         builder.branch(following)
 
     builder.position_at_end(following)
-    after = builder.add(tile, _I64(1))
+    after = builder.add(tile, I64(1))
     for phi, value in ((tile, after), (pixel, builder.add(pixel, here)), (ahead, builder.add(ahead, share))):
         phi.add_incoming(value, following)
     builder.cbranch(builder.icmp_signed("<", after, tiles), loop, done)
@@ -147,7 +148,7 @@ def _emit(
     """One tile of `rows` pixels, from `pixel` on."""
 
     def number(at, n):
-        return builder.load(builder.gep(tables, [builder.add(at, _I64(n))]))
+        return builder.load(builder.gep(tables, [builder.add(at, I64(n))]))
 
     def vector(base, *offsets):
         for offset in offsets:
@@ -155,40 +156,40 @@ def _emit(
         return builder.bitcast(base, VECTOR.as_pointer())
 
     def floats(offset):
-        return builder.bitcast(builder.gep(weights, [offset]), _FLOAT.as_pointer())
+        return builder.bitcast(builder.gep(weights, [offset]), FLOAT.as_pointer())
 
     pixels, addend_pixels, y_pixels = (builder.add(each, pixel) for each in (pixels, addend_pixels, y_pixels))
-    starts = [builder.gep(arena, [builder.add(x, number(pixels, p))]) for p in range(rows)]
+    starts = [builder.gep(arena, [builder.add(x, number(pixels, p))]) for p in range(rows)]  # x[pixel p]
     acc = {}
-    for v in range(vectors):
-        initial = builder.load(vector(weights, bias, _I64(v * VECTOR_BYTES)), align=4)
+    for v in range(vectors):  #                                     acc[:, v] = bias[v]
+        initial = builder.load(vector(weights, bias, I64(v * VECTOR_BYTES)), align=4)
         acc |= {(p, v): initial for p in range(rows)}
     line, table = floats(w), builder.gep(tables, [taps])
     steps = builder.mul(groups, run)
-    end = builder.gep(line, [builder.mul(steps, _I64(vectors * LANES))])
+    end = builder.gep(line, [builder.mul(steps, I64(vectors * LANES))])
     if group:
         state = _sum(builder, acc, group, vectors, starts, line, end, table, floats(ahead))
     else:
         state = _sum_runs(builder, acc, vectors, starts, line, end, table, run)
     acc = {key: state[key] for key in acc}
     sums = dict(acc)
-    before = builder.basic_block
-    with builder.if_then(builder.icmp_signed(">=", addend, _I64(0))):
+    without = builder.basic_block  # where nothing is added
+    with builder.if_then(builder.icmp_signed(">=", addend, I64(0))):
         base = builder.gep(arena, [addend])
-        for (p, v), value in acc.items():
-            pointer = vector(base, number(addend_pixels, p), builder.mul(addend_step, _I64(v)))
+        for (p, v), value in acc.items():  #                       addend[pixel p, v]
+            pointer = vector(base, number(addend_pixels, p), builder.mul(addend_step, I64(v)))
             sums[p, v] = builder.fadd(value, builder.load(pointer, align=4))
         inside = builder.basic_block
     results = {}
     for key, value in acc.items():
         phi = builder.phi(VECTOR)
-        phi.add_incoming(value, before)
+        phi.add_incoming(value, without)
         phi.add_incoming(sums[key], inside)
         results[key] = phi
-    low, out = splat(builder, bound), builder.gep(arena, [y])
-    for (p, v), phi in results.items():
-        pointer = vector(out, number(y_pixels, p), builder.mul(y_step, _I64(v)))
-        builder.store(larger(builder, low, phi), pointer, align=4)
+    lower_bound, out = splat(builder, bound), builder.gep(arena, [y])
+    for (p, v), phi in results.items():  #                          y[pixel p, v]
+        pointer = vector(out, number(y_pixels, p), builder.mul(y_step, I64(v)))
+        builder.store(larger(builder, lower_bound, phi), pointer, align=4)
 
 
 def _sum(builder, acc, group, vectors, starts, line, end, table, ahead):
@@ -198,13 +199,13 @@ def _sum(builder, acc, group, vectors, starts, line, end, table, ahead):
         values = _pointers(builder, starts, current["table"])
         for step in range(group):
             if step:
-                current = settled(builder, current)
-            _multiply(builder, current, vectors, [builder.gep(value, [_I64(step)]) for value in values], step)
+                current = opaque(builder, current)
+            _multiply(builder, current, vectors, [builder.gep(value, [I64(step)]) for value in values], step)
             if step % 2:
-                prefetch_line(builder, builder.gep(current["ahead"], [_I64(step // 2 * 16)]), 2)
-        current["ahead"] = builder.gep(current["ahead"], [_I64(group // 2 * 16)])
-        current["line"] = builder.gep(current["line"], [_I64(group * vectors * LANES)])
-        current["table"] = builder.gep(current["table"], [_I64(1)])
+                prefetch_line(builder, builder.gep(current["ahead"], [I64(step // 2 * 16)]), 2)
+        current["ahead"] = builder.gep(current["ahead"], [I64(group // 2 * 16)])
+        current["line"] = builder.gep(current["line"], [I64(group * vectors * LANES)])
+        current["table"] = builder.gep(current["table"], [I64(1)])
         return current
 
     state = acc | {"line": line, "table": table, "ahead": ahead}
@@ -215,15 +216,15 @@ def _sum_runs(builder, acc, vectors, starts, line, end, table, run):
     """The same with a loop over the steps of a group."""
 
     def turn(current):
-        values, following = _pointers(builder, starts, current["table"]), builder.gep(current["table"], [_I64(1)])
+        values, following = _pointers(builder, starts, current["table"]), builder.gep(current["table"], [I64(1)])
 
         def step(inner):
             _multiply(builder, inner, vectors, [builder.gep(value, [inner["step"]]) for value in values], 0)
-            inner["line"] = builder.gep(inner["line"], [_I64(vectors * LANES)])
-            inner["step"] = builder.add(inner["step"], _I64(1))
+            inner["line"] = builder.gep(inner["line"], [I64(vectors * LANES)])
+            inner["step"] = builder.add(inner["step"], I64(1))
             return inner
 
-        inside = {key: value for key, value in current.items() if key != "table"} | {"step": _I64(0)}
+        inside = {key: value for key, value in current.items() if key != "table"} | {"step": I64(0)}
         inside = _loop(builder, inside, lambda inner: builder.icmp_signed("<", inner["step"], run), step)
         return inside | {"table": following}
 
@@ -232,25 +233,25 @@ def _sum_runs(builder, acc, vectors, starts, line, end, table, run):
 
 
 def _pointers(builder, starts, table):
-    """Where the run of taps lies, whose offset `table` points to, of each pixel."""
+    """Pointers to the run of taps of each pixel; `table` points to its offset."""
     tap = builder.load(table)
-    return [builder.bitcast(builder.gep(start, [tap]), _FLOAT.as_pointer()) for start in starts]
+    return [builder.bitcast(builder.gep(start, [tap]), FLOAT.as_pointer()) for start in starts]
 
 
 def _multiply(builder, current, vectors, pointers, step):
     """One step of l: to the sums in `current`, x at `pointers` times the `step`-th row of weights from "line" on."""
     row = []
-    for v in range(vectors):
-        at = builder.gep(current["line"], [_I64((step * vectors + v) * LANES)])
+    for v in range(vectors):  #                                     w[l, v]
+        at = builder.gep(current["line"], [I64((step * vectors + v) * LANES)])
         row.append(builder.load(builder.bitcast(at, VECTOR.as_pointer()), align=4))
-    for p, pointer in enumerate(pointers):
+    for p, pointer in enumerate(pointers):  #                       x[pixel p][l], broadcast
         element = splat(builder, builder.load(pointer, align=4))
         for v in range(vectors):
             current[p, v] = multiply_add(builder, element, row[v], current[p, v])
 
 
 def _loop(builder, state, goes_on, turn):
-    """`state` after turn(state) as long as goes_on(state). It is not a number that says how often."""
+    """`state` after turn(state) as long as goes_on(state), without a counter."""
     entry, loop, done = builder.basic_block, *map(builder.append_basic_block, ("pixels.k", "pixels.done"))
     builder.cbranch(goes_on(state), loop, done)
     builder.position_at_end(loop)

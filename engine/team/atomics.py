@@ -1,8 +1,8 @@
-"""What threads that run one compiled loop need of the CPU: atomic counters, the time, a turn of a waiting loop.
+"""CPU instructions for threads that run one compiled loop: atomic counters, the cycle counter, a turn of a spin loop.
 
     atomic_load(x, i)   atomic_store(x, i, value)   atomic_add(x, i, value) -> the value before      x: int64 array
     cycles()                   the CPU's time stamp counter, int64
-    relax(spins)               one turn of a waiting loop; lets other threads run after many
+    relax(spins)               one turn of a spin loop; yields the CPU after SPINS_BEFORE_YIELD of them
 
 All accesses are sequentially consistent.
 """
@@ -14,8 +14,9 @@ from llvmlite import ir
 from ..compiler import signatures as types
 from ..compiler.jit import intrinsic
 
-I64 = ir.IntType(64)
-SPINS_BEFORE_YIELD = 2000  # some microseconds: longer than a balanced barrier takes, shorter than a time slice
+_COUNTER = ir.IntType(64)
+# Some microseconds: longer than a balanced barrier takes, shorter than a time slice. Derived, not measured.
+SPINS_BEFORE_YIELD = 2000
 
 
 def _atomic(emit, result):
@@ -31,8 +32,8 @@ def _atomic(emit, result):
     return access
 
 
-atomic_add = _atomic(lambda builder, place, value: builder.atomic_rmw("add", place, value, "seq_cst"), types.int64)
-atomic_store = _atomic(lambda builder, place, value: builder.store_atomic(value, place, "seq_cst", 8), types.void)
+atomic_add = _atomic(lambda builder, pointer, value: builder.atomic_rmw("add", pointer, value, "seq_cst"), types.int64)
+atomic_store = _atomic(lambda builder, pointer, value: builder.store_atomic(value, pointer, "seq_cst", 8), types.void)
 
 
 @intrinsic
@@ -47,18 +48,18 @@ def atomic_load(typingctx, x, i):
 @intrinsic
 def cycles(typingctx):
     def codegen(context, builder, signature, args):
-        return builder.call(_extern(builder, "llvm.readcyclecounter", I64), [])
+        return builder.call(_extern(builder, "llvm.readcyclecounter", _COUNTER), [])
 
     return types.int64(), codegen
 
 
 @intrinsic
 def relax(typingctx, spins):
-    """One turn of a waiting loop: the CPU's pause, and every SPINS_BEFORE_YIELD turns the C library's sched_yield."""
+    """One turn of a spin loop: the CPU's pause, and after SPINS_BEFORE_YIELD turns also the C library's sched_yield."""
 
     def codegen(context, builder, signature, args):
         builder.call(_extern(builder, "llvm.x86.sse2.pause", ir.VoidType()), [])
-        many = builder.icmp_signed(">", args[0], ir.Constant(I64, SPINS_BEFORE_YIELD))
+        many = builder.icmp_signed(">", args[0], ir.Constant(_COUNTER, SPINS_BEFORE_YIELD))
         with builder.if_then(many):
             builder.call(_extern(builder, "sched_yield", ir.IntType(32)), [])
         return context.get_dummy_value()
@@ -67,6 +68,6 @@ def relax(typingctx, spins):
 
 
 def _extern(builder, name, result):
-    """A function without arguments that LLVM or the C library has."""
+    """A function without arguments, of LLVM or of the C library."""
     known = builder.module.globals.get(name)
     return known if known is not None else ir.Function(builder.module, ir.FunctionType(result, []), name)

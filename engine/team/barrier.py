@@ -1,6 +1,6 @@
-"""Meeting points of the threads that run one compiled loop together.
+"""The barrier of the threads that run one compiled loop together.
 
-`sync` is an int64 array of SYNC_SIZE zeros that all of them share. Its counters lie on cache lines of their own.
+`sync` is an int64 array of SYNC_SIZE zeros that all of them share. Each counter has cache lines of its own.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import numpy as np
 from ..compiler.jit import inline
 from .atomics import atomic_add, atomic_load, atomic_store, relax
 
-_LINE = 16  # int64 values between two counters: 128 bytes, two cache lines, which prefetchers fetch in pairs
+_STRIDE = 16  # int64 values between two counters: 128 bytes, two cache lines, which prefetchers fetch in pairs
 ARRIVED = 0
-GENERATION = 1 * _LINE
-STOP_REQUEST = 2 * _LINE  # written by Python: please end after the current minibatch
-STOP = 3 * _LINE  # written by thread 0 between two meetings, read by all after the second: 1, or DIVERGED
-DONE = 4 * _LINE  # finished minibatches, read by Python for its reports
-SYNC_SIZE = 5 * _LINE
+GENERATION = 1 * _STRIDE
+STOP_REQUEST = 2 * _STRIDE  # written by Python: a request to end after the current minibatch
+STOP = 3 * _STRIDE  # written by thread 0 between two barriers, read by all after the second: 1, or DIVERGED
+DONE = 4 * _STRIDE  # finished minibatches, read by Python for its reports
+SYNC_SIZE = 5 * _STRIDE
 DIVERGED = 2
 
 
@@ -27,7 +27,7 @@ def make_sync() -> np.ndarray:
 
 @inline
 def meet(sync, threads):
-    """Wait until all `threads` threads are here; what each wrote before is seen by all after."""
+    """Wait until all `threads` threads have called this; what each wrote before is visible to all after it."""
     if threads == 1:
         return
     generation = atomic_load(sync, GENERATION)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-LINE = 64
+CACHE_LINE_BYTES = 64
 
 
 def aligned_bytes(size: int) -> np.ndarray:
     """uint8 [size] of zeros that start on a 64-byte boundary."""
-    raw = np.zeros(size + LINE, np.uint8)
-    start = -raw.ctypes.data % LINE
+    raw = np.zeros(size + CACHE_LINE_BYTES, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE_BYTES
     return raw[start : start + size]
 
 

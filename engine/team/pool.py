@@ -1,8 +1,8 @@
 """Threads that wait for work: starting one takes 0.1 ms, waking one 0.03.
 
-Work that meets at a barrier must run at the same time, so there is always another thread for it, whoever else is busy.
-And it keeps off the CPU of the thread that it helps: the system likes to wake a thread where its waker runs, and would
-let both share one CPU for milliseconds (half of all runs of a net on two threads took as long as on one).
+Work with barriers must run at the same time, so another thread is started when all are busy. A woken thread avoids the
+CPU of the thread that it helps: Linux tends to wake a thread on the CPU of its waker, where both would share it for
+milliseconds (half of all runs of a net on two threads took as long as on one).
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-MOST = 4096  # threads, started when all others are busy
+MOST_POOL_THREADS = 4096
 _pool: ThreadPoolExecutor | None = None
 _own = threading.local()
 _current_cpu = ctypes.CDLL(None).sched_getcpu
 
 
 def submit(work, *arguments) -> Future:
-    """Start work(*arguments) in one of them."""
+    """Start work(*arguments) in a thread of the pool."""
     global _pool
     if _pool is None:
-        _pool = ThreadPoolExecutor(MOST, "caffe64")
+        _pool = ThreadPoolExecutor(MOST_POOL_THREADS, "caffe64")
     return _pool.submit(work, *arguments)
 
 
@@ -39,7 +39,7 @@ def run_together(works: Sequence[Callable[[], object]], *, meeting: bool = False
         _run_once(jobs[0])
     except BaseException:
         for job in jobs:
-            submit(_run_once, job, cpu)  # whom an interrupt kept from starting: others wait for it
+            submit(_run_once, job, cpu)  # not started because of an interrupt, but others wait for it
         raise
     if not meeting:
         for other in others:
@@ -47,7 +47,7 @@ def run_together(works: Sequence[Callable[[], object]], *, meeting: bool = False
 
 
 def _run_once(job: list[Callable[[], object]], avoided: int | None = None) -> None:
-    """Run the work in `job` unless somebody has taken it; in a thread of the pool, not on the CPU `avoided`."""
+    """Run the work in `job` unless another thread has taken it; in a thread of the pool, not on the CPU `avoided`."""
     try:
         work = job.pop()
     except IndexError:

@@ -1,4 +1,4 @@
-"""X and Y as their owners hold them -> as the compiled loops read them: float32, C-contiguous, checked once.
+"""X and Y as the caller holds them -> as the compiled loops read them: float32, C-contiguous, checked once.
 
 as_inputs    X [N, F], finite
 as_targets   Y [N, T], finite; for classes also whole numbers in [0, K)
@@ -17,7 +17,7 @@ from ...conversion import as_numbers, column_label
 from ...errors import LabelError, NotFinite, UsageError
 from .layout import NetLayout
 
-ROWS = 1 << 16  # rows looked through at a time for the first value that is not finite
+SEARCHED_ROWS = 1 << 16  # rows searched at a time for the first value that is not finite
 
 
 def as_inputs(plan: NetLayout, array, name: str = "X", *, finite: bool = True) -> np.ndarray:
@@ -33,13 +33,13 @@ def as_inputs(plan: NetLayout, array, name: str = "X", *, finite: bool = True) -
 def as_targets(plan: NetLayout, array, name: str = "Y") -> np.ndarray:
     """`array` as float32 C-contiguous [N, T], its values checked.
 
-    Raises UsageError for another width, LabelError for the first label that is no whole number in [0, K), NotFinite for
-    the first target that is not finite.
+    Raises UsageError for another width, LabelError for the first label that is not a whole number in [0, K), NotFinite
+    for the first target that is not finite.
     """
     if plan.loss is None:
         raise UsageError("the net has no loss layer, so it takes no targets (end it with sce or l2l)")
     classes = plan.outputs if plan.loss.classes else 0
-    found = _as_matrix(array, plan.targets, name, "targets a row of the net", classes)
+    found = _as_matrix(array, plan.targets, name, "targets per row of the net", classes)
     targets = _float32(found, array, name, finite=not classes)
     if classes:
         _check_labels(targets, classes, name)
@@ -63,7 +63,7 @@ def _as_matrix(array, columns: int, name: str, meaning: str, classes: int = 0) -
 
 
 def _shape_hint(shape: tuple[int, ...], columns: int, name: str, classes: int) -> str:
-    """What an array of this shape may have been meant as, in brackets."""
+    """What an array of this shape probably holds, in parentheses."""
     if classes and len(shape) == 2 and shape[1] == classes:
         return f" (one-hot rows become classes by {name}.argmax(axis=1))"
     if shape == (columns,):
@@ -78,12 +78,12 @@ def _shape_hint(shape: tuple[int, ...], columns: int, name: str, classes: int) -
 
 
 def _float32(found: np.ndarray, array, name: str, *, finite: bool) -> np.ndarray:
-    """`found` as the loops read it. `array` is what it was made of, for the names of its columns."""
+    """`found` as the loops read it. `array` is what it was made from, for the names of its columns."""
     with np.errstate(over="ignore"):  # what becomes infinite is found below
         matrix = np.ascontiguousarray(found, np.float32)
     if finite and not is_finite(matrix):
-        for start in range(0, len(matrix), ROWS):
-            wrong = np.argwhere(~np.isfinite(matrix[start : start + ROWS]))
+        for start in range(0, len(matrix), SEARCHED_ROWS):
+            wrong = np.argwhere(~np.isfinite(matrix[start : start + SEARCHED_ROWS]))
             if len(wrong):
                 row, column = start + int(wrong[0][0]), int(wrong[0][1])
                 raise NotFinite(name, row, column, float(found[row, column]), column_label(array, column))
@@ -93,7 +93,7 @@ def _float32(found: np.ndarray, array, name: str, *, finite: bool) -> np.ndarray
 def _check_labels(targets: np.ndarray, classes: int, name: str) -> None:
     wrong = ~((targets >= 0) & (targets < classes) & (targets == np.floor(targets)))
     if wrong.any():
-        row, column = (int(place) for place in np.argwhere(wrong)[0])
+        row, column = (int(index) for index in np.argwhere(wrong)[0])
         hint = {}
         if targets.min() == 1 and targets.max() == classes:
             hint = {"hint": f"they run from 1 to {classes}, but classes count from 0: subtract 1"}

@@ -1,4 +1,4 @@
-"""How good outputs are: loss, and for classes accuracy and the confusion table."""
+"""Scores of outputs: loss, and for classes accuracy and the confusion table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .layout import NetLayout
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean loss a row; for a net that ends in classes also the share of rows whose largest output is the target,
+    """Mean loss per row; for a net that ends in classes also the share of rows whose largest output is the target,
     and confusion int64 [K, K], where confusion[true, predicted] counts rows."""
 
     loss: float

@@ -1,14 +1,14 @@
 """From a net's description to flat tables: what the compiled loops read instead of Python objects.
 
-A plan holds one row of integers a layer (columns below), one parameter vector for the whole net and one layout of the
-buffers between the layers. Buffers are [rows, width]; their offsets are counted in columns, so the same plan serves
-every number of rows:  offset in floats = column * rows.  All offsets are multiples of ALIGNMENT floats.
+A plan holds one row of integers per layer (columns below), one parameter vector for the whole net and one layout of the
+buffers between the layers. Buffers are [rows, width]; their offsets are counted in columns, so the same plan is used
+for any number of rows:  offset in floats = column * rows.  All offsets are multiples of BUFFER_ALIGNMENT floats.
 
-    forward buffers    the outputs that somebody still reads. A layer that does not read its input back works in
+    forward buffers    the outputs that are read later. A layer that does not read its input back works in
                        place, unless the layer before needs its output or is the input itself.
     gradient buffers   one for the output of each layer that reads its input back (lin); the others work in place.
-                       No buffer, and no backward call, where nobody before has parameters.
-    rel after lin      is the lower bound in the epilogue of lin's product, so its own forward disappears.
+                       No buffer, and no backward call, where no earlier layer has parameters.
+    rel after lin      is the lower bound in the epilogue of lin's product, so its own forward is dropped.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from ..compiler.jit import Kernel
 from .layers import TABLE
 from .layers.layer import Layer
 
-ALIGNMENT = 16  # floats: one 64-byte cache line
-NOTHING = -1
+BUFFER_ALIGNMENT = 16  # floats: one 64-byte cache line
+UNUSED = -1  # instead of a buffer column or an address
 
 # Columns of the table. X, Y, DX, DY are buffer columns, P and S offsets into parameters and settings.
 # PICKS is 1 for layers whose forward and update pick their rows.
-INPUTS, OUTPUTS, X, Y, DX, DY, P, P_SIZE, S, S_SIZE, PICKS, FORWARD, BACKWARD, UPDATE = range(14)
+INPUTS, OUTPUTS, X, Y, DX, DY, P, P_SIZE, S, S_SIZE, PICKS = range(11)
+FORWARD_ADDRESS, BACKWARD_ADDRESS, UPDATE_ADDRESS = range(11, 14)
 
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """One line of a net: its text, widths, number of parameters, and multiply-accumulates a row (forward)."""
+    """One line of a net: its text, widths, number of parameters, and multiply-accumulates per row (forward)."""
 
     word: str
     text: str
@@ -72,12 +73,12 @@ class NetLayout:
 
     @cached_property
     def targets(self) -> int:
-        """Numbers a row in Y; 0 for a net without a loss."""
+        """Numbers per row in Y; 0 for a net without a loss."""
         return self.loss.targets(self.outputs) if self.loss else 0
 
     @cached_property
     def parameter_slices(self) -> tuple[slice, ...]:
-        """Where each layer's p lies in the vector (empty slices for layers without parameters)."""
+        """The slice of each layer's p in the vector (empty for layers without parameters)."""
         return tuple(slice(row[P], row[P] + row[P_SIZE]) for row in self.table.tolist())
 
     @cached_property
@@ -85,7 +86,7 @@ class NetLayout:
         return sum(info.macs for info in self.infos)
 
     def kernels(self, *, training: bool) -> list[Kernel]:
-        """The layer functions that running this net needs, each once."""
+        """The layer functions that this net calls, each once."""
         needed: dict[int, Kernel] = {}
         for row, layer in zip(self.table, self.layers, strict=True):
             for kernel in self._functions(row, layer, training):
@@ -99,15 +100,17 @@ class NetLayout:
         """A copy of the table with the addresses of the layers' functions, compiled if need be."""
         linked = self.table.copy()
         for row, layer in zip(linked, self.layers, strict=True):
-            row[FORWARD:] = [kernel.address if kernel else 0 for kernel in self._functions(row, layer, training)]
+            row[FORWARD_ADDRESS:] = [
+                kernel.address if kernel else 0 for kernel in self._functions(row, layer, training)
+            ]
         return linked
 
     def _functions(self, row, layer: Layer, training: bool) -> tuple[Kernel | None, ...]:
         """forward, backward and update of one layer, None where it is not called."""
-        if row[Y] == NOTHING:  # the loss layer: in training its `loss` does the work
+        if row[Y] == UNUSED:  # the loss layer: training calls its `loss` instead
             return (None if training else layer.forward), None, None
-        forward = None if row[X] == NOTHING or row[FORWARD] == NOTHING else layer.forward
-        backward = layer.backward if training and row[DX] != NOTHING else None
+        forward = None if row[X] == UNUSED or row[FORWARD_ADDRESS] == UNUSED else layer.forward
+        backward = layer.backward if training and row[DX] != UNUSED else None
         update = layer.update if training and row[P_SIZE] else None
         return forward, backward, update
 
@@ -125,15 +128,15 @@ class _Columns:
 
 
 def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+    return -(-size // BUFFER_ALIGNMENT) * BUFFER_ALIGNMENT
 
 
 def plan_net(spec: NetSpec) -> NetLayout:
     """Lay out `spec`. Pure arithmetic: allocates no buffers, compiles nothing."""
     layers = tuple(TABLE[line.word] for line in spec.layers)
     infos, widths, settings = [], spec.features, []
-    table = np.zeros((len(layers), UPDATE + 1), np.int64)
-    parameters, setting_count, scratch = 0, 0, ALIGNMENT
+    table = np.zeros((len(layers), UPDATE_ADDRESS + 1), np.int64)
+    parameters, setting_count, scratch = 0, 0, BUFFER_ALIGNMENT
     for row, line, layer in zip(table, spec.layers, layers, strict=True):
         inputs, outputs = widths, layer.outputs(widths, line.numbers)
         size = layer.parameters(inputs, line.numbers)
@@ -154,19 +157,19 @@ def plan_net(spec: NetSpec) -> NetLayout:
 
 
 def _place_outputs(table, layers, settings) -> int:
-    """Fill X and Y; mark a rel that disappears into the lin before it. Returns the columns used."""
+    """Fill X and Y; mark a rel that becomes the lower bound of the lin before it. Returns the columns used."""
     columns = _Columns()
-    table[0, X], table[0, Y] = NOTHING, columns.take(int(table[0, OUTPUTS]))
+    table[0, X], table[0, Y] = UNUSED, columns.take(int(table[0, OUTPUTS]))
     for i in range(1, len(layers)):
-        row, before, layer = table[i], layers[i - 1], layers[i]
+        row, previous, layer = table[i], layers[i - 1], layers[i]
         row[X] = table[i - 1, Y]
         if layer.loss:
-            row[Y] = NOTHING
-        elif i > 1 and not layer.reads_input and not before.reads_output:
+            row[Y] = UNUSED
+        elif i > 1 and not layer.reads_input and not previous.reads_output:
             row[Y] = row[X]
-            if layer is TABLE["rel"] and before is TABLE["lin"]:
+            if layer is TABLE["rel"] and previous is TABLE["lin"]:
                 settings[i - 1][0] = 0.0
-                row[FORWARD] = NOTHING
+                row[FORWARD_ADDRESS] = UNUSED
         else:
             row[Y] = columns.take(int(row[OUTPUTS]))
     return columns.used
@@ -175,15 +178,15 @@ def _place_outputs(table, layers, settings) -> int:
 def _place_gradients(table, layers) -> int:
     """Fill DX and DY, from the loss back to the first layer with parameters. Returns the columns used."""
     columns = _Columns()
-    table[:, DX] = table[:, DY] = NOTHING
+    table[:, DX] = table[:, DY] = UNUSED
     wanted = np.cumsum(table[:, P_SIZE]) > 0  # wanted[i]: a layer up to i has parameters
-    place = columns.take(int(table[-1, INPUTS])) if layers[-1].loss else NOTHING
-    table[-1, DX] = place
+    column = columns.take(int(table[-1, INPUTS])) if layers[-1].loss else UNUSED
+    table[-1, DX] = column
     for i in range(len(layers) - 2, 0, -1):
-        table[i, DY] = place
-        if not wanted[i - 1] or place == NOTHING:
+        table[i, DY] = column
+        if not wanted[i - 1] or column == UNUSED:
             break
         if layers[i].reads_input:
-            place = columns.take(int(table[i, INPUTS]))
-        table[i, DX] = place
+            column = columns.take(int(table[i, INPUTS]))
+        table[i, DX] = column
     return columns.used

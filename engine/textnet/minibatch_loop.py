@@ -5,14 +5,14 @@ Each step of the loop, for a minibatch of B rows:
     1. gather    the shuffled rows of Y into the target buffer, and those of X into     own rows
                  the input buffer, unless the first layer picks them where they lie
     2. forward   layer by layer                                                         own rows
-    3. loss      its value a row, and its gradient                                      own rows
+    3. loss      its value per row, and its gradient                                    own rows
     4. backward  layer by layer, to the first layer with parameters                     own rows
-       -- meet --  now every row's activations and gradients are there; a loss that is not finite ends the loop
+       -- barrier --  every row's activations and gradients are complete; a loss that is not finite ends the loop
     5. update    gradient by the parameters, momentum, weight decay, step               own share of the parameters
-       -- meet --  now every parameter is new
+       -- barrier --  every parameter is updated
 
-So two meetings a step, and no sum is split between threads: the weights come out bit-identical for any number of
-threads. Everything a step needs was allocated before the first one.
+So there are two barriers per step, and no sum is split between threads: the weights are bit-identical for any number of
+threads. All buffers of a step are allocated before the first one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,23 @@ from ..team.memory import aligned_zeros
 from ..vectors.copying import copy
 from ..vectors.views import view1, view2
 from .layers.layer import call_backward, call_forward, call_loss, call_picking_forward, call_picking_update, call_update
-from .layout import BACKWARD, DX, DY, FORWARD, INPUTS, OUTPUTS, P_SIZE, PICKS, S_SIZE, UPDATE, NetLayout, P, S, X, Y
+from .layout import (
+    BACKWARD_ADDRESS,
+    DX,
+    DY,
+    FORWARD_ADDRESS,
+    INPUTS,
+    OUTPUTS,
+    P_SIZE,
+    PICKS,
+    S_SIZE,
+    UPDATE_ADDRESS,
+    NetLayout,
+    P,
+    S,
+    X,
+    Y,
+)
 
 
 @inline
@@ -54,9 +70,9 @@ def run_minibatches(
     """Minibatches [first, last) of an epoch that visits the rows in `order`; minibatch s is order[s*batch:(s+1)*batch].
 
     layout: offsets into `arena` of the gradient buffers, targets, row losses, and of this thread's scratch memory.
-    Writes parameters, velocity and losses[s], the mean loss of minibatch s; sync[DONE] counts what was done. Ends
-    early, in all threads after the same minibatch, when sync[STOP_REQUEST] is set; and before the update of a minibatch
-    whose loss is not finite, with sync[STOP] at DIVERGED.
+    Writes parameters, velocity and losses[s], the mean loss of minibatch s; sync[DONE] counts finished minibatches.
+    Ends early, in all threads after the same minibatch, when sync[STOP_REQUEST] is set; and before the update of a
+    minibatch whose loss is not finite, with sync[STOP] at DIVERGED.
     """
     layers = table.shape[0]
     bands = (batch + MR - 1) // MR
@@ -75,7 +91,7 @@ def run_minibatches(
                 gather(inputs, order, step * batch, begin, end, x_rows)
             gather(targets, order, step * batch, begin, end, t_rows)
             for i in range(1, cap):
-                if table[i, FORWARD]:
+                if table[i, FORWARD_ADDRESS]:
                     F, K = table[i, INPUTS], table[i, OUTPUTS]
                     x = view2(arena, table[i, X] * batch + begin * F, rows, F)
                     y = view2(arena, table[i, Y] * batch + begin * K, rows, K)
@@ -84,17 +100,17 @@ def run_minibatches(
                         view1(settings, table[i, S], table[i, S_SIZE]),
                     )
                     if not table[i, PICKS]:
-                        call_forward(table[i, FORWARD], (x, p, s, y, scratch))
+                        call_forward(table[i, FORWARD_ADDRESS], (x, p, s, y, scratch))
                     else:
                         picked, at = (inputs, step * batch + begin) if i == 1 else (x, -1)
-                        call_picking_forward(table[i, FORWARD], (picked, order, at, p, s, y, scratch))
+                        call_picking_forward(table[i, FORWARD_ADDRESS], (picked, order, at, p, s, y, scratch))
             F = table[cap, INPUTS]
             x = view2(arena, table[cap, X] * batch + begin * F, rows, F)
             dx = view2(arena, gradients_at + table[cap, DX] * batch + begin * F, rows, F)
             target = view2(arena, targets_at + begin * columns, rows, columns)
             call_loss(loss, (x, target, dx, view1(arena, row_losses_at + begin, rows)))
             for i in range(cap - 1, 0, -1):
-                if table[i, BACKWARD]:
+                if table[i, BACKWARD_ADDRESS]:
                     F, K = table[i, INPUTS], table[i, OUTPUTS]
                     x = view2(arena, table[i, X] * batch + begin * F, rows, F)
                     y = view2(arena, table[i, Y] * batch + begin * K, rows, K)
@@ -104,7 +120,7 @@ def run_minibatches(
                         view1(parameters, table[i, P], table[i, P_SIZE]),
                         view1(settings, table[i, S], table[i, S_SIZE]),
                     )
-                    call_backward(table[i, BACKWARD], (x, p, s, y, dy, dx, scratch))
+                    call_backward(table[i, BACKWARD_ADDRESS], (x, p, s, y, dy, dx, scratch))
         meet(sync, threads)
         total = 0.0  # by every thread, so that each knows whether there is an update
         for b in range(batch):
@@ -118,17 +134,19 @@ def run_minibatches(
                 atomic_store(sync, STOP, DIVERGED)
             break
         for i in range(1, cap):
-            if table[i, UPDATE]:
+            if table[i, UPDATE_ADDRESS]:
                 F, K = table[i, INPUTS], table[i, OUTPUTS]
                 x = view2(arena, table[i, X] * batch, batch, F)
                 dy = view2(arena, gradients_at + table[i, DY] * batch, batch, K)
                 p, v = view1(parameters, table[i, P], table[i, P_SIZE]), view1(velocity, table[i, P], table[i, P_SIZE])
                 if not table[i, PICKS]:
-                    call_update(table[i, UPDATE], (x, dy, p, v, rate, decay, momentum, thread, threads, scratch))
+                    call_update(
+                        table[i, UPDATE_ADDRESS], (x, dy, p, v, rate, decay, momentum, thread, threads, scratch)
+                    )
                 else:
                     picked, at = (inputs, step * batch) if i == 1 else (x, -1)
                     call_picking_update(
-                        table[i, UPDATE],
+                        table[i, UPDATE_ADDRESS],
                         (picked, order, at, dy, p, v, rate, decay, momentum, thread, threads, scratch),
                     )
         meet(sync, threads)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Model:
     """`plan` says how the net is laid out; `parameters` is its one float32 vector, None until there are some.
 
-    `progress` is where the training stands that made these parameters; assigning others makes it None. A pickle or a
+    `progress` is the state of the training that made these parameters; assigning others makes it None. A pickle or a
     copy holds the net's text and its weights: a training of it begins anew.
     """
 

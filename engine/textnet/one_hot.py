@@ -1,7 +1,7 @@
 """One-hot inputs: rows of symbols that a net sees as ones and zeros, kept as symbols.
 
-A window of H symbols out of an alphabet of C is H * C inputs, H of them 1: number h * C + s for symbol s in place h.
-`OneHot` holds those H numbers a row, and the first layer's product gathers rows of W by them (`lin_one_hot.py`), so a
+A window of H symbols out of an alphabet of C is H * C inputs, H of them 1: number h * C + s for symbol s at position h.
+`OneHot` holds those H numbers per row, and the first layer's product gathers rows of W by them (`lin_one_hot.py`), so a
 million windows of ten symbols out of fifty take 40 MB instead of 2 GB, and a twentieth of the arithmetic.
 """
 
@@ -19,26 +19,26 @@ from .arrays import as_inputs, as_targets
 from .layers import TABLE, lin_one_hot
 from .layout import INPUTS, OUTPUTS, NetLayout
 
-LARGEST = 1 << 24  # whole numbers up to here are exact in float32
+EXACT_IN_FLOAT32 = 1 << 24  # whole numbers up to here are exact in float32
 
 
 class OneHot:
     """X for a net whose first layer after `inp` is `lin`: symbols [N, H], whole numbers in [0, classes).
 
     Stands for the float32 array [N, H * classes] with a 1 at h * classes + symbols[n, h], and trains and predicts to
-    the same bits. Takes 4 * H bytes a row, whatever `classes` is. Raises UsageError for other symbols.
+    the same bits. Takes 4 * H bytes per row, for any `classes`. Raises UsageError for other symbols.
     """
 
     def __init__(self, symbols, classes: int):
-        classes = whole_number("classes", classes, 1, LARGEST)
+        classes = whole_number("classes", classes, 1, EXACT_IN_FLOAT32)
         symbols = as_numbers(symbols, "symbols")
         if symbols.ndim != 2 or symbols.dtype.kind not in "iu":
             raise UsageError(f"symbols are {symbols.dtype} {symbols.shape}, expected whole numbers [rows, places]")
         if symbols.size and (symbols.min() < 0 or symbols.max() >= classes):
             raise UsageError(f"symbols run from {symbols.min()} to {symbols.max()}, expected [0, {classes})")
         self.classes, self.features = classes, symbols.shape[1] * classes
-        if self.features > LARGEST:
-            raise UsageError(f"{symbols.shape[1]} places of {classes} classes are more than {LARGEST} inputs")
+        if self.features > EXACT_IN_FLOAT32:
+            raise UsageError(f"{symbols.shape[1]} places of {classes} classes are more than {EXACT_IN_FLOAT32} inputs")
         self.ones = symbols.astype(np.float32)
         self.ones += np.arange(symbols.shape[1], dtype=np.float32) * classes
 
@@ -76,7 +76,7 @@ def plan_inputs(plan: NetLayout, X, name: str = "X", *, finite: bool = True) -> 
     if not isinstance(X, OneHot):
         return plan, as_inputs(plan, X, name, finite=finite)
     if plan.features != X.features:
-        raise UsageError(f"{name} has {X.features} features a row (one-hot), the net takes {plan.features}")
+        raise UsageError(f"{name} has {X.features} features per row (one-hot), the net takes {plan.features}")
     return one_hot_plan(plan, X.ones.shape[1]), X.ones
 
 

@@ -16,9 +16,9 @@ from ..team.threads import choose_threads, run_team
 from ..vectors.copying import copy
 from ..vectors.views import no_rows, view1, view2
 from .layers.layer import call_forward, call_loss, call_picking_forward
-from .layout import FORWARD, INPUTS, NOTHING, OUTPUTS, P_SIZE, PICKS, S_SIZE, NetLayout, P, S, Y
+from .layout import FORWARD_ADDRESS, INPUTS, OUTPUTS, P_SIZE, PICKS, S_SIZE, UNUSED, NetLayout, P, S, Y
 
-CHUNK = 256 // MR * MR  # rows at a time: the buffers of small nets stay in the L2 cache
+CHUNK_ROWS = 256 // MR * MR  # at a time: the buffers of small nets stay in the L2 cache; derived, not measured
 
 
 @kernel(types.void(I2_IN, F1_IN, i64, F2_IN, F2_IN, F1_IN, F1, i64, i64, i64, i64, i64, F2, F1, I1))
@@ -27,7 +27,12 @@ def run_rows(
     sync,
 ):  # fmt: skip
     """Rows [begin, end) of `inputs` through the net, `chunk` at a time, into `out`; where `losses` is not empty, also
-    the loss of each row against `targets`. Stops early when asked to through `sync`."""
+    the loss of each row against `targets`.
+
+    table int64 [layers, 14], linked; inputs [N, F], targets [N, T], parameters [P], out [N, K], losses [N] or [0], all
+    float32 C-contiguous. Writes the rows of out and losses, and `arena` from its start: forward buffers, gradient at
+    `gradient_at`, scratch from `scratch_at` on. Adds to sync[DONE]; ends early once sync[STOP_REQUEST] is set.
+    """
     last = table.shape[0] - 1
     scratch = view1(arena, scratch_at, arena.size - scratch_at)
     for number in range(-(-(end - begin) // chunk)):  # a range with a step could raise, for a step of 0
@@ -36,7 +41,7 @@ def run_rows(
         x = view2(inputs, start * table[0, INPUTS], rows, table[0, INPUTS])
         for i in range(1, last + 1):
             width = table[i, OUTPUTS]
-            if table[i, Y] == NOTHING:  # the loss layer: its output is the net's
+            if table[i, Y] == UNUSED:  # the loss layer: its output is the net's
                 if losses.size:
                     gradient = view2(arena, gradient_at, rows, table[i, INPUTS])
                     columns = targets.shape[1]
@@ -45,14 +50,14 @@ def run_rows(
                 y = view2(out, start * width, rows, width)
             else:
                 y = view2(arena, table[i, Y] * chunk, rows, width)
-            if table[i, FORWARD]:
+            if table[i, FORWARD_ADDRESS]:
                 p, s = view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
                 if table[i, PICKS]:
-                    call_picking_forward(table[i, FORWARD], (x, no_rows(), -1, p, s, y, scratch))
+                    call_picking_forward(table[i, FORWARD_ADDRESS], (x, no_rows(), -1, p, s, y, scratch))
                 else:
-                    call_forward(table[i, FORWARD], (x, p, s, y, scratch))
+                    call_forward(table[i, FORWARD_ADDRESS], (x, p, s, y, scratch))
             x = y
-        if table[last, Y] != NOTHING:
+        if table[last, Y] != UNUSED:
             copy(x, 0, out, start * out.shape[1], x.size)
         atomic_add(sync, DONE, rows)
         if atomic_load(sync, STOP_REQUEST):
@@ -77,8 +82,8 @@ def predict(
     out = np.empty((rows, plan.outputs), np.float32)
     losses = np.empty(0 if targets is None else rows, np.float32)
     wanted = np.empty((0, 1), np.float32) if targets is None else targets
-    team = max(1, min(choose_threads(threads, plan.macs * min(rows, CHUNK)), -(-rows // CHUNK)))
-    chunk = max(1, min(CHUNK, rows))
+    team = max(1, min(choose_threads(threads, plan.macs * min(rows, CHUNK_ROWS)), -(-rows // CHUNK_ROWS)))
+    chunk = max(1, min(CHUNK_ROWS, rows))
     table, loss = plan.link(training=False), plan.loss.loss.address if plan.loss else 0
     gradient_at = plan.forward_columns * chunk
     scratch_at = gradient_at + (-(-plan.table[-1, INPUTS] // 16) * 16) * chunk

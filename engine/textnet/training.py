@@ -1,7 +1,7 @@
-"""A training run: epochs of the compiled loop, the learning rate's schedule, stopping, and going on later.
+"""A training run: epochs of the compiled loop, the learning rate's schedule, stopping, and continuing later.
 
-A run can go on in three ways: `run_epoch` once more; from a `Checkpoint`, which stands in a file; or from the
-`Progress` that it leaves in its model, which is how `Net.fit` continues what the last `fit` began.
+A run continues in three ways: `run_epoch` once more; from a `Checkpoint`, which is kept in a file; or from the
+`Progress` that it leaves in its model, by which `Net.fit` continues the last `fit`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from .model import Model
 from .one_hot import one_hot_plan, plan_data
 
 OPTIMIZER = "a caffe64.Optimizer, such as caffe64.read_optimizer gives"
-ASKED, OVERDUE = 1, 2  # bits of STOP_REQUEST: somebody called `stop`, or a stretch takes far longer than expected
+STOP_CALLED, STRETCH_OVERDUE = 1, 2  # bits of STOP_REQUEST: `stop` was called; a stretch takes far longer than expected
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One finished epoch: its number from 1, mean loss a row, the learning rate it ran with, and its seconds."""
+    """One finished epoch: its number from 1, mean loss per row, its learning rate, and its seconds."""
 
     epoch: int
     loss: float
@@ -43,7 +43,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class Progress:
-    """What another run needs, besides the parameters, to go on where this one stands after `epoch` epochs."""
+    """What another run needs, besides the parameters, to continue this one after `epoch` epochs."""
 
     epoch: int
     velocity: np.ndarray  # the run's own: in step with the parameters
@@ -57,7 +57,7 @@ class Training:
 
     Arrays that are float32 and C-contiguous are taken without a copy; all values are checked once. A model without
     parameters gets the initial ones of `seed`. The parameters are trained in place; they do not depend on `threads`.
-    A pickle holds the data as well, and goes on to the same bits.
+    A pickle holds the data as well, and continues to the same bits.
     Raises UsageError where the pieces do not fit together, LabelError for a wrong class, NotFinite for nan or inf.
     """
 
@@ -95,7 +95,7 @@ class Training:
         self.history: list[EpochRecord] = []
 
     def _prepare(self, threads: int | None) -> None:
-        """What belongs to this process alone: threads (None: as many as pay off) and what they share."""
+        """The state of this process alone: threads (None: as many as pay off) and what they share."""
         self._asked_threads = threads
         self.threads = max(1, min(choose_threads(threads, self.plan.macs * self.batch), self.batch))
         self._pace = Pace(self.threads, adaptive=threads is None)
@@ -124,15 +124,15 @@ class Training:
 
         Safe from signal handlers and threads.
         """
-        self._sync[STOP_REQUEST] |= ASKED
+        self._sync[STOP_REQUEST] |= STOP_CALLED
 
     def run_epoch(self, watch: Callable[[int, np.ndarray], None] | None = None) -> EpochRecord:
         """Run the rest of the current epoch.
 
         `watch(step, losses)` is called about twenty times a second and at the end: the minibatches done, and the mean
-        loss of each, float64 [steps]. Raises Interrupted after `stop`; then `step` says where the epoch ended, and
-        `run_epoch` or a checkpoint go on from there. Raises Diverged when a loss is not finite, with the parameters as
-        they were before that minibatch, and when the last minibatch gave parameters that are not.
+        loss of each, float64 [steps]. Raises Interrupted after `stop`; then `step` minibatches are done, and
+        `run_epoch` or a checkpoint continue from there. Raises Diverged when a loss is not finite, with the parameters
+        as they were before that minibatch, and when the last minibatch gave parameters that are not.
         """
         function("watch", watch)
         started, before, sync = time.perf_counter(), self.step, self._sync
@@ -156,7 +156,7 @@ class Training:
         return self._finish_epoch(time.perf_counter() - started)
 
     def _diverged(self, step: int, *hint: str) -> Diverged:
-        """What to raise for minibatch `step` (from 0). Such a run is not gone on with by another."""
+        """The error for minibatch `step` (from 0). No other run continues such a run."""
         self.model.progress = None
         loss, self.losses[self.step :] = float(self.losses[step]), np.nan
         return Diverged(self.epoch + 1, step + 1, loss, *hint)
@@ -180,7 +180,7 @@ class Training:
 
         def poll() -> None:
             if pace.overdue(time.perf_counter() - wall):
-                sync[STOP_REQUEST] |= OVERDUE
+                sync[STOP_REQUEST] |= STRETCH_OVERDUE
             if watch:
                 watch(int(sync[DONE]), self.losses)
 
@@ -190,7 +190,7 @@ class Training:
             wall, cpu = time.perf_counter(), time.process_time()
             run_team(work, pace.team, macs * (last - first), self.stop, poll)
             pace.record(int(sync[DONE]) - first, time.perf_counter() - wall, time.process_time() - cpu)
-            if sync[STOP_REQUEST] == OVERDUE and sync[STOP] != DIVERGED:
+            if sync[STOP_REQUEST] == STRETCH_OVERDUE and sync[STOP] != DIVERGED:
                 sync[STOP_REQUEST] = sync[STOP] = 0
             if sync[STOP]:
                 break
@@ -214,7 +214,7 @@ class Training:
         return Progress(self.epoch, self.velocity, self.rate, _schedule(self.optimizer), self._since)
 
     def go_on(self, progress: Progress) -> None:
-        """Begin where another run of the same model stands, and add the optimizer's epochs to those that it did.
+        """Begin where another run of the same model ended, and add the optimizer's epochs to those that it did.
 
         The velocity and the count of epochs are that run's, and so is the rate, unless base rate, step or factor are
         others: then this schedule begins now.
@@ -255,7 +255,7 @@ class Training:
         threads: int | None = None,
         shuffle: bool | None = None,
     ) -> Training:
-        """Go on from `checkpoint` with the same net and data; what is given replaces what the checkpoint says.
+        """Continue from `checkpoint` with the same net and data; arguments replace the values of the checkpoint.
 
         A new base rate or drop schedule counts from epoch 1, as if the run had had it from the start.
         Raises UsageError when the net or the number of rows differ, or when an unfinished epoch would change its order,

@@ -1,1 +1,1 @@
-"""The vector type and its verbs, views, copies, exp and tanh, bytes as vectors."""
+"""The vector type and its operations, views, copies, exp and tanh, bytes as vectors."""

@@ -1,4 +1,4 @@
-"""What the operators of vectors do:  v + w   v - w   v * w   v / w   -v.   `vector_type.py` says so to Numba."""
+"""The operators of vectors:  v + w   v - w   v * w   v / w   -v.   `vector_type.py` registers them with Numba."""
 
 from __future__ import annotations
 

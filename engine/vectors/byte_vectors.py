@@ -3,23 +3,23 @@
     text = address(array)         of its first element, an int64: Numba counts references to arrays, not to these
     byte(text, i)                 the byte at text + i, as an int64
     digits, points, minuses, pluses, letters, marks = classes(text, i)
-                                  bit k of each says whether byte i + k is 0-9, ".", "-", "+", a-z or A-Z, e or E
+                                  bit k of each is set where byte i + k is 0-9, ".", "-", "+", a-z or A-Z, e or E
     line_ends(text, i)            which bytes are line feeds, as a uint64
     plain_separators(text, i)     which are commas, blanks or control characters
-    unusual(text, i)              which bytes are one of  ! " # $ % & ' * / : < = > ? @ \\ ^ _ ` ~  or no ASCII
-    first_one(word)  last_one(word)  count_ones(word)    places are counted from 0; 64 is the first of none, -1 the last
+    unusual(text, i)              which bytes are one of  ! " # $ % & ' * / : < = > ? @ \\ ^ _ ` ~  or not ASCII
+    first_one(word)  last_one(word)  count_ones(word)    positions from 0; of a word without ones 64, -1, 0
     put(numbers, k, value)        element k of the float32 array becomes `value`
     put8bytes(text, i, word)      bytes i to i + 7 become those of the uint64 `word`, the lowest first
-    place = scratch()             256 bytes that are the calling function's own until it returns
+    offset = scratch()            256 bytes that are the calling function's own until it returns
     last_fours(text, i, fours)    the uint16 at fours + 2*k becomes the number made of the last digits up to byte i + k,
-                                  of four at most; 0 where that byte is no digit
+                                  of four at most; 0 where that byte is not a digit
     four(fours, k)                such a uint16, as an int64
     short_numbers(text, i, shorts)
                                   the same for up to three digits, as number % 100 in the lower byte, number // 100 in
                                   the upper one, and the uppermost bit set where a minus stands before
     lasts = put8(numbers, k, shorts, lasts)
                                   elements k to k + 7 become the numbers in `shorts` at the first eight ones of `lasts`,
-                                  which are taken away from it; anything where there are none left
+                                  which are cleared in the result; undefined values where fewer ones are left
 
 `last_fours` and `short_numbers` also read the three bytes before byte i. No bounds are checked.
 """
@@ -32,11 +32,12 @@ from llvmlite import ir
 
 from ..compiler import signatures as types
 from ..compiler.jit import intrinsic
+from .llvm import FLOAT
 
 WINDOW = 64  # bytes, one for each bit of a uint64
 SCRATCH = 256  # bytes
 
-_BYTE, _SHORT, _INT, _WORD, _FLOAT = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+_BYTE, _SHORT, _INT, _WORD = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _BIT = ir.IntType(1)
 _i64, _u64 = types.int64, types.uint64
 
@@ -54,7 +55,7 @@ def _all(kind, value):
 
 def _pointer(builder, address, index, kind):
     """To element `index` of an array of `kind`; of bytes where `kind` is a window or word."""
-    size = {_FLOAT: 4, _SHORT: 2}.get(kind, 1)
+    size = {FLOAT: 4, _SHORT: 2}.get(kind, 1)
     return builder.inttoptr(builder.add(address, builder.mul(index, _WORD(size))), kind.as_pointer())
 
 
@@ -67,7 +68,7 @@ def _is(builder, v, character):
 
 
 def _within(builder, v, first, count):
-    """Which bytes are one of `count` characters from `first` on, and how far from it all of them are."""
+    """Which bytes are one of the `count` characters from `first` on, and the distance of each byte from `first`."""
     distance = builder.sub(v, _all(_BYTE, ord(first)))
     return builder.icmp_unsigned("<", distance, _all(_BYTE, count)), distance
 
@@ -91,7 +92,7 @@ def byte(typingctx, text, i):
 @intrinsic
 def put(typingctx, numbers, k, value):
     def codegen(context, builder, signature, args):
-        builder.store(args[2], _pointer(builder, *args[:2], _FLOAT), align=4)
+        builder.store(args[2], _pointer(builder, *args[:2], FLOAT), align=4)
         return context.get_dummy_value()
 
     return types.void(_i64, _i64, types.float32), codegen
@@ -188,11 +189,11 @@ def short_numbers(typingctx, text, i, shorts):
         sign = builder.select(two, builder.select(three, before, hundreds), tens)
         ten = builder.select(two, ten, _all(_BYTE, 0))
         hundred = builder.select(builder.and_(two, three), hundred, _all(_BYTE, 0))
-        low = builder.add(ones, builder.mul(ten, _all(_BYTE, 10)))
+        two_digits = builder.add(ones, builder.mul(ten, _all(_BYTE, 10)))
         negative = builder.select(_is(builder, sign, "-"), _all(_BYTE, 0x80), _all(_BYTE, 0))
-        order = [place for k in range(WINDOW) for place in (k, WINDOW + k)]
+        order = [lane for k in range(WINDOW) for lane in (k, WINDOW + k)]
         pairs = builder.shuffle_vector(
-            low, builder.or_(hundred, negative), ir.Constant(ir.VectorType(_INT, 2 * WINDOW), order)
+            two_digits, builder.or_(hundred, negative), ir.Constant(ir.VectorType(_INT, 2 * WINDOW), order)
         )
         builder.store(pairs, builder.inttoptr(shorts, pairs.type.as_pointer()), align=1)
         return context.get_dummy_value()
@@ -213,12 +214,12 @@ def put8(typingctx, numbers, k, shorts, lasts):
         short, wide = (lambda value: ir.Constant(pairs.type, [value] * 8)), ir.VectorType(_INT, 8)
         whole = builder.mul(builder.and_(builder.lshr(pairs, short(8)), short(0x7F)), short(100))
         whole = builder.add(whole, builder.and_(pairs, short(0xFF)))
-        value = builder.sitofp(builder.zext(whole, wide), ir.VectorType(_FLOAT, 8))
+        value = builder.sitofp(builder.zext(whole, wide), ir.VectorType(FLOAT, 8))
         # The sign goes to the float's own bit: an integer has no -0.
         sign = builder.shl(builder.zext(builder.and_(pairs, short(0x8000)), wide), ir.Constant(wide, [16] * 8))
         value = builder.bitcast(builder.or_(builder.bitcast(value, wide), sign), value.type)
-        place = _pointer(builder, numbers, k, _FLOAT)
-        builder.store(value, builder.bitcast(place, value.type.as_pointer()), align=4)
+        pointer = _pointer(builder, numbers, k, FLOAT)
+        builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=4)
         return lasts
 
     return _u64(_i64, _i64, _i64, _u64), codegen
@@ -234,11 +235,11 @@ def last_fours(typingctx, text, i, fours):
             here, digit = _within(builder, v, "0", 10)
             run = here if run is None else builder.and_(run, here)
             digits.append(builder.select(run, digit, _all(_BYTE, 0)))
-        low, high = (
+        two, hundreds = (
             builder.zext(builder.add(digits[k], builder.mul(digits[k + 1], _all(_BYTE, 10))), _vector(_SHORT))
             for k in (0, 2)
         )
-        value = builder.add(low, builder.mul(high, _all(_SHORT, 100)))
+        value = builder.add(two, builder.mul(hundreds, _all(_SHORT, 100)))
         builder.store(value, builder.inttoptr(fours, value.type.as_pointer()), align=2)
         return context.get_dummy_value()
 

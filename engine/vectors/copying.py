@@ -21,6 +21,7 @@ from .simd import load, load_part, store, store_part
 
 @inline
 def copy(x, i, y, j, count):
+    """y.flat[j:j+count] = x.flat[i:i+count], float32 without overlap; writes nothing else."""
     whole = count // LANES * LANES
     for at in range(0, whole, LANES):
         store(y, j + at, load(x, i + at))
@@ -47,14 +48,14 @@ def copy_transposed(typingctx, x, i, x_step, y, j, y_step):
 
 
 def _line(builder, pointer, step, number):
-    """Where line `number` starts, as a pointer to a vector; `step` is in what `pointer` points to."""
+    """The start of line `number`, as a pointer to a vector; `step` counts elements of `pointer`'s type."""
     start = builder.gep(pointer, [builder.mul(step, step.type(number))])
     return builder.bitcast(start, VECTOR.as_pointer())
 
 
 def _transposed(builder, lines):
-    """LANES vectors as the columns of what they were the rows of: log2(LANES) rounds, each of which swaps the
-    off-diagonal quarters of all blocks of 2*step x 2*step."""
+    """The transpose of a matrix whose rows are LANES vectors: log2(LANES) rounds, each of which swaps the off-diagonal
+    quarters of all blocks of 2*step x 2*step."""
     step = 1
     while step < LANES:
         swapped = list(lines)
@@ -98,5 +99,5 @@ def _zipped(builder, lines):
     pairs = zip(_zipped(builder, lines[::2]), _zipped(builder, lines[1::2]), strict=True)
     half = LANES // 2
     lower = [n // 2 + n % 2 * LANES for n in range(LANES)]
-    upper = [place + half for place in lower]
+    upper = [lane + half for lane in lower]
     return [builder.shuffle_vector(*pair, ir.Constant(INTS, choice)) for pair in pairs for choice in (lower, upper)]

@@ -1,9 +1,9 @@
-"""exp, tanh, the logistic function and their kin for vectors, to one or a few units in the last place.
+"""exp, tanh, the logistic function and related ones for vectors, to one or a few units in the last place.
 
 exp       x = n*ln2 + r with |r| <= ln2/2; ln2 is taken in two parts, so that n*ln2_high is exact (Cody and Waite);
           exp(r) is its Taylor series to r**7, whose remainder r**8/8! is below 2**-26 on that interval.
-decay     exp of what is not above 0, with the denormal results that exp leaves out for its speed.
-exp_minus_one  of what is not above 0: 2**n * (exp(r) - 1) + (2**n - 1), of which only the series remains near 0.
+decay     exp of x <= 0, with the denormal results that exp leaves out for its speed.
+exp_minus_one  of x <= 0: 2**n * (exp(r) - 1) + (2**n - 1), of which only the series remains near 0.
 tanh      above 5/8:  1 - 2 / (exp(2|x|) + 1); below, where that cancels, x + x**3 * q(x**2) with q fitted to the least
           maximal error (tests/engine/vectors/test_elementary.py states what is reached). Odd by construction.
 gated     factor / (1 + exp(-x)), with e = exp(-|x|) as factor / (1 + e) or factor * e / (1 + e), which cancel nowhere.
@@ -21,14 +21,14 @@ from .simd import absolute, broadcast, fma, maximum, minimum, round_even, scale_
 F = np.float32
 LOG2E = F(1.4426950408889634)
 LN2_HIGH = F(0.693359375)  # 355/512: nine bits, so n * LN2_HIGH is exact for |n| < 2**15
-LN2_LOW = F(0.6931471805599453 - 0.693359375)
-LOWEST, HIGHEST = F(-87.33654), F(88.72284)
-FAINTEST = F(-170)  # below, e**x is 0 to what may be multiplied by it; halves of n still are exponents
-ALL_GONE = F(-20)  # below, e**x - 1 rounds to -1
+LN2_REST = F(0.6931471805599453 - 0.693359375)
+EXP_LOWEST, EXP_HIGHEST = F(-87.33654), F(88.72284)
+DECAY_LOWEST = F(-170)  # below, factor * e**x is 0 for any float32 factor; halves of n are still valid exponents
+EXPM1_LOWEST = F(-20)  # below, e**x - 1 rounds to -1
 HALF, ONE, TWO, MINUS_TWO = F(0.5), F(1), F(2), F(-2)
 E3, E4, E5, E6, E7 = F(1 / 6), F(1 / 24), F(1 / 120), F(1 / 720), F(1 / 5040)
 INFINITY = F(np.inf)
-SMALL = F(0.625)
+TANH_SERIES_LIMIT = F(0.625)
 # Least maximal relative error of x + x**3 * q(x**2) against tanh on [0, 5/8]: 4.4e-9.
 T3, T5, T7, T9, T11 = F(-0.3333328194), F(0.133314421), F(-0.05373970683), F(0.0206390605), F(-0.005704957222)
 
@@ -36,20 +36,20 @@ T3, T5, T7, T9, T11 = F(-0.3333328194), F(0.133314421), F(-0.05373970683), F(0.0
 @inline
 def exp(x):
     """e**x."""
-    bounded = minimum(broadcast(HIGHEST), maximum(broadcast(LOWEST), x))
+    bounded = minimum(broadcast(EXP_HIGHEST), maximum(broadcast(EXP_LOWEST), x))
     n = round_even(bounded * broadcast(LOG2E))
-    series = growth(bounded, n) + broadcast(ONE)
-    # 2**128 is no float32, so the scaling is done in two steps at the upper end.
+    series = exp_remainder(bounded, n) + broadcast(ONE)
+    # 2**128 is not a float32, so the scaling is done in two steps at the upper end.
     half = round_even(n * broadcast(HALF))
     value = scale_by_power(scale_by_power(series, half), n - half)
-    value = where_less(x, broadcast(LOWEST), zeros(), value)
-    return where_less(broadcast(HIGHEST), x, broadcast(INFINITY), value)
+    value = where_less(x, broadcast(EXP_LOWEST), zeros(), value)
+    return where_less(broadcast(EXP_HIGHEST), x, broadcast(INFINITY), value)
 
 
 @inline
-def growth(x, n):
+def exp_remainder(x, n):
     """e**r - 1 for r = x - n * ln 2, which is small."""
-    r = fma(-n, broadcast(LN2_LOW), fma(-n, broadcast(LN2_HIGH), x))
+    r = fma(-n, broadcast(LN2_REST), fma(-n, broadcast(LN2_HIGH), x))
     series = fma(broadcast(E7), r, broadcast(E6))
     series = fma(series, r, broadcast(E5))
     series = fma(series, r, broadcast(E4))
@@ -60,29 +60,29 @@ def growth(x, n):
 
 @inline
 def decayed(factor, x):
-    """factor * e**x for x that is not above 0: also where e**x is denormal, rounded once, at the end."""
-    bounded = maximum(broadcast(FAINTEST), x)
+    """factor * e**x for x <= 0: also where e**x is denormal, rounded once, at the end."""
+    bounded = maximum(broadcast(DECAY_LOWEST), x)
     n = round_even(bounded * broadcast(LOG2E))
-    series = growth(bounded, n) + broadcast(ONE)
-    # The larger half of the scaling comes last: what is multiplied by the factor is at most 1.
+    series = exp_remainder(bounded, n) + broadcast(ONE)
+    # The larger half of the scaling comes last: the factor is multiplied by at most 1.
     half = round_even(n * broadcast(HALF))
     value = scale_by_power(factor * scale_by_power(series, n - half), half)
-    return where_less(x, broadcast(FAINTEST), factor * zeros(), value)
+    return where_less(x, broadcast(DECAY_LOWEST), factor * zeros(), value)
 
 
 @inline
 def decay(x):
-    """e**x for x that is not above 0, down to the smallest denormal."""
+    """e**x for x <= 0, down to the smallest denormal."""
     return decayed(broadcast(ONE), x)
 
 
 @inline
 def exp_minus_one(x):
-    """e**x - 1 for x that is not above 0."""
-    bounded = maximum(broadcast(ALL_GONE), x)
+    """e**x - 1 for x <= 0."""
+    bounded = maximum(broadcast(EXPM1_LOWEST), x)
     n = round_even(bounded * broadcast(LOG2E))
     power = scale_by_power(broadcast(ONE), n)
-    return fma(power, growth(bounded, n), power - broadcast(ONE))
+    return fma(power, exp_remainder(bounded, n), power - broadcast(ONE))
 
 
 @inline
@@ -120,4 +120,4 @@ def tanh(x):
     q = fma(q, square, broadcast(T5))
     q = fma(q, square, broadcast(T3))
     small = where_less(zeros(), size, fma(q * square, x, x), x)  # the sum alone would make -0 into 0
-    return where_less(size, broadcast(SMALL), small, large)
+    return where_less(size, broadcast(TANH_SERIES_LIMIT), small, large)

@@ -1,4 +1,4 @@
-"""LLVM code for vectors of LANES float32: the pieces that verbs (`simd.py`) and tiles are built of.
+"""LLVM code for vectors of LANES float32: the parts of which operations (`simd.py`) and tiles are built.
 
 Each takes llvmlite's builder and LLVM values; none is called by kernels.
 """

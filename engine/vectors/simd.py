@@ -1,4 +1,4 @@
-"""A float32 vector for kernels: a Numba type that is an LLVM `<LANES x float>`, and its verbs.
+"""A float32 vector for kernels: a Numba type that is an LLVM `<LANES x float>`, and its operations.
 
     v = load(x, i)                LANES values from x.flat[i:i+LANES]      no alignment needed, no bounds check
     v = load_part(x, i, count)    the first `count` lanes, the others 0    reads nothing past x.flat[i+count-1]
@@ -14,13 +14,13 @@
     reduce_add(v)  reduce_max(v)  one float; the order of the additions is fixed
     element(x, i)  store_element(x, i, s)   the float x.flat[i]; x.flat[i] = s
     prefetch(x, i)                starts fetching the cache line of x.flat[i]; i may lie anywhere
-    join_low(v, w)  join_high(v, w)   the lower halves of both, the upper halves of both
+    join_lower(v, w)  join_upper(v, w)   the lower halves of both, the upper halves of both
 
 `x` is any C-contiguous float32 array, indexed flat whatever its number of dimensions. For load, store, their parts,
 element, store_element, prefetch and copy_transposed it may also be a block of memory, a uint8 array: then i, and the
-steps, are in bytes, and what lies there is float32 all the same. An address is base + index either way, so that costs
-nothing. Only this file, `tile.py` and `lowlevel.py` build LLVM code; everything else is Python in these verbs, written
-once for all widths.
+steps, are in bytes, and the elements are float32 all the same. An address is base + index either way, so this costs
+nothing. Few files build LLVM code (tests/test_architecture.py lists them); everything else is Python in these
+operations, written once for all widths.
 """
 
 from __future__ import annotations
@@ -140,18 +140,18 @@ def prefetch(typingctx, x, i):
 
 # ------------------------------------------------------------------------------------------ arithmetic
 @intrinsic
-def join_low(typingctx, v, w):
+def join_lower(typingctx, v, w):
     return vector(vector, vector), lambda context, builder, signature, args: _joined(builder, args, 0)
 
 
 @intrinsic
-def join_high(typingctx, v, w):
+def join_upper(typingctx, v, w):
     return vector(vector, vector), lambda context, builder, signature, args: _joined(builder, args, LANES // 2)
 
 
 def _joined(builder, pair, start):
-    places = [start + lane for lane in range(LANES // 2)]
-    return builder.shuffle_vector(*pair, ir.Constant(INTS, places + [LANES + place for place in places]))
+    half = [start + lane for lane in range(LANES // 2)]
+    return builder.shuffle_vector(*pair, ir.Constant(INTS, half + [LANES + lane for lane in half]))
 
 
 @intrinsic
@@ -244,9 +244,9 @@ def _reduction(combine):
                 width //= 2
                 undefined = ir.Constant(value.type, ir.Undefined)
                 index = ir.VectorType(I32, width)
-                low = builder.shuffle_vector(value, undefined, ir.Constant(index, list(range(width))))
-                high = builder.shuffle_vector(value, undefined, ir.Constant(index, list(range(width, 2 * width))))
-                value = combine(builder, low, high)
+                lower = builder.shuffle_vector(value, undefined, ir.Constant(index, list(range(width))))
+                upper = builder.shuffle_vector(value, undefined, ir.Constant(index, list(range(width, 2 * width))))
+                value = combine(builder, lower, upper)
             return builder.extract_element(value, I32(0))
 
         return types.float32(vector), codegen

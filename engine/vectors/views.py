@@ -2,11 +2,11 @@
 
     view1(x, at, n)            x.flat[at:at+n] as a 1-D array; of a uint8 array, n float32 from byte `at` on
     view2(x, at, rows, cols)   x.flat[at:at+rows*cols] as a C-contiguous 2-D array
-    no_rows()                  an empty int64 array: no rows are picked
+    no_rows()                  an empty int64 array: no row numbers
     whole_number(x, i)         x[i] of an int64 array, i not negative (a plain index tests for that, in every loop)
 
-Views own nothing: making one costs no atomic reference count, which threads would fight over, and they must not
-outlive what they look at.
+Views own nothing: making one costs no atomic reference count, for which threads would contend, and they must not
+outlive the array.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ....errors import InputError
-from ....wording import TYPES, near_miss, one_of
+from ....wording import TYPE_LIKENESS, near_miss, one_of
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import MANY, Op
 from ..ops import OPS
@@ -32,7 +32,7 @@ def _way_out(unknown: list[Node]) -> str:
     """What helps, if something does: another spelling, or to do without layers that only training needs."""
     if all(node.type.endswith("Loss") or not node.bottoms for node in unknown):
         return "--deploy does without data and loss layers"
-    return next(filter(None, (near_miss(node.type, OPS, TYPES) for node in unknown)), "")
+    return next(filter(None, (near_miss(node.type, OPS, TYPE_LIKENESS) for node in unknown)), "")
 
 
 def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:

@@ -24,7 +24,7 @@ from ...compiler import signatures as types
 from ...compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ...compiler.fields import numbers, read_fields
 from ...compiler.jit import F1, F1_IN, I1_IN, inline, kernel
-from ...products.gemm import MR, NONE, whole
+from ...products.gemm import MR, NO_LOWER_BOUND, whole
 from ...products.pixel_tile import PANEL, sum_pixels
 from ...team.memory import aligned_zeros
 from ...team.pool import run_together
@@ -92,7 +92,7 @@ def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
                 to = (f.floats + part % f.n.groups * taps * whole(outputs) + o) * FLOAT_BYTES
                 sum_pixels(
                     work, panels, tables, 0, 0, 2 * taps + first * vectors, high * vectors, LANES,
-                    (BEHIND + o * high * vectors * LANES) * FLOAT_BYTES, 0, to, taps, VECTOR_BYTES, NONE,
+                    (BEHIND + o * high * vectors * LANES) * FLOAT_BYTES, 0, to, taps, VECTOR_BYTES, NO_LOWER_BOUND,
                     to, taps, VECTOR_BYTES, taps, min(PANEL, whole(outputs - o) // LANES),
                 )  # fmt: skip
 

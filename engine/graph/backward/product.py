@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...compiler import signatures as types
 from ...compiler.jit import F1, F1_IN, i64, kernel
-from ...products.gemm import KC, NC, NONE, multiply_column, pack_panels, panel_width, whole
+from ...products.gemm import KC, NC, NO_LOWER_BOUND, multiply_column, pack_panels, panel_width, whole
 from ...vectors.views import no_rows
 
 
@@ -26,6 +26,6 @@ def add_product(a, a_m, a_k, b, rows, columns, depth, panels, c):
                 width = panel_width(n + wide - at)
                 multiply_column(
                     a, k * a_k, a_m, a_k, picks, -1, panels, (at - n) * deep, whole(width), deep,
-                    c, at, columns, NONE, c, at, columns, rows, width,
+                    c, at, columns, NO_LOWER_BOUND, c, at, columns, rows, width,
                 )  # fmt: skip
                 at += width

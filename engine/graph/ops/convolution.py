@@ -14,7 +14,7 @@ from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.fields import numbers, read_fields
 from ...compiler.jit import F1, F1_IN, I1_IN, inline, kernel
-from ...products.gemm import NC, NONE, multiply_column, panel_width, whole
+from ...products.gemm import NC, NO_LOWER_BOUND, multiply_column, panel_width, whole
 from ...team.memory import aligned_zeros
 from ...vectors.simd import broadcast, load, load_part, store, store_part
 from ...vectors.views import no_rows
@@ -96,7 +96,7 @@ def convolve(x, w, bias, y, counts, sizes, taps, starts, planes, panels):
                     to = part * outputs * pixels + at
                     multiply_column(
                         w, g * outputs * depth + k, depth, 1, picks, -1, panels, (at - n) * deep, whole(width), deep,
-                        y, to, init_m, NONE, y, to, pixels, outputs, width,
+                        y, to, init_m, NO_LOWER_BOUND, y, to, pixels, outputs, width,
                     )  # fmt: skip
                     at += width
 

@@ -6,12 +6,21 @@ import numpy as np
 
 from ...compiler import signatures as types
 from ...compiler.jit import F1, F1_IN, i64, inline, kernel
-from ...products.gemm import KC, NC, NONE, multiply_column, pack_panels, pack_panels_transposed, panel_width, whole
-from ...products.gemv import CHAINS, multiply_columns, multiply_rows
+from ...products.gemm import (
+    KC,
+    NC,
+    NO_LOWER_BOUND,
+    multiply_column,
+    pack_panels,
+    pack_panels_transposed,
+    panel_width,
+    whole,
+)
+from ...products.gemv import DOT_SUMS, multiply_columns, multiply_rows
 from ...vectors.views import no_rows
 
 PANELS = KC * NC  # floats of scratch
-FEW = 8  # rows of A for which B is not packed: dot products read it once, CHAINS of its rows at a time
+FEW = 8  # rows of A for which B is not packed: dot products read it once, DOT_SUMS of its rows at a time
 
 
 @inline
@@ -33,9 +42,9 @@ def multiply(a, a_m, a_k, b, transposed, bias, rows, columns, depth, panels, c):
         if not transposed:
             multiply_columns(a, 0, b, 0, columns, depth, c, 0, columns)
             return
-        for n in range(0, columns, CHAINS):
+        for n in range(0, columns, DOT_SUMS):
             for m in range(rows):
-                count = min(CHAINS, columns - n)
+                count = min(DOT_SUMS, columns - n)
                 multiply_rows(a, m * a_m, b, n * depth, depth, depth, c, m * columns + n, count)
         return
     picks = no_rows()
@@ -56,6 +65,6 @@ def multiply(a, a_m, a_k, b, transposed, bias, rows, columns, depth, panels, c):
                     init, init_at, init_m = (bias, at, 0) if bias.size else (c, at, -1)
                 multiply_column(
                     a, k * a_k, a_m, a_k, picks, -1, panels, (at - n) * deep, whole(width), deep,
-                    init, init_at, init_m, NONE, c, at, columns, rows, width,
+                    init, init_at, init_m, NO_LOWER_BOUND, c, at, columns, rows, width,
                 )  # fmt: skip
                 at += width

@@ -1,4 +1,4 @@
-"""The layers of a text net: one file a layer, and this table.
+"""The layers of a text net: one file per layer, and this table.
 
 A new layer of the package is a file here and a line in the table. A layer of the user's own is the same file
 anywhere, and `register(LAYER)`.

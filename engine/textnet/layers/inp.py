@@ -1,4 +1,4 @@
-"""inp F B: the input, F features a row, B rows a minibatch. It computes nothing: the loop gathers the rows."""
+"""inp F B: the input, F features per row, B rows per minibatch. It computes nothing: the loop gathers the rows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from .layer import FORWARD, Layer
 
 @kernel(FORWARD)
 def forward(x, p, settings, y, scratch):
+    """Writes y [B, F] = x [B, F]."""
     copy(x, 0, y, 0, x.size)
 
 

@@ -1,4 +1,4 @@
-"""l2l: the cap for real targets. Squared error:  loss = sum_k (x[k] - target[k])**2,   dx = x - target.
+"""l2l: the loss for real targets. Squared error:  loss = sum_k (x[k] - target[k])**2,   dx = x - target.
 
 The gradient carries no factor 2, as in the original. With K outputs the loss of a row is summed over them.
 `test` writes the values that reach it.
@@ -17,6 +17,7 @@ from .layer import FORWARD, LOSS, Layer
 
 @inline
 def squared_error(x, target, dx, losses):
+    """Writes dx [B, K] and losses [B] from x and target [B, K]; dx may be x."""
     rows, K = x.shape
     for b in range(rows):
         total, whole = zeros(), K // LANES * LANES
@@ -34,11 +35,13 @@ def squared_error(x, target, dx, losses):
 
 @kernel(FORWARD)
 def forward(x, p, settings, y, scratch):
+    """Writes y [B, K] = x [B, K]."""
     copy(x, 0, y, 0, x.size)
 
 
 @kernel(LOSS)
 def loss(x, target, dx, losses):
+    """As `squared_error`."""
     squared_error(x, target, dx, losses)
 
 

@@ -13,8 +13,8 @@ calling addresses. B rows, F inputs, K outputs; all arrays are float32, C-contig
 The threads of a loop call forward, backward and loss with their own rows each, and update with all rows and the
 number of their share of the parameters. `scratch` is the thread's own, `scratch_size` floats.
 
-A layer that `picks` reads its rows by number, and as the first layer it reads those of a shuffled minibatch from where
-they lie, which saves their copy. Its forward and update take two arguments more after x:
+A layer that `picks` reads its rows by number; as the first layer it reads those of a shuffled minibatch directly from
+the data, which saves a copy. Its forward and update take two arguments more after x:
 
     forward(x [N, F], picks, picks_at, p, settings, y, scratch)         row b of x is x[picks[picks_at + b]], where
     update(x [N, F], picks, picks_at, dy, ...)                          picks is int64; a negative picks_at: x[b]
@@ -49,23 +49,23 @@ call_picking_update = pointer_call(PICKING_UPDATE)
 
 @dataclass(frozen=True)
 class Layer:
-    """One kind of layer. The callables get the number of inputs F and the numbers of the layer's line.
+    """One kind of layer. The callables take the number of inputs F and the numbers of the layer's line.
 
     forward, backward, update, loss   kernels with the signatures above; only a layer with parameters has `update`,
                                       only a loss layer has `loss`, and that one needs no `backward`
     picks                             whether forward and update pick their rows
     outputs(F, numbers)               K; default: F
-    parameters(F, numbers)            how many; default: 0
+    parameters(F, numbers)            their number; default: 0
     stored_size(F, K)                 P, where p is not the parameters in the order of the weights file, and
     store(parameters, F, K)           p of these parameters: float32 [parameters] -> [P]
     natural(p, F, K)                  and back
     deviation(F, numbers)             standard deviation of the initial parameters
     settings(F, numbers)              float32 values that forward and backward are given; default: the numbers
     scratch_size(F, K, rows)          floats of scratch memory for minibatches of `rows`; default: 0
-    macs(F, K)                        multiply-accumulates a row; default: 0
+    macs(F, K)                        multiply-accumulates per row; default: 0
     reads_input, reads_output         whether backward or update read x, or y: decides which buffers can be shared.
                                       A layer that does not read x must work in place (y is x, dx is dy).
-    targets(K)                        loss layers: numbers a row in Y
+    targets(K)                        loss layers: numbers per row in Y
     classes                           loss layers: True if targets are class numbers in [0, K)
     """
 

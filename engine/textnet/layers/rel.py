@@ -15,6 +15,7 @@ from .layer import BACKWARD, FORWARD, Layer
 
 @inline
 def rectify(x, y):
+    """y = max(0, x); y may be x."""
     whole = x.size // LANES * LANES
     for i in range(0, whole, LANES):
         store(y, i, maximum(zeros(), load(x, i)))
@@ -25,6 +26,7 @@ def rectify(x, y):
 
 @inline
 def pass_where_positive(y, dy, dx):
+    """dx = dy where y > 0, else 0; dx may be dy."""
     whole = y.size // LANES * LANES
     for i in range(0, whole, LANES):
         store(dx, i, where_less(zeros(), load(y, i), load(dy, i), zeros()))
@@ -36,11 +38,13 @@ def pass_where_positive(y, dy, dx):
 
 @kernel(FORWARD)
 def forward(x, p, settings, y, scratch):
+    """Writes y [B, K] from x [B, K]; y may be x."""
     rectify(x, y)
 
 
 @kernel(BACKWARD)
 def backward(x, p, settings, y, dy, dx, scratch):
+    """Writes dx [B, K] from y and dy [B, K]; dx may be dy. Does not read x."""
     pass_where_positive(y, dy, dx)
 
 

@@ -1,4 +1,4 @@
-"""sce: the cap for classes. Softmax, then cross-entropy against the class of each row.
+"""sce: the loss for classes. Softmax, then cross-entropy against the class of each row.
 
     loss = -ln p[label] = ln(sum_j exp(x[j] - m)) - (x[label] - m)        dx = p - onehot(label)
 
@@ -15,12 +15,14 @@ import numpy as np
 from ....formats.network import GRAMMAR
 from ...compiler import signatures as types
 from ...compiler.jit import F1, F2, F2_IN, inline, kernel
+from ...vectors.elementary import ONE
 from .layer import FORWARD, LOSS, Layer
-from .smx import ONE, row_exponentials, scale_row, softmax
+from .smx import row_exponentials, scale_row, softmax
 
 
 @inline
 def cross_entropy(x, target, dx, losses):
+    """Writes dx [B, K] and losses [B] from logits x [B, K] and classes target [B, 1]; dx may be x."""
     rows, K = x.shape
     for b in range(rows):
         label = int(target[b, 0])
@@ -33,11 +35,13 @@ def cross_entropy(x, target, dx, losses):
 
 @kernel(FORWARD)
 def forward(x, p, settings, y, scratch):
+    """Writes the posteriors y [B, K] of x [B, K]; y may be x."""
     softmax(x, y)
 
 
 @kernel(LOSS)
 def loss(x, target, dx, losses):
+    """As `cross_entropy`: classes are checked already."""
     cross_entropy(x, target, dx, losses)
 
 
@@ -46,13 +50,13 @@ def sce_loss(x, target, dx, losses):
     """losses[b] = -ln softmax(x[b])[target[b, 0]] and dx = softmax(x) - onehot(target), summed over rows.
 
     x [B, K], target [B, 1] class numbers as float32; writes dx [B, K] (may be x) and losses [B].
-    ValueError on other shapes or a target that is no whole number in [0, K).
+    ValueError on other shapes or a target that is not a whole number in [0, K).
     """
     if target.shape != (x.shape[0], 1) or dx.shape != x.shape or losses.size != x.shape[0]:
         raise ValueError("sce_loss: x [B, K], target [B, 1], dx [B, K], losses [B] do not fit together")
     for b in range(x.shape[0]):
         if not (0 <= target[b, 0] < x.shape[1]) or target[b, 0] != math.floor(target[b, 0]):
-            raise ValueError("sce_loss: a target is no class number in [0, K)")
+            raise ValueError("sce_loss: a target is not a class number in [0, K)")
     cross_entropy(x, target, dx, losses)
 
 

@@ -7,13 +7,11 @@ The original passes no gradient through an smx; this is the true one.
 
 from __future__ import annotations
 
-import numpy as np
-
 from ....formats.network import GRAMMAR
 from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.jit import F2, F2_IN, inline, kernel
-from ...vectors.elementary import exp
+from ...vectors.elementary import ONE, exp
 from ...vectors.simd import (
     broadcast,
     element,
@@ -29,12 +27,10 @@ from ...vectors.simd import (
 )
 from .layer import BACKWARD, FORWARD, Layer
 
-ONE = np.float32(1)
-
 
 @inline
 def row_maximum(x, at, K):
-    """max x.flat[at:at+K]; anything if there is a NaN."""
+    """max x.flat[at:at+K]; undefined if there is a NaN."""
     whole = K // LANES * LANES
     highest = element(x, at)
     if whole:
@@ -67,6 +63,7 @@ def row_exponentials(x, y, at, K):
 
 @inline
 def scale_row(y, at, K, factor):
+    """y.flat[at:at+K] *= factor."""
     factors = broadcast(factor)
     whole = K // LANES * LANES
     for k in range(0, whole, LANES):
@@ -78,6 +75,7 @@ def scale_row(y, at, K, factor):
 
 @inline
 def softmax(x, y):
+    """y = softmax of each row of x [B, K]; y may be x."""
     rows, K = x.shape
     for b in range(rows):
         _, total = row_exponentials(x, y, b * K, K)
@@ -86,6 +84,7 @@ def softmax(x, y):
 
 @inline
 def softmax_gradient(y, dy, dx):
+    """dx = y * (dy - sum(dy * y)) per row of [B, K]; dx may be dy."""
     rows, K = y.shape
     whole = K // LANES * LANES
     rest = K - whole
@@ -106,11 +105,13 @@ def softmax_gradient(y, dy, dx):
 
 @kernel(FORWARD)
 def forward(x, p, settings, y, scratch):
+    """Writes y [B, K] from x [B, K]; y may be x."""
     softmax(x, y)
 
 
 @kernel(BACKWARD)
 def backward(x, p, settings, y, dy, dx, scratch):
+    """Writes dx [B, K] from y and dy [B, K]; dx may be dy. Does not read x."""
     softmax_gradient(y, dy, dx)
 
 
@@ -124,7 +125,7 @@ def smx_forward(x, y):
 
 @kernel(types.void(F2_IN, F2_IN, F2))
 def smx_backward(y, dy, dx):
-    """dx = y * (dy - sum(dy * y)) a row.   y, dy, dx [B, K] float32; dx may be dy. ValueError on different shapes."""
+    """dx = y * (dy - sum(dy * y)) per row.   y, dy, dx [B, K] float32; dx may be dy. ValueError on different shapes."""
     if y.shape != dy.shape or y.shape != dx.shape:
         raise ValueError("smx_backward: y, dy and dx differ in shape")
     softmax_gradient(y, dy, dx)

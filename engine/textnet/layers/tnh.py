@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ....formats.network import GRAMMAR
 from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.jit import F2, F2_IN, inline, kernel
-from ...vectors.elementary import tanh
+from ...vectors.elementary import ONE, tanh
 from ...vectors.simd import broadcast, fma, load, load_part, store, store_part
 from .layer import BACKWARD, FORWARD, Layer
-
-ONE = np.float32(1)
 
 
 @inline
 def squash(x, y):
+    """y = tanh(x); y may be x."""
     whole = x.size // LANES * LANES
     for i in range(0, whole, LANES):
         store(y, i, tanh(load(x, i)))
@@ -26,11 +23,13 @@ def squash(x, y):
 
 @inline
 def slope(y, dy):
+    """dy * (1 - y**2), vectors."""
     return dy * fma(-y, y, broadcast(ONE))
 
 
 @inline
 def scale_by_slope(y, dy, dx):
+    """dx = dy * (1 - y**2); dx may be dy."""
     whole = y.size // LANES * LANES
     for i in range(0, whole, LANES):
         store(dx, i, slope(load(y, i), load(dy, i)))
@@ -41,11 +40,13 @@ def scale_by_slope(y, dy, dx):
 
 @kernel(FORWARD)
 def forward(x, p, settings, y, scratch):
+    """Writes y [B, K] from x [B, K]; y may be x."""
     squash(x, y)
 
 
 @kernel(BACKWARD)
 def backward(x, p, settings, y, dy, dx, scratch):
+    """Writes dx [B, K] from y and dy [B, K]; dx may be dy. Does not read x."""
     scale_by_slope(y, dy, dx)
 
 

@@ -86,7 +86,7 @@ def flip(data: bytes, place: int) -> bytes:
 def seal(payload: bytes, path: Path) -> bytes:
     """A cache file as it would be at `path`."""
     name = f"{path.parent.name}/{path.name}\0".encode()
-    return sealed.MAGIC + hashlib.sha256(name + payload).digest() + payload
+    return sealed.SEAL_MAGIC + hashlib.sha256(name + payload).digest() + payload
 
 
 DAMAGE = {

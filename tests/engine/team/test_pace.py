@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reference.running import data, finish, training
 
-from caffe64.engine.team.pace import LONGEST_PATIENCE, PATIENCE, STRETCH, Pace
+from caffe64.engine.team.pace import LONGEST_PATIENCE, PATIENCE, STRETCH_SECONDS, Pace
 
 
 class Machine:
@@ -37,7 +37,7 @@ def test_a_quiet_machine_is_never_tried_with_one_thread():
     machine, pace = Machine(*QUIET), Pace(2, adaptive=True)
     machine.run(pace, 20)
     assert {team for team, _ in machine.used} == {2}
-    assert machine.used[5][1] == pytest.approx(STRETCH, rel=0.01)
+    assert machine.used[5][1] == pytest.approx(STRETCH_SECONDS, rel=0.01)
 
 
 def test_one_thread_where_two_are_slower():
@@ -71,7 +71,7 @@ def test_a_number_that_was_asked_for_is_kept():
 
 def test_the_weights_are_the_same_whatever_it_chooses(monkeypatch):
     monkeypatch.setattr("caffe64.engine.textnet.training.choose_threads", lambda requested, macs: requested or 2)
-    monkeypatch.setattr("caffe64.engine.team.pace.STRETCH", 1e-4)
+    monkeypatch.setattr("caffe64.engine.team.pace.STRETCH_SECONDS", 1e-4)
     monkeypatch.setattr("caffe64.engine.team.pace.CROWDED", 2.0)  # always
     monkeypatch.setattr("caffe64.engine.team.pace.PATIENCE", 1e-4)
     monkeypatch.setattr("caffe64.engine.team.pace.LONGEST_PATIENCE", 2e-4)

@@ -77,7 +77,7 @@ def test_targets_are_checked_as_well(check):
 
 
 def test_the_first_value_is_found_far_down(monkeypatch):
-    monkeypatch.setattr(arrays, "ROWS", 2)
+    monkeypatch.setattr(arrays, "SEARCHED_ROWS", 2)
     wrong = np.repeat(X, 3, axis=0)
     wrong[9, 2] = wrong[11, 0] = np.nan
     with pytest.raises(caffe64.NotFinite, match="row 10, column 3"):

@@ -14,8 +14,8 @@ from support import SHARED, assert_close, needs_shared
 import caffe64
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.products.gemm import MR, NR
-from caffe64.engine.textnet.layers.lin import DEPTH
-from caffe64.engine.textnet.layers.lin_one_hot import BLOCK
+from caffe64.engine.textnet.layers.lin import LIN_KC
+from caffe64.engine.textnet.layers.lin_one_hot import GRADIENT_ROWS
 
 WIDTHS = (1, LANES - 1, LANES, LANES + 1, NR - 1, NR, NR + 1, 2 * NR + 3)
 MILLION = """
@@ -54,7 +54,7 @@ def test_symbols_train_and_predict_to_the_bits_of_ones_and_zeros(places, classes
 
 
 def test_blocks_of_weights_and_stretches_of_sums():
-    for classes in (BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 1, 3 * DEPTH // 4):
+    for classes in (GRADIENT_ROWS - 1, GRADIENT_ROWS, GRADIENT_ROWS + 1, 2 * GRADIENT_ROWS + 1, 3 * LIN_KC // 4):
         X = caffe64.OneHot(np.arange(2 * classes).reshape(-1, 2) % classes, classes)
         nets = [caffe64.Net(f"inp {2 * classes} {classes} / lin 3 -1 / sce") for _ in range(2)]
         for net, rows in zip(nets, (X, np.asarray(X)), strict=True):
@@ -103,7 +103,7 @@ def test_wrong_symbols_are_refused(symbols, classes, message):
 def test_a_net_that_does_not_fit_is_refused():
     X = caffe64.OneHot(np.zeros((4, 2), int), 3)
     for text, message in (
-        ("inp 7 2 / lin 1 -1 / l2l", "6 features a row (one-hot), the net takes 7"),
+        ("inp 7 2 / lin 1 -1 / l2l", "6 features per row (one-hot), the net takes 7"),
         ("inp 6 2 / tnh / lin 1 -1 / l2l", "need a lin as the first layer"),
     ):
         with pytest.raises(caffe64.UsageError) as caught:

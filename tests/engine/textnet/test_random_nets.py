@@ -18,7 +18,7 @@ from reference.differences import at_places
 from support import assert_close
 
 from caffe64.engine.products.gemm import NR
-from caffe64.engine.textnet.layers.lin import DEPTH
+from caffe64.engine.textnet.layers.lin import LIN_KC
 from caffe64.engine.textnet.model import Model
 from caffe64.engine.textnet.training import Training
 from caffe64.errors import Diverged
@@ -129,7 +129,7 @@ def test_the_velocity_after_one_step_is_the_gradient(case):
 @pytest.mark.parametrize(
     "text",
     [
-        f"inp {DEPTH + 5} 30 / lin 33 0 / tnh / lin {DEPTH + 9} 0 / tnh / lin 5 0 / sce",
+        f"inp {LIN_KC + 5} 30 / lin 33 0 / tnh / lin {LIN_KC + 9} 0 / tnh / lin 5 0 / sce",
         f"inp 7 300 / lin {NR + 1} 0 / tnh / lin {2 * NR - 1} 0 / smx / lin 3 0 / l2l",
         "inp 3 513 / tnh / lin 1 0 / l2l",
     ],

@@ -79,8 +79,8 @@ def zip_four(x, i, x_step, y, j):
 @kernel(types.void(F1_IN, i64, F1))
 def join_halves(x, i, y):
     simd.prefetch(x, 1 << 40)  # anywhere, without harm
-    simd.store(y, 0, simd.join_low(simd.load(x, i), simd.load(x, i + LANES)))
-    simd.store(y, LANES, simd.join_high(simd.load(x, i), simd.load(x, i + LANES)))
+    simd.store(y, 0, simd.join_lower(simd.load(x, i), simd.load(x, i + LANES)))
+    simd.store(y, LANES, simd.join_upper(simd.load(x, i), simd.load(x, i + LANES)))
 
 
 @kernel(types.void(F1_IN, i64, F1, i64, i64))
