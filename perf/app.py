@@ -1,4 +1,4 @@
-"""The program `python -m caffe64.perf`: measures, or with a command looks at result files."""
+"""The program `python -m caffe64.perf`: measures, or with a command reads result files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Two result files: what became slower, what faster, what is only in one of them.
+"""Compare two result files: entries that became slower or faster, and those in one file only.
 
-Compared are the entries' `relative`: speed over that of the machine's peak in the same rounds. A slower machine, or the
-same one on a bad day, slows both, and drops out.
+Compared are the entries' `relative`: speed over that of the machine's peak in the same rounds. A slower machine, or
+other load on the same one, slows both and cancels out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Changes:
     """`regressions` and `improvements` lie beyond the threshold, worst and best first."""
 
     compared: int
@@ -37,7 +37,7 @@ class Comparison:
     only_new: list[str]
 
 
-def compare(old: Results, new: Results, threshold: float) -> Comparison:
+def compare(old: Results, new: Results, threshold: float) -> Changes:
     """Match the entries by suite, name and threads; `threshold` is a fraction. A speed divided by 1 + threshold is a
     regression, one multiplied by it an improvement."""
     before = {entry.key: entry.relative for entry in old.entries}
@@ -47,7 +47,7 @@ def compare(old: Results, new: Results, threshold: float) -> Comparison:
         raise UsageError("the two files have no entry in common: were they made with the same --suite?")
     changes.sort(key=lambda change: change.change)
     limit = 1 + threshold
-    return Comparison(
+    return Changes(
         compared=len(changes),
         regressions=[change for change in changes if change.old > limit * change.new],
         improvements=[change for change in reversed(changes) if change.new > limit * change.old],
@@ -67,7 +67,7 @@ def parse_threshold(text: str) -> float:
     return value
 
 
-def comparison_lines(found: Comparison) -> list[str]:
+def comparison_lines(found: Changes) -> list[str]:
     """The tables of what changed, the names of what is missing, and a summary."""
     lines = []
     for title, changes in (("slower", found.regressions), ("faster", found.improvements)):

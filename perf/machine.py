@@ -22,7 +22,7 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "POLARS_MAX_THREADS",
 )
-CACHES = {"L1": 32 << 10, "L2": 512 << 10, "L3": 16 << 20}  # where the system does not tell
+CACHES = {"L1": 32 << 10, "L2": 512 << 10, "L3": 16 << 20}  # where the system does not report them
 
 
 def describe() -> dict:
@@ -44,7 +44,7 @@ def describe() -> dict:
 
 
 def is_installed(package: str) -> bool:
-    """True if `package` can be imported; it is not."""
+    """True if `package` can be imported; does not import it."""
     return find_spec(package) is not None
 
 
@@ -66,7 +66,7 @@ def confine(threads: int) -> None:
 
 @contextlib.contextmanager
 def confined(threads: int) -> Iterator[None]:
-    """`confine` for the time of a block."""
+    """`confine` within a block."""
     before = os.sched_getaffinity(0)
     confine(threads)
     try:

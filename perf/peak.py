@@ -1,9 +1,9 @@
-"""What the machine can do at most, measured: multiply-adds from registers, and reads from each level of memory.
+"""The machine's measured peaks: multiply-adds from registers, and reads from each level of memory.
 
     Fma(threads)             12 independent chains of FMAs, enough to hide their latency on two units
-    Read(size, threads)      sums over a buffer of `size` bytes a thread, again and again
+    Read(size, threads)      repeated sums over a buffer of `size` bytes per thread
 
-Both take part in the rounds of what they are the yardstick of.
+Both run in the same rounds as the work that they are the yardstick of.
 """
 
 from __future__ import annotations
@@ -16,22 +16,23 @@ from numba import types
 
 from ..engine.compiler.cpu import LANES
 from ..engine.compiler.jit import F1, F1_IN, i64, kernel
-from ..engine.products.peak import CHAINS, spin
+from ..engine.products.peak import FMA_CHAINS, spin
 from ..engine.team.memory import aligned_zeros
 from ..engine.vectors.simd import load, store, zeros
 from .machine import cache_sizes
 from .sampling import Effort, interleave
 
-BLOCK = 8 * LANES  # floats that one turn of the reading loop takes
+READ_BLOCK = 8 * LANES  # floats that one turn of the reading loop takes
 SHORT, LONG = 0.0005, 0.02  # about the seconds of one call on one thread, on several (starting them costs 0.0001)
-FLOPS_GUESS, BYTES_GUESS = 100e9, 20e9  # a second; only decide how long a call lasts
+FLOPS_GUESS, BYTES_GUESS = 100e9, 20e9  # per second; only decide how long a call lasts
 
 
 @kernel(types.void(F1_IN, i64, F1))
 def read(x, times, out):
-    """Add up x, a multiple of BLOCK floats, `times` times; `out` [LANES] gets the sums.
+    """Add up x, a multiple of READ_BLOCK floats, `times` times; writes the sums to `out` [LANES].
 
-    Four streams, a quarter each: from memory that is a fifth faster than a single one (26 GB/s against 20).
+    Four streams, a quarter each: from memory that is a fifth faster than a single one (26 GB/s against 20; EPYC Zen 3,
+    2026-11-22).
     """
     a = b = c = d = e = f = g = h = zeros()
     quarter = x.size // 4
@@ -45,12 +46,12 @@ def read(x, times, out):
 
 
 class Fma:
-    """One call does `work` floating-point operations on `threads` threads, as fast as registers allow."""
+    """One call does `work` floating-point operations on `threads` threads, on registers alone."""
 
     def __init__(self, threads: int = 1):
         seconds = SHORT if threads == 1 else LONG
-        turns = int(seconds * FLOPS_GUESS / (2 * CHAINS * LANES))
-        self.work = 2.0 * CHAINS * LANES * turns * threads
+        turns = int(seconds * FLOPS_GUESS / (2 * FMA_CHAINS * LANES))
+        self.work = 2.0 * FMA_CHAINS * LANES * turns * threads
         outs = [aligned_zeros(LANES) for _ in range(threads)]
         self.call = _together([lambda out=out: spin(turns, out) for out in outs])
 
@@ -59,12 +60,12 @@ class Read:
     """One call reads `work` bytes on `threads` threads, each from its own buffer of about `size` bytes."""
 
     def __init__(self, size: int, threads: int = 1):
-        floats = max(1, round(size / 4 / BLOCK)) * BLOCK
+        floats = max(1, round(size / 4 / READ_BLOCK)) * READ_BLOCK
         times = max(1, int((SHORT if threads == 1 else LONG) * BYTES_GUESS / (4 * floats)))
         self.work = 4.0 * floats * times * threads
         buffers = [(aligned_zeros(floats), aligned_zeros(LANES)) for _ in range(threads)]
         for x, _ in buffers:
-            x[:] = 1  # untouched zero pages would all be the same one
+            x[:] = 1  # untouched pages of zeros would share one physical page
         self.call = _together([lambda x=x, out=out: read(x, times, out) for x, out in buffers])
 
 
@@ -104,7 +105,7 @@ class PeaksJob:
 
 
 def _together(works: list[Callable[[], None]]) -> Callable[[], None]:
-    """All `works` at the same time, one a thread."""
+    """All `works` at the same time, one per thread."""
     if len(works) == 1:
         return works[0]
 

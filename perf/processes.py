@@ -1,4 +1,4 @@
-"""Jobs in processes of their own (`worker.py`), taking turns."""
+"""Jobs in processes of their own (`worker.py`), run in alternating rounds."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from ..errors import Caffe64Error
 from .machine import THREAD_VARIABLES
 from .sampling import Effort, Times
 
-SETTLE = 0.02  # seconds between two jobs: idle threads of OpenMP libraries spin for some milliseconds
+SETTLE_SECONDS = 0.02  # between two jobs: idle threads of OpenMP libraries spin for some milliseconds
 
 
 class Worker:
-    """A running job. `facts` is what it said when it was ready, `memory` its peak of resident bytes so far."""
+    """A running job. `facts` are the results that it sent when it was ready, `memory` its peak of resident bytes so
+    far."""
 
     def __init__(self, job: str, threads: int, arguments: Mapping, environment: Mapping[str, str] | None = None):
         request = json.dumps({"job": job, "threads": threads, "arguments": arguments})
@@ -40,13 +41,13 @@ class Worker:
             raise
 
     def run(self) -> tuple[float, float]:
-        """Do the job once; its seconds by the clock on the wall, and of all its threads together."""
-        time.sleep(SETTLE)
+        """Run the job once; its seconds of wall time, and of CPU time of all its threads together."""
+        time.sleep(SETTLE_SECONDS)
         try:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            pass  # `_reply` says what happened
+            pass  # `_reply` raises the error
         reply = self._reply()
         return reply["wall"], reply["cpu"]
 
@@ -86,27 +87,27 @@ def ask(job: str, threads: int, arguments: Mapping, environment: Mapping[str, st
 
 
 @dataclass
-class Turns:
+class Rounds:
     """Seconds of each job in each round."""
 
     wall: dict[str, Times]
     cpu: dict[str, Times]
 
     def fair(self, threads: int) -> dict[str, Times]:
-        """CPU time for jobs of one thread, as it does not count the moments that other programs took; else wall."""
+        """CPU time for jobs of one thread, since it does not count time given to other programs; else wall time."""
         return self.cpu if threads == 1 else self.wall
 
 
-def take_turns(running: Mapping[str, Worker], effort: Effort) -> Turns:
-    """Run all jobs in rounds. What a first run costs is up to the jobs' constructors."""
-    turns = Turns({name: [] for name in running}, {name: [] for name in running})
-    started, done, rounds = time.perf_counter(), 0, 1
-    while done < rounds:
+def alternate(running: Mapping[str, Worker], effort: Effort) -> Rounds:
+    """Run all jobs once per round. The jobs' constructors do a first run, which is not timed."""
+    found = Rounds({name: [] for name in running}, {name: [] for name in running})
+    started, done, wanted = time.perf_counter(), 0, 1
+    while done < wanted:
         for name, worker in running.items():
             wall, cpu = worker.run()
-            turns.wall[name].append(wall)
-            turns.cpu[name].append(cpu)
+            found.wall[name].append(wall)
+            found.cpu[name].append(cpu)
         done += 1
         if done == 1:
-            rounds = effort.rounds_for(time.perf_counter() - started)
-    return turns
+            wanted = effort.rounds_for(time.perf_counter() - started)
+    return found

@@ -1,4 +1,4 @@
-"""Results as text: a line an entry while they come in, and the README's table."""
+"""Results as text: one line per entry while they come in, and the README's table."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a run found, and the JSON file that keeps it.
+"""The results of a run, and their JSON file.
 
 {"format": 1, "created": "2026-11-22", "settings": {...}, "machine": {...},
- "peaks": {"1": {"fma": GFLOP/s, "L1": GB/s, "L2", "L3", "DRAM"}, ...},       one entry a number of threads
+ "peaks": {"1": {"fma": GFLOP/s, "L1": GB/s, "L2", "L3", "DRAM"}, ...},       one entry per number of threads
  "compile": {"gemm": {"compile": seconds, "first call": seconds}, ...},
  "entries": [Entry, ...]}                                                      fields that are None are left out
 """
@@ -19,18 +19,18 @@ from ..formats.atomic import write_atomically
 from .sampling import Times, paired, summary
 
 FORMAT = 1
-# What the values between layers take: as planned; each in memory of its own; as in Caffe, where some layers overwrite.
+# Memory of the values between layers: as planned; each on its own; as in Caffe, where some layers overwrite.
 ARENA, BLOBS, IN_PLACE = "arena", "blobs", "in place"
 DIGITS = 4  # significant ones; the noise is far above
 
 
 @dataclass
 class Entry:
-    """One thing that was timed. `name` says which, with its suite and threads: it is how two runs are matched.
+    """One thing that was timed. Entries of two runs are matched by suite, `name` and threads.
 
     rate is `unit` at the best time. relative is our speed over that of the `yardstick` in the same rounds: the share
-    of the machine's peak where the two are of a kind (`share`), else just a number that the machine's speed cancels
-    out of. (Above 1 is possible: the memory's yardstick only reads, and a kernel's writes go the other way.)
+    of the machine's peak where both have the same unit (`share`), else just a number in which the machine's speed
+    cancels out. (Above 1 is possible: the memory's yardstick only reads, and a kernel also writes.)
     """
 
     suite: str
@@ -71,7 +71,7 @@ class Results:
 
 
 def peer_times(ours: Times, theirs: Mapping[str, Times]) -> dict[str, dict[str, float]]:
-    """`Entry.peers` of the rounds in which we took turns."""
+    """`Entry.peers` from the rounds in which all alternated."""
     found = {}
     for name, times in theirs.items():
         kept = summary(times)
@@ -80,7 +80,7 @@ def peer_times(ours: Times, theirs: Mapping[str, Times]) -> dict[str, dict[str, 
 
 
 def write_results(path: str | os.PathLike[str], results: Results) -> None:
-    """Write the JSON file, one entry a line, aside and then renamed. Raises OutputError."""
+    """Write the JSON file, one entry per line, to a temporary file that is then renamed. Raises OutputError."""
     head = {"format": FORMAT, **{name: value for name, value in vars(results).items() if name != "entries"}}
     text = json.dumps(_rounded(head), indent=1).removesuffix("\n}")
     lines = [json.dumps(_rounded(_without_empty(vars(entry)))) for entry in results.entries]
@@ -89,14 +89,14 @@ def write_results(path: str | os.PathLike[str], results: Results) -> None:
 
 
 def read_results(path: str | os.PathLike[str]) -> Results:
-    """Read such a file. Raises UsageError where it is none."""
+    """Read such a file. Raises UsageError for another file."""
     name = os.fspath(path)
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{name}: cannot be read: {error.strerror}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{name}: is no JSON ({error}), expected a file of perf --output") from None
+        raise UsageError(f"{name}: is not JSON ({error}), expected a file of perf --output") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         version = found.get("format") if isinstance(found, dict) else None
         raise UsageError(f"{name}: format {version!r}, expected {FORMAT} (a file of perf --output of this version)")

@@ -36,7 +36,7 @@ def draw(points: list[Entry], peaks: dict[str, float]):
     intensities = [entry.flops / entry.bytes for entry in points]
     slowest = min(entry.flops / entry.seconds["min"] / 1e9 for entry in points)
     left, right = min(intensities) / 2, max(intensities) * 2
-    lowest = peaks["fma"] / 200  # below are products of a few numbers, whose time is that of the call
+    lowest = peaks["fma"] / 200  # below are products of a few numbers, which take as long as the call
     for number, (level, rate) in enumerate(peaks.items()):
         if level != "fma":
             ridge = peaks["fma"] / rate
@@ -51,7 +51,8 @@ def draw(points: list[Entry], peaks: dict[str, float]):
             axes.scatter(x, y, s=14, marker=marker, label=label, zorder=3)
     axes.set(xscale="log", yscale="log", xlim=(left, right), ylim=(max(slowest / 2, lowest), peaks["fma"] * 1.6))
     _write_names(axes, points)
-    axes.set(xlabel="arithmetic intensity, operations a byte", ylabel="GFLOP/s", title="One thread under its roofline")
+    axes.set_title("One thread under its roofline")
+    axes.set(xlabel="arithmetic intensity, operations per byte", ylabel="GFLOP/s")
     axes.legend(loc="lower right")
     axes.grid(alpha=0.3)
     return figure

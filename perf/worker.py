@@ -1,8 +1,8 @@
-"""A process that does one job again and again when told to:   python -m caffe64.perf.worker '{"job": ...}'
+"""A process that repeats one job on request:   python -m caffe64.perf.worker '{"job": ...}'
 
 The request names a class (`"module:Class"`), its arguments and the number of CPUs. CPUs are confined and the thread
-variables are set (by the parent) before anything is imported, so every library finds the machine it may use.
-Replies are JSON lines: {"facts", "memory"} when the job stands ready, then {"wall", "cpu", "memory"} (seconds)
+variables are set (by the parent) before anything is imported, so every library sees only the CPUs it may use.
+Replies are JSON lines: {"facts", "memory"} when the job is ready, then {"wall", "cpu", "memory"} (seconds)
 for each line read; {"error"} when it fails.
 """
 
@@ -19,9 +19,9 @@ from .machine import confine, peak_memory
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it closes our stdin
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent, which closes stdin
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not mix with the replies
+    os.dup2(2, 1)  # output of libraries must not mix with the replies
 
     def reply(**fields) -> None:
         replies.write(json.dumps({**fields, "memory": peak_memory()}) + "\n")

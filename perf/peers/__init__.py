@@ -1,4 +1,4 @@
-"""The same work done with other people's libraries, as one would write it with each of them.
+"""The same work with other libraries, written as each of them recommends.
 
     numpy_kernels, torch_kernels, jax_kernels    product(...) and layer(...) for the suite `kernels`
     train_*.py                                   a `Job` for `worker`: an epoch of the suite `train`

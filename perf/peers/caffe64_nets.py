@@ -20,11 +20,11 @@ class Job:
     def __init__(self, files: str, threads: int, repeats: int, fuse: bool = True):
         graph = load_caffe(f"{files}.prototxt", f"{files}.caffemodel").graph
         plan, x = Plan(graph, threads=threads, fuse=fuse), np.load(f"{files}.npy")
-        (place,), (output,) = plan.inputs.values(), plan.outputs.values()
+        (array,), (output,) = plan.inputs.values(), plan.outputs.values()
 
         def run() -> None:
             for _ in range(repeats):
-                place[...] = x
+                array[...] = x
                 plan.forward()
 
         self.run = run
@@ -44,8 +44,8 @@ class LoadJob:
         x, started = np.load(f"{files}.npy"), time.perf_counter()
         plan = Plan(load_caffe(f"{files}.prototxt", f"{files}.caffemodel").graph, threads=threads)
         loaded = time.perf_counter()
-        (place,), (output,) = plan.inputs.values(), plan.outputs.values()
-        place[...] = x
+        (array,), (output,) = plan.inputs.values(), plan.outputs.values()
+        array[...] = x
         plan.forward()
         first = time.perf_counter() - loaded
         self.facts = {"outputs": output.ravel().tolist(), "seconds": loaded - started, "first": first}

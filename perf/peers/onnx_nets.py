@@ -7,13 +7,13 @@ import onnxruntime
 
 
 class Job:
-    """For `worker`: `repeats` predictions. `files` without their suffixes; `facts` tell the outputs."""
+    """For `worker`: `repeats` predictions. `files` without their suffixes; `facts` hold the outputs."""
 
     def __init__(self, files: str, threads: int, repeats: int):
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        # Else a second thread spins on for 30 ms and more after a run, on the CPU of whoever has the next turn.
+        # Else a second thread spins for 30 ms and more after a run, on a CPU that the next participant needs.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         session = onnxruntime.InferenceSession(f"{files}.onnx", options, providers=["CPUExecutionProvider"])
         inputs = {session.get_inputs()[0].name: np.load(f"{files}.npy")}

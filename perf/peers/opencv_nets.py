@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Job:
-    """For `worker`: `repeats` predictions. `files` without their suffixes; `facts` tell the outputs."""
+    """For `worker`: `repeats` predictions. `files` without their suffixes; `facts` hold the outputs."""
 
     def __init__(self, files: str, threads: int, repeats: int):
         cv2.setNumThreads(threads)

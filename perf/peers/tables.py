@@ -22,7 +22,7 @@ class ReadJob:
 
 
 class WriteJob:
-    """Writes float32 [rows, columns] as text with six decimals; `facts` tell the bytes of the file."""
+    """Writes float32 [rows, columns] as text with six decimals; `facts` hold the bytes of the file."""
 
     def __init__(self, writer: str, path: str, rows: int, columns: int):
         values = np.random.default_rng(4).standard_normal((rows, columns), np.float32)

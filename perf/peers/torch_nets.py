@@ -1,6 +1,6 @@
-"""Caffe's graphs in PyTorch, eager: the same weights, one functional call a layer, in NCHW as one would write it.
+"""Caffe's graphs in PyTorch, eager: the same weights, one functional call per layer, in NCHW.
 
-A ReLU works in place where the net's does. What nobody reads any more is let go, so that its memory is used again.
+A ReLU works in place where the net's does. Values that are not read any more are freed, so that memory is reused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Layer = Callable[..., torch.Tensor]
 
 
 class Job:
-    """For `worker`: `repeats` predictions. `files` without their suffixes; `facts` tell the outputs."""
+    """For `worker`: `repeats` predictions. `files` without their suffixes; `facts` hold the outputs."""
 
     def __init__(self, files: str, threads: int, repeats: int):
         torch.set_num_threads(threads)

@@ -24,7 +24,7 @@ class Job:
 
 
 def reference_losses(case: NetCase, dtype=np.float64) -> list[float]:
-    """Mean loss a row of each verified pass: the rows in their order, from the common initial parameters."""
+    """Mean loss per row of each verified pass: the rows in their order, from the common initial parameters."""
     rows = case.minibatch * CHECKED[0]
     model = NumpyModel(case, rows, dtype)
     return [model.pass_over(case.batches(np.arange(rows))) for _ in range(CHECKED[1])]
@@ -41,11 +41,11 @@ class NumpyModel:
         self.velocity = [(np.zeros_like(W), np.zeros_like(b)) for W, b in self.parameters]
 
     def pass_over(self, batches: np.ndarray) -> float:
-        """Train on minibatches [steps, minibatch] of row numbers; the mean loss a row."""
+        """Train on minibatches [steps, minibatch] of row numbers; the mean loss per row."""
         return float(np.mean([self.step(self.X[batch], self.Y[batch]) for batch in batches]))
 
     def step(self, x: np.ndarray, y: np.ndarray) -> float:
-        """One minibatch; its mean loss a row."""
+        """One minibatch; its mean loss per row."""
         inputs = []
         for number, (W, b) in enumerate(self.parameters):
             inputs.append(x)

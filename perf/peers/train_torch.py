@@ -54,7 +54,7 @@ class _Model:
         )
 
     def pass_over(self, order: torch.Tensor) -> list[torch.Tensor]:
-        """Train on the rows in this order; the mean loss a row of each minibatch."""
+        """Train on the rows in this order; the mean loss per row of each minibatch."""
         losses = []
         for start in range(0, len(order) - self.minibatch + 1, self.minibatch):
             batch = order[start : start + self.minibatch]

@@ -1,4 +1,4 @@
-"""What is measured. Each suite is a module with  run(settings, report) -> its entries."""
+"""The suites. Each is a module with  run(settings, report) -> its entries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..results import Entry
 from ..sampling import Effort
 
 SUITES = ("kernels", "train", "caffe", "reader", "startup")
-Report = Callable[[Entry], None]  # told of each entry as soon as it is measured
+Report = Callable[[Entry], None]  # called with each entry as soon as it is measured
 
 
 @dataclass(frozen=True)

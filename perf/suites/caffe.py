@@ -1,15 +1,15 @@
 """Suite `caffe`: Caffe's nets, batch 1 (CIFAR: 10), every participant in a process of its own.
 
 NET forward                 our optimised net by a Plan, next to others with the same folded net
-NET naive, ... optimised    what the optimiser and the Plan's fusing are worth, in our own runtime
+NET naive, ... optimised    the gain of the optimiser and of the Plan's fusing, within caffe64
 CIFAR forward+backward      the TRAIN phase, gradients of all weights
 InnerProduct                one row: weights are read once, so the yardstick is reading memory
 load ResNet-18              from files to a Plan, in a fresh process
 
-Before anything is timed, all outputs must be those of the net as it is, run layer by layer with plain sums. The
-operations are those of the definition (two a multiply-accumulate), and Winograd's algorithm does with fewer: 3 x 3
-convolutions can come out above 100 % of the FMA peak. One thread is measured in CPU time, several by the clock on
-the wall. --quick leaves ResNet-18 and AlexNet-BN out.
+Before anything is timed, all outputs must be those of the unoptimised net, run layer by layer with plain sums. The
+operations are those of the definition (two per multiply-accumulate), and Winograd's algorithm needs fewer: 3 x 3
+convolutions can come out above 100 % of the FMA peak. One thread is measured in CPU time, several in wall time. --quick
+leaves ResNet-18 and AlexNet-BN out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .caffe_backward import backward
 from .caffe_files import PEERS, Files, installed_peers, verify, write_files
 from .caffe_load import loading
 from .caffe_nets import NETS, PRODUCT, CaffeCase
-from .contest import Jobs, Workload, hold
+from .comparison import Jobs, Workload, run_comparison
 
 TRAINED, LOADED = "CIFAR", "ResNet-18"  # the nets of these parts
 JOB = "caffe64.perf.peers.{}_nets:Job"
@@ -62,18 +62,18 @@ def _entries(case: CaffeCase, folder: Path, peers: list[str], settings: Settings
 def forward(
     case: CaffeCase, name: str, files: Files, work: Workload, peers: list[str], settings: Settings
 ) -> Iterator[Entry]:
-    """One entry a number of threads. Raises CheckFailed."""
+    """One entry per number of threads. Raises CheckFailed."""
     modules = {"caffe64": "caffe64", **{peer: PEERS[peer] for peer in peers}}
     arguments = {"files": str(files.optimised), "repeats": case.repeats}
-    jobs: Jobs = {who: (JOB.format(module), arguments) for who, module in modules.items()}
-    held = hold("caffe", jobs, work, settings, lambda facts: verify(name, files, facts))
+    jobs: Jobs = {name: (JOB.format(module), arguments) for name, module in modules.items()}
+    comparison = run_comparison("caffe", jobs, work, settings, lambda facts: verify(name, files, facts))
     for threads in settings.threads:
-        yield held.entry(name, "caffe64", threads, peers, goals=case.goals)
+        yield comparison.entry(name, "caffe64", threads, peers, goals=case.goals)
 
 
 def optimiser(case: CaffeCase, files: Files, settings: Settings) -> Iterator[Entry]:
-    """Three entries a number of threads, with layers and memory: the net as it is, and optimised without and with
-    layers that run as one. Raises CheckFailed."""
+    """Three entries per number of threads, with layers and memory: the net as it is, and optimised without and
+    with fused layers. Raises CheckFailed."""
     kinds = {
         "naive": (files.naive, False),
         "optimised, not fused": (files.optimised, False),
@@ -84,10 +84,10 @@ def optimiser(case: CaffeCase, files: Files, settings: Settings) -> Iterator[Ent
         for kind, (path, fuse) in kinds.items()
     }
     work = Workload(2.0 * files.costs[files.optimised].macs, case.repeats)
-    held = hold("caffe", jobs, work, settings, lambda facts: verify(case.name, files, facts))
+    comparison = run_comparison("caffe", jobs, work, settings, lambda facts: verify(case.name, files, facts))
     for threads in settings.threads:
         for kind, (path, _) in kinds.items():
-            facts, cost = held.facts[f"{kind} {threads}"], files.costs[path]
+            facts, cost = comparison.facts[f"{kind} {threads}"], files.costs[path]
             sizes = {ARENA: facts["arena"], BLOBS: facts["blobs"], IN_PLACE: cost.activation_bytes}
             peers = [] if kind == "naive" else ["naive"]
-            yield held.entry(f"{case.name} {kind}", kind, threads, peers, layers=cost.layers, activations=sizes)
+            yield comparison.entry(f"{case.name} {kind}", kind, threads, peers, layers=cost.layers, activations=sizes)

@@ -1,7 +1,7 @@
 """Forward and backward of the CIFAR net in the TRAIN phase: gradients of all weights, no step of an optimiser.
 
-They are verified with the Dropout at ratio 0, which leaves nothing to chance: ours against differences of the loss,
-then everybody's against ours, layer by layer.
+They are verified with the Dropout at ratio 0, so that nothing is random: ours against differences of the loss, then
+those of all participants against ours, layer by layer.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from ..results import Entry
 from . import Settings, caffe_nets
 from .caffe_files import Files
 from .caffe_nets import CaffeCase
-from .contest import Workload, hold
+from .comparison import Workload, run_comparison
 
 JOB = "caffe64.perf.peers.{}_gradients:Job"
-# A unit along the gradient g raises the loss by |g|. With steps from 3e-5 to 1e-3 both agree within 0.3 %; shorter
-# ones drown in the loss's rounding, and longer ones in its curvature.
+# A unit along the gradient g raises the loss by |g|. With steps from 3e-5 to 1e-3 both agree within 0.3 %; with
+# shorter ones the rounding of the loss dominates, with longer ones its curvature.
 STEP, SLOPE_TOLERANCE = 3e-4, 0.01
 # Of a gradient's norm. Rounding alone makes 1e-5; but where a ReLU's input is almost 0, it decides whether a gradient
-# passes: one such place, in conv3, made 3e-3 in PyTorch (against float64; ours was 5e-6 off).
+# passes: one such value, in conv3, made 3e-3 in PyTorch (against float64; ours was 5e-6 off).
 NORM_TOLERANCE = 5e-3
 REPEATS = 2
 
 
 def backward(case: CaffeCase, files: Files, folder: Path, peers: list[str], settings: Settings) -> list[Entry]:
-    """One entry a number of threads, for a net whose text takes a dropout ratio. Raises CheckFailed."""
+    """One entry per number of threads, for a net whose text takes a dropout ratio. Raises CheckFailed."""
     train, check = folder / "train.prototxt", folder / "check.prototxt"
     train.write_text(caffe_nets.cifar())
     check.write_text(caffe_nets.cifar(dropout=0))
@@ -42,17 +42,19 @@ def backward(case: CaffeCase, files: Files, folder: Path, peers: list[str], sett
     net = load_caffe(check, model, phase="TRAIN", input_shapes=shapes, exact=True)
     expected = expected_gradients(net, inputs)
     arguments = {"check": str(check), "train": str(train), "model": model, "batch": str(batch), "repeats": REPEATS}
-    who = {"caffe64": "caffe64", **({"PyTorch": "torch"} if "PyTorch" in peers else {})}
-    jobs = {name: (JOB.format(module), arguments) for name, module in who.items()}
+    modules = {"caffe64": "caffe64", **({"PyTorch": "torch"} if "PyTorch" in peers else {})}
+    jobs = {name: (JOB.format(module), arguments) for name, module in modules.items()}
     products = [count for node in net.graph.nodes if (count := macs(node, net.shapes))]
-    work = Workload(2.0 * (3 * sum(products) - products[0]), REPEATS)  # nobody needs the gradient of the input
-    held = hold("caffe", jobs, work, settings, lambda facts: verify_gradients(case.name, expected, facts))
-    name, others = f"{case.name} forward+backward", [each for each in who if each in peers]
-    return [held.entry(name, "caffe64", n, others, goals={"PyTorch": 1.0}) for n in settings.threads]
+    work = Workload(2.0 * (3 * sum(products) - products[0]), REPEATS)  # the gradient of the input is not needed
+    comparison = run_comparison(
+        "caffe", jobs, work, settings, lambda facts: verify_gradients(case.name, expected, facts)
+    )
+    name, others = f"{case.name} forward+backward", [each for each in modules if each in peers]
+    return [comparison.entry(name, "caffe64", n, others, goals={"PyTorch": 1.0}) for n in settings.threads]
 
 
 def expected_gradients(net: CaffeNet, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """By layer, all its weights' in one axis. Raises CheckFailed where the loss says otherwise."""
+    """By layer, all its weights' in one axis. Raises CheckFailed where differences of the loss disagree."""
     net.forward(**batch)
     net.clear_param_diffs()
     net.backward()
@@ -62,7 +64,7 @@ def expected_gradients(net: CaffeNet, batch: dict[str, np.ndarray]) -> dict[str,
     losses = []
     for step in (STEP, -2 * STEP):
         for name in learned:
-            for each in net.params[name]:  # asked for anew, since that says that weights change
+            for each in net.params[name]:  # looked up again, which marks the weights as changed
                 each.data[...] += np.float32(step / length) * each.diff
         losses.append(float(net.forward(**batch)["loss"]))
     slope = (losses[0] - losses[1]) / (2 * STEP)
@@ -72,12 +74,13 @@ def expected_gradients(net: CaffeNet, batch: dict[str, np.ndarray]) -> dict[str,
 
 
 def verify_gradients(name: str, expected: dict[str, np.ndarray], facts: dict[str, dict]) -> None:
-    """Raises CheckFailed if somebody's gradients of a layer are not the expected ones."""
-    for who, found in facts.items():
+    """Raises CheckFailed if a participant's gradients of a layer are not the expected ones."""
+    for participant, found in facts.items():
+        label = f"{name}: {participant} threads"
         with np.load(found["gradients"]) as gradients:
             if set(gradients) != set(expected):
-                raise CheckFailed(f"{name}: {who} threads: gradients of {sorted(gradients)}, not {sorted(expected)}")
+                raise CheckFailed(f"{label}: gradients of {sorted(gradients)}, not {sorted(expected)}")
             for layer, values in expected.items():
                 error = np.linalg.norm(gradients[layer] - values) / np.linalg.norm(values)
                 if not error <= NORM_TOLERANCE:
-                    raise CheckFailed(f"{name}: {who} threads: gradients of {layer} are {error:.2g} of their norm off")
+                    raise CheckFailed(f"{label}: gradients of {layer} are {error:.2g} of their norm off")

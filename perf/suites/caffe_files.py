@@ -21,15 +21,15 @@ from .caffe_nets import CaffeCase, give_weights
 
 PEERS = {"ONNX Runtime": "onnx", "PyTorch": "torch", "OpenCV": "opencv"}  # name -> peers/<...>_nets.py
 NEEDED = {"ONNX Runtime": ("onnx", "onnxruntime"), "PyTorch": ("torch",), "OpenCV": ("cv2",)}
-# Of the scales of outputs: float32 with Winograd's algorithm, in ours and in some of theirs.
+# Relative to the scales of outputs: float32 with Winograd's algorithm, in caffe64 and in some peers.
 TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Files:
     """A net on disk as it is and optimised: paths without the suffixes .prototxt, .caffemodel and .npy (the input), and
-    .onnx of the optimised one if there is somebody to read it. `expected` float32 are its outputs in one axis, and
-    `scales` what differences from them are measured by."""
+    .onnx of the optimised one if a participant reads it. `expected` float32 are its outputs, flat, and `scales` the
+    magnitudes relative to which differences from them are measured."""
 
     naive: Path
     optimised: Path
@@ -71,11 +71,11 @@ def write_files(case: CaffeCase, folder: Path, peers: Iterable[str]) -> Files:
 
 
 def verify(name: str, files: Files, facts: Mapping[str, Mapping]) -> None:
-    """Raises CheckFailed if the "outputs" that somebody told are not the expected ones; nothing is timed then."""
-    for who, found in facts.items():
-        values, whose = np.array(found["outputs"], np.float32), f"{name}: nothing was timed: {who} threads"
+    """Raises CheckFailed if the "outputs" of a participant are not the expected ones; nothing is timed then."""
+    for participant, found in facts.items():
+        values, label = np.array(found["outputs"], np.float32), f"{name}: nothing was timed: {participant} threads"
         if values.shape != files.expected.shape:
-            raise CheckFailed(f"{whose}: {values.size} outputs, expected {files.expected.size}")
-        check_finite({"outputs": values, "expected": files.expected}, {}, whose)
+            raise CheckFailed(f"{label}: {values.size} outputs, expected {files.expected.size}")
+        check_finite({"outputs": values, "expected": files.expected}, {}, label)
         apart = difference("outputs", files.expected, values, files.scales)
-        check_close([apart], TOLERANCE, FLOOR, f"{whose} differ")
+        check_close([apart], TOLERANCE, FLOOR, f"{label} differ")

@@ -21,7 +21,7 @@ GIGA = 1e9
 
 
 def loading(name: str, files: Files, settings: Settings) -> Iterator[Entry]:
-    """The entries, with an empty cache only where there is time. Raises CheckFailed."""
+    """The entries; with an empty cache only without --quick. Raises CheckFailed."""
     yardstick = Worker("caffe64.perf.peak:Job", 1, {"threads": 1})
     try:
         yield _measure(f"load {name}", files, FEW if settings.quick else ROUNDS, yardstick, 1.0, cold=False)
@@ -32,7 +32,7 @@ def loading(name: str, files: Files, settings: Settings) -> Iterator[Entry]:
 
 
 def _measure(name: str, files: Files, rounds: int, yardstick: Worker, goal: float, *, cold: bool) -> Entry:
-    """In turns with the yardstick, by the clock on the wall, after one round that does not count unless it is cold."""
+    """Alternating with the yardstick, in wall time, after one round that does not count unless it is cold."""
     ours, firsts, peak, memory = [], [], [], 0
     for number in range(rounds if cold else rounds + 1):
         with tempfile.TemporaryDirectory() as empty:

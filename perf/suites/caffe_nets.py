@@ -1,4 +1,4 @@
-"""The nets of the suite `caffe`, written out in Caffe's language with the layers' usual names, and their weights.
+"""The nets of the suite `caffe`, written as prototxt with the layers' usual names, and their weights.
 
 ResNet-18 and MobileNet v1 as for prediction, AlexNet with BatchNorm likewise, and a small residual net for CIFAR-10
 with its data and loss layers, which is trained as well.
@@ -15,14 +15,14 @@ from ...caffe.net import CaffeNet
 from ...engine.graph.analysis.shapes import weight_shapes
 from ...engine.graph.ir.ownership import assign_weights
 
-FACTOR = 999.98  # by which BatchNorm's sums are larger than what they mean, after some thousand training steps
+FACTOR = 999.98  # of BatchNorm's sums over the values they stand for, after some thousand training steps
 SCALED = "scale_param { bias_term: true }"
 
 
 @dataclass(frozen=True)
 class CaffeCase:
-    """`text()` is the net's prototxt, `shape` that of its input `data`. `repeats`: runs between two looks at the clock.
-    `goals` are peer times over ours that the project wants to reach. `large`: left out where it has to be quick."""
+    """`text()` is the net's prototxt, `shape` that of its input `data`. `repeats`: runs per time measurement.
+    `goals` are peer times over ours that the project wants to reach. `large`: left out with --quick."""
 
     name: str
     text: Callable[[], str]
@@ -37,7 +37,7 @@ class CaffeCase:
         return self.name.replace(" ", "-").replace("/", "-")
 
     def input(self) -> np.ndarray:
-        """float32 of `shape`, the same for everybody."""
+        """float32 of `shape`, the same for all participants."""
         return np.random.default_rng(8).standard_normal(self.shape, np.float32)
 
 
@@ -78,11 +78,11 @@ def normalised(names: tuple[str, str], blob: str, parameters: str = "") -> str:
 def resnet18() -> str:
     """He and others 2015, 18 layers with weights; a 1 x 1 convolution also in the first block, as Caffe's files do."""
 
-    def unit(place: str, bottom: str, outputs: int, kernel: int, stride: int, pad: int) -> str:
+    def unit(position: str, bottom: str, outputs: int, kernel: int, stride: int, pad: int) -> str:
         sizes = f"stride: {stride} pad: {pad} bias_term: false"
-        names = ("bn_conv1", "scale_conv1") if place == "conv1" else (f"bn{place[3:]}", f"scale{place[3:]}")
-        made = convolution(place, bottom, outputs, kernel, sizes)
-        return made + normalised(names, place, "moving_average_fraction: 0.9")
+        names = ("bn_conv1", "scale_conv1") if position == "conv1" else (f"bn{position[3:]}", f"scale{position[3:]}")
+        made = convolution(position, bottom, outputs, kernel, sizes)
+        return made + normalised(names, position, "moving_average_fraction: 0.9")
 
     net = 'name: "ResNet-18"\n' + data(1, 3, 224, 224)
     net += unit("conv1", "data", 64, 7, 2, 3) + in_place("ReLU", "conv1_relu", "conv1")
@@ -105,7 +105,7 @@ def resnet18() -> str:
 
 
 def mobilenet() -> str:
-    """Howard and others 2017, width 1: 3 x 3 convolutions a channel (as many groups as channels), then 1 x 1 ones."""
+    """Howard and others 2017, width 1: 3 x 3 depthwise convolutions (as many groups as channels), then 1 x 1 ones."""
 
     def unit(name: str, bottom: str, outputs: int, kernel: int, rest: str) -> str:
         made = convolution(name, bottom, outputs, kernel, f"{rest} bias_term: false")
@@ -147,7 +147,8 @@ def alexnet_bn() -> str:
 
 
 def cifar(dropout: float = 0.5) -> str:
-    """A residual block, and channels weighted by what their means say (squeeze and excitation), for 32 x 32 pixels."""
+    """A residual block, and channels weighted by a function of their means (squeeze and excitation), for 32 x 32
+    pixels."""
     average, no_bias = "pool: AVE kernel_size: 3 stride: 2", "scale_param { bias_term: false }"
     net = 'name: "CIFAR10_quick"\n' + layer("Data", "cifar", tops="data label")
     net += convolution("conv1", "data", 32, 5, "") + in_place("BatchNorm", "bn1", "conv1")
@@ -170,7 +171,7 @@ def cifar(dropout: float = 0.5) -> str:
 
 
 def inner_product() -> str:
-    """The first product of AlexNet by itself: its 151 MB of weights are read once a run."""
+    """The first product of AlexNet by itself: its 151 MB of weights are read once per run."""
     return 'name: "InnerProduct"\n' + data(1, 9216) + product("ip", "data", 4096)
 
 

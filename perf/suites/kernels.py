@@ -26,7 +26,7 @@ NO_BIAS, NO_BOUND = np.zeros(0, np.float32), np.float32(-np.inf)
 
 @dataclass(frozen=True)
 class Case:
-    """One timed call: what it computes was checked already. `bytes` are moved, `footprint` are touched."""
+    """One timed call, whose results were checked before. `bytes` are moved, `footprint` is the size of its arrays."""
 
     name: str
     flops: float
@@ -98,7 +98,7 @@ def verify(name: str, found: Sequence[np.ndarray], expected: Sequence[tuple]) ->
 
 
 def measure(case: Case, fma: Fma, settings: Settings) -> Entry:
-    """Time a case in turns with its peers and with both limits of the roofline: arithmetic, and reading as many
+    """Time a case alternating with its peers and with both limits of the roofline: arithmetic, and reading as many
     bytes as it moves from a buffer as large as its arrays."""
     memory = Read(case.footprint)
     times = interleave({"": case.ours, **case.peers, "fma": fma.call, "memory": memory.call}, settings.effort)

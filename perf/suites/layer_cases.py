@@ -1,4 +1,4 @@
-"""The public layer kernels as benchmarks: their arguments, their work, and what float64 NumPy says they compute.
+"""The public layer kernels as benchmarks: their arguments, their work, and their results in float64 NumPy.
 
 Tolerances: a float32 sum of n terms errs by at most about (n + 2) * 2**-24 times the sum of the magnitudes; the
 exponential and tanh of `engine/vectors/elementary.py` by a few units in the last place, here taken as SLACK of them.

@@ -1,4 +1,4 @@
-"""The nets of the suite `train`, with the data and the initial parameters that every participant starts from."""
+"""The nets of the suite `train`, with the data and the initial parameters that all participants start from."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NetCase:
 
     @property
     def flops(self) -> float:
-        """Of an epoch: three products a layer, but nobody needs the gradient of the first one's input."""
+        """Of an epoch: three products per layer, but the first one's input needs no gradient."""
         sizes = [inputs * outputs for inputs, outputs in zip(self.widths, self.widths[1:], strict=False)]
         return 2.0 * self.rows * (3 * sum(sizes) - sizes[0])
 

@@ -1,7 +1,7 @@
 """Suite `reader`: text of numbers into arrays and back, files in the page cache, every participant in its own process.
 
-Rates are bytes of text. The yardstick is reading memory that lies in no cache. All are confined to as many CPUs as
-their entry says threads. What is slow by nature gets a fiftieth of the rows, and its seconds are scaled up.
+Rates are bytes of text. The yardstick is reading memory that is in no cache. All are confined to as many CPUs as their
+entry has threads. Participants that are far slower get a fiftieth of the rows, and their seconds are scaled up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ...errors import CheckFailed
 from ..machine import is_installed
 from ..peak import levels
 from ..peers.tables import READERS, WRITERS
-from ..processes import Worker, take_turns, workers
+from ..processes import Worker, alternate, workers
 from ..results import Entry, peer_times
 from ..sampling import Effort, paired, summary
 from . import Report, Settings
@@ -49,7 +49,7 @@ def run(settings: Settings, report: Report) -> list[Entry]:
 
 
 def verify_reader(path: Path, kind: TextKind) -> None:
-    """Raises CheckFailed if one of the numbers read is not the one that C reads."""
+    """Raises CheckFailed if one of the numbers differs from C's strtod."""
     found, expected = read_matrix(path, None, kind.columns).ravel(), expected_numbers(path)
     if not np.array_equal(found, expected):
         raise CheckFailed(f"reader {kind.name}: the numbers differ from those of strtod; nothing was timed")
@@ -93,8 +93,8 @@ def _participants(packages: dict[str, str], settings: Settings) -> list[str]:
 
 def _measure(name: str, size: int, threads: int, running: dict, slow: set[str], settings: Settings) -> Entry:
     running["memory"] = Worker("caffe64.perf.peak:Job", threads, {"threads": threads, "size": levels()["DRAM"]})
-    turns = take_turns(running, QUICK_EFFORT if settings.quick else EFFORT)
-    times = turns.wall if name.startswith("write") else turns.fair(threads)  # a writer waits for the disk
+    rounds = alternate(running, QUICK_EFFORT if settings.quick else EFFORT)
+    times = rounds.wall if name.startswith("write") else rounds.fair(threads)  # a writer waits for the disk
     memory, ours = times.pop("memory"), times.pop("caffe64")
     scaled = {peer: [SHARE * t if peer in slow else t for t in taken] for peer, taken in times.items()}
     seconds, peers = summary(ours), peer_times(ours, scaled)

@@ -1,7 +1,7 @@
-"""Suite `startup`: whole processes, from start to exit, as somebody at a shell sees them.
+"""Suite `startup`: whole processes, from start to exit, as seen from a shell.
 
-The yardstick of all is the FMA peak of one thread in the same rounds; what is compared between two runs is how many
-of its operations a command lasts.
+The yardstick of all is the FMA peak of one thread in the same rounds; compared between two runs is the number of its
+operations in the time of a command.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GIGA = 1e9
 
 @dataclass
 class TimedCommand:
-    """A command line and how often it is run. `before` prepares each run, `check` looks at what it left behind."""
+    """A command line and how often it is run. `before` prepares each run, `check` verifies the files that it wrote."""
 
     name: str
     words: list[str]
@@ -71,7 +71,7 @@ def commands(folder: Path, settings: Settings):
     tiny = [*program, "train", "net.txt", "weights.bin", "optim.txt", "50", "X.txt", "Y.txt", "--quiet"]
 
     def written() -> None:
-        (folder / "weights.bin").unlink()  # raises where the command left none
+        (folder / "weights.bin").unlink()  # raises where the command wrote none
 
     def cold() -> dict[str, str]:
         return {"NUMBA_CACHE_DIR": tempfile.mkdtemp(dir=folder)}
@@ -93,7 +93,7 @@ def commands(folder: Path, settings: Settings):
 
 
 def measure(command: TimedCommand, yardstick: Worker, folder: Path) -> Entry:
-    """Run it in turns with its peers and the yardstick, after one round that does not count."""
+    """Run it alternating with its peers and the yardstick, after one round that does not count."""
     times: dict[str, list[float]] = {"": [], "FMA": [], **{name: [] for name in command.peers}}
     most = {}
     for _ in range(command.rounds + 1):

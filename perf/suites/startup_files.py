@@ -12,7 +12,7 @@ from ...errors import CheckFailed
 
 ROWS = 60000
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
-PLACES = [Path(__file__).resolve().parents[2] / "data" / "mnist"]  # where `make demo` keeps it
+FOLDERS = [Path(__file__).resolve().parents[2] / "data" / "mnist"]  # where `make demo` keeps it
 NET = "5\ninp 784 100\nlin 100 -2\nrel\nlin 10 -2\nsce\n"
 OPTIMIZER = "0.0001 5 0.1 0.00001 0.9 15\n"
 LEARNED = 0.9  # of the rows: the net reaches 0.97 on MNIST
@@ -29,7 +29,7 @@ def write_tiny(folder: Path) -> None:
 
 
 def write_mnist(folder: Path, rows: int) -> str:
-    """mnist-*.txt: the original's network5 and its data, pixels as value - 128. Returns what the data is.
+    """mnist-*.txt: the original's network5 and its data, pixels as value - 128. Returns a name of the data.
 
     MNIST if it lies in $CAFFE64_DATA or data/mnist, else ten blurred clouds of as many pixels.
     """
@@ -47,11 +47,11 @@ def write_mnist(folder: Path, rows: int) -> str:
 
 
 def find_mnist(rows: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Pixels uint8 [rows, 784] and labels [rows] of MNIST, if it is here."""
+    """Pixels uint8 [rows, 784] and labels [rows] of MNIST, if its files are there."""
     base = os.environ.get("CAFFE64_DATA")
-    for place in [*([Path(base), Path(base, "mnist")] if base else []), *PLACES]:
-        if (place / IMAGES).is_file() and (place / LABELS).is_file():
-            pixels, labels = read_matrix(place / IMAGES, rows, 784), read_matrix(place / LABELS, rows, 1)
+    for folder in [*([Path(base), Path(base, "mnist")] if base else []), *FOLDERS]:
+        if (folder / IMAGES).is_file() and (folder / LABELS).is_file():
+            pixels, labels = read_matrix(folder / IMAGES, rows, 784), read_matrix(folder / LABELS, rows, 1)
             return pixels.astype(np.uint8), labels[:, 0].astype(np.int64)
     return None
 

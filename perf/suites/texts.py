@@ -1,4 +1,4 @@
-"""Number files for the suite `reader`: what they hold, and how their text looks."""
+"""Number files for the suite `reader`: their values and their text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS, QUICK_ROWS = 20000, 500
 
 @dataclass(frozen=True)
 class TextKind:
-    """A kind of text: how many values a row, `values(random, rows)` float64 [rows, columns], a row's text."""
+    """A kind of text: values per row, `values(random, rows)` float64 [rows, columns], a row's text."""
 
     name: str
     columns: int

@@ -1,9 +1,9 @@
 """Suite `train`: epochs of four nets with the data in memory, every participant in a process of its own.
 
 All start from the same parameters and rows. Before anything is timed, the losses of a short run in a fixed order must
-agree with a float64 model. One timed run is one epoch, its permutation included; all numbers of threads take turns
-in the same rounds. One thread is measured in CPU time, several by the clock on the wall; so is the scaling, the ratio
-to "one thread".
+agree with a float64 model. One timed run is one epoch, its permutation included; all numbers of threads alternate
+in the same rounds. One thread is measured in CPU time, several in wall time; so is the scaling, the ratio to "one
+thread".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from ... import errors
 from ..machine import is_installed
 from ..peers.train_numpy import reference_losses
-from ..processes import Worker, take_turns, workers
+from ..processes import Worker, alternate, workers
 from ..results import Entry, peer_times
 from ..sampling import Effort, paired, summary
 from . import Report, Settings
@@ -37,7 +37,7 @@ def run(settings: Settings, report: Report) -> list[Entry]:
 
 
 def measure(case: NetCase, settings: Settings) -> list[Entry]:
-    """One entry a number of threads."""
+    """One entry per number of threads."""
     rows = case.rows // 10 if settings.quick else case.rows
     peers = {name: package for name, package in PEERS.items() if settings.peers and is_installed(package)}
     with workers() as running, tempfile.TemporaryDirectory() as empty:
@@ -50,13 +50,13 @@ def measure(case: NetCase, settings: Settings) -> list[Entry]:
                 running[f"{name} {threads}"] = Worker(job.format(package), threads, arguments)
             running[f"FMA {threads}"] = Worker("caffe64.perf.peak:Job", threads, {"threads": threads})
         verify(case, {name: worker.facts for name, worker in running.items() if "losses" in worker.facts})
-        turns = take_turns(running, QUICK_EFFORT if settings.quick else EFFORT)
+        rounds = alternate(running, QUICK_EFFORT if settings.quick else EFFORT)
         flops = case.flops * rows / case.rows
-        return [_entry(case, flops, threads, settings, running, turns, list(peers)) for threads in settings.threads]
+        return [_entry(case, flops, threads, settings, running, rounds, list(peers)) for threads in settings.threads]
 
 
 def verify(case: NetCase, facts: dict[str, dict]) -> None:
-    """Raises CheckFailed if somebody's losses are not those of the float64 model."""
+    """Raises CheckFailed if a participant's losses are not those of the float64 model."""
     expected = reference_losses(case)
     for name, found in facts.items():
         for number, (loss, wanted) in enumerate(zip(found["losses"], expected, strict=True), 1):
@@ -67,14 +67,14 @@ def verify(case: NetCase, facts: dict[str, dict]) -> None:
                 )
 
 
-def _entry(case, flops, threads, settings, running, turns, peers) -> Entry:
-    times = turns.fair(threads)
+def _entry(case, flops, threads, settings, running, rounds, peers) -> Entry:
+    times = rounds.fair(threads)
     ours, worker = times[f"caffe64 {threads}"], running[f"caffe64 {threads}"]
     fma, peak_flops = times[f"FMA {threads}"], running[f"FMA {threads}"].facts["work"]
     seconds, cold = summary(ours), threads == settings.threads[0] and not settings.quick
     compared = peer_times(ours, {name: times[f"{name} {threads}"] for name in peers})
     if threads != 1 and 1 in settings.threads:
-        compared |= peer_times(ours, {"one thread": turns.wall["caffe64 1"]})
+        compared |= peer_times(ours, {"one thread": rounds.wall["caffe64 1"]})
     return Entry(
         suite="train",
         name=case.name,

@@ -12,12 +12,12 @@ import pytest
 import caffe64
 from caffe64.errors import CheckFailed
 from caffe64.perf import report
-from caffe64.perf.processes import Turns
+from caffe64.perf.processes import Rounds
 from caffe64.perf.results import read_results, write_results
 from caffe64.perf.sampling import paired
 from caffe64.perf.suites import Settings, caffe, caffe_backward, caffe_files, caffe_nets
 from caffe64.perf.suites.caffe_nets import NETS, PRODUCT, CaffeCase
-from caffe64.perf.suites.contest import Contest, Workload
+from caffe64.perf.suites.comparison import Comparison, Workload
 
 QUICK = Settings(threads=(1,), quick=True, peers=False)
 PEERS = caffe_files.installed_peers(True)
@@ -150,14 +150,14 @@ def test_a_gradient_that_the_loss_does_not_follow_stops_the_run(tmp_path, monkey
 
 
 def test_an_entry_counts_a_turn_as_its_runs():
-    turns = Turns(
+    rounds = Rounds(
         wall={"caffe64 1": [9.0, 9.0], "caffe64 2": [2.0, 4.0], "yardstick 1": [1.0, 1.0], "yardstick 2": [1.0, 1.0]},
         cpu={"caffe64 1": [4.0, 8.0], "caffe64 2": [5.0, 5.0], "yardstick 1": [1.0, 1.0], "yardstick 2": [1.0, 1.0]},
     )
     facts = {"yardstick 1": {"work": 1e9}, "yardstick 2": {"work": 2e9}}
     memory = {"caffe64 1": 1, "caffe64 2": 2}
-    contest = Contest("caffe", Workload(1e9, repeats=2), facts, memory, turns, scales=True)
-    one, two = (contest.entry("net", "caffe64", threads) for threads in (1, 2))
+    comparison = Comparison("caffe", Workload(1e9, repeats=2), facts, memory, rounds, scales=True)
+    one, two = (comparison.entry("net", "caffe64", threads) for threads in (1, 2))
     assert (one.seconds["min"], one.rate, one.relative) == (2.0, 0.5, paired([1.0, 1.0], [2.0, 4.0]))
     assert (two.seconds["min"], two.memory) == (1.0, 2)
     assert one.peers == {}

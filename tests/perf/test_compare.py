@@ -73,12 +73,12 @@ def test_files_without_a_common_entry_are_refused(files, perf):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[]", "format None"),
         ('{"format": 99}', "format 99"),
         ('{"format": 1}', "'entries'"),
         ('{"format": 1, "entries": [{"suite": "kernels"}]}', "not as expected"),
-        ("\xff", "no JSON"),
+        ("\xff", "not JSON"),
     ],
 )
 def test_a_bad_file_ends_with_2(tmp_path, perf, text, says):

@@ -10,7 +10,7 @@ from caffe64.perf import peak
 
 
 def test_the_reading_loop_reads_every_float():
-    x = np.zeros(3 * peak.BLOCK, np.float32)
+    x = np.zeros(3 * peak.READ_BLOCK, np.float32)
     out = np.zeros(LANES, np.float32)
     for place in range(x.size):
         x[:] = 0
@@ -22,7 +22,7 @@ def test_the_reading_loop_reads_every_float():
 def test_the_multiply_adds_are_done():
     out = np.zeros(LANES, np.float32)
     peak.spin(3, out)
-    assert (out == peak.CHAINS * 1.75).all()  # 0 -> 1 -> 1.5 -> 1.75
+    assert (out == peak.FMA_CHAINS * 1.75).all()  # 0 -> 1 -> 1.5 -> 1.75
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -33,7 +33,7 @@ def test_work_is_counted_for_all_threads(threads, monkeypatch):
     fma, reading = peak.Fma(threads), peak.Read(100_000, threads)
     fma.call()
     reading.call()
-    assert fma.work == sum(turns) * peak.CHAINS * LANES * 2
+    assert fma.work == sum(turns) * peak.FMA_CHAINS * LANES * 2
     assert reading.work == sum(reads)
     assert len(reads) == threads
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from caffe64.errors import Caffe64Error, CheckFailed
-from caffe64.perf.processes import Worker, take_turns, workers
+from caffe64.perf.processes import Worker, alternate, workers
 from caffe64.perf.sampling import Effort
 from caffe64.perf.suites import startup
 
@@ -18,11 +18,11 @@ def test_a_worker_says_its_facts_and_runs_when_told():
     with workers() as running:
         running["a"] = Worker(PEAK, 1, {"threads": 1})
         assert running["a"].facts["work"] > 0
-        turns = take_turns(running, Effort(rounds=2, budget=0.0, fewest=2))
-        for times in (turns.wall, turns.cpu):
+        rounds = alternate(running, Effort(rounds=2, budget=0.0, fewest=2))
+        for times in (rounds.wall, rounds.cpu):
             assert len(times["a"]) == 2
             assert min(times["a"]) > 0
-        assert (turns.fair(1), turns.fair(2)) == (turns.cpu, turns.wall)
+        assert (rounds.fair(1), rounds.fair(2)) == (rounds.cpu, rounds.wall)
         assert running["a"].memory > 10e6
 
 

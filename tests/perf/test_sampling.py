@@ -1,11 +1,11 @@
-"""Turns, ratios and summaries, with made-up work instead of a clock."""
+"""Alternation, ratios and summaries, with made-up work instead of a clock."""
 
 from __future__ import annotations
 
 from caffe64.perf.sampling import Effort, interleave, paired, summary
 
 
-def test_works_take_turns_and_each_gets_the_same_number_of_samples():
+def test_works_alternate_and_each_gets_the_same_number_of_samples():
     calls = []
     works = {name: lambda name=name: calls.append(name) for name in "abc"}
     times = interleave(works, Effort(sample=0.0, rounds=4, budget=100.0, fewest=1))
