@@ -1,4 +1,4 @@
-"""Run all demos at reduced size, one after another, and say in a table how each went.
+"""Run all demos at reduced size, one after another, and print a table of the outcomes.
 
     python demos/all.py
     python demos/all.py --only rank --only bridges
@@ -37,7 +37,7 @@ STYLES = {"ran": "green", "no data": "yellow", "failed": "red"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a demo went: "ran", "no data" or "failed"; its seconds; its result, or what it lacked or failed with."""
+    """Outcome of a demo: "ran", "no data" or "failed"; its seconds; its result, or the message of its error."""
 
     name: str
     state: str
@@ -46,7 +46,7 @@ class Outcome:
 
 
 def run_demo(name: str, command: str, folder: Path = HERE, longest: float = LONGEST) -> Outcome:
-    """Run `command`, a script below `folder` and its options, by this interpreter; print what it prints."""
+    """Run `command`, a script below `folder` and its options, by this interpreter; print its output."""
     script, *options = command.split()
     started = time.perf_counter()
     try:
@@ -77,14 +77,14 @@ def result_of(stdout: str) -> str:
 
 
 def message_of(stderr: str) -> str:
-    """What a demo says that ends with an error: all from its last `run.py: ...` on, else the last line."""
+    """The message of a demo that ends with an error: all from its last `run.py: ...` on, else the last line."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     starts = [number for number, line in enumerate(lines) if line.startswith("run.py:")]
     return "\n".join(lines[starts[-1] :]).removeprefix("run.py:").strip() if starts else "".join(lines[-1:])
 
 
 def table_of(outcomes: list[Outcome]) -> Table:
-    """One row a demo."""
+    """One row per demo."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title, options in {"demo": {}, "seconds": {"justify": "right"}, "": {}, "result": {"overflow": "fold"}}.items():
         table.add_column(title, **options)
@@ -107,7 +107,7 @@ def main(
         list[str] | None, typer.Option(metavar="NAME", help=f"Run this demo; may be repeated. {', '.join(COMMANDS)}.")
     ] = None,
 ) -> None:
-    """Run all demos at reduced size, one after another, and say in a table how each went."""
+    """Run all demos at reduced size, one after another, and print a table of the outcomes."""
     unknown = sorted(set(only or ()) - set(COMMANDS))
     if unknown:
         raise typer.BadParameter(f"there is no demo {unknown[0]!r}; there are {', '.join(COMMANDS)}")

@@ -25,7 +25,7 @@ FORMS = [(1600, 0), (1400, 0), (1200, 0), *((width, 256) for width in range(1600
 LARGEST_FILE = 600_000  # bytes
 LARGEST_PICTURE = 50_000_000  # pixels
 ROW_HEIGHT = 0.24  # of the sheet's width
-TALLEST = 1.5  # times its width: what is longer loses its lower end
+TALLEST = 1.5  # times its width: of longer ones the lower end is cut off
 GAP, LABEL = 16, 26  # pixels
 BLANK = 12  # of 255: how far a margin may differ from the picture's corner
 PAPER, INK = (255, 255, 255), (60, 60, 60)
@@ -62,7 +62,7 @@ def read_picture(path: Path) -> Image.Image:
                 raise NoPictures(f"{path} has {opened.width} x {opened.height} pixels, more than {LARGEST_PICTURE}")
             layers = opened.convert("RGBA")
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError) as error:
-        raise NoPictures(f"{path} is no picture: {error}") from None
+        raise NoPictures(f"{path} is not a picture: {error}") from None
     picture = Image.new("RGB", layers.size, PAPER)
     picture.paste(layers, mask=layers.getchannel("A"))
     picture = trim(picture)
@@ -116,7 +116,7 @@ def compose(pictures: list[Image.Image], labels: list[str], width: int) -> Image
 
 
 def scaled(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Pixels of small pictures stay squares, as they may be what the picture is about."""
+    """Pixels of small pictures stay squares, as they may be the subject of the picture."""
     method = Image.Resampling.NEAREST if size[0] >= 3 * picture.width else Image.Resampling.LANCZOS
     return picture.resize(size, method)
 

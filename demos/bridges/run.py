@@ -1,4 +1,4 @@
-"""Predict how a bridge in Pittsburgh was built from where, when and for what it was built.
+"""Predict how a bridge in Pittsburgh was built from its location, year and purpose.
 
     python demos/bridges/run.py
     python demos/bridges/run.py --original --splits 5

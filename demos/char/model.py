@@ -46,7 +46,8 @@ class CharacterModel:
     def fit(self, text: str, samples: int | None, epochs: int | None, seed: int, threads: int | None):
         """Train on `samples` windows drawn from `text`, default all, but not on its end; returns the history.
 
-        Its validation is on that end. Raises TextError where a minibatch does not fit in, caffe64.Diverged.
+        Its validation is on that end. Raises TextError where there are too few windows for a minibatch,
+        caffe64.Diverged.
         """
         symbols = self.alphabet.encode(text)
         end = len(symbols) - len(symbols) // HELD_OUT
@@ -83,10 +84,10 @@ def draw(p: np.ndarray, temperature: float, source: np.random.Generator) -> int:
         return int(p.argmax())
     with np.errstate(divide="ignore"):
         logarithms = np.log(p.astype(np.float64)) / temperature
-    weights = np.exp(logarithms - logarithms.max())  # the largest is 1, whatever the temperature
+    weights = np.exp(logarithms - logarithms.max())  # the largest is 1 at any temperature
     return int(source.choice(len(p), p=weights / weights.sum()))
 
 
 def bits(loss: float) -> float:
-    """Cross-entropy in bits a character."""
+    """Cross-entropy in bits per character."""
     return loss / math.log(2)

@@ -1,4 +1,4 @@
-"""What a character model has learned, as a picture: its learning curve, and its guesses along a line of text."""
+"""A trained character model as a picture: its learning curve, and its guesses along a line of text."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#9ecae1", "#21
 
 
 def draw_training(model: CharacterModel, history, text: str, path: Path) -> None:
-    """Write both: bits a character over the epochs, trained on and held out, above the guesses along `text`."""
+    """Write both: bits per character over the epochs, trained on and held out, above the guesses along `text`."""
     figure = Figure(figsize=(11, 6.2), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=(1.2, 1))
     epochs = range(1, len(history.loss) + 1)
     above.plot(epochs, [bits(loss) for loss in history.loss], label="trained on (mean of the epoch)")
     above.plot(epochs, [bits(each.loss) for each in history.validation], label="held out (after the epoch)")
-    above.set(xlabel="epoch", ylabel="bits a character", title="Learning curve")
+    above.set(xlabel="epoch", ylabel="bits per character", title="Learning curve")
     above.xaxis.set_major_locator(MaxNLocator(integer=True))
     above.grid(alpha=0.3)
     above.legend()
@@ -33,7 +33,7 @@ def draw_training(model: CharacterModel, history, text: str, path: Path) -> None
 
 
 def draw_guesses(axes, model: CharacterModel, text: str) -> None:
-    """The line of text, and below each character what the model expected there, likeliest first."""
+    """The line of text, and below each character the model's guesses there, likeliest first."""
     text = text[: WINDOW + SHOWN]
     posteriors = model.posteriors(text)
     order = np.argsort(-posteriors, axis=1)[:, :GUESSES]

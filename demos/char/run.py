@@ -79,7 +79,7 @@ def sample(
     model: Annotated[Path, typer.Argument(help="MODEL.bin and MODEL.txt, or c64, intel, moby, title or aeneid.")],
     seed_text: Annotated[str, typer.Option(help="What the text begins with; its last ten characters count.")] = "the ",
     temperature: Annotated[
-        float, typer.Option(min=0, help="0: always the likeliest character; 1: as the net says; more: wilder.")
+        float, typer.Option(min=0, help="0: always the likeliest character; 1: the net's probabilities; more: wilder.")
     ] = 0.6,
     length: Annotated[int, typer.Option(min=1, help="Characters to write.")] = 1000,
     data: Data = None,
@@ -95,14 +95,14 @@ def sample(
 
 @app.command()
 def quick(data: Data = None, out: Out = OUT, seed: Seed = 0, threads: Threads = None) -> None:
-    """Train on a part of the paper titles for a few seconds, and show what came of it."""
+    """Train on a part of the paper titles for a few seconds, and show the result."""
     text = read_text(find_text(Path("titles"), data))[:QUICK_CHARACTERS]
     model = learn(text, out / "char-quick", None, QUICK_EPOCHS, out, seed, threads)
     print("".join(["deep ", *model.sample("deep ", 300, 0.5, seed)]))
 
 
 def learn(text, path, samples, epochs, out, seed, threads) -> CharacterModel:
-    """Train on `text`, save the model, say and draw how it went."""
+    """Train on `text`, save the model, print and draw the results."""
     from pictures import draw_training  # here: Matplotlib takes longer to import than a sample to write
 
     model = CharacterModel.untrained(Alphabet.of(text))
@@ -112,7 +112,7 @@ def learn(text, path, samples, epochs, out, seed, threads) -> CharacterModel:
     model.save(path)
     last, held_out = history.loss[-1], history.validation[-1]
     print(f"trained {len(history.loss)} epochs on {len(text)} characters in {seconds:.1f} s; wrote {path}.bin and .txt")
-    print(f"{bits(last):.3f} bits a character; on the text's end, which it has not seen, {bits(held_out.loss):.3f}")
+    print(f"{bits(last):.3f} bits per character; on the text's end, not trained on, {bits(held_out.loss):.3f}")
     print(f"there the likeliest character was right in {100 * held_out.accuracy:.1f} %")
     start = text.rfind(" ", 0, len(text) - len(text) // 40) + 1 - WINDOW  # a word begins the line
     draw_training(model, history, text[max(0, start) :], out / f"char-{path.name.removeprefix('char-')}.png")
@@ -120,16 +120,16 @@ def learn(text, path, samples, epochs, out, seed, threads) -> CharacterModel:
 
 
 def find_text(path: Path, data: Path | None) -> Path:
-    """`path`, or where the paper titles are. Raises DataMissing."""
+    """`path`, or the path of the paper titles. Raises DataMissing."""
     if path.exists() or str(path) != "titles":
         return path
-    places = tuple(TITLES)
-    folder = find_folder("char", places, data) or download("char", TITLES, (ORIGINAL + "char/titles/",))
-    return folder / places[0]
+    names = tuple(TITLES)
+    folder = find_folder("char", names, data) or download("char", TITLES, (ORIGINAL + "char/titles/",))
+    return folder / names[0]
 
 
 def find_model(path: Path, data: Path | None) -> Path:
-    """`path`, or where one of the original's models is. Raises DataMissing."""
+    """`path`, or the path of one of the original's models. Raises DataMissing."""
     name = str(path)
     if path.with_name(path.name + ".bin").exists():
         return path

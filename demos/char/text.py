@@ -17,8 +17,8 @@ import numpy as np
 
 import caffe64
 
-WINDOW = 10  # characters that the net sees
-CLASSES = 50  # symbols that the net knows, the unknown one included
+WINDOW = 10  # characters in the net's input
+CLASSES = 50  # symbols, the one for unknown characters included
 LARGEST = 256 << 20  # bytes of a text, unpacked
 UNKNOWN = "~"
 
@@ -35,18 +35,18 @@ class Alphabet:
 
     @classmethod
     def of(cls, text: str) -> Alphabet:
-        """a to z, then what else is in `text`, the most frequent first, cut to 49 characters."""
+        """a to z, then the other characters of `text`, the most frequent first, cut to 49 characters."""
         others = [symbol for symbol, _ in Counter(text).most_common() if symbol not in string.ascii_lowercase]
         return cls("".join([*string.ascii_lowercase, *others])[: CLASSES - 1])
 
     @classmethod
     def read(cls, path: Path) -> Alphabet:
-        """NAME.txt. Raises TextError for more than 49 characters, or one that is there twice."""
+        """NAME.txt. Raises TextError for more than 49 characters, or one that occurs twice."""
         try:
             with path.open(encoding="ascii", newline="") as file:
                 symbols = file.read(CLASSES)
         except (OSError, UnicodeDecodeError) as error:
-            raise TextError(f"{path}: no alphabet: {error}") from None
+            raise TextError(f"{path}: is not an alphabet: {error}") from None
         if len(symbols) >= CLASSES or len(set(symbols)) < len(symbols) or not symbols:
             raise TextError(f"{path}: expected up to {CLASSES - 1} different characters, found {symbols!r}")
         return cls(symbols)
@@ -66,7 +66,7 @@ class Alphabet:
 
 
 def read_text(path: Path) -> str:
-    """A text file, or a gzipped one, as a model sees it: lower case ASCII, tabs and repeated spaces one space.
+    """A text file, or a gzipped one, as a model takes it: lower case ASCII, tabs and repeated spaces one space.
 
     Raises TextError if it cannot be read, or is larger than 256 MB or shorter than a window.
     """

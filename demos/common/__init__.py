@@ -1,1 +1,1 @@
-"""What the demos share: where their data comes from, a progress bar, pictures."""
+"""Shared by the demos: finding their data, a progress bar, pictures."""

@@ -1,4 +1,4 @@
-"""Errors that a user can mend: one line on stderr and an exit code instead of a traceback."""
+"""Errors that a user can fix: one line on stderr and an exit code instead of a traceback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def errors_in_one_line() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise  # typer knows
+        raise  # typer handles it
     except (DataMissing, PictureError, OSError) as error:
         _leave(error, 3)
     except caffe64.Caffe64Error as error:

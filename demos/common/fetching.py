@@ -16,12 +16,12 @@ from rich.progress import Progress
 HERE = Path(__file__).resolve().parents[2] / "data"
 TIMEOUT = 20  # seconds without a byte
 LARGEST = 64 << 20  # bytes of a file, unpacked
-# Pictures, texts and models that the original carries with it.
+# Pictures, texts and models that are in the original's repository.
 ORIGINAL = "https://raw.githubusercontent.com/dfouhey/caffe64/master/"
 
 
 class DataMissing(Exception):
-    """The data is nowhere, and could not be downloaded; the text says what to do by hand."""
+    """The data was not found, and could not be downloaded; the text says what to do by hand."""
 
 
 def find_folder(name: str, files: tuple[str, ...], given: Path | None) -> Path | None:
@@ -30,22 +30,22 @@ def find_folder(name: str, files: tuple[str, ...], given: Path | None) -> Path |
 
     Raises DataMissing if a folder was given that does not hold them.
     """
-    places = [HERE / name]
+    folders = [HERE / name]
     if os.environ.get("CAFFE64_DATA"):
         base = Path(os.environ["CAFFE64_DATA"])
-        places = [base, base / name, base / "caffe64" / name, *places]
+        folders = [base, base / name, base / "caffe64" / name, *folders]
     if given is not None:
-        places = [given, given / name]
-    for place in places:
-        if all((place / file).is_file() for file in files):
-            return place
+        folders = [given, given / name]
+    for folder in folders:
+        if all((folder / file).is_file() for file in files):
+            return folder
     if given is not None:
         raise DataMissing(f"{given} does not hold {', '.join(files)}")
     return None
 
 
 def download(name: str, files: dict[str, str], mirrors: tuple[str, ...]) -> Path:
-    """Fetch files into data/`name`; the first mirror that works serves.
+    """Fetch files into data/`name`; from the first mirror that works.
 
     files: {name: SHA-256 of the bytes, for .gz of the unpacked ones}.
     Raises DataMissing when offline or when a file is not the expected one.

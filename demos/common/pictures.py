@@ -20,7 +20,7 @@ LARGEST = 64_000_000  # pixels: 192 MB once decoded
 
 
 class PictureError(Exception):
-    """A file is no picture, is damaged, or would not fit into memory."""
+    """A file is not a picture, is damaged, or would not fit into memory."""
 
 
 def save_figure(figure: Figure, path: Path) -> None:

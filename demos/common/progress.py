@@ -13,7 +13,7 @@ CONSOLE = Console(stderr=True)
 
 
 def compile_kernels(net, *, one_hot: bool = False) -> None:
-    """`net.compile()`, with a word on stderr where that takes seconds."""
+    """`net.compile()`, with a line on stderr where that takes seconds."""
     if not all(kernel.is_ready for kernel in net.kernels(one_hot=one_hot)):
         CONSOLE.print("compiling the kernels for this CPU (first run only) ...", style="dim")
     net.compile(one_hot=one_hot)

@@ -9,7 +9,7 @@ import numpy as np
 from common.fetching import ORIGINAL, DataMissing, download, find_folder
 from common.pictures import PictureError, read_image
 
-SIDE = 128  # pixels, for everything that the nets see and draw
+SIDE = 128  # pixels, of the pictures that the nets read and draw
 LARGEST_FOLDER = 1000  # pairs
 SUFFIXES = (".png", ".jpg", ".jpeg")
 PAIRS = {  # four of the CMP facades (R. Tylecek, R. Sara), as carried by pix2pix-tensorflow, with their SHA-256
@@ -23,7 +23,7 @@ PAIRS = {  # four of the CMP facades (R. Tylecek, R. Sara), as carried by pix2pi
     "95-targets.png": "a5c133c27133fdb057860f34b326842958e91a43b679f4f700051c158dfef815",
 }
 PAIRS_MIRROR = "https://raw.githubusercontent.com/affinelayer/pix2pix-tensorflow/master/docs/"
-RESULTS = {  # what the original drew from facades that it was not trained on: input, its output, target side by side
+RESULTS = {  # drawn by the original from facades that it was not trained on: input, its output, target side by side
     "000048.png": "9c30fca0e2c4b162b547a136f68ae62125e870d00db4fe916663cf2f3a967a32",
     "000011.png": "12c04cd29027d5b61c72b6c2a111137bd2c4acbd27d8203b934774268880c08a",
 }
@@ -32,7 +32,7 @@ RESULT_OF = dict(zip(("photo", "labels"), RESULTS, strict=True))  # by direction
 
 @dataclass(frozen=True)
 class Pair:
-    """What goes in and what should come out, uint8 [128, 128, 3]; for a result of the original also what it drew."""
+    """Input and target, uint8 [128, 128, 3]; for a result of the original also its output."""
 
     name: str
     source: np.ndarray
@@ -60,7 +60,7 @@ def read_pairs(given: Path | None, direction: str) -> list[Pair]:
 
 
 def read_result(direction: str) -> Pair:
-    """A facade with what the original drew for it. Raises DataMissing, PictureError."""
+    """A facade with the original's output for it. Raises DataMissing, PictureError."""
     name = RESULT_OF[direction]
     folder = find_folder("facades", tuple(RESULTS), None) or download("facades", RESULTS, (f"{ORIGINAL}facades/",))
     source, drawn, target = np.split(read_image(folder / name, (3 * SIDE, SIDE)), 3, axis=1)

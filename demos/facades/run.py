@@ -1,10 +1,11 @@
-"""Label maps of facades to photos, and back: small nets that look at a 17 x 17 patch and say its middle's colour.
+"""Label maps of facades to photos, and back: small nets that predict the colour of a pixel from the 17 x 17 patch
+around it.
 
     python demos/facades/run.py
     python demos/facades/run.py --direction labels --pixels 16384
     python demos/facades/run.py --data /path/to/facades/train
 
-Without --data four facades are there: three are trained on, the fourth and one that the original showed are not.
+Without --data four facades are used: three are trained on, the fourth and one that the original showed are not.
 --data takes a folder of pairs: NAME-inputs.png (labels) with NAME-targets.png (photo), or pictures that hold both, the
 photo on the left and its labels on the right, as in the facades of pix2pix. The last pair is held out.
 """
@@ -49,14 +50,14 @@ def main(
     direction: Annotated[Literal["photo", "labels"], typer.Option(help="What to draw from the other.")] = "photo",
     pixels: Annotated[
         int | None,
-        typer.Option(min=20, max=SIDE * SIDE, help=f"Random pixels of a picture to train on; default: {PIXELS}."),
+        typer.Option(min=20, max=SIDE * SIDE, help=f"Random pixels per picture to train on; default: {PIXELS}."),
     ] = None,
     rate: Annotated[float | None, typer.Option(min=0, help="Learning rate; default: the optimizer file's.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of pairs; default: four facades.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the picture.")] = OUT,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the pixels, the initial weights and the order.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: as many as pay off.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help=f"A first look: {QUICK_PIXELS} pixels of a picture.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=f"A first look: {QUICK_PIXELS} pixels per picture.")] = False,
 ) -> None:
     """Train a net for each colour on pairs of photo and labels, and draw with them."""
     with errors_in_one_line():

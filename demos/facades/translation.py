@@ -1,4 +1,4 @@
-"""Nets that draw a picture from another one, pixel by pixel: each sees a patch and says one colour of its middle."""
+"""Nets that draw a picture from another one, pixel by pixel: each predicts one colour of the middle of a patch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST_ROWS = 400_000  # of 867 float32: 1.4 GB
 @dataclass
 class Translator:
     """A trained net for each colour, by its name; rows trained on; mean loss of each net's last epoch, and of always
-    saying the mean, float64 [3]; seconds of training."""
+    predicting the mean, float64 [3]; seconds of training."""
 
     nets: dict[str, caffe64.Net]
     rows: int
@@ -31,29 +31,29 @@ class Translator:
     @property
     def failed(self) -> list[str]:
         """The colours whose nets are no better than their mean, and not good either. Too high a rate seldom makes the
-        loss infinite here: the last tanh is bounded, so the net gets stuck at one end of it."""
+        loss infinite here: the last tanh is bounded, so the net saturates at one end of it."""
         worse = (self.losses >= self.mean_losses) & (self.losses > GOOD)
         return [name for name, stuck in zip(self.nets, worse, strict=True) if stuck]
 
     def draw(self, source: np.ndarray, threads: int | None = None) -> np.ndarray:
-        """What the nets make of uint8 [h, w, 3]: uint8 [h, w, 3]."""
+        """The nets' picture for uint8 [h, w, 3]: uint8 [h, w, 3]."""
         X = gather_patches(source)
         outputs = np.hstack([net.predict(X, threads=threads) for net in self.nets.values()])
         return np.clip(np.rint(outputs * 255), 0, 255).astype(np.uint8).reshape(source.shape)
 
 
 def sample(pairs: list[Pair], pixels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Patches float32 [N, 867] around `pixels` random places of each pair, fewer where these would not fit into
-    memory, and the colours there: value / 255, float32 [N, 3]."""
+    """Patches float32 [N, 867] around `pixels` random pixels of each pair, fewer where these would not fit into
+    memory, and their colours: value / 255, float32 [N, 3]."""
     pixels = min(pixels, LARGEST_ROWS // len(pairs))
     random = np.random.default_rng(seed)
     X = np.empty((len(pairs) * pixels, FEATURES), np.float32)
     Y = np.empty((len(X), 3), np.float32)
     for i, pair in enumerate(pairs):
         rows = slice(i * pixels, (i + 1) * pixels)
-        places = random.permutation(SIDE * SIDE)[:pixels]
-        gather_patches(pair.source, places, X[rows])
-        Y[rows] = pair.target.reshape(-1, 3)[places] / np.float32(255)
+        numbers = random.permutation(SIDE * SIDE)[:pixels]
+        gather_patches(pair.source, numbers, X[rows])
+        Y[rows] = pair.target.reshape(-1, 3)[numbers] / np.float32(255)
     return X, Y
 
 

@@ -1,4 +1,4 @@
-"""What facades shows: input, prediction and target of each pair, and what the original drew."""
+"""The picture of facades: input, prediction and target of each pair, and the original's output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def save_grid(path: Path, title: str, columns: list[tuple[str, Pair, np.ndarray]
     grid = figure.subplots(len(labels), len(columns), squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, label in zip(grid[:, -1], labels, strict=True):  # at the right, where the last row has its picture
+    for axes, label in zip(grid[:, -1], labels, strict=True):  # at the right, where the last row has a picture
         axes.text(1.04, 0.5, label, transform=axes.transAxes, rotation=270, ha="left", va="center", fontsize=10)
     for axes, column in zip(grid.T, columns, strict=True):
         _fill_column(axes, *column)

@@ -16,7 +16,7 @@ FRAME = 240  # pixels of a frame's longer side
 
 @dataclass
 class Reconstruction:
-    """The trained nets, by what each of them predicts; small pictures of how far they were before the first epoch and
+    """The trained nets, by the colours that they predict; small pictures of their outputs before the first epoch and
     after each, uint8 [epochs + 1, h, w, 3]; mean loss of the last epoch, summed over the nets; seconds of training."""
 
     nets: dict[str, caffe64.Net]
@@ -37,7 +37,7 @@ def to_targets(pixels: np.ndarray) -> np.ndarray:
 
 
 def to_pixels(outputs: np.ndarray, height: int, width: int) -> np.ndarray:
-    """What nets predict, float32 [h * w, channels] -> uint8 [h, w, channels]."""
+    """Outputs of nets, float32 [h * w, channels] -> uint8 [h, w, channels]."""
     return np.clip(np.rint(outputs * 128 + 128), 0, 255).astype(np.uint8).reshape(height, width, -1)
 
 
@@ -57,7 +57,8 @@ def draw(nets: dict[str, caffe64.Net], height: int, width: int, threads: int | N
 def learn(
     pixels: np.ndarray, network: Path, optimizer: caffe64.Optimizer, *, seed: int = 0, threads: int | None = None
 ) -> Reconstruction:
-    """Train on every pixel of uint8 [h, w, 3]: one net of three outputs, or three of one, as the network file says.
+    """Train on every pixel of uint8 [h, w, 3]: one net of three outputs, or three of one, according to the network
+    file.
 
     Raises Diverged, UsageError for too few pixels.
     """

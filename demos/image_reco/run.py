@@ -1,4 +1,4 @@
-"""A net that learns one picture: from the place (x, y) of a pixel to its colour.
+"""A net that learns one picture: from the position (x, y) of a pixel to its colour.
 
     python demos/image_reco/run.py
     python demos/image_reco/run.py holiday.jpg --net wide --size 200
@@ -86,7 +86,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for pictures and weights.")] = OUT,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the initial weights and of the order of the pixels.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: as many as pay off.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help=f"A first look: at most {QUICK_SIZE} pixels a side.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help=f"At most {QUICK_SIZE} pixels per side.")] = False,
 ) -> None:
     """Train a net on the pixels of one picture, and draw the picture from the net."""
     with errors_in_one_line():

@@ -1,4 +1,4 @@
-"""What image_reco shows: original beside reconstruction, and an animation of the picture forming."""
+"""The pictures of image_reco: original beside reconstruction, and an animation of the picture forming."""
 
 from __future__ import annotations
 
@@ -44,4 +44,4 @@ def _frame(original: Image.Image, pixels: np.ndarray, caption: str, font) -> Ima
     pen = ImageDraw.Draw(canvas)
     pen.text((4, height + STRIP // 2), "original", "black", font, "lm")
     pen.text((width + 8, height + STRIP // 2), caption, "black", font, "lm")
-    return canvas.quantize(method=Image.Quantize.FASTOCTREE)  # 6 ms a frame, the default method 250
+    return canvas.quantize(method=Image.Quantize.FASTOCTREE)  # 6 ms per frame, the default method 250

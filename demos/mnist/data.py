@@ -1,6 +1,6 @@
 """MNIST: 60000 digits to train on and 10000 to test on, 28 x 28 pixels. (Y. LeCun, C. Cortes, C. Burges)
 
-Where it cannot be had, the 1797 UCI digits that come with scikit-learn stand in.
+Where it cannot be downloaded, the 1797 UCI digits that come with scikit-learn are used instead.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Train a net to read digits and test it on digits it has not seen.
+"""Train a net to read digits and test it on digits that it was not trained on.
 
     python demos/mnist/run.py
     python demos/mnist/run.py --regression
     python demos/mnist/run.py --data /path/to/mnist --epochs 3 --seed 1
 
 With MNIST (given, in $CAFFE64_DATA or data/mnist/, or downloaded) this is the original's network5: 784 pixels, 100
-hidden channels, 10 digits; or its networkReg, which gives the digit as a number. Where MNIST cannot be had, the 1797
-UCI digits that come with scikit-learn stand in.
+hidden channels, 10 digits; or its networkReg, which gives the digit as a number. Where MNIST cannot be downloaded, the
+1797 UCI digits that come with scikit-learn are used instead.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ QUICK = 3  # epochs
 
 
 def load(data: Path | None) -> Digits:
-    """MNIST, or the UCI digits if it is nowhere. Raises DataMissing if it is not in the folder given, InputError."""
+    """MNIST, or the UCI digits if it is not found. Raises DataMissing if it is not in the folder given, InputError."""
     try:
         return load_mnist(find_mnist(data))
     except DataMissing as error:

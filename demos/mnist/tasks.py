@@ -21,11 +21,11 @@ class Classes:
         return outputs.argmax(axis=1)
 
     def errors(self, outputs: np.ndarray, digits: np.ndarray) -> np.ndarray:
-        """What the true digit's probability lacks, [N]."""
+        """1 minus the true digit's probability, [N]."""
         return 1 - outputs[np.arange(len(digits)), digits]
 
     def caption(self, output: np.ndarray, digit: int) -> str:
-        """Of one picture: the truth, the answer and how sure it is."""
+        """Of one picture: the truth, the answer and its probability."""
         return f"{digit} → {output.argmax()}   {100 * output.max():.0f} %"
 
 

@@ -1,4 +1,4 @@
-"""MNIST as the text files of the original's `make data`: pixels as value - 128, labels as digits, one row a line."""
+"""MNIST as the text files of the original's `make data`: pixels as value - 128, labels as digits, one row per line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture: how often each rank is taken for each other one."""
+"""The picture: how often each rank is predicted for each true one."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     python demos/rank/run.py
     python demos/rank/run.py --samples 100000      the original's full size: a million matrices
 
-Uniform random matrices are decomposed, cut to ranks 1 to 10 and divided by their sum. The net sees 100 numbers and has
-to say which of the ten ranks they have.
+Uniform random matrices are decomposed, cut to ranks 1 to 10 and divided by their sum. The net predicts the rank, one
+of ten, from 100 numbers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from picture import draw_confusion
 from samples import SIZE, deviation, make_samples, standardise
 
 HERE = Path(__file__).resolve().parent
-TEST_SAMPLES = 1000  # a rank
+TEST_SAMPLES = 1000  # per rank
 TRAINING, TESTING = 0, 1  # parts of the random numbers of a seed
 
 
@@ -53,7 +53,7 @@ def share_within(confusion: np.ndarray, distance: int) -> float:
 
 
 def learn(per_rank: int, raw: bool, seed: int, threads: int | None) -> np.ndarray:
-    """Make matrices and train on them; prints how that went, returns the confusion [true, predicted] on the tests."""
+    """Make matrices and train on them; prints times and loss, returns the confusion [true, predicted] on the tests."""
     started = time.perf_counter()
     X, Y, X_test, Y_test = generate(per_rank, seed, threads)
     if not raw:
@@ -81,12 +81,12 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for the picture.")] = OUT,
     samples: Annotated[
         int | None,
-        typer.Option(min=30, max=1_000_000, help="Matrices a rank to train on; default 50000, the original's 100000."),
+        typer.Option(min=30, max=1_000_000, help="Matrices per rank to train on; default 50000, the original: 100000."),
     ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Entries as they are, about 0.01, as in 2018; else standardised.")
     ] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="1000 matrices a rank.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="1000 matrices per rank.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the matrices, of the weights and of the order.")] = 0,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads; default: as many as pay off.")] = None,
 ) -> None:

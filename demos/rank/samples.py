@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 SIZE = 10  # rows and columns, and the highest rank
-CHUNK = 2000  # matrices decomposed at once; about 10 MB a thread
+CHUNK = 2000  # matrices decomposed at once; about 10 MB per thread
 SHIFT = 1e-4  # added to each singular value, so that none that stays is zero
 
 
 def make_samples(
     per_rank: int, key: tuple[int, ...], threads: int, advance: Callable[[int], object] = lambda matrices: None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """X float32 [10 * per_rank, 100], a matrix a row that sums to one, and Y float32 [10 * per_rank], its rank - 1.
+    """X float32 [10 * per_rank, 100], one matrix per row that sums to one, and Y float32 [10 * per_rank], its rank - 1.
 
     `key` decides the matrices, `threads` does not; `advance(matrices)` is called after each chunk.
     """

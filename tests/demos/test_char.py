@@ -84,7 +84,7 @@ def test_the_originals_models_write(name, tmp_path):
 def test_quick_learns_something_from_the_titles(tmp_path):
     done = run("quick", "--out", tmp_path, cwd=tmp_path, data=SHARED)
     assert done.returncode == 0, done.stderr
-    held_out = float(done.stdout.split("has not seen, ")[1].split()[0])
+    held_out = float(done.stdout.split("not trained on, ")[1].split()[0])
     assert held_out < 3, "the titles' own letters, without their neighbours, have 4.2 bits"
     assert (tmp_path / "char-quick.png").exists()
 

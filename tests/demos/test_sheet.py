@@ -45,7 +45,7 @@ def test_pictures_lie_side_by_side_in_the_order_of_the_demos(tmp_path):
     framed(RED).save(tmp_path / "rank-confusion.png")
     framed(GREEN).save(tmp_path / "mnist-digits.png")
     framed(BLUE).save(tmp_path / "zebra-other.png")
-    (tmp_path / "sheet.png").write_bytes(b"an older sheet, which is no picture of a demo")
+    (tmp_path / "sheet.png").write_bytes(b"an older sheet, which is not a picture of a demo")
     done = run(tmp_path, tmp_path / "new" / "sheet.png")
     assert done.returncode == 0, done.stderr
     made = np.asarray(Image.open(tmp_path / "new" / "sheet.png").convert("RGB"))
@@ -119,7 +119,7 @@ def test_without_pictures_or_with_something_else_it_says_so(tmp_path):
     (tmp_path / "rank-x.png").write_text("no picture")
     done = run(tmp_path, tmp_path / "sheet.png")
     assert done.returncode == 3
-    assert "rank-x.png is no picture" in done.stderr
+    assert "rank-x.png is not a picture" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "sheet.png").exists()
 
