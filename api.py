@@ -27,7 +27,7 @@ __all__ = ["EpochRecord", "Evaluation", "History", "LayerInfo", "Net", "Training
 
 @dataclass
 class History:
-    """What `Net.fit` did: one record an epoch, and the evaluation after it where validation data was given."""
+    """The result of `Net.fit`: one record per epoch, and the evaluation after it where validation data was given."""
 
     epochs: list[EpochRecord] = field(default_factory=list)
     validation: list[Evaluation] = field(default_factory=list)
@@ -42,8 +42,8 @@ class Net(Model):
     """A text net.  Net("inp 784 100 / lin 100 -2 / rel / lin 10 -2 / sce"), or Net.read("network5.txt").
 
     The text is the network file's lines, separated by newlines or ' / ', with or without the count in front; a
-    `NetSpec` serves as well. A pickle holds the text and the weights. Raises InputError for a wrong net or one that
-    does not fit into memory, UsageError for what is no text of a net, such as the name of a file.
+    `NetSpec` is taken as well. A pickle holds the text and the weights. Raises InputError for a wrong net or one that
+    does not fit into memory, UsageError for a text that is not a net, such as the name of a file.
 
     With more arguments it is a Caffe net, as in pycaffe: Net(prototxt, caffemodel, phase) gives a `CaffeNet`.
     """
@@ -77,12 +77,12 @@ class Net(Model):
 
     @property
     def spec(self) -> NetSpec:
-        """The net as its file says it."""
+        """The net as in its file."""
         return self.plan.spec
 
     @property
     def layers(self) -> tuple[LayerInfo, ...]:
-        """One entry a line: word, text, inputs, outputs, parameters, macs (multiply-accumulates a row)."""
+        """One entry per line: word, text, inputs, outputs, parameters, macs (multiply-accumulates per row)."""
         return self.plan.infos
 
     def kernels(self, *, training: bool = True, one_hot: bool = False) -> list[Kernel]:
@@ -129,7 +129,7 @@ class Net(Model):
         """Train on X [N, F] or a `OneHot`, and Y [N] or [N, T], for all epochs of `optimizer`, from the present weights
         if any.
 
-        A further call goes on as one run would: ten calls of one epoch end with the same bits as one of ten. The
+        A further call continues as one run would: ten calls of one epoch end with the same bits as one of ten. The
         velocity of the momentum is kept, epochs are counted on, and so the order of the rows and the drops of the rate
         come as they would. Other data or another seed change only what comes now; another base rate, step or factor
         begins its own schedule now. `fresh=True` begins a new run from the present weights: epoch 1, no velocity.
@@ -172,15 +172,15 @@ def _pair(validation) -> tuple:
     return tuple(validation)
 
 
-def _is_no_net(text) -> bool:
-    """True for what is no text at all, and for one that is the name of a file."""
+def _is_not_a_net(text) -> bool:
+    """True for anything but a text, and for a text that is the name of a file."""
     if not isinstance(text, str):
         return True
     return "\n" not in text and (os.path.exists(text) or (len(text.split()) == 1 and text.strip() not in GRAMMAR))
 
 
 def _parse(text: str) -> NetSpec:
-    if _is_no_net(text):
+    if _is_not_a_net(text):
         shown = repr(text) if isinstance(text, (str, os.PathLike)) else f"of the type {type(text).__name__}"
         expected = "its text, such as 'inp 4 10 / lin 3 -1 / sce'"
         reader = "load_caffe reads a Caffe net" if "prototxt" in shown else "caffe64.Net.read reads a file"

@@ -11,20 +11,20 @@ from .errors import UsageError
 
 LARGEST_SEED = 2**64 - 1  # seeds are half of a generator's 128-bit key
 TOLERANCE = 1e-4  # of two results, relative to the scale of their channel
-FLOOR = 1e-7  # and in all: a unit in the last place of 1, which a probability may be off by, however small it is
+FLOOR = 1e-7  # and absolute: one unit in the last place of 1, by which even small probabilities may differ
 LARGEST_FLOAT = 3.4028234663852886e38  # of float32
 SMALLEST_FLOAT = 2.0**-149  # of float32 above 0
 MOST_THREADS = 1024  # far more than pay off, and few enough to be started
 
 
-def whole_number(name: str, value, low: int, high: int | None = None, *, hint: str = "") -> int:
-    """`value` as an int in [low, high], Python's or NumPy's; neither a bool nor a float that happens to be whole."""
+def whole_number(name: str, value, least: int, most: int | None = None, *, hint: str = "") -> int:
+    """`value` as an int in [least, most], Python's or NumPy's; neither a bool nor a float that happens to be whole."""
     try:
         number = None if _is_bool(value) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or number < low or (high is not None and number > high):
-        raise _wrong(name, value, f"a whole number from {low}" + ("" if high is None else f" to {high}"), hint)
+    if number is None or number < least or (most is not None and number > most):
+        raise _wrong(name, value, f"a whole number from {least}" + ("" if most is None else f" to {most}"), hint)
     return number
 
 
@@ -34,7 +34,7 @@ def seed_number(seed) -> int:
 
 
 def not_negative(name: str, value) -> float:
-    """`value` as a float that is 0 or more, and may be inf; Python's or NumPy's, but no bool."""
+    """`value` as a float that is 0 or more, and may be inf; Python's or NumPy's, but not a bool."""
     plain = isinstance(value, Number) and not _is_bool(value) and not isinstance(value, complex)
     if not plain or not value >= 0:  # also where it is NaN
         raise _wrong(name, value, "a number from 0")
@@ -69,17 +69,17 @@ def per_channel(name: str, value, *, factor: bool = False) -> tuple[float, ...]:
         raise _wrong(name, value, f"one {kind}, or a list of one per channel")
     if factor and not value:
         raise UsageError(f"{name} is empty, expected one {kind}, or one per channel")
-    return tuple(finite_number(f"{name}[{place}]", each, factor=factor) for place, each in enumerate(value))
+    return tuple(finite_number(f"{name}[{index}]", each, factor=factor) for index, each in enumerate(value))
 
 
-def sizes(name: str, value, low: int = 1, number: int | None = None) -> tuple[int, ...]:
-    """A list or an array of whole numbers of at least `low`, as ints; `number` of them, if that is said."""
-    expected = f"{'' if number is None else f'{number} '}whole numbers from {low}"
+def sizes(name: str, value, least: int = 1, number: int | None = None) -> tuple[int, ...]:
+    """A list or an array of whole numbers of at least `least`, as ints; `number` of them, if given."""
+    expected = f"{'' if number is None else f'{number} '}whole numbers from {least}"
     given = value.tolist() if hasattr(value, "tolist") else value
     if not _is_list(given):
         raise _wrong(name, value, f"a list of {expected}")
     try:
-        found = tuple(whole_number(name, each, low) for each in given)
+        found = tuple(whole_number(name, each, least) for each in given)
     except UsageError:
         found = None
     if found is None or number not in (None, len(found)):
@@ -88,7 +88,8 @@ def sizes(name: str, value, low: int = 1, number: int | None = None) -> tuple[in
 
 
 def names(name: str, value, what: str, *, least: int = 0) -> tuple[str, ...]:
-    """A list of texts, such as "names of blobs". One text is none: it would count as the list of its letters."""
+    """A list of texts, such as "names of blobs". A single text is refused: it would count as the list of its
+    letters."""
     if not _is_list(value) and not isinstance(value, (set, frozenset)):
         raise _wrong(name, value, f"a list of {what}")
     if wrong := [each for each in value if not isinstance(each, str)]:
@@ -99,7 +100,8 @@ def names(name: str, value, what: str, *, least: int = 0) -> tuple[str, ...]:
 
 
 def by_name(name: str, value, what: str) -> Mapping:
-    """`value`, which is a dict by texts: of `what` by the names of what, such as "arrays by the names of inputs"."""
+    """`value`, which is a dict by texts: `what` describes the values and the keys, such as "arrays by the names of
+    inputs"."""
     if not isinstance(value, Mapping):
         raise _wrong(name, value, f"a dict of {what}")
     if wrong := [key for key in value if not isinstance(key, str)]:
@@ -122,7 +124,7 @@ def function(name: str, value):
 
 
 def file_name(path) -> str:
-    """The name of a file as text. A number would be taken for a file that is open already."""
+    """The name of a file as text. A number would be taken for the descriptor of an open file."""
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
         raise _wrong("the path", path, "the name of a file")
     return os.fspath(path)
@@ -144,7 +146,7 @@ def _is_bool(value) -> bool:
 
 
 def _wrong(name: str, value, expected: str, hint: str = "") -> UsageError:
-    """A number or a short text is shown itself, of all else the type."""
+    """A number or a short text is shown; of any other value, its type."""
     plain = value is None or isinstance(value, (Number, str, os.PathLike))
     found = repr(value)[:80] if plain else f"of the type {type(value).__name__}"
     return UsageError(f"{name} is {found}, expected {expected}" + (f" ({hint})" if hint else ""))

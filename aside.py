@@ -1,4 +1,4 @@
-"""Files written aside, to take another's place when they are whole; those of killed processes go at the next write.
+"""Files written aside, to replace another file when they are complete; those of killed processes go at the next write.
 
 A writer holds a lock (flock) on its file as long as it lives, so a file whose lock is free was left behind. Some
 network file systems keep locks within one machine, and there a file of another one looks left behind while it is
@@ -56,7 +56,7 @@ def _remove_left_behind(folder: str) -> None:
 
 
 def _remove_if_left_behind(path: str) -> None:
-    # No link is followed, and no pipe is waited for: the folder may be everyone's.
+    # No link is followed, and no pipe is waited for: other users may write to the folder.
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)

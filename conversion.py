@@ -1,8 +1,8 @@
-"""Whatever people hold their numbers in -> a NumPy array of numbers.
+"""Any container of numbers -> a NumPy array of numbers.
 
-Lists, arrays, data frames, tensors and masked arrays come in; none of their libraries is imported: objects are asked
-for what they offer. What is a number is taken (a bool, a nullable integer, a Decimal, a bfloat16); a text, a missing
-value or a date is refused by the row and the column where it stands.
+Lists, arrays, data frames, tensors and masked arrays come in; none of their libraries is imported: their
+interfaces are used. Numbers of any kind are taken (a bool, a nullable integer, a Decimal, a bfloat16); a text, a
+missing value or a date is refused with its row and column.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from .errors import UsageError
 
 NUMBERS = (Real, Decimal, np.bool_)
-KINDS = {  # of a NumPy type that is no number
+HINTS_BY_KIND = {  # of a NumPy type that is not a number
     "U": "make it numbers: X.astype(float), or a number for each word",
     "M": "make it numbers: such as the days since a first day",
     "m": "make it numbers: X / numpy.timedelta64(1, 'D')",
     "c": "take its real and imaginary parts as two columns",
 }
-NO_NUMBER = {  # the type of an element that is no number
+HINTS_BY_TYPE = {  # of an element that is not a number
     "str": "columns of words become numbers by pandas.get_dummies or .cat.codes",
     "NoneType": "fill missing values in, or leave these rows out",
     "NAType": "fill missing values in (.fillna), or leave these rows out (.dropna)",
@@ -34,35 +34,35 @@ NO_NUMBER = {  # the type of an element that is no number
 def as_numbers(array, name: str) -> np.ndarray:
     """`array` as a NumPy array whose type converts to float32; itself where it is one.
 
-    Raises UsageError that names the argument, the place of what is no number, and what to do.
+    Raises UsageError that names the argument, the position of the wrong value, and what to do.
     """
     if type(array) is np.ndarray and array.dtype.kind in "biuf":
         return array  # at once: predictions of a single row take microseconds
     if hasattr(array, "toarray"):
         hint = f"{name}.toarray(), or caffe64.OneHot for symbols"
         raise UsageError(f"{name} is sparse ({type(array).__name__}), expected a dense array ({hint})")
-    found = _asked(array, name)
+    found = _converted(array, name)
     if np.ma.is_masked(array):
         row, *column = np.argwhere(np.ma.getmaskarray(array))[0].tolist()
-        raise UsageError(f"{name}: {_place(array, row, column)} is masked, expected a number ({name}.filled(value))")
+        raise UsageError(f"{name}: {_position(array, row, column)} is masked, expected a number ({name}.filled(value))")
     if found.dtype.kind == "V" and found.dtype.names is None and found.dtype.type is not np.void:
         found = found.astype(np.float32)  # a type that a library added, such as bfloat16
     if found.dtype.kind == "O":
         found = _from_objects(array, found, name)
     if found.dtype.kind not in "biuf":
-        hint = KINDS.get(found.dtype.kind, "")
+        hint = HINTS_BY_KIND.get(found.dtype.kind, "")
         raise UsageError(f"{name} has the type {found.dtype}, expected numbers" + (f" ({hint})" if hint else ""))
     return found
 
 
 def column_label(array, column: int) -> object:
-    """What a data frame calls its column of this number; None for what has no such names."""
+    """What a data frame calls its column of this number; None without such names."""
     labels = getattr(array, "columns", None)
     return None if labels is None or column >= len(labels) else list(labels)[column]
 
 
-def _asked(array, name: str) -> np.ndarray:
-    """What NumPy makes of `array`, or a tensor that it cannot read by itself."""
+def _converted(array, name: str) -> np.ndarray:
+    """`array` as NumPy converts it, or a tensor that NumPy cannot read by itself."""
     try:
         if _is_frame_of_numbers(array):  # of several types NumPy would make objects
             with np.errstate(over="ignore"):
@@ -82,7 +82,8 @@ def _is_frame_of_numbers(array) -> bool:
 
 
 def _from_tensor(tensor, name: str, error: Exception) -> np.ndarray:
-    """A tensor with a gradient, of bfloat16, or on another device, which torch gives to NumPy by this detour only."""
+    """A tensor with a gradient, of bfloat16, or on another device, which torch converts to NumPy only in these
+    steps."""
     try:
         if not tensor.is_complex():
             return tensor.detach().cpu().float().numpy()
@@ -92,7 +93,7 @@ def _from_tensor(tensor, name: str, error: Exception) -> np.ndarray:
 
 
 def _ragged(rows, name: str) -> str:
-    """What is wrong with rows of different lengths; "" if they are not that."""
+    """The message for rows of different lengths; "" for others."""
     if not isinstance(rows, (list, tuple)):
         return ""
     lengths = [len(row) if hasattr(row, "__len__") and getattr(row, "ndim", 1) else 1 for row in rows]
@@ -110,10 +111,11 @@ def _from_objects(array, found: np.ndarray, name: str) -> np.ndarray:
     wrong = {kind for kind in set(map(type, found.flat)) if not issubclass(kind, NUMBERS)}
     if not wrong:
         return _from_numbers(found, name)
-    index = next(place for place, value in np.ndenumerate(found) if type(value) in wrong)
-    value, hint = found[index], NO_NUMBER.get(type(found[index]).__name__, "")
-    place, shown = _place(array, *index[:1], index[1:]), repr(value) if len(repr(value)) < 60 else type(value).__name__
-    raise UsageError(f"{name}: {place} holds {shown}, expected a number" + (f" ({hint})" if hint else ""))
+    index = next(position for position, value in np.ndenumerate(found) if type(value) in wrong)
+    value, hint = found[index], HINTS_BY_TYPE.get(type(found[index]).__name__, "")
+    shown = repr(value) if len(repr(value)) < 60 else type(value).__name__
+    where = _position(array, index[0], index[1:])
+    raise UsageError(f"{name}: {where} holds {shown}, expected a number" + (f" ({hint})" if hint else ""))
 
 
 def _from_numbers(found: np.ndarray, name: str) -> np.ndarray:
@@ -123,7 +125,7 @@ def _from_numbers(found: np.ndarray, name: str) -> np.ndarray:
         raise UsageError(f"{name} holds a whole number that is too large for float32") from None
 
 
-def _place(array, row: int, column) -> str:
+def _position(array, row: int, column) -> str:
     if not len(column):
         return f"row {row + 1}"
     label = column_label(array, column[0])

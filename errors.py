@@ -1,7 +1,7 @@
 """Every error that caffe64 raises on purpose, each with the exit code that the command line gives it.
 
 Library code raises, only `cli/` prints. A message says where (file, line, column where they exist), what was
-found, what was expected and how to mend it.
+found, what was expected and how to fix it.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ import os
 
 
 class Caffe64Error(Exception):
-    """Base of all the errors below. `exit_code` is what the process ends with when nothing catches it.
+    """Base of all the errors below. `exit_code` is that of the process when nothing catches it.
 
-    Every one survives pickle and copy with its text and fields, whatever its constructor takes: process pools send
+    Every one survives pickle and copy with its text and fields, with any constructor: process pools send
     exceptions, and `multiprocessing.Pool` hangs on one that cannot be unpickled.
     """
 
     exit_code = 1
 
     def __reduce__(self):
-        # Made as object.__reduce_ex__ has it: not by the constructor, whose arguments are gone, but by __new__, which
+        # As in object.__reduce_ex__: rebuilt not by the constructor, whose arguments are gone, but by __new__, which
         # keeps `args`, the text; the fields follow.
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__
 
 
 class UsageError(Caffe64Error):
-    """The call itself makes no sense: contradicting options, a wrong argument."""
+    """The call itself is wrong: contradicting options, a wrong argument."""
 
     exit_code = 2
 
 
 class InputError(Caffe64Error):
-    """A file or an array holds something else than it should.
+    """A file or an array does not hold what is expected.
 
     `path`, `line` and `column` (1-based, where they exist) say where; `found` and `expected` say what;
-    `hint` says how to mend it. str() is one line: ``X.txt:3:14: found 'abc', expected a number (hint)``.
+    `hint` says how to fix it. str() is one line: ``X.txt:3:14: found 'abc', expected a number (hint)``.
     """
 
     exit_code = 3
@@ -70,13 +70,13 @@ class FileMissing(InputError):
 
 
 class OutputError(Caffe64Error):
-    """A file cannot be written: no such directory, no permission, a full disk. What stood there before still does."""
+    """A file cannot be written: no such directory, no permission, a full disk. An existing file is left as it was."""
 
     exit_code = 3
 
 
 class LabelError(InputError):
-    """A target is no class number. `row` and `column` (0-based) say where in the array `path`."""
+    """A target is not a class number. `row` and `column` (0-based) say where in the array `path`."""
 
     def __init__(
         self,
@@ -97,9 +97,9 @@ class NotFinite(InputError):
     array `path`, and `label` is the column's name in a data frame, else None."""
 
     def __init__(self, path: str, row: int, column: int, value: float, label: object = None):
-        place = f"row {row + 1}, column {column + 1}" + ("" if label is None else f" ({label!r})")
+        where = f"row {row + 1}, column {column + 1}" + ("" if label is None else f" ({label!r})")
         hint = "fill such values in, or leave these rows out"
-        super().__init__(path, f"{place} holds {value}", "finite float32 numbers", hint)
+        super().__init__(path, f"{where} holds {value}", "finite float32 numbers", hint)
         self.row, self.column, self.value, self.label = row, column, value, label
 
 

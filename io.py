@@ -1,6 +1,6 @@
 """Pictures and arrays for Caffe nets, as `caffe.io` has them: load_image, Transformer, resize_image, oversample, ...
 
-A picture is float32 [height, width, channels], RGB from 0 to 1, until a `Transformer` makes it what a net takes.
+A picture is float32 [height, width, channels], RGB from 0 to 1, until a `Transformer` makes it a net's input.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarray:
     """A picture file as float32 [height, width, 3] in RGB, or, if not `color`, [height, width, 1]; from 0 to 1.
 
-    It is not turned as a camera's notice in it says, as Caffe does not. Raises InputError.
+    A camera's orientation tag is ignored, as in Caffe. Raises InputError.
     """
     return read_intensities(filename, flag("color", color))
 
@@ -39,7 +39,7 @@ def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1)
     """`im` [height, width, channels] stretched to `new_dims`, (height, width), by linear interpolation: float32.
 
     As scikit-image did it for pictures of 1 or 3 channels when Caffe was written: samples at the centres of pixels,
-    without smoothing, and what lies beyond the border is the picture's smallest value. Other numbers of channels as
+    without smoothing, and values beyond the border are the picture's smallest. Other numbers of channels as
     SciPy's zoom: the corners' centres are kept. Raises UsageError for another interpolation and other shapes.
     """
     im = np.asarray(as_numbers(im, "im"), np.float32)
@@ -58,10 +58,10 @@ def _stretched(values: np.ndarray, axis: int, new: int, *, centres: bool) -> np.
     """Linear interpolation along one axis, float64; zeros lie beyond the ends."""
     old = values.shape[axis]
     steps = np.arange(new)
-    places = (steps + 0.5) * (old / new) - 0.5 if centres else steps * ((old - 1) / max(1, new - 1))
+    positions = (steps + 0.5) * (old / new) - 0.5 if centres else steps * ((old - 1) / max(1, new - 1))
     result = 0.0
-    for taps in (np.floor(places), np.floor(places) + 1):
-        weights = np.where((taps >= 0) & (taps < old), 1 - np.abs(places - taps), 0.0)
+    for taps in (np.floor(positions), np.floor(positions) + 1):
+        weights = np.where((taps >= 0) & (taps < old), 1 - np.abs(positions - taps), 0.0)
         parts = np.take(values, np.clip(taps, 0, old - 1).astype(int), axis)
         result = result + parts * weights.reshape([-1 if each == axis else 1 for each in range(values.ndim)])
     return result
@@ -90,22 +90,22 @@ def checked_pictures(name: str, pictures: Sequence[np.ndarray], channels: int | 
     not [height, width, channels]."""
     if isinstance(pictures, str) or not hasattr(pictures, "__iter__"):
         raise UsageError(f"{name} is {pictures!r:.60}, expected a list of pictures [height, width, channels]")
-    found = [np.asarray(as_numbers(each, f"{name}[{place}]"), np.float32) for place, each in enumerate(pictures)]
+    found = [np.asarray(as_numbers(each, f"{name}[{index}]"), np.float32) for index, each in enumerate(pictures)]
     if not found:
         raise UsageError(f"{name} is empty, expected at least one picture")
-    for place, each in enumerate(found):
+    for index, each in enumerate(found):
         if each.ndim != 3 or channels not in (None, each.shape[2]):
             expected = f"a picture [height, width, {channels or 'channels'}]"
-            raise UsageError(f"{name}[{place}] has the shape {each.shape}, expected {expected}")
+            raise UsageError(f"{name}[{index}] has the shape {each.shape}, expected {expected}")
     return found
 
 
 class Transformer:
-    """Makes pictures into what the inputs of a net take, `inputs` being their shapes [N, C, H, W] by name.
+    """Makes pictures into inputs of a net; `inputs` are their shapes [N, C, H, W] by name.
 
     resize to H x W -> set_transpose -> set_channel_swap -> * set_raw_scale -> - set_mean -> * set_input_scale
 
-    Every method takes the name of an input first. Raises UsageError for other names and for what does not fit it.
+    Every method takes the name of an input first. Raises UsageError for other names and for values that do not fit it.
     """
 
     def __init__(self, inputs: Mapping[str, Sequence[int]]):
@@ -132,7 +132,7 @@ class Transformer:
         return values * np.float32(self.input_scale.get(in_, 1))
 
     def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
-        """Takes back what `preprocess` did, but for the size."""
+        """Reverts `preprocess`, except for the size."""
         self._shape(in_)
         values = np.asarray(as_numbers(data, "data"), np.float32).squeeze() / np.float32(self.input_scale.get(in_, 1))
         if in_ in self.mean:
@@ -185,7 +185,7 @@ class Transformer:
     def _order(self, name: str, order: Sequence[int], size: int) -> Sequence[int]:
         found = sizes(f"the order of {name!r}", order, 0)
         if sorted(found) != list(range(size)):
-            raise UsageError(f"{found} is no order of the {size} axes or channels of {name!r}, 0 to {size - 1}")
+            raise UsageError(f"{found} is not an order of the {size} axes or channels of {name!r}, 0 to {size - 1}")
         return found
 
 

@@ -1,4 +1,4 @@
-"""Words for messages: numbers of things, lists of names, and what was probably meant by a name that is not known.
+"""Words for messages: numbers of things, lists of names, and the name that was probably meant by an unknown one.
 
 A suggestion is made only where it is right more often than wrong.
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-FIELDS = 0.8  # difflib's ratio: one letter of three is one too many, or two of six have changed places
-TYPES = 0.9  # of a layer type: ReLU6 is none of ReLU's spellings
+FIELD_LIKENESS = 0.8  # difflib's ratio: one letter of three is one too many, or two of six are exchanged
+TYPE_LIKENESS = 0.9  # of a layer type: ReLU6 is not a spelling of ReLU
 SHORTEST = 6  # letters of a `..._param`: bn, selu, mish and relu6 are other layers, not misspelt ones
 
 
-def near_miss(name: str, known: Iterable[str], alike: float = FIELDS) -> str:
+def near_miss(name: str, known: Iterable[str], alike: float = FIELD_LIKENESS) -> str:
     """ "did you mean 'kernel_size'?", or "" where nothing known is close to `name`.
 
-    Words that both have say nothing: what is left of `upsample_param` and `scale_param` is compared, of `kernel_d` and
-    `kernel_w`. Case does not matter, the first letter does: HSwish is no Swish.
+    Common words are ignored: only the rest of `upsample_param` and `scale_param` is compared, and of `kernel_d` and
+    `kernel_w`. Case does not matter, the first letter does: HSwish is not Swish.
     """
     ratios = {each: _likeness(name.lower(), each.lower()) for each in known}
     closest = max(ratios, key=ratios.get, default=None)

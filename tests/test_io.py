@@ -168,8 +168,8 @@ def test_means_are_numbers_of_channels_or_pictures(transformer):
     [
         (lambda t: t.set_mean("data", np.zeros(4)), r"a mean of the shape \[4\] for 'data', \[3, 6, 5\]"),
         (lambda t: t.set_mean("data", np.zeros((2, 6, 5))), "a mean of the shape"),
-        (lambda t: t.set_transpose("data", (2, 0)), r"\(2, 0\) is no order of the 3 axes"),
-        (lambda t: t.set_channel_swap("data", (0, 0, 1)), r"\(0, 0, 1\) is no order of the 3 axes or channels"),
+        (lambda t: t.set_transpose("data", (2, 0)), r"\(2, 0\) is not an order of the 3 axes"),
+        (lambda t: t.set_channel_swap("data", (0, 0, 1)), r"\(0, 0, 1\) is not an order of the 3 axes or channels"),
         (lambda t: t.set_raw_scale("data", (1, 2, 3)), "expected a number other than 0"),
         (lambda t: t.set_input_scale("data", 0), "expected a number other than 0"),
         (lambda t: t.preprocess("image", RGB), r"'image' is not one of the inputs of this Transformer, \['data'\]"),

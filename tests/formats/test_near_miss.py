@@ -6,7 +6,7 @@ import pytest
 
 from caffe64.engine.graph.ops import OPS
 from caffe64.formats.caffe import MESSAGES
-from caffe64.wording import TYPES, near_miss
+from caffe64.wording import TYPE_LIKENESS, near_miss
 
 FIELDS = {
     name: list(MESSAGES[name].DESCRIPTOR.fields_by_name)
@@ -55,7 +55,9 @@ def test_a_field_of_another_meaning_is_not_taken_for_a_misspelt_one(message, nam
 
 
 def test_types_are_recognised_by_their_letters_whatever_the_case():
-    found = {name: near_miss(name, OPS, TYPES) for name in ("Relu", "Batchnorm", "convolution", "InnerProducts")}
+    found = {
+        name: near_miss(name, OPS, TYPE_LIKENESS) for name in ("Relu", "Batchnorm", "convolution", "InnerProducts")
+    }
     assert found == {
         "Relu": "did you mean 'ReLU'?",
         "Batchnorm": "did you mean 'BatchNorm'?",
@@ -66,7 +68,7 @@ def test_types_are_recognised_by_their_letters_whatever_the_case():
 
 def test_types_of_forks_are_no_misspelt_types_of_caffe():
     types = "ReLU6 SELU HSwish ROIPooling Softplus LayerNorm BN Interp Upsample SmoothL1Loss Mish Axpy SPP Im2col Lstm"
-    assert [name for name in types.split() if near_miss(name, set(OPS) - {name}, TYPES)] == []
+    assert [name for name in types.split() if near_miss(name, set(OPS) - {name}, TYPE_LIKENESS)] == []
 
 
 def test_nothing_is_near_to_nothing():
