@@ -61,7 +61,8 @@ def _columns(builder, data, at):
 
 @kernel(types.void(I1_IN, I1_IN, I1, i64, i64))
 def read_pieces(words, pieces, sums, first, last):
-    """Writes sums [number, 2, COLUMNS] of the pieces [first, last). pieces [number, 2]: first line and number of lines."""
+    """Writes sums [number, 2, COLUMNS] of the pieces [first, last). pieces [number, 2]: first line and number of
+    lines."""
     for n in range(first, last):
         add_lines(words, pieces[2 * n], pieces[2 * n + 1], sums, 2 * COLUMNS * n)
 

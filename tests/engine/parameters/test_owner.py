@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from caffe64.engine.parameters.fingerprint import PIECE, TEAM_LINES, Fingerprints
+from caffe64.engine.parameters.fingerprint import PIECE_LINES, TEAM_LINES, Fingerprints
 from caffe64.engine.parameters.owner import ALIGNMENT, Held, Parameters, Slice
 
 LINE = 16  # float32 of a cache line
@@ -78,12 +78,12 @@ def fingerprints_of(*arrays):
         owner.view(number)[...] = array
     lines = [(each.offset // ALIGNMENT, -(-each.size // ALIGNMENT)) for each in owner.slices]
     made = Fingerprints(owner.vector, lines)
-    made.look(tuple(range(len(arrays))))
+    made.check(tuple(range(len(arrays))))
     return owner, made
 
 
 @given(
-    size=st.sampled_from([1, 2, LINE - 1, LINE, LINE + 1, 6 * LINE + 5, PIECE * LINE, (PIECE + 1) * LINE - 1]),
+    size=st.sampled_from([1, 2, LINE - 1, LINE, LINE + 1, 6 * LINE + 5, PIECE_LINES * LINE, (PIECE_LINES + 1) * LINE - 1]),
     place=st.integers(0, 1 << 20),
     bit=st.integers(0, 31),
     threads=st.integers(1, 2),
@@ -93,11 +93,11 @@ def test_a_fingerprint_sees_each_bit(size, place, bit, threads):
     owner, prints = fingerprints_of(np.float32([1]), *values)
     array = owner.view(2)
     array.view(np.uint32)[place % size] ^= np.uint32(1 << bit)
-    assert prints.look((0, 1), threads).size == 0
-    assert prints.look((0, 1, 2), threads).tolist() == [2]
-    assert prints.look((0, 1, 2), threads).size == 0
+    assert prints.check((0, 1), threads).size == 0
+    assert prints.check((0, 1, 2), threads).tolist() == [2]
+    assert prints.check((0, 1, 2), threads).size == 0
     array.view(np.uint32)[place % size] ^= np.uint32(1 << bit)
-    assert prints.look((2,), threads).tolist() == [2]
+    assert prints.check((2,), threads).tolist() == [2]
 
 
 def test_many_numbers_are_read_by_a_team():
@@ -105,25 +105,25 @@ def test_many_numbers_are_read_by_a_team():
     owner, prints = fingerprints_of(np.ones(5), np.ones(size), np.ones(7))
     for place in (0, size // 2 - 1, size // 2, size // 2 + 1, size - 1):
         owner.view(1)[place] += 1
-        assert prints.look((0, 1, 2), 2).tolist() == [1]
-        assert prints.look((0, 1, 2), 1).size == 0
+        assert prints.check((0, 1, 2), 2).tolist() == [1]
+        assert prints.check((0, 1, 2), 1).size == 0
 
 
-@pytest.mark.parametrize("step", [1, 2, LINE, 2 * LINE, PIECE * LINE])
+@pytest.mark.parametrize("step", [1, 2, LINE, 2 * LINE, PIECE_LINES * LINE])
 def test_a_fingerprint_sees_two_numbers_that_change_places(step):
     """Within a column as well, where the plain sum stays the same."""
-    owner, prints = fingerprints_of(np.arange(1, 2 * PIECE * LINE + 1))
+    owner, prints = fingerprints_of(np.arange(1, 2 * PIECE_LINES * LINE + 1))
     array = owner.view(0)
     array[[0, step]] = array[[step, 0]]
-    assert prints.look((0,)).tolist() == [0]
+    assert prints.check((0,)).tolist() == [0]
 
 
 def test_a_fingerprint_tells_zeros_of_both_signs_and_takes_nan_for_itself():
     owner, prints = fingerprints_of(np.full(5, np.nan), np.zeros(3))
     owner.view(0)[...] = np.nan
-    assert prints.look((0, 1)).size == 0
+    assert prints.check((0, 1)).size == 0
     owner.view(1)[...] = -0.0
-    assert prints.look((0, 1)).tolist() == [1]
+    assert prints.check((0, 1)).tolist() == [1]
 
 
 def test_writes_of_caller_and_package_between_two_looks_are_one_change(owner):
