@@ -83,7 +83,9 @@ def fingerprints_of(*arrays):
 
 
 @given(
-    size=st.sampled_from([1, 2, LINE - 1, LINE, LINE + 1, 6 * LINE + 5, PIECE_LINES * LINE, (PIECE_LINES + 1) * LINE - 1]),
+    size=st.sampled_from(
+        [1, 2, LINE - 1, LINE, LINE + 1, 6 * LINE + 5, PIECE_LINES * LINE, (PIECE_LINES + 1) * LINE - 1]
+    ),
     place=st.integers(0, 1 << 20),
     bit=st.integers(0, 31),
     threads=st.integers(1, 2),
