@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .caffe.summary import Summary, summarise
 from .engine.textnet.model import Model
 from .errors import UsageError
 from .results import Result, Table
@@ -13,6 +12,7 @@ from .results import Result, Table
 if TYPE_CHECKING:
     from .api import Net
     from .caffe.net import CaffeNet
+    from .caffe.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def summary(net: Net | CaffeNet) -> Summary | TextSummary:
     if isinstance(net, Model):
         return summarise_text(net)
     from .caffe.net import CaffeNet
+    from .caffe.summary import summarise
 
     if isinstance(net, CaffeNet):
         return summarise(net.path, net.graph, net.shapes)
