@@ -101,5 +101,6 @@ def _layers(graph: Graph, shapes: Mapping[Blob, Shape], weights: Sequence[Sequen
             weights=tuple(blobs),
             shared=tuple((number, name) for number, name in enumerate(names[: len(blobs)]) if name),
             macs=macs(node, shapes) if known else None,
+            kind=OPS[node.type].kind if node.type in OPS else "",
             memory=sum(4 * count(shapes[top]) for top in added) if all(top in shapes for top in added) else None,
         )

@@ -55,7 +55,7 @@ def draw_box(members: Sequence[Member], width: float, y: float) -> str:
         for row, (style, line) in enumerate(lines)
     )
     base, height = y + PAD + LINE * (len(lines) - 0.24), box_height(members)
-    style = f"layer k-{kind_of(first.type).key}" + (f" m-{fate.mark}" if fate.mark else "")
+    style = f"layer k-{kind_of(first).key}" + (f" m-{fate.mark}" if fate.mark else "")
     title = "\n".join(f"{layer.name}: {_type(layer)}" for layer in layers)
     return (
         f'<g class="{style}" data-layers="{" ".join(str(each.number) for each in members)}" tabindex="0" '

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .net import DrawnLayer
+
 
 @dataclass(frozen=True)
 class LayerColour:
@@ -44,15 +46,16 @@ KINDS = (
 )
 UNKNOWN = LayerColour("unknown", "other types", "#8b9099", "")
 MARKS = {"folded": "#c98a08", "removed": "#dc4c3f", "added": "#3a9a3f", "renamed": "#2f74e0", "changed": "#7d55d9"}
+_BY_KEY = {kind.key: kind for kind in KINDS}
 _BY_TYPE = {name: kind for kind in KINDS for name in kind.types.split()}
 
 LIGHT = {"paper": "#ffffff", "ink": "#1d2430", "soft": "#5d6775", "line": "#8792a2", "tint": 0.1, "edge": 0.55}
 DARK = {"paper": "#14181f", "ink": "#e8ebf0", "soft": "#a3adbb", "line": "#6f7a8a", "tint": 0.2, "edge": 0.6}
 
 
-def kind_of(layer_type: str) -> LayerColour:
-    """UNKNOWN for a type that is nowhere in the table."""
-    return _BY_TYPE.get(layer_type, UNKNOWN)
+def kind_of(layer: DrawnLayer) -> LayerColour:
+    """By its type, else by its own `kind`, else UNKNOWN."""
+    return _BY_TYPE.get(layer.type) or _BY_KEY.get(layer.kind, UNKNOWN)
 
 
 def style_sheet(theme: dict, scope: str = "") -> str:

@@ -23,6 +23,7 @@ class DrawnLayer:
     macs         multiply-accumulates, None where they are not known
     memory       bytes of the blobs that it adds, 0 where it works in place, None where not known
     seconds      measured time of one forward
+    kind         key of the kind that gives it its colour, for types that `kinds.py` does not have
     """
 
     name: str
@@ -37,6 +38,7 @@ class DrawnLayer:
     macs: int | None = None
     memory: int | None = None
     seconds: float | None = None
+    kind: str = ""
 
     @property
     def count(self) -> int:

@@ -121,8 +121,9 @@ def test_an_svg_has_each_box_once_and_a_legend():
 
 
 def test_every_layer_type_that_the_engine_runs_has_a_kind():
-    assert [kind for kind in OPS if kind_of(kind) is UNKNOWN] == []
-    assert kind_of("Strange") is UNKNOWN
+    assert [kind for kind in OPS if kind_of(DrawnLayer("a", kind)) is UNKNOWN] == []
+    assert kind_of(DrawnLayer("a", "Strange")) is UNKNOWN
+    assert kind_of(DrawnLayer("a", "Strange", kind="act")).title == "activation"
     names = [name for kind in KINDS for name in kind.types.split()]
     assert len(names) == len(set(names))
 

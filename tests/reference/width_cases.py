@@ -143,7 +143,7 @@ def caffe_error() -> float:
 
 
 def filters_error() -> float:
-    from caffe64.engine.graph.backward.filters import prepare_filter_gradient
+    from caffe64.engine.graph.ops.filter_gradient import prepare_filter_gradient
     from caffe64.engine.graph.ops.windows import window_of
 
     from .caffe_graphs import data, graph_of, layer

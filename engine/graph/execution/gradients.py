@@ -9,10 +9,8 @@ import numpy as np
 
 from ...parameters.owner import Parameters
 from ...team.memory import aligned_zeros
-from ..backward import BACKWARDS
-from ..backward.op import Back
 from ..ir.graph import Blob, Graph, Node
-from ..ir.op import count
+from ..ir.op import Back, count
 from ..ir.ownership import own_parameters
 from ..ops import OPS
 from .need_backward import Need, find_needs, loss_weights
@@ -64,8 +62,8 @@ class Gradients:
     is given that holds the first of the runtime's nodes.
 
     `blobs[blob]` is a gradient of that blob's shape, `weights[node]` are those of its weights. There is one for each
-    blob that a layer needs one of (`needs.py`), and for each in `seeds`. As in Caffe, a layer that works in place, by
-    its names, has one gradient for its top and its bottom, so that of the top is overwritten.
+    blob that a layer needs one of (`need_backward.py`), and for each in `seeds`. As in Caffe, a layer that works in
+    place, by its names, has one gradient for its top and its bottom, so that of the top is overwritten.
 
     `steps` are the layers that have something to do, last first. backward() overwrites gradients of blobs, and adds to
     those of weights. It starts from the losses' weights, and from whatever the gradients of other blobs that nobody
@@ -150,11 +148,12 @@ class Gradients:
             for gradient, wanted in zip(self.weights.get(node, []), need.weights, strict=True)
         ]
         inputs, outputs = ([arrays[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
-        back = BACKWARDS[node.type].prepare(
+        back = OPS[node.type].gradient.prepare(
             node,
             [shapes[blob] for blob in node.bottoms],
             [shapes[blob] for blob in node.tops],
             self._runs[node],
+            self.runtime.layers,
         )
         return Step(back, (inputs, outputs, tops, given, weights), additions)
 

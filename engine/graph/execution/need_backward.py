@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..backward import BACKWARDS
 from ..ir.graph import Blob, Graph, Node
+from ..ops import OPS
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Need:
 def loss_weights(node: Node) -> list[float]:
     """The weight of each top in the loss; of a loss layer without a top, that of the one it would have had."""
     given = list(node.loss_weight)
-    is_loss = node.type in BACKWARDS and BACKWARDS[node.type].loss
+    gradient = OPS[node.type].gradient
+    is_loss = gradient is not None and gradient.loss
     tops = max(len(node.tops), 1) if is_loss else len(node.tops)
     if given and len(given) != tops:
         raise node.error(f"has {len(given)} loss_weight for {tops} tops", "none, or one a top")
@@ -45,7 +46,7 @@ def find_needs(graph: Graph, seeds: Collection[Blob] = ()) -> dict[Node, Need]:
         is_loss = any(loss_weights(node))
         if node not in needs or not (is_loss or force or not reached.isdisjoint(node.tops)):
             continue
-        if node.type not in BACKWARDS and not is_loss and reached.isdisjoint(node.tops):
+        if not OPS[node.type].gradient and not is_loss and reached.isdisjoint(node.tops):
             continue  # forced, but nothing depends on it
         _check(node, needs[node])
         found.append(node)
@@ -80,18 +81,20 @@ def _learning_rates(node: Node) -> list[float]:
 
 def _allowed(node: Node) -> list[bool]:
     """The bottoms that `force_backward` may ask for."""
-    labels = BACKWARDS[node.type].labels if node.type in BACKWARDS else range(len(node.bottoms))
+    gradient = OPS[node.type].gradient
+    labels = gradient.labels if gradient else range(len(node.bottoms))
     return [number not in labels for number in range(len(node.bottoms))]
 
 
 def _check(node: Node, need: Need) -> None:
-    if node.type not in BACKWARDS:
+    gradient = OPS[node.type].gradient
+    if gradient is None:
         if any(need.bottoms):
             raise node.error(
                 "has no gradient, and one is asked for through it", "a layer that has one, or propagate_down: false"
             )
         return
-    for number in BACKWARDS[node.type].labels:
+    for number in gradient.labels:
         if need.bottoms[number]:
             name = node.bottoms[number].name
             raise node.error(f"gives no gradient to {name!r}, and one is asked for", "propagate_down: false")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -10,10 +11,10 @@ from ...team.memory import aligned_zeros
 from ..analysis.aliasing import exclusive_blobs
 from ..analysis.shapes import check_weights, infer_shapes
 from ..ir.graph import Blob, Graph, Node, Shape
-from ..ir.op import Run, count
+from ..ir.op import Layers, Run, count
 from ..ir.ownership import own_parameters
 from ..ops import OPS
-from ..plan.layer import prepare_layer
+from ..plan.layer import plan_layer, prepare_layer
 
 
 class Runtime:
@@ -41,7 +42,8 @@ class Runtime:
         exact: bool = False,
     ):
         self.graph, self.gradients = graph, gradients
-        self._options = {"threads": threads, "exact": exact}
+        prepare, plan = (partial(each, threads=threads, exact=exact) for each in (prepare_layer, plan_layer))
+        self.layers = Layers(prepare, plan, threads)
         self.shapes = infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
         own_parameters(graph)
@@ -71,7 +73,7 @@ class Runtime:
 
     def _prepare(self, node: Node) -> Run:
         bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
-        return prepare_layer(node, bottoms, tops, **self._options)
+        return self.layers.prepare(node, bottoms, tops)
 
     def _place(self, given: Mapping[Blob, np.ndarray]) -> dict[Blob, np.ndarray]:
         arrays: dict[Blob, np.ndarray] = {}

@@ -1,4 +1,4 @@
-"""What the engine knows of a Caffe layer type: shapes, weights, arithmetic, cost.
+"""What the engine knows of a layer type: shapes, weights, arithmetic, gradient, cost.
 
 A file of `ops/` says it for a family of types:
 
@@ -8,6 +8,15 @@ A file of `ops/` says it for a family of types:
                                      C-contiguous arrays. It reads node.weights when it runs and writes the outputs;
                                      what it needs besides it allocates in `prepare`, not in `run`.
     macs(node, bottoms, tops)        multiply-accumulates of one run
+
+and of its gradient, if there is one:
+
+    prepare(node, bottoms, tops, run, layers)   for these shapes, and for the `run` that the op prepared: a function
+                                     back(inputs, outputs, output_gradients, input_gradients, weight_gradients)
+
+`back` runs after `run`, on what that read and wrote: lists of float32 C-contiguous arrays, one per blob, gradients of
+their blob's shape. It overwrites the input gradients and adds to the weight gradients; None stands for one that is not
+needed. No array overlaps another, but where the layer works in place an input gradient may be the output gradient.
 """
 
 from __future__ import annotations
@@ -15,19 +24,49 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ...compiler.jit import Kernel
 from .graph import Node, Shape
 
-Run = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]
 MANY = 1 << 30
+Arrays = Sequence[np.ndarray]
+Gradients = Sequence[np.ndarray | None]
+Run = Callable[[Arrays, Arrays], None]
+Back = Callable[[Arrays, Arrays, Arrays, Gradients, Gradients], None]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """How a gradient that is made of other layers runs them. `prepare` prepares one, as an Op does; `plan` in a faster
+    way, if there is one for it, else it returns None. `threads`: how many may run, None for as many as pay off."""
+
+    prepare: Callable[[Node, list[Shape], list[Shape]], Run]
+    plan: Callable[[Node, list[Shape], list[Shape]], Run | None]
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """`labels` are the bottoms to which there is none; `loss` says that the layer's top is a loss, of which gradients
+    are taken unless loss_weight is 0. `kernels` are those that it runs itself, `layers` the types of the layers that it
+    runs."""
+
+    prepare: Callable[[Node, list[Shape], list[Shape], Run, Layers], Back]
+    labels: tuple[int, ...] = ()
+    loss: bool = False
+    kernels: tuple[Kernel, ...] = ()
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Op:
     """One layer type. `in_place`: run is right where outputs[0] is inputs[0]. `view`: every top has the memory of
-    bottom 0 in another shape, and run does nothing. `bottoms` and `tops` are the least and the largest number."""
+    bottom 0 in another shape, and run does nothing. `bottoms` and `tops` are the least and the largest number.
+    `kernels` are those that `run` may call: they can be compiled before. `onnx(builder, layer)` adds its ONNX nodes,
+    and `kind` gives a drawing its colour: for types that are not in `frontends/onnx/` and `drawing/kinds.py`."""
 
     type: str
     shapes: Callable[[Node, list[Shape]], list[Shape]]
@@ -38,6 +77,10 @@ class Op:
     tops: tuple[int, int] = (1, 1)
     in_place: bool = False
     view: bool = False
+    kernels: tuple[Kernel, ...] = ()
+    gradient: Gradient | None = None
+    onnx: Callable[[Any, Any], None] | None = None
+    kind: str = ""
 
 
 def count(shape: Sequence[int], start: int = 0, end: int | None = None) -> int:

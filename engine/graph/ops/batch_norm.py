@@ -14,12 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...compiler import signatures as types
-from ...compiler.cpu import LANES
-from ...compiler.jit import D1, F1_IN, i64, inline, kernel
-from ...vectors.simd import broadcast, element, fma, load, load_part, reduce_add, zeros
 from ..ir.graph import Node, Shape
-from ..ir.op import Op, Run, count, same_shape
+from ..ir.op import Back, Gradient, Layers, Op, Run, count, same_shape
+from .channels import channel_sums, moments, normalised_gradient
 from .scale import NONE, affine
 
 
@@ -30,58 +27,6 @@ class BatchNorm:
     use_global_stats: bool | None = None
     moving_average_fraction: float = 0.999
     eps: float = 1e-5
-
-
-BLOCK = 64 * LANES  # of 64 additions a lane the roundings do not count
-
-
-@inline
-def row_sum(x, at, size):
-    """Sum of x.flat[at:at+size], float64: of blocks that are summed in float32."""
-    total = np.float64(0)
-    for block in range(at, at + size, BLOCK):
-        end, sums = min(block + BLOCK, at + size), zeros()
-        full = (end - block) // LANES * LANES
-        for i in range(block, block + full, LANES):
-            sums = sums + load(x, i)
-        if block + full < end:
-            sums = sums + load_part(x, block + full, end - block - full)
-        total += np.float64(reduce_add(sums))
-    return total
-
-
-@inline
-def row_squares(x, at, size, middle):
-    """Sum of (x.flat[at:at+size] - middle)**2, as `row_sum`."""
-    total, middles = np.float64(0), broadcast(middle)
-    for block in range(at, at + size, BLOCK):
-        end, sums = min(block + BLOCK, at + size), zeros()
-        full = (end - block) // LANES * LANES
-        for i in range(block, block + full, LANES):
-            distance = load(x, i) - middles
-            sums = fma(distance, distance, sums)
-        total += np.float64(reduce_add(sums))
-        for i in range(block + full, end):
-            rest = element(x, i) - middle
-            total += np.float64(rest * rest)
-    return total
-
-
-@kernel(types.void(F1_IN, i64, i64, i64, D1, D1))
-def moments(x, outer, channels, inner, mean, variance):
-    """Mean and biased variance of each channel.   x [outer * channels * inner]; writes float64 [channels] each.
-
-    In two passes, since the difference of two large sums would lose the variance.
-    """
-    number = outer * inner
-    for c in range(channels):
-        total, squares = np.float64(0), np.float64(0)
-        for n in range(outer):
-            total += row_sum(x, (n * channels + c) * inner, inner)
-        mean[c] = total / number
-        for n in range(outer):
-            squares += row_squares(x, (n * channels + c) * inner, inner, np.float32(mean[c]))
-        variance[c] = squares / number
 
 
 def batch_norm_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -142,4 +87,35 @@ def batch_norm_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int:
     return count(tops[0])
 
 
-OPS = (Op("BatchNorm", batch_norm_shapes, prepare_batch_norm, batch_norm_weights, batch_norm_macs, in_place=True),)
+# ------------------------------------------------------------------------------------------------------------- gradient
+# Gradient of BatchNorm, whose blobs get none.
+#
+# With global statistics      dx = dy / sqrt(variance + eps)
+# with the batch's own        dx = (dy - mean of dy - y * mean of dy * y) / sqrt(variance + eps)
+def batch_norm_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    (outer, channels), inner = bottoms[0][:2], count(bottoms[0], 2)
+    sums, products = np.empty(channels), np.empty(channels)
+    stored, number = uses_global_statistics(node), outer * inner
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        if input_gradients[0] is None:
+            return
+        dy, dx = output_gradients[0].reshape(-1), input_gradients[0].reshape(-1)
+        if stored:
+            affine.run(dy, NONE, run.factors, NONE, outer, channels, inner, dx)
+            return
+        y = outputs[0].reshape(-1)
+        channel_sums.run(y, dy, outer, channels, inner, sums, products)
+        means, slopes = ((each / number).astype(np.float32) for each in (sums, products))
+        normalised_gradient.run(y, dy, means, slopes, run.factors, outer, channels, inner, dx)
+
+    return back
+
+
+OPS = (
+    Op(
+        "BatchNorm", batch_norm_shapes, prepare_batch_norm, batch_norm_weights, batch_norm_macs, in_place=True,
+        kernels=(moments, affine),
+        gradient=Gradient(batch_norm_back, kernels=(affine, channel_sums, normalised_gradient)),
+    ),
+)  # fmt: skip

@@ -19,7 +19,11 @@ from ...team.memory import aligned_zeros
 from ...vectors.simd import broadcast, load, load_part, store, store_part
 from ...vectors.views import no_rows
 from ..ir.graph import Node, Shape
-from ..ir.op import MANY, Op, Run, count
+from ..ir.op import MANY, Back, Gradient, Layers, Op, Run, count
+from .adjoint import bias_sums, mirrored, spread, turn_round
+from .channels import channel_sums
+from .filter_gradient import KERNELS as FILTER_KERNELS
+from .filter_gradient import prepare_filter_gradient
 from .windows import PictureCounts, PlaneSizes, filter_shapes, lay_out, picture_counts, plan_planes, window_of
 
 NO_BIAS = np.zeros(0, np.float32)
@@ -138,7 +142,33 @@ def convolution_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int
     return len(tops) * count(tops[0]) * count(convolution_weights(node, bottoms)[0], 1)
 
 
-OPS = tuple(
-    Op(kind, convolution_shapes, prepare_convolution, convolution_weights, convolution_macs, (1, MANY), (1, MANY))
-    for kind in ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
+# ------------------------------------------------------------------------------------------------------------- gradient
+def convolution_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    window = window_of(node, bottoms)
+    weigh = prepare_filter_gradient(node, window, tops[0][window.axis + 1 :], layers.threads)
+    reached = zip(window.extent, window.before, window.after, strict=True)
+    is_mirrored = set(window.stride) <= {1} and all(extent > max(pads) for extent, *pads in reached)
+    adjoint = (mirrored if is_mirrored else spread)(node, window, tops[0], bottoms[0], layers)
+    add_bias = bias_sums(window, tops[0])
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        if weight_gradients[0] is not None:
+            weigh(inputs, output_gradients, weight_gradients[0])
+        for gradient in weight_gradients[1:]:
+            if gradient is not None:
+                add_bias(output_gradients, gradient)
+        adjoint(output_gradients, input_gradients)
+
+    return back
+
+
+GRADIENT = Gradient(
+    convolution_back, kernels=(*FILTER_KERNELS, channel_sums, turn_round), layers=("Convolution", "Deconvolution")
 )
+OPS = tuple(
+    Op(
+        kind, convolution_shapes, prepare_convolution, convolution_weights, convolution_macs, (1, MANY), (1, MANY),
+        kernels=(convolve,), gradient=GRADIENT,
+    )
+    for kind in ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
+)  # fmt: skip

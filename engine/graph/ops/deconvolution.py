@@ -19,8 +19,12 @@ from ...products.gemm import MR
 from ...team.memory import aligned_zeros
 from ...vectors.simd import broadcast, element, fma, load, load_part, store, store_part
 from ..ir.graph import Node, Shape
-from ..ir.op import MANY, Op, Run, count
+from ..ir.op import MANY, Back, Gradient, Layers, Op, Run, count
+from .adjoint import bias_sums, lend_weights, twin_of
+from .channels import channel_sums
 from .convolution import NO_BIAS, fill
+from .filter_gradient import KERNELS as FILTER_KERNELS
+from .filter_gradient import prepare_filter_gradient
 from .product import PANELS, multiply
 from .windows import LARGEST, PlaneSizes, filter_shapes, plan_planes, window_of
 
@@ -145,9 +149,38 @@ def deconvolution_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> i
     return len(bottoms) * count(bottoms[0]) * count(deconvolution_weights(node, bottoms)[0], 1)
 
 
+# ------------------------------------------------------------------------------------------------------------- gradient
+def deconvolution_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    window = window_of(node, bottoms)
+    turned = replace(
+        window, size=tops[0][window.axis + 1 :], channels=window.outputs, outputs=window.channels
+    )  # the convolution whose adjoint this layer is
+    weigh = prepare_filter_gradient(node, turned, window.size, layers.threads)
+    twin = twin_of(node, "Convolution", turned)
+    lend_weights(node, twin)
+    run_twin = layers.prepare(twin, [tops[0]], [bottoms[0]])
+    add_bias = bias_sums(window, tops[0])
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        if weight_gradients[0] is not None:
+            weigh(output_gradients, inputs, weight_gradients[0])
+        for gradient in weight_gradients[1:]:
+            if gradient is not None:
+                add_bias(output_gradients, gradient)
+        for dy, dx in zip(output_gradients, input_gradients, strict=True):
+            if dx is not None:
+                run_twin([dy], [dx])
+
+    return back
+
+
+GRADIENT = Gradient(
+    deconvolution_back, kernels=(*FILTER_KERNELS, channel_sums), layers=("Convolution", "Deconvolution")
+)
 OPS = (
     Op(
         "Deconvolution", deconvolution_shapes, prepare_deconvolution, deconvolution_weights, deconvolution_macs,
-        (1, MANY), (1, MANY),
+        (1, MANY), (1, MANY), kernels=(add_columns, deconvolve_directly, multiply),
+        gradient=GRADIENT,
     ),
 )  # fmt: skip

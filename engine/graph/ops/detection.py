@@ -274,5 +274,5 @@ def prepare_detection(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
 
 OPS = (
     Op("PriorBox", prior_shapes, prepare_prior, bottoms=(2, MANY)),
-    Op("DetectionOutput", detection_shapes, prepare_detection, bottoms=(3, 4)),
+    Op("DetectionOutput", detection_shapes, prepare_detection, bottoms=(3, 4), kernels=(suppress,)),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import Op, Run, same_shape
+from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
 
 
 @dataclass(frozen=True)
@@ -47,4 +47,16 @@ def copy_unless_in_place(inputs, outputs):
         np.copyto(outputs[0], inputs[0])
 
 
-OPS = (Op("Dropout", same_shape, prepare_dropout, in_place=True),)
+# ------------------------------------------------------------------------------------------------------------- gradient
+# Gradient of Dropout: what the mask of the run let through, scaled alike.
+def dropout_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        if node.phase == "TEST":
+            copy_unless_in_place(output_gradients, input_gradients)
+        else:
+            np.multiply(output_gradients[0], run.mask, out=input_gradients[0])
+
+    return back
+
+
+OPS = (Op("Dropout", same_shape, prepare_dropout, in_place=True, gradient=Gradient(dropout_back)),)

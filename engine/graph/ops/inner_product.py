@@ -11,8 +11,9 @@ import numpy as np
 
 from ...team.memory import aligned_zeros
 from ..ir.graph import Node, Shape
-from ..ir.op import Op, Run, axis_of, count
-from .product import PANELS, multiply
+from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
+from .channels import NOTHING, add_sums, channel_sums
+from .product import PANELS, add_product, multiply
 
 NO_BIAS = np.zeros(0, np.float32)
 
@@ -63,4 +64,34 @@ def inner_product_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> i
     return count(tops[0]) * count(bottoms[0], _axis(node, bottoms))
 
 
-OPS = (Op("InnerProduct", inner_product_shapes, prepare_inner_product, inner_product_weights, inner_product_macs),)
+# ------------------------------------------------------------------------------------------------------------- gradient
+# Gradients of InnerProduct, y = x @ W.T + b:   dx = dy @ W    dW = dy.T @ x    db = sum of dy over the rows.
+def inner_product_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    outputs, rows = tops[0][-1], count(tops[0], 0, len(tops[0]) - 1)
+    inputs = count(bottoms[0], len(tops[0]) - 1)
+    transpose, panels = node.attributes.transpose, aligned_zeros(PANELS)
+    sums = np.empty(outputs), np.empty(outputs)
+
+    def back(ins, outs, output_gradients, input_gradients, weight_gradients):
+        x, dy, (weights, *bias) = ins[0].reshape(-1), output_gradients[0].reshape(-1), weight_gradients
+        if weights is not None and transpose:
+            add_product.run(x, 1, inputs, dy, inputs, outputs, rows, panels, weights.reshape(-1))
+        elif weights is not None:
+            add_product.run(dy, 1, outputs, x, outputs, inputs, rows, panels, weights.reshape(-1))
+        if bias and bias[0] is not None:
+            channel_sums.run(NOTHING, dy, rows, outputs, 1, *sums)
+            add_sums(bias[0], sums[0])
+        if input_gradients[0] is not None:
+            W, dx = node.weights[0].reshape(-1), input_gradients[0].reshape(-1)
+            multiply.run(dy, outputs, 1, W, int(transpose), NOTHING, rows, inputs, outputs, panels, dx)
+
+    return back
+
+
+OPS = (
+    Op(
+        "InnerProduct", inner_product_shapes, prepare_inner_product, inner_product_weights, inner_product_macs,
+        kernels=(multiply,),
+        gradient=Gradient(inner_product_back, kernels=(add_product, channel_sums, multiply)),
+    ),
+)  # fmt: skip

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import Op, Run, axis_of, count
+from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
 from .checks import at_most_four_axes, same_batch, whole_numbers
+from .curves import SIGMOID, bend
 from .softmax import axis_sizes, softmax
 
 FULL, VALID, BATCH_SIZE, NONE = range(4)  # as in LossParameter
@@ -197,10 +198,104 @@ def prepare_accuracy(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run
     return run
 
 
+# ------------------------------------------------------------------------------------------------------------- gradient
+# Gradients of the losses. The gradient of a loss layer's top is its weight in the sum of all losses.
+LABELS = (1,)
+
+
+def softmax_loss_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    """(p - 1 of the label's class) * weight / divisor, 0 where the label is ignored."""
+    sizes = outer, classes, inner = axis_sizes(node, bottoms[0])
+    ignored, mode = node.attributes.ignore_label, node.attributes.normalization
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        dx = input_gradients[0].reshape(-1)
+        softmax.run(inputs[0].reshape(-1), dx, *sizes)
+        dx = dx.reshape(sizes)
+        labels = whole_numbers(node, 1, inputs[1].reshape(outer, 1, inner), classes, ignored)
+        valid = np.ones(labels.shape, bool) if ignored is None else labels != ignored
+        picked = np.where(valid, labels, 0)
+        np.put_along_axis(dx, picked, np.take_along_axis(dx, picked, 1) - np.float32(1), 1)
+        np.multiply(dx, valid, out=dx)
+        np.multiply(dx, output_gradients[0] / divisor(mode, outer, inner, int(valid.sum())), out=dx, casting="unsafe")
+
+    return back
+
+
+def euclidean_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    """(a - b) * weight / rows for a, and its negative for b."""
+    rows = bottoms[0][0]
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        first, second = (bottom.reshape(-1) for bottom in inputs)
+        factor = np.float32(output_gradients[0] / rows)
+        for dx, sign in zip(input_gradients, (factor, -factor), strict=True):
+            if dx is not None:
+                flat = dx.reshape(-1)
+                np.multiply(np.subtract(first, second, out=flat), sign, out=flat)
+
+    return back
+
+
+def hinge_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    """With m = max(0, 1 + d*x), d = -1 for the label's class and 1 for the others: d * sign(m), or of squares 2*d*m,
+    times weight / rows."""
+    rows, size = bottoms[0][0], count(bottoms[0], 1)
+    squared = node.attributes.norm == 2
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        labels = whole_numbers(node, 1, inputs[1].reshape(-1)[:rows], size)
+        m, own = input_gradients[0].reshape(rows, size), (range(rows), labels)
+        np.copyto(m, inputs[0].reshape(rows, size))
+        m[own] *= -1
+        np.fmax(np.add(m, 1, out=m), 0, out=m)
+        if not squared:
+            np.sign(m, out=m)
+        m[own] *= -1
+        np.multiply(m, np.float32(output_gradients[0] * (2 if squared else 1) / rows), out=m)
+
+    return back
+
+
+def cross_entropy_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    """(sigmoid(x) - t) * weight / divisor, 0 where the target is ignored.
+
+    sigmoid(x) is s = sigmoid(-|x|) below 0 and 1 - s above, where 1 - t comes first: next to t = 1, s is what remains.
+    """
+    outer, inner = bottoms[0][0], count(bottoms[0], 1)
+    ignored, mode = node.attributes.ignore_label, node.attributes.normalization
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        x, targets = (bottom.reshape(-1) for bottom in inputs)
+        dx, valid = input_gradients[0].reshape(-1), outer * inner
+        np.negative(np.abs(x, out=dx), out=dx)
+        bend.run(dx, dx, SIGMOID, 1.0, 0.0)
+        above = x > 0
+        np.negative(dx, out=dx, where=above)
+        np.add(dx, above - targets, out=dx)
+        if ignored is not None:
+            skipped = np.trunc(targets) == ignored
+            dx[skipped] = 0
+            valid -= int(skipped.sum())
+        np.multiply(dx, np.float32(output_gradients[0] / divisor(mode, outer, inner, valid)), out=dx)
+
+    return back
+
+
+TWO = {"bottoms": (2, 2), "tops": (0, 1)}
 OPS = (
-    Op("SoftmaxWithLoss", softmax_loss_shapes, prepare_softmax_loss, bottoms=(2, 2), tops=(0, 1)),
-    Op("EuclideanLoss", euclidean_shapes, prepare_euclidean, bottoms=(2, 2), tops=(0, 1)),
-    Op("HingeLoss", hinge_shapes, prepare_hinge, bottoms=(2, 2), tops=(0, 1)),
-    Op("SigmoidCrossEntropyLoss", cross_entropy_shapes, prepare_cross_entropy, bottoms=(2, 2), tops=(0, 1)),
+    Op(
+        "SoftmaxWithLoss", softmax_loss_shapes, prepare_softmax_loss, **TWO, kernels=(softmax,),
+        gradient=Gradient(softmax_loss_back, LABELS, loss=True, kernels=(softmax,)),
+    ),
+    Op(
+        "EuclideanLoss", euclidean_shapes, prepare_euclidean, **TWO,
+        gradient=Gradient(euclidean_back, loss=True),
+    ),
+    Op("HingeLoss", hinge_shapes, prepare_hinge, **TWO, gradient=Gradient(hinge_back, LABELS, loss=True)),
+    Op(
+        "SigmoidCrossEntropyLoss", cross_entropy_shapes, prepare_cross_entropy, **TWO,
+        gradient=Gradient(cross_entropy_back, LABELS, loss=True, kernels=(bend,)),
+    ),
     Op("Accuracy", accuracy_shapes, prepare_accuracy, bottoms=(2, 2), tops=(1, 2)),
-)
+)  # fmt: skip

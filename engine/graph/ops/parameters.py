@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import Op, Run
+from ..ir.op import Back, Gradient, Layers, Op, Run
 from .checks import whole_numbers
 
 
@@ -60,7 +60,35 @@ def prepare_parameter(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
     return lambda inputs, outputs: np.copyto(outputs[0], node.weights[0])
 
 
+# ------------------------------------------------------------------------------------------------------------- gradient
+# Gradients of Embed's rows and of Parameter's blob.
+def embed_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    """Each row of dy is added to the row of W that it was read from."""
+    rows, width = node.attributes.input_dim, tops[0][-1]
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        dy, (weights, *bias) = output_gradients[0].reshape(-1, width), weight_gradients
+        if weights is not None:
+            np.add.at(weights, whole_numbers(node, 0, inputs[0].reshape(-1), rows), dy)
+        for gradient in bias:
+            if gradient is not None:
+                np.add(gradient, dy.sum(axis=0), out=gradient)
+
+    return back
+
+
+def parameter_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        if weight_gradients[0] is not None:
+            np.add(weight_gradients[0], output_gradients[0], out=weight_gradients[0])
+
+    return back
+
+
 OPS = (
-    Op("Embed", embed_shapes, prepare_embed, embed_weights),
-    Op("Parameter", parameter_shapes, prepare_parameter, parameter_shapes, bottoms=(0, 0)),
-)
+    Op("Embed", embed_shapes, prepare_embed, embed_weights, gradient=Gradient(embed_back, labels=(0,))),
+    Op(
+        "Parameter", parameter_shapes, prepare_parameter, parameter_shapes, bottoms=(0, 0),
+        gradient=Gradient(parameter_back),
+    ),
+)  # fmt: skip

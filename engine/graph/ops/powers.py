@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import Op, Run, same_shape
-from .activations import EXP, LINEAR, bend, calling, cut
+from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
+from .curves import EXP, LINEAR, SIGMOID, bend, curve, cut
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,65 @@ def prepare_bnll(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     return run
 
 
+# ------------------------------------------------------------------------------------------------------------- gradient
+# Gradients of Power, Exp, Log and BNLL. Exp's and BNLL's are by kernels, the others NumPy's: few nets train them.
+def power_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    """dx = dy * power * scale * (shift + scale * x) ** (power - 1).
+
+    The power is taken itself. (Caffe divides y by shift + scale * x, which gives NaN at 0.)
+    """
+    parameter = node.attributes
+    power, scale, shift = (np.float32(getattr(parameter, name)) for name in ("power", "scale", "shift"))
+    slope = np.empty(bottoms[0], np.float32)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        if power * scale == 0:
+            input_gradients[0].fill(0)
+            return
+        np.multiply(inputs[0], scale, out=slope)
+        np.add(slope, shift, out=slope)
+        np.power(slope, power - 1, out=slope)
+        np.multiply(slope, power * scale, out=slope)
+        np.multiply(slope, output_gradients[0], out=input_gradients[0])
+
+    return back
+
+
+def log_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    """dx = dy * scale / (ln(base) * (shift + scale * x))."""
+    parameter = node.attributes
+    factor = np.float32(parameter.scale / checked_log(node, parameter.base))
+    argument = np.empty(bottoms[0], np.float32)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        np.multiply(inputs[0], np.float32(parameter.scale), out=argument)
+        np.add(argument, np.float32(parameter.shift), out=argument)
+        np.divide(factor, argument, out=argument)
+        np.multiply(argument, output_gradients[0], out=input_gradients[0])
+
+    return back
+
+
+def bnll_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    """dx = dy / (1 + exp(-x))."""
+    slope = np.empty(bottoms[0], np.float32)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        bend.run(inputs[0].reshape(-1), slope.reshape(-1), SIGMOID, 1.0, 0.0)
+        np.multiply(output_gradients[0], slope, out=input_gradients[0])
+
+    return back
+
+
 OPS = (
-    Op("Power", same_shape, prepare_power, in_place=True),
-    Op("Exp", same_shape, calling(bend, exponential), in_place=True),
-    Op("Log", same_shape, prepare_log, in_place=True),
-    Op("BNLL", same_shape, prepare_bnll, in_place=True),
-)
+    Op(
+        "Power", same_shape, prepare_power, in_place=True, kernels=(cut,),
+        gradient=Gradient(power_back),
+    ),
+    curve("Exp", exponential),
+    Op("Log", same_shape, prepare_log, in_place=True, kernels=(cut,), gradient=Gradient(log_back)),
+    Op(
+        "BNLL", same_shape, prepare_bnll, in_place=True,
+        gradient=Gradient(bnll_back, kernels=(bend,)),
+    ),
+)  # fmt: skip

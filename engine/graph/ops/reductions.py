@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import Op, Run, axis_of, count
+from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
 from .checks import at_most_four_axes
 
 SUM, ASUM, SUMSQ, MEAN = range(1, 5)  # as in ReductionParameter
@@ -132,8 +132,29 @@ def prepare_normalize(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
     return run
 
 
+# ------------------------------------------------------------------------------------------------------------- gradient
+# Gradient of Reduction:   dx = coeff * dy * {SUM 1, ASUM sign(x), SUMSQ 2x, MEAN 1 over the number of values}.
+def reduction_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    kind, rows = node.attributes.operation, count(tops[0])
+    size = count(bottoms[0], len(tops[0]))
+    scale = {MEAN: 1 / max(1, size), SUMSQ: 2}.get(kind, 1)
+    factor = np.float32(node.attributes.coeff * scale)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        x, dx = inputs[0].reshape(rows, size), input_gradients[0].reshape(rows, size)
+        slopes = output_gradients[0].reshape(rows, 1) * factor
+        if kind == ASUM:
+            np.multiply(np.sign(x, out=dx), slopes, out=dx)
+        elif kind == SUMSQ:
+            np.multiply(x, slopes, out=dx)
+        else:
+            dx[:] = slopes
+
+    return back
+
+
 OPS = (
-    Op("Reduction", reduction_shapes, prepare_reduction),
+    Op("Reduction", reduction_shapes, prepare_reduction, gradient=Gradient(reduction_back)),
     Op("ArgMax", argmax_shapes, prepare_argmax),
     Op("Normalize", normalize_shapes, prepare_normalize, normalize_weights),
 )

@@ -15,7 +15,8 @@ from ...compiler.cpu import LANES
 from ...compiler.jit import F1, F1_IN, i64, inline, kernel
 from ...vectors.simd import broadcast, element, fma, load, load_part, store, store_part
 from ..ir.graph import Node, Shape
-from ..ir.op import Op, Run, axis_of, count
+from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
+from .channels import NOTHING, add_sums, channel_sums
 
 NONE = np.zeros(0, np.float32)
 
@@ -127,7 +128,39 @@ def scale_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int:
     return count(tops[0])
 
 
+# ------------------------------------------------------------------------------------------------------------- gradient
+# Gradients of Scale and Bias:   dx = dy * gamma    dgamma = sum of dy * x    dbeta = sum of dy,  over other axes.
+def scale_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    axis, shape = operand(node, bottoms)
+    sizes = outer, channels, inner = count(bottoms[0], 0, axis), count(shape), count(bottoms[0], axis + len(shape))
+    if channels == 1:
+        sizes = 1, 1, outer * inner
+    sums, products = np.empty(channels), np.empty(channels)
+    scaling, second = node.type == "Scale", len(bottoms) == 2
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        dy = output_gradients[0].reshape(-1)
+        wanted = [*input_gradients[1:], *weight_gradients]  # gamma's and beta's, of Bias beta's alone
+        if any(gradient is not None for gradient in wanted):
+            factor_wanted = scaling and wanted[0] is not None
+            x = inputs[0].reshape(-1) if factor_wanted else NOTHING
+            channel_sums.run(x, dy, *sizes, sums, products)
+            for number, gradient in enumerate(wanted):
+                if gradient is not None:
+                    if number < second:
+                        gradient.fill(0)
+                    add_sums(gradient, products if scaling and number == 0 else sums)
+        if input_gradients[0] is not None:
+            factor = (inputs[1] if second else node.weights[0]).reshape(-1) if scaling else NONE
+            affine.run(dy, NONE, factor, NONE, *sizes, input_gradients[0].reshape(-1))
+
+    return back
+
+
 OPS = tuple(
-    Op(kind, scale_shapes, prepare_scale, scale_weights, scale_macs, (1, 2), in_place=True)
+    Op(
+        kind, scale_shapes, prepare_scale, scale_weights, scale_macs, (1, 2), in_place=True, kernels=(affine,),
+        gradient=Gradient(scale_back, kernels=(affine, channel_sums)),
+    )
     for kind in ("Scale", "Bias")
-)
+)  # fmt: skip

@@ -12,7 +12,7 @@ from ...compiler.jit import F1, F1_IN, i64, inline, kernel
 from ...vectors import simd
 from ...vectors.elementary import exp
 from ..ir.graph import Node, Shape
-from ..ir.op import Op, Run, axis_of, count, same_shape
+from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count, same_shape
 
 
 @dataclass(frozen=True)
@@ -96,4 +96,23 @@ def prepare_softmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     return lambda inputs, outputs: softmax.run(inputs[0].reshape(-1), outputs[0].reshape(-1), *sizes)
 
 
-OPS = (Op("Softmax", softmax_shapes, prepare_softmax, in_place=True),)
+# ------------------------------------------------------------------------------------------------------------- gradient
+# Gradient of Softmax:   dx = y * (dy - sum of dy * y over the axis).
+def softmax_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    sizes = axis_sizes(node, bottoms[0])
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        y, dy, dx = (array.reshape(sizes) for array in (outputs[0], output_gradients[0], input_gradients[0]))
+        shared = np.einsum("oci,oci->oi", y, dy)
+        np.subtract(dy, shared[:, None], out=dx)
+        np.multiply(dx, y, out=dx)
+
+    return back
+
+
+OPS = (
+    Op(
+        "Softmax", softmax_shapes, prepare_softmax, in_place=True, kernels=(softmax,),
+        gradient=Gradient(softmax_back),
+    ),
+)  # fmt: skip

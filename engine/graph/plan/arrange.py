@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..ir.graph import Blob, Graph, Node, Shape
+from ..ops import OPS
 from .emitter import Emitter
 from .groups import Group
 from .lowering.lowered import PLANAR, Lowered, Want
 from .lowering.moves import emit_move
 from .storage import NO_HALO, Halo, Kind, Memory, Storage, same_memory, wider
 
-VIEWS = ("Flatten", "Reshape")
 NOTHING = ("Silence",)
 PREFERRED = (Kind.BLOCKED, Kind.PLANAR, Kind.PADDED)  # to move a blob from
 Key = tuple[Blob, Kind]
@@ -84,7 +84,7 @@ class Arrangement:
     def _add(self, group: Group, how: Lowered | None) -> None:
         wants = zip(group.bottoms, self._wants[group], strict=True)
         bottoms = [self._stored(self.root(blob), want, group) for blob, want in wants]
-        if group.main.type in VIEWS:
+        if OPS[group.main.type].view:
             self._share(group.tops[0], Kind.PLANAR, bottoms[0].memory)
             self._left.subtract(map(self.root, group.bottoms))
             return

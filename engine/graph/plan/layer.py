@@ -23,14 +23,13 @@ def prepare_layer(
 def plan_layer(
     node: Node, bottoms: list[Shape], tops: list[Shape], *, threads: int | None = None, exact: bool = False
 ) -> Run | None:
-    """A layer as a plan, with `run.options`, these `threads` and `exact`, for its gradient; None if no lowering knows
-    it."""
+    """A layer as a plan; None if no lowering knows it."""
     if lower(Context(single(node), bottoms, tops, exact)):
-        return _plan(node, bottoms, {"threads": threads, "exact": exact})
+        return _plan(node, bottoms, threads=threads, exact=exact)
     return None
 
 
-def _plan(node: Node, bottoms: list[Shape], options: dict) -> Run:
+def _plan(node: Node, bottoms: list[Shape], **options) -> Run:
     (bottom,), (top,) = node.bottoms, node.tops
     source = Node("", "Input", [], [bottom])
     plan = Plan(Graph([source, node]), {bottom.name: bottoms[0]}, **options)
@@ -40,5 +39,4 @@ def _plan(node: Node, bottoms: list[Shape], options: dict) -> Run:
         plan.forward()
         np.copyto(outputs[0], plan.outputs[top])
 
-    run.options = options
     return run

@@ -25,9 +25,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..analysis.labels import class_counts
-from ..backward import BACKWARDS
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import count
+from ..ops import OPS
 from ..reference import Interpreter
 
 CHANGE = 2.0**-14  # of a value: far above its rounding, and small enough to move results in proportion
@@ -54,9 +54,9 @@ def _whole_numbers(graph: Graph, shapes: Mapping[Blob, Shape]) -> set[Blob]:
     """What layers with gradients read as labels or places, and all that is made into such."""
     found = set(class_counts(graph, shapes))
     for node in reversed(graph.nodes):
-        if node.type in BACKWARDS:
-            labels, whole = BACKWARDS[node.type].labels, any(top in found for top in node.tops)
-            found.update(blob for number, blob in enumerate(node.bottoms) if whole or number in labels)
+        if gradient := OPS[node.type].gradient:
+            whole = any(top in found for top in node.tops)
+            found.update(blob for number, blob in enumerate(node.bottoms) if whole or number in gradient.labels)
     return found
 
 
@@ -99,4 +99,4 @@ def _factors(shape: Shape, random: np.random.Generator) -> np.ndarray:
 
 
 def _chooses(node: Node) -> bool:
-    return bool(node.bottoms) and node.type not in BACKWARDS
+    return bool(node.bottoms) and not OPS[node.type].gradient

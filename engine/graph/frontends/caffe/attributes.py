@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...ir.graph import Node
+from ...ir.filler import Filler
+from ...ir.graph import BlobSpec, Node
+from ...ir.op import Op
 from ...ops import (
-    activations,
+    arrangement,
     batch_norm,
+    curves,
     dropout,
     eltwise,
     inner_product,
@@ -17,9 +20,11 @@ from ...ops import (
     parameters,
     powers,
     reductions,
+    register,
+    relu,
     scale,
-    shape_layers,
     softmax,
+    views,
 )
 from . import detection, inputs, windows
 from .fields import Reader, by_name, read_fields
@@ -39,9 +44,9 @@ def _by_axis(kind: type, parameter: str, legacy: str) -> Reader:
     return Reader(read)
 
 
-def _read_reshape(node: Node, layer) -> shape_layers.Reshape:
+def _read_reshape(node: Node, layer) -> views.Reshape:
     parameter = layer.reshape_param
-    return read_fields(shape_layers.Reshape, parameter, dims=tuple(parameter.shape.dim))
+    return read_fields(views.Reshape, parameter, dims=tuple(parameter.shape.dim))
 
 
 def _read_parameter(node: Node, layer) -> parameters.ParameterBlob:
@@ -65,6 +70,7 @@ def _normalization(loss, default: int) -> int:
     return (losses.VALID if loss.normalize else losses.BATCH_SIZE) if loss.HasField("normalize") else default
 
 
+PERMISSIVE = 1  # ParamSpec.share_mode
 READERS: dict[str, Reader] = {
     **inputs.READERS,
     **windows.READERS,
@@ -72,44 +78,51 @@ READERS: dict[str, Reader] = {
     "Accuracy": by_name(losses.Accuracy, "accuracy_param"),
     "ArgMax": by_name(reductions.ArgMax, "argmax_param"),
     "BatchNorm": by_name(batch_norm.BatchNorm, "batch_norm_param"),
-    "Bias": by_name(scale.Bias, "bias_param"),
-    "Clip": by_name(activations.Clip, "clip_param"),
-    "Concat": _by_axis(shape_layers.Concat, "concat_param", "concat_dim"),
-    "Crop": by_name(shape_layers.Crop, "crop_param"),
+    "Bias": by_name(scale.Bias, "bias_param", filler=0.0),
+    "Clip": by_name(curves.Clip, "clip_param"),
+    "Concat": _by_axis(arrangement.Concat, "concat_param", "concat_dim"),
+    "Crop": by_name(arrangement.Crop, "crop_param"),
     "Dropout": by_name(dropout.Dropout, "dropout_param"),
-    "ELU": by_name(activations.ELU, "elu_param"),
+    "ELU": by_name(curves.ELU, "elu_param"),
     "Eltwise": by_name(eltwise.Eltwise, "eltwise_param"),
-    "Embed": by_name(parameters.Embed, "embed_param"),
+    "Embed": by_name(parameters.Embed, "embed_param", weight_filler=0.0, bias_filler=0.0),
     "Exp": by_name(powers.Exp, "exp_param"),
-    "Flatten": by_name(shape_layers.Flatten, "flatten_param"),
+    "Flatten": by_name(views.Flatten, "flatten_param"),
     "HingeLoss": by_name(losses.HingeLoss, "hinge_loss_param"),
-    "InnerProduct": by_name(inner_product.InnerProduct, "inner_product_param"),
+    "InnerProduct": by_name(inner_product.InnerProduct, "inner_product_param", weight_filler=0.0, bias_filler=0.0),
     "LRN": by_name(normalise.LRN, "lrn_param"),
     "Log": by_name(powers.Log, "log_param"),
     "MVN": by_name(normalise.MVN, "mvn_param"),
     "Normalize": by_name(reductions.Normalize, "norm_param"),
-    "PReLU": by_name(activations.PReLU, "prelu_param"),
+    "PReLU": by_name(relu.PReLU, "prelu_param", filler=0.25),
     "Parameter": Reader(_read_parameter),
-    "Permute": by_name(shape_layers.Permute, "permute_param"),
+    "Permute": by_name(arrangement.Permute, "permute_param"),
     "Power": by_name(powers.Power, "power_param"),
-    "ReLU": by_name(activations.ReLU, "relu_param"),
+    "ReLU": by_name(relu.ReLU, "relu_param"),
     "Reduction": by_name(reductions.Reduction, "reduction_param"),
     "Reshape": Reader(_read_reshape),
-    "Scale": by_name(scale.Scale, "scale_param"),
+    "Scale": by_name(scale.Scale, "scale_param", filler=1.0, bias_filler=0.0),
     "SigmoidCrossEntropyLoss": Reader(_read_cross_entropy),
-    "Slice": _by_axis(shape_layers.Slicing, "slice_param", "slice_dim"),
+    "Slice": _by_axis(arrangement.Slicing, "slice_param", "slice_dim"),
     "Softmax": by_name(softmax.Softmax, "softmax_param"),
     "SoftmaxWithLoss": Reader(_read_softmax_loss),
-    "Swish": by_name(activations.Swish, "swish_param"),
-    "Threshold": by_name(activations.Threshold, "threshold_param"),
-    "Tile": by_name(shape_layers.Tile, "tile_param"),
+    "Swish": by_name(curves.Swish, "swish_param"),
+    "Threshold": by_name(curves.Threshold, "threshold_param"),
+    "Tile": by_name(arrangement.Tile, "tile_param"),
 }
+
+
+NONE = Reader(lambda node, layer: None)
 
 
 def read_attributes(node: Node, layer) -> Any:
     """The attributes that a LayerParameter gives a node. Raises node.error(...)."""
-    reader = READERS.get(node.type)
-    return reader.read(node, layer) if reader else None
+    return READERS.get(node.type, NONE).read(node, layer)
+
+
+def read_fillers(node: Node, layer) -> tuple[Filler, ...]:
+    """How the node's blobs are filled, one each; none where all are 0."""
+    return READERS.get(node.type, NONE).fillers(layer)
 
 
 def write_attributes(node: Node, layer) -> None:
@@ -122,3 +135,17 @@ def write_attributes(node: Node, layer) -> None:
         if name not in READERS[node.type].write:
             raise node.error(f"has {name} {value}, which Caffe's format has no field for")
         READERS[node.type].write[name](layer, value)
+
+
+def read_blob_specs(layer) -> tuple[BlobSpec, ...]:
+    """What a LayerParameter says of each of the layer's first blobs."""
+    return tuple(
+        BlobSpec(spec.name, spec.lr_mult, spec.decay_mult, spec.share_mode == PERMISSIVE) for spec in layer.param
+    )
+
+
+def register_layer(op: Op, reader: Reader = NONE) -> Op:
+    """Make a layer type of the caller's own known: to graphs, and to Caffe's files, whose messages of its parameters
+    `reader` reads. Raises UsageError for a type of the package's."""
+    READERS[register(op).type] = reader
+    return op

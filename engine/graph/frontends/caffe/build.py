@@ -6,10 +6,9 @@ from collections.abc import Iterable
 
 from ....parameters.streams import Streams
 from ...ir.graph import Blob, Graph, Node
-from .attributes import read_attributes
+from .attributes import read_attributes, read_blob_specs, read_fillers
 from .fields import copy_message
 from .fork_fields import refused_field
-from .weights import read_blob_specs, read_fillers
 
 
 def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: Iterable = ()) -> Graph:
@@ -63,7 +62,7 @@ def _new_graph(message, nodes: list[Node], phase: str, path: str) -> Graph:
 def _read_parameters(node: Node, layer) -> None:
     """Give a node what its LayerParameter says besides its name and blobs."""
     node.attributes = read_attributes(node, layer)
-    node.blob_specs, node.fillers = read_blob_specs(layer), read_fillers(node.type, layer)
+    node.blob_specs, node.fillers = read_blob_specs(layer), read_fillers(node, layer)
     node.loss_weight, node.propagate_down = tuple(layer.loss_weight), tuple(layer.propagate_down)
     node.unsupported = refused_field(layer)
 

@@ -7,27 +7,50 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...ir.filler import Filler
 from ...ir.graph import Node
 
 Write = Callable[[Any, Any], None]  # (layer, value)
+
+
+def no_fillers(layer) -> tuple[Filler, ...]:
+    return ()
 
 
 @dataclass(frozen=True)
 class Reader:
     """How the parameters of a layer type are read. `read(node, layer)`: the attributes that a LayerParameter says; it
     raises node.error(...) where fields contradict each other. `write`: attribute -> a function that sets it in a layer,
-    for those that something changes."""
+    for those that something changes. `fillers(layer)`: one per blob of weights, or none."""
 
     read: Callable[[Node, Any], Any]
     write: Mapping[str, Write] = field(default_factory=dict)
+    fillers: Callable[[Any], tuple[Filler, ...]] = no_fillers
 
 
-def by_name(kind: type, parameter: str) -> Reader:
-    """The reader of attributes that are called as the fields of the message `parameter`."""
+def by_name(kind: type, parameter: str, **fillers: float) -> Reader:
+    """The reader of attributes that are called as the fields of the message `parameter`; `fillers` as in
+    `reads_fillers`."""
     return Reader(
         lambda node, layer: read_fields(kind, getattr(layer, parameter)),
         {each.name: writes(parameter, each.name) for each in dataclasses.fields(kind)},
+        reads_fillers(parameter, **fillers),
     )
+
+
+def reads_fillers(parameter: str, **fillers: float) -> Callable[[Any], tuple[Filler, ...]]:
+    """A function that reads these fields of the message `parameter`, which say how blobs are filled, or else with which
+    constants; that of the bias is left out where there is none."""
+
+    def read(layer) -> tuple[Filler, ...]:
+        message = getattr(layer, parameter)
+        return tuple(
+            read_fields(Filler, getattr(message, name)) if message.HasField(name) else Filler(value=default)
+            for name, default in fillers.items()
+            if name != "bias_filler" or message.bias_term
+        )
+
+    return read
 
 
 def read_fields(kind: type, message, **given) -> Any:

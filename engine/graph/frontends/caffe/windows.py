@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...ir.graph import Node
 from ...ops.pooling import Pooling
 from ...ops.windows import Convolution
-from .fields import Reader, writes
+from .fields import Reader, reads_fillers, writes
 
 FLOOR = 1  # PoolingParameter.RoundMode
 
@@ -70,7 +70,11 @@ def _sides(name: str) -> tuple[str, str]:
     return f"{name}_h", f"{name}_w"
 
 
-_CONVOLUTION = Reader(_read_convolution, {"bias_term": writes("convolution_param", "bias_term")})
+_CONVOLUTION = Reader(
+    _read_convolution,
+    {"bias_term": writes("convolution_param", "bias_term")},
+    reads_fillers("convolution_param", weight_filler=0.0, bias_filler=0.0),
+)
 READERS = {
     "Convolution": _CONVOLUTION,
     "ConvolutionDepthwise": _CONVOLUTION,

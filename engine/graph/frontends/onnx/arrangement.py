@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...ir.op import axis_of
-from ...ops.shape_layers import concat_axis, crop_window, own_axis, permutation
+from ...ops.arrangement import concat_axis, crop_window, own_axis, permutation
 from .builder import Builder, Layer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import TensorProto
 
-from ...ops.activations import clip_bounds
+from ...ops.curves import clip_bounds
 from ...ops.eltwise import MAX, PROD
 from ...ops.powers import checked_log, exponential
 from .builder import Builder, Layer

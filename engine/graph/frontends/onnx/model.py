@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import onnx
 from onnx import TensorProto, helper
 
 from .....errors import InputError
 from ...ir.graph import Blob, Graph, Node, Shape
+from ...ops import OPS
 from . import affine, arrangement, elementwise, filters, pooling, statistics
 from .batch import batch_axes
 from .builder import Builder, Layer, value_names
@@ -47,7 +48,7 @@ def onnx_model(
     builder = Builder(model.graph, names.values())
     for node in graph.nodes:
         builder.layer = _layer(node, shapes, axes, names)
-        EXPORTS[node.type](builder, builder.layer)
+        _word(node)(builder, builder.layer)
 
     def declared(blob: Blob):
         return helper.make_tensor_value_info(names[blob], TensorProto.FLOAT, _dims(blob, shapes, axes, BATCH))
@@ -58,8 +59,13 @@ def onnx_model(
     return model
 
 
+def _word(node: Node) -> Callable[[Builder, Layer], None] | None:
+    """What adds the nodes of a layer, None where nothing does."""
+    return EXPORTS.get(node.type) or OPS[node.type].onnx
+
+
 def _check(graph: Graph) -> None:
-    unknown = [node for node in graph.nodes if node.type not in EXPORTS]
+    unknown = [node for node in graph.nodes if _word(node) is None]
     if unknown:
         named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown)
         hint = "--output-blob NAME exports the net up to a blob"

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from ...ir.graph import FLOAT32
 from ..groups import CONVOLUTIONS
-from .channels import lower_channels
-from .concat import lower_concat
-from .convolution import lower_convolution
-from .depthwise import lower_depthwise
-from .eltwise import lower_eltwise
-from .inner_product import lower_inner_product
+from .channels import CHANNELS
+from .concat import CONCAT
+from .convolution import DIRECT
+from .depthwise import DEPTHWISE
+from .eltwise import ELTWISE
+from .inner_product import INNER_PRODUCT
 from .lowered import Context, Lowered, Lowering
-from .lrn import lower_lrn
-from .pooling import lower_pooling
-from .separable import lower_separable
-from .softmax import lower_softmax
-from .winograd import lower_winograd
+from .lrn import ACROSS_CHANNELS
+from .pooling import POOLING
+from .separable import SEPARABLE
+from .softmax import SOFTMAX
+from .winograd import WINOGRAD
 
 LOWERINGS: dict[str, tuple[Lowering, ...]] = {
-    **dict.fromkeys(CONVOLUTIONS, (lower_winograd, lower_depthwise, lower_convolution)),
-    "InnerProduct": (lower_inner_product,),
-    "Pooling": (lower_pooling,),
-    "Eltwise": (lower_eltwise,),
-    "LRN": (lower_lrn,),
-    "Softmax": (lower_softmax,),
-    "Concat": (lower_concat,),
-    **dict.fromkeys(("BatchNorm", "Scale", "Bias", "ReLU", "PReLU"), (lower_channels,)),
+    **dict.fromkeys(CONVOLUTIONS, (WINOGRAD, DEPTHWISE, DIRECT)),
+    "InnerProduct": (INNER_PRODUCT,),
+    "Pooling": (POOLING,),
+    "Eltwise": (ELTWISE,),
+    "LRN": (ACROSS_CHANNELS,),
+    "Softmax": (SOFTMAX,),
+    "Concat": (CONCAT,),
+    **dict.fromkeys(("BatchNorm", "Scale", "Bias", "ReLU", "PReLU"), (CHANNELS,)),
 }
 
 
@@ -35,5 +35,5 @@ def lower(context: Context) -> Lowered | None:
     if not 2 <= len(top) <= 4 or 0 in top or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
         return None
     if context.group.depthwise:
-        return lower_separable(context)
-    return next(filter(None, (lowering(context) for lowering in LOWERINGS.get(context.group.main.type, ()))), None)
+        return SEPARABLE.lower(context)
+    return next(filter(None, (each.lower(context) for each in LOWERINGS.get(context.group.main.type, ()))), None)

@@ -18,8 +18,8 @@ from ...ops.scale import operand
 from ..emitter import Emitter
 from ..steps import PackingPlace, Strided, step_kernel
 from ..storage import Kind, Storage, blocks
-from .filters import bias_offset, numbers_offset
-from .lowered import BLOCKED, Context, Lowered
+from .filters import bias_offset, numbers_offset, pack_filters
+from .lowered import BLOCKED, Context, Lowered, Lowering
 
 RELU = ("ReLU", "PReLU")
 
@@ -97,6 +97,9 @@ def lower_channels(context: Context) -> Lowered | None:
         )  # fmt: skip
 
     return Lowered([BLOCKED], Kind.BLOCKED, emit, in_place=True)
+
+
+CHANNELS = Lowering(lower_channels, kernels=(scale_channels, pack_filters, pack_statistics))
 
 
 def _affine(emitter: Emitter, node: Node, channels: int) -> tuple[int, int]:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from ....compiler.cpu import LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....vectors.simd import load, store
-from ...ops.shape_layers import concat_axis
+from ...ops.arrangement import concat_axis
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage
-from .lowered import BLOCKED, Context, Lowered
+from .lowered import BLOCKED, Context, Lowered, Lowering
 
 
 class CopiedBlocks(NamedTuple):
@@ -46,3 +46,6 @@ def lower_concat(context: Context) -> Lowered | None:
             y = y._replace(offset=y.offset + x.planes * y.plane)
 
     return Lowered([BLOCKED] * len(context.bottoms), Kind.BLOCKED, emit)
+
+
+CONCAT = Lowering(lower_concat, kernels=(copy_blocks,))

@@ -10,9 +10,9 @@ from ...ir.op import count
 from ...ops.windows import LARGEST, Window, window_of
 from ..emitter import Emitter
 from ..storage import Halo, Kind, Storage, blocks
-from .filters import filter_layout, panels_offset
-from .lowered import Context, Lowered, Want, addend_wants
-from .products import Work, emit_products
+from .filters import filter_layout, pack_filters, panels_offset
+from .lowered import Context, Lowered, Lowering, Want, addend_wants
+from .products import Work, convolve, emit_products
 
 PLANE_AXES = 2
 
@@ -46,6 +46,9 @@ def lower_convolution(context: Context) -> Lowered | None:
 
     want = Want(Kind.PADDED if planar else Kind.BLOCKED, halo_of(window, context.tops[0]))
     return Lowered([want, *addend_wants(context)], Kind.BLOCKED, emit, algorithm="direct")
+
+
+DIRECT = Lowering(lower_convolution, kernels=(convolve, pack_filters))
 
 
 def plane_window(context: Context) -> Window | None:

@@ -19,8 +19,8 @@ from ..groups import Group
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage
 from .convolution import halo_of, plane_window, taps_of
-from .filters import bias_offset, filter_layout, panels_offset
-from .lowered import Context, Lowered, Want
+from .filters import bias_offset, filter_layout, pack_filters, panels_offset
+from .lowered import Context, Lowered, Lowering, Want
 
 TOGETHER = 7  # pixels, which divides 112, 56, 28 and 14
 SQUARE = 3  # the side of kernels that have a quicker tile
@@ -114,3 +114,6 @@ def lower_depthwise(context: Context) -> Lowered | None:
 
     halo = halo_of(window, context.tops[0])
     return Lowered([Want(Kind.BLOCKED, halo)], Kind.BLOCKED, emit, algorithm="depthwise")
+
+
+DEPTHWISE = Lowering(lower_depthwise, kernels=(convolve_depthwise, pack_filters))

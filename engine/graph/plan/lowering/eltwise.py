@@ -11,7 +11,7 @@ from ...ops.eltwise import combination
 from ..emitter import Emitter, lower_bound_offset
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage
-from .lowered import BLOCKED, Context, Lowered
+from .lowered import BLOCKED, Context, Lowered, Lowering
 
 
 class CombinedBlocks(NamedTuple):
@@ -58,3 +58,6 @@ def lower_eltwise(context: Context) -> Lowered | None:
             )  # fmt: skip
 
     return Lowered([BLOCKED] * len(node.bottoms), Kind.BLOCKED, emit)
+
+
+ELTWISE = Lowering(lower_eltwise, kernels=(combine_blocks,))

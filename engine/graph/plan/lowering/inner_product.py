@@ -8,9 +8,9 @@ from ....compiler.cpu import FLOAT_BYTES, LANES
 from ...ir.op import count
 from ..emitter import Emitter
 from ..storage import Kind, Storage
-from .filters import FilterLayout, panels_offset
-from .lowered import PLANAR, Context, Lowered, addend_wants
-from .products import Work, emit_products
+from .filters import FilterLayout, pack_filters, panels_offset
+from .lowered import PLANAR, Context, Lowered, Lowering, addend_wants
+from .products import Work, convolve, emit_products
 
 
 def lower_inner_product(context: Context) -> Lowered | None:
@@ -36,3 +36,6 @@ def lower_inner_product(context: Context) -> Lowered | None:
         emit_products(emitter, context.group, work, tops[0], addend, lambda storage: np.arange(rows) * storage.picture)
 
     return Lowered([PLANAR, *addend_wants(context)], Kind.BLOCKED, emit)
+
+
+INNER_PRODUCT = Lowering(lower_inner_product, kernels=(convolve, pack_filters))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ....compiler.jit import Kernel
 from ...ir.graph import Shape
 from ..emitter import Emitter
 from ..groups import Group
@@ -50,7 +51,13 @@ class Context:
     exact: bool = False
 
 
-Lowering = Callable[[Context], Lowered | None]  # None where it does not apply
+@dataclass(frozen=True)
+class Lowering:
+    """One way to do a group. `lower` returns None where it does not apply. `kernels` are those that its steps, and what
+    packs its weights, may call."""
+
+    lower: Callable[[Context], Lowered | None]
+    kernels: tuple[Kernel, ...]
 
 
 def addend_wants(context: Context) -> list[Want]:

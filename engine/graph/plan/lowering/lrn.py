@@ -13,7 +13,7 @@ from ...ops.normalise import WITHIN_CHANNEL
 from ..emitter import Emitter
 from ..steps import Scratch, Strided, step_kernel
 from ..storage import Kind, Storage
-from .lowered import BLOCKED, Context, Lowered
+from .lowered import BLOCKED, Context, Lowered, Lowering
 
 USUAL_BETA = np.float32(0.75)
 
@@ -70,3 +70,6 @@ def lower_lrn(context: Context) -> Lowered | None:
         )  # fmt: skip
 
     return Lowered([BLOCKED], Kind.BLOCKED, emit, scratch=(shape[1] // LANES + 2 * -(-reach // LANES)) * VECTOR_BYTES)
+
+
+ACROSS_CHANNELS = Lowering(lower_lrn, kernels=(normalise_rows,))

@@ -135,3 +135,6 @@ def emit_halo(emitter: Emitter, y: Storage, *, barrier: bool) -> None:
             clear_halo, y.four[0] * y.planes, y=y.memory.offset, plane=y.plane, row=y.row, rows=y.four[2],
             above=above, below=below, left=left * y.pixel, right=right * y.pixel, barrier=barrier,
         )  # fmt: skip
+
+
+KERNELS = (to_blocks, to_planes, copy_planes, clear_halo)

@@ -13,7 +13,7 @@ from ...ops.pooling import AVE, LOWEST, Side, pooling_windows, window_table
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Kind, Storage
-from .lowered import BLOCKED, Context, Lowered
+from .lowered import BLOCKED, Context, Lowered, Lowering
 
 ROWS_OF_AN_ITEM = 16
 
@@ -69,3 +69,6 @@ def lower_pooling(context: Context) -> Lowered | None:
         )  # fmt: skip
 
     return Lowered([BLOCKED], Kind.BLOCKED, emit)
+
+
+POOLING = Lowering(lower_pooling, kernels=(pool,))

@@ -24,9 +24,9 @@ from ..steps import Pixels, Scratch, Strided, step_kernel
 from ..storage import Kind, Storage, blocks
 from .convolution import halo_of, plane_window
 from .depthwise import RowFilters, convolve_depthwise, filter_rows, row_filters
-from .filters import bias_offset, filter_layout, panels_offset
-from .lowered import Context, Lowered, Want, addend_wants
-from .products import NEAR_BYTES, Work, emit_products, pixels_of
+from .filters import bias_offset, filter_layout, pack_filters, panels_offset
+from .lowered import Context, Lowered, Lowering, Want, addend_wants
+from .products import NEAR_BYTES, Work, convolve, emit_products, pixels_of
 
 STRETCH_BYTES = 100 << 10  # of the intermediate result: beside the filters, L2 keeps it
 FEWEST = 48  # pixels of a stretch, for each of which all filters of the second convolution are read
@@ -117,6 +117,9 @@ def lower_separable(context: Context) -> Lowered | None:
     wants = [Want(Kind.BLOCKED, halo_of(window, intermediate)), *addend_wants(context)]
     shared, own = (pictures * whole, 0) if at_once else (0, max(sizes))
     return Lowered(wants, Kind.BLOCKED, emit, scratch=own, shared_scratch=shared, algorithm="separable")
+
+
+SEPARABLE = Lowering(lower_separable, kernels=(convolve_separable, convolve_depthwise, convolve, pack_filters))
 
 
 def tiled_bytes(shape: Shape) -> int:

@@ -11,7 +11,7 @@ from ...ops.softmax import axis_sizes, softmax_row
 from ..emitter import Emitter
 from ..steps import step_kernel
 from ..storage import Kind, Storage
-from .lowered import PLANAR, Context, Lowered
+from .lowered import PLANAR, Context, Lowered, Lowering
 
 
 class SoftmaxRows(NamedTuple):
@@ -37,3 +37,6 @@ def lower_softmax(context: Context) -> Lowered | None:
         emitter.step(softmax_rows, outer, x=bottoms[0].first, y=tops[0].first, size=size)
 
     return Lowered([PLANAR], Kind.PLANAR, emit, in_place=True)
+
+
+SOFTMAX = Lowering(lower_softmax, kernels=(softmax_rows,))

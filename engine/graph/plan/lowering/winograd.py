@@ -33,9 +33,9 @@ from ..emitter import NO_BOUND, ZEROS, Emitter, lower_bound_offset
 from ..steps import Scratch, Strided, step_kernel
 from ..storage import Kind, Storage, blocks
 from .convolution import plane_window
-from .filters import bias_offset
-from .lowered import Context, Lowered, Want, addend_wants
-from .winograd_filters import TILINGS, Tiling, points_offset
+from .filters import bias_offset, pack_filters
+from .lowered import Context, Lowered, Lowering, Want, addend_wants
+from .winograd_filters import TILINGS, Tiling, pack_points, points_offset
 from .winograd_transforms import FOUR_POINTS, four_of_six, transform_four, transform_six, two_of_four, two_of_six
 
 FEWEST = 16  # channels and outputs, below which the transforms cost more than they save
@@ -191,6 +191,9 @@ def lower_winograd(context: Context) -> Lowered | None:
         )  # fmt: skip
 
     return Lowered([want, *addend_wants(context)], Kind.BLOCKED, emit, scratch, algorithm=f"winograd {m}x{m}")
+
+
+WINOGRAD = Lowering(lower_winograd, kernels=(convolve_tiles, pack_points, pack_filters))
 
 
 def tiles_of_a_block(count: int, channels: int, outputs: int, points: int) -> int:

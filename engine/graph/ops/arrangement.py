@@ -1,5 +1,5 @@
-"""Layers that only move values: Concat, Slice, Crop, Tile, Permute; and those that do not even move them: Flatten,
-Reshape, Split, Silence. NumPy's copies of blocks are as fast as memory here, so there are no kernels."""
+"""Layers that move values: Concat, Slice, Crop, Tile, Permute. NumPy's copies of blocks are as fast as memory here, so
+there are no kernels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import MANY, Op, Run, axis_of, count, nothing
-from .checks import refuse_in_place
+from ..ir.op import MANY, Back, Gradient, Layers, Op, Run, axis_of, count
 
 
 @dataclass(frozen=True)
@@ -43,23 +42,6 @@ class Tile:
 @dataclass(frozen=True)
 class Permute:
     order: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Flatten:
-    """The axes from `axis` to `end_axis` become one."""
-
-    axis: int = 1
-    end_axis: int = -1
-
-
-@dataclass(frozen=True)
-class Reshape:
-    """The `num_axes` axes from `axis` on, -1 for all that follow, become `dims`: 0 copies an axis, -1 is inferred."""
-
-    dims: tuple[int, ...] = ()
-    axis: int = 0
-    num_axes: int = -1
 
 
 def own_axis(node: Node, dimensions: int) -> int:
@@ -194,63 +176,73 @@ def prepare_permute(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     return lambda inputs, outputs: np.copyto(outputs[0], inputs[0].transpose(order))
 
 
-# ------------------------------------------------------------------------------------------------ views
-def flatten_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    refuse_in_place(node)
-    shape, parameter = bottoms[0], node.attributes
-    start, end = (axis_of(node, axis, len(shape)) for axis in (parameter.axis, parameter.end_axis))
-    if end < start - 1:
-        raise node.error(f"axis {start} and end_axis {end}", "end_axis not before axis")
-    return [(*shape[:start], count(shape, start, end + 1), *shape[end + 1 :])]
+# ------------------------------------------------------------------------------------------------------------- gradient
+# What has been moved moves back, and what was copied several times is summed up.
+def concat_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    axis = concat_axis(node, bottoms)
+    parts, whole = [along(shape, axis) for shape in bottoms], along(tops[0], axis)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        dy, start = output_gradients[0].reshape(whole), 0
+        for dx, part in zip(input_gradients, parts, strict=True):
+            if dx is not None:
+                dx.reshape(part)[:] = dy[:, start : start + part[1]]
+            start += part[1]
+
+    return back
 
 
-def _inferred(dims: list[int], shape: Shape, start: int, end: int) -> int:
-    """The dim that is given as -1. Axes that are copied are on both sides, so a batch of 0 leaves it as it is."""
-    copied = {start + number for number, dim in enumerate(dims) if dim == 0}
-    values = count([shape[axis] for axis in range(start, end) if axis not in copied])
-    known = count([dim for dim in dims if dim > 0] + [shape[axis] for axis in copied if axis >= end])
-    return values // known if known else 0
+def slice_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    axis = own_axis(node, len(bottoms[0]))
+    parts, whole = [along(shape, axis) for shape in tops], along(bottoms[0], axis)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        dx, start = input_gradients[0].reshape(whole), 0
+        for dy, part in zip(output_gradients, parts, strict=True):
+            dx[:, start : start + part[1]] = dy.reshape(part)
+            start += part[1]
+
+    return back
 
 
-def reshape_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    """Axes [axis, axis + num_axes) are replaced by shape.dim, of which 0 copies an axis and one -1 is inferred."""
-    refuse_in_place(node)
-    shape, parameter, dimensions = bottoms[0], node.attributes, len(bottoms[0])
-    dims, length = list(parameter.dims), parameter.num_axes
-    start = parameter.axis if parameter.axis >= 0 else dimensions + parameter.axis + 1
-    end = dimensions if length == -1 else start + length
-    if not 0 <= start <= end <= dimensions or length < -1:
-        found = f"axis {parameter.axis} and num_axes {length} of a blob with {dimensions} axes"
-        raise node.error(found, "a range of its axes")
-    for number, dim in enumerate(dims):
-        if dim == 0:
-            if start + number >= dimensions:
-                raise node.error(f"dim 0 at position {number}", f"an axis of {list(shape)} to copy")
-            dims[number] = shape[start + number]
-    if dims.count(-1) > 1 or any(dim < -1 for dim in dims):
-        raise node.error(f"dims {list(parameter.dims)}", "no negative ones but one -1")
-    top = [*shape[:start], *dims, *shape[end:]]
-    if -1 in dims:
-        top[start + dims.index(-1)] = _inferred(list(parameter.dims), shape, start, end)
-    if count(top) != count(shape):
-        expected = f"{count(shape)} values like the bottom's shape {list(shape)}"
-        raise node.error(f"dims {list(parameter.dims)}, which make the shape {top}", expected)
-    return [tuple(top)]
+def crop_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    """The second bottom lends nothing but its shape."""
+    window = tuple(crop_window(node, bottoms))
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        for dx in input_gradients:
+            if dx is not None:
+                dx.fill(0)
+        if input_gradients[0] is not None:
+            input_gradients[0][window] = output_gradients[0]
+
+    return back
 
 
-def split_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    refuse_in_place(node)
-    return bottoms * len(node.tops)
+def tile_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    axis, tiles = own_axis(node, len(bottoms[0])), node.attributes.tiles
+    outer, inner = count(bottoms[0], 0, axis), count(bottoms[0], axis)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        dx = input_gradients[0].reshape(outer, inner)
+        np.sum(output_gradients[0].reshape(outer, tiles, inner), axis=1, out=dx)
+
+    return back
+
+
+def permute_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    order = permutation(node, len(bottoms[0]))
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        np.copyto(input_gradients[0].transpose(order), output_gradients[0])
+
+    return back
 
 
 OPS = (
-    Op("Concat", concat_shapes, prepare_concat, bottoms=(1, MANY)),
-    Op("Slice", slice_shapes, prepare_slice, tops=(1, MANY)),
-    Op("Crop", crop_shapes, prepare_crop, bottoms=(2, 2)),
-    Op("Tile", tile_shapes, prepare_tile),
-    Op("Permute", permute_shapes, prepare_permute),
-    Op("Flatten", flatten_shapes, nothing, view=True),
-    Op("Reshape", reshape_shapes, nothing, view=True),
-    Op("Split", split_shapes, nothing, tops=(1, MANY), view=True),
-    Op("Silence", lambda node, bottoms: [], nothing, bottoms=(1, MANY), tops=(0, 0)),
+    Op("Concat", concat_shapes, prepare_concat, bottoms=(1, MANY), gradient=Gradient(concat_back)),
+    Op("Slice", slice_shapes, prepare_slice, tops=(1, MANY), gradient=Gradient(slice_back)),
+    Op("Crop", crop_shapes, prepare_crop, bottoms=(2, 2), gradient=Gradient(crop_back)),
+    Op("Tile", tile_shapes, prepare_tile, gradient=Gradient(tile_back)),
+    Op("Permute", permute_shapes, prepare_permute, gradient=Gradient(permute_back)),
 )

@@ -1,9 +1,8 @@
-"""Gradients of Convolution and Deconvolution.
+"""The layers that the gradients of Convolution and Deconvolution are made of.
 
 The one is the other's adjoint, so the gradient of its bottom is the other layer, of the same weights, of dy. Where a
 convolution moves by single pixels that is a convolution as well, of mirrored weights, which is faster. These layers are
-made as nodes of their own, and run by what `ops/` prepares for them. The weights' gradients are those of one
-convolution: of the bottom with dy, or for Deconvolution of dy with the bottom.
+made as nodes of their own, and prepared by whoever prepares the gradient.
 """
 
 from __future__ import annotations
@@ -16,63 +15,9 @@ from ...compiler import signatures as types
 from ...compiler.jit import F1, F1_IN, i64, kernel
 from ...parameters.owner import Held
 from ..ir.graph import Blob, Node, Shape
-from ..ir.op import Run, count
-from ..ops import OPS
-from ..ops.windows import Convolution, Window, window_of
-from ..plan.layer import plan_layer, prepare_layer
+from ..ir.op import Layers, count
 from .channels import NOTHING, add_sums, channel_sums
-from .filters import prepare_filter_gradient
-from .op import Back, Backward
-
-
-def prepare_convolution(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    window = window_of(node, bottoms)
-    options = getattr(run, "options", {})
-    weigh = prepare_filter_gradient(node, window, tops[0][window.axis + 1 :], options.get("threads"))
-    single = all(stride == 1 for stride in window.stride)
-    mirrored = single and all(
-        reach > pad for reach, pad in zip(window.extent, map(max, window.before, window.after), strict=True)
-    )
-    adjoint = (
-        _mirrored(node, window, tops[0], bottoms[0], options)
-        if mirrored
-        else _spread(node, window, tops[0], bottoms[0])
-    )
-    add_bias = _bias_sums(window, tops[0])
-
-    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
-        if weight_gradients[0] is not None:
-            weigh(inputs, output_gradients, weight_gradients[0])
-        for gradient in weight_gradients[1:]:
-            if gradient is not None:
-                add_bias(output_gradients, gradient)
-        adjoint(output_gradients, input_gradients)
-
-    return back
-
-
-def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run) -> Back:
-    window = window_of(node, bottoms)
-    turned = replace(
-        window, size=tops[0][window.axis + 1 :], channels=window.outputs, outputs=window.channels
-    )  # the convolution whose adjoint this layer is
-    weigh = prepare_filter_gradient(node, turned, window.size)
-    twin = _twin(node, "Convolution", turned)
-    _lend_weights(node, twin)
-    run_twin = prepare_layer(twin, [tops[0]], [bottoms[0]])
-    add_bias = _bias_sums(window, tops[0])
-
-    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
-        if weight_gradients[0] is not None:
-            weigh(output_gradients, inputs, weight_gradients[0])
-        for gradient in weight_gradients[1:]:
-            if gradient is not None:
-                add_bias(output_gradients, gradient)
-        for dy, dx in zip(output_gradients, input_gradients, strict=True):
-            if dx is not None:
-                run_twin([dy], [dx])
-
-    return back
+from .windows import Convolution, Window
 
 
 @kernel(types.void(F1_IN, i64, i64, i64, i64, F1))
@@ -86,7 +31,7 @@ def turn_round(w, groups, outputs, channels, taps, turned):
                     turned[to + t] = w[at + taps - 1 - t]
 
 
-def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: dict):
+def mirrored(node: Node, window: Window, top: Shape, bottom: Shape, layers: Layers):
     """A function (dys, dxs): convolutions of dy with the weights turned round, inputs and outputs exchanged.
 
     A plan packs them from the parameter like that; for the layer's own code they are turned round before.
@@ -95,12 +40,12 @@ def _mirrored(node: Node, window: Window, top: Shape, bottom: Shape, options: di
         tuple(extent - 1 - pad for extent, pad in zip(window.extent, pads, strict=True))
         for pads in (window.before, window.after)
     )
-    twin = _twin(node, "Convolution", replace(window, outputs=window.channels, before=before, after=after))
+    twin = twin_of(node, "Convolution", replace(window, outputs=window.channels, before=before, after=after))
     twin.held = Held(node.held.owner, node.held.numbers[:1], mirrored=True)
-    refresh, run_twin = None, plan_layer(twin, [top], [bottom], **options)
+    refresh, run_twin = None, layers.plan(twin, [top], [bottom])
     if run_twin is None:
         refresh = _turned_weights(node, window, twin)
-        run_twin = OPS["Convolution"].prepare(twin, [top], [bottom])
+        run_twin = layers.prepare(twin, [top], [bottom])
 
     def adjoint(output_gradients, input_gradients):
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
@@ -128,16 +73,16 @@ def _turned_weights(node: Node, window: Window, twin: Node):
     return refresh
 
 
-def _spread(node: Node, window: Window, top: Shape, bottom: Shape):
+def spread(node: Node, window: Window, top: Shape, bottom: Shape, layers: Layers):
     """A function (dys, dxs): deconvolutions of dy without padding, of which the bottom's pixels are taken; those that
     no window reaches get 0."""
     none = (0,) * len(window.size)
-    twin = _twin(node, "Deconvolution", replace(window, outputs=window.channels, before=none, after=none))
-    _lend_weights(node, twin)
+    twin = twin_of(node, "Deconvolution", replace(window, outputs=window.channels, before=none, after=none))
+    lend_weights(node, twin)
     sides = zip(top[window.axis + 1 :], window.stride, window.extent, strict=True)
-    spread = (*bottom[: window.axis + 1], *(stride * (side - 1) + extent for side, stride, extent in sides))
-    run_twin = OPS["Deconvolution"].prepare(twin, [top], [spread])
-    whole = np.empty(spread, np.float32)
+    extended = (*bottom[: window.axis + 1], *(stride * (side - 1) + extent for side, stride, extent in sides))
+    run_twin = layers.prepare(twin, [top], [extended])
+    whole = np.empty(extended, np.float32)
     source = tuple(slice(p, p + i) for p, i in zip(window.before, window.size, strict=True))
     source = (..., *source) if source else (...,)
     reached = whole[source].shape[window.axis + 1 :]
@@ -153,7 +98,7 @@ def _spread(node: Node, window: Window, top: Shape, bottom: Shape):
     return adjoint
 
 
-def _twin(node: Node, kind: str, window: Window) -> Node:
+def twin_of(node: Node, kind: str, window: Window) -> Node:
     """A node of this window without bias, at the place of `node`."""
     attributes = Convolution(
         window.outputs, window.kernel, window.stride, window.before, window.after, window.dilation, window.group,
@@ -162,12 +107,12 @@ def _twin(node: Node, kind: str, window: Window) -> Node:
     return Node(node.name, kind, [Blob("dy")], [Blob("dx")], attributes, phase=node.phase)
 
 
-def _lend_weights(node: Node, twin: Node) -> None:
+def lend_weights(node: Node, twin: Node) -> None:
     """Let `twin` have the filters of `node`."""
     twin.weights, twin.held = node.weights[:1], Held(node.held.owner, node.held.numbers[:1])
 
 
-def _bias_sums(window: Window, top: Shape):
+def bias_sums(window: Window, top: Shape):
     sums = np.empty(window.outputs), np.empty(window.outputs)
 
     def add(output_gradients, gradient):
@@ -176,9 +121,3 @@ def _bias_sums(window: Window, top: Shape):
             add_sums(gradient, sums[0])
 
     return add
-
-
-BACKWARDS = (
-    *(Backward(kind, prepare_convolution) for kind in ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")),
-    Backward("Deconvolution", prepare_deconvolution),
-)

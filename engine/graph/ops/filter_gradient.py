@@ -34,8 +34,7 @@ from ...vectors.simd import fma, load, load_part, reduce_add, zeros
 from ...vectors.views import view1
 from ..ir.graph import Node, Shape
 from ..ir.op import count
-from ..ops.windows import PictureCounts, Planes, PlaneSizes, Window, lay_out, picture_counts, plan_planes
-from ..plan.storage import blocks
+from .windows import PictureCounts, Planes, PlaneSizes, Window, lay_out, picture_counts, plan_planes
 
 PACKED_FLOATS = 1 << 16  # of dy, packed together: 256 KiB, which stay in L2 while all taps use them
 BEHIND = PANEL * LANES  # zeros before the panels, which the sums start from
@@ -154,7 +153,7 @@ def prepare_filter_gradient(node: Node, window: Window, output: Shape, threads: 
 
 def _share(plan: Planes, window: Window, output: Shape, first: int, last: int) -> Share:
     outputs, taps, rows = window.outputs // window.group, last - first, plan.starts.size
-    width, padded = blocks(outputs) * LANES, blocks(plan.row) * LANES
+    width, padded = (-(-size // LANES) * LANES for size in (outputs, plan.row))
     high = max(1, min(rows, PACKED_FLOATS // (padded * width)))
     floats = plan.floats + LANES  # a row's last vector may reach beyond
     counts = FilterCounts(
@@ -180,3 +179,6 @@ def _share_directly(plan: Planes, window: Window, output: Shape) -> Share:
     sums, planes = np.zeros((window.group, taps, outputs), np.float32), aligned_zeros(plan.floats)
     rest = counts, plan.sizes, plan.taps, plan.starts, planes, sums.reshape(-1)
     return Share(0, taps, sums, lambda x, dy: add_filter_sums_directly.run(x, dy, *rest))
+
+
+KERNELS = (add_filter_sums, add_filter_sums_directly)

@@ -1,4 +1,4 @@
-"""Sums over channels, which the gradients of weights and of normalisations are made of."""
+"""Sums over channels, which normalisations and the gradients of weights are made of."""
 
 from __future__ import annotations
 
@@ -8,9 +8,58 @@ from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.jit import D1, F1, F1_IN, i64, inline, kernel
 from ...vectors.simd import broadcast, element, fma, load, load_part, reduce_add, store, store_part, zeros
-from ..ops.batch_norm import BLOCK, row_sum
 
 NOTHING = np.zeros(0, np.float32)
+BLOCK = 64 * LANES  # of 64 additions a lane the roundings do not count
+
+
+@inline
+def row_sum(x, at, size):
+    """Sum of x.flat[at:at+size], float64: of blocks that are summed in float32."""
+    total = np.float64(0)
+    for block in range(at, at + size, BLOCK):
+        end, sums = min(block + BLOCK, at + size), zeros()
+        full = (end - block) // LANES * LANES
+        for i in range(block, block + full, LANES):
+            sums = sums + load(x, i)
+        if block + full < end:
+            sums = sums + load_part(x, block + full, end - block - full)
+        total += np.float64(reduce_add(sums))
+    return total
+
+
+@inline
+def row_squares(x, at, size, middle):
+    """Sum of (x.flat[at:at+size] - middle)**2, as `row_sum`."""
+    total, middles = np.float64(0), broadcast(middle)
+    for block in range(at, at + size, BLOCK):
+        end, sums = min(block + BLOCK, at + size), zeros()
+        full = (end - block) // LANES * LANES
+        for i in range(block, block + full, LANES):
+            distance = load(x, i) - middles
+            sums = fma(distance, distance, sums)
+        total += np.float64(reduce_add(sums))
+        for i in range(block + full, end):
+            rest = element(x, i) - middle
+            total += np.float64(rest * rest)
+    return total
+
+
+@kernel(types.void(F1_IN, i64, i64, i64, D1, D1))
+def moments(x, outer, channels, inner, mean, variance):
+    """Mean and biased variance of each channel.   x [outer * channels * inner]; writes float64 [channels] each.
+
+    In two passes, since the difference of two large sums would lose the variance.
+    """
+    number = outer * inner
+    for c in range(channels):
+        total, squares = np.float64(0), np.float64(0)
+        for n in range(outer):
+            total += row_sum(x, (n * channels + c) * inner, inner)
+        mean[c] = total / number
+        for n in range(outer):
+            squares += row_squares(x, (n * channels + c) * inner, inner, np.float32(mean[c]))
+        variance[c] = squares / number
 
 
 @inline

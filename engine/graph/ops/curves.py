@@ -1,0 +1,281 @@
+"""Element-wise curves and functions of straight pieces. All may work in place, except AbsVal, to which Caffe does not
+allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...compiler import signatures as types
+from ...compiler.cpu import LANES
+from ...compiler.jit import F1, F1_IN, Kernel, f32, i64, inline, kernel
+from ...vectors import simd
+from ...vectors.elementary import decay, exp, exp_minus_one, gated, sigmoid, sigmoid_slope, tanh
+from ..ir.graph import Node, Shape
+from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
+from .checks import refuse_in_place
+
+TANH, SIGMOID, SWISH, ELU_CURVE, EXP = range(5)  # of `bend`
+ABSOLUTE, CLIP, THRESHOLD, LINEAR = range(4)  # of `cut`
+ONE, FOUR, LARGE, SMALLEST = np.float32(1), np.float32(4), np.float32(200), np.float32(1e-45)
+
+
+@dataclass(frozen=True)
+class ELU:
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True)
+class Swish:
+    beta: float = 1.0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The bounds, which the layer needs both of."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True)
+class Threshold:
+    threshold: float = 0.0
+
+
+# Functions of one vector. Where the order of operands matters, it decides what becomes of a NaN.
+@inline
+def scaled_tanh(v, a, b):
+    return tanh(a * v)
+
+
+@inline
+def sigmoid_curve(v, a, b):
+    return gated(simd.broadcast(ONE), a * v)
+
+
+@inline
+def swish(v, a, b):
+    return gated(v, a * v)
+
+
+@inline
+def elu(v, a, b):
+    return simd.maximum(simd.zeros(), v) + a * exp_minus_one(simd.minimum(simd.zeros(), v))
+
+
+@inline
+def scaled_exp(v, a, b):
+    return b * exp(a * v)
+
+
+@inline
+def magnitude(v, a, b):
+    return simd.absolute(v)
+
+
+@inline
+def clip(v, a, b):
+    return simd.maximum(simd.minimum(b, v), a)
+
+
+@inline
+def threshold(v, a, b):
+    return simd.where_less(a, v, simd.broadcast(ONE), simd.zeros())
+
+
+@inline
+def linear(v, a, b):
+    return simd.fma(a, v, b)
+
+
+@inline
+def apply(function, x, y, a, b):
+    """y = function(x, a, b): one loop a function, as a choice inside the loop costs more than most of them."""
+    first, second, whole = simd.broadcast(a), simd.broadcast(b), x.size // LANES * LANES
+    for i in range(0, whole, LANES):
+        simd.store(y, i, function(simd.load(x, i), first, second))
+    if whole < x.size:
+        v = simd.load_part(x, whole, x.size - whole)
+        simd.store_part(y, whole, function(v, first, second), x.size - whole)
+
+
+@kernel(types.void(F1_IN, F1, i64, f32, f32))
+def bend(x, y, kind, a, b):
+    """y = f(x), where `kind` names a curve:   x, y [P]; y may be x.
+
+    TANH tanh(a*x)   SIGMOID s = 1/(1 + exp(-a*x))   SWISH x*s   ELU_CURVE max(x, 0) + a*(exp(min(x, 0)) - 1)
+    EXP b*exp(a*x)
+    """
+    if kind == TANH:
+        apply(scaled_tanh, x, y, a, b)
+    elif kind == SIGMOID:
+        apply(sigmoid_curve, x, y, a, b)
+    elif kind == SWISH:
+        apply(swish, x, y, a, b)
+    elif kind == ELU_CURVE:
+        apply(elu, x, y, a, b)
+    elif kind == EXP:
+        apply(scaled_exp, x, y, a, b)
+
+
+@kernel(types.void(F1_IN, F1, i64, f32, f32))
+def cut(x, y, kind, a, b):
+    """y = f(x), where `kind` names a function of straight pieces:   x, y [P]; y may be x.
+
+    ABSOLUTE |x|   CLIP max(a, min(x, b))   THRESHOLD 1 where x > a, else 0   LINEAR a*x + b
+    """
+    if kind == ABSOLUTE:
+        apply(magnitude, x, y, a, b)
+    elif kind == CLIP:
+        apply(clip, x, y, a, b)
+    elif kind == THRESHOLD:
+        apply(threshold, x, y, a, b)
+    elif kind == LINEAR:
+        apply(linear, x, y, a, b)
+
+
+# Functions of a value v, of what the layer made of it, y, and of the gradient d of that. Slopes are made of v where y
+# has lost the digits that matter: 1 - y where y is almost 1.
+@inline
+def tanh_curve_slope(v, y, d, a, b):
+    return simd.broadcast(FOUR) * sigmoid_slope(v + v) * d
+
+
+@inline
+def sigmoid_curve_slope(v, y, d, a, b):
+    return sigmoid_slope(v) * d
+
+
+@inline
+def swish_slope(v, y, d, a, b):
+    """s(z) * (1 + z * s(-z)) for z = a*v; beyond LARGE, where s is 0 or 1, z need not be exact."""
+    z = a * v
+    z = simd.maximum(simd.broadcast(-LARGE), simd.minimum(simd.broadcast(LARGE), z))
+    return gated(simd.fma(z, sigmoid(-z), simd.broadcast(ONE)), z) * d
+
+
+@inline
+def elu_slope(v, y, d, a, b):
+    return simd.where_less(simd.zeros(), v, d, a * decay(simd.minimum(simd.zeros(), v)) * d)
+
+
+@inline
+def exp_slope(v, y, d, a, b):
+    return a * y * d
+
+
+@inline
+def absolute_slope(v, y, d, a, b):
+    return simd.where_less(simd.zeros(), v, d, simd.where_less(v, simd.zeros(), -d, simd.zeros()))
+
+
+@inline
+def clip_slope(v, y, d, a, b):
+    """d where a <= v <= b, which are the values that stay as they are; 0 for NaN."""
+    moved = simd.absolute(v - clip(v, a, b))
+    return simd.where_less(moved, simd.broadcast(SMALLEST), d, simd.zeros())
+
+
+@inline
+def apply_slope(function, x, y, dy, dx, a, b):
+    first, second, whole = simd.broadcast(a), simd.broadcast(b), x.size // LANES * LANES
+    for i in range(0, whole, LANES):
+        simd.store(dx, i, function(simd.load(x, i), simd.load(y, i), simd.load(dy, i), first, second))
+    if whole < x.size:
+        left = x.size - whole
+        v, w, d = simd.load_part(x, whole, left), simd.load_part(y, whole, left), simd.load_part(dy, whole, left)
+        simd.store_part(dx, whole, function(v, w, d, first, second), left)
+
+
+@kernel(types.void(F1_IN, F1_IN, F1_IN, F1, i64, f32, f32))
+def bend_gradient(x, y, dy, dx, kind, a, b):
+    """dx = dy * f'(x) of the curves that `bend` of the forward file names.   All [P]; dx may be dy."""
+    if kind == TANH:
+        apply_slope(tanh_curve_slope, x, y, dy, dx, a, b)
+    elif kind == SIGMOID:
+        apply_slope(sigmoid_curve_slope, x, y, dy, dx, a, b)
+    elif kind == SWISH:
+        apply_slope(swish_slope, x, y, dy, dx, a, b)
+    elif kind == ELU_CURVE:
+        apply_slope(elu_slope, x, y, dy, dx, a, b)
+    elif kind == EXP:
+        apply_slope(exp_slope, x, y, dy, dx, a, b)
+
+
+@kernel(types.void(F1_IN, F1_IN, F1_IN, F1, i64, f32, f32))
+def cut_gradient(x, y, dy, dx, kind, a, b):
+    """dx = dy * f'(x) of ABSOLUTE and CLIP, as `cut` of the forward file names them.   All [P]; dx may be dy."""
+    if kind == ABSOLUTE:
+        apply_slope(absolute_slope, x, y, dy, dx, a, b)
+    elif kind == CLIP:
+        apply_slope(clip_slope, x, y, dy, dx, a, b)
+
+
+def calling(curve: Kernel, parameters: Callable[[Node], tuple[int, float, float]]) -> Callable:
+    """The `prepare` of a layer that is one call of `bend` or `cut`, for which `parameters` gives kind, a and b."""
+
+    def prepare(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+        arguments = parameters(node)
+        return lambda inputs, outputs: curve.run(inputs[0].reshape(-1), outputs[0].reshape(-1), *arguments)
+
+    return prepare
+
+
+def clip_bounds(node: Node) -> tuple[int, float, float]:
+    low, high = node.attributes.min, node.attributes.max
+    if low is None or high is None:
+        raise node.error("has not both of clip_param's min and max", "both")
+    return CLIP, low, high
+
+
+def threshold_bound(node: Node) -> tuple[int, float, float]:
+    return THRESHOLD, node.attributes.threshold, 0.0
+
+
+def absolute_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    refuse_in_place(node)
+    return [bottoms[0]]
+
+
+def calling_gradient(slope: Kernel, parameters: Callable[[Node], tuple[int, float, float]]) -> Callable:
+    """The `prepare` of a layer that is one call of `bend_gradient` or `cut_gradient` with its kind, a and b."""
+
+    def prepare(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+        arguments = parameters(node)
+
+        def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+            arrays = inputs[0], outputs[0], output_gradients[0], input_gradients[0]
+            slope.run(*(array.reshape(-1) for array in arrays), *arguments)
+
+        return back
+
+    return prepare
+
+
+def curve(
+    kind: str,
+    parameters: Callable[[Node], tuple[int, float, float]],
+    kernel: Kernel = bend,
+    slope: Kernel | None = bend_gradient,
+    *,
+    shapes: Callable[[Node, list[Shape]], list[Shape]] = same_shape,
+    in_place: bool = True,
+) -> Op:
+    """A layer that is one call of a kernel, whose gradient is one of `slope`, or that has none."""
+    gradient = Gradient(calling_gradient(slope, parameters), kernels=(slope,)) if slope else None
+    prepare = calling(kernel, parameters)
+    return Op(kind, shapes, prepare, in_place=in_place, kernels=(kernel,), gradient=gradient)
+
+
+OPS = (
+    curve("ELU", lambda node: (ELU_CURVE, node.attributes.alpha, 0.0)),
+    curve("TanH", lambda node: (TANH, 1.0, 0.0)),
+    curve("Sigmoid", lambda node: (SIGMOID, 1.0, 0.0)),
+    curve("Swish", lambda node: (SWISH, node.attributes.beta, 0.0)),
+    curve("AbsVal", lambda node: (ABSOLUTE, 0.0, 0.0), cut, cut_gradient, shapes=absolute_shapes, in_place=False),
+    curve("Clip", clip_bounds, cut, cut_gradient),
+    curve("Threshold", threshold_bound, cut, None),
+)
