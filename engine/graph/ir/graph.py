@@ -57,8 +57,8 @@ class Node:
 
     `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `held` says
     which part of the net's parameters they are: they are views of it then, which are only written in place, and whoever
-    writes calls held.written(). None for weights that a pass has made, until `own_parameters`. `phase`, TEST or TRAIN,
-    is the layer's own, or else the net's.
+    writes calls held.written(). Weights that are assigned are held by nothing until `own_parameters`. `phase`, TEST or
+    TRAIN, is the layer's own, or else the net's.
     """
 
     name: str
@@ -77,6 +77,11 @@ class Node:
     origin: Any = None
     streams: Streams = field(default_factory=Streams)
 
+    def __setattr__(self, name: str, value) -> None:
+        if name == "weights":  # other arrays than the owner's: what is made of the owner's would not be theirs
+            vars(self)["held"] = None
+        object.__setattr__(self, name, value)
+
     def error(self, found: str, expected: str = "", hint: str = "") -> InputError:
         """An InputError that names this layer."""
         return InputError(f"layer {self.name!r} ({self.type})", found, expected, hint)
@@ -90,7 +95,7 @@ class Node:
         vars(self).update(state)
         if self.held:
             pairs = zip(self.held.views(), self.weights, strict=True)
-            self.weights = [view.reshape(shape) for view, shape in pairs]
+            vars(self)["weights"] = [view.reshape(shape) for view, shape in pairs]
 
     def __repr__(self) -> str:
         return f"Node({self.name!r}, {self.type})"

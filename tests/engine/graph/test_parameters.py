@@ -10,6 +10,7 @@ import caffe64
 from caffe64.caffe.net import CaffeNet
 from caffe64.engine.graph.ir.ownership import assign_weights
 from caffe64.engine.graph.passes.optimize import Passes, optimize_graph
+from caffe64.engine.graph.plan import Plan
 
 NORM = 'layer {{ name: "{}" type: "BatchNorm" bottom: "{}" top: "{}" {} batch_norm_param {{ {} }} }}\n'
 SHARED = " ".join(f'param {{ name: "{name}" lr_mult: 0 }}' for name in ("mean", "variance", "factor"))
@@ -131,3 +132,16 @@ def test_a_net_that_goes_on_at_an_iteration_drops_what_it_would_have():
     net = CaffeNet(graph_of(data("1 400"), layer("d", "Dropout", "data"), phase="TRAIN"))
     net.graph.streams.seed, net.graph.streams.iteration = 5, 2
     np.testing.assert_array_equal(net.forward(data=np.ones((1, 400)))["d"], dropout_outputs(5)[2])
+
+
+def test_arrays_that_are_assigned_in_place_of_held_ones_are_those_that_a_plan_reads():
+    graph = graph_of(data("2 3"), layer("d", "InnerProduct", "data", more="inner_product_param { num_output: 4 }"))
+    Plan(graph).forward()
+    (node,) = graph.nodes[1:]
+    assert node.held is not None
+    node.weights = [np.ones((4, 3), np.float32), np.full(4, 5, np.float32)]
+    assert node.held is None
+    plan = Plan(graph)
+    plan.inputs[graph.inputs[0]][...] = 2
+    plan.forward()
+    assert (plan.outputs[node.tops[0]] == 11).all()
