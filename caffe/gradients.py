@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from ..conversion import as_numbers
-from ..engine.graph.execution.gradients import Gradients, WeightGradients, loss_blobs, weight_gradients
+from ..engine.graph.execution.gradients import Gradients, loss_blobs
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph
 from ..engine.graph.ir.op import count
+from ..engine.graph.ir.ownership import WeightGradients, weight_gradients
 from ..engine.team.memory import aligned_zeros
 from ..errors import UsageError
 

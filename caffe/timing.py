@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from ..arguments import flag, instance, whole_number
 from ..engine.graph.analysis.cost import cost_of
+from ..engine.graph.analysis.need_backward import loss_weights
 from ..engine.graph.execution.gradients import Gradients
-from ..engine.graph.execution.need_backward import loss_weights
 from ..engine.graph.execution.runtime import Runtime
 from ..engine.graph.execution.timing import (
     LayerTime,

@@ -72,7 +72,6 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.ir",
         "engine.graph.ops",
         "engine.graph.plan",
-        "engine.parameters",
         "engine.team",
     },
     "engine.graph.verification": {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from reference.caffe_running import runtime_of
+from reference.runners import assert_agree
 from support import assert_close
 
 from caffe64.engine.graph.execution.gradients import Gradients
+from caffe64.engine.graph.reference import Interpreter, gradients_of
 
 STEP = 1e-5
 DIRECTIONS = 4
@@ -27,7 +29,8 @@ def layer_net(layer: str, shapes, tops: int = 1) -> str:
 def backward(text, bottoms, weights, top_diffs, phase="TEST"):
     """The gradients of the bottoms (None where there is none) and of the weights of the net's last layer.
 
-    On the way: the bottoms' gradients are overwritten, whatever they held, and the weights' are added to.
+    On the way: the bottoms' gradients are overwritten, whatever they held, and the weights' are added to. They are the
+    reference's but for rounding.
     """
     runtime = runtime_of(text, bottoms, list(weights), phase, gradients=True)
     node = runtime.graph.nodes[-1]
@@ -43,9 +46,26 @@ def backward(text, bottoms, weights, top_diffs, phase="TEST"):
     gradients.backward()
     for blob, values in zip(runtime.graph.inputs, bottoms, strict=True):
         np.testing.assert_array_equal(runtime.arrays[blob], values)
-    return [gradients.blobs.get(blob) for blob in runtime.graph.inputs], [
-        array - np.float32(BEFORE) for array in gradients.weights.get(node, [])
-    ]
+    found = (
+        [gradients.blobs.get(blob) for blob in runtime.graph.inputs],
+        [array - np.float32(BEFORE) for array in gradients.weights.get(node, [])],
+    )
+    expected = reference_gradients(text, bottoms, weights, top_diffs, phase)
+    for kind, one, other in zip(("bottom", "weight"), found, expected, strict=True):
+        for actual, values in zip(one, other, strict=True):
+            assert (actual is None) == (values is None)
+            if actual is not None:
+                assert_agree(kind, actual, values, 1e-5)
+    return found
+
+
+def reference_gradients(text, bottoms, weights, top_diffs, phase):
+    """The same by the reference."""
+    made = runtime_of(text, bottoms, list(weights), phase, Interpreter)
+    made.forward()
+    node = made.graph.nodes[-1]
+    blobs, of_weights = gradients_of(made, dict(zip(node.tops, top_diffs, strict=True)))
+    return [blobs.get(blob) for blob in made.graph.inputs], of_weights.get(node, [])
 
 
 def check_slopes(function, layer, bottoms, weights=(), *, phase="TEST", tolerance=2e-5, fixed=()):

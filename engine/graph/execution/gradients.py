@@ -7,30 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...parameters.owner import Parameters
 from ...team.memory import aligned_zeros
+from ..analysis.need_backward import Need, find_needs, loss_weights
 from ..ir.graph import Blob, Graph, Node
 from ..ir.op import Back, count
-from ..ir.ownership import own_parameters
+from ..ir.ownership import WeightGradients, weight_gradients
 from ..ops import OPS
-from .need_backward import Need, find_needs, loss_weights
 from .runtime import Runtime
-
-WeightGradients = dict[Node, list[np.ndarray]]
-
-
-def weight_gradients(graph: Graph) -> WeightGradients:
-    """Zeros for all weights of a graph, in vectors of their owners' layout. Layers that share weights share the
-    gradient."""
-    own_parameters(graph)
-    vectors: dict[Parameters, np.ndarray] = {}
-    made: WeightGradients = {}
-    for node in graph.nodes:
-        if node.held:
-            owner = node.held.owner
-            found = node.held.views(vectors.setdefault(owner, owner.zeros()))
-            made[node] = [gradient.reshape(blob.shape) for gradient, blob in zip(found, node.weights, strict=True)]
-    return made
 
 
 def loss_blobs(nodes: Iterable[Node]) -> dict[Blob, np.float32]:

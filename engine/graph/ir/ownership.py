@@ -9,6 +9,8 @@ import numpy as np
 from ...parameters.owner import Held, Parameters, Slice
 from .graph import Graph, Node
 
+WeightGradients = dict[Node, list[np.ndarray]]
+
 
 def assign_weights(graph: Graph, weights: Sequence[Sequence[np.ndarray]]) -> None:
     """Give each node its blobs, and let layers share those that have the same name. They are copied: into
@@ -55,6 +57,20 @@ def own_parameters(graph: Graph) -> None:
         for view, blob in zip(views, node.weights, strict=True):
             np.copyto(view, blob)
         node.weights, node.held = views, Held(owner, tuple(held))
+
+
+def weight_gradients(graph: Graph) -> WeightGradients:
+    """Zeros for all weights of a graph, in vectors of their owners' layout. Layers that share weights share the
+    gradient."""
+    own_parameters(graph)
+    vectors: dict[Parameters, np.ndarray] = {}
+    made: WeightGradients = {}
+    for node in graph.nodes:
+        if node.held:
+            owner = node.held.owner
+            found = node.held.views(vectors.setdefault(owner, owner.zeros()))
+            made[node] = [gradient.reshape(blob.shape) for gradient, blob in zip(found, node.weights, strict=True)]
+    return made
 
 
 def _rates(node: Node, number: int) -> tuple[float, float]:

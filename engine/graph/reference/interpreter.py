@@ -38,7 +38,10 @@ class Interpreter:
         self.arrays = {blob: np.full(shape, np.nan, FLOAT32) for blob, shape in self.shapes.items()}
         for blob in graph.inputs:
             self.arrays[blob].fill(0)
-        self.runs: list[tuple[Node, Run]] = [(node, self._prepare(node)) for node in graph.nodes]
+        self.runs: dict[Node, Run] = {
+            node: prepare(node, *([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops)))
+            for node in graph.nodes
+        }
 
     def array(self, blob: Blob) -> np.ndarray:
         """The float32 memory of a blob."""
@@ -52,20 +55,20 @@ class Interpreter:
 
     def forward(self) -> None:
         """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
-        for number in range(len(self.runs)):
+        for number in range(len(self.graph.nodes)):
             self.run(number)
 
     def run(self, number: int) -> None:
         """Run graph.nodes[number] alone."""
-        node, run = self.runs[number]
+        node = self.graph.nodes[number]
         with np.errstate(all="ignore"):
-            run([self.arrays[blob] for blob in node.bottoms], [self.arrays[blob] for blob in node.tops])
+            self.runs[node]([self.arrays[blob] for blob in node.bottoms], [self.arrays[blob] for blob in node.tops])
 
-    def _prepare(self, node: Node) -> Run:
-        if OPS[node.type].view:
-            return copy_to_each
-        bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
-        return PLAIN.get(node.type, OPS[node.type].prepare)(node, bottoms, tops)
+
+def prepare(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """As an op's `prepare`: what runs a layer by plain code."""
+    op = OPS[node.type]
+    return copy_to_each if op.view else PLAIN.get(node.type, op.prepare)(node, bottoms, tops)
 
 
 def copy_to_each(inputs, outputs) -> None:

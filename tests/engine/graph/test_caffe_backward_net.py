@@ -7,7 +7,7 @@ import pytest
 from reference.caffe_graphs import conv, data, graph_of, layer
 
 from caffe64 import CaffeNet, UsageError, load_caffe
-from caffe64.engine.graph.execution.need_backward import find_needs
+from caffe64.engine.graph.analysis.need_backward import find_needs
 from caffe64.errors import InputError
 
 FORCE = "force_backward: true\n"

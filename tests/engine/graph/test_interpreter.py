@@ -13,13 +13,16 @@ from reference.caffe_graphs import conv, data, graph_of, layer
 from reference.exact_net import LAYERS, exact_blobs
 from reference.plans import draw_inputs
 from reference.random_nets import MORE, OTHERS, net_of, steps
+from reference.runners import assert_agree
 from support import assert_close
 
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.compiler.jit import Inline, Kernel
+from caffe64.engine.graph.execution.gradients import Gradients
+from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.ops import OPS
 from caffe64.engine.graph.plan.lowering import LOWERINGS
-from caffe64.engine.graph.reference import Interpreter
+from caffe64.engine.graph.reference import Interpreter, gradients_of
 from caffe64.engine.graph.reference.plain import PLAIN
 from caffe64.errors import InputError
 
@@ -51,6 +54,55 @@ def test_each_blob_of_random_nets_is_what_the_definitions_say(chosen, channels, 
     for blob, values in made.arrays.items():
         exactly, error = expected[blob]
         assert_close(blob.name, values, exactly, error)
+
+
+def random(shape, seed):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@settings(max_examples=40)
+@given(chosen=steps({**OTHERS, **MORE}), channels=st.sampled_from([3, LANES + 1]), seed=st.integers(0, 9))
+def test_gradients_of_random_nets_are_those_of_what_trains_nets(chosen, channels, seed):
+    """Of blobs with several readers, of layers in place by their names, of weights that are shared."""
+    graph = graph_of("force_backward: true\n", data(f"2 {channels} 5 4"), *net_of(chosen, channels), seed=seed)
+    made, runtime, inputs = Interpreter(graph), Runtime(graph, gradients=True), draw_inputs(graph, seed)
+    for runner in (made, runtime):
+        runner.fill({blob.name: x for blob, x in inputs.items()})
+        runner.forward()
+    given = {blob: random(made.shapes[blob], number) for number, blob in enumerate(graph.outputs)}
+    blobs, weights = gradients_of(made, given)
+    gradients = Gradients(runtime, given)
+    for blob, values in given.items():
+        gradients.blobs[blob][...] = values
+    gradients.backward()
+    for blob in graph.inputs:
+        assert_agree(blob.name, gradients.blobs[blob], blobs[blob], 1e-4)
+    assert weights.keys() == gradients.weights.keys()
+    for node, expected in weights.items():
+        for found, values in zip(gradients.weights[node], expected, strict=True):
+            assert_agree(node.name, found, values, 1e-4)
+
+
+def test_gradients_of_a_loss_by_hand():
+    """d of 2 * sum((x w)**2) / 2 / 2 pictures, with a second reader of x w whose weight in the loss is 3."""
+    graph = graph_of(
+        "force_backward: true\n",
+        data("2 1"),
+        data("2 1", "zero"),
+        layer("p", "InnerProduct", "data", more="inner_product_param { num_output: 1 bias_term: false }"),
+        layer("loss", "EuclideanLoss", "p zero", more="loss_weight: 2"),
+        layer("s", "Reduction", "p", more="reduction_param { operation: SUM } loss_weight: 3"),
+    )
+    graph.nodes[2].weights[0][...] = 5
+    made = Interpreter(graph)
+    made.fill({"data": np.float32([[1], [2]])})
+    made.forward()
+    blobs, weights = gradients_of(made)
+    product = 2 / 2 * np.array([[5.0], [10]]) + 3
+    np.testing.assert_allclose(blobs[graph.nodes[2].tops[0]], product)
+    np.testing.assert_allclose(blobs[graph.inputs[0]], 5 * product)
+    np.testing.assert_allclose(weights[graph.nodes[2]][0], [[product[0, 0] + 2 * product[1, 0]]])
+    np.testing.assert_allclose(blobs[graph.inputs[1]], 3 - product)
 
 
 IN_PLACE_AND_VIEWS = (
@@ -110,7 +162,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_allocated():
 def test_what_plans_compile_in_common_with_an_op_is_plain_numpy_here():
     """A kernel that both sides of a comparison run is compared with itself."""
     for kind, lowerings in LOWERINGS.items():
-        used = [value for lowering in lowerings for value in lowering.__globals__.values()]
+        used = [value for lowering in lowerings for value in lowering.lower.__globals__.values()]
         compiled = [value.py_func for value in used if isinstance(value, Inline | Kernel)]
         shared = [function.__name__ for function in compiled if function.__module__.startswith(OPS_FOLDER)]
         assert (kind in PLAIN) == bool(shared), (kind, shared)
