@@ -1,11 +1,12 @@
-"""The Caffe side of the engine: graphs of layers, their shapes, passes over them, and running them.
+"""Nets as graphs of layers: what they compute, changed, run and compared. A folder imports from those above it.
 
-ir/            Graph, Node, Blob: what is computed from what; Op: what the engine knows of a layer type
-ops/           one file per family of layer types: attributes, shapes, forward, gradient, cost
-analysis/      shapes of all blobs for given inputs, costs, initial weights
+ir/            Graph, Node, Blob, Op: what is computed from what, and whose the weights are
+ops/           one file per family of layer types: shapes, forward, gradient, cost
+analysis/      what a graph says without running: shapes, costs, labels, fillers, which layers need a gradient
+reference/     graphs run layer by layer by plain code, which what runs them fast is held against
 passes/        one file per pass: Graph -> Graph with the same outputs
-plan/          a Graph as fast as it can be
-execution/     a Graph that runs: forward, backward, timed
-verification/  two graphs compared
-frontends/     Caffe's messages -> Graph, and back; Graph -> ONNX
+plan/          graphs prepared to run as fast as they can
+execution/     what runs users' nets: by a Plan, or with all blobs kept; gradients; timing
+verification/  whether two graphs have the same outputs, and how large a difference counts
+frontends/     caffe: messages and weights -> Graph, and back; onnx: Graph -> ONNX
 """
