@@ -10,13 +10,17 @@ Gradients and update histories are vectors of the same layout (`Parameters.zeros
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..team.memory import CACHE_LINE_BYTES, aligned_zeros
-from .fingerprint import Fingerprints
+
+if TYPE_CHECKING:
+    from .fingerprint import Fingerprints
 
 SLICE_ALIGNMENT = CACHE_LINE_BYTES // 4  # float32 values: offsets of slices are multiples of it
 
@@ -37,28 +41,46 @@ class Slice:
     def size(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
 
+    def of(self, vector: np.ndarray) -> np.ndarray:
+        """The view of this blob in a vector."""
+        return vector[self.offset : self.offset + self.size].reshape(self.shape)
+
+
+def placed(blobs: Iterable[Slice]) -> tuple[Slice, ...]:
+    """These blobs one behind the other, each from the start of a cache line on."""
+    found: list[Slice] = []
+    for blob in blobs:
+        found.append(replace(blob, offset=total_size(found)))
+    return tuple(found)
+
+
+def total_size(slices: Sequence[Slice]) -> int:
+    """float32 values of a vector of slices that `placed` gives."""
+    return slices[-1].offset + -(-slices[-1].size // SLICE_ALIGNMENT) * SLICE_ALIGNMENT if slices else 0
+
 
 class Parameters:
     """`vector` float32 [total], zeros at first, every slice of which starts on a cache line. `slices` describe its
     parts; `versions` int64 [slices] count the writes to each."""
 
-    def __init__(self, blobs: Sequence[Slice]):
-        """`blobs` in their order; their offsets are given here."""
-        placed, total = [], 0
-        for blob in blobs:
-            placed.append(Slice(blob.layer, blob.number, blob.shape, total, blob.lr_mult, blob.decay_mult))
-            total += -(-blob.size // SLICE_ALIGNMENT) * SLICE_ALIGNMENT
-        self.slices = tuple(placed)
-        self.vector = aligned_zeros(total)
-        self.versions = np.zeros(len(placed), np.int64)
+    def __init__(self, blobs: Iterable[Slice], vector: np.ndarray | None = None):
+        """`blobs` in their order; their offsets are given here. `vector`, if there is one that holds them."""
+        self.slices = placed(blobs)
+        self.vector = aligned_zeros(total_size(self.slices)) if vector is None else vector
+        self.versions = np.zeros(len(self.slices), np.int64)
         self._begin()
 
     def _begin(self) -> None:
         """No caller holds an array yet."""
         self._exposed: set[int] = set()  # slices that callers may write to
         self._expected: set[int] = set()  # those of them whose next change is counted already, by `written`
+
+    @cached_property
+    def _fingerprints(self) -> Fingerprints:
+        from .fingerprint import Fingerprints  # what runs its threads takes 10 ms to import
+
         lines = [(each.offset // SLICE_ALIGNMENT, -(-each.size // SLICE_ALIGNMENT)) for each in self.slices]
-        self._fingerprints = Fingerprints(self.vector, lines)
+        return Fingerprints(self.vector, lines)
 
     def __getstate__(self) -> dict:
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
@@ -71,8 +93,7 @@ class Parameters:
 
     def view(self, number: int, vector: np.ndarray | None = None) -> np.ndarray:
         """The blob `number` in the vector, or in one of the same layout; float32 of its shape."""
-        found, vector = self.slices[number], self.vector if vector is None else vector
-        return vector[found.offset : found.offset + found.size].reshape(found.shape)
+        return self.slices[number].of(self.vector if vector is None else vector)
 
     def zeros(self) -> np.ndarray:
         """Another vector of this layout."""

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...formats.network import NetSpec
 from ..compiler.jit import Kernel
+from ..parameters.owner import Slice, placed, total_size
 from .layers import TABLE
 from .layers.layer import Layer
 
@@ -53,7 +54,7 @@ class NetLayout:
     infos: tuple[LayerInfo, ...]
     table: np.ndarray
     settings: np.ndarray
-    parameter_total: int  # floats of the parameter vector, alignment gaps included
+    parameters: tuple[Slice, ...]  # of the vector, one per layer; empty for layers without
     forward_columns: int
     gradient_columns: int
     scratch_size: int
@@ -77,9 +78,9 @@ class NetLayout:
         return self.loss.targets(self.outputs) if self.loss else 0
 
     @cached_property
-    def parameter_slices(self) -> tuple[slice, ...]:
-        """The slice of each layer's p in the vector (empty for layers without parameters)."""
-        return tuple(slice(row[P], row[P] + row[P_SIZE]) for row in self.table.tolist())
+    def parameter_total(self) -> int:
+        """Floats of the parameter vector, alignment gaps included."""
+        return total_size(self.parameters)
 
     @cached_property
     def macs(self) -> int:
@@ -136,20 +137,21 @@ def plan_net(spec: NetSpec) -> NetLayout:
     layers = tuple(TABLE[line.word] for line in spec.layers)
     infos, widths, settings = [], spec.features, []
     table = np.zeros((len(layers), UPDATE_ADDRESS + 1), np.int64)
-    parameters, setting_count, scratch = 0, 0, BUFFER_ALIGNMENT
+    stored, setting_count, scratch = [], 0, BUFFER_ALIGNMENT
     for row, line, layer in zip(table, spec.layers, layers, strict=True):
         inputs, outputs = widths, layer.outputs(widths, line.numbers)
         size = layer.parameters(inputs, line.numbers)
-        stored = int(layer.stored_size(inputs, outputs)) if layer.stored_size else size
+        stored.append(int(layer.stored_size(inputs, outputs)) if layer.stored_size else size)
         values = np.asarray(layer.settings(inputs, line.numbers), np.float32)
         settings.append(values)
-        row[[INPUTS, OUTPUTS, P, P_SIZE, S, S_SIZE]] = inputs, outputs, parameters, stored, setting_count, values.size
+        row[[INPUTS, OUTPUTS, S, S_SIZE]] = inputs, outputs, setting_count, values.size
         row[PICKS] = layer.picks
         infos.append(LayerInfo(line.word, str(line), inputs, outputs, size, layer.macs(inputs, outputs)))
-        parameters += _aligned(stored)
         setting_count += values.size
         scratch = max(scratch, layer.scratch_size(inputs, outputs, spec.minibatch))
         widths = outputs
+    parameters = placed(Slice(info.text, 0, (size,), 0) for info, size in zip(infos, stored, strict=True))
+    table[:, P], table[:, P_SIZE] = [each.offset for each in parameters], stored
     forward, gradient = _place_outputs(table, layers, settings), _place_gradients(table, layers)
     return NetLayout(
         spec, layers, tuple(infos), table, np.concatenate(settings), parameters, forward, gradient, _aligned(scratch)

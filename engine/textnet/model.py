@@ -10,6 +10,7 @@ import numpy as np
 from ...arguments import function
 from ...errors import UsageError
 from ...formats.network import NetSpec, format_network, parse_network
+from ..parameters.owner import Parameters
 from ..parameters.streams import generator
 from ..team.memory import aligned_zeros
 from .evaluate import Evaluation, evaluate_outputs
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 
 class Model:
-    """`plan` says how the net is laid out; `parameters` is its one float32 vector, None until there are some.
+    """`plan` says how the net is laid out; `parameters` is its one float32 vector, None until there are some, and
+    `owner` what holds it.
 
     `progress` is the state of the training that made these parameters; assigning others makes it None. A pickle or a
     copy holds the net's text and its weights: a training of it begins anew.
@@ -35,7 +37,7 @@ class Model:
     @property
     def parameters(self) -> np.ndarray | None:
         """float32 [plan.parameter_total], in the order in which the kernels read it; `pack` gives that of files."""
-        return self._parameters
+        return self.owner and self.owner.vector
 
     @parameters.setter
     def parameters(self, vector: np.ndarray | None) -> None:
@@ -44,12 +46,12 @@ class Model:
             right = isinstance(vector, np.ndarray) and vector.dtype == np.float32 and vector.shape == (size,)
             if not right or not vector.flags.c_contiguous or not vector.flags.writeable:
                 raise UsageError(f"parameters are not a float32 array [{size}] such as unpack(weights) gives")
-        self._parameters = vector
+        self.owner = None if vector is None else Parameters(self.plan.parameters, vector)
         self.progress: Progress | None = None
 
     def __getstate__(self) -> dict:
         weights = None if self.parameters is None else self.pack(self.parameters)
-        rest = {name: value for name, value in vars(self).items() if name not in ("_parameters", "progress")}
+        rest = {name: value for name, value in vars(self).items() if name not in ("owner", "progress")}
         return rest | {"plan": format_network(self.plan.spec), "weights": weights}
 
     def __setstate__(self, state: dict) -> None:
@@ -85,9 +87,9 @@ class Model:
         if packed.size != self.parameter_count:
             raise UsageError(f"{packed.size} parameters, but the net has {self.parameter_count}")
         vector, used = aligned_zeros(self.plan.parameter_total), 0
-        for where, layer, info in zip(self.plan.parameter_slices, self.plan.layers, self.plan.infos, strict=True):
+        for part, layer, info in zip(self.plan.parameters, self.plan.layers, self.plan.infos, strict=True):
             blob = np.asarray(packed[used : used + info.parameters], np.float32)
-            vector[where] = layer.store(blob, info.inputs, info.outputs) if info.parameters else blob
+            part.of(vector)[:] = layer.store(blob, info.inputs, info.outputs) if info.parameters else blob
             used += info.parameters
         return vector
 
@@ -97,8 +99,8 @@ class Model:
 
     def _blobs(self, vector: np.ndarray) -> list[np.ndarray]:
         return [
-            layer.natural(vector[where], info.inputs, info.outputs) if info.parameters else vector[where]
-            for where, layer, info in zip(self.plan.parameter_slices, self.plan.layers, self.plan.infos, strict=True)
+            layer.natural(part.of(vector), info.inputs, info.outputs) if info.parameters else part.of(vector)
+            for part, layer, info in zip(self.plan.parameters, self.plan.layers, self.plan.infos, strict=True)
         ]
 
     def predict(self, X, *, threads: int | None = None, watch: Callable[[int], None] | None = None) -> np.ndarray:

@@ -19,7 +19,6 @@ from ...formats.network import format_network
 from ...formats.optimizer import Optimizer
 from ..parameters.streams import generator
 from ..team.barrier import DIVERGED, DONE, STOP, STOP_REQUEST, make_sync
-from ..team.memory import aligned_zeros
 from ..team.pace import Pace
 from ..team.threads import check_threads, choose_threads, run_team
 from .arrays import is_finite
@@ -87,7 +86,7 @@ class Training:
             model.initialise(seed)
         elif not is_finite(model.parameters):
             raise UsageError("the net's weights are not finite: load or initialise others, if a training diverged")
-        self.velocity = aligned_zeros(plan.parameter_total)
+        self.velocity = model.owner.zeros()
         self.steps = self.rows // self.batch
         self.epoch, self.step, self.rate = 0, 0, optimizer.rate
         self._earlier, self._since = 0, 0  # epochs of the runs before, and of those before the present schedule
@@ -146,6 +145,7 @@ class Training:
             raise
         finally:
             self.step = int(sync[DONE])
+            self.model.owner.written(range(len(self.plan.parameters)))
         if sync[STOP] == DIVERGED:
             raise self._diverged(self.step)
         if self.step < self.steps:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe64.engine.parameters.fingerprint import PIECE_LINES, TEAM_LINES, Fingerprints
-from caffe64.engine.parameters.owner import ALIGNMENT, Held, Parameters, Slice
+from caffe64.engine.parameters.owner import SLICE_ALIGNMENT, Held, Parameters, Slice
 
 LINE = 16  # float32 of a cache line
 
@@ -76,7 +76,7 @@ def fingerprints_of(*arrays):
     owner = Parameters([Slice("it", number, array.shape, 0) for number, array in enumerate(arrays)])
     for number, array in enumerate(arrays):
         owner.view(number)[...] = array
-    lines = [(each.offset // ALIGNMENT, -(-each.size // ALIGNMENT)) for each in owner.slices]
+    lines = [(each.offset // SLICE_ALIGNMENT, -(-each.size // SLICE_ALIGNMENT)) for each in owner.slices]
     made = Fingerprints(owner.vector, lines)
     made.check(tuple(range(len(arrays))))
     return owner, made

@@ -229,3 +229,29 @@ def test_a_rate_far_too_large_diverges_instead_of_going_on_with_infinities():
     X, _ = data()
     with pytest.raises(Diverged):
         finish(training(net, (X, X[:, :1]), Optimizer(1e3, 0, 1, 0, 0.9, 100)))
+
+
+# ------------------------------------------------------------------------------------------- the owner of the weights
+def test_the_weights_are_slices_of_one_owner_which_counts_training():
+    run = training()
+    owner, vector = run.model.owner, run.model.parameters
+    assert owner.vector is vector
+    assert [each.layer for each in owner.slices] == [info.text for info in run.model.plan.infos]
+    for number, (part, info) in enumerate(zip(owner.slices, run.model.plan.infos, strict=True)):
+        assert part.size >= info.parameters
+        assert owner.view(number).ctypes.data % 64 == 0 or not part.size
+    assert run.velocity.shape == vector.shape
+    before = owner.versions.copy()
+    finish(run)
+    assert (owner.versions > before).all()
+    assert run.model.owner is owner
+
+
+def test_a_vector_that_is_assigned_is_the_net_s_own():
+    model = model_of(NET)
+    assert model.parameters is None
+    vector = model.unpack(np.arange(model.parameter_count))
+    model.parameters = vector
+    assert model.parameters is vector
+    model.parameters = None
+    assert model.parameters is None
