@@ -24,6 +24,7 @@ CHOICE = [
     "tests/engine/graph/test_caffe_backward.py",
     "tests/engine/graph/plan/test_caffe_cases.py",
     "tests/engine/graph/plan/test_memory.py",
+    "tests/engine/graph/plan/test_packing.py",
     "tests/cli/test_caffe_time.py",
 ]
 

@@ -5,7 +5,8 @@
    layer's own `prepare`.
 3. Moves are inserted where a blob lies otherwise than a reader needs it (`arrange.py`), and blobs are given memory for
    as long as they live (`storage.assign_offsets`).
-4. The steps are written (`emitter.py`), and run by a team of threads (`team.py`).
+4. The steps are written (`emitter.py`), and run by a team of threads (`team.py`), as are those that pack weights for
+   them, now and when weights have changed (`packing.py`).
 """
 
 from __future__ import annotations

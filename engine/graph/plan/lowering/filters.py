@@ -28,6 +28,8 @@ from ..emitter import Emitter
 from ..steps import PackingPlace, step_kernel
 from ..storage import blocks
 
+# EPYC with AVX-512, 2026-11-28, packing all of ResNet-18: 10.3 ms without fetching ahead, 8.1 with 256 bytes, 9.1 with
+# 512; with stores past the caches 4.4.
 AHEAD = 256  # bytes that are fetched before they are needed, from each of LANES outputs
 ITEM_FLOATS = 16 << 10  # of constants: some microseconds, which are worth handing to another thread
 
