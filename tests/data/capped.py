@@ -1,4 +1,4 @@
-"""A layer type of a fork: y = min(x, cap) + 0 for x above 0, else slope * x, with a cap per channel that is learnt."""
+"""A layer type of a fork:  y = min(max(x, 0) + slope * min(x, 0), cap),  with a cap per channel that is learnt."""
 
 from __future__ import annotations
 

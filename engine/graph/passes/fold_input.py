@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
-from ..ops.inputs import Transform
+from ..ops.inputs import InputBlobs, Transform
 from ..ops.scale import Bias, Scale
 from .preparation import Preparation
 from .producers import PRODUCERS, set_weights, shared_weights
@@ -106,6 +106,6 @@ def _free_name(graph: Graph, name: str) -> str:
 
 
 def _clear_transform(node: Node) -> None:
-    if node.attributes.transform:
+    if isinstance(node.attributes, InputBlobs) and node.attributes.transform:
         left = replace(node.attributes.transform, scale=None, mean_value=(), mean_file="")
         node.attributes = replace(node.attributes, transform=None if left == Transform() else left)

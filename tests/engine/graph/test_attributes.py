@@ -15,6 +15,7 @@ from caffe64.engine.graph.execution.required_kernels import kernels_of
 from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.attributes import READERS
 from caffe64.engine.graph.frontends.caffe.write import graph_message
+from caffe64.engine.graph.ir.op import Layers
 from caffe64.engine.graph.ops import OPS
 from caffe64.engine.graph.plan import Plan
 from caffe64.errors import InputError
@@ -146,3 +147,31 @@ def test_inference_compiles_no_kernels_of_gradients():
         *("add_filter_sums", "add_filter_sums_directly", "add_product", "bend_gradient", "channel_sums"),
         *("maximum_gradient", "mean_gradient", "relu_gradient", "turn_round"),
     }
+
+
+@pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_gradient_takes_the_layers_that_it_is_made_of_from_its_caller(kind, stride):
+    """With the ops' own code instead of plans it is the same but for rounding."""
+    more = f"convolution_param {{ num_output: 32 kernel_size: 3 stride: {stride} }}"
+    graph = graph_of(data("2 32 9 7"), layer("c", kind, "data", more=more))
+    graph.force_backward = True
+    prepared = []
+
+    def own(node, bottoms, tops):
+        prepared.append(node.type)
+        return OPS[node.type].prepare(node, bottoms, tops)
+
+    found = []
+    for layers in (None, Layers(own, lambda node, bottoms, tops: None)):
+        runtime = Runtime(graph, gradients=True)
+        runtime.layers = layers or runtime.layers
+        runtime.arrays[graph.inputs[0]][...] = np.random.default_rng(0).standard_normal((2, 32, 9, 7), np.float32)
+        runtime.forward()
+        gradients = Gradients(runtime, graph.outputs)
+        dy = gradients.blobs[graph.outputs[0]]
+        dy[...] = np.random.default_rng(1).standard_normal(dy.shape, np.float32)
+        gradients.backward()
+        found.append(gradients.blobs[graph.inputs[0]])
+    assert prepared == ["Deconvolution" if (kind, stride) == ("Convolution", 2) else "Convolution"]
+    assert_close("dx", *found, 1e-5 * np.abs(found[0]).max())
