@@ -116,7 +116,7 @@ class Parameters:
         """Increase the versions of those of these slices that callers have written to. `threads` threads read them."""
         exposed = tuple(number for number in numbers if number in self._exposed)
         if exposed:
-            for number in self._fingerprints.check(exposed, threads).tolist():
+            for number in self._fingerprints.check(exposed, threads):
                 self.versions[number] += number not in self._expected
             self._expected.difference_update(exposed)
 
