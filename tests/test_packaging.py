@@ -7,36 +7,15 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("caffe", "cli", "drawing", "engine", "formats", "perf")
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """A wheel built from the sources alone, in a copy, so that nothing is left in the checkout."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    tracked = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    ).stdout.split(b"\0")
-    for name in filter(None, map(bytes.decode, tracked)):
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "-w", out, source]
-    subprocess.run(command, check=True)
-    (made,) = out.glob("caffe64-*.whl")
-    return made
 
 
 def test_the_wheel_holds_every_module_of_the_package_and_no_tests_or_demos(wheel):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("caffe64/")}
     modules = [*ROOT.glob("*.py"), *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
     data = [ROOT / "drawing" / name for name in ("page.css", "page.js", "pane.js")]
+    data += [ROOT / name for name in ("__init__.pyi", "py.typed")]
     assert held == {f"caffe64/{path.relative_to(ROOT)}" for path in modules + data}
 
 
