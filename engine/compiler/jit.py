@@ -15,7 +15,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from .kernel_file import KernelFile
 from .machine_code import load
@@ -43,74 +44,82 @@ from .signatures import (  # noqa: F401 (the types that kernels are declared wit
 # split. No "nnan"/"ninf": a diverging loss must still surface as NaN.
 FAST_MATH = {"contract"}
 
-KERNELS: list[Kernel] = []  # every kernel of the modules imported so far, for warm-up and doctor
+P = ParamSpec("P")
+R = TypeVar("R")
+
+KERNELS: list[Kernel[..., Any]] = []  # every kernel of the modules imported so far, for warm-up and doctor
 
 _loading = threading.RLock()
 
 
-class _Deferred:
+class _Deferred(Generic[P, R]):
     """A function that is passed to Numba on first use: in a function that Numba compiles, or by a call."""
 
-    def __init__(self, py_func: Callable):
+    __name__: str
+    made: Any
+
+    def __init__(self, py_func: Callable[P, R]):
         self.py_func = py_func
         functools.update_wrapper(self, py_func)
 
     @property
-    def _numba_type_(self):
+    def _numba_type_(self) -> Any:
         """Numba's protocol: the type of this object in compiled code."""
         return self.made._numba_type_
 
-    def __call__(self, *arguments):
-        return self.made(*arguments)
+    def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
+        # An empty **named would cost a short kernel a tenth.
+        result: R = self.made(*arguments, **named) if named else self.made(*arguments)
+        return result
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: object) -> Self:
         return self  # Numba copies the statements in which it stands
 
 
-class Inline(_Deferred):
+class Inline(_Deferred[P, R]):
     """A helper of kernels; `made` is Numba's dispatcher."""
 
     @functools.cached_property
-    def made(self):
+    def made(self) -> Any:
         from .numba_backend import make_inline
 
         return make_inline(self.py_func, FAST_MATH)
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
         raise TypeError(f"{self.__name__} is a helper of kernels: call it from compiled code")
 
 
-class Intrinsic(_Deferred):
+class Intrinsic(_Deferred[..., Any]):
     """A function that builds LLVM code; `made` is Numba's intrinsic."""
 
-    def __init__(self, py_func: Callable, **options):
+    def __init__(self, py_func: Callable[..., Any], **options: Any):
         super().__init__(py_func)
         self._options = options
 
     @functools.cached_property
-    def made(self):
+    def made(self) -> Any:
         from .numba_backend import make_intrinsic
 
         return make_intrinsic(self.py_func, self._options)
 
     @functools.cached_property
-    def _numba_type_(self):
+    def _numba_type_(self) -> Any:
         from .numba_backend import type_of_intrinsic
 
         return type_of_intrinsic(self.made)
 
 
-class Kernel(_Deferred):
+class Kernel(_Deferred[P, R]):
     """A compiled function with the one signature that it was declared with; `made` is Numba's dispatcher."""
 
-    def __init__(self, py_func: Callable, signature, fastmath):
+    def __init__(self, py_func: Callable[P, R], signature: Any, fastmath: Set[str] | None):
         super().__init__(py_func)
         self.signature, self.file = signature, KernelFile(py_func, signature)
         self._fastmath = fastmath
         self._kept_address: int | None = None  # of the stand-alone machine code
 
     @functools.cached_property
-    def made(self):
+    def made(self) -> Any:
         from .numba_backend import KernelDispatcher
 
         return KernelDispatcher(self.py_func, self._fastmath, self.signature, self.file)
@@ -136,7 +145,7 @@ class Kernel(_Deferred):
         """Seconds that compiling took in this process; 0 when the machine code came from disk."""
         return self.made.compile_seconds if "made" in vars(self) else 0.0
 
-    def run(self, *arguments):
+    def run(self, *arguments: Any) -> Any:
         """Call it through its C entry point: 10 us or more, but no Numba in a process that compiles nothing.
 
         Raises TypeError for arrays of another type or layout. Not for kernels that raise exceptions.
@@ -147,7 +156,7 @@ class Kernel(_Deferred):
         words = [word for pair in zip(self.signature.args, arguments, strict=True) for word in as_words(*pair)]
         return self._entry(*words)
 
-    def bind(self, *arguments) -> Callable:
+    def bind(self, *arguments: Any) -> Callable[..., Any]:
         """`run` with the first arguments given: a call then takes two microseconds."""
         self.compile()
         if self._kept_address is None:
@@ -158,7 +167,7 @@ class Kernel(_Deferred):
         return held
 
     @functools.cached_property
-    def _entry(self):
+    def _entry(self) -> Any:
         return ctypes.CFUNCTYPE(*c_types(self.signature))(self._kept_address)
 
     @functools.cached_property
@@ -173,13 +182,13 @@ class Kernel(_Deferred):
         return self.is_loaded or (self.file.path is not None and self.file.path.exists())
 
 
-def kernel(signature, *, fastmath=FAST_MATH) -> Callable[[Callable], Kernel]:
+def kernel(signature: Any, *, fastmath: Set[str] | None = FAST_MATH) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Decorator: compile the function for `signature` only, on first use.
 
     `fastmath` is a set of LLVM flags; pass an empty set where every rounding counts.
     """
 
-    def decorate(function: Callable) -> Kernel:
+    def decorate(function: Callable[P, R]) -> Kernel[P, R]:
         made = Kernel(function, signature, fastmath)
         KERNELS.append(made)
         return made
@@ -187,12 +196,20 @@ def kernel(signature, *, fastmath=FAST_MATH) -> Callable[[Callable], Kernel]:
     return decorate
 
 
-def inline(function: Callable) -> Inline:
+def inline(function: Callable[P, R]) -> Inline[P, R]:
     """Decorator for helpers of kernels: compiled into their callers, for whatever types these pass."""
     return Inline(function)
 
 
-def intrinsic(function: Callable | None = None, **options):
+@overload
+def intrinsic(function: Callable[..., Any]) -> Intrinsic: ...
+
+
+@overload
+def intrinsic(**options: Any) -> Callable[[Callable[..., Any]], Intrinsic]: ...
+
+
+def intrinsic(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Decorator: Numba's `intrinsic`, whose signature may be one of `signatures.py`."""
     if function is None:
         return functools.partial(intrinsic, **options)

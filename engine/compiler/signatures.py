@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +68,7 @@ I1_IN = ArrayType(i64, 1, readonly=True)
 I2_IN = ArrayType(i64, 2, readonly=True)
 U1 = ArrayType(uint8, 1)
 U1_IN = ArrayType(uint8, 1, readonly=True)
+Floats = np.ndarray[Any, np.dtype[np.float32]]  # of the parameters of kernels that users call, for type checkers
 
 C_TYPES = {void: None, int64: ctypes.c_int64, float32: ctypes.c_float, float64: ctypes.c_double}
 META_WORDS = 5  # of an array before its shape: owner, parent, number of items, bytes of one, address

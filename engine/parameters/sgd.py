@@ -38,7 +38,7 @@ def step_vectors(w, w_at, v, v_at, g, g_at, count, rate, decay, momentum):
 
 
 @kernel(types.void(F1, F1, F1_IN, f32, f32, f32))
-def sgd_update(w, v, g, rate, decay, momentum):
+def sgd_update(w: types.Floats, v: types.Floats, g: types.Floats, rate: float, decay: float, momentum: float) -> None:
     """One step of the parameters w [P] and their velocity v [P] against the gradient g [P]; all float32.
 
     Writes w and v. `rate` is the learning rate over the number of rows that g is summed over.

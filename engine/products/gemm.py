@@ -212,7 +212,16 @@ def bound(c, lower_bound):
 
 
 @kernel(types.void(F2_IN, F2_IN, F1_IN, F2, types.boolean, types.boolean, types.boolean, f32))
-def gemm(a, b, bias, c, transpose_a, transpose_b, accumulate, lower_bound):
+def gemm(
+    a: types.Floats,
+    b: types.Floats,
+    bias: types.Floats,
+    c: types.Floats,
+    transpose_a: bool,
+    transpose_b: bool,
+    accumulate: bool,
+    lower_bound: float,
+) -> None:
     """C = max(lower_bound, op(A) @ op(B) + bias), or with `accumulate` C = max(lower_bound, C + op(A) @ op(B)).
 
     a [M, K] (transpose_a: [K, M]), b [K, N] (transpose_b: [N, K]), bias [N] or empty, c [M, N]: float32,

@@ -46,7 +46,7 @@ def loss(x, target, dx, losses):
 
 
 @kernel(types.void(F2_IN, F2_IN, F2, F1))
-def l2l_loss(x, target, dx, losses):
+def l2l_loss(x: types.Floats, target: types.Floats, dx: types.Floats, losses: types.Floats) -> None:
     """losses[b] = sum of (x[b] - target[b])**2 and dx = x - target.
 
     x, target [B, K] float32; writes dx [B, K] (may be x) and losses [B]. ValueError on other shapes.

@@ -217,7 +217,7 @@ def _bias(stored, inputs, outputs):
 
 # ---------------------------------------------------- the same for NumPy arrays and for kernels of the user's own
 @kernel(types.void(F2_IN, F2_IN, F1, F2))
-def lin_forward(x, W, b, y):
+def lin_forward(x: types.Floats, W: types.Floats, b: types.Floats, y: types.Floats) -> None:
     """y = x @ W + b.   x [B, F], W [F, K], b [K]; writes y [B, K]. float32, no overlap. ValueError on other shapes."""
     if W.shape[0] != x.shape[1] or b.size != W.shape[1] or y.shape != (x.shape[0], W.shape[1]):
         raise ValueError("lin_forward: x [B, F], W [F, K], b [K], y [B, K] do not fit together")
@@ -225,7 +225,7 @@ def lin_forward(x, W, b, y):
 
 
 @kernel(types.void(F2_IN, F2_IN, F2))
-def lin_backward(W, dy, dx):
+def lin_backward(W: types.Floats, dy: types.Floats, dx: types.Floats) -> None:
     """dx = dy @ W.T.   W [F, K], dy [B, K]; writes dx [B, F]. float32, no overlap. ValueError on other shapes."""
     if dy.shape[1] != W.shape[1] or dx.shape != (dy.shape[0], W.shape[0]):
         raise ValueError("lin_backward: W [F, K], dy [B, K], dx [B, F] do not fit together")
@@ -233,7 +233,7 @@ def lin_backward(W, dy, dx):
 
 
 @kernel(types.void(F2_IN, F2_IN, F2, F1))
-def lin_gradient(x, dy, dW, db):
+def lin_gradient(x: types.Floats, dy: types.Floats, dW: types.Floats, db: types.Floats) -> None:
     """dW = x.T @ dy, db = dy.sum(0).   x [B, F], dy [B, K]; writes dW [F, K], db [K]. ValueError on other shapes."""
     (rows, F), K = x.shape, dy.shape[1]
     if dy.shape[0] != rows or dW.shape != (F, K) or db.size != K:

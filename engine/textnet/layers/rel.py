@@ -49,7 +49,7 @@ def backward(x, p, settings, y, dy, dx, scratch):
 
 
 @kernel(types.void(F2_IN, F2))
-def rel_forward(x, y):
+def rel_forward(x: types.Floats, y: types.Floats) -> None:
     """y = max(0, x).   x, y [B, K] float32; y may be x. ValueError on different shapes."""
     if x.shape != y.shape:
         raise ValueError("rel_forward: x and y differ in shape")
@@ -57,7 +57,7 @@ def rel_forward(x, y):
 
 
 @kernel(types.void(F2_IN, F2_IN, F2))
-def rel_backward(y, dy, dx):
+def rel_backward(y: types.Floats, dy: types.Floats, dx: types.Floats) -> None:
     """dx = dy where y > 0, else 0.   y, dy, dx [B, K] float32; dx may be dy. ValueError on different shapes."""
     if y.shape != dy.shape or y.shape != dx.shape:
         raise ValueError("rel_backward: y, dy and dx differ in shape")

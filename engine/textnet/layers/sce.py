@@ -46,7 +46,7 @@ def loss(x, target, dx, losses):
 
 
 @kernel(types.void(F2_IN, F2_IN, F2, F1))
-def sce_loss(x, target, dx, losses):
+def sce_loss(x: types.Floats, target: types.Floats, dx: types.Floats, losses: types.Floats) -> None:
     """losses[b] = -ln softmax(x[b])[target[b, 0]] and dx = softmax(x) - onehot(target), summed over rows.
 
     x [B, K], target [B, 1] class numbers as float32; writes dx [B, K] (may be x) and losses [B].

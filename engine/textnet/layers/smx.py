@@ -116,7 +116,7 @@ def backward(x, p, settings, y, dy, dx, scratch):
 
 
 @kernel(types.void(F2_IN, F2))
-def smx_forward(x, y):
+def smx_forward(x: types.Floats, y: types.Floats) -> None:
     """y = softmax of each row of x.   x, y [B, K] float32; y may be x. ValueError on different shapes."""
     if x.shape != y.shape:
         raise ValueError("smx_forward: x and y differ in shape")
@@ -124,7 +124,7 @@ def smx_forward(x, y):
 
 
 @kernel(types.void(F2_IN, F2_IN, F2))
-def smx_backward(y, dy, dx):
+def smx_backward(y: types.Floats, dy: types.Floats, dx: types.Floats) -> None:
     """dx = y * (dy - sum(dy * y)) per row.   y, dy, dx [B, K] float32; dx may be dy. ValueError on different shapes."""
     if y.shape != dy.shape or y.shape != dx.shape:
         raise ValueError("smx_backward: y, dy and dx differ in shape")

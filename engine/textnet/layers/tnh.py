@@ -51,7 +51,7 @@ def backward(x, p, settings, y, dy, dx, scratch):
 
 
 @kernel(types.void(F2_IN, F2))
-def tnh_forward(x, y):
+def tnh_forward(x: types.Floats, y: types.Floats) -> None:
     """y = tanh(x).   x, y [B, K] float32; y may be x. ValueError on different shapes."""
     if x.shape != y.shape:
         raise ValueError("tnh_forward: x and y differ in shape")
@@ -59,7 +59,7 @@ def tnh_forward(x, y):
 
 
 @kernel(types.void(F2_IN, F2_IN, F2))
-def tnh_backward(y, dy, dx):
+def tnh_backward(y: types.Floats, dy: types.Floats, dx: types.Floats) -> None:
     """dx = dy * (1 - y**2).   y, dy, dx [B, K] float32; dx may be dy. ValueError on different shapes."""
     if y.shape != dy.shape or y.shape != dx.shape:
         raise ValueError("tnh_backward: y, dy and dx differ in shape")
