@@ -6,6 +6,7 @@ import operator
 import os
 from collections.abc import Mapping, Sequence
 from numbers import Number, Real
+from typing import Any, TypeVar
 
 from .errors import UsageError
 
@@ -16,8 +17,11 @@ LARGEST_FLOAT = 3.4028234663852886e38  # of float32
 SMALLEST_FLOAT = 2.0**-149  # of float32 above 0
 MOST_THREADS = 1024  # far more than pay off, and few enough to be started
 
+F = TypeVar("F")
+T = TypeVar("T")
 
-def whole_number(name: str, value, least: int, most: int | None = None, *, hint: str = "") -> int:
+
+def whole_number(name: str, value: Any, least: int, most: int | None = None, *, hint: str = "") -> int:
     """`value` as an int in [least, most], Python's or NumPy's; neither a bool nor a float that happens to be whole."""
     try:
         number = None if _is_bool(value) else operator.index(value)
@@ -28,12 +32,12 @@ def whole_number(name: str, value, least: int, most: int | None = None, *, hint:
     return number
 
 
-def seed_number(seed) -> int:
+def seed_number(seed: Any) -> int:
     """A seed as an int: each whole number from 0 to 2**64 - 1 gives other random numbers."""
     return whole_number("seed", seed, 0, LARGEST_SEED)
 
 
-def not_negative(name: str, value) -> float:
+def not_negative(name: str, value: Any) -> float:
     """`value` as a float that is 0 or more, and may be inf; Python's or NumPy's, but not a bool."""
     plain = isinstance(value, Number) and not _is_bool(value) and not isinstance(value, complex)
     if not plain or not value >= 0:  # also where it is NaN
@@ -41,7 +45,7 @@ def not_negative(name: str, value) -> float:
     return float(value)
 
 
-def finite_number(name: str, value, *, factor: bool = False) -> float:
+def finite_number(name: str, value: Any, *, factor: bool = False) -> float:
     """`value` as a float that is finite as float32, and not 0 if it is a `factor`; neither a bool nor complex."""
     try:
         number = None if _is_bool(value) or not isinstance(value, Real) else float(value)
@@ -52,7 +56,7 @@ def finite_number(name: str, value, *, factor: bool = False) -> float:
     return number
 
 
-def per_channel(name: str, value, *, factor: bool = False) -> tuple[float, ...]:
+def per_channel(name: str, value: Any, *, factor: bool = False) -> tuple[float, ...]:
     """One number, or a list or an array [C] of one per channel: as floats, none of them 0 if they are `factor`s. Other
     than factors, none at all may be given: ()."""
     kind = "number other than 0" if factor else "number"
@@ -72,7 +76,7 @@ def per_channel(name: str, value, *, factor: bool = False) -> tuple[float, ...]:
     return tuple(finite_number(f"{name}[{index}]", each, factor=factor) for index, each in enumerate(value))
 
 
-def sizes(name: str, value, least: int = 1, number: int | None = None) -> tuple[int, ...]:
+def sizes(name: str, value: Any, least: int = 1, number: int | None = None) -> tuple[int, ...]:
     """A list or an array of whole numbers of at least `least`, as ints; `number` of them, if given."""
     expected = f"{'' if number is None else f'{number} '}whole numbers from {least}"
     given = value.tolist() if hasattr(value, "tolist") else value
@@ -87,7 +91,7 @@ def sizes(name: str, value, least: int = 1, number: int | None = None) -> tuple[
     return found
 
 
-def names(name: str, value, what: str, *, least: int = 0) -> tuple[str, ...]:
+def names(name: str, value: Any, what: str, *, least: int = 0) -> tuple[str, ...]:
     """A list of texts, such as "names of blobs". A single text is refused: it would count as the list of its
     letters."""
     if not _is_list(value) and not isinstance(value, (set, frozenset)):
@@ -99,7 +103,7 @@ def names(name: str, value, what: str, *, least: int = 0) -> tuple[str, ...]:
     return tuple(value)
 
 
-def by_name(name: str, value, what: str) -> Mapping:
+def by_name(name: str, value: Any, what: str) -> Mapping[str, Any]:
     """`value`, which is a dict by texts: `what` describes the values and the keys, such as "arrays by the names of
     inputs"."""
     if not isinstance(value, Mapping):
@@ -109,43 +113,43 @@ def by_name(name: str, value, what: str) -> Mapping:
     return value
 
 
-def flag(name: str, value) -> bool:
+def flag(name: str, value: Any) -> bool:
     """`value`, which is True or False, Python's or NumPy's: the text "no" would count as true."""
     if not _is_bool(value):
         raise _wrong(name, value, "True or False")
     return bool(value)
 
 
-def function(name: str, value):
+def function(name: str, value: F) -> F:
     """`value`, which is None or can be called."""
     if value is not None and not callable(value):
         raise _wrong(name, value, "a function")
     return value
 
 
-def file_name(path) -> str:
+def file_name(path: Any) -> str:
     """The name of a file as text. A number would be taken for the descriptor of an open file."""
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str):
         raise _wrong("the path", path, "the name of a file")
     return os.fspath(path)
 
 
-def instance(name: str, value, kind: type, expected: str):
+def instance(name: str, value: Any, kind: type[T] | tuple[type[T], ...], expected: str) -> T:
     """`value`, which is a `kind`; `expected` calls that by its public name."""
     if not isinstance(value, kind):
         raise _wrong(name, value, expected)
     return value
 
 
-def _is_list(value) -> bool:
+def _is_list(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def _is_bool(value) -> bool:
+def _is_bool(value: Any) -> bool:
     return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")  # NumPy's, which may not be imported
 
 
-def _wrong(name: str, value, expected: str, hint: str = "") -> UsageError:
+def _wrong(name: str, value: Any, expected: str, hint: str = "") -> UsageError:
     """A number or a short text is shown; of any other value, its type."""
     plain = value is None or isinstance(value, (Number, str, os.PathLike))
     found = repr(value)[:80] if plain else f"of the type {type(value).__name__}"

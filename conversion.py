@@ -8,12 +8,31 @@ missing value or a date is refused with its row and column.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from decimal import Decimal
 from numbers import Real
+from typing import Any, Protocol
 
 import numpy as np
 
 from .errors import UsageError
+
+
+class HasArray(Protocol):
+    """An array, a tensor, a data frame or a series: whatever NumPy converts."""
+
+    def __array__(self) -> np.ndarray: ...
+
+
+_Number = float | Decimal | HasArray
+# What `as_numbers` takes, for annotations; a text is not one, although it is a sequence.
+ArrayLike = (
+    HasArray
+    | Sequence[_Number]
+    | Sequence[Sequence[_Number]]
+    | Sequence[Sequence[Sequence[_Number]]]
+    | Sequence[Sequence[Sequence[Sequence[_Number]]]]
+)
 
 NUMBERS = (Real, Decimal, np.bool_)
 HINTS_BY_KIND = {  # of a NumPy type that is not a number
@@ -31,7 +50,7 @@ HINTS_BY_TYPE = {  # of an element that is not a number
 }
 
 
-def as_numbers(array, name: str) -> np.ndarray:
+def as_numbers(array: Any, name: str) -> np.ndarray:
     """`array` as a NumPy array whose type converts to float32; itself where it is one.
 
     Raises UsageError that names the argument, the position of the wrong value, and what to do.
@@ -55,13 +74,13 @@ def as_numbers(array, name: str) -> np.ndarray:
     return found
 
 
-def column_label(array, column: int) -> object:
+def column_label(array: Any, column: int) -> object:
     """What a data frame calls its column of this number; None without such names."""
     labels = getattr(array, "columns", None)
     return None if labels is None or column >= len(labels) else list(labels)[column]
 
 
-def _converted(array, name: str) -> np.ndarray:
+def _converted(array: Any, name: str) -> np.ndarray:
     """`array` as NumPy converts it, or a tensor that NumPy cannot read by itself."""
     try:
         if _is_frame_of_numbers(array):  # of several types NumPy would make objects
@@ -75,35 +94,35 @@ def _converted(array, name: str) -> np.ndarray:
         raise UsageError(found) from None
 
 
-def _is_frame_of_numbers(array) -> bool:
+def _is_frame_of_numbers(array: Any) -> bool:
     if not (hasattr(array, "columns") and hasattr(array, "dtypes")):
         return False
     return all(isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in array.dtypes)
 
 
-def _from_tensor(tensor, name: str, error: Exception) -> np.ndarray:
+def _from_tensor(tensor: Any, name: str, error: Exception) -> np.ndarray:
     """A tensor with a gradient, of bfloat16, or on another device, which torch converts to NumPy only in these
     steps."""
     try:
         if not tensor.is_complex():
-            return tensor.detach().cpu().float().numpy()
+            return np.asarray(tensor.detach().cpu().float().numpy())
     except (AttributeError, TypeError, RuntimeError) as other:
         error = other
     raise UsageError(f"{name} ({type(tensor).__name__}) cannot be read as an array: {error}") from None
 
 
-def _ragged(rows, name: str) -> str:
+def _ragged(rows: Any, name: str) -> str:
     """The message for rows of different lengths; "" for others."""
     if not isinstance(rows, (list, tuple)):
         return ""
-    lengths = [len(row) if hasattr(row, "__len__") and getattr(row, "ndim", 1) else 1 for row in rows]
+    lengths = [len(row) if hasattr(row, "__len__") and getattr(row, "ndim", True) else 1 for row in rows]
     other = next((row for row, length in enumerate(lengths) if length != lengths[0]), None)
     if other is None:
         return ""
     return f"{name}: row {other + 1} holds {lengths[other]} values and row 1 {lengths[0]}, expected rows of one length"
 
 
-def _from_objects(array, found: np.ndarray, name: str) -> np.ndarray:
+def _from_objects(array: Any, found: np.ndarray, name: str) -> np.ndarray:
     """An array of Python objects that are numbers as float64."""
     if found.ndim == 0:
         hint = " (caffe64.read_matrix reads a file)" if isinstance(array, (str, os.PathLike)) else ""
@@ -125,7 +144,7 @@ def _from_numbers(found: np.ndarray, name: str) -> np.ndarray:
         raise UsageError(f"{name} holds a whole number that is too large for float32") from None
 
 
-def _position(array, row: int, column) -> str:
+def _position(array: Any, row: int, column: Sequence[int]) -> str:
     if not len(column):
         return f"row {row + 1}"
     label = column_label(array, column[0])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copyreg
 import os
+from typing import Any
 
 
 class Caffe64Error(Exception):
@@ -19,10 +20,10 @@ class Caffe64Error(Exception):
 
     exit_code = 1
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         # As in object.__reduce_ex__: rebuilt not by the constructor, whose arguments are gone, but by __new__, which
         # keeps `args`, the text; the fields follow.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class UsageError(Caffe64Error):

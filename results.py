@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .markup import escaped
 
@@ -60,7 +60,7 @@ class Result:
         raise NotImplementedError
 
     @property
-    def data(self) -> dict | list:
+    def data(self) -> dict[str, Any] | list[Any]:
         """What `to_json` writes: dicts, lists, texts and numbers."""
         raise NotImplementedError
 

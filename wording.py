@@ -20,7 +20,7 @@ def near_miss(name: str, known: Iterable[str], alike: float = FIELD_LIKENESS) ->
     `kernel_w`. Case does not matter, the first letter does: HSwish is not Swish.
     """
     ratios = {each: _likeness(name.lower(), each.lower()) for each in known}
-    closest = max(ratios, key=ratios.get, default=None)
+    closest = max(ratios, key=ratios.__getitem__, default=None)
     return f"did you mean {closest!r}?" if closest is not None and ratios[closest] >= alike else ""
 
 

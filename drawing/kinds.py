@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .net import DrawnLayer
 
@@ -58,7 +60,7 @@ def kind_of(layer: DrawnLayer) -> LayerColour:
     return _BY_TYPE.get(layer.type) or _BY_KEY.get(layer.kind, UNKNOWN)
 
 
-def style_sheet(theme: dict, scope: str = "") -> str:
+def style_sheet(theme: Mapping[str, Any], scope: str = "") -> str:
     """The CSS rules of a picture in one theme; `scope` is a selector that each begins with."""
     rules = [
         f".ink{{fill:{theme['ink']}}}",

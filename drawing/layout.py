@@ -66,7 +66,9 @@ def lay_out(widths: Sequence[float], edges: Sequence[Edge]) -> Layout:
     return Layout(rank, x[: len(widths)], list(edges), routes, gaps, round(right + MARGIN, 1))
 
 
-def _ports(edges: Sequence[Edge], routes, x: list[float], widths: Sequence[float]) -> list[float]:
+def _ports(
+    edges: Sequence[Edge], routes: Sequence[Sequence[int]], x: list[float], widths: Sequence[float]
+) -> list[float]:
     """Where each edge enters its target: side by side, in the order in which they come, a straight one midway."""
     entering: dict[int, list[int]] = {}
     for number, (_, target) in enumerate(edges):
@@ -77,8 +79,9 @@ def _ports(edges: Sequence[Edge], routes, x: list[float], widths: Sequence[float
         step = min(PORT, 0.7 * widths[target] / len(numbers))
         ordered = sorted(numbers, key=came.__getitem__)
         straight = next((place for place, number in enumerate(ordered) if abs(came[number] - x[target]) < 1), None)
-        fits = straight is not None and max(straight, len(ordered) - 1 - straight) * step < 0.45 * widths[target]
-        middle = straight if fits else (len(ordered) - 1) / 2
+        middle = (len(ordered) - 1) / 2
+        if straight is not None and max(straight, len(ordered) - 1 - straight) * step < 0.45 * widths[target]:
+            middle = straight
         for place, number in enumerate(ordered):
             ends[number] = round(x[target] + (place - middle) * step, 1)
     return ends

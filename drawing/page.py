@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from importlib import resources
+from typing import Any
 
 from ..markup import escaped
 from .kinds import DARK, LIGHT, SHAPES, style_sheet
@@ -114,7 +115,7 @@ def _legend(pictures: Sequence[Picture]) -> str:
     )
 
 
-def _data(picture: Picture) -> dict:
+def _data(picture: Picture) -> dict[str, Any]:
     layout, totals = picture.layout, picture.net.totals()
     return {
         "layers": [
@@ -133,7 +134,7 @@ def _data(picture: Picture) -> dict:
     }
 
 
-def _json(data) -> str:
+def _json(data: Any) -> str:
     """JSON that cannot end the element that it stands in."""
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
 

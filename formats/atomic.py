@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 from ..arguments import file_name
 from ..aside import file_aside
@@ -20,7 +20,7 @@ from .streams import stream_number
 
 
 @contextlib.contextmanager
-def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]:
+def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
     """A file to write to, "wb" (bytes) or "w" (UTF-8 text), which takes the place of `path` at the end of the block.
 
     If the block raises, `path` is left as it was. An existing file keeps its permission bits; of a symbolic
@@ -48,7 +48,7 @@ def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator
 
 
 @contextlib.contextmanager
-def _replacing(target: str, mode: str) -> Iterator[IO]:
+def _replacing(target: str, mode: str) -> Iterator[IO[Any]]:
     folder = os.path.dirname(target)
     permissions = _permissions(target)
     with file_aside(folder) as (path, descriptor), _open(descriptor, mode) as file:
@@ -67,7 +67,7 @@ def _replacing(target: str, mode: str) -> Iterator[IO]:
             os.close(descriptor)
 
 
-def _open(descriptor: int, mode: str) -> IO:
+def _open(descriptor: int, mode: str) -> IO[Any]:
     return open(descriptor, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n")
 
 

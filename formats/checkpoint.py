@@ -33,7 +33,7 @@ from .optimizer import Optimizer
 from .text import quote
 
 FORMAT, VERSION = "caffe64 checkpoint", 1
-ARRAYS = {"parameters": np.dtype("<f4"), "velocity": np.dtype("<f4"), "losses": np.dtype("<f8")}
+ARRAYS: dict[str, np.dtype] = {"parameters": np.dtype("<f4"), "velocity": np.dtype("<f4"), "losses": np.dtype("<f8")}
 LARGEST_COUNT = 2**53  # each whole number up to there is a float
 
 
@@ -116,8 +116,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     with open_input(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                header = _read_header(name, _read_member(name, archive, "header").tobytes())
-                arrays = {key: _read_member(name, archive, key) for key in ARRAYS}
+                size = os.fstat(file.fileno()).st_size
+                header = _read_header(name, _read_member(name, archive, size, "header").tobytes())
+                arrays = {key: _read_member(name, archive, size, key) for key in ARRAYS}
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
             # NotImplementedError and RuntimeError: of a version, compression or encryption that zipfile lacks
             raise InputError(path, f"is no checkpoint: {error}", hint="was it copied completely?") from None
@@ -125,15 +126,15 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         length = header["step"] if key == "losses" else arrays["parameters"].size
         if arrays[key].dtype != dtype or arrays[key].shape != (length,) or not np.isfinite(arrays[key]).all():
             raise InputError(path, f"is damaged: its {key} array is wrong", f"{length} finite numbers of {dtype.name}")
-    return Checkpoint(**header, **arrays)
+    return Checkpoint(**(header | arrays))
 
 
-def _read_member(path: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def _read_member(path: str, archive: zipfile.ZipFile, size: int, name: str) -> np.ndarray:
+    """The array of the member `name` of a file of `size` bytes."""
     try:
         info = archive.getinfo(f"{name}.npy")
     except KeyError:
         raise InputError(path, f"is no checkpoint: it has no {name}.npy") from None
-    size = os.fstat(archive.fp.fileno()).st_size
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
         raise InputError(path, f"is no checkpoint: {name}.npy is compressed or larger than the file")
     with archive.open(info) as member:
@@ -143,7 +144,7 @@ def _read_member(path: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:
 def _read_header(path: str, data: bytes) -> dict[str, Any]:
     """The fields of a Checkpoint that are no arrays, checked."""
     try:
-        header = json.loads(data)
+        header: dict[str, Any] = json.loads(data)
         written_by = header.pop("format"), header.pop("version")
         header["optimizer"] = Optimizer(**header["optimizer"])
         net = parse_network(header["network"])

@@ -119,7 +119,7 @@ def _columns_of_first_line(source: Source) -> int:
     while line := source.stream.readline(PIECE):
         if len(line) == PIECE:
             raise InputError(source.path, "has a line of more than 16 MiB", hint="say how many columns there are")
-        columns = count_numbers.run(np.frombuffer(line, np.uint8), 0, len(line))
+        columns: int = count_numbers.run(np.frombuffer(line, np.uint8), 0, len(line))
         if columns:
             source.stream.seek(0)
             return columns

@@ -13,7 +13,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from ..errors import UsageError
 from .atomic import write_atomically
 from .idx import put_idx
 from .streams import stream_number
+
+Output = IO[bytes] | gzip.GzipFile
 
 BLOCK = 1 << 22  # values worked on at a time, so that a mapped array stays out of memory
 
@@ -42,7 +44,7 @@ def export(path: str | os.PathLike[str], values: np.ndarray) -> None:
             put(file, values)
 
 
-def writer_for(path: str | os.PathLike[str]) -> Callable[[BinaryIO, np.ndarray], None]:
+def writer_for(path: str | os.PathLike[str]) -> Callable[[Output, np.ndarray], None]:
     """The function that writes what the name of `path` says. Raises UsageError if it says nothing known."""
     name = os.fspath(path).lower()
     inner = name.removesuffix(".gz")
@@ -54,7 +56,7 @@ def writer_for(path: str | os.PathLike[str]) -> Callable[[BinaryIO, np.ndarray],
     raise UsageError(f"{os.fspath(path)}: the name must end with {' '.join(WRITERS)}, or one of these and .gz")
 
 
-def _put_text(file: BinaryIO, values: np.ndarray, separator: str = " ") -> None:
+def _put_text(file: Output, values: np.ndarray, separator: str = " ") -> None:
     if values.size and all(_is_whole(values[part]).all() for part in parts(values)):
         _put_whole(file, values.reshape(len(values), -1), separator)
         return
@@ -65,38 +67,38 @@ def _put_text(file: BinaryIO, values: np.ndarray, separator: str = " ") -> None:
             file.write((line % tuple(row.tolist())).encode())
 
 
-def _put_whole(file: BinaryIO, rows: np.ndarray, separator: str) -> None:
+def _put_whole(file: Output, rows: np.ndarray, separator: str) -> None:
     # Only text needs compiled code, and numba with it.
     from .number_printer import LONGEST, PRINTED, print_numbers
 
     flat, text, reached = rows.reshape(-1), np.empty(PRINTED * LONGEST, np.uint8), np.zeros(1, np.int64)
     for start in range(0, len(flat), PRINTED):
         stop = min(start + PRINTED, len(flat))
-        file.write(text[: print_numbers.run(flat, start, stop, rows.shape[1], ord(separator), text, reached)])
+        file.write(text[: print_numbers.run(flat, start, stop, rows.shape[1], ord(separator), text, reached)].data)
 
 
-def _put_csv(file: BinaryIO, values: np.ndarray) -> None:
+def _put_csv(file: Output, values: np.ndarray) -> None:
     _put_text(file, values, ",")
 
 
-def _put_npy(file: BinaryIO, values: np.ndarray) -> None:
+def _put_npy(file: Output, values: np.ndarray) -> None:
     header = {"descr": "<f4", "fortran_order": False, "shape": values.shape}
     np.lib.format.write_array_header_1_0(file, header)
     for part in parts(values):
         file.write(values[part].tobytes())
 
 
-def _put_smallest_idx(file: BinaryIO, values: np.ndarray) -> None:
+def _put_smallest_idx(file: Output, values: np.ndarray) -> None:
     low, high, whole = np.inf, -np.inf, True
     for part in parts(values):
         low, high = min(low, values[part].min()), max(high, values[part].max())
-        whole = whole and _is_whole(values[part]).all()
+        whole = whole and bool(_is_whole(values[part]).all())
     kinds = (np.uint8, np.int8, np.int16, np.int32) if whole else ()
     fitting = (kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
     put_idx(file, values.astype(next(fitting, np.float32)))
 
 
-def _put_ubyte(file: BinaryIO, values: np.ndarray) -> None:
+def _put_ubyte(file: Output, values: np.ndarray) -> None:
     for part in parts(values):
         wrong = ~(_is_whole(values[part]) & (values[part] >= 0) & (values[part] <= 255))
         if wrong.any():
@@ -107,7 +109,9 @@ def _put_ubyte(file: BinaryIO, values: np.ndarray) -> None:
 
 def _is_whole(values: np.ndarray) -> np.ndarray:
     """Which values an integer says exactly; not -0.0, whose sign it loses."""
-    return (values == np.rint(values)) & (np.abs(values) < 2.0**53) & ~((values == 0) & np.signbit(values))
+    whole: np.ndarray = (values == np.rint(values)) & (np.abs(values) < 2.0**53)
+    whole &= ~((values == 0) & np.signbit(values))
+    return whole
 
 
 WRITERS = {".txt": _put_text, ".csv": _put_csv, ".npy": _put_npy, ".idx": _put_smallest_idx, "-ubyte": _put_ubyte}

@@ -20,7 +20,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ PIECE = 1 << 24  # bytes in one read: short enough for Ctrl-C to be felt at once
 
 
 @contextlib.contextmanager
-def open_input(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def open_input(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Opens a file to read, seekable. Inside the block, too, everything that fails becomes an InputError; so does a
     Git LFS pointer or a web page in place of the file.
 
@@ -66,15 +66,16 @@ def open_input(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise InputError(path, "does not fit into memory") from None
 
 
-def _open(path: str) -> BinaryIO:
+def _open(path: str) -> IO[bytes]:
     """A file of its own position, or stdin and its kind (`streams`) where the process stands in them: a shell may have
     read the first line of a file already."""
     number = stream_number(path)
-    is_stream = number is not None and os.path.exists(path)
-    regular = not is_stream or stat.S_ISREG(os.fstat(number).st_mode)
-    file = open(path if regular else os.dup(number), "rb")  # noqa: SIM115 (open_input closes it)
-    if is_stream and regular:
-        file.seek(os.lseek(number, 0, os.SEEK_CUR))
+    if number is None or not os.path.exists(path):
+        return open(path, "rb")
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        return open(os.dup(number), "rb")
+    file = open(path, "rb")  # noqa: SIM115 (open_input closes it)
+    file.seek(os.lseek(number, 0, os.SEEK_CUR))
     return file
 
 
@@ -83,7 +84,7 @@ class Source:
     """An open data file: `stream` gives its bytes, unzipped if it `zipped`; `size` is that of the file itself."""
 
     path: str
-    stream: BinaryIO
+    stream: Any  # IO[bytes] with readinto, which has no name in `typing`
     size: int
     zipped: bool
 
@@ -94,7 +95,7 @@ class Source:
 
     def head(self, count: int) -> bytes:
         """The first bytes; the stream stands at its start again afterwards."""
-        data = self.stream.read(count)
+        data: bytes = self.stream.read(count)
         self.stream.seek(0)
         return data
 
@@ -106,7 +107,7 @@ class Source:
         """The next bytes of the stream as an array. The caller has checked the size against `most`."""
         check_memory(self.path, math.prod(shape) * dtype.itemsize)
         array = np.empty(shape, dtype)
-        data = memoryview(array.reshape(-1).view(np.uint8))
+        data = array.reshape(-1).view(np.uint8).data
         done = 0
         while done < len(data):
             got = self.stream.readinto(data[done : done + PIECE])

@@ -10,10 +10,11 @@ offset  size  field
 
 from __future__ import annotations
 
+import gzip
 import math
 import os
 import struct
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def idx_array(source: Source) -> np.ndarray:
     return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
-def put_idx(file: BinaryIO, array: np.ndarray) -> None:
+def put_idx(file: IO[bytes] | gzip.GzipFile, array: np.ndarray) -> None:
     """`write_idx` into an open file."""
     dtype = array.dtype.newbyteorder(">")
     code = next((code for code, known in TYPES.items() if np.dtype(known) == dtype), None)

@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -48,7 +48,7 @@ def read_image(path: str | os.PathLike[str], channels: int, size: tuple[int, int
 
 
 def decode_image(
-    file: BinaryIO, path: str | os.PathLike[str], channels: int, size: tuple[int, int], recipe: Recipe
+    file: IO[bytes], path: str | os.PathLike[str], channels: int, size: tuple[int, int], recipe: Recipe
 ) -> np.ndarray:
     """The prepared picture, float32 [channels, height, width] for 1 or 3 channels; `size` is the net's (width, height).
 
@@ -69,17 +69,17 @@ def read_intensities(path: str | os.PathLike[str], color: bool) -> np.ndarray:
 def _intensities(image: Image.Image, color: bool) -> np.ndarray:
     if image.mode.startswith(DEEP):
         deep = np.asarray(image)
-        values = np.float32(deep / 65535.0) if deep.dtype.kind in "iu" else np.float32(deep)
+        values = np.asarray(deep / 65535.0 if deep.dtype.kind in "iu" else deep, np.float32)
         return np.repeat(values[:, :, np.newaxis], 3 if color else 1, axis=2)
     grey = image.mode in ("1", "L", "LA")
-    values = np.asarray(image.convert("L" if grey else "RGB")) / 255.0
+    shades = np.asarray(image.convert("L" if grey else "RGB")) / 255.0
     if not color and not grey:
-        values = values @ LUMINANCE
-    values = np.float32(np.atleast_3d(values))
+        shades = shades @ LUMINANCE
+    values = np.atleast_3d(shades).astype(np.float32)
     return np.repeat(values, 3, axis=2) if color and grey else values
 
 
-def _opened(file: BinaryIO, path: str | os.PathLike[str], read: Callable[[Image.Image], T]) -> T:
+def _opened(file: IO[bytes], path: str | os.PathLike[str], read: Callable[[Image.Image], T]) -> T:
     """What `read` makes of a picture. Raises InputError (of `path`) for a file that is no picture, is damaged, or
     announces more pixels than Pillow thinks safe."""
     with warnings.catch_warnings():
@@ -107,13 +107,13 @@ def prepare_pixels(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
     return np.ascontiguousarray(((values - mean) * scale).transpose(2, 0, 1))
 
 
-def _decode(path, image: Image.Image, channels: int) -> Image.Image:
+def _decode(path: str | os.PathLike[str], image: Image.Image, channels: int) -> Image.Image:
     if image.mode.startswith(DEEP):
         raise InputError(path, f"has more than 8 bits a channel (mode {image.mode})", "8 bits")
     return ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
 
 
-def _cut(path, picture: Image.Image, size: tuple[int, int], recipe: Recipe) -> np.ndarray:
+def _cut(path: str | os.PathLike[str], picture: Image.Image, size: tuple[int, int], recipe: Recipe) -> np.ndarray:
     if recipe.resize or not recipe.crop:
         picture = picture.resize(recipe.resize or size, Image.Resampling.BILINEAR)
     if recipe.crop:

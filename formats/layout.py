@@ -16,6 +16,7 @@ Further rows on lines of their own are only said.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ import numpy as np
 from ..errors import InputError
 from .line_survey import FIRST, LAST, LINE_FEEDS, STRANGE_FIRST, STRANGE_INNER, STRANGE_LAST
 from .text import quote
+
+NO_LINES = np.empty(0, np.int64)
 
 
 class LayoutWarning(UserWarning):
@@ -53,11 +56,11 @@ class TextLayout:
     _odd: tuple[int, int, str] | None = None  # its first strange character
     _before: int = 0  # numbers on the lines before it
     _opening: list[int] = field(default_factory=list)  # numbers on the lines of the first row, while it is not full
-    _pattern: np.ndarray | None = None  # the same when it is; a single one if they are all the same
+    _pattern: np.ndarray = field(default_factory=lambda: NO_LINES)  # when it is; a single one if they are all the same
     _lines: int = 0  # lines with numbers since the pattern began
     _last: tuple[int, str] | None = None  # a line of fewer whole rows: wrong unless it is the last one
 
-    def add(self, part: Surveyed, place, text: np.ndarray) -> None:
+    def add(self, part: Surveyed, place: Callable[[int], tuple[int, int]], text: np.ndarray) -> None:
         """The next part of the text. place(offset) gives line and column of its byte `offset` of `text`."""
         state, feeds = part.state, part.state[LINE_FEEDS]
 
@@ -93,7 +96,7 @@ class TextLayout:
             if strict:
                 raise InputError(self.path, found, hint=meaning, line=line, column=column)
             self._warn(line, column, found, meaning)
-        if self.more and self._rows_end_with_lines:
+        if self.more and self.numbers is not None and self._rows_end_with_lines:
             rows = self.numbers // self.columns
             self._warn(None, None, f"holds more rows than {rows}", "those behind are ignored")
 
@@ -110,21 +113,21 @@ class TextLayout:
             return f"line {line} column {column} holds {character!r}, which separates"
         return ""
 
-    def _findings(self):
+    def _findings(self) -> Iterator[tuple[int | None, int | None, str, str]]:
         """Line, column, what was found, and what it means."""
         if self.strange:
             line, column, character = self.strange
             yield line, column, f"found {quote(character)} beside numbers", "it separates them as a space does"
         if self.broken:
             yield self.broken[0], None, self.broken[1], f"rows of {self.columns} are read on across lines"
-        if self.more and not self._rows_end_with_lines:
+        if self.more and self.numbers is not None and not self._rows_end_with_lines:
             rows = f"{self.numbers // self.columns} rows of {self.columns}"
             yield None, None, f"holds more numbers than {rows} take", "those behind are ignored"
 
     @property
     def _rows_end_with_lines(self) -> bool:
         """Whether each row has lines to itself: then numbers behind those asked for are further rows."""
-        return not self.broken and self._pattern is not None and self._pattern[0] <= self.columns
+        return not self.broken and self._pattern.size > 0 and bool(self._pattern[0] <= self.columns)
 
     def _is_behind(self, numbers: int) -> bool:
         """True if what comes after so many further numbers is not asked for."""
@@ -137,7 +140,7 @@ class TextLayout:
             counts, repeats = np.repeat(counts, repeats), 1
             counts = counts[self._before + np.cumsum(counts) - counts < self.numbers]
         filled = counts[counts > 0]
-        if self._pattern is None and not self._opening and len(filled) and filled[0] % self.columns == 0:
+        if not self._pattern.size and not self._opening and len(filled) and filled[0] % self.columns == 0:
             self._pattern = filled[:1]
         if len(filled) and self._last:
             self.broken = self._last
@@ -146,7 +149,7 @@ class TextLayout:
         counts = np.repeat(counts, repeats)
         lines = np.flatnonzero(counts)
         counts = counts[lines]
-        start = self._open(counts, lines) if self._pattern is None else 0
+        start = 0 if self._pattern.size else self._open(counts, lines)
         if self.broken or start == len(counts):
             return
         counts, lines = counts[start:], lines[start:]
@@ -162,7 +165,7 @@ class TextLayout:
             self._last, self.broken = self.broken, None
 
     def _is_uniform(self) -> bool:
-        return self._pattern is not None and len(self._pattern) == 1
+        return self._pattern.size == 1
 
     def _open(self, counts: np.ndarray, lines: np.ndarray) -> int:
         """Find the layout of the first row; returns the first line behind it, or how many there are."""

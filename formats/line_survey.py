@@ -7,6 +7,8 @@ closer look says whether it is a strange one.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..engine.compiler.jit import I1, U1_IN, i64, inline, kernel
@@ -26,7 +28,7 @@ _KNOWN = u64((1 << STRIDE) - 1)
 
 
 @kernel(i64(U1_IN, i64, i64, I1, I1), fastmath=None)
-def survey_lines(text, start, stop, runs, state):
+def survey_lines(text: np.ndarray, start: int, stop: int, runs: np.ndarray, state: np.ndarray) -> int:
     """Count the tokens that begin in text[start:stop], which is returned, and those of each line.
 
     runs[2*k] numbers are on each of the next runs[2*k + 1] inner lines, those between the first line feed and the last;
@@ -81,7 +83,7 @@ def survey_lines(text, start, stop, runs, state):
 
 
 @inline
-def _lines_of_one(begins, feeds, open_ones):
+def _lines_of_one(begins: np.uint64, feeds: np.uint64, open_ones: int) -> int:
     """How many line feeds there are if each ends a line of one number, of which `open_ones` have begun before; else 0.
 
     Where ones of two words take turns, a difference sets the bits from each one of the first to the next of the second.
@@ -98,7 +100,7 @@ def _lines_of_one(begins, feeds, open_ones):
 
 
 @inline
-def _is_strange(text, i, end):
+def _is_strange(text: Any, i: int, end: int) -> bool:
     """1 where the byte is a letter of no number, or one of `unusual`, else 0."""
     code = byte(text, i)
     letter = is_letter(code) and not exponent_before(text, i + 1, end)

@@ -107,7 +107,7 @@ class LayerSpec:
     word: str
     numbers: tuple[int | float, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "numbers", tuple(map(_plain, self.numbers)))
 
     def __str__(self) -> str:
@@ -121,7 +121,7 @@ class NetSpec:
 
     layers: tuple[LayerSpec, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.layers, (tuple, list)) or not all(isinstance(each, LayerSpec) for each in self.layers):
             raise UsageError("layers are not a tuple of LayerSpec (caffe64.Net takes the text of a net)")
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -132,11 +132,11 @@ class NetSpec:
 
     @property
     def features(self) -> int:
-        return self.layers[0].numbers[0]
+        return int(self.layers[0].numbers[0])
 
     @property
     def minibatch(self) -> int:
-        return self.layers[0].numbers[1]
+        return int(self.layers[0].numbers[1])
 
     @property
     def loss(self) -> str | None:
@@ -236,7 +236,7 @@ def _parse_layer(tokens: list[Token], name: str) -> LayerSpec:
 def _parse_number(token: Token, argument: Argument, name: str) -> int | float:
     pattern = INTEGER if argument.kind is int else NUMBER
     if pattern.fullmatch(token.text) and len(token.text) <= LONGEST_NUMBER:
-        number = argument.kind(token.text)
+        number: int | float = argument.kind(token.text)
         if argument.takes(number):
             return number
     raise _error(name, token, f"found {quote(token.text)}", argument.wanted)

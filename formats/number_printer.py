@@ -7,6 +7,7 @@ even, gives the digits that printf derives from the exact decimal expansion.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,9 @@ u64 = np.uint64
 
 
 @kernel(i64(F1_IN, i64, i64, i64, i64, U1, I1), fastmath=None)
-def print_numbers(values, start, stop, columns, separator, text, reached):
+def print_numbers(
+    values: np.ndarray, start: int, stop: int, columns: int, separator: int, text: np.ndarray, reached: np.ndarray
+) -> int:
     """Print values[start:stop] into `text`, a newline behind each row of `columns`; returns the bytes written.
 
     separator 0: "%f " for each value; stops before one that is not finite or 9e12 and more. Any other: whole
@@ -59,7 +62,7 @@ def print_numbers(values, start, stop, columns, separator, text, reached):
 
 
 @inline
-def _print_whole(text, at, whole):
+def _print_whole(text: Any, at: int, whole: np.uint64) -> int:
     """Print an integer below 10^16; returns where it ends."""
     upper = whole // u64(100_000_000)
     if upper != u64(0):
@@ -70,16 +73,16 @@ def _print_whole(text, at, whole):
 
 
 @inline
-def _print_short(text, at, whole):
+def _print_short(text: Any, at: int, whole: np.uint64) -> int:
     """Print an integer below 10^8."""
     digits = _eight_digits(whole)
-    leading = (first_one(digits ^ _ZEROS | u64(1) << u64(56))) >> 3
+    leading: int = (first_one(digits ^ _ZEROS | u64(1) << u64(56))) >> 3
     put8bytes(text, at, digits >> u64(8 * leading))
     return at + 8 - leading
 
 
 @inline
-def _eight_digits(number):
+def _eight_digits(number: np.uint64) -> np.uint64:
     """The decimal digits of an integer below 10^8 as eight characters, the first one lowest.
 
     The number is split into fours, pairs and digits, all of one size at once: n // 100 is n * 10486 >> 20 below 10^4,

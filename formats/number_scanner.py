@@ -12,6 +12,8 @@ It is converted in windows of 64 bytes, each seen as one bit a byte; the rest, o
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..engine.compiler.jit import F1, I1, U1_IN, i64, inline, kernel
@@ -56,7 +58,9 @@ _ROOM = WINDOW // 2 + 8  # numbers that one window may write
 
 
 @kernel(i64(U1_IN, i64, i64, F1, I1, I1), fastmath=None)
-def scan_numbers(text, start, stop, numbers, hard, state):
+def scan_numbers(
+    text: np.ndarray, start: int, stop: int, numbers: np.ndarray, hard: np.ndarray, state: np.ndarray
+) -> int:
     """Convert the numbers that begin in text[start:stop] to numbers[state[FILLED]:].
 
     Nothing may begin before `start` and end after it. A number that begins before `stop` is read to its end.
@@ -114,7 +118,7 @@ def scan_numbers(text, start, stop, numbers, hard, state):
 
 
 @inline
-def _convert_window(text, i, numbers, filled):
+def _convert_window(text: Any, i: int, numbers: Any, filled: int) -> tuple[int, int]:
     """Convert the numbers that end in the window at i, where none goes on, and put them behind the `filled` ones.
 
     Returns the bytes up to behind the last separator and how many numbers they hold; 0 and 0 if something is not plain.
@@ -172,7 +176,7 @@ def _convert_window(text, i, numbers, filled):
 
 
 @inline
-def _convert(text, i, end):
+def _convert(text: Any, i: int, end: int) -> tuple[int, int, np.float32]:
     """Judgement on the number at text[i], the offset after it, and its value."""
     negative = byte(text, i) == 45
     i += negative or byte(text, i) == 43
@@ -211,7 +215,7 @@ def _convert(text, i, end):
 
 
 @inline
-def _scaled(mantissa, power):
+def _scaled(mantissa: np.uint64, power: int) -> tuple[bool | np.bool, float]:
     """mantissa * 10^power, and whether it rounds to the same float32 as the exact decimal's float64."""
     if mantissa == u64(0):
         return True, 0.0
@@ -228,7 +232,7 @@ def _scaled(mantissa, power):
 
 
 @kernel(i64(U1_IN, i64, i64), fastmath=None)
-def count_numbers(text, start, stop):
+def count_numbers(text: np.ndarray, start: int, stop: int) -> int:
     """How many tokens begin in text[start:stop], well-formed or not."""
     end, count = len(text), 0
     text = address(text)
@@ -245,13 +249,13 @@ def count_numbers(text, start, stop):
 
 
 @inline
-def in_window(i, stop, end):
+def in_window(i: int, stop: int, end: int) -> bool:
     """True if `begins_in_window` may look at the STRIDE bytes from i on, which end before `stop`."""
     return i >= 2 and i + STRIDE <= stop and i + STRIDE + 2 <= end
 
 
 @inline
-def begins_in_window(text, i):
+def begins_in_window(text: Any, i: int) -> tuple[np.uint64, np.uint64, np.uint64]:
     """Bit k of the first: whether a token begins at byte i + k; of the second, whether that is a digit, point or sign;
     of the third, whether it is a letter of no token. For k < STRIDE."""
     digits, points, minuses, pluses, letters, marks = classes(text, i - 2)
@@ -265,42 +269,42 @@ def begins_in_window(text, i):
 
 
 @inline
-def begins_at(text, i, end):
+def begins_at(text: Any, i: int, end: int) -> int:
     """1 if a token begins at byte i, else 0."""
     return _in_number(byte(text, i)) & ~(_in_number(_peek(text, i - 1, end)) | exponent_before(text, i, end))
 
 
 @inline
-def exponent_before(text, i, end):
+def exponent_before(text: Any, i: int, end: int) -> bool:
     """True if the byte before i is an e that belongs to a number."""
     before = _peek(text, i - 2, end)
     return (_is_digit(before) | (before == 46)) & _exponent_at(text, i - 1, end)
 
 
 @inline
-def _peek(text, i, end):
+def _peek(text: Any, i: int, end: int) -> int:
     """The byte at i; 0, which parts numbers, outside of the text."""
     return byte(text, i) if 0 <= i < end else 0
 
 
 @inline
-def _is_digit(code):
+def _is_digit(code: int) -> bool:
     return (code >= 48) & (code <= 57)
 
 
 @inline
-def _in_number(code):
+def _in_number(code: int) -> bool:
     """True for 0-9 + - . which are part of a number wherever they stand."""
     return (code >= 43) & (code <= 57) & (code != 44) & (code != 47)
 
 
 @inline
-def is_letter(code):
+def is_letter(code: int) -> bool:
     return ((code | 32) >= 97) & ((code | 32) <= 122)
 
 
 @inline
-def _exponent_at(text, i, end):
+def _exponent_at(text: Any, i: int, end: int) -> bool:
     """True if the byte at i, which stands behind a digit or point, is an e that belongs to the number."""
     mark, after, after2 = _peek(text, i, end) | 32, _peek(text, i + 1, end), _peek(text, i + 2, end)
     return (mark == 101) & (_is_digit(after) | (((after == 43) | (after == 45)) & _is_digit(after2)))

@@ -16,7 +16,7 @@ import mmap
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -75,7 +75,7 @@ def scan_source(source: Source, count: int | None, layout: TextLayout | None = N
     with ThreadPoolExecutor(usable_threads()) as threads:
         for block in _blocks(source):
             in_two_passes = count is None and not source.zipped
-            surveyed = block.surveyed(threads, layout, forget=in_two_passes)
+            surveyed: Iterable[tuple[list[_Part], list[int]]] = block.surveyed(threads, layout, forget=in_two_passes)
             if in_two_passes:
                 surveyed = list(surveyed)
                 numbers = _room(source.path, sum(size for _, sizes in surveyed for size in sizes))
@@ -114,7 +114,7 @@ def locate_number(path: str | os.PathLike[str], index: int) -> tuple[int, int, s
                     end = ends[
                         bisect.bisect_left(ends, index + 1, key=lambda k: count_numbers.run(block.text, start, k))
                     ]
-                    return *block.place(end - 1), TOKEN.match(block.text, end - 1)[0].decode()
+                    return *block.place(end - 1), block.token(end - 1).decode()
                 index -= here
     raise InputError(path, "holds fewer numbers than it did")
 
@@ -154,14 +154,19 @@ class _Block(NamedTuple):
     column: int
     mapping: mmap.mmap | None = None  # that `text` lies in
 
+    def token(self, offset: int) -> bytes:
+        """The token that begins there; no bytes if none does."""
+        found = TOKEN.match(self.text.data, offset)
+        return found[0] if found else b""
+
     def rounds(self) -> Iterator[list[_Part]]:
         """The block in parts that cut no number, as many at a time as keep all threads busy."""
         stop, most = 0, 2 * usable_threads()
         while stop < len(self.text):
-            parts = []
+            parts: list[_Part] = []
             while stop < len(self.text) and len(parts) < most:
                 start = stop
-                cut = CUT.search(self.text, start + PART - 1)
+                cut = CUT.search(self.text.data, start + PART - 1)
                 stop = cut.end() if cut else len(self.text)
                 parts.append(_Part(self, start, stop))
             yield parts
@@ -239,9 +244,10 @@ def _survey(part: _Part) -> Surveyed:
 def _runs_of_thread(size: int) -> np.ndarray:
     """Room for `size` int64, the thread's own: as a rule its first page is all that is used, and the system would clear
     a huge page for that in each part."""
-    if len(getattr(_own, "runs", ())) < size:
-        _own.runs = np.empty(size, np.int64)
-    return _own.runs
+    runs: np.ndarray | None = getattr(_own, "runs", None)
+    if runs is None or len(runs) < size:
+        runs = _own.runs = np.empty(size, np.int64)
+    return runs
 
 
 def _convert(part: _Part, numbers: np.ndarray, enough: bool) -> None:
@@ -274,19 +280,21 @@ def _grown(path: str, numbers: np.ndarray, size: int) -> np.ndarray:
 def _convert_hard(block: _Block, hard: np.ndarray, numbers: np.ndarray) -> None:
     """What the scanner left over: each row of `hard` is an offset and an index of `numbers`."""
     offsets, indices = hard.T
-    values = np.array([float(TOKEN.match(block.text, offset)[0]) for offset in offsets.tolist()])
+    text = block.text.data
+    tokens = [TOKEN.match(text, offset) for offset in offsets.tolist()]
+    values = np.array([float(token[0]) for token in tokens if token])
     with np.errstate(over="ignore"):
         numbers[indices] = values
     too_large = offsets[np.isinf(numbers[indices])]
     if len(too_large):
         line, column = block.place(int(too_large[0]))
-        found = f"found {quote(TOKEN.match(block.text, too_large[0])[0].decode())}"
+        found = f"found {quote(block.token(int(too_large[0])).decode())}"
         raise InputError(block.path, found, "a number below 3.4e38 (float32)", line=line, column=column)
 
 
 def _wrong_token(block: _Block, offset: int) -> InputError:
     line, column = block.place(offset)
-    word = WORD.match(block.text, offset)
-    token = word or TOKEN.match(block.text, offset)
+    word = WORD.match(block.text.data, offset)
+    token = word[0] if word else block.token(offset)
     expected = "a finite number" if word else "a number such as -12.5 or 1e-3"
-    return InputError(block.path, f"found {quote(token[0].decode())}", expected, line=line, column=column)
+    return InputError(block.path, f"found {quote(token.decode())}", expected, line=line, column=column)

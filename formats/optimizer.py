@@ -15,6 +15,7 @@ import math
 import os
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 from ..arguments import instance
 from ..errors import InputError
@@ -44,7 +45,7 @@ class Optimizer:
     momentum: float
     epochs: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = _checked(field.name, getattr(self, field.name))
             if value is None:
@@ -68,7 +69,7 @@ def write_optimizer(path: str | os.PathLike[str], spec: Optimizer) -> None:
 def parse_optimizer(text: str, name: str = "<optimizer>") -> Optimizer:
     """The six numbers in `text`; `name` stands for the file in errors. Raises InputError with line and column."""
     tokens = [token for line in lines_of_tokens(text, separators=",;") for token in line]
-    values = []
+    values: list[Any] = []
     for token, (field, meaning) in zip(tokens, MEANINGS.items(), strict=False):
         value = _checked(field, float(token.text)) if NUMBER.fullmatch(token.text) else None
         if value is None:

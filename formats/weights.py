@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def _not_finite(arrays: Sequence[np.ndarray]) -> str:
     return ""
 
 
-def _read_counts(path: str, file: BinaryIO, size: int) -> list[int]:
+def _read_counts(path: str, file: IO[bytes], size: int) -> list[int]:
     """P of each layer, with the whole file's size accounted for; reads nothing but the counts."""
     layers = int.from_bytes(file.read(8), "little")
     if size < 8 or layers > min(size // 8 - 1, MOST_LAYERS):

@@ -7,10 +7,10 @@ import mmap
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from ...errors import InputError, OutputError
 from ..atomic import write_atomically
@@ -19,7 +19,7 @@ from ..files import open_input
 from ..text import quote
 from .hdf5 import MAGIC as HDF5_MAGIC
 from .hdf5 import read_hdf5
-from .schema import BlobProto, LayerParameter, NetParameter
+from .schema import BlobProto, LayerParameter, Message, NetParameter
 from .upgrade import upgrade_net
 from .wire import LENGTH, Cutter, Payload, WireError, varint
 
@@ -75,7 +75,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
     notices = upgrade_net(message, path)
     blobs = []
     for number, layer in enumerate(message.layer, start=1):
-        arrays = []
+        arrays: list[np.ndarray | None] = []
         for index, blob in enumerate(layer.blobs):
             where = f"layer {number} {quote(layer.name)} blob {index}: "
             arrays.append(_take_array(path, where, blob, payloads))
@@ -122,13 +122,13 @@ def is_legacy(blob: Message) -> bool:
     return any(blob.HasField(name) for name in LEGACY_SHAPE)
 
 
-def _map(path: str, file: BinaryIO, kind: str) -> mmap.mmap:
+def _map(path: str, file: IO[bytes], kind: str) -> mmap.mmap:
     if os.fstat(file.fileno()).st_size == 0:
         raise InputError(path, "is empty", EXPECTED[kind], _COMPLETE)
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _hdf5_model(path: str, file: BinaryIO, mapping: mmap.mmap) -> CaffeModel:
+def _hdf5_model(path: str, file: IO[bytes], mapping: mmap.mmap) -> CaffeModel:
     message, blobs = NetParameter(), []
     for name, arrays in read_hdf5(path, file, mapping):
         layer = message.layer.add(name=name)
@@ -154,7 +154,7 @@ def _parse(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[
 def _check_text(message: Message) -> None:
     """Raises UnicodeError for a string that is not UTF-8, which protobuf would give out as bytes."""
     for known, value in message.ListFields():
-        values = [value] if isinstance(value, Message | str | bytes | bool | int | float) else value
+        values: Any = [value] if isinstance(value, Message | str | bytes | bool | int | float) else value
         if known.message_type is not None:
             for item in values:
                 _check_text(item)
@@ -213,12 +213,12 @@ def _blob_head(blob: Message, shape: tuple[int, ...]) -> bytes:
             blob.ClearField(name)
         if shape:  # Caffe writes none for a scalar
             blob.shape.dim.extend(shape)
-    return blob.SerializeToString()
+    return bytes(blob.SerializeToString())
 
 
 def _size(part: bytes | np.ndarray) -> int:
     return len(part) if isinstance(part, bytes) else 4 * part.size
 
 
-def _write(file: BinaryIO, part: bytes | np.ndarray) -> None:
-    file.write(part if isinstance(part, bytes) else memoryview(np.ascontiguousarray(part, "<f4").reshape(-1)).cast("B"))
+def _write(file: IO[bytes], part: bytes | np.ndarray) -> None:
+    file.write(part if isinstance(part, bytes) else np.ascontiguousarray(part, "<f4").reshape(-1).data.cast("B"))

@@ -8,12 +8,11 @@ other losses, Accuracy   removed, and with them what only brought labels to them
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-from google.protobuf.message import Message
+from typing import Any
 
 from ...errors import InputError
 from ..text import quote
-from .schema import NetParameter
+from .schema import Message, NetParameter
 
 PICTURES = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
 READERS_OF_LABELS = {"Accuracy", "DetectionEvaluate", "HDF5Output"}  # besides all types that end in Loss
@@ -84,7 +83,8 @@ def _is_data(layer: Message) -> bool:
 
 def _removed(layers: Sequence[Message]) -> set[int]:
     """Indices of the layers that a prediction does not need; data layers are not among them."""
-    removed, lost = set(), set()
+    removed: set[int] = set()
+    lost: set[str] = set()
     for index, layer in enumerate(layers):
         if layer.type.endswith("Loss") or layer.type in READERS_OF_LABELS or lost.intersection(layer.bottom):
             removed.add(index)
@@ -176,7 +176,7 @@ def told_shape(layer: Message, top: int = 0) -> Sequence[int]:
     return pictures if top == 0 else pictures[:1]  # labels
 
 
-def _nth(values: Sequence, top: int):
+def _nth(values: Sequence[Any], top: int) -> Any:
     """DummyData's parameters are one for each top, or one for all."""
     return values[top if top < len(values) else 0]
 

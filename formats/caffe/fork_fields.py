@@ -12,12 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from google.protobuf.message import Message
-
 from ...errors import InputError
 from ..text import quote
 from .outline import Outline, Unknown
-from .schema import NetParameter
+from .schema import Message, NetParameter
 
 CEIL, FLOOR = 0, 1  # PoolingParameter's RoundMode
 AVE = 1  # its PoolMethod
@@ -106,8 +104,8 @@ def obey(message: Message, path: str) -> None:
         net = NetParameter()
         for number, layer in enumerate(layers):
             net.layer.add().CopyFrom(layer)
-            if fused[number] is not None:
-                _add_relu(net, layer, fused[number], taken)
+            if (slope := fused[number]) is not None:
+                _add_relu(net, layer, slope, taken)
         message.ClearField("layer")
         message.layer.MergeFrom(net.layer)
 

@@ -19,7 +19,7 @@ import mmap
 import os
 import subprocess
 import sys
-from typing import BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ SMALLEST = 2  # bytes of a number
 _COMPLETE = "was it copied completely?"
 
 
-def read_hdf5(path: str, file: BinaryIO, mapping: mmap.mmap) -> list[tuple[str, list[np.ndarray | None]]]:
+def read_hdf5(path: str, file: IO[bytes], mapping: mmap.mmap) -> list[tuple[str, list[np.ndarray | None]]]:
     """The layers that have blobs, by name, and these, float32; None for one that is not there while a later one is.
 
     `mapping` is that of `file`. Raises InputError for what is no such file, UsageError without h5py.
@@ -60,7 +60,7 @@ def _missing(path: str) -> UsageError:
     return UsageError(f"{path}: is an HDF5 model; {needs}")
 
 
-def _find(path: str, file: BinaryIO) -> list:
+def _find(path: str, file: IO[bytes]) -> list[Any]:
     """The layers as `hdf5_places` says them."""
     # It is started as a file, without its folder in sys.path, and finds h5py where this process does.
     command = [sys.executable, "-P", hdf5_places.__file__]
@@ -76,7 +76,7 @@ def _find(path: str, file: BinaryIO) -> list:
         raise InputError(path, f"is a damaged HDF5 file: {quote(told['damaged'], 100)}", hint=_COMPLETE)
     if "refused" in told:
         raise InputError(path, *told["refused"])
-    return told["layers"]
+    return list(told["layers"])
 
 
 def _array(

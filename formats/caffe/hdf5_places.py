@@ -14,6 +14,7 @@ import json
 import mmap
 import resource
 import sys
+from typing import Any
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 MOST_SECONDS, MOST_BYTES = 20, 1 << 30  # of computing, of address space besides the file
@@ -33,7 +34,7 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES + len(mapping),) * 2)
         with h5py.File(mapping, "r") as file:
-            told = {"layers": find(file)}
+            told: dict[str, Any] = {"layers": find(file)}
     except ImportError as error:
         told = {"missing": str(error)}
     except Refused as refused:
@@ -43,7 +44,7 @@ def main() -> None:
     json.dump(told, sys.stdout)
 
 
-def find(file) -> list:
+def find(file: Any) -> list[Any]:
     """The layers with datasets of an open h5py.File, as said above. Raises Refused."""
     import h5py
 
@@ -68,7 +69,7 @@ def find(file) -> list:
     return found
 
 
-def _member(group, name: str):
+def _member(group: Any, name: str) -> Any:
     """A group or dataset that lies in this file, at this place."""
     import h5py
 
@@ -82,7 +83,7 @@ def _check_number(what: str, number: int, most: int) -> None:
         raise Refused(f"has {number} {what}", f"at most {most}", "is it a Caffe model?")
 
 
-def _place(layer: str, name: str, dataset) -> tuple:
+def _place(layer: str, name: str, dataset: Any) -> tuple[Any, ...]:
     from h5py import Dataset, h5d
 
     if not (name.isascii() and name.isdigit() and len(name) < 9 and str(int(name)) == name and int(name) < MOST_BLOBS):
@@ -102,7 +103,7 @@ def _place(layer: str, name: str, dataset) -> tuple:
     return int(name), _dtype(where, dataset), dataset.shape, dataset.id.get_offset()
 
 
-def _dtype(where: str, dataset) -> str:
+def _dtype(where: str, dataset: Any) -> str:
     from h5py import h5t
 
     kind = dataset.id.get_type()

@@ -118,13 +118,14 @@ class Walk:
     def _advance(self) -> None:
         self.last_stop = self.stop
         match = TOKEN.match(self.text, self.stop)
-        if match:
+        if match and match.lastgroup:
             self.kind, self.start, self.stop = match.lastgroup, match.start(match.lastgroup), match.end()
             self.token = self.text[self.start : self.stop]
             if self.kind == "string" and SURROGATE.search(self.token):
                 raise Malformed(self.start, f"found {quote(self.token)}", "a string in UTF-8")
             return
-        offset = SPACE.match(self.text, self.stop).end()
+        space = SPACE.match(self.text, self.stop)
+        offset = space.end() if space else self.stop
         if offset < len(self.text):
             raise _no_token(self.text[offset], offset)
         self.kind, self.token, self.start = "", "the end", offset

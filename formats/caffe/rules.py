@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from google.protobuf.message import Message
-
 from ...errors import InputError
 from ..text import quote
-from .schema import NetParameter, enum_name
+from .schema import Message, NetParameter, enum_name
 
 
 def filter_net(

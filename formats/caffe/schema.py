@@ -6,12 +6,26 @@ They live in a descriptor pool of their own, so another caffe_pb2 in the same pr
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import Message
 
 from . import definitions
+
+if TYPE_CHECKING:
+
+    class Message:
+        """A message for type checkers: its class is made at run time, so its fields and methods are of any type."""
+
+        DESCRIPTOR: ClassVar[Any]
+
+        def __init__(self, **fields: Any): ...
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+
+else:
+    from google.protobuf.message import Message
 
 FIELD = re.compile(r"(\w+)=(\d+)(?:\[([^]]*)\])?")
 Field = descriptor_pb2.FieldDescriptorProto
@@ -20,7 +34,8 @@ Field = descriptor_pb2.FieldDescriptorProto
 def _file() -> descriptor_pb2.FileDescriptorProto:
     """The definitions as protobuf's own description of a .proto file."""
     file = descriptor_pb2.FileDescriptorProto(name="caffe64/caffe.proto", package="caffe", syntax="proto2")
-    message = values_of = None
+    message: Any = None
+    values_of: Any = None
     for line in definitions.ALL.splitlines():
         words = line.split()
         if line.startswith("message "):
@@ -70,7 +85,7 @@ def _resolve_types(message: descriptor_pb2.DescriptorProto, enums: set[str], mes
             field.type = Field.Type.Value(f"TYPE_{kind.upper()}")
 
 
-def _classes(file: descriptor_pb2.FileDescriptorProto) -> dict[str, type[Message]]:
+def _classes(file: descriptor_pb2.FileDescriptorProto) -> dict[str, Any]:
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
     types = pool.FindFileByName(file.name).message_types_by_name
@@ -78,14 +93,14 @@ def _classes(file: descriptor_pb2.FileDescriptorProto) -> dict[str, type[Message
 
 
 MESSAGES = _classes(_file())  # all of them, since protobuf itself does not keep a class that no one holds
-NetParameter = MESSAGES["NetParameter"]
-LayerParameter = MESSAGES["LayerParameter"]
-BlobProto = MESSAGES["BlobProto"]
+NetParameter: type[Message] = MESSAGES["NetParameter"]
+LayerParameter: type[Message] = MESSAGES["LayerParameter"]
+BlobProto: type[Message] = MESSAGES["BlobProto"]
 
 
 def enum_name(message: Message, field: str) -> str:
     """The value of an enum field by its name in text, such as "MAX" for `pool`."""
-    return message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name
+    return str(message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number[getattr(message, field)].name)
 
 
 def shortest_float(value: float) -> str:

@@ -6,10 +6,10 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from google.protobuf import text_format
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
 
 from ...errors import InputError
 from ...wording import near_miss
@@ -19,7 +19,7 @@ from ..files import open_input
 from ..text import quote
 from .fork_fields import obey, of_other_layers, why_left_out
 from .outline import Malformed, Outline, Unknown, Walk
-from .schema import NetParameter, shortest_float
+from .schema import Message, NetParameter, shortest_float
 from .upgrade import upgrade_net
 
 LIMIT = 4 << 20  # bytes; a RetinaFace of 210 layers has 42,382. Text this long takes 14 s and 470 MB at worst
@@ -100,7 +100,7 @@ def _name_old_types(message: Message, outline: Outline) -> None:
 def format_prototxt(message: Message) -> str:
     """The text of a message, as Caffe prints it: fields by number, two spaces a level, enums by name; every float is
     the shortest decimal that reads back as the same float32. Unknown fields have no text and are left out."""
-    lines = []
+    lines: list[str] = []
     _format_fields(message, "", lines)
     return "".join(line + "\n" for line in lines)
 
@@ -127,9 +127,9 @@ def _is_repeated(known: FieldDescriptor, value: object) -> bool:
     return not isinstance(value, Message | str | bytes | bool | int | float)
 
 
-def _format_scalar(known: FieldDescriptor, value: object) -> str:
+def _format_scalar(known: FieldDescriptor, value: Any) -> str:
     if known.enum_type is not None:
-        return known.enum_type.values_by_number[value].name
+        return str(known.enum_type.values_by_number[value].name)
     if isinstance(value, str):
         return f'"{value.translate(ESCAPES)}"'
     if isinstance(value, bool):
@@ -190,7 +190,7 @@ def _where(name: str, text: str, outline: Outline, unknown: Unknown) -> str:
     return f"{name}:{_place(text, unknown.start)[0]}" + (f": {layer}" if layer else "")
 
 
-def _malformed(error: Exception, text: str) -> Malformed:
+def _malformed(error: Any, text: str) -> Malformed:
     """protobuf's complaint. It counts lines and columns, from 1, where it knows them."""
     line = error.GetLine() if isinstance(error, text_format.ParseError) else None
     found, offset = str(error), 0

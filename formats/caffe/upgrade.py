@@ -9,12 +9,11 @@ BatchNorm     three `param` entries get learning rate and decay 0, since nothing
 
 from __future__ import annotations
 
-from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from ...errors import InputError
 from ..text import quote
-from .schema import MESSAGES, NetParameter
+from .schema import MESSAGES, Message, NetParameter
 from .upgrade_v0 import upgrade_v0
 
 OLD_DATA_FIELDS = ("scale", "mean_file", "crop_size", "mirror")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import Message
-
 from ...errors import InputError
 from ..text import quote
-from .schema import MESSAGES, NetParameter
+from .schema import MESSAGES, Message, NetParameter
 
 V0_TYPES = {
     "accuracy", "bnll", "concat", "conv", "data", "dropout", "euclidean_loss", "flatten", "hdf5_data", "hdf5_output",
@@ -116,7 +114,7 @@ def _copy(value: object, message: Message, field: str) -> None:
 
 def _dissolve_padding(message: Message, path: str) -> None:
     """Gives the `pad` of each padding layer to the one that reads it, and the bottom with it."""
-    padding = {}  # the blobs that are now the top of a padding layer -> that layer
+    padding: dict[str, Message] = {}  # the blobs that are now the top of a padding layer -> that layer
     kept = []
     for number, entry in enumerate(message.layers, start=1):
         for source in [padding[name] for name in entry.bottom if name in padding]:

@@ -42,29 +42,35 @@ def match_weights(
     which calls one alike: shared[i] are the names of layer i's blobs, as far as they have some. Raises InputError
     naming layer and shapes if the number of blobs or a shape differs.
     """
-    first = {}
+    first: dict[str, int] = {}
     for index, name in enumerate(names):
         first.setdefault(name, index)
-    arrays, unused = {}, []
+    arrays: dict[int, list[np.ndarray | None]] = {}
+    unused: list[str] = []
     for number, (name, _, found) in enumerate(model.blobs):
-        index = first.get(name)
-        if index is None:
+        index = first.get(name, -1)
+        if index < 0:
             unused += [name] if found else []
             continue
         if len(found) > len(shapes[index]):
-            raise _wrong_number(model.path, name, found, shapes[index])
+            raise _wrong_number(model.path, name, _present(found), shapes[index])
         if shapes[index]:
             arrays[index] = [None] * len(shapes[index])
         for blob, (array, shape) in enumerate(zip(found, shapes[index], strict=False)):
             if array is not None:
-                _check_shape(model, number, blob, tuple(shape))
+                _check_shape(model, number, blob, array, tuple(shape))
                 arrays[index][blob] = _copy(model.mapping, array, shape)
     _share(arrays, shapes, shared)
-    for index, blobs in arrays.items():
-        if any(blob is None for blob in blobs):
-            raise _wrong_number(model.path, names[index], [blob for blob in blobs if blob is not None], shapes[index])
+    complete = {index: _present(blobs) for index, blobs in arrays.items()}
+    for index, blobs in complete.items():
+        if len(blobs) < len(arrays[index]):
+            raise _wrong_number(model.path, names[index], blobs, shapes[index])
     missing = [index for index, wanted in enumerate(shapes) if wanted and index not in arrays]
-    return MatchedWeights(arrays, missing, unused)
+    return MatchedWeights(complete, missing, unused)
+
+
+def _present(blobs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+    return [blob for blob in blobs if blob is not None]
 
 
 def _share(
@@ -89,10 +95,9 @@ def _wrong_number(path: str, name: str, found: Sequence[np.ndarray], expected: S
     return InputError(path, has, f"{_blobs(expected)} as in the net", HINT)
 
 
-def _check_shape(model: CaffeModel, number: int, blob: int, expected: tuple[int, ...]) -> None:
+def _check_shape(model: CaffeModel, number: int, blob: int, array: np.ndarray, expected: tuple[int, ...]) -> None:
     """Legacy shapes are filled up with ones on the left; others have to be equal."""
-    name, _, arrays = model.blobs[number]
-    found = arrays[blob].shape
+    name, found = model.blobs[number].name, array.shape
     ones = (1,) * (4 - len(expected)) if model.legacy(number, blob) else ()
     if found != ones + expected:
         has = f"layer {quote(name)} blob {blob} has the shape {_shape(found)}"

@@ -29,13 +29,13 @@ NESTED = {  # message -> number of a field -> the message in it
 }
 NAME_FIELDS = {"layer": 1, "V1": 4, "V0": 1}
 FLOAT, DOUBLE = np.dtype("<f4"), np.dtype("<f8")
-NUMBERS = {5: FLOAT, 6: FLOAT, 8: DOUBLE, 9: DOUBLE}  # the fields of a blob that hold numbers
+NUMBERS: dict[int, np.dtype] = {5: FLOAT, 6: FLOAT, 8: DOUBLE, 9: DOUBLE}  # the fields of a blob that hold numbers
 FIXED = {4: FIXED32, 8: FIXED64}
 DATA, DOUBLE_DATA = 5, 8
 RAW_TYPE, RAW_DATA = 10, 12
 RAW = {RAW_TYPE: VARINT, 11: VARINT, RAW_DATA: LENGTH, 13: LENGTH}
 RAW_TYPES = ("DOUBLE", "FLOAT", "FLOAT16", "INT", "UINT", "BOOL")
-RAW_NUMBERS = {0: DOUBLE, 1: FLOAT, 2: np.dtype("<f2")}  # the types that hold weights
+RAW_NUMBERS: dict[int, np.dtype] = {0: DOUBLE, 1: FLOAT, 2: np.dtype("<f2")}  # the types that hold weights
 FIRST_WINDOW = 1024
 
 
@@ -91,7 +91,8 @@ class Cutter:
     """Walks over `data` once. After `cut`, blob i's numbers are payloads[i]; after a WireError, `where` says where."""
 
     def __init__(self, data: memoryview):
-        self.data, self.payloads = data, []
+        self.data = data
+        self.payloads: list[Payload] = []
         self.layers, self.name, self.blobs, self.fields = 0, "", 0, 0
 
     def cut(self, kind: str) -> bytes:

@@ -114,7 +114,7 @@ class Graph:
     nodes: list[Node]
     phase: str = "TEST"
     path: str = "<net>"
-    streams: Streams | None = None
+    streams: Streams = None  # type: ignore[assignment]  # those of the nodes
     name: str = ""
     force_backward: bool = False
     origin: Any = None
