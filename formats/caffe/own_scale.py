@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from google.protobuf.message import Message
 
 from ...errors import InputError
 from ...wording import counted
 from ..text import quote
 from .binary import CaffeModel, LayerBlobs
-from .schema import LayerParameter, NetParameter
+from .schema import LayerParameter, Message, NetParameter
 
 FIELDS = ("scale_filler", "bias_filler", "scale_bias")
 BLOBS = 5
@@ -38,18 +37,20 @@ def split_batch_norms(message: Message, model: CaffeModel | None = None, path: s
     split, raised, layers = [], [], []
     for layer in message.layer:
         number = places.pop(layer.name, None) if layer.type == "BatchNorm" else None
-        arrays = [] if number is None else [array for array in model.blobs[number].arrays if array is not None]
-        if layer.type != "BatchNorm" or not (_says_so(layer) or len(arrays) == BLOBS):
+        blobs = model.blobs[number].arrays if model and number is not None else []
+        arrays = [array for array in blobs if array is not None]
+        complete = len(blobs) == len(arrays) == BLOBS
+        if layer.type != "BatchNorm" or not (_says_so(layer) or complete):
             layers.append(layer)
             continue
-        if number is not None and len(arrays) != BLOBS:
-            raise _lacks_scale(model, layer, arrays)
+        if model and number is not None and not complete:
+            raise _lacks_scale(model, layer, blobs)
         old = bool(arrays) and _is_old(layer, arrays)
         norm, scale = _two_layers(layer, _new_name(layer.name, names), old)
         if layer.batch_norm_param.scale_bias or (_says_so(layer) and arrays and not old):
             raised += _as_newer(norm)
-        if number is not None:
-            _split_blobs(model, number, scale.name, old)
+        if model and number is not None:
+            _split_blobs(model, number, scale.name, arrays, old)
         layers += [norm, scale]
         split.append(layer.name)
     copies = NetParameter(layer=layers)
@@ -60,15 +61,16 @@ def split_batch_norms(message: Message, model: CaffeModel | None = None, path: s
     return [f"{path}: {told}: {_named(names)}" for told, names in what.items() if names]
 
 
-def _lacks_scale(model: CaffeModel, layer: Message, arrays: Sequence[np.ndarray]) -> InputError:
-    has = f"layer {quote(layer.name)} has {counted(len(arrays), 'blob')}"
+def _lacks_scale(model: CaffeModel, layer: Message, blobs: Sequence[np.ndarray | None]) -> InputError:
+    absent = next((f"no blob {number}" for number, blob in enumerate(blobs) if blob is None), None)
+    has = f"layer {quote(layer.name)} has {absent or counted(len(blobs), 'blob')}"
     expected = f"{BLOBS}, since the net says that this BatchNorm has a scale and a bias of its own"
     return InputError(model.path, has, expected, "weights of another net?")
 
 
 def _says_so(layer: Message) -> bool:
     parameter = layer.batch_norm_param
-    return parameter.scale_bias or parameter.HasField("scale_filler") or parameter.HasField("bias_filler")
+    return any((parameter.scale_bias, parameter.HasField("scale_filler"), parameter.HasField("bias_filler")))
 
 
 def _is_old(layer: Message, arrays: Sequence[np.ndarray]) -> bool:
@@ -121,18 +123,18 @@ def _as_newer(norm: Message) -> list[str]:
     return [norm.name]
 
 
-def _split_blobs(model: CaffeModel, number: int, name: str, old: bool) -> None:
+def _split_blobs(model: CaffeModel, number: int, name: str, arrays: Sequence[np.ndarray], old: bool) -> None:
     layer = model.blobs[number]
-    flat = [array.reshape(-1) for array in layer.arrays]
+    flat = [array.reshape(-1) for array in arrays]
     statistics = [flat[2], flat[3], np.ones(1, np.float32)] if old else flat[:3]
     scale = flat[:2] if old else flat[3:]
-    model.blobs[number] = LayerBlobs(layer.name, layer.type, statistics)
-    model.blobs.append(LayerBlobs(name, "Scale", scale))
+    model.blobs[number] = LayerBlobs(layer.name, layer.type, [*statistics])
+    model.blobs.append(LayerBlobs(name, "Scale", [*scale]))
     own, new = model.message.layer[number], model.message.layer.add(name=name, type="Scale")
     own.ClearField("blobs")
-    for message, arrays in ((own, statistics), (new, scale)):
-        for array in arrays:
-            message.blobs.add().shape.dim.extend(array.shape)
+    for message, blobs in ((own, statistics), (new, scale)):
+        for blob in blobs:
+            message.blobs.add().shape.dim.extend(blob.shape)
 
 
 def _named(names: Sequence[str]) -> str:

@@ -259,3 +259,28 @@ def test_a_file_that_hdf5s_library_never_comes_to_an_end_with_is_damaged():
     """Found among 100,000 files with flipped bytes: its list of links goes on without an end."""
     with pytest.raises(InputError, match="is a damaged HDF5 file: "):
         read_caffemodel(FOUND / "endless.caffemodel.h5")
+
+
+SCALED_NORM = """\
+input: "data" input_dim: 1 input_dim: 3 input_dim: 2 input_dim: 2
+layer { name: "bn" type: "BatchNorm" bottom: "data" top: "y" SAYS }
+"""
+
+
+@pytest.mark.parametrize("missing", range(5))
+@pytest.mark.parametrize(
+    ("says", "more", "has"),
+    [
+        ("batch_norm_param { scale_bias: true }", 0, "layer 'bn' has no blob"),
+        ("batch_norm_param { scale_bias: true }", 1, "layer 'bn' has no blob"),
+        ("", 0, r"layer 'bn' has \d blobs"),
+        ("", 1, r"layer 'bn' has \d blobs"),
+    ],
+)
+def test_batch_norm_with_a_scale_needs_all_its_blobs(missing, says, more, has, model, tmp_path):
+    (tmp_path / "net.prototxt").write_text(SCALED_NORM.replace("SAYS", says))
+    blobs = [None if number == missing else np.ones(3, np.float32) for number in range(5 + more)]
+    if missing + 1 == len(blobs):
+        blobs.append(np.ones(3, np.float32))  # a last blob that is not there is no gap
+    with pytest.raises(InputError, match=has):
+        caffe64.load_caffe(tmp_path / "net.prototxt", model({"bn": blobs}))
