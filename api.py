@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 
 from .arguments import flag, function
+from .conversion import ArrayLike
 from .engine.compiler.jit import Kernel
 from .engine.textnet.evaluate import Evaluation
 from .engine.textnet.layout import LayerInfo
 from .engine.textnet.minibatch_loop import run_minibatches
 from .engine.textnet.model import Model
-from .engine.textnet.one_hot import one_hot_plan
+from .engine.textnet.one_hot import OneHot, one_hot_plan
 from .engine.textnet.predict import run_rows
 from .engine.textnet.training import EpochRecord, Training
 from .errors import InputError, UsageError
 from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, write_network
 from .formats.optimizer import Optimizer
 from .formats.weights import read_weights, write_weights
+
+if TYPE_CHECKING:
+    from .caffe.net import CaffeNet
+
+    Path = str | os.PathLike[str]
+    Phase = str | int
+    Stages = Sequence[str] | None
 
 __all__ = ["EpochRecord", "Evaluation", "History", "LayerInfo", "Net", "Training"]
 
@@ -38,22 +47,9 @@ class History:
         return [record.loss for record in self.epochs]
 
 
-class Net(Model):
-    """A text net.  Net("inp 784 100 / lin 100 -2 / rel / lin 10 -2 / sce"), or Net.read("network5.txt").
-
-    The text is the network file's lines, separated by newlines or ' / ', with or without the count in front; a
-    `NetSpec` is taken as well. A pickle holds the text and the weights. Raises InputError for a wrong net or one that
-    does not fit into memory, UsageError for a text that is not a net, such as the name of a file.
-
-    With more arguments it is a Caffe net, as in pycaffe: Net(prototxt, caffemodel, phase) gives a `CaffeNet`.
-    """
-
-    def __new__(cls, *arguments, **options):
-        if cls is not Net or (len(arguments) + len(options) < 2 and "network_file" not in options):
-            return super().__new__(cls)
-        from .caffe.pycaffe import open_net
-
-        return open_net(*arguments, **options)
+class _TextNet(Model):
+    """`Net` apart from pycaffe's ways to call it: type checkers look at the `__new__` of a class that has no `__init__`
+    of its own."""
 
     def __init__(self, net: NetSpec | str):
         super().__init__(net if isinstance(net, NetSpec) else _parse(net))
@@ -65,6 +61,44 @@ class Net(Model):
                 f"has {self.parameter_count} parameters, which take {needed / 2**30:.1f} GiB to train",
                 f"less than this machine's {memory / 2**30:.1f} GiB",
             )
+
+
+class Net(_TextNet):
+    """A text net.  Net("inp 784 100 / lin 100 -2 / rel / lin 10 -2 / sce"), or Net.read("network5.txt").
+
+    The text is the network file's lines, separated by newlines or ' / ', with or without the count in front; a
+    `NetSpec` is taken as well. A pickle holds the text and the weights. Raises InputError for a wrong net or one that
+    does not fit into memory, UsageError for a text that is not a net, such as the name of a file.
+
+    With more arguments it is a Caffe net, as in pycaffe: Net(prototxt, caffemodel, phase) gives a `CaffeNet`.
+    """
+
+    @overload
+    def __new__(cls, net: NetSpec | str) -> Self: ...
+    @overload
+    def __new__(  # type: ignore[misc]  # a net of another class
+        cls, network_file: Path, phase: Phase, level: int = 0, stages: Stages = None, weights: Path | None = None
+    ) -> CaffeNet: ...
+    @overload
+    def __new__(  # type: ignore[misc]
+        cls, network_file: Path, weights: Path, phase: Phase = ...
+    ) -> CaffeNet: ...
+    @overload
+    def __new__(  # type: ignore[misc]
+        cls,
+        *,
+        network_file: Path,
+        phase: Phase = ...,
+        level: int = 0,
+        stages: Stages = None,
+        weights: Path | None = None,
+    ) -> CaffeNet: ...
+    def __new__(cls, *arguments: Any, **options: Any) -> Any:
+        if cls is not Net or (len(arguments) + len(options) < 2 and "network_file" not in options):
+            return super().__new__(cls)
+        from .caffe.pycaffe import open_net
+
+        return open_net(*arguments, **options)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Net:
@@ -85,7 +119,7 @@ class Net(Model):
         """One entry per line: word, text, inputs, outputs, parameters, macs (multiply-accumulates per row)."""
         return self.plan.infos
 
-    def kernels(self, *, training: bool = True, one_hot: bool = False) -> list[Kernel]:
+    def kernels(self, *, training: bool = True, one_hot: bool = False) -> list[Kernel[..., Any]]:
         """The kernels that training, or else prediction, calls with this net, on arrays or else on `OneHot` inputs."""
         plan = one_hot_plan(self.plan) if one_hot else self.plan
         return [run_minibatches if training else run_rows, *plan.kernels(training=training)]
@@ -115,11 +149,11 @@ class Net(Model):
 
     def fit(
         self,
-        X,
-        Y,
+        X: ArrayLike | OneHot,
+        Y: ArrayLike,
         optimizer: Optimizer,
         *,
-        validation: tuple | None = None,
+        validation: tuple[ArrayLike | OneHot, ArrayLike] | None = None,
         seed: int = 0,
         threads: int | None = None,
         shuffle: bool = True,
@@ -166,13 +200,14 @@ class Net(Model):
         return f"Net({' / '.join(info.text for info in self.layers)!r})"
 
 
-def _pair(validation) -> tuple:
+def _pair(validation: object) -> tuple[Any, Any]:
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise UsageError(f"validation is of the type {type(validation).__name__}, expected a pair (X, Y)")
-    return tuple(validation)
+    X, Y = validation
+    return X, Y
 
 
-def _is_not_a_net(text) -> bool:
+def _is_not_a_net(text: object) -> bool:
     """True for anything but a text, and for a text that is the name of a file."""
     if not isinstance(text, str):
         return True

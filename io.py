@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arguments import by_name, finite_number, flag, per_channel, sizes, whole_number
-from .conversion import as_numbers
+from .conversion import ArrayLike, as_numbers
 from .errors import UsageError
 from .formats.image import read_intensities
+
+if TYPE_CHECKING:
+    from .formats.caffe.schema import Message
 
 __all__ = [
     "Transformer",
@@ -35,23 +39,23 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarr
     return read_intensities(filename, flag("color", color))
 
 
-def resize_image(im: np.ndarray, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
+def resize_image(im: ArrayLike, new_dims: Sequence[int], interp_order: int = 1) -> np.ndarray:
     """`im` [height, width, channels] stretched to `new_dims`, (height, width), by linear interpolation: float32.
 
     As scikit-image did it for pictures of 1 or 3 channels when Caffe was written: samples at the centres of pixels,
     without smoothing, and values beyond the border are the picture's smallest. Other numbers of channels as
     SciPy's zoom: the corners' centres are kept. Raises UsageError for another interpolation and other shapes.
     """
-    im = np.asarray(as_numbers(im, "im"), np.float32)
+    image = np.asarray(as_numbers(im, "im"), np.float32)
     if interp_order != 1:
         raise UsageError(f"resize_image interpolates linearly: interp_order is 1, not {interp_order!r}")
     new_dims = sizes("new_dims", new_dims, number=2)
-    if im.ndim != 3 or not im.size:
-        raise UsageError(f"cannot make {new_dims} of a picture of the shape {im.shape}")
-    lowest = im.min() if im.shape[2] in (1, 3) else np.float32(0)
+    if image.ndim != 3 or not image.size:
+        raise UsageError(f"cannot make {new_dims} of a picture of the shape {image.shape}")
+    lowest = image.min() if image.shape[2] in (1, 3) else np.float32(0)
     for axis, size in enumerate(new_dims):
-        im = _stretched(im - lowest, axis, size, centres=im.shape[2] in (1, 3)) + lowest
-    return im.astype(np.float32)
+        image = _stretched(image - lowest, axis, size, centres=image.shape[2] in (1, 3)) + lowest
+    return image.astype(np.float32)
 
 
 def _stretched(values: np.ndarray, axis: int, new: int, *, centres: bool) -> np.ndarray:
@@ -59,7 +63,7 @@ def _stretched(values: np.ndarray, axis: int, new: int, *, centres: bool) -> np.
     old = values.shape[axis]
     steps = np.arange(new)
     positions = (steps + 0.5) * (old / new) - 0.5 if centres else steps * ((old - 1) / max(1, new - 1))
-    result = 0.0
+    result = np.zeros(())
     for taps in (np.floor(positions), np.floor(positions) + 1):
         weights = np.where((taps >= 0) & (taps < old), 1 - np.abs(positions - taps), 0.0)
         parts = np.take(values, np.clip(taps, 0, old - 1).astype(int), axis)
@@ -67,7 +71,7 @@ def _stretched(values: np.ndarray, axis: int, new: int, *, centres: bool) -> np.
     return result
 
 
-def oversample(images: Sequence[np.ndarray], crop_dims: Sequence[int]) -> np.ndarray:
+def oversample(images: Sequence[ArrayLike] | np.ndarray, crop_dims: Sequence[int]) -> np.ndarray:
     """Ten crops of `crop_dims`, (height, width), of each picture: float32 [10 * N, height, width, channels].
 
     The corners, upper left, upper right, lower left, lower right, and the centre; then the same five mirrored. Raises
@@ -85,7 +89,9 @@ def oversample(images: Sequence[np.ndarray], crop_dims: Sequence[int]) -> np.nda
     return np.stack(crops)
 
 
-def checked_pictures(name: str, pictures: Sequence[np.ndarray], channels: int | None = None) -> list[np.ndarray]:
+def checked_pictures(
+    name: str, pictures: Sequence[ArrayLike] | np.ndarray, channels: int | None = None
+) -> list[np.ndarray]:
     """The pictures of an argument called `name` as float32 arrays. Raises UsageError for none, and for arrays that are
     not [height, width, channels]."""
     if isinstance(pictures, str) or not hasattr(pictures, "__iter__"):
@@ -117,7 +123,7 @@ class Transformer:
         self.mean: dict[str, np.ndarray] = {}
         self.input_scale: dict[str, float | np.ndarray] = {}
 
-    def preprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
+    def preprocess(self, in_: str, data: ArrayLike) -> np.ndarray:
         """A picture [H', W', C] as float32 for the input, mostly [C, H, W]. The picture itself stays as it is."""
         sizes = self._shape(in_)[2:]
         values = np.asarray(as_numbers(data, "data"), np.float32)
@@ -131,7 +137,7 @@ class Transformer:
             values = values - self.mean[in_]
         return values * np.float32(self.input_scale.get(in_, 1))
 
-    def deprocess(self, in_: str, data: np.ndarray) -> np.ndarray:
+    def deprocess(self, in_: str, data: ArrayLike) -> np.ndarray:
         """Reverts `preprocess`, except for the size."""
         self._shape(in_)
         values = np.asarray(as_numbers(data, "data"), np.float32).squeeze() / np.float32(self.input_scale.get(in_, 1))
@@ -160,21 +166,23 @@ class Transformer:
         channels, factors = self._shape(in_)[1], per_channel(f"the scale of {in_!r}", scale, factor=True)
         if len(factors) not in (1, channels):
             raise UsageError(f"the scale of {in_!r} has {len(factors)} numbers, expected one, or {channels}")
-        self.input_scale[in_] = factors[0] if len(factors) == 1 else np.float32(factors)[:, np.newaxis, np.newaxis]
+        self.input_scale[in_] = (
+            factors[0] if len(factors) == 1 else np.array(factors, np.float32)[:, np.newaxis, np.newaxis]
+        )
 
-    def set_mean(self, in_: str, mean: np.ndarray) -> None:
+    def set_mean(self, in_: str, mean: ArrayLike) -> None:
         """What is subtracted: a number for each channel, or a picture [C, H', W'] or [H', W'], stretched to H x W."""
-        shape, mean = self._shape(in_)[1:], np.asarray(as_numbers(mean, f"the mean of {in_!r}"), np.float32)
-        if not np.isfinite(mean).all():
+        shape, means = self._shape(in_)[1:], np.asarray(as_numbers(mean, f"the mean of {in_!r}"), np.float32)
+        if not np.isfinite(means).all():
             raise UsageError(f"the mean of {in_!r} holds numbers that are not finite")
-        picture = mean[np.newaxis] if mean.ndim == 2 else mean
-        if mean.ndim == 1 and mean.size == shape[0]:
-            self.mean[in_] = mean[:, np.newaxis, np.newaxis]
+        picture = means[np.newaxis] if means.ndim == 2 else means
+        if means.ndim == 1 and means.size == shape[0]:
+            self.mean[in_] = means[:, np.newaxis, np.newaxis]
         elif picture.ndim == 3 and picture.size and len(picture) in (1, shape[0]):
             same = picture.shape[1:] == shape[1:]
             self.mean[in_] = picture if same else resize_image(picture.transpose(1, 2, 0), shape[1:]).transpose(2, 0, 1)
         else:
-            found = f"a mean of the shape {list(mean.shape)} for {in_!r}, {list(shape)}"
+            found = f"a mean of the shape {list(means.shape)} for {in_!r}, {list(shape)}"
             raise UsageError(f"{found}: expected [{shape[0]}], or a picture of {shape[0]} channels")
 
     def _shape(self, name: str) -> tuple[int, ...]:
@@ -189,7 +197,7 @@ class Transformer:
         return found
 
 
-def blobproto_to_array(blob, return_diff: bool = False) -> np.ndarray:
+def blobproto_to_array(blob: Any, return_diff: bool = False) -> np.ndarray:
     """The data of a BlobProto, a mean file for one, or its diff: float32 in its shape, [N, C, H, W] if it is old."""
     _check_message("blob", blob, "BlobProto")
     values = np.array(blob.diff if return_diff else blob.data, np.float32)
@@ -197,21 +205,21 @@ def blobproto_to_array(blob, return_diff: bool = False) -> np.ndarray:
     return values.reshape([blob.num, blob.channels, blob.height, blob.width] if old else list(blob.shape.dim))
 
 
-def array_to_blobproto(arr: np.ndarray, diff: np.ndarray | None = None):
+def array_to_blobproto(arr: ArrayLike, diff: ArrayLike | None = None) -> Message:
     """A BlobProto with the numbers of an array, and of a diff of the same shape."""
     from .formats.caffe import BlobProto
 
-    arr, diff = as_numbers(arr, "arr"), None if diff is None else as_numbers(diff, "diff")
-    if diff is not None and np.shape(diff) != np.shape(arr):
-        raise UsageError(f"the diff has the shape {np.shape(diff)}, the array {np.shape(arr)}")
-    blob = BlobProto(data=np.asarray(arr, np.float32).reshape(-1))
-    blob.shape.dim.extend(np.shape(arr))
-    if diff is not None:
-        blob.diff.extend(np.asarray(diff, np.float32).reshape(-1))
+    values, diffs = as_numbers(arr, "arr"), None if diff is None else as_numbers(diff, "diff")
+    if diffs is not None and diffs.shape != values.shape:
+        raise UsageError(f"the diff has the shape {diffs.shape}, the array {values.shape}")
+    blob = BlobProto(data=np.asarray(values, np.float32).reshape(-1))
+    blob.shape.dim.extend(values.shape)
+    if diffs is not None:
+        blob.diff.extend(np.asarray(diffs, np.float32).reshape(-1))
     return blob
 
 
-def datum_to_array(datum) -> np.ndarray:
+def datum_to_array(datum: Any) -> np.ndarray:
     """The picture [channels, height, width] of a Datum that is not encoded: uint8, or float64 if it holds floats."""
     _check_message("datum", datum, "Datum")
     if datum.encoded:
@@ -221,24 +229,24 @@ def datum_to_array(datum) -> np.ndarray:
     return values.reshape(shape)
 
 
-def array_to_datum(arr: np.ndarray, label: int | None = None):
+def array_to_datum(arr: ArrayLike, label: int | None = None) -> Message:
     """A Datum of a picture [channels, height, width]: of bytes if it is uint8, else of floats."""
     from .formats.caffe import MESSAGES
 
-    arr = as_numbers(arr, "arr")
-    if arr.ndim != 3:
-        raise UsageError(f"the array has the shape {arr.shape}, expected [channels, height, width]")
-    datum = MESSAGES["Datum"](channels=arr.shape[0], height=arr.shape[1], width=arr.shape[2])
-    if arr.dtype == np.uint8:
-        datum.data = arr.tobytes()
+    values = as_numbers(arr, "arr")
+    if values.ndim != 3:
+        raise UsageError(f"the array has the shape {values.shape}, expected [channels, height, width]")
+    datum: Message = MESSAGES["Datum"](channels=values.shape[0], height=values.shape[1], width=values.shape[2])
+    if values.dtype == np.uint8:
+        datum.data = values.tobytes()
     else:
-        datum.float_data.extend(arr.astype(np.float32).reshape(-1))
+        datum.float_data.extend(values.astype(np.float32).reshape(-1))
     if label is not None:
         datum.label = whole_number("label", label, -(2**31), 2**31 - 1)
     return datum
 
 
-def _check_message(name: str, value, kind: str) -> None:
+def _check_message(name: str, value: object, kind: str) -> None:
     """One of any definition of Caffe's messages, not only of this package's."""
     if not hasattr(value, "HasField"):
         raise UsageError(f"{name} is of the type {type(value).__name__}, expected a {kind}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .engine.textnet.model import Model
 from .errors import UsageError
@@ -49,11 +49,11 @@ class TextSummary(Result):
         return [Table(list(self._rows()[0]), rows), total, *([f"{self.weights} fits"] if self.weights else [])]
 
     @property
-    def data(self) -> dict:
+    def data(self) -> dict[str, Any]:
         names = ("network", "weights", "minibatch", "parameters", "macs")
         return {**{name: getattr(self, name) for name in names}, "layers": self._rows()}
 
-    def _rows(self) -> list[dict]:
+    def _rows(self) -> list[dict[str, Any]]:
         left_out = () if self.has_weights else ("smallest", "largest")
         return [{name: value for name, value in vars(each).items() if name not in left_out} for each in self.layers]
 

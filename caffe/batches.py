@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..conversion import as_numbers
+from ..conversion import ArrayLike, as_numbers
 from ..engine.graph.ir.graph import Graph
 from ..errors import UsageError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .net import CaffeNet
 
 
-def forward_all(net: CaffeNet, names: Sequence[str] | None, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def forward_all(net: CaffeNet, names: Sequence[str] | None, inputs: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
     """Runs the net on all rows of its `inputs`, a batch of its present size at a time; the last is filled with zeros.
 
     Returns its outputs and the blobs `names`, float32 with a row each. Raises UsageError for inputs of different
@@ -28,7 +28,7 @@ def forward_all(net: CaffeNet, names: Sequence[str] | None, inputs: Mapping[str,
     size, total = net.blobs[net.inputs[0]].shape[0], rows.pop()
     found: dict[str, list[np.ndarray]] = {}
     for batch in _batches(arrays, size, total):
-        for name, values in net.forward(blobs=names, **batch).items():
+        for name, values in net.forward(names, None, None, **batch).items():
             if values.shape[:1] != (size,):
                 raise UsageError(f"{name!r} has the shape {list(values.shape)}: no row for each of a batch of {size}")
             found.setdefault(name, []).append(values)
@@ -50,20 +50,20 @@ def _batches(arrays: Mapping[str, np.ndarray], size: int, total: int) -> Iterato
 class MemoryBatches:
     """The rows of a net's MemoryData layer, its first one, of which each run takes the next batch, round and round."""
 
-    def __init__(self, graph: Graph, data: np.ndarray, labels: np.ndarray):
+    def __init__(self, graph: Graph, data: ArrayLike, labels: ArrayLike):
         first = graph.nodes[0]
         if first.type != "MemoryData":
             raise UsageError(f"set_input_arrays is for a net whose first layer is MemoryData, not {first.type}")
         ((self.size, *expected),) = first.attributes.shapes
         self._next = 0
-        data, labels = (np.asarray(as_numbers(*each), np.float32) for each in ((data, "data"), (labels, "labels")))
-        self._arrays = [data, labels.reshape(-1)][: len(first.tops)]
+        pictures, numbers = (np.asarray(as_numbers(*each), np.float32) for each in ((data, "data"), (labels, "labels")))
+        self._arrays = [pictures, numbers.reshape(-1)][: len(first.tops)]
         self._tops = first.tops
-        rows = len(data) if data.ndim else 0
+        rows = len(pictures) if pictures.ndim else 0
         if list(self._arrays[0].shape[1:]) != expected:
-            raise UsageError(f"the data has the shape {list(np.shape(data))}, expected [N, {str(expected)[1:-1]}]")
-        if len(np.shape(labels)) == 0 or np.size(labels) != rows or rows % self.size or not rows:
-            what = f"{rows} rows of data and {np.size(labels)} labels"
+            raise UsageError(f"the data has the shape {list(pictures.shape)}, expected [N, {str(expected)[1:-1]}]")
+        if numbers.ndim == 0 or numbers.size != rows or rows % self.size or not rows:
+            what = f"{rows} rows of data and {numbers.size} labels"
             raise UsageError(f"{what}, expected as many, a multiple of the batch size {self.size}")
 
     def take(self) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ class Array:
         return f"Array({self.name!r}, {self.shape})"
 
 
-def checked_shape(name: str, shape) -> Shape:
+def checked_shape(name: str, shape: Any) -> Shape:
     """Sizes of an input, a list or an array of them, as a tuple. Raises UsageError."""
     found = sizes(f"the shape of {name!r}", shape, 0)
     if math.prod(found) > LARGEST:

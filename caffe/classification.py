@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Classification(Result):
         return [Table(header, rows, 1 + self.labelled)]
 
     @property
-    def data(self) -> list:
+    def data(self) -> list[dict[str, Any]]:
         return [
             {"picture": picture, "classes": [vars(each) for each in best]}
             for picture, best in zip(self.pictures, self.classes, strict=True)
@@ -108,7 +109,7 @@ def classify(
         scores = runner.forward(**{picture.name: batch})[output]
         if scores.shape[:1] != (len(batch),) or scores.size != len(batch) * scores.shape[1]:
             raise UsageError(f"the output {output!r} has the shape {list(scores.shape)}, expected [pictures, classes]")
-        words = known and known.of(scores.shape[1], output)
+        words = None if known is None else known.of(scores.shape[1], output)
         found += [_best(row, top, words) for row in scores.reshape(len(batch), -1)]
     return Classification(paths, found, labels is not None, picture.steps, notices)
 
@@ -126,7 +127,7 @@ def output_of_scores(net: CaffeNet, blob: str | None, option: str = "blob=") -> 
     return blob or outputs[0]
 
 
-def _file_names(pictures) -> list[str]:
+def _file_names(pictures: object) -> list[str]:
     if isinstance(pictures, (str, os.PathLike)):
         return [file_name(pictures)]
     if not isinstance(pictures, Iterable) or not (paths := list(pictures)):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..arguments import flag, sizes
+from ..conversion import ArrayLike
 from ..errors import UsageError
 from ..io import Transformer, checked_pictures, resize_image
 from ..io import oversample as ten_crops
@@ -29,7 +30,7 @@ class Classifier(CaffeNet):
         model_file: str | os.PathLike[str],
         pretrained_file: str | os.PathLike[str],
         image_dims: Sequence[int] | None = None,
-        mean: np.ndarray | None = None,
+        mean: ArrayLike | None = None,
         input_scale: float | Sequence[float] | None = None,
         raw_scale: float | None = None,
         channel_swap: Sequence[int] | None = None,
@@ -46,16 +47,16 @@ class Classifier(CaffeNet):
             raise UsageError(f"image_dims {self.image_dims} are smaller than the net's {self.crop_dims}")
         self.transformer = Transformer({name: shape})
         self.transformer.set_transpose(name, (2, 0, 1))
-        for given, setter in (
-            (mean, self.transformer.set_mean),
-            (input_scale, self.transformer.set_input_scale),
-            (raw_scale, self.transformer.set_raw_scale),
-            (channel_swap, self.transformer.set_channel_swap),
-        ):
-            if given is not None:
-                setter(name, given)
+        if mean is not None:
+            self.transformer.set_mean(name, mean)
+        if input_scale is not None:
+            self.transformer.set_input_scale(name, input_scale)
+        if raw_scale is not None:
+            self.transformer.set_raw_scale(name, raw_scale)
+        if channel_swap is not None:
+            self.transformer.set_channel_swap(name, channel_swap)
 
-    def predict(self, inputs: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
+    def predict(self, inputs: Sequence[ArrayLike] | np.ndarray, oversample: bool = True) -> np.ndarray:
         """The first output for each picture [height, width, channels], float32 [pictures, classes].
 
         With `oversample` the mean over ten crops, of the corners and the centre and mirrored; else of the centre alone.

@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any
 
 from ..arguments import file_name, flag, function, instance
 from ..drawing.compare import Fate, compare_nets
@@ -89,7 +90,7 @@ def draw(
     Raises InputError for a wrong file and weights of another net, UsageError for a wrong argument.
     """
     function("say", say)
-    reading = {"phase": phase, "input_shapes": input_shapes, "deploy": deploy}
+    reading: dict[str, Any] = {"phase": phase, "input_shapes": input_shapes, "deploy": deploy}
     if all(isinstance(each, CaffeNet) for each in (net, compare or net)):
         _check_not_given({**reading, "caffemodel": caffemodel})
     elif isinstance(net, CaffeNet):
@@ -115,7 +116,15 @@ def _check_not_given(options: Mapping[str, object]) -> None:
             raise UsageError(f"{name} is for a net that is read, but the net is loaded already: expected a .prototxt")
 
 
-def _drawn(name: str, net: CaffeNet | str | os.PathLike[str], caffemodel, phase, input_shapes, deploy, say) -> DrawnNet:
+def _drawn(
+    name: str,
+    net: CaffeNet | str | os.PathLike[str],
+    caffemodel: str | os.PathLike[str] | None,
+    phase: str | int | None,
+    input_shapes: Mapping[str, Shape] | Shape | None,
+    deploy: bool | None,
+    say: Callable[[str], object],
+) -> DrawnNet:
     if isinstance(net, CaffeNet):
         weights = [[blob.shape for blob in node.weights] for node in net.graph.nodes]
         return drawn_graph(net.graph, net.shapes, weights)
@@ -127,8 +136,9 @@ def _drawn(name: str, net: CaffeNet | str | os.PathLike[str], caffemodel, phase,
 
 def _with_times(net: DrawnNet, times: Timing | str | os.PathLike[str], say: Callable[[str], object]) -> DrawnNet:
     """The net with the measured times of its layers. Raises InputError if a file holds none."""
+    path: str | os.PathLike[str] = "times"
     if isinstance(times, Timing):
-        path, seconds = "times", {layer.name: layer.forward.median for layer in times.layers}
+        seconds = {layer.name: layer.forward.median for layer in times.layers}
     else:
         instance("times", times, (str, os.PathLike), "a caffe64.Timing or the name of a file")
         path, seconds = times, _read_times(times)

@@ -56,7 +56,9 @@ def _weights_of(graph: Graph, expected: Sequence[list[Shape]], model: CaffeModel
     for name, _, arrays in model.blobs:
         if arrays:
             found.setdefault(name, [None if array is None else array.shape for array in arrays])
-    weights, seen, shared = [], set(), set()
+    weights: list[list[Shape]] = []
+    seen: set[str] = set()
+    shared: set[str] = set()
     for node, wanted in zip(graph.nodes, expected, strict=True):
         shapes = wanted if node.name in seen else found.pop(node.name, [])
         seen.add(node.name)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..conversion import as_numbers
+from ..conversion import ArrayLike, as_numbers
 from ..engine.graph.execution.gradients import Gradients, loss_blobs
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph
@@ -25,7 +25,7 @@ class NetGradients:
         self.graph = graph
         self._weights: WeightGradients | None = None
         self._blobs: dict[str, np.ndarray] = {}
-        self._made: tuple[tuple, Gradients] | None = None
+        self._made: tuple[tuple[int, frozenset[Blob]], Gradients] | None = None
 
     def forget(self, *, weights: bool = False) -> None:
         """The blobs have other shapes from now on, or the weights other arrays."""
@@ -50,15 +50,15 @@ class NetGradients:
             raise UsageError(f"{what} (with force_backward: true in the net, inputs have one)")
         return made.blobs[blob]
 
-    def backward(self, session: Session, first: int, last: int, given: Mapping[Blob, np.ndarray]) -> Gradients:
+    def backward(self, session: Session, first: int, last: int, given: Mapping[Blob, ArrayLike]) -> Gradients:
         """Run graph.nodes[last] to nodes[first] backward, from `given` and what the diffs of other outputs hold, or of
         the tops of nodes[last] if that is not the net's last layer."""
         ends = self.graph.outputs if last == len(self.graph.nodes) - 1 else self.graph.nodes[last].tops
         for blob, values in given.items():
-            diff, values = self._memory(blob, session), np.asarray(as_numbers(values, blob.name), np.float32)
-            if values.shape != diff.shape:
-                raise UsageError(f"the diff of {blob.name!r} has the shape {values.shape}, the output {diff.shape}")
-            diff[...] = values
+            diff, array = self._memory(blob, session), np.asarray(as_numbers(values, blob.name), np.float32)
+            if array.shape != diff.shape:
+                raise UsageError(f"the diff of {blob.name!r} has the shape {array.shape}, the output {diff.shape}")
+            diff[...] = array
         written = (blob for blob in ends if blob.name in self._blobs and self._blobs[blob.name].any())
         gradients = self._gradients(session, last, frozenset(written) | given.keys())
         gradients.backward(first)
@@ -76,6 +76,7 @@ class NetGradients:
                 memory=lambda blob: self._memory(blob, session),
             )
             self._made = (last, seeds), made
+            return made
         return self._made[1]
 
     def _memory(self, blob: Blob, session: Session) -> np.ndarray:

@@ -42,13 +42,13 @@ def main_parameters(node: Node) -> str:
 
 def _window(attributes: Convolution | Pooling) -> str:
     """3×3 /2, pad 1."""
-    kernel, stride, pad = attributes.kernel, attributes.stride, attributes.pads_before
+    kernel, stride, pad = attributes.kernel or (), attributes.stride, attributes.pads_before
     text = "×".join(map(str, kernel * 2 if len(kernel) == 1 else kernel))
     text += f" /{_one(stride)}" if set(stride) != {1} else ""
     return text + (f", pad {_one(pad)}" if any(pad) else "")
 
 
-def _one(values: Sequence) -> str:
+def _one(values: Sequence[object]) -> str:
     """Of equal numbers the one."""
     texts = list(map(str, values))
     return texts[0] if len(set(texts)) == 1 else "×".join(texts)

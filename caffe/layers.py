@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..arguments import names as checked_names
 from ..engine.graph.execution.gradients import loss_blobs
@@ -26,8 +27,14 @@ class NetTables:
     """Looks up names in the `graph` of a net with `blobs` and `params`. There are no Split layers, as Caffe adds."""
 
     graph: Graph
-    blobs: dict[str, Array]
-    params: dict[str, list[Array]]
+
+    if TYPE_CHECKING:
+
+        @cached_property
+        def blobs(self) -> dict[str, Array]: ...
+
+        @property
+        def params(self) -> dict[str, list[Array]]: ...
 
     @property
     def layers(self) -> list[CaffeLayer]:

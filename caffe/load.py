@@ -56,9 +56,16 @@ def load_caffe(
     check_threads(threads)
     source = np.random.default_rng(seed_number(seed))
     model = None if caffemodel is None else read_caffemodel(file_name(caffemodel))
-    options = {"deploy": deploy, "allow_unknown": allow_unknown, "model": model}
-    input_shapes = {} if input_shapes is None else input_shapes
-    graph, shapes, notices = read_graph(prototxt, phase, input_shapes, level=level, stages=stages, **options)
+    graph, shapes, notices = read_graph(
+        prototxt,
+        phase,
+        {} if input_shapes is None else input_shapes,
+        level=level,
+        stages=stages,
+        deploy=deploy,
+        allow_unknown=allow_unknown,
+        model=model,
+    )
     graph.streams.seed = seed
     if force_backward:
         graph.force_backward = True

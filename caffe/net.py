@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from ..arguments import file_name, flag, instance
-from ..conversion import as_numbers
+from ..conversion import ArrayLike, as_numbers
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph, Shape
 from ..engine.graph.ir.op import count
-from ..engine.graph.ir.ownership import own_parameters
 from ..engine.team.memory import aligned_zeros
 from ..engine.team.threads import check_threads
 from ..errors import UsageError
@@ -23,9 +23,12 @@ from .blob import Array, checked_shape
 from .gradients import NetGradients
 from .layers import NetTables
 from .pycaffe_words import NET_HINTS, hint
-from .weights import copy_weights, save_net, share_weights
+from .weights import copy_weights, save_net, share_weights, weight_arrays
 
 NET = "a caffe64.CaffeNet, such as load_caffe returns"
+Name = str | None
+Names = Sequence[str] | None
+Outputs = dict[str, np.ndarray]
 UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_named", "blobs")
 
 
@@ -68,10 +71,10 @@ class CaffeNet(NetTables):
         self._gradients = NetGradients(self.graph)
         self._batches: MemoryBatches | None = None
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in UNPICKLED}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._begin()
 
@@ -96,9 +99,7 @@ class CaffeNet(NetTables):
     @property
     def session(self) -> Session:
         """The net prepared for its present input shapes."""
-        if self._session is None:
-            self._prepare(self._shapes)
-        return self._session
+        return self._prepare(self._shapes) if self._session is None else self._session
 
     @cached_property
     def blobs(self) -> dict[str, Array]:
@@ -116,23 +117,7 @@ class CaffeNet(NetTables):
 
     @property
     def params(self) -> dict[str, list[Array]]:
-        own_parameters(self.graph)
-        for node in self.graph.nodes:
-            if node.held:
-                node.held.expose()  # the caller may write to them
-        return {
-            node.name: [
-                Array(
-                    f"{node.name}[{n}]",
-                    shape=lambda node=node, n=n: node.weights[n].shape,
-                    data=lambda node=node, n=n: node.weights[n],
-                    diff=lambda node=node, n=n: self._gradients.weights[node][n],
-                )
-                for n in range(len(node.weights))
-            ]
-            for node in self.graph.nodes
-            if node.weights
-        }
+        return weight_arrays(self.graph, self._gradients)
 
     def reshape(self, **shapes: Shape) -> None:
         """Shape the net for inputs of other shapes, by name; without any, for those that their blobs were given.
@@ -144,9 +129,11 @@ class CaffeNet(NetTables):
             self._prepare(wanted)
         self._shapes = wanted
 
-    def forward(
-        self, blobs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **inputs
-    ) -> dict[str, np.ndarray]:
+    @overload  # `blobs` would be one of **inputs for a type checker, and is what [misc] is about
+    def forward(self, **inputs: ArrayLike) -> Outputs: ...
+    @overload
+    def forward(self, blobs: Names = None, start: Name = None, end: Name = None, **inputs: ArrayLike) -> Outputs: ...
+    def forward(self, blobs: Names = None, start: Name = None, end: Name = None, **inputs: ArrayLike) -> Outputs:  # type: ignore[misc]
         """Run the net on all its inputs, by name, arrays of any shape that it takes; without any, on what they hold.
 
         `start` and `end` are the names of the first and the last layer to run, if not all. Returns, by name, copies of
@@ -165,16 +152,22 @@ class CaffeNet(NetTables):
         else:
             session.run_layers(*layers)
         self._has_run = True
-        given = self.graph.outputs if end is None else self.graph.nodes[layers[1]].tops
+        given = self.graph.outputs if layers is None or end is None else self.graph.nodes[layers[1]].tops
         return {blob.name: session.array(blob).copy() for blob in (*given, *map(session.latest, wanted))}
 
-    def forward_all(self, blobs: Sequence[str] | None = None, **inputs) -> dict[str, np.ndarray]:
+    @overload
+    def forward_all(self, **inputs: ArrayLike) -> Outputs: ...
+    @overload
+    def forward_all(self, blobs: Names = None, **inputs: ArrayLike) -> Outputs: ...
+    def forward_all(self, blobs: Names = None, **inputs: ArrayLike) -> Outputs:  # type: ignore[misc]
         """`forward` on as many rows as there are, in batches of the net's present size, which does not change."""
         return forward_all(self, blobs, inputs)
 
-    def backward(
-        self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **given
-    ) -> dict[str, np.ndarray]:
+    @overload
+    def backward(self, **given: ArrayLike) -> Outputs: ...
+    @overload
+    def backward(self, diffs: Names = None, start: Name = None, end: Name = None, **given: ArrayLike) -> Outputs: ...
+    def backward(self, diffs: Names = None, start: Name = None, end: Name = None, **given: ArrayLike) -> Outputs:  # type: ignore[misc]
         """The gradients of what the last `forward` computed, from `given`, gradients of outputs by name.
 
         `start` and `end` are the names of the layers to begin and to end with, if not the last and the first; then
@@ -206,7 +199,7 @@ class CaffeNet(NetTables):
             for array in arrays:
                 array.fill(0)
 
-    def set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
+    def set_input_arrays(self, data: ArrayLike, labels: ArrayLike) -> None:
         """Rows for a net whose first layer is MemoryData: each `forward` without inputs takes its next batch of them.
 
         data [N, channels, height, width] and labels [N], N a multiple of the batch size. Raises UsageError.
@@ -235,14 +228,16 @@ class CaffeNet(NetTables):
         pycaffe, save("NAME.prototxt") the net alone. Raises UsageError for one file of another name, OutputError."""
         save_net(self.graph, path, caffemodel)
 
-    def _prepare(self, shapes: Mapping[str, Shape]) -> None:
+    def _prepare(self, shapes: Mapping[str, Shape]) -> Session:
         """Make the session for these shapes of inputs."""
         known = infer_shapes(self.graph, shapes)
         arrays = {blob: self._resized(blob, known[blob]) for blob in self.graph.inputs}
-        options = {"threads": self.threads, "exact": self.exact}
-        self._session = Session(self.graph, shapes, gradients=self._with_gradients, arrays=arrays, **options)
-        self._arrays, self._has_run = arrays, False
+        made = Session(
+            self.graph, shapes, gradients=self._with_gradients, arrays=arrays, threads=self.threads, exact=self.exact
+        )
+        self._session, self._arrays, self._has_run = made, arrays, False
         self._gradients.forget()
+        return made
 
     def _reshape_input(self, blob: Blob, shape: Shape) -> None:
         """The session is made anew when it is needed."""
@@ -261,7 +256,7 @@ class CaffeNet(NetTables):
             array[: before.size] = before.reshape(-1)[: array.size]
         return array.reshape(shape)
 
-    def _fill(self, inputs: Mapping[str, np.ndarray]) -> None:
+    def _fill(self, inputs: Mapping[str, ArrayLike]) -> None:
         """Values for all inputs that an output is made of, or for more, which take their shapes; or none."""
         if inputs and not set(self.needed_inputs) <= set(inputs) <= set(self.inputs):
             raise UsageError(f"forward was given the inputs {sorted(inputs)}, the net has {sorted(self.inputs)}")
@@ -292,8 +287,10 @@ class CaffeNet(NetTables):
 
         return net_html(self.path, self.graph, self.shapes)
 
-    def __getattr__(self, name: str):
-        raise AttributeError(f"'CaffeNet' has no attribute {name!r}{hint(name, NET_HINTS)}")
+    if not TYPE_CHECKING:  # type checkers would take any name for an attribute
+
+        def __getattr__(self, name: str):
+            raise AttributeError(f"'CaffeNet' has no attribute {name!r}{hint(name, NET_HINTS)}")
 
     def __repr__(self) -> str:
         return f"CaffeNet({self.path!r}, {len(self.graph.nodes)} layers, {self.inputs} -> {self.outputs})"

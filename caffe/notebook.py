@@ -14,10 +14,10 @@ from .summary import summarise
 
 def net_html(path: str, graph: Graph, shapes: Mapping[Blob, Shape]) -> str:
     """HTML of a graph whose blobs have these shapes; `path` is its file. What comes from files is escaped."""
-    table, total = summarise(path, graph, shapes).parts
+    summary = summarise(path, graph, shapes)
     weights = [[blob.shape for blob in node.weights] for node in graph.nodes]
     picture = make_picture(drawn_graph(graph, shapes, weights))
     return (
-        f"<div><b>{escaped(path)}</b>: {escaped(total)}</div>{inline_picture(picture)}"
-        f"<details><summary>layers</summary>{table.html}</details>"
+        f"<div><b>{escaped(path)}</b>: {escaped(summary.total_text)}</div>{inline_picture(picture)}"
+        f"<details><summary>layers</summary>{summary.table.html}</details>"
     )

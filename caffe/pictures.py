@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
+from typing import IO
 
 import numpy as np
 
@@ -108,7 +109,7 @@ class PictureInput:
         with open_data(path) as source:
             return self._decode(source.stream, path)
 
-    def _decode(self, file, path: str | os.PathLike[str]) -> np.ndarray:
+    def _decode(self, file: IO[bytes], path: str | os.PathLike[str]) -> np.ndarray:
         if not self.steps:
             self._check()
             channels, height, width = self.shape[1:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from .pycaffe_words import TEST, phase_name
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .net import CaffeNet
 
 
-def open_net(*arguments, **options) -> CaffeNet:
+def open_net(*arguments: Any, **options: Any) -> CaffeNet:
     """Net(prototxt, phase, level=0, stages=None, weights=None), or Net(prototxt, caffemodel, phase), as in pycaffe.
 
     As there, layers that the model does not have are filled: there is a warning. Raises UsageError for other arguments,
@@ -33,7 +33,13 @@ def open_net(*arguments, **options) -> CaffeNet:
     return _load(**given, **options)
 
 
-def _load(network_file, phase=TEST, level: int = 0, stages: Sequence[str] | None = None, weights=None) -> CaffeNet:
+def _load(
+    network_file: str | os.PathLike[str],
+    phase: str | int = TEST,
+    level: int = 0,
+    stages: Sequence[str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
+) -> CaffeNet:
     from .load import load_caffe
 
     phase = phase_name(phase)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from ..formats.caffe import (
     read_prototxt,
     split_batch_norms,
 )
+from ..formats.caffe.schema import Message
 from .blob import checked_shape
 from .pycaffe_words import phase_name
 
@@ -62,7 +64,7 @@ def read_graph(
     return build_graph(message, phase, path=path, left_out=read.message.layer), shapes, notices
 
 
-def _named(message, shapes: Mapping[str, Shape] | Shape) -> dict[str, Shape]:
+def _named(message: Message, shapes: Mapping[str, Shape] | Shape) -> dict[str, Shape]:
     """Shapes by name: a single one is that of the first blob that a layer without bottoms gives."""
     if not isinstance(shapes, Mapping):
         shapes = {next((top for layer in message.layer if not layer.bottom for top in layer.top), "data"): shapes}
@@ -114,7 +116,11 @@ def _without_weights(graph: Graph, missing: Sequence[int], model: CaffeModel) ->
 
 
 def read_weights(
-    prototxt: str | os.PathLike[str], caffemodel: str | os.PathLike[str], phase: str, input_shapes, **options
+    prototxt: str | os.PathLike[str],
+    caffemodel: str | os.PathLike[str],
+    phase: str | int,
+    input_shapes: Mapping[str, Shape] | Shape,
+    **options: Any,
 ) -> tuple[Graph, list[str]]:
     """The graph of both files with its weights, layers of any type: of the shapes that the layers need, where these
     are known, else of those in the file. Arguments as for `read_graph`; returns the graph and what there is to say."""
@@ -141,7 +147,7 @@ def weights_alone(caffemodel: str | os.PathLike[str]) -> tuple[Graph, list[str]]
     return graph, model.notices
 
 
-def _preparations(message) -> list[str]:
+def _preparations(message: Message) -> list[str]:
     """What the net's data layers say of how their input is prepared."""
     notices = []
     for layer in message.layer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..engine.graph.analysis.cost import Cost, cost_of
 from ..engine.graph.analysis.shapes import macs
@@ -38,20 +39,29 @@ class Summary(Result):
 
     @property
     def parts(self) -> list[Table | str]:
+        return [self.table, self.total_text]
+
+    @property
+    def table(self) -> Table:
+        """A row per layer."""
         rows = [
             [layer.name, layer.type, *("x".join(map(str, shape)) or "1" for shape in layer.shapes[:1] or [[]])]
             + [f"{number:,}" for number in (layer.parameters, layer.macs, layer.bytes)]
             for layer in self.layers
         ]
-        total = self.total
-        return [
-            Table(["layer", "type", "output", "parameters", "MACs", "bytes"], rows, 3),
-            f"{total.layers} layers, {total.parameters:,} parameters, {total.macs:,} MACs, "
-            f"{total.activation_bytes:,} bytes of blobs",
-        ]
+        return Table(["layer", "type", "output", "parameters", "MACs", "bytes"], rows, 3)
 
     @property
-    def data(self) -> dict:
+    def total_text(self) -> str:
+        """`total` as a line of text."""
+        total = self.total
+        return (
+            f"{total.layers} layers, {total.parameters:,} parameters, {total.macs:,} MACs, "
+            f"{total.activation_bytes:,} bytes of blobs"
+        )
+
+    @property
+    def data(self) -> dict[str, Any]:
         return {"net": self.net, **vars(self.total), "layers": [vars(layer) for layer in self.layers]}
 
 

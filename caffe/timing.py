@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 from ..arguments import flag, instance, whole_number
 from ..engine.graph.analysis.cost import cost_of
@@ -20,6 +20,7 @@ from ..engine.graph.execution.timing import (
     time_gradients,
     time_plan,
 )
+from ..engine.graph.ir.graph import Blob, Graph, Shape
 from ..engine.graph.ir.op import count
 from ..engine.graph.plan import Plan
 from ..engine.products.peak import fma_peak
@@ -72,11 +73,11 @@ class Timing(Result):
         return [_layer_table(self), peak, _memory_line(self)]
 
     @property
-    def data(self) -> dict:
+    def data(self) -> dict[str, Any]:
         compared = {"compared": self.compared._net_data()} if self.compared else {}
         return {"iterations": self.iterations, "peak": self.peak, **self._net_data(), **compared}
 
-    def _net_data(self) -> dict:
+    def _net_data(self) -> dict[str, Any]:
         return {
             "net": self.net,
             "threads": self.threads,
@@ -124,13 +125,20 @@ def time(
     ]
     times = take_turns([one.runs for one in prepared])
     peak = fma_peak(prepared[0].threads)
-    found = None
-    for each, one, measured in reversed(list(zip(nets, prepared, times, strict=True))):
-        whole = (measured.forward, measured.backward)
-        found = Timing(
-            each.path, one.threads, options.iterations, peak, *whole, one.activations, measured.layers, found
+    found = [
+        Timing(
+            each.path,
+            one.threads,
+            options.iterations,
+            peak,
+            measured.forward,
+            measured.backward,
+            one.activations,
+            measured.layers,
         )
-    return found
+        for each, one, measured in zip(nets, prepared, times, strict=True)
+    ]
+    return replace(found[0], compared=found[1]) if compare is not None else found[0]
 
 
 class _Options(NamedTuple):
@@ -156,23 +164,24 @@ def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool)
     shapes = {blob.name: net.shapes[blob] for blob in net.graph.inputs}
     if options.batch:
         shapes = {each: (options.batch, *shape[1:]) for each, shape in shapes.items()}
-    if options.backward:
-        runner = Runtime(graph, shapes, gradients=True, threads=threads, exact=exact)
-        for blob in graph.inputs:
-            runner.arrays[blob][...] = some_inputs(runner.shapes[blob])
-        has_loss = any(weight for node in graph.nodes for weight in loss_weights(node))
-        gradients = Gradients(runner, () if has_loss else graph.outputs)
-        runs, planned, threads = (
-            time_gradients(runner, gradients, options.iterations),
-            None,
-            threads or usable_threads(),
-        )
-    else:
-        runner = Plan(graph, shapes, fuse=options.fuse, threads=threads, exact=exact)
-        runs, planned, threads = time_plan(runner, options.iterations), runner.bytes, runner.threads
-    blobs = 4 * sum(count(shape) for shape in runner.shapes.values())
-    caffe = cost_of(graph, runner.shapes).activation_bytes
-    return _Prepared(runs, threads, Activations(planned and planned.arena, blobs, caffe, planned and planned.scratch))
+    if not options.backward:
+        plan = Plan(graph, shapes, fuse=options.fuse, threads=threads, exact=exact)
+        memory = _activations(graph, plan.shapes, plan.bytes.arena, plan.bytes.scratch)
+        return _Prepared(time_plan(plan, options.iterations), plan.threads, memory)
+    runtime = Runtime(graph, shapes, gradients=True, threads=threads, exact=exact)
+    for blob in graph.inputs:
+        runtime.arrays[blob][...] = some_inputs(runtime.shapes[blob])
+    has_loss = any(weight for node in graph.nodes for weight in loss_weights(node))
+    gradients = Gradients(runtime, () if has_loss else graph.outputs)
+    runs = time_gradients(runtime, gradients, options.iterations)
+    return _Prepared(runs, threads or usable_threads(), _activations(graph, runtime.shapes))
+
+
+def _activations(
+    graph: Graph, shapes: Mapping[Blob, Shape], arena: int | None = None, scratch: int | None = None
+) -> Activations:
+    blobs = 4 * sum(count(shape) for shape in shapes.values())
+    return Activations(arena, blobs, cost_of(graph, shapes).activation_bytes, scratch)
 
 
 def _layer_table(timing: Timing) -> Table:
@@ -181,7 +190,9 @@ def _layer_table(timing: Timing) -> Table:
     header = ["layer", "type", *([] if gradients else ["how"]), "forward ms", "spread", "GFLOP/s", "of peak", "GB/s"]
     header += ["backward ms", "spread"] if gradients else []
 
-    def row(name, kind, algorithm, forward, rates, backward) -> list[str]:
+    def row(
+        name: str, kind: str, algorithm: str, forward: Seconds, rates: list[str], backward: Seconds | None
+    ) -> list[str]:
         cells = [name, kind, *([] if gradients else [algorithm]), *_cells(forward), *rates]
         return [*cells, *(_cells(backward) if gradients else [])]
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from ..arguments import FLOOR, TOLERANCE, by_name, flag, instance, not_negative
-from ..conversion import as_numbers
+from ..conversion import ArrayLike, as_numbers
 from ..engine.graph.passes.preparation import Preparation
 from ..engine.graph.verification.difference import Difference, check_close
 from ..engine.graph.verification.verify import compare_graphs, random_inputs
@@ -20,7 +18,7 @@ __all__ = ["Difference", "verify"]
 def verify(
     first: CaffeNet,
     second: CaffeNet,
-    inputs: Mapping[str, np.ndarray] | None = None,
+    inputs: Mapping[str, ArrayLike] | None = None,
     *,
     prepared: Mapping[str, Preparation] | None = None,
     tolerance: float = TOLERANCE,
@@ -52,8 +50,8 @@ def verify(
             )
     if inputs is None:
         inputs = random_inputs(first.graph, first.shapes, seed, prepared)
-    arrays = by_name("inputs", inputs, "arrays by the names of inputs")
-    inputs = {name: as_numbers(values, name) for name, values in arrays.items()}
-    differences = compare_graphs(first.graph, second.graph, inputs, prepared, floor=floor, reference=reference)
+    given = by_name("inputs", inputs, "arrays by the names of inputs")
+    arrays = {name: as_numbers(values, name) for name, values in given.items()}
+    differences = compare_graphs(first.graph, second.graph, arrays, prepared, floor=floor, reference=reference)
     check_close(differences, tolerance, floor, "the nets differ")
     return differences

@@ -6,10 +6,12 @@ import os
 
 from ..arguments import file_name
 from ..engine.graph.frontends.caffe.write import graph_message
-from ..engine.graph.ir.graph import Graph
+from ..engine.graph.ir.graph import Graph, Node
 from ..engine.graph.ir.ownership import own_parameters
 from ..errors import InputError, UsageError
 from ..formats.caffe import match_weights, read_caffemodel, write_caffemodel, write_prototxt
+from .blob import Array
+from .gradients import NetGradients
 
 
 def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
@@ -24,11 +26,34 @@ def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
     if nodes and not matched.arrays:
         raise InputError(caffemodel, "has weights for no layer of the net", "a model with layers of the same names")
     for number, arrays in matched.arrays.items():
-        for own, array in zip(nodes[number].weights, arrays, strict=True):
+        node = nodes[number]
+        for own, array in zip(node.weights, arrays, strict=True):
             own[...] = array
-        if nodes[number].held:
-            nodes[number].held.written()
+        if node.held:
+            node.held.written()
     return [node.name for number, node in enumerate(nodes) if number not in matched.arrays]
+
+
+def weight_arrays(graph: Graph, gradients: NetGradients) -> dict[str, list[Array]]:
+    """Name of a layer -> its weights, to read and to write, and their gradients."""
+    own_parameters(graph)
+    for node in graph.nodes:
+        if node.held:
+            node.held.expose()  # the caller may write to them
+    return {
+        node.name: [_weight_array(node, number, gradients) for number in range(len(node.weights))]
+        for node in graph.nodes
+        if node.weights
+    }
+
+
+def _weight_array(node: Node, number: int, gradients: NetGradients) -> Array:
+    return Array(
+        f"{node.name}[{number}]",
+        shape=lambda: node.weights[number].shape,
+        data=lambda: node.weights[number],
+        diff=lambda: gradients.weights[node][number],
+    )
 
 
 def share_weights(graph: Graph, other: Graph) -> None:

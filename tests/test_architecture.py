@@ -117,7 +117,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "results",
     },
     "summaries": {"caffe", "engine.textnet", "errors", "results"},
-    "api": {"arguments", "caffe", "engine.compiler", "engine.textnet", "errors", "formats", "summaries"},
+    "api": {"arguments", "caffe", "conversion", "engine.compiler", "engine.textnet", "errors", "formats", "summaries"},
     "cli": {
         "",
         "api",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...arguments import function
+from ...conversion import ArrayLike
 from ...errors import UsageError
 from ...formats.network import NetSpec, format_network, parse_network
 from ..parameters.owner import Parameters
@@ -15,7 +16,7 @@ from ..parameters.streams import generator
 from ..team.memory import aligned_zeros
 from .evaluate import Evaluation, evaluate_outputs
 from .layout import plan_net
-from .one_hot import Data, plan_data, plan_inputs
+from .one_hot import Data, OneHot, plan_data, plan_inputs
 from .predict import predict
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ class Model:
         self.owner = None if vector is None else Parameters(self.plan.parameters, vector)
         self.progress: Progress | None = None
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         weights = None if self.parameters is None else self.pack(self.parameters)
         rest = {name: value for name, value in vars(self).items() if name not in ("owner", "progress")}
         return rest | {"plan": format_network(self.plan.spec), "weights": weights}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         weights = state.pop("weights")
         vars(self).update(state | {"plan": plan_net(parse_network(state["plan"]))})
         self.parameters = None if weights is None else self.unpack(weights)
@@ -103,7 +104,9 @@ class Model:
             for part, layer, info in zip(self.plan.parameters, self.plan.layers, self.plan.infos, strict=True)
         ]
 
-    def predict(self, X, *, threads: int | None = None, watch: Callable[[int], None] | None = None) -> np.ndarray:
+    def predict(
+        self, X: ArrayLike | OneHot, *, threads: int | None = None, watch: Callable[[int], None] | None = None
+    ) -> np.ndarray:
         """Outputs float32 [N, K] for X [N, F], an array or a `OneHot`: posteriors after sce, else the last values.
 
         X is not searched for values that are not finite: a row with nan gives nan, and the other rows what they give
@@ -113,14 +116,14 @@ class Model:
         watch = function("watch", watch)
         return predict(plan, self._trained(), inputs, threads=threads, watch=watch)[0]
 
-    def evaluate(self, X, Y, *, threads: int | None = None) -> Evaluation:
+    def evaluate(self, X: ArrayLike | OneHot, Y: ArrayLike, *, threads: int | None = None) -> Evaluation:
         """Mean loss, and for classes accuracy and confusion, of X [N, F] against Y [N] or [N, T].
 
         Raises UsageError for shapes that do not fit, LabelError for a wrong class, NotFinite for nan or inf.
         """
         return self.score(self.checked(X, Y), threads=threads)
 
-    def checked(self, X, Y, names: tuple[str, str] = ("X", "Y")) -> Data:
+    def checked(self, X: ArrayLike | OneHot, Y: ArrayLike, names: tuple[str, str] = ("X", "Y")) -> Data:
         """X and Y as `score` takes them, checked as `evaluate` does, under these names in messages."""
         data = plan_data(self.plan, X, Y, names)
         if not len(data.inputs):

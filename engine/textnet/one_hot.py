@@ -8,12 +8,12 @@ million windows of ten symbols out of fifty take 40 MB instead of 2 GB, and a tw
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...arguments import whole_number
-from ...conversion import as_numbers
+from ...conversion import ArrayLike, as_numbers
 from ...errors import UsageError
 from .arrays import as_inputs, as_targets
 from .layers import TABLE, lin_one_hot
@@ -29,18 +29,18 @@ class OneHot:
     the same bits. Takes 4 * H bytes per row, for any `classes`. Raises UsageError for other symbols.
     """
 
-    def __init__(self, symbols, classes: int):
+    def __init__(self, symbols: ArrayLike, classes: int):
         classes = whole_number("classes", classes, 1, EXACT_IN_FLOAT32)
-        symbols = as_numbers(symbols, "symbols")
-        if symbols.ndim != 2 or symbols.dtype.kind not in "iu":
-            raise UsageError(f"symbols are {symbols.dtype} {symbols.shape}, expected whole numbers [rows, places]")
-        if symbols.size and (symbols.min() < 0 or symbols.max() >= classes):
-            raise UsageError(f"symbols run from {symbols.min()} to {symbols.max()}, expected [0, {classes})")
-        self.classes, self.features = classes, symbols.shape[1] * classes
+        found = as_numbers(symbols, "symbols")
+        if found.ndim != 2 or found.dtype.kind not in "iu":
+            raise UsageError(f"symbols are {found.dtype} {found.shape}, expected whole numbers [rows, places]")
+        if found.size and (found.min() < 0 or found.max() >= classes):
+            raise UsageError(f"symbols run from {found.min()} to {found.max()}, expected [0, {classes})")
+        self.classes, self.features = classes, found.shape[1] * classes
         if self.features > EXACT_IN_FLOAT32:
-            raise UsageError(f"{symbols.shape[1]} places of {classes} classes are more than {EXACT_IN_FLOAT32} inputs")
-        self.ones = symbols.astype(np.float32)
-        self.ones += np.arange(symbols.shape[1], dtype=np.float32) * classes
+            raise UsageError(f"{found.shape[1]} places of {classes} classes are more than {EXACT_IN_FLOAT32} inputs")
+        self.ones = found.astype(np.float32)
+        self.ones += np.arange(found.shape[1], dtype=np.float32) * classes
 
     def __len__(self) -> int:
         return len(self.ones)
@@ -56,7 +56,7 @@ class OneHot:
         part.classes, part.features, part.ones = self.classes, self.features, np.ascontiguousarray(self.ones[rows])
         return part
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The array that this stands for."""
         dense = np.zeros((len(self), self.features), dtype or np.float32)
         np.put_along_axis(dense, self.ones.astype(np.int64), 1, axis=1)
@@ -71,7 +71,9 @@ class Data(NamedTuple):
     targets: np.ndarray
 
 
-def plan_inputs(plan: NetLayout, X, name: str = "X", *, finite: bool = True) -> tuple[NetLayout, np.ndarray]:
+def plan_inputs(
+    plan: NetLayout, X: ArrayLike | OneHot, name: str = "X", *, finite: bool = True
+) -> tuple[NetLayout, np.ndarray]:
     """The first two fields of a `Data`. Raises UsageError where X does not fit the net; NotFinite, if `finite`."""
     if not isinstance(X, OneHot):
         return plan, as_inputs(plan, X, name, finite=finite)
@@ -80,7 +82,7 @@ def plan_inputs(plan: NetLayout, X, name: str = "X", *, finite: bool = True) -> 
     return one_hot_plan(plan, X.ones.shape[1]), X.ones
 
 
-def plan_data(plan: NetLayout, X, Y, names: tuple[str, str] = ("X", "Y")) -> Data:
+def plan_data(plan: NetLayout, X: ArrayLike | OneHot, Y: ArrayLike, names: tuple[str, str] = ("X", "Y")) -> Data:
     """X and Y, checked as a pair, under these names in messages. Raises UsageError, NotFinite, LabelError."""
     ready, inputs = plan_inputs(plan, X, names[0])
     targets = as_targets(plan, Y, names[1])

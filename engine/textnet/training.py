@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from ...arguments import flag, function, instance, seed_number
+from ...conversion import ArrayLike
 from ...errors import Diverged, InputError, Interrupted, UsageError
 from ...formats.checkpoint import Checkpoint
 from ...formats.network import format_network
@@ -24,7 +26,7 @@ from ..team.threads import check_threads, choose_threads, run_team
 from .arrays import is_finite
 from .minibatch_loop import TrainingBuffers, run_minibatches
 from .model import Model
-from .one_hot import one_hot_plan, plan_data
+from .one_hot import OneHot, one_hot_plan, plan_data
 
 OPTIMIZER = "a caffe64.Optimizer, such as caffe64.read_optimizer gives"
 STOP_CALLED, STRETCH_OVERDUE = 1, 2  # bits of STOP_REQUEST: `stop` was called; a stretch takes far longer than expected
@@ -63,8 +65,8 @@ class Training:
     def __init__(
         self,
         model: Model,
-        X,
-        Y,
+        X: ArrayLike | OneHot,
+        Y: ArrayLike,
         optimizer: Optimizer,
         *,
         seed: int = 0,
@@ -101,13 +103,13 @@ class Training:
         self._sync = make_sync()
         self._buffers: TrainingBuffers | None = None
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         own = ("threads", "_pace", "_sync", "_buffers")
         state = {name: value for name, value in vars(self).items() if name not in own}
         one_hot = self.plan is not self.model.plan
         return state | {"plan": self.X.shape[1] if one_hot else 0, "velocity": self.model.pack(self.velocity)}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.plan = one_hot_plan(self.model.plan, state["plan"]) if state["plan"] else self.model.plan
         self.velocity = self.model.unpack(state["velocity"])
@@ -247,8 +249,8 @@ class Training:
         cls,
         checkpoint: Checkpoint,
         model: Model,
-        X,
-        Y,
+        X: ArrayLike | OneHot,
+        Y: ArrayLike,
         optimizer: Optimizer | None = None,
         *,
         seed: int | None = None,
