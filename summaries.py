@@ -1,4 +1,4 @@
-"""`summary(net)`: the layers of a net, of a text net or Caffe's, and what they cost."""
+"""`summary(net)`: the layers of a net, of a text net or Caffe's, and their costs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TextSummary(Result):
     @property
     def parts(self) -> list[Table | str]:
         rows = [list(map(_cell, row.values())) for row in self._rows()]
-        total = f"{self.parameters:,} parameters, {self.macs:,} MACs a row, minibatch {self.minibatch}"
+        total = f"{self.parameters:,} parameters, {self.macs:,} MACs per row, minibatch {self.minibatch}"
         return [Table(list(self._rows()[0]), rows), total, *([f"{self.weights} fits"] if self.weights else [])]
 
     @property
@@ -59,7 +59,7 @@ class TextSummary(Result):
 
 
 def summary(net: Net | CaffeNet) -> Summary | TextSummary:
-    """The layers of a net and what they cost, as `caffe64 summary` shows it of a Caffe net, `caffe64 info` of a text
+    """The layers of a net and their costs, as `caffe64 summary` shows them of a Caffe net, `caffe64 info` of a text
     net: in a notebook as a table, with str() as text, with `to_json()` as the command's --json.
 
     A Caffe net has the shapes of its present inputs; of a text net with weights the range of each layer's parameters

@@ -1,4 +1,5 @@
-"""More rows than a Caffe net takes at a time: all of them in batches, and a MemoryData layer's, a batch each run."""
+"""More rows than a Caffe net takes at a time: all of them in batches, and those of a MemoryData layer, one batch per
+run."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def forward_all(net: CaffeNet, names: Sequence[str] | None, inputs: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
     """Runs the net on all rows of its `inputs`, a batch of its present size at a time; the last is filled with zeros.
 
-    Returns its outputs and the blobs `names`, float32 with a row each. Raises UsageError for inputs of different
+    Returns its outputs and the blobs `names`, float32 with one row per row. Raises UsageError for inputs of different
     lengths, none, and a blob without a row for each of a batch.
     """
     arrays = {name: np.asarray(as_numbers(values, name), np.float32) for name, values in inputs.items()}
@@ -48,7 +49,7 @@ def _batches(arrays: Mapping[str, np.ndarray], size: int, total: int) -> Iterato
 
 
 class MemoryBatches:
-    """The rows of a net's MemoryData layer, its first one, of which each run takes the next batch, round and round."""
+    """The rows of a net's MemoryData layer, its first one, of which each run takes the next batch, cyclically."""
 
     def __init__(self, graph: Graph, data: ArrayLike, labels: ArrayLike):
         first = graph.nodes[0]

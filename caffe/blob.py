@@ -1,4 +1,4 @@
-"""A blob of a Caffe net or of one of its layers, as users of pycaffe know it: shape, data, diff, the old four sizes."""
+"""A blob of a Caffe net or of one of its layers, as in pycaffe: shape, data, diff, the old four sizes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from ..arguments import sizes
-from ..engine.graph.analysis.shapes import LARGEST
+from ..engine.graph.analysis.shapes import MOST_NUMBERS
 from ..engine.graph.ir.graph import Shape
 from ..errors import UsageError
 
 
 class Array:
-    """A blob called `name`. It stays the same through runs and reshapes, its arrays change with its shape."""
+    """A blob called `name`. It is the same object through runs and reshapes; its arrays change with its shape."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Array:
 
     @property
     def count(self) -> int:
-        """How many numbers it holds."""
+        """The number of its values."""
         return math.prod(self.shape)
 
     @property
@@ -90,6 +90,6 @@ class Array:
 def checked_shape(name: str, shape: Any) -> Shape:
     """Sizes of an input, a list or an array of them, as a tuple. Raises UsageError."""
     found = sizes(f"the shape of {name!r}", shape, 0)
-    if math.prod(found) > LARGEST:
-        raise UsageError(f"the shape of {name!r} is {list(found)}, expected at most {LARGEST} numbers")
+    if math.prod(found) > MOST_NUMBERS:
+        raise UsageError(f"the shape of {name!r} is {list(found)}, expected at most {MOST_NUMBERS} numbers")
     return found

@@ -18,13 +18,13 @@ from .net import NET, CaffeNet
 from .pictures import PictureInput, make_recipe, stack, transform_of
 
 BATCH = 8  # pictures in one run
-LARGEST = 1 << 22  # bytes of a file of labels
+LARGEST_LABELS = 1 << 22  # bytes of a file of labels
 SYNSET = re.compile(r"n\d{8}\s+(?=\S)")  # WordNet's number, which ImageNet's labels begin with
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A class: its number, its name (the number as text if no labels are known) and its score, what the net gives."""
+    """A class: its number, its name (the number as text if no labels are known) and its score, the net's output."""
 
     number: int
     label: str
@@ -33,8 +33,8 @@ class Guess:
 
 @dataclass(frozen=True, repr=False)
 class Classification(Result):
-    """The best `classes` of each of the `pictures`, the one with the highest score first. `preparation` is what was
-    done to the pictures, a text per step, `notices` what there was to say, `labelled` whether labels are known."""
+    """The best `classes` of each of the `pictures`, the one with the highest score first. `preparation` are the
+    steps that prepared the pictures, as texts, `notices` the messages, `labelled` whether labels are known."""
 
     pictures: list[str]
     classes: list[list[Guess]]
@@ -79,10 +79,10 @@ def classify(
     A picture is stretched to the net's input, or to `resize`, and its centre is cut out, `crop`, both (height, width);
     then (x - mean) * scale of its pixels, 0 to 255, in the order of `channels`, "bgr", Caffe's, or "rgb". `mean` and
     `scale` are one number or one per channel, or `mean` a mean picture [C, H, W] or the name of its file, .binaryproto
-    or .npy, of which the mean of each channel is taken; None: what the net says (transform_param).
+    or .npy, of which the mean of each channel is taken; None: the net's own (transform_param).
 
     `labels`: names of the classes, or a file with one per line, also "n01440764 tench"; `blob`: the output with the
-    scores, if the net has several; `say`: called with each notice when it comes up.
+    scores, if the net has several; `say`: called with each notice at once.
 
     Raises UsageError for a wrong argument, several inputs, and an output that is not one score per class; InputError
     for a file that is not a picture, and labels for another number of classes.
@@ -115,8 +115,8 @@ def classify(
 
 
 def output_of_scores(net: CaffeNet, blob: str | None, option: str = "blob=") -> str:
-    """The output `blob`, or else the only one; `option` is how a blob is chosen. Raises UsageError for another, for
-    several outputs of which none is chosen, and for several inputs."""
+    """The output `blob`, or else the only one; `option` is the option that chooses a blob. Raises UsageError for
+    another, for several outputs of which none is chosen, and for several inputs."""
     if len(needed := net.needed_inputs) != 1:
         raise UsageError(f"the net has the inputs {', '.join(needed)}: caffe64 run takes several")
     outputs = [each.name for each in net.graph.results]
@@ -167,13 +167,13 @@ class _Labels:
 def read_labels(path: str | os.PathLike[str]) -> list[str]:
     """A name per line; empty lines at the end do not count. Raises InputError."""
     with open_input(path) as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise InputError(path, f"is larger than {LARGEST >> 20} MiB", "a file of labels")
+        data = file.read(LARGEST_LABELS + 1)
+    if len(data) > LARGEST_LABELS:
+        raise InputError(path, f"is larger than {LARGEST_LABELS >> 20} MiB", "a file of labels")
     lines = data.decode("utf-8-sig", "replace").rstrip().splitlines()
     return [SYNSET.sub("", _printable(line).strip(), count=1) for line in lines]
 
 
 def _printable(text: str) -> str:
-    """Without control characters, which a terminal would obey."""
+    """Without control characters, which a terminal would execute."""
     return "".join(sign if sign.isprintable() else " " for sign in text)

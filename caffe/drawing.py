@@ -30,8 +30,8 @@ PAGES, PICTURES = (".html", ".htm"), (".svg",)
 
 
 class Drawing:
-    """One net, or two beside each other, with what became of each layer. `html` is a page that needs nothing else,
-    `svg` a picture; a notebook shows the page. `notices` is what there was to say about the files."""
+    """One net, or two beside each other, with the fate of each layer. `html` is a page that needs nothing else,
+    `svg` a picture; a notebook shows the page. `notices` are messages about the files."""
 
     def __init__(self, nets: tuple[DrawnNet, ...], notices: list[str]):
         self.nets, self.notices = nets, notices
@@ -82,10 +82,10 @@ def draw(
 ) -> Drawing:
     """Draw a Caffe net: one that is loaded, or the files of one, whose layers and fields may be of any type.
 
-    `caffemodel`: the weights of a .prototxt, to see their shapes; `compare`: another net beside it, with what became of
-    each layer; `times`: what `time` found of it, or a file of `caffe64 time --json`; `phase` ("TEST"), `input_shapes`
-    and `deploy` (False) are for nets that are read here, as in `load_caffe`; `say`: called with each notice when it
-    comes up. Shapes and costs are there as far as they are known. Nothing is run.
+    `caffemodel`: the weights of a .prototxt, to see their shapes; `compare`: another net beside it, with the fate of
+    each layer; `times`: the result of `time` for it, or a file of `caffe64 time --json`; `phase` ("TEST"),
+    `input_shapes` and `deploy` (False) are for nets that are read here, as in `load_caffe`; `say`: called with each
+    notice at once. Shapes and costs are shown where known. Nothing is run.
 
     Raises InputError for a wrong file and weights of another net, UsageError for a wrong argument.
     """

@@ -1,4 +1,4 @@
-"""A Caffe net -> what `drawing` draws of it. Layers of any type: shapes and costs as far as they are known."""
+"""A Caffe net -> the DrawnNet for `drawing`. Layers of any type: shapes and costs where known."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def drawn_files(
     deploy: bool,
     say: Say,
 ) -> DrawnNet:
-    """The drawing of a .prototxt, fields and layers of any type; with its .caffemodel, weights as they are there.
+    """The drawing of a .prototxt, fields and layers of any type; with its .caffemodel, weights in the shapes of the
+    file.
 
-    `say` is called with what there is to say about the files. Raises InputError, also where weights do not fit.
+    `say` is called with each message about the files. Raises InputError, also where weights do not fit.
     """
     model = None if caffemodel is None else read_caffemodel(caffemodel)
     graph, shapes, notices = read_graph(prototxt, phase, input_shapes, deploy=deploy, allow_unknown=True, model=model)
@@ -51,7 +52,7 @@ def drawn_files(
 
 def _weights_of(graph: Graph, expected: Sequence[list[Shape]], model: CaffeModel, say: Say) -> list[list[Shape]]:
     """Shapes of the weights that a model has for each layer, which must hold as many numbers as the layer needs. A
-    second layer of one name has none there, as in Caffe."""
+    second layer of one name has none, as in Caffe."""
     found: dict[str, list[Shape | None]] = {}
     for name, _, arrays in model.blobs:
         if arrays:
@@ -64,8 +65,8 @@ def _weights_of(graph: Graph, expected: Sequence[list[Shape]], model: CaffeModel
         seen.add(node.name)
         names = [spec.name for spec in node.blob_specs]
         if wanted and not _fit(shapes, wanted, names, shared):
-            told = [shape and list(shape) for shape in shapes]
-            has = f"has weights of shapes {told} in {model.path}" if shapes else ""
+            present = [shape and list(shape) for shape in shapes]
+            has = f"has weights of shapes {present} in {model.path}" if shapes else ""
             expects = f"{[list(shape) for shape in wanted]}"
             raise node.error(has or f"has no weights in {model.path}", expects, "is it a model of this net?")
         shared.update(names)

@@ -40,10 +40,10 @@ def export_onnx(
 ) -> list[Difference] | None:
     """Write the net as ONNX, shaped as it is now; the batch is free if every layer allows it.
 
-    `outputs` are the blobs that are wanted, if not all that nobody reads; layers and inputs that none of them needs are
-    left out.
+    `outputs` are the blobs that are wanted, if not all unread ones; layers and inputs that none of them needs are left
+    out.
     `metadata` is added to the model's properties. Before it is written, the model runs in onnxruntime on random inputs:
-    returns how far each output is from the net's own, None if onnxruntime is not installed.
+    returns the difference of each output from the net's own, None if onnxruntime is not installed.
     Raises UsageError for a wrong argument and without the package onnx, InputError that names layers which ONNX cannot
     express, CheckFailed where an output differs by more than `tolerance` and `floor` allow (as in verify) or is not
     finite; OutputError.
@@ -75,7 +75,7 @@ def export_safetensors(
     """Write the weights, float32 in Caffe's shapes, as LAYER.weight, LAYER.bias, of BatchNorm .mean, .variance and
     .factor, the sums and their factor as Caffe keeps them; returns these names.
 
-    The file's metadata holds the net as prototxt, so that the file says all there is, and `metadata`.
+    The file's metadata holds the net as prototxt, so that the file is complete, and `metadata`.
     Raises UsageError for a wrong argument and without the package safetensors; OutputError.
     """
     instance("net", net, CaffeNet, NET)
@@ -84,9 +84,9 @@ def export_safetensors(
     from safetensors.numpy import save
 
     tensors = named_weights(net.graph)
-    told = {"caffe64": __version__, "prototxt": format_prototxt(graph_message(net.graph)), **metadata}
+    texts = {"caffe64": __version__, "prototxt": format_prototxt(graph_message(net.graph)), **metadata}
     with write_atomically(path) as file:
-        file.write(save(tensors, told))
+        file.write(save(tensors, texts))
     return list(tensors)
 
 
@@ -108,7 +108,7 @@ def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def require(package: str) -> None:
-    """Raises UsageError that says what to install."""
+    """Raises UsageError with what to install."""
     if importlib.util.find_spec(package) is None:
         raise UsageError(f"this needs the package {package}: pip install 'caffe64[export]', or pip install {package}")
 
@@ -125,5 +125,5 @@ def _graph_of(net: CaffeNet, outputs: Sequence[str] | None) -> Graph:
     drop_dead_layers(graph, outputs)
     for name in outputs or ():
         if name not in [blob.name for blob in graph.outputs]:
-            raise UsageError(f"the blob {name!r} is no output: other outputs are made of it")
+            raise UsageError(f"the blob {name!r} is not an output: other outputs depend on it")
     return graph

@@ -1,4 +1,4 @@
-"""The gradients of a CaffeNet: what its blobs' and weights' `diff` hold, and the run backward that fills them."""
+"""The gradients of a CaffeNet: the `diff` of its blobs and weights, and the run backward that fills them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..errors import UsageError
 
 
 class NetGradients:
-    """Of a net's graph. As in Caffe, blobs of one name have one diff, which stays what it is until something writes it:
-    a run backward, or the caller. That of a loss is its weight at first, others are zeros."""
+    """Of a net's graph. As in Caffe, blobs of one name have one diff, which keeps its values until it is written: by a
+    run backward, or by the caller. That of a loss is its weight at first, others are zeros."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
@@ -65,7 +65,7 @@ class NetGradients:
         return gradients
 
     def _gradients(self, session: Session, last: int, seeds: frozenset[Blob]) -> Gradients:
-        """Those of the layers up to nodes[last]; made anew where other ones are asked for than the time before."""
+        """Those of the layers up to nodes[last]; made again where others are requested than the time before."""
         if self._made is None or self._made[0] != (last, seeds):
             part = replace(self.graph, nodes=self.graph.nodes[: last + 1])
             made = Gradients(

@@ -1,4 +1,4 @@
-"""What a box of a picture says of a layer of a Caffe net, besides its name and type."""
+"""The text of a box of a picture for a layer of a Caffe net, besides its name and type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..formats.caffe.schema import shortest_float
 
 
 def main_parameters(node: Node) -> str:
-    """What a box says of a layer besides its type: window, number of outputs, operation, axis."""
+    """A layer's main parameters, for its box: window, number of outputs, operation, axis."""
     attributes = node.attributes
     match node.type:
         case "Convolution" | "ConvolutionDepthwise" | "DepthwiseConvolution" | "Deconvolution":

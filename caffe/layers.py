@@ -1,4 +1,5 @@
-"""What a Caffe net consists of, under the names of pycaffe: its layers in order, which blobs each reads and gives."""
+"""The parts of a Caffe net, under the names of pycaffe: its layers in order, and the blobs that each reads and
+gives."""
 
 from __future__ import annotations
 

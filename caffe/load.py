@@ -45,11 +45,11 @@ def load_caffe(
     layers' fillers.
 
     `phase`, `level` and `stages` choose layers by their rules. `input_shapes` by the name of an input, or the first
-    input's alone; `deploy`: data and loss layers become inputs and Softmax, and inputs that nothing reads go;
-    `allow_unknown`: fields that are not known are left out instead of refused, though results may then differ;
-    `force_backward`: the net has gradients of its inputs, as if its file said so; `fill_missing`: layers that the model
-    does not have are filled too, with a warning, instead of an error; `threads` and `exact` as in CaffeNet. Raises
-    InputError; UsageError for a wrong argument, and for an HDF5 model without the package h5py.
+    input's alone; `deploy`: data and loss layers become inputs and Softmax, and unread inputs are removed;
+    `allow_unknown`: unknown fields are left out instead of refused, though results may then differ;
+    `force_backward`: the net has gradients of its inputs, as if its file had that; `fill_missing`: layers that the
+    model does not have are filled too, with a warning, instead of an error; `threads` and `exact` as in CaffeNet.
+    Raises InputError; UsageError for a wrong argument, and for an HDF5 model without the package h5py.
     """
     for name, value in (("force_backward", force_backward), ("fill_missing", fill_missing), ("exact", exact)):
         flag(name, value)

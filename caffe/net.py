@@ -1,4 +1,4 @@
-"""A Caffe net that runs, forward and backward, with its blobs and weights by the names that users of pycaffe know."""
+"""A Caffe net that runs, forward and backward, with its blobs and weights by the names of pycaffe."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_name
 
 
 class CaffeNet(NetTables):
-    """A Caffe net that runs. `graph` is its graph, `notices` what the reader had to say, `path` its file.
+    """A Caffe net that runs. `graph` is its graph, `notices` the reader's messages, `path` its file.
 
-    inputs, outputs    names, in the order of the file, and sorted; needed_inputs: without those that nothing reads
+    inputs, outputs    names, in the order of the file, and sorted; needed_inputs: without unread ones
     blobs              name -> Array, of the net as it was last shaped
     params             name of a layer -> its Arrays: weights, bias, ...
     layers, ...        as in pycaffe, see `NetTables`
 
-    `forward` lets blobs share memory, and layers run inside each other. The first look at the `data` of a blob that is
-    neither an input nor an output makes the net keep all of them, which is slower; so does the first run of some layers
-    only, and of gradients. `threads`: None for as many as pay off; `exact`: convolutions as plain sums, without
-    Winograd's algorithm, which is faster and costs some digits. A pickle or a copy holds the net, its shapes and its
-    weights; values of blobs and gradients are not in it.
+    `forward` lets blobs share memory, and layers run inside each other. The first access to the `data` of a blob that
+    is neither an input nor an output makes the net keep all of them, which is slower; so does the first run of some
+    layers only, and of gradients. `threads`: None for as many as pay off; `exact`: convolutions as plain sums, without
+    Winograd's algorithm, which is faster and loses some digits. A pickle or a copy holds the net, its shapes and its
+    weights; values of blobs and gradients are not included.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class CaffeNet(NetTables):
 
     @property
     def needed_inputs(self) -> list[str]:
-        """The inputs that an output is made of; one that nothing reads is an output itself, as in Caffe."""
+        """The inputs that an output depends on; an unread one is an output itself, as in Caffe."""
         return [blob.name for blob in self.graph.needed_inputs]
 
     @property
@@ -137,8 +137,8 @@ class CaffeNet(NetTables):
         """Run the net on all its inputs, by name, arrays of any shape that it takes; without any, on what they hold.
 
         `start` and `end` are the names of the first and the last layer to run, if not all. Returns, by name, copies of
-        its outputs, or of what the layer `end` gives, and of `blobs`, float32. Raises UsageError for a missing or an
-        unknown input, layer or blob; an input that no output is made of may be missing.
+        its outputs, or of the tops of the layer `end`, and of `blobs`, float32. Raises UsageError for a missing or an
+        unknown input, layer or blob; an input that no output depends on may be missing.
         """
         layers = None if start is None and end is None else self._range(start, end)
         wanted = self._chosen("blobs", blobs)
@@ -172,12 +172,12 @@ class CaffeNet(NetTables):
 
         `start` and `end` are the names of the layers to begin and to end with, if not the last and the first; then
         gradients given are of what `start` gives. A loss begins with its loss_weight; any other output that is not
-        given, with what its `diff` holds, zeros at first. Gradients of blobs are overwritten, those of weights added
+        given, with its `diff`, zeros at first. Gradients of blobs are overwritten, those of weights added
         to: `clear_param_diffs` sets them to 0.
 
-        Returns, by name, copies of the gradients of the inputs, of which there are some with force_backward, or of what
-        `end` reads, and of the blobs `diffs`. Raises UsageError without a `forward`, and for a wrong name or shape;
-        InputError for a layer that has no gradient.
+        Returns, by name, copies of the gradients of the inputs, of which there are some with force_backward, or of the
+        bottoms of `end`, and of the blobs `diffs`. Raises UsageError without a `forward`, and for a wrong name or
+        shape; InputError for a layer that has no gradient.
         """
         if not self._has_run:
             raise UsageError("backward needs a forward before it")
@@ -207,7 +207,8 @@ class CaffeNet(NetTables):
         self._batches = MemoryBatches(self.graph, data, labels)
 
     def copy_from(self, caffemodel: str | os.PathLike[str]) -> None:
-        """Take the weights of a .caffemodel for the layers that it has by name; others keep theirs, says `notices`.
+        """Take the weights of a .caffemodel for the layers that it has by name; others keep theirs, with a notice in
+        `notices`.
 
         Raises InputError for a layer with blobs of other shapes, and a file that has none of the layers.
         """
@@ -240,7 +241,7 @@ class CaffeNet(NetTables):
         return made
 
     def _reshape_input(self, blob: Blob, shape: Shape) -> None:
-        """The session is made anew when it is needed."""
+        """The session is made again when it is needed."""
         array = self._resized(blob, shape)
         if array is not self._arrays.get(blob):
             self._arrays[blob], self._shapes = array, {**self._shapes, blob.name: shape}

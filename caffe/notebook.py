@@ -1,4 +1,4 @@
-"""What a notebook shows of a Caffe net: its picture, and its layers as a table that opens."""
+"""A Caffe net as HTML for notebooks: its picture, and its layers as a table that opens."""
 
 from __future__ import annotations
 

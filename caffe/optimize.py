@@ -22,9 +22,9 @@ def optimize(
     mean: float | Sequence[float] = (),
     scale: float | Sequence[float] = 1.0,
 ) -> tuple[CaffeNet, list[Report]]:
-    """An optimised copy of `net` and what each pass did.
+    """An optimised copy of `net` and the report of each pass.
 
-    `mean` and `scale`, of all channels or one per channel, are what its first input is prepared with; the copy takes
+    `mean` and `scale`, of all channels or one per channel, are those of its first input's preparation; the copy takes
     raw values and does (x - mean) * scale itself. For other inputs, and instead of these, there is `Passes.inputs`.
     Raises UsageError, for numbers of other channels too.
     """

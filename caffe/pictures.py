@@ -1,4 +1,4 @@
-"""Pictures and arrays as the inputs of a Caffe net: how they are prepared, as the net or the caller says."""
+"""Pictures and arrays as the inputs of a Caffe net: how they are prepared, by the net or by the caller."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..formats.caffe import read_binaryproto
 from ..formats.caffe.schema import shortest_float
 from ..formats.files import open_data
 from ..formats.image import Recipe, decode_image
-from ..formats.npy import MAGIC, npy_array, read_npy
+from ..formats.npy import NPY_MAGIC, npy_array, read_npy
 from .net import CaffeNet
 
 LARGEST_SIDE = 1 << 13  # pixels
@@ -49,14 +49,14 @@ def make_recipe(
 
 
 def transform_of(net: CaffeNet) -> Transform:
-    """The transform of the first input of a net that has one; one that does nothing where none has."""
+    """The transform of the first input of a net that has one; else one without effect."""
     inputs = [node.attributes for node in net.graph.nodes if isinstance(node.attributes, InputBlobs)]
     return next((each.transform for each in inputs if each.transform), Transform())
 
 
 def mean_values(mean: float | Sequence[float] | np.ndarray | str | os.PathLike[str]) -> tuple[float, ...]:
     """One mean or one per channel: of numbers these, of a mean picture [channels, height, width], an array or a file
-    .binaryproto or .npy, the mean of each channel. Raises UsageError, InputError for a file that is none."""
+    .binaryproto or .npy, the mean of each channel. Raises UsageError, InputError for another file."""
     if isinstance(mean, np.ndarray) and mean.ndim == 3:
         return per_channel("mean", mean.mean(axis=(1, 2), dtype=np.float64))
     if not isinstance(mean, (str, os.PathLike)):
@@ -83,8 +83,8 @@ def _width_and_height(name: str, size: Sequence[int] | None) -> tuple[int, int] 
 
 
 class PictureInput:
-    """The input `name` of a net, and the recipe for its pictures; `say` is called with its steps when the first one
-    comes."""
+    """The input `name` of a net, and the recipe for its pictures; `say` is called with its steps at the first
+    picture."""
 
     def __init__(self, net: CaffeNet, name: str, recipe: Recipe, say: Say):
         self.name, self.recipe, self.say = name, recipe, say
@@ -97,9 +97,9 @@ class PictureInput:
         Returns numbers of the file's type [N, ...], or float32 [1, channels, height, width].
         """
         with open_data(path) as source:
-            magic = source.stream.read(len(MAGIC))
+            magic = source.stream.read(len(NPY_MAGIC))
             source.stream.seek(0)
-            if magic != MAGIC:
+            if magic != NPY_MAGIC:
                 return self._decode(source.stream, path)
             array = npy_array(source)
         return array[None] if array.ndim == len(self.shape) - 1 else array
@@ -136,7 +136,7 @@ def stack(name: str, paths: Sequence[str | os.PathLike[str]], arrays: list[np.nd
 
 
 def recipe_lines(recipe: Recipe, channels: int, size: tuple[int, int]) -> list[str]:
-    """What is done to pictures for an input of so many channels and (width, height), a line each step."""
+    """The preparation of pictures for an input with `channels` channels and this (width, height), one line per step."""
     steps = []
     if recipe.resize or not recipe.crop:
         steps.append("stretched to {}x{}".format(*(recipe.resize or size)))
@@ -151,5 +151,5 @@ def recipe_lines(recipe: Recipe, channels: int, size: tuple[int, int]) -> list[s
 
 
 def numbers_text(numbers: Sequence[float], separator: str = ", ") -> str:
-    """Numbers as float32, which they are used as, of as few digits as tell them apart; 0 for none."""
+    """Numbers, used as float32, with as few digits as distinguish them; 0 for none."""
     return separator.join(shortest_float(float(np.float32(number))) for number in numbers or (0,))

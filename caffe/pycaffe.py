@@ -1,4 +1,4 @@
-"""What `import caffe` gave beside nets: its constructor of a net, and modes."""
+"""Other names of `import caffe`: its constructor of a net, and modes."""
 
 from __future__ import annotations
 

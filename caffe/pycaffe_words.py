@@ -1,4 +1,4 @@
-"""The words of pycaffe: phases, and hints for what is not here."""
+"""The words of pycaffe: phases, and hints for missing ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NET_HINTS = {
 
 
 def hint(name: str, hints: Mapping[str, str]) -> str:
-    """What to do without a name of pycaffe, to be put behind a message; nothing for other names."""
+    """What to do instead of a name of pycaffe, to end a message; nothing for other names."""
     return f" as pycaffe has: {hints[name]}" if name in hints else ""
 
 

@@ -1,4 +1,4 @@
-"""A .prototxt and its .caffemodel -> the graph of a net with its weights, and what there is to say about both files."""
+"""A .prototxt and its .caffemodel -> the graph of a net with its weights, and notices about both files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_graph(
     allow_unknown: bool = False,
     model: CaffeModel | None = None,
 ) -> tuple[Graph, dict[str, Shape], list[str]]:
-    """The graph of a .prototxt, without weights; the shapes that are given of its inputs; what there is to say.
+    """The graph of a .prototxt, without weights; the given shapes of its inputs; notices.
 
     Arguments as of `load_caffe`. A BatchNorm with a scale of its own becomes two layers, and so do its blobs in
     `model`. Raises InputError, UsageError for a wrong argument.
@@ -80,10 +80,10 @@ def load_weights(
     *,
     fill_missing: bool = False,
 ) -> list[str]:
-    """Give the nodes the weights of a .caffemodel; returns what there is to say about those that do not match.
+    """Give the nodes the weights of a .caffemodel; returns notices about those that do not match.
 
-    As in Caffe, all weights of a name go to the first layer of that name, the last ones staying there. The others of
-    that name get what their fillers draw from `source`; so do layers that the model does not have, if `fill_missing`
+    As in Caffe, all weights of a name go to the first layer of that name, the last ones remaining. The others of
+    that name are filled from `source` by their fillers; so do layers that the model does not have, if `fill_missing`
     and it has some, with a warning; else they are an InputError.
     """
     shared = [[spec.name for spec in node.blob_specs] for node in graph.nodes]
@@ -123,7 +123,7 @@ def read_weights(
     **options: Any,
 ) -> tuple[Graph, list[str]]:
     """The graph of both files with its weights, layers of any type: of the shapes that the layers need, where these
-    are known, else of those in the file. Arguments as for `read_graph`; returns the graph and what there is to say."""
+    are known, else of those in the file. Arguments as for `read_graph`; returns the graph and notices."""
     model = read_caffemodel(caffemodel)
     graph, shapes, notices = read_graph(prototxt, phase, input_shapes, model=model, **options)
     there = {name: [array.shape for array in arrays if array is not None] for name, _, arrays in model.blobs}
@@ -135,7 +135,7 @@ def read_weights(
 
 
 def weights_alone(caffemodel: str | os.PathLike[str]) -> tuple[Graph, list[str]]:
-    """The layers of a .caffemodel that have weights, with these, not joined; and what there is to say. Raises
+    """The layers of a .caffemodel that have weights, with these, not joined; and notices. Raises
     InputError if there are none."""
     model = read_caffemodel(caffemodel)
     if not any(arrays for _, _, arrays in model.blobs):

@@ -1,4 +1,4 @@
-"""What a Caffe net consists of, layer by layer: shapes, parameters, multiply-accumulates, bytes."""
+"""The summary of a Caffe net, layer by layer: shapes, parameters, multiply-accumulates, bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`time(net)`: how long a Caffe net takes, layer by layer, forward and backward, and the memory of its blobs."""
+"""`time(net)`: the times of a Caffe net, layer by layer, forward and backward, and the memory of its blobs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..engine.graph.execution.timing import (
     LayerTime,
     NetTime,
     Seconds,
+    alternate,
     some_inputs,
-    take_turns,
     time_gradients,
     time_plan,
 )
@@ -51,7 +51,7 @@ class Timing(Result):
     net, threads, iterations    its file, and what it was timed with
     peak                        floating-point operations per second that these threads can do, as measured
     activations                 the memory of its blobs
-    compared                    the Timing of the other net, if there is one: their runs took turns
+    compared                    the Timing of the other net, if there is one: their runs alternated
     """
 
     net: str
@@ -101,7 +101,7 @@ def time(
 ) -> Timing:
     """Run a Caffe net on random inputs of its shapes, once and then `iterations` times, and time each of its layers.
 
-    `compare`: another net to be timed too, a run of each in turns; `batch`: another size of the first axis of all
+    `compare`: another net to be timed too, with alternating runs; `batch`: another size of the first axis of all
     inputs; `backward`: the gradients as well; `fuse`: activations, sums and depthwise convolutions run with a layer
     beside them, as in `forward`, not each layer by itself; `threads` and `exact`: as in `load_caffe`, None for the
     net's own. What runs is a copy: the net keeps its shapes, values and weights. Raises UsageError for a wrong
@@ -123,7 +123,7 @@ def time(
     prepared = [
         _prepare(each, options, threads or each.threads, each.exact if exact is None else exact) for each in nets
     ]
-    times = take_turns([one.runs for one in prepared])
+    times = alternate([one.runs for one in prepared])
     peak = fma_peak(prepared[0].threads)
     found = [
         Timing(
@@ -142,7 +142,7 @@ def time(
 
 
 class _Options(NamedTuple):
-    """What is measured of each net."""
+    """What is measured for each net."""
 
     iterations: int
     batch: int | None
@@ -185,7 +185,7 @@ def _activations(
 
 
 def _layer_table(timing: Timing) -> Table:
-    """Where gradients are timed, each layer goes the one way that it has."""
+    """Where gradients are timed, each layer has only one algorithm."""
     gradients, peak = timing.backward is not None, timing.peak
     header = ["layer", "type", *([] if gradients else ["how"]), "forward ms", "spread", "GFLOP/s", "of peak", "GB/s"]
     header += ["backward ms", "spread"] if gradients else []
@@ -228,7 +228,7 @@ def _side_by_side(first: Timing, second: Timing) -> Table:
 
 
 def _memory_line(timing: Timing) -> str:
-    """What the activations take."""
+    """The line about the memory of activations."""
     each = timing.activations
     planned = "" if each.arena is None else f"{each.arena:,} bytes in one arena (and {each.scratch:,} of scratch); "
     in_place = f"{each.caffe:,} with Caffe's in-place layers"

@@ -28,14 +28,14 @@ def verify(
 ) -> list[Difference]:
     """Run both on the same inputs, random ones if none are given, and compare all outputs.
 
-    The first net is run by the reference, plain code layer by layer; the second by what `forward` runs, with `exact`,
-    which is held against the reference too. With `reference` both nets are run by the reference: where they agree there
+    The first net is run by the reference, plain code layer by layer; the second as in `forward`, with `exact`; thus the
+    executor is verified too. With `reference` both nets are run by the reference: where they agree there
     and differ otherwise, caffe64 runs the second one wrongly.
 
-    `prepared`: what the second net does to an input itself. A value may differ by `floor` + `tolerance` * scale. The
-    scale is that of its channel: the largest value there, or, where large sums cancel, a quarter of how far its values
-    move, for the size of the change, when all values within the first net are changed a little at random. Raises
-    CheckFailed where one differs by more, or is not finite although all inputs are; UsageError.
+    `prepared`: preparations of inputs that are part of the second net. A value may differ by `floor` + `tolerance` *
+    scale. The scale is that of its channel: the largest value there, or, where large sums cancel, a quarter of the
+    movement of its values, over the size of the change, when all values within the first net are changed a little at
+    random. Raises CheckFailed where one differs by more, or is not finite although all inputs are; UsageError.
     """
     tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
     flag("reference", reference)
@@ -46,7 +46,7 @@ def verify(
         instance(f"prepared[{name!r}]", preparation, Preparation, "a caffe64.Preparation")
         if name not in first.inputs:
             raise UsageError(
-                f"prepared has {name!r}, which is no input of the net: expected {' or '.join(first.inputs)}"
+                f"prepared has {name!r}, which is not an input of the net: expected {' or '.join(first.inputs)}"
             )
     if inputs is None:
         inputs = random_inputs(first.graph, first.shapes, seed, prepared)

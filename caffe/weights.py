@@ -1,4 +1,4 @@
-"""Weights of a Caffe net from files, from another net, and into files."""
+"""Weights of a Caffe net from files, from another net, and to files."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
 """The command line: parses arguments, calls the library, prints. No arithmetic.
 
-X.py          the command X: its arguments, options and help; what it does, where that is a call of the library
-X_run.py      what X does, where that is more: imported when its command line is understood
+X.py          the command X: its arguments, options and help; its work, where that is one call of the library
+X_run.py      the work of X, where that is more: imported after its command line is parsed
 other names   a subject, of one command or of several:
 
 app.py, early.py, failure.py, signals.py    the program, its errors and its end
 options.py, caffe_options.py, picture_options.py    arguments and options that commands share
-files.py, data.py, loading.py    inputs and outputs, looked at before any work; text nets' data; Caffe nets
+files.py, data.py, loading.py    inputs and outputs, checked before any work; text nets' data; Caffe nets
 compiling.py, compile_helper.py    kernels that are not in the cache yet
-output.py, original.py, live.py, progress.py, table.py, differences.py    what is printed, and how
+output.py, original.py, live.py, progress.py, table.py, differences.py    printing
 log.py, plot.py, resume.py    of a training
 config_file.py, config_ini.py, config_shapes.py    the file of `optimize --config`
 """

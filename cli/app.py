@@ -1,7 +1,7 @@
 """The `caffe64` program: its commands, its global options, its entry point `main`.
 
 Imports Typer and the signatures of the commands, nothing else: help, --version and shell completion must be
-quick. What a command needs, it imports when it runs.
+quick. A command imports the rest when it runs.
 """
 
 from __future__ import annotations

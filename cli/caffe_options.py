@@ -46,7 +46,7 @@ Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, metavar="N", help="S
 
 @dataclass(frozen=True)
 class Limits:
-    """How far values may be apart, and the seed of the random inputs on which they are compared."""
+    """The bounds of differences, and the seed of the random inputs on which they are compared."""
 
     tolerance: float
     floor: float
@@ -55,7 +55,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a net is read: its options as they were given, but for the phase, which is "TEST" or "TRAIN"."""
+    """How a net is read: its options as given, except the phase, which is "TEST" or "TRAIN"."""
 
     input_shape: list[str] | None
     deploy: bool
@@ -79,10 +79,10 @@ def parse_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | tuple[
         name, _, dims = text.rpartition(":")
         numbers = dims.replace(",", "x").split("x")
         if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
-            raise typer.BadParameter(f"'{text}' is no shape such as 1x3x224x224.", param_hint="--input-shape")
+            raise typer.BadParameter(f"'{text}' is not a shape such as 1x3x224x224.", param_hint="--input-shape")
         if name in shapes:
-            whose = f"'{name}'" if name else "the first input"
-            raise typer.BadParameter(f"two shapes of {whose}.", param_hint="--input-shape")
+            owner = f"'{name}'" if name else "the first input"
+            raise typer.BadParameter(f"two shapes of {owner}.", param_hint="--input-shape")
         shapes[name] = tuple(map(int, numbers))
     if "" in shapes and len(shapes) > 1:
         raise typer.BadParameter("say which input each shape is of: NAME:1x3x224x224.", param_hint="--input-shape")
@@ -101,8 +101,8 @@ def parse_scale(text: str | None) -> tuple[float, ...]:
 
 def _parse_numbers(text: str, option: str, example: str, *, factor: bool = False) -> tuple[float, ...]:
     try:
-        if "_" not in text:  # which Python takes between digits
+        if "_" not in text:  # which Python accepts between digits
             return per_channel(option, [float(number) for number in text.split(",")], factor=factor)
     except ValueError:
         pass
-    raise typer.BadParameter(f"'{text}' is no list of numbers such as {example}.", param_hint=option)
+    raise typer.BadParameter(f"'{text}' is not a list of numbers such as {example}.", param_hint=option)

@@ -24,7 +24,7 @@ def command(
     images: Annotated[list[Path], options.input_argument("IMAGE", "PNG, JPEG, BMP, GIF, TIFF, WebP, PPM.")],
     labels: Annotated[
         Path | None,
-        options.input_option(metavar="FILE", help="Names of the classes, one a line, also 'n01440764 tench'."),
+        options.input_option(metavar="FILE", help="Names of the classes, one per line, also 'n01440764 tench'."),
     ] = None,
     top: Annotated[int, typer.Option(min=1, metavar="K", help="Number of classes to show.")] = 5,
     blob: Annotated[
@@ -46,7 +46,7 @@ def command(
     """Show the classes with the highest scores, picture by picture.
 
     Pictures are stretched to the net's input, or to --resize, and cropped; then (x - mean) * scale. Mean and scale are
-    those that the net says (transform_param) where no option does. What is done is said on stderr.
+    the net's own (transform_param) without an option. The steps are shown on stderr.
     """
     from ..caffe.classification import classify, output_of_scores
     from . import files

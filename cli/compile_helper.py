@@ -1,7 +1,7 @@
 """A second process that compiles half of the kernels on a first run: Numba compiles in one thread of a process only.
 
-The command goes through the kernels from the front, `Helper` has a child go through them from the end, and they meet
-through the cache directory. Whatever may happen to the child, the command compiles what it does not find there.
+The command compiles the kernels from the front, a child of `Helper` from the end, and both exchange them through the
+cache directory. If the child fails, the command compiles the kernels that it does not find there.
 
     python -m caffe64.cli.compile_helper MODULE:KERNEL ...        is the child
 """
@@ -26,7 +26,8 @@ POLL_SECONDS = 0.02
 
 
 class Helper:
-    """Context manager: the child, if there is work for one and a processor and a place to meet. Ends it at the end."""
+    """Context manager: the child, if there is work for one, a processor and a cache directory. It ends with the
+    block."""
 
     def __init__(self, kernels: Sequence[Kernel]):
         self._missing = [kernel for kernel in kernels if not kernel.is_ready]
@@ -46,7 +47,7 @@ class Helper:
             self._child.wait()
 
     def wait_for_last(self) -> None:
-        """When one kernel is left, the child is at it: wait until it is done or the child is gone."""
+        """When one kernel is left, the child is compiling it: wait until it is done or the child has ended."""
         while self._child and self._child.poll() is None and self._count_missing() == 1:
             time.sleep(POLL_SECONDS)
             signals.check()
@@ -68,7 +69,7 @@ def _name(kernel: Kernel) -> str:
 
 
 def compile_from_the_end(names: Sequence[str]) -> None:
-    """What the child does."""
+    """The work of the child."""
     import importlib
 
     for module, _, name in (text.partition(":") for text in reversed(names)):

@@ -1,4 +1,4 @@
-"""The first run on a machine compiles the kernels: says so once, and how far it is."""
+"""The first run on a machine compiles the kernels, with a message and progress."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def text_kernels(*inputs: Path | None) -> list[Kernel]:
 
 
 def _may_be_text(path: Path) -> bool:
-    """A pipe cannot be looked into before it is read."""
+    """A pipe cannot be examined before it is read."""
     from ..formats.data import recognise
     from ..formats.files import open_data
 

@@ -21,7 +21,7 @@ STATES = configparser.ConfigParser.BOOLEAN_STATES
 class ConfigFile:
     """The values of a file that may hold the keys `known`, whose upper and lower case are the same.
 
-    Raises InputError with the line for a key that is not known or stands there twice, for another section, for a line
+    Raises InputError with the line for a key that is unknown or repeated, for another section, for a line
     of another form; FileMissing. The methods raise it for a value of another kind, or none.
     """
 
@@ -41,11 +41,11 @@ class ConfigFile:
         return bool(self._values.get(key.lower()))
 
     def error(self, key: str, found: str, expected: str = "", hint: str = "") -> InputError:
-        """An InputError at the line of `key`, if it stands there."""
+        """An InputError at the line of `key`, if it is there."""
         return InputError(self.path, found, expected, hint, line=self._lines.get(key.lower()))
 
     def text(self, key: str, expected: str = "a value for it") -> str:
-        """What stands there, without quotes around it."""
+        """The value, without quotes around it."""
         if key not in self:
             raise self.error(key, f"{key} is empty" if key.lower() in self._lines else f"no {key}", expected)
         text = self._values[key.lower()].strip("\"'")

@@ -6,7 +6,7 @@ mean_proto_path           merge_input_mean: a mean picture, averaged over the pi
 mean_B, mean_G, mean_R    the means, if there is no such file
 input_scale               merge_input_scale: the factor after the mean. Where that stays outside, the mean is one of
                           values that are multiplied already
-C, H, W                   the shape of a picture, where the net does not tell it (`config_shapes.py`)
+C, H, W                   the shape of a picture, where the net does not have it (`config_shapes.py`)
 pycaffe_path              not needed here
 """
 
@@ -28,7 +28,8 @@ KEYS = ("pycaffe_path", *FILES, *FLAGS, "mean_proto_path", *MEANS, "input_scale"
 
 
 def read_config(path: Path) -> OptimizeRequest:
-    """What a config.ini asks for. Raises InputError with the line for a wrong key or value, or naming a missing key."""
+    """The request of a config.ini. Raises InputError with the line for a wrong key or value, or naming a missing
+    key."""
     config = ConfigFile(path, KEYS)
     files = [Path(config.text(key)) for key in FILES]
     for key, file in zip(FILES[:2], files, strict=False):
@@ -65,7 +66,7 @@ def _elsewhere(config: ConfigFile, key: str, file: Path) -> InputError | None:
 
 
 def _mean(config: ConfigFile, channels: int | None) -> tuple[tuple[float, ...], list[str]]:
-    """The means of the channels, and what there is to say about where they come from."""
+    """The means of the channels, and notices about their source."""
     file = Path(config.text("mean_proto_path")) if "mean_proto_path" in config else None
     if file and file.is_file():
         return _mean_of(config, file, channels)
@@ -75,8 +76,8 @@ def _mean(config: ConfigFile, channels: int | None) -> tuple[tuple[float, ...], 
     if channels == 1 and len(set(means)) == 1:
         means = means[:1]
     elif channels not in (None, 3):
-        told = ", ".join(f"{mean:g}" for mean in means)
-        raise config.error("C", f"C = {channels}, and mean_B, mean_G, mean_R are {told}", "C = 3, or a mean file")
+        values = ", ".join(f"{mean:g}" for mean in means)
+        raise config.error("C", f"C = {channels}, and mean_B, mean_G, mean_R are {values}", "C = 3, or a mean file")
     return means, [f"there is no {file}: mean_B, mean_G, mean_R are taken"] if file else []
 
 

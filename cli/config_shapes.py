@@ -1,10 +1,10 @@
-"""The shape of a net's pictures by the C, H and W of a config.ini, wherever the net itself does not tell it.
+"""The shape of a net's pictures by the C, H and W of a config.ini, where the net itself does not have it.
 
-batch        what a data layer says, else 1
-C, H, W      what the layer says; the file's C, H and W for what it leaves open
+batch        of the data layer, else 1
+C, H, W      of the layer; the file's C, H and W where it leaves them open
 
 No file that is written depends on them: they are for the run that compares both nets. So sizes that cannot be the
-net's, since its weights are for others, give way to such as fit.
+net's, since its weights are for others, are replaced by fitting ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..engine.graph.frontends.caffe.build import build_graph
 from ..engine.graph.ir.graph import Graph, Shape
 from ..engine.graph.ops import OPS
 from ..errors import InputError
-from ..formats.caffe import filter_net, read_caffemodel, read_prototxt, told_shape
+from ..formats.caffe import filter_net, known_shape, read_caffemodel, read_prototxt
 from .caffe_options import Reading
 from .config_file import ConfigFile
 from .output import Output
@@ -28,35 +28,35 @@ AXES = dict(zip(SIZES, (1, 2, 3), strict=True))
 
 
 def shapes_of(net: Path, model: Path, config: ConfigFile, reading: Reading, output: Output) -> list[str]:
-    """The option --input-shape for the net's first input, or none where the net says it all.
+    """The option --input-shape for the net's first input, or none where the net has all sizes.
 
-    Says where the file's C, H and W are not used. Raises InputError for a size that neither of them tells.
+    Prints where the file's C, H and W are not used. Raises InputError for a size that neither of them has.
     """
     read = read_prototxt(net, allow_unknown=reading.allow_unknown, types=OPS)
     message = filter_net(read.message, reading.phase, path=str(net))
     layer = next((each for each in message.layer if not each.bottom and each.type != "Parameter"), None)
     if layer is None or not layer.top:
         return []
-    told = list(told_shape(layer))
-    if all(told) and told:
-        _say_others(net, config, layer, told, output)
+    known = list(known_shape(layer))
+    if all(known) and known:
+        _say_others(net, config, layer, known, output)
         return []
-    told = told if len(told) == 4 else [layer.hdf5_data_param.batch_size, 0, 0, 0]
-    shape = [told[0] or 1, *(told[axis] or config.size(key) for key, axis in AXES.items())]
-    _say_others(net, config, layer, told, output)
-    if not any(told[2:]) and (side := _fitting_side(build_graph(message, reading.phase), model, layer.top[0], shape)):
+    known = known if len(known) == 4 else [layer.hdf5_data_param.batch_size, 0, 0, 0]
+    shape = [known[0] or 1, *(known[axis] or config.size(key) for key, axis in AXES.items())]
+    _say_others(net, config, layer, known, output)
+    if not any(known[2:]) and (side := _fitting_side(build_graph(message, reading.phase), model, layer.top[0], shape)):
         sizes = f"H = {shape[2]}, W = {shape[3]}"
         output.say(f"{config.path}: {sizes} do not fit the weights in {model}; {side} x {side} is used")
         shape[2:] = side, side
     return [f"{layer.top[0]}:{'x'.join(map(str, shape))}"]
 
 
-def _say_others(net: Path, config: ConfigFile, layer, told: list[int], output: Output) -> None:
-    """Where the net says something else than the file."""
+def _say_others(net: Path, config: ConfigFile, layer, known: list[int], output: Output) -> None:
+    """Print the sizes in which the net differs from the file."""
     for key, axis in AXES.items():
-        told_here = len(told) == 4 and told[axis]
-        if key in config and told_here and told_here != config.size(key):
-            says = f"{net} says {told_here} for {layer.top[0]!r}, which is used"
+        known_here = len(known) == 4 and known[axis]
+        if key in config and known_here and known_here != config.size(key):
+            says = f"{net} says {known_here} for {layer.top[0]!r}, which is used"
             output.say(str(config.error(key, f"{key} = {config.size(key)}, but {says}")))
 
 

@@ -23,7 +23,7 @@ def command(
     ],
     columns: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Numbers a row in a text IN. Default: those of its first line."),
+        typer.Option(min=1, metavar="N", help="Numbers per row in a text IN. Default: those of its first line."),
     ] = None,
     add: Annotated[float, typer.Option(metavar="A", help="Write (value + A) * S.")] = 0.0,
     scale: Annotated[float, typer.Option(metavar="S", help="See --add.")] = 1.0,
@@ -38,7 +38,7 @@ def command(
     files.check_inputs((source,))
     files.check_outputs((target,), (source,))
     output = Output()
-    writer_for(target)  # a wrong suffix should not cost the time to compile
+    writer_for(target)  # a wrong suffix is refused before kernels are compiled
     compiling.prepare(compiling.text_kernels(source), output)
     shape = convert(source, target, columns=columns, add=add, scale=scale, strict=strict)
     output.say(f"{target} holds {' x '.join(map(str, shape))} numbers")

@@ -1,4 +1,4 @@
-"""Reads the rows that a command works on, and says where in its file a wrong label stands."""
+"""Reads the rows that a command works on, and names the position of a wrong label in its file."""
 
 from __future__ import annotations
 
@@ -29,14 +29,16 @@ def read_targets(net: Net, y: Path, X: np.ndarray, *, strict: bool) -> np.ndarra
 def require_loss(net: Net, path: Path) -> None:
     """Raises InputError if the net of the file `path` has no loss layer, so that it takes no targets."""
     if net.spec.loss is None:
-        raise InputError(path, "the last layer is no loss layer", "sce or l2l", "without one a net can only be tested")
+        raise InputError(
+            path, "the last layer is not a loss layer", "sce or l2l", "without one a net can only be tested"
+        )
 
 
 @contextlib.contextmanager
 def naming_label(path: Path, Y: np.ndarray) -> Iterator[None]:
-    """A LabelError of the engine knows row and column; this adds the place in the file `path` that Y came from."""
+    """A LabelError of the engine has row and column; this adds the position in the file `path` of Y."""
     try:
         yield
     except LabelError as error:
-        place = locate(path, error.row, error.column, Y.shape[1])
-        raise InputError(place, error.found, error.expected, error.hint) from None
+        position = locate(path, error.row, error.column, Y.shape[1])
+        raise InputError(position, error.found, error.expected, error.hint) from None

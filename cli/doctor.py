@@ -1,4 +1,4 @@
-"""caffe64 doctor: what a bug report needs."""
+"""caffe64 doctor: facts for a bug report."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def command(
         Path, typer.Option("--output", "-o", metavar="FILE", help="Writes FILE, a .html or .svg.", show_default=False)
     ] = ...,
     compare: Annotated[
-        Path | None, options.input_option(metavar="OPT", help="Another .prototxt beside it: what became of each layer.")
+        Path | None, options.input_option(metavar="OPT", help="Another .prototxt beside it: the fate of each layer.")
     ] = None,
     times: Annotated[
         Path | None,
@@ -41,7 +41,7 @@ def command(
     """Draw a Caffe net, layers of any type.
 
     A .html is one file that needs nothing else: zoom, search, open units of layers, click a layer for its shapes and
-    costs. A .svg is the same picture. Shapes and costs are told as far as they are known.
+    costs. A .svg is the same picture. Shapes and costs are shown where known.
     """
     suffix = output.suffix.lower()
     if suffix not in (".html", ".htm", ".svg"):

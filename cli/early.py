@@ -1,6 +1,6 @@
 """Signals while the program is imported, before a command takes care of them itself (`signals.py`), and after it.
 
-This is imported first and imports next to nothing. What lies before, the start of Python itself, is out of reach: there
+This is imported first and imports next to nothing. The start of Python itself, before that, is out of reach: there
 Ctrl-C ends the process by Python's own means, with a traceback or by the signal.
 """
 

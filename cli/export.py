@@ -56,7 +56,7 @@ def command(
 
     The model has the net's inputs, outputs and input shape; the batch is free unless a layer forbids it. It is run in
     onnxruntime, if that is installed, and compared with the net: exit code 4, and no file, if they differ (see
-    `caffe64 verify --help`). How inputs are prepared (--mean, --scale, --channels, or what the net says) becomes
+    `caffe64 verify --help`). The preparation of inputs (--mean, --scale, --channels, or the net's own) becomes
     metadata.
 
     For .safetensors nothing is run, so layers may be of any type. Without NET all weights of MODEL are written.

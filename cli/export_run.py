@@ -1,4 +1,4 @@
-"""What `caffe64 export` does, once its command line is understood."""
+"""The work of `caffe64 export`, after its command line is parsed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PACKAGES = {".onnx": "onnx", ".safetensors": "safetensors"}
 
 
 def check_request(net: Path | None, result: Path, blobs: list[str] | None, reading: caffe.Reading) -> None:
-    """Raises UsageError for another suffix, a package that is missing, or an argument that is missing or means
-    nothing."""
+    """Raises UsageError for another suffix, a package that is missing, or an argument that is missing or has no
+    effect."""
     package = PACKAGES.get(result.suffix.lower())
     if package is None:
         raise UsageError(f"{result}: the name must end with .onnx or .safetensors")
@@ -38,7 +38,7 @@ def check_request(net: Path | None, result: Path, blobs: list[str] | None, readi
 
 
 def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading, limits: caffe.Limits) -> None:
-    """Read, export, and say what was written and how far it is from the net."""
+    """Read, export, and print what was written and its difference from the net."""
     output = Output()
     if result.suffix.lower() == ".safetensors":
         loaded = load_weights(net, model, reading, output)
@@ -74,8 +74,8 @@ def load_weights(net: Path | None, model: Path, reading: caffe.Reading, output: 
 def input_metadata(
     net: CaffeNet, shapes: Mapping[Blob, Shape], mean, scale, channels, output: Output
 ) -> dict[str, str]:
-    """How inputs are prepared, as far as the options or the net say it. Raises UsageError for options with numbers of
-    other channels than the first input has, where `shapes` tells it."""
+    """The preparation of inputs, from the options or the net. Raises UsageError for options with numbers of
+    other channels than the first input has, where `shapes` has it."""
     recipe = make_recipe(net, **read_preparation(net, mean, scale, channels, None, None, output))
     found: dict[str, str] = {}
     if mean is not None or scale is not None:

@@ -1,4 +1,4 @@
-"""What happens when a command fails: one line on stderr, the exit code of the error, no traceback.
+"""Failures of commands: one line on stderr, the exit code of the error, no traceback.
 
     app -> [guard(command)] -> signals.handled -> the command
 
@@ -35,7 +35,7 @@ def guard(command: Callable) -> Callable:
                 with signals.handled():
                     command(*arguments, **options)
                     if sys.stdout:  # None if the caller closed it
-                        sys.stdout.flush()  # a full disk must not be found out when nobody can say so any more
+                        sys.stdout.flush()  # so that a full disk is found while it can be reported
             except (typer.Exit, typer.Abort, typer.BadParameter, SystemExit):
                 raise
             except BaseException as error:
@@ -73,7 +73,7 @@ def debugging() -> bool:
 
 
 def _print_to_stderr(text: str) -> None:
-    with contextlib.suppress(OSError):  # then nobody can be told
+    with contextlib.suppress(OSError):  # no way left to report
         print(text, file=sys.stderr, flush=True)
 
 

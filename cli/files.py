@@ -1,4 +1,4 @@
-"""Looks at the files of a command before any work starts: a typo must not cost an hour of training."""
+"""Checks the files of a command before any work starts: a typo must not cost an hour of training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .output import is_stdout
 
 
 def check_inputs(paths: Iterable[Path | None]) -> None:
-    """Raises FileMissing unless all of `paths` are there (None: not asked for). The rest is their readers' business."""
+    """Raises FileMissing unless all of `paths` are there (None: not asked for). Their readers check the rest."""
     for path in paths:
         if path is not None:
             try:
@@ -21,13 +21,13 @@ def check_inputs(paths: Iterable[Path | None]) -> None:
             except FileNotFoundError:
                 raise FileMissing(path) from None
             except OSError:
-                pass  # the reader finds the words for it
+                pass  # the reader reports it
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None] = ()) -> None:
     """Each of `outputs` can be written, and none is one of `inputs` or given twice. None means: not asked for.
 
-    Raises OutputError naming the file and what is in the way, UsageError for a file with two roles.
+    Raises OutputError naming the file and the obstacle, UsageError for a file with two roles.
     """
     roles = {os.path.realpath(path): path for path in inputs if path is not None}
     for path in outputs:

@@ -13,12 +13,12 @@ EXAMPLES = ("caffe64 info net.txt", "caffe64 info net.txt weights.bin --json")
 
 def command(
     net: options.Net,
-    weights: Annotated[Path | None, options.input_argument("[WEIGHTS]", "Weights file to look into.")] = None,
+    weights: Annotated[Path | None, options.input_argument("[WEIGHTS]", "Weights file to check.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """Show the layers of a net, and whether weights fit it.
 
-    MACs are multiply-adds a row. With WEIGHTS, the range of each layer's parameters is shown as well.
+    MACs are multiply-adds per row. With WEIGHTS, the range of each layer's parameters is shown as well.
     """
     from ..api import Net
     from ..summaries import summarise_text

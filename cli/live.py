@@ -2,7 +2,7 @@
 
     epoch 3/15  ━━━━━━━━━━━━━━━━  rate 0.001  51,200 rows/s  loss 0.1235  0:12 left
 
-Rich is imported here and nowhere else, on first use. Colours and NO_COLOR are Rich's business.
+Rich is imported here and nowhere else, on first use. Rich handles colours and NO_COLOR.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 
-REDRAWS = 10  # a second
+REDRAWS = 10  # per second
 SHORTEST_BAR = 5
 GAP = 2
 
@@ -36,9 +36,9 @@ class Bar:
         self._live.__exit__(*error)
 
     def show(self, done: float, total: float, title: str, notes: Sequence[str] = ()) -> None:
-        """Draw the bar at `done` of `total`. Of `notes`, the first ones give way first on a narrow terminal.
+        """Draw the bar at `done` of `total`. Of `notes`, the first ones are dropped first on a narrow terminal.
 
-        Call it as often as you like: it draws REDRAWS times a second, and at the end.
+        It may be called often: it draws REDRAWS times per second, and at the end.
         """
         now = time.monotonic()
         if now - self._drawn < 1 / REDRAWS and done < total:
@@ -67,7 +67,7 @@ class Bar:
 
 
 def terminal_width() -> int:
-    """Columns of the terminal on stderr, 0 if it does not say. Rich prefers $COLUMNS, and a line that is wider than the
+    """Columns of the terminal on stderr, 0 if unknown. Rich prefers $COLUMNS, and a line that is wider than the
     terminal wraps, so that the bar stays where it was and is drawn again below."""
     try:
         return os.get_terminal_size(2).columns
@@ -76,7 +76,7 @@ def terminal_width() -> int:
 
 
 def rows_per_second(rows: int, seconds: float) -> float:
-    """What rows/s means wherever it is shown, in the bar, the lines of epochs and the log: rows that went through the
+    """The rows/s that are shown in the bar, the lines of epochs and the log: rows that went through the
     net in a second of computing. Reading and writing files is not counted, nor is validation."""
     return rows / max(seconds, 1e-9)
 

@@ -1,4 +1,4 @@
-"""Loads a Caffe net for a command: says what there is to say, compiles the kernels that it will run."""
+"""Loads a Caffe net for a command: prints notices, compiles the kernels that it will run."""
 
 from __future__ import annotations
 

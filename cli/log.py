@@ -1,4 +1,4 @@
-"""The --log file: one record an epoch, as JSON lines (.jsonl) or as a table (.csv).
+"""The --log file: one record per epoch, as JSON lines (.jsonl) or as a table (.csv).
 
 Each record is written and flushed when its epoch ends, so the file can be followed while training runs. The
 file holds the whole history: a resumed run writes the epochs before it first.

@@ -1,4 +1,4 @@
-"""caffe64 optimize: fold, drop and rename what inference does not need, prove that the outputs are equal, write."""
+"""caffe64 optimize: fold, drop and rename for inference, verify that the outputs are equal, write."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def command(
     ] = None,
     config: Annotated[
         Path | None,
-        options.input_option(metavar="FILE", help="A config.ini that says all of it, as the older tool takes it."),
+        options.input_option(metavar="FILE", help="A config.ini with all of it, as for the older tool."),
     ] = None,
     mean: caffe.Mean = None,
     scale: caffe.Scale = None,
     fold_bn: Annotated[bool, typer.Option(help="Fold BatchNorm, Scale and Bias into the layers before them.")] = True,
     drop_dropout: Annotated[bool, typer.Option(help="Drop Dropout.")] = True,
-    in_place: Annotated[bool, typer.Option(help="Let ReLU and its kind overwrite what they read.")] = True,
+    in_place: Annotated[bool, typer.Option(help="Let ReLU and other activations overwrite their input.")] = True,
     input_shape: caffe.InputShape = None,
     deploy: caffe.Deploy = False,
     allow_unknown: caffe.AllowUnknown = False,
@@ -59,8 +59,8 @@ def command(
     """Make a Caffe net smaller and faster, with the same outputs.
 
     BatchNorm, Scale and Bias go into the weights before them, --mean and --scale into the first layer, so that the net
-    takes raw pixels. Dropout and layers that change nothing go away. Then both nets are run and compared: exit code 4,
-    and no files, if they differ (see `caffe64 verify --help`).
+    takes raw pixels. Dropout and layers that change nothing are removed. Then both nets are run and compared: exit code
+    4, and no files, if they differ (see `caffe64 verify --help`).
     """
     if check_with and not check:
         raise typer.BadParameter("--no-verify compares nothing; leave --verify-with out.")
@@ -76,9 +76,9 @@ def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_
 
     if config is not None:
         if net or model or output:
-            raise typer.BadParameter("--config says which files; leave NET, MODEL and --output out.")
+            raise typer.BadParameter("--config has the files; leave NET, MODEL and --output out.")
         if mean is not None or scale is not None or not (fold_bn and drop_dropout and in_place):
-            raise typer.BadParameter("--config says what is done; leave --mean, --scale and the passes' options out.")
+            raise typer.BadParameter("--config has these settings; leave --mean, --scale and the passes' options out.")
         return read_config(config)
     if net is None or model is None or output is None:
         raise typer.BadParameter("needs NET, MODEL and --output OUT, or --config FILE.")

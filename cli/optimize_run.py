@@ -1,4 +1,4 @@
-"""What `caffe64 optimize` does, once its command line is understood."""
+"""The work of `caffe64 optimize`, after its command line is parsed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .table import print_table
 
 @dataclass(frozen=True)
 class OptimizeRequest:
-    """Files to read and write, and what to do. `config`: the file that says so, if one does."""
+    """Files to read and write, and the passes to run. `config`: the file with these settings, if any."""
 
     net: Path
     model: Path
@@ -41,7 +41,7 @@ class OptimizeRequest:
 
 
 def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, limits: caffe.Limits, as_json) -> None:
-    """Read, optimise, verify, write, and say what was done."""
+    """Read, optimise, verify, write, and print what was done."""
     output = Output(quiet=as_json)
     for notice in request.notices:
         output.say(notice)
@@ -72,7 +72,7 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
 
 
 def prepared_by_the_net(net: CaffeNet, prepared: dict[str, Preparation]) -> str:
-    """How inputs must be prepared from now on."""
+    """The preparation that inputs still need."""
     if not prepared:
         return "inputs are prepared as before"
     name, preparation = next(iter(prepared.items()))
@@ -96,7 +96,7 @@ def print_text(request, reports, costs: tuple[Cost, Cost], differences: list[Dif
 
 
 def print_json(request, reports, costs: tuple[Cost, Cost], differences: list[Difference], recipe: str) -> None:
-    told = {
+    found = {
         "passes": [vars(report) for report in reports],
         "before": vars(costs[0]),
         "after": vars(costs[1]),
@@ -104,4 +104,4 @@ def print_json(request, reports, costs: tuple[Cost, Cost], differences: list[Dif
         "differences": [vars(each) for each in differences],
         "written": [str(request.optimized_net), str(request.optimized_model)],
     }
-    print(json.dumps(told, indent=2))
+    print(json.dumps(found, indent=2))

@@ -35,7 +35,9 @@ class Command(_QuickParameters, TyperCommand):
 
     def collect_usage_pieces(self, ctx) -> list[str]:
         pieces = super().collect_usage_pieces(ctx)
-        pieces = [piece.removesuffix("...") if " " in piece else piece for piece in pieces]  # several words say it all
+        pieces = [
+            piece.removesuffix("...") if " " in piece else piece for piece in pieces
+        ]  # several words need no dots
         return [piece.replace("{", "").replace("}", "").replace("[[", "[").replace("]]", "]") for piece in pieces]
 
 
@@ -46,7 +48,7 @@ def examples(*lines: str) -> str:
 
 
 def _process_value(parameter, process: Callable, context, value):
-    """What Typer's `process` makes of a value, for those that it would take as they are.
+    """The result of Typer's `process`, for values that need no conversion.
 
     Typer asks pydantic, whose import takes 0.1 s, for every parameter. (Typer before 0.27 does not, and has no
     `type_descriptor`.)
@@ -64,7 +66,7 @@ def _process_value(parameter, process: Callable, context, value):
 
 
 def _not_stream(text):
-    """The file ./- by a name that it keeps as a Path, whose short form would be -, the standard stream."""
+    """The file ./- under a name that a Path keeps: its short form would be -, the standard stream."""
     return os.path.abspath(text) if isinstance(text, str) and text != "-" and str(Path(text)) == "-" else text
 
 
@@ -92,19 +94,19 @@ def _standard(context: typer.Context, value, stream: str, name: str):
 
 
 def from_stdin(context: typer.Context, value):
-    """Callback of what is read: - is stdin."""
+    """Callback of inputs: - is stdin."""
     return _standard(context, value, STDIN, "stdin")
 
 
 def to_stdout(context: typer.Context, value):
-    """Callback of what is written: - is stdout."""
+    """Callback of outputs: - is stdout."""
     return _standard(context, value, STDOUT, "stdout")
 
 
 def no_stream(value):
-    """Callback of what must be a file, which is written more than once, or several of them."""
+    """Callback of outputs that must be files: written more than once, or several of them."""
     if value is not None and str(value) == "-":
-        raise typer.BadParameter("'-' is no file here; ./- would be one.")
+        raise typer.BadParameter("'-' is not a file here; ./- would be one.")
     return value
 
 
@@ -133,7 +135,7 @@ Threads = Annotated[
 ]
 Strict = Annotated[
     bool,
-    typer.Option("--strict", help="Refuse text whose lines do not lie as rows do, instead of a warning."),
+    typer.Option("--strict", help="Refuse text whose lines do not match the rows, instead of a warning."),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,7 +1,7 @@
 """Where a command writes: results to stdout, everything else to stderr, each line at once.
 
 Off a terminal, stdout carries exactly the lines of the original (`original.py`). On a terminal these give way
-to a live bar (`live.py`) on stderr. --quiet leaves nothing but errors.
+to a live bar (`live.py`) on stderr. --quiet leaves only errors.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .original import BANNER, finished_line
 class Output:
     """The two streams of one command.
 
-    `live` is True if progress is drawn as a bar; `can_draw` if stderr is able to, whatever stdout is.
+    `live` is True if progress is drawn as a bar; `can_draw` if stderr can show it, for any stdout.
     A command whose result file is stdout itself (`result`) prints its lines to stderr: a reader of
-    the result must not meet them.
+    the result must not get them.
     """
 
     def __init__(self, *, quiet: bool = False, result: Path | None = None):

@@ -1,4 +1,4 @@
-"""Options that say how pictures are prepared for a Caffe net, and the recipe that they and the net make."""
+"""Options for the preparation of pictures for a Caffe net, and the resulting recipe."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Crop = Annotated[str | None, typer.Option(metavar="WxH", help="Take the centre o
 def read_preparation(net, mean, scale, channels, resize, crop, output) -> dict:
     """These options as arguments of `classify` and `make_recipe`; mean and scale that are not given are the net's own.
 
-    A file that the net names for the mean lies on another machine, mostly: `output` says that it is not read.
+    A mean file that the net names is usually on another machine: `output` prints that it is not read.
     """
     from ..caffe.pictures import MEAN_FILES, mean_values, transform_of
 
@@ -53,6 +53,6 @@ def parse_size(text: str | None, option: str) -> tuple[int, int] | None:
     numbers = text.lower().split("x")
     if len(numbers) != 2 or not all(n.isascii() and n.isdigit() and 1 <= int(n) <= LARGEST_SIDE for n in numbers):
         raise typer.BadParameter(
-            f"'{text}' is no size such as 224x224, of sides up to {LARGEST_SIDE}.", param_hint=option
+            f"'{text}' is not a size such as 224x224, of sides up to {LARGEST_SIDE}.", param_hint=option
         )
     return int(numbers[1]), int(numbers[0])

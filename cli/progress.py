@@ -1,4 +1,4 @@
-"""What `caffe64 train` and `test` show while they run: the original's lines off a terminal, a live bar on one."""
+"""Output of `caffe64 train` and `test` while they run: the original's lines off a terminal, a live bar on one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from ..api import Training
 
-EPOCH_LINES = 4  # a second, at most: tiny nets finish hundreds of epochs in that time
+EPOCH_LINES = 4  # per second, at most: tiny nets finish hundreds of epochs in that time
 
 
 class TrainReport:
     """The original's lines. `minibatches` is what `Training.run_epoch` calls about 20 times a second.
 
     The original clears its sum of losses at a line, not at an epoch, and always divides by 20. So where an epoch
-    is no multiple of 20 minibatches, the first line of the next one is too high. Kept, as its logs are compared.
+    is not a multiple of 20 minibatches, the first line of the next one is too high. Kept, as its logs are compared.
     """
 
     def __init__(self, output: Output, training: Training):
@@ -38,7 +38,7 @@ class TrainReport:
         pass
 
     def begin_epoch(self) -> None:
-        """An epoch begins, or goes on where a resumed run left it."""
+        """An epoch begins, or continues where a resumed run left it."""
 
     def minibatches(self, step: int, losses: np.ndarray) -> None:
         """The first `step` minibatches of the epoch are done; `losses` [steps] float64 holds theirs."""

@@ -1,4 +1,4 @@
-"""What --resume may change: a value of the command line or of OPTIM wins over the checkpoint's, and is said."""
+"""What --resume may change: a value of the command line or of OPTIM replaces the checkpoint's, with a message."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def command(
     """Run a Caffe net and show or write its outputs.
 
     Pictures are stretched to the net's input, or to --resize, and cropped; then (x - mean) * scale. Mean and scale are
-    those that the net says (transform_param) where no option does. What is done is said on stderr. Arrays [N, C, H, W]
+    the net's own (transform_param) without an option. The steps are shown on stderr. Arrays [N, C, H, W]
     may have any size that the net takes.
     """
     from .output import Output, is_stdout

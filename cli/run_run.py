@@ -1,4 +1,4 @@
-"""What `caffe64 run` reads, runs, writes and says."""
+"""The work of `caffe64 run`: read, run, write, print."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .table import print_table
 def read_inputs(
     net: CaffeNet, texts: list[str], recipe: Recipe, output: Output, *, for_pictures: bool = False
 ) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """Arrays by the name of an input, and for those that were pictures what was done to them. Inputs that no output is
-    made of need no file. `for_pictures`: an option asked for the recipe; UsageError if there is no picture then."""
+    """Arrays by the name of an input, and the preparation of those that were pictures. Inputs that no output depends
+    on need no file. `for_pictures`: an option asked for the recipe; UsageError if there is no picture then."""
     paths: dict[str, list[Path]] = {}
     for text in texts:
         name, path = _named(net, text)
@@ -31,7 +31,7 @@ def read_inputs(
     if missing := [name for name in net.needed_inputs if name not in paths]:
         raise UsageError(f"nothing for the input {missing[0]!r}: --input {missing[0]}=FILE")
     for name in [name for name in net.inputs if name not in paths]:
-        output.say(f"the input {name!r} needs no file: no output is made of it")
+        output.say(f"the input {name!r} needs no file: no output depends on it")
     arrays, steps = {}, {}
     for name, files in paths.items():
         picture = PictureInput(net, name, recipe, output.say)
@@ -58,7 +58,7 @@ def _named(net: CaffeNet, text: str) -> tuple[str, Path]:
 
 
 def collect(net: CaffeNet, arrays: dict[str, np.ndarray], blobs: list[str] | None) -> dict[str, np.ndarray]:
-    """The outputs of one run, but for inputs without an array; or the blobs of these names."""
+    """The outputs of one run, except inputs without an array; or the blobs of these names."""
     known = {top.name for node in net.graph.nodes for top in node.tops}
     if blobs and (unknown := [name for name in blobs if name not in known]):
         raise InputError(net.path, f"has no blob {unknown[0]!r}", ", ".join(sorted(known)))
@@ -93,13 +93,13 @@ def report(arrays, steps, found: dict[str, np.ndarray], result: Path | None, as_
     """Shapes and a summary of the outputs on stdout."""
     summaries = {name: summary(array) for name, array in found.items()}
     if as_json:
-        told = {
+        found_json = {
             "inputs": {name: list(array.shape) for name, array in arrays.items()},
             "preparation": steps,
             "outputs": summaries,
             "written": None if result is None else str(result),
         }
-        print(json.dumps(told, indent=2))
+        print(json.dumps(found_json, indent=2))
         return
     rows = [
         [name, "x".join(map(str, each["shape"])) or "1"]
@@ -112,7 +112,7 @@ def report(arrays, steps, found: dict[str, np.ndarray], result: Path | None, as_
 
 
 def summary(array: np.ndarray) -> dict:
-    """Shape; least, mean and largest of the finite values, None without any; how many are NaN or infinite."""
+    """Shape; least, mean and largest of the finite values, None without any; the number of NaN or infinite ones."""
     finite = array[np.isfinite(array)].astype(np.float64)
-    told = {name: float(getattr(finite, name)()) if finite.size else None for name in ("min", "mean", "max")}
-    return {"shape": list(array.shape), **told, "not_finite": int(array.size - finite.size)}
+    values = {name: float(getattr(finite, name)()) if finite.size else None for name in ("min", "mean", "max")}
+    return {"shape": list(array.shape), **values, "not_finite": int(array.size - finite.size)}

@@ -1,6 +1,6 @@
 """Ctrl-C, SIGTERM and a lost terminal end a command in an orderly way: exit 128 + number of the signal.
 
-A signal raises `Stopped` at once, or within a `deferred` block only sets a flag: training looks at it
+A signal raises `Stopped` at once, or within a `deferred` block only sets a flag: training checks it
 (`requested`) between minibatches and epochs. The second signal raises in any case. A signal that the caller
 ignores (nohup, a background job of a script) stays ignored.
 """
@@ -70,7 +70,7 @@ def requested() -> bool:
 
 
 def raised() -> bool:
-    """True if a signal has raised Stopped, whatever became of that."""
+    """True if a signal has raised Stopped, even if the exception was lost."""
     return _State.raised
 
 
@@ -81,7 +81,7 @@ def check() -> None:
 
 
 def interruption(where: str = "") -> Interrupted:
-    """The error that names the signal, ends with its exit code, and says `where` the work stood."""
+    """The error that names the signal, ends with its exit code, and adds `where` the work ended."""
     number = _State.received or signal.SIGINT
     return Interrupted(f"{NAMES[number]} {where}".rstrip(), 128 + number)
 

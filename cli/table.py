@@ -9,7 +9,7 @@ from ..results import Result, plain_table
 
 
 def print_result(result: Result, as_json: bool) -> None:
-    """What a function of the library found."""
+    """Print the result of a function of the library."""
     if as_json:
         print(result.to_json())
         return
@@ -27,7 +27,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int 
         from rich.console import Console
 
         console = Console(highlight=False)
-        if max(map(len, lines)) < console.width:  # Rich would squeeze a wider one until nothing can be read
+        if max(map(len, lines)) < console.width:  # Rich would squeeze a wider one until it is unreadable
             console.print(_drawn_table(header, rows, left))
             return
     print("\n".join(lines))

@@ -19,7 +19,7 @@ def command(
     weights: options.Weights,
     n: options.Rows,
     x: options.InputX,
-    out: Annotated[Path, options.output_argument("OUT", "File to write: one line of outputs a row.")],
+    out: Annotated[Path, options.output_argument("OUT", "File to write: one line of outputs per row.")],
     threads: options.Threads = None,
     strict: options.Strict = False,
     quiet: options.Quiet = False,

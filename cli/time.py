@@ -1,4 +1,4 @@
-"""caffe64 time: how long a Caffe net takes, layer by layer."""
+"""caffe64 time: the times of a Caffe net, layer by layer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def command(
     ] = None,
     iterations: Annotated[int, typer.Option(min=1, metavar="N", help="Runs to time, after one that is not.")] = 20,
     threads: options.Threads = None,
-    batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Pictures a run.", show_default=False)] = None,
+    batch: Annotated[int | None, typer.Option(min=1, metavar="N", help="Pictures per run.", show_default=False)] = None,
     backward: Annotated[bool, typer.Option("--backward", help="Time the gradients as well.")] = False,
     fuse: Annotated[
         bool,
@@ -49,9 +49,10 @@ def command(
     """Time a Caffe net: every layer and the whole, forward and with --backward the gradients.
 
     Times are wall-clock: median and spread (distance of the quartiles over the median) of the runs. GFLOP/s count two
-    operations a multiply-accumulate of the plain sum: Winograd's algorithm does with fewer, and may come out above the
-    CPU's peak, which is measured. GB/s are of weights, bottoms and tops, each once. Each layer runs by itself but for
-    --fuse. With --compare the nets take turns, and the acceleration is shown, of the whole and of layers of one name.
+    operations per multiply-accumulate of the plain sum: Winograd's algorithm needs fewer, and may come out above the
+    CPU's peak, which is measured. GB/s are of weights, bottoms and tops, each once. Each layer runs by itself without
+    --fuse. With --compare the runs of the nets alternate, and the acceleration is shown, of the whole and of layers of
+    one name.
     """
     if backward and fuse:
         raise typer.BadParameter("gradients need every blob: not with --backward.", param_hint="--fuse")

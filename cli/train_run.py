@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class TrainRequest:
-    """What the command line asked for. `rows` None: all. `seed`, `shuffle`, `threads` None: not said."""
+    """The request of the command line. `rows` None: all. `seed`, `shuffle`, `threads` None: not given."""
 
     net: Path
     weights: Path
@@ -59,14 +59,14 @@ class TrainRequest:
 
     @property
     def may_begin(self) -> bool:
-        """Whether --checkpoint and --resume name one file: then the run goes on if it is there, else begins. Two names
-        that differ by a typing error never begin a run anew."""
+        """Whether --checkpoint and --resume name one file: then the run continues if it is there, else begins. Two
+        names that differ by a typing error never begin a run again."""
         files = (self.checkpoint, self.resume)
         return None not in files and len({os.path.realpath(path) for path in files}) == 1
 
     @property
     def begins(self) -> bool:
-        """Whether the run begins, as nothing is there to go on from."""
+        """Whether the run begins, without a checkpoint to continue."""
         return self.resume is None or (self.may_begin and not os.path.lexists(self.resume))
 
 
@@ -82,7 +82,7 @@ def run(request: TrainRequest) -> None:
 
 
 def check(request: TrainRequest) -> None:
-    """Contradicting options, missing files and places that cannot be written, before any work."""
+    """Contradicting options, missing files and folders that cannot be written, before any work."""
     if (request.val_x is None) != (request.val_y is None):
         raise UsageError("--val-x and --val-y belong together")
     if request.checkpoint_every is not None and request.checkpoint is None:
@@ -102,10 +102,10 @@ def check(request: TrainRequest) -> None:
 
 
 class Trainer:
-    """One run: the net, its data, the training in progress, and what is written about it."""
+    """One run: the net, its data, the training in progress, and its output files."""
 
     def __init__(self, request: TrainRequest, output: Output):
-        """Read all files, compile what is missing, and stand before the next minibatch."""
+        """Read all files, compile missing kernels, and be ready for the next minibatch."""
         self._request, self._output = request, output
         output.banner()
         output.line("Parsing net...")

@@ -30,7 +30,7 @@ class Member(NamedTuple):
 
 
 def box_width(members: Sequence[Member]) -> float:
-    """A width in which most of what the boxes of these layers say has room."""
+    """A width in which most texts of these layers' boxes fit."""
     return min(WIDEST, max((_wanted_width(each.layer, each.fate) for each in members), default=NARROWEST))
 
 
@@ -46,7 +46,7 @@ def box_height(members: Sequence[Member]) -> float:
 
 
 def draw_box(members: Sequence[Member], width: float, y: float) -> str:
-    """One box. Of several layers it shows the first one, the types of the others, and what the last one gives."""
+    """One box. Of several layers it shows the first one, the types of the others, and the last one's output."""
     first, fate = members[0].layer, members[0].fate
     layers = [each.layer for each in members]
     lines, cost = _lines(members, width - LEFT - RIGHT), _cost(layers)

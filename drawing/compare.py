@@ -1,6 +1,6 @@
 """What became of each layer between two nets: kept, changed, renamed, folded into another, removed or added.
 
-Layers are told apart by their names. Of those left over, the ones that stand between the same neighbours are paired by
+Layers are identified by their names. Of those left over, the ones that stand between the same neighbours are paired by
 type, as renamed. A BatchNorm, Scale or Bias that is gone counts as folded if what it followed, or what followed it, is
 still there with weights.
 """
@@ -60,9 +60,9 @@ def _readers(net: DrawnNet) -> list[list[int]]:
 
 def _took(fate: Fate, names: list[str]) -> Fate:
     """The fate of a layer that these were folded into as well."""
-    told = f"took {', '.join(names)}"
-    text = f"{told}; {fate.text}" if fate.text else told
-    return Fate(fate.mark or "changed", text, fate.twin, told)
+    change = f"took {', '.join(names)}"
+    text = f"{change}; {fate.text}" if fate.text else change
+    return Fate(fate.mark or "changed", text, fate.twin, change)
 
 
 def _pairs(old: Sequence[DrawnLayer], new: Sequence[DrawnLayer]) -> dict[int, int]:
@@ -79,13 +79,13 @@ def _pairs(old: Sequence[DrawnLayer], new: Sequence[DrawnLayer]) -> dict[int, in
         if number in pairs:
             start = max(start, pairs[number] + 1)
             continue
-        place = start
-        while place < len(new) and place not in taken and new[place].type != layer.type:
-            place += 1
-        if place < len(new) and place not in taken:
-            pairs[number] = place
-            taken.add(place)
-            start = place + 1
+        index = start
+        while index < len(new) and index not in taken and new[index].type != layer.type:
+            index += 1
+        if index < len(new) and index not in taken:
+            pairs[number] = index
+            taken.add(index)
+            start = index + 1
     return pairs
 
 
@@ -97,8 +97,8 @@ def _kept(layer: DrawnLayer, twin: DrawnLayer, number: int, *, after: bool) -> F
     fields = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if not fields:
         return Fate("", "", number)
-    told = "; ".join(f"{name} {old.get(name, 'unset')} → {new.get(name, 'unset')}" for name in fields)
-    return Fate("changed", told, number, f"changed: {', '.join(name.rpartition('.')[2] for name in fields)}")
+    change = "; ".join(f"{name} {old.get(name, 'unset')} → {new.get(name, 'unset')}" for name in fields)
+    return Fate("changed", change, number, f"changed: {', '.join(name.rpartition('.')[2] for name in fields)}")
 
 
 def _values(layer: DrawnLayer) -> dict[str, str]:
@@ -119,10 +119,10 @@ def _gone(net: DrawnNet, number: int, pairs: dict[int, int], readers: list[list[
 
 def _taker(net: DrawnNet, number: int, pairs: dict[int, int], readers: list[list[int]]) -> int | None:
     """The layer with weights that a foldable one, together with those around it that are gone too, went into."""
-    for ahead in (lambda place: net.layers[place].reads, lambda place: readers[place]):
-        place = number
-        while place not in pairs and net.layers[place].type in FOLDABLE and len(ahead(place)) == 1:
-            place = ahead(place)[0]
-        if place in pairs and net.layers[place].type in CONVOLUTIONS:
-            return place
+    for ahead in (lambda index: net.layers[index].reads, lambda index: readers[index]):
+        index = number
+        while index not in pairs and net.layers[index].type in FOLDABLE and len(ahead(index)) == 1:
+            index = ahead(index)[0]
+        if index in pairs and net.layers[index].type in CONVOLUTIONS:
+            return index
     return None

@@ -1,9 +1,9 @@
-"""Horizontal places of the vertices of ordered ranks: Brandes and Köpf, "Fast and simple horizontal coordinate
+"""Horizontal positions of the vertices of ordered ranks: Brandes and Köpf, "Fast and simple horizontal coordinate
 assignment", 2001, with vertices of different widths.
 
 Vertices are aligned with one of those that they are joined to, into blocks that stand upright, in four ways: to the
 rank above or below, the left or the right one of two middle ones. Each way, the blocks are pushed together; the place
-of a vertex is the mean of the middle two of its four. What differs from the paper is whom a vertex is aligned with: a
+of a vertex is the mean of the middle two of its four. What differs from the paper is the alignment of a vertex: a
 net is mostly a chain, and its longest path should be a straight line, so edges that skip ranks come last.
 """
 
@@ -36,24 +36,25 @@ def _conflicts(layering: Layering, order: Sequence[Sequence[int]]) -> set[tuple[
     """Pairs (upper, lower) whose edge crosses a piece of a trunk: these are not aligned, since the trunk is."""
     nodes, above, forbidden = layering.nodes, layering.above, set()
     for upper, lower in pairwise(order):
-        place = {vertex: number for number, vertex in enumerate(upper)}
+        position = {vertex: number for number, vertex in enumerate(upper)}
         first, begin = 0, 0
         for number, vertex in enumerate(lower):
             trunk = next((other for other in above[vertex] if vertex >= nodes and other >= nodes), None)
             if trunk is None and number < len(lower) - 1:
                 continue
-            last = len(upper) - 1 if trunk is None else place[trunk]
+            last = len(upper) - 1 if trunk is None else position[trunk]
             for other in lower[begin : number + 1]:
                 for joined in above[other]:
                     in_trunk = other >= nodes and joined >= nodes
-                    if not in_trunk and not first <= place[joined] <= last:
+                    if not in_trunk and not first <= position[joined] <= last:
                         forbidden.add((joined, other))
             first, begin = last, number + 1
     return forbidden
 
 
 def _partners(layering: Layering, joined: list[list[int]]) -> list[list[int]]:
-    """Whom each vertex would be aligned with: those where the path of most nodes goes on. Points keep to points."""
+    """The candidates for the alignment of each vertex: those where the path of most nodes continues. Points keep to
+    points."""
     length = [0] * len(joined)
     for vertex in sorted(range(len(joined)), key=layering.rank.__getitem__, reverse=joined is layering.below):
         length[vertex] = (vertex < layering.nodes) + max((length[other] for other in joined[vertex]), default=0)
@@ -79,19 +80,19 @@ def _align(ranks: list[Sequence[int]], partners: list[list[int]], forbidden: set
     """The first vertex of the block of each."""
     root = list(range(len(partners)))
     taken = [False] * len(partners)
-    place = [0] * len(partners)
+    position = [0] * len(partners)
     for rank in ranks:
         for number, vertex in enumerate(rank):
-            place[vertex] = number
+            position[vertex] = number
     for rank in ranks:
         reached = -1  # blocks do not cross
         for vertex in rank:
-            others = sorted(partners[vertex], key=place.__getitem__)
+            others = sorted(partners[vertex], key=position.__getitem__)
             for middle in sorted({(len(others) - 1) // 2, len(others) // 2} if others else ()):
                 other = others[middle]
-                free = root[vertex] == vertex and not taken[other] and reached < place[other]
+                free = root[vertex] == vertex and not taken[other] and reached < position[other]
                 if free and (other, vertex) not in forbidden and (vertex, other) not in forbidden:
-                    root[vertex], taken[other], reached = root[other], True, place[other]
+                    root[vertex], taken[other], reached = root[other], True, position[other]
     return root
 
 

@@ -16,7 +16,7 @@ FOLLOW = NORMALISE | ACTIVATE
 def group_layers(net: DrawnNet) -> list[list[int]]:
     """The layers' indices in units of one or more, each unit a chain, in the order of their first layers.
 
-    A layer joins the unit of the one that it reads if it reads nothing else and nobody else reads that one.
+    A layer joins the unit of the one that it reads if it reads nothing else and no other layer reads that one.
     """
     readers = Counter(index for layer in net.layers for index in set(layer.reads))
     unit_of: dict[int, list[int]] = {}
@@ -38,6 +38,6 @@ def _continues(net: DrawnNet, unit: list[int], kind: str) -> bool:
 
 def unit_edges(net: DrawnNet, units: list[list[int]]) -> list[tuple[int, int]]:
     """(source, target) between units, each once, sorted by target; source < target."""
-    place = {index: number for number, unit in enumerate(units) for index in unit}
-    found = {(place[source], number) for number, unit in enumerate(units) for source in net.layers[unit[0]].reads}
+    position = {index: number for number, unit in enumerate(units) for index in unit}
+    found = {(position[source], number) for number, unit in enumerate(units) for source in net.layers[unit[0]].reads}
     return sorted(found, key=lambda edge: (edge[1], edge[0]))

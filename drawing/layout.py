@@ -54,7 +54,7 @@ def lay_out(widths: Sequence[float], edges: Sequence[Edge]) -> Layout:
     nodes = range(len(widths))
     left = min((x[node] - widths[node] / 2 for node in nodes), default=0)
     left = min([left, *x[len(widths) :]]) - MARGIN
-    x = [round(place - left, 1) for place in x]
+    x = [round(position - left, 1) for position in x]
     right = max([x[node] + widths[node] / 2 for node in nodes] + x[len(widths) :], default=0)
     ends = _ports(edges, layering.routes, x, widths)
     routes = [
@@ -101,11 +101,11 @@ def stack_rows(layout: Layout, heights: Sequence[float]) -> Rows:
     row_heights = [0.0] * len(layout.gaps)
     for rank, height in zip(layout.rank, heights, strict=True):
         row_heights[rank] = max(row_heights[rank], height)
-    tops, bottoms, place = [], [], MARGIN
+    tops, bottoms, position = [], [], MARGIN
     for height, gap in zip(row_heights, layout.gaps, strict=True):
-        tops.append(place)
-        bottoms.append(place + height)
-        place += height + gap
+        tops.append(position)
+        bottoms.append(position + height)
+        position += height + gap
     return Rows([tops[rank] for rank in layout.rank], tops, bottoms, (bottoms[-1] if bottoms else 0) + MARGIN)
 
 

@@ -1,4 +1,4 @@
-"""What is drawn: the layers of a net, with everything that the picture and its panel say of them."""
+"""The input of a drawing: the layers of a net, with all data of the picture and its panel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DrawnLayer:
 
     reads        indices of the layers whose outputs it reads, each smaller than its own
     label        its main parameters, for the box: "3x3 /2, pad 1"
-    parameters   (name, value) of all that its file says
+    parameters   (name, value) of all its fields in the file
     inputs       (name, shape) of its bottoms; a shape is None where it is not known
     outputs      the same of its tops
     weights      shapes of its weights, bias, ...
@@ -55,7 +55,7 @@ class Total(NamedTuple):
 
 @dataclass(frozen=True)
 class DrawnNet:
-    """A net. `name` is what the picture is called."""
+    """A net. `name` is the picture's title."""
 
     name: str
     layers: tuple[DrawnLayer, ...]

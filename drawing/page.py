@@ -1,7 +1,7 @@
 """One net, or two side by side, as one HTML file that fetches nothing.
 
 The SVG in it is a whole picture without any script; pane.js and page.js add moving, searching, opening and the panel. A
-content security policy allows this style sheet and this script, by their hashes, and nothing else. What the panel says
+content security policy allows this style sheet and this script, by their hashes, and nothing else. The panel's data
 is JSON in a <script> that is not run, with < escaped; page.js only ever puts it into the page as text.
 """
 

@@ -1,4 +1,4 @@
-"""What the panel of a page says of a layer: sections of (title, value)."""
+"""The panel of a page for a layer: sections of (title, value)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A net with a place for everything: its units, their boxes' sizes, the layout."""
+"""A net with the layout of its parts: its units, the sizes of their boxes."""
 
 from __future__ import annotations
 

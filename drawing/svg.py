@@ -40,10 +40,10 @@ def _draw_unit(picture: Picture, index: int, y: float, opened: bool, both: bool)
     head = f'<g class="unit{" open" if opened else ""}" data-unit="{index}" transform="translate({x:g} {y:g})">'
     if len(unit) == 1 or not (opened or both):
         return f"{head}{draw_box(unit, width, 0)}</g>"
-    boxes, place = [], 0.0
+    boxes, position = [], 0.0
     for each in unit:
-        boxes.append(draw_box([each], width, place))
-        place += box_height([each])
+        boxes.append(draw_box([each], width, position))
+        position += box_height([each])
     if not both:
         return f"{head}{''.join(boxes)}</g>"
     return (
@@ -61,11 +61,11 @@ def draw_alone(picture: Picture) -> str:
     width = max(picture.layout.width, legend_width)
     height = stack_rows(picture.layout, heights).height + legend_height
     style = f"{SHAPES}{style_sheet(LIGHT)}\n@media (prefers-color-scheme: dark){{\n{style_sheet(DARK)}\n}}"
-    place = f"translate({(width - picture.layout.width) / 2:g} {legend_height:g})"
+    shift = f"translate({(width - picture.layout.width) / 2:g} {legend_height:g})"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}">\n<title>{escaped(picture.net.name)}</title>\n<style>{style}</style>\n'
-        f'<rect class="paper" width="100%" height="100%"/>\n{legend}\n<g transform="{place}">\n{inner}\n</g>\n</svg>\n'
+        f'<rect class="paper" width="100%" height="100%"/>\n{legend}\n<g transform="{shift}">\n{inner}\n</g>\n</svg>\n'
     )
 
 

@@ -1,1 +1,1 @@
-"""Bytes and text <-> specs and arrays. One file a format; imports nothing of the engine but `jit`."""
+"""Bytes and text <-> specs and arrays. One file per format."""

@@ -1,7 +1,7 @@
 """Output files: written aside, synced and renamed, so a kill at any moment leaves the old file or the whole new one.
 
-What is no regular file (/dev/null, a terminal, a pipe) is written straight; /dev/stdout, /dev/stderr and
-/dev/fd/N are continued where the process stands in them, even where the shell made them regular files.
+A file that is not regular (/dev/null, a terminal, a pipe) is written directly; /dev/stdout, /dev/stderr and /dev/fd/N
+are continued at the process's present position, even where the shell made them regular files.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator
     """A file to write to, "wb" (bytes) or "w" (UTF-8 text), which takes the place of `path` at the end of the block.
 
     If the block raises, `path` is left as it was. An existing file keeps its permission bits; of a symbolic
-    link, the file that it points to is replaced. Raises OutputError, UsageError for what is no name, and
-    BrokenPipeError of a pipe as it is.
+    link, the file that it points to is replaced. Raises OutputError, UsageError for anything but a name, and
+    the BrokenPipeError of a pipe.
     """
     path = file_name(path)
     try:

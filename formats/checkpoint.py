@@ -1,6 +1,7 @@
-"""Checkpoint: all that a training needs to go on as if it had never stopped. A zip (.npz) of stored .npy members:
+"""Checkpoint: the state with which a training continues as if it had never stopped. A zip (.npz) of stored .npy
+members:
 
-    header.npy       uint8 [...]   JSON: format, version, and the fields of `Checkpoint` that are no arrays
+    header.npy       uint8 [...]   JSON: format, version, and the fields of `Checkpoint` that are not arrays
     parameters.npy   float32 [P]   all layers', in the order of the weights file
     velocity.npy     float32 [P]
     losses.npy       float64 [step], of the unfinished epoch
@@ -37,23 +38,23 @@ ARRAYS: dict[str, np.dtype] = {"parameters": np.dtype("<f4"), "velocity": np.dty
 LARGEST_COUNT = 2**53  # each whole number up to there is a float
 
 
-def _count(value: Any, high: int = LARGEST_COUNT, low: int = 0) -> bool:
-    return type(value) is int and low <= value <= high
+def _count(value: Any, most: int = LARGEST_COUNT, least: int = 0) -> bool:
+    return type(value) is int and least <= value <= most
 
 
 def _number(value: Any) -> bool:
     return type(value) is float or (type(value) is int and abs(value) <= LARGEST_COUNT)
 
 
-def _finite(value: Any, low: float = -math.inf) -> bool:
-    return _number(value) and math.isfinite(value) and value >= low
+def _finite(value: Any, least: float = -math.inf) -> bool:
+    return _number(value) and math.isfinite(value) and value >= least
 
 
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "network": lambda value: type(value) is str,
     "seed": lambda value: _count(value, LARGEST_SEED),
     "shuffle": lambda value: type(value) is bool,
-    "rows": lambda value: _count(value, low=1),
+    "rows": lambda value: _count(value, least=1),
     "epoch": _count,
     "step": _count,
     "rate": lambda value: type(value) is float and 0 <= value < math.inf,
@@ -61,7 +62,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
 }
 # What every record of the history has; others are numbers or None.
 RECORD: dict[str, Callable[[Any], bool]] = {
-    "epoch": lambda value: _count(value, low=1),
+    "epoch": lambda value: _count(value, least=1),
     "loss": _finite,
     "rate": lambda value: _finite(value, 0),
     "seconds": lambda value: _finite(value, 0),
@@ -87,7 +88,7 @@ class Checkpoint:
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
-    """Raises OutputError, and UsageError for arrays that are not finite; `path` then is as it was."""
+    """Raises OutputError, and UsageError for arrays that are not finite; `path` then is unchanged."""
     instance("checkpoint", checkpoint, Checkpoint, "what Training.checkpoint gives")
     for name in ARRAYS:
         if not np.isfinite(getattr(checkpoint, name)).all():
@@ -105,13 +106,13 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
     members |= {name: np.ascontiguousarray(getattr(checkpoint, name), dtype) for name, dtype in ARRAYS.items()}
     with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in members.items():
-            # A ZipInfo made from a name alone has zip's first day as its time, whatever the clock says.
+            # A ZipInfo made from a name alone has the first day of zip's calendar as its time.
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
-    """Raises InputError for a file that is damaged or no checkpoint."""
+    """Raises InputError for a file that is damaged or not a checkpoint."""
     name = file_name(path)
     with open_input(path) as file:
         try:
@@ -121,7 +122,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
                 arrays = {key: _read_member(name, archive, size, key) for key in ARRAYS}
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
             # NotImplementedError and RuntimeError: of a version, compression or encryption that zipfile lacks
-            raise InputError(path, f"is no checkpoint: {error}", hint="was it copied completely?") from None
+            raise InputError(path, f"is not a checkpoint: {error}", hint="was it copied completely?") from None
     for key, dtype in ARRAYS.items():
         length = header["step"] if key == "losses" else arrays["parameters"].size
         if arrays[key].dtype != dtype or arrays[key].shape != (length,) or not np.isfinite(arrays[key]).all():
@@ -136,13 +137,13 @@ def _read_member(path: str, archive: zipfile.ZipFile, size: int, name: str) -> n
     except KeyError:
         raise InputError(path, f"is no checkpoint: it has no {name}.npy") from None
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
-        raise InputError(path, f"is no checkpoint: {name}.npy is compressed or larger than the file")
+        raise InputError(path, f"is not a checkpoint: {name}.npy is compressed or larger than the file")
     with archive.open(info) as member:
         return npy_array(Source(path, member, info.file_size, zipped=False), mapped=False)
 
 
 def _read_header(path: str, data: bytes) -> dict[str, Any]:
-    """The fields of a Checkpoint that are no arrays, checked."""
+    """The fields of a Checkpoint that are not arrays, checked."""
     try:
         header: dict[str, Any] = json.loads(data)
         written_by = header.pop("format"), header.pop("version")

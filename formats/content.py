@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: to say so where it cannot be what was asked for."""
+"""The kind of a file by its first bytes, for messages about a file of the wrong kind."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import re
 
 from ..errors import InputError
 
-HEAD = 512  # bytes that are looked at
+HEAD = 512  # bytes that are read
 LFS = b"version https://git-lfs.github.com/spec/"
 WEB = (b"<!doctype", b"<html", b"<?xml")
 ORDER = "are the files given in the right order?"
 UNPACK = "unpack it first"
-KINDS = {
+CUT_SHORT = "was it copied completely?"
+SIGNATURES = {
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file", ORDER),
     b"\x93NUMPY": ("a .npy file", ORDER),
     b"\x1f\x8b": ("a .gz file", UNPACK),
@@ -39,7 +40,7 @@ CONTROL = bytes({*range(32)} - set(b"\t\n\r"))
 
 
 def refuse_stand_ins(path: str | os.PathLike[str], head: bytes) -> None:
-    """Raises InputError for what a download gives in place of a file: it is never what any reader wants."""
+    """Raises InputError for a page or pointer that a download left in place of a file; no reader accepts it."""
     if head.startswith(LFS):
         raise InputError(path, "is a Git LFS pointer, not the file itself", hint="git lfs pull fetches it")
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:10].lower()
@@ -69,8 +70,8 @@ def _of_a_net(head: bytes) -> tuple[str, str] | None:
 
 
 def recognise(head: bytes) -> tuple[str, str]:
-    """What it is, and a hint for a message: "text" or "a binary file" where nothing more is known, "" for either."""
-    for magic, kind in KINDS.items():
+    """The kind and a hint for a message: "text" or "a binary file" where nothing more is known, "" for either."""
+    for magic, kind in SIGNATURES.items():
         if head.startswith(magic):
             return kind
     if known := _of_a_net(head):
@@ -82,8 +83,8 @@ def recognise(head: bytes) -> tuple[str, str]:
 
 
 def refuse_others(path: str | os.PathLike[str], head: bytes, expected: str, *own: str) -> None:
-    """Raises InputError for a file that is recognised as something else than the kinds `own`, which what is `expected`
-    may look like."""
+    """Raises InputError for a file that is recognised as another kind than `own`, kinds that an `expected` file may
+    resemble."""
     is_a, hint = recognise(head)
     if is_a not in ("", *own):
         swapped = any(is_a in family and family & {expected, *own} for family in FAMILIES)

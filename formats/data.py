@@ -1,7 +1,7 @@
-"""Data files of any kind, as rows of float32: text, .npy and IDX, each plain or .gz, told apart by their content.
+"""Data files of any kind, as rows of float32: text, .npy and IDX, each plain or .gz, recognised by their content.
 
-read_matrix   what training and testing read
-locate        where in its file a value stands, for messages about it
+read_matrix   the rows for training and testing
+locate        the position of a value in its file, for messages
 convert       from any kind into any other
 """
 
@@ -18,13 +18,13 @@ from ..errors import InputError
 from .export import export, parts, writer_for
 from .files import PIECE, Source, check_memory, open_data
 from .idx import idx_array
-from .npy import MAGIC, npy_array
+from .npy import NPY_MAGIC, npy_array
 
 
 def read_matrix(path: str | os.PathLike[str], rows: int | None, columns: int, *, strict: bool = False) -> np.ndarray:
     """The first `rows` rows (None: all) as finite float32 [rows, columns], C-contiguous.
 
-    Text may have any layout; where it looks as if other numbers were meant, there is a LayoutWarning (`layout.py`), or
+    Text may have any layout; where it seems to mean other numbers, there is a LayoutWarning (`layout.py`), or
     an InputError with `strict`. Arrays keep their rows, whose values are flattened, and a 1-D array is cut into rows. A
     .npy of float32 in C order is mapped, not copied. Raises InputError, UsageError for a wrong number.
     """
@@ -42,7 +42,7 @@ def read_matrix(path: str | os.PathLike[str], rows: int | None, columns: int, *,
 
 
 def locate(path: str | os.PathLike[str], row: int, column: int, columns: int) -> str:
-    """Where the value of `row` and `column` (from 0) of rows of `columns` stands: "Y.txt:3:14", "Y.npy, row 3"."""
+    """The position of the value in `row` and `column` (from 0) of rows of `columns`: "Y.txt:3:14", "Y.npy, row 3"."""
     name = os.fspath(path)
     with contextlib.suppress(InputError):
         if os.path.isfile(path):  # a pipe cannot be read twice
@@ -51,15 +51,15 @@ def locate(path: str | os.PathLike[str], row: int, column: int, columns: int) ->
             if kind == "text":
                 from .numbers import locate_number
 
-                line, place, _ = locate_number(path, row * columns + column)
-                return f"{name}:{line}:{place}"
+                line, column_in_file, _ = locate_number(path, row * columns + column)
+                return f"{name}:{line}:{column_in_file}"
     return f"{name}, row {row + 1}" + (f", column {column + 1}" if columns > 1 else "")
 
 
 def recognise(source: Source) -> str:
-    """Which kind the content is: "text", "npy" or "idx". Raises InputError for what is none of them."""
+    """The kind of the content: "text", "npy" or "idx". Raises InputError for others."""
     head = source.head(4096)
-    if head.startswith(MAGIC):
+    if head.startswith(NPY_MAGIC):
         return "npy"
     if head.startswith(b"\0\0"):
         return "idx"
@@ -83,12 +83,12 @@ def convert(
 ) -> tuple[int, ...]:
     """Writes (value + add) * scale of each value of `source` to `target`, as float32; returns the shape.
 
-    The suffix of `target` says as what: .txt .csv (text, a line for each row), .npy (float32), .idx (the
+    The suffix of `target` chooses the format: .txt .csv (text, one line per row), .npy (float32), .idx (the
     smallest type that holds all values), -ubyte (IDX of uint8); each may be followed by .gz. `columns` are
     the numbers of a row if `source` is text; None: as many as its first line has. Raises InputError,
     OutputError, and UsageError for another suffix.
     """
-    writer_for(target)  # a wrong suffix should not cost the time to read
+    writer_for(target)  # a wrong suffix is refused before the file is read
     with open_data(source) as opened:
         kind = recognise(opened)
         if kind == "text":
@@ -113,7 +113,7 @@ def _read_text(source: Source, rows: int | None, columns: int, *, strict: bool) 
 
 
 def _columns_of_first_line(source: Source) -> int:
-    """How many numbers stand in the first line that has any."""
+    """The count of numbers in the first line that has any."""
     from .number_scanner import count_numbers
 
     while line := source.stream.readline(PIECE):
@@ -137,7 +137,8 @@ def _rows_of(path: str, array: np.ndarray, rows: int | None, columns: int) -> np
 
 
 def _finite_float32(path: str, array: np.ndarray) -> np.ndarray:
-    """`array` as C-contiguous float32, itself if it is that. Raises InputError for nan, inf and what becomes inf."""
+    """`array` as C-contiguous float32, itself if it is that. Raises InputError for nan, inf and values that become
+    inf."""
     taken = array.dtype == np.float32 and array.flags.c_contiguous and array.flags.aligned
     if not taken:
         check_memory(path, 4 * array.size)

@@ -1,11 +1,11 @@
-"""Writing an array as what the suffix of a file's name says.   data.convert -> [export]
+"""Writing an array in the format of a file name's suffix.   data.convert -> [export]
 
-    .txt .csv   text, a line for each row, spaces or commas between; every value reads back bit for bit
+    .txt .csv   text, one line per row, spaces or commas between; every value reads back bit for bit
     .npy        float32 in the array's shape
     .idx        IDX of the smallest type that holds all values
     -ubyte      IDX of uint8
 
-each followed by .gz or not; .gz alone is text, and so is what goes to stdout.
+each followed by .gz or not; .gz alone is text, and so is stdout.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .streams import stream_number
 
 Output = IO[bytes] | gzip.GzipFile
 
-BLOCK = 1 << 22  # values worked on at a time, so that a mapped array stays out of memory
+BLOCK_VALUES = 1 << 22  # values worked on at a time, so that a mapped array stays out of memory
 
 
 def parts(array: np.ndarray) -> Iterator[slice]:
-    """Slices of rows of an array of one dimension or more, with about BLOCK values each."""
-    step = max(1, BLOCK * len(array) // max(1, array.size))
+    """Slices of rows of an array of one dimension or more, with about BLOCK_VALUES values each."""
+    step = max(1, BLOCK_VALUES * len(array) // max(1, array.size))
     return (slice(start, start + step) for start in range(0, len(array), step))
 
 
@@ -62,7 +62,7 @@ def _put_text(file: Output, values: np.ndarray, separator: str = " ") -> None:
         return
     for part in parts(values):
         block = values[part].reshape(len(values[part]), -1)
-        line = separator.join(["%.9g"] * block.shape[1]) + "\n"  # nine digits tell any two float32 numbers apart
+        line = separator.join(["%.9g"] * block.shape[1]) + "\n"  # nine digits distinguish any two float32 numbers
         for row in block.astype(np.float64):
             file.write((line % tuple(row.tolist())).encode())
 
@@ -89,12 +89,12 @@ def _put_npy(file: Output, values: np.ndarray) -> None:
 
 
 def _put_smallest_idx(file: Output, values: np.ndarray) -> None:
-    low, high, whole = np.inf, -np.inf, True
+    least, most, whole = np.inf, -np.inf, True
     for part in parts(values):
-        low, high = min(low, values[part].min()), max(high, values[part].max())
+        least, most = min(least, values[part].min()), max(most, values[part].max())
         whole = whole and bool(_is_whole(values[part]).all())
     kinds = (np.uint8, np.int8, np.int16, np.int32) if whole else ()
-    fitting = (kind for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    fitting = (kind for kind in kinds if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max)
     put_idx(file, values.astype(next(fitting, np.float32)))
 
 

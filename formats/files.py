@@ -1,10 +1,9 @@
 """Input files: opened once, recognised by content, measured before anything is allocated.
 
-open_input   any file as a seekable stream; what comes through a pipe or from a terminal is first copied to a temporary
-             file
-open_data    the same as a `Source`, seen through gzip if its content says so (a name says nothing)
+open_input   any file as a seekable stream; a pipe or terminal is first copied to a temporary file
+open_data    the same as a `Source`, unzipped if its content is gzip (its name does not matter)
 
-All failures to open or read leave as InputError (FileMissing for a file that is not there).
+All failures to open or read become InputError (FileMissing for a file that is not there).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from .content import HEAD, refuse_stand_ins
 from .streams import stream_number
 
 GZIP_RATIO = 1032  # DEFLATE's best: 258 bytes out of two bits, so a .gz cannot hold more than this times its size
-PIECE = 1 << 24  # bytes in one read: short enough for Ctrl-C to be felt at once
+PIECE = 1 << 24  # bytes in one read: short enough for Ctrl-C to act at once
 
 
 @contextlib.contextmanager
@@ -38,7 +37,7 @@ def open_input(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Opens a file to read, seekable. Inside the block, too, everything that fails becomes an InputError; so does a
     Git LFS pointer or a web page in place of the file.
 
-    Raises UsageError for what is no name of a file.
+    Raises UsageError for anything but a file name.
     """
     path = file_name(path)
     try:

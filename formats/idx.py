@@ -22,7 +22,7 @@ from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import Source, open_data
 
-TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_DIMENSIONS = 8
 
 
@@ -41,9 +41,9 @@ def write_idx(path: str | os.PathLike[str], array: np.ndarray) -> None:
 def idx_array(source: Source) -> np.ndarray:
     """`read_idx` of an open file."""
     head = source.stream.read(4)
-    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or not 1 <= head[3] <= MOST_DIMENSIONS:
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or not 1 <= head[3] <= MOST_DIMENSIONS:
         raise InputError(source.path, f"begins with {head.hex(' ')}", "an IDX file (00 00 type dimensions)")
-    dtype, dimensions = np.dtype(TYPES[head[2]]), head[3]
+    dtype, dimensions = np.dtype(IDX_TYPES[head[2]]), head[3]
     sizes = source.stream.read(4 * dimensions)
     if len(sizes) < 4 * dimensions:
         raise InputError(source.path, "ends inside its IDX header", hint="was it copied completely?")
@@ -63,7 +63,7 @@ def idx_array(source: Source) -> np.ndarray:
 def put_idx(file: IO[bytes] | gzip.GzipFile, array: np.ndarray) -> None:
     """`write_idx` into an open file."""
     dtype = array.dtype.newbyteorder(">")
-    code = next((code for code, known in TYPES.items() if np.dtype(known) == dtype), None)
+    code = next((code for code, known in IDX_TYPES.items() if np.dtype(known) == dtype), None)
     if code is None or not 1 <= array.ndim <= MOST_DIMENSIONS or array.size == 0 or max(array.shape) >= 1 << 32:
         raise UsageError(f"IDX has no type {array.dtype.name} or shape {array.shape}")
     file.write(struct.pack(f">HBB{array.ndim}I", 0, code, array.ndim, *array.shape))

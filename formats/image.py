@@ -1,6 +1,6 @@
-"""Pictures as a Caffe net sees them: [channels, height, width] float32, 0 to 255, from files that Pillow reads.
+"""Pictures as a Caffe net takes them: [channels, height, width] float32, 0 to 255, from files that Pillow reads.
 
-decoded, turned as the camera says -> resized -> centre cropped -> order of channels -> (x - mean) * scale
+decoded, turned by the camera's orientation tag -> resized -> centre cropped -> order of channels -> (x - mean) * scale
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from ..errors import Caffe64Error, InputError
 from .files import open_input
 from .text import quote
 
-KINDS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-DEEP = ("I", "F")  # Pillow's modes of more than 8 bits a channel
+IMAGE_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+DEEP = ("I", "F")  # Pillow's modes of more than 8 bits per channel
 LUMINANCE = np.array([0.2125, 0.7154, 0.0721])  # of red, green and blue, ITU-R BT.709, as scikit-image weighs them
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done to a picture. `mean` and `scale`: one number, or one per channel in the net's order of channels,
+    """The preparation of a picture. `mean` and `scale`: one number, or one per channel in the net's order of channels,
     "bgr" or "rgb"; `resize` and `crop` are (width, height). Without these a picture is stretched to the size of the
     net's input."""
 
@@ -37,7 +37,7 @@ class Recipe:
     crop: tuple[int, int] | None = None
 
     def size(self, otherwise: tuple[int, int]) -> tuple[int, int]:
-        """Width and height of what comes out; `otherwise` are those of the net's input."""
+        """Width and height of the result; `otherwise` are those of the net's input."""
         return self.crop or self.resize or otherwise
 
 
@@ -86,10 +86,10 @@ def _opened(file: IO[bytes], path: str | os.PathLike[str], read: Callable[[Image
         warnings.filterwarnings("ignore", module="PIL")  # about metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(file, formats=KINDS) as image:
+            with Image.open(file, formats=IMAGE_FORMATS) as image:
                 return read(image)
         except UnidentifiedImageError:
-            raise InputError(path, "is no picture that can be read", ", ".join(KINDS)) from None
+            raise InputError(path, "is not a picture that can be read", ", ".join(IMAGE_FORMATS)) from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise InputError(path, f"is too large: {error}") from None
         except Caffe64Error:
@@ -109,7 +109,7 @@ def prepare_pixels(pixels: np.ndarray, recipe: Recipe) -> np.ndarray:
 
 def _decode(path: str | os.PathLike[str], image: Image.Image, channels: int) -> Image.Image:
     if image.mode.startswith(DEEP):
-        raise InputError(path, f"has more than 8 bits a channel (mode {image.mode})", "8 bits")
+        raise InputError(path, f"has more than 8 bits per channel (mode {image.mode})", "8 bits")
     return ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
 
 

@@ -1,16 +1,16 @@
-"""Whether numbers lie in the lines of a text as rows do.   numbers.py -> [layout] -> line_survey
+"""Whether the lines of a text match the rows of numbers.   numbers.py -> [layout] -> line_survey
 
-Any layout is read: every character that is no part of a number separates, as in the original program. So a header
-with digits, an empty cell, a decimal comma or "1,000" are read as other numbers than were meant, and what gives them
-away is how the text looks:
+Any layout is read: every character that is not part of a number separates, as in the original program. So a header
+with digits, an empty cell, a decimal comma or "1,000" are read as other numbers than were meant, and only the
+layout of the text shows it:
 
-- a letter, a quote or another character that no list of numbers has, on a line with numbers;
+- a letter, a quote or another character that lists of numbers do not have, on a line with numbers;
 - a line that breaks the layout that the first row sets: as many numbers on each line, each line one row or some whole
   rows; or each row over some lines, as the first one;
-- numbers behind those that were asked for, where lines hold several rows.
+- numbers after those requested, where lines hold several rows.
 
 The first of each is kept; `TextLayout.finish` warns of them, or with `strict` raises the first as an InputError.
-Further rows on lines of their own are only said.
+Further rows on lines of their own are only warned of.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InputError
-from .line_survey import FIRST, LAST, LINE_FEEDS, STRANGE_FIRST, STRANGE_INNER, STRANGE_LAST
+from .line_survey import FIRST_LINE, LAST_LINE, LINE_FEEDS, STRANGE_FIRST, STRANGE_INNER, STRANGE_LAST
 from .text import quote
 
 NO_LINES = np.empty(0, np.int64)
 
 
 class LayoutWarning(UserWarning):
-    """A text is read, but perhaps not as it was meant."""
+    """A text is read, but perhaps not as intended."""
 
 
 class Surveyed(NamedTuple):
-    """A part of the text as `survey_lines` saw it: numbers in all, its runs of inner lines, and its state."""
+    """A part of the text as `survey_lines` describes it: numbers in all, its runs of inner lines, and its state."""
 
     numbers: int
     runs: np.ndarray  # int64 [runs, 2]: numbers on each line, lines
@@ -43,15 +43,15 @@ class Surveyed(NamedTuple):
 
 @dataclass
 class TextLayout:
-    """How the lines of the text `path` lie, for rows of `columns`; of `numbers` of them, None for all."""
+    """The layout of the text `path`, for rows of `columns`; `numbers` numbers are read, None for all."""
 
     path: str
     columns: int
     numbers: int | None
     strange: tuple[int, int, str] | None = None  # line, column, character
-    broken: tuple[int, str] | None = None  # line, what is wrong with it
-    more: bool = False  # numbers behind those that were asked for
-    _line: int = 1  # the one that goes on
+    broken: tuple[int, str] | None = None  # line, its fault
+    more: bool = False  # numbers after those requested
+    _line: int = 1  # the present one
     _here: int = 0  # its numbers so far
     _odd: tuple[int, int, str] | None = None  # its first strange character
     _before: int = 0  # numbers on the lines before it
@@ -60,17 +60,17 @@ class TextLayout:
     _lines: int = 0  # lines with numbers since the pattern began
     _last: tuple[int, str] | None = None  # a line of fewer whole rows: wrong unless it is the last one
 
-    def add(self, part: Surveyed, place: Callable[[int], tuple[int, int]], text: np.ndarray) -> None:
-        """The next part of the text. place(offset) gives line and column of its byte `offset` of `text`."""
+    def add(self, part: Surveyed, position: Callable[[int], tuple[int, int]], text: np.ndarray) -> None:
+        """The next part of the text. position(offset) gives line and column of its byte `offset` of `text`."""
         state, feeds = part.state, part.state[LINE_FEEDS]
 
         def seen(offset: int) -> tuple[int, int, str] | None:
-            return None if offset < 0 or self.strange else (*place(offset), chr(text[offset]))
+            return None if offset < 0 or self.strange else (*position(offset), chr(text[offset]))
 
         if not feeds:
-            self._here, self._odd = self._here + state[LAST], self._odd or seen(state[STRANGE_LAST])
+            self._here, self._odd = self._here + state[LAST_LINE], self._odd or seen(state[STRANGE_LAST])
             return
-        self._here, self._odd = self._here + state[FIRST], self._odd or seen(state[STRANGE_FIRST])
+        self._here, self._odd = self._here + state[FIRST_LINE], self._odd or seen(state[STRANGE_FIRST])
         if self._odd and self._here and not self._is_behind(0):
             self.strange = self.strange or self._odd
         if odd := seen(state[STRANGE_INNER]):
@@ -78,19 +78,19 @@ class TextLayout:
             self.strange = None if self._is_behind(self._here + int(lines.sum())) else odd
         runs = np.concatenate([[(self._here, 1)], part.runs])
         self._check(runs)
-        self._before += self._here + part.numbers - state[FIRST] - state[LAST]
+        self._before += self._here + part.numbers - state[FIRST_LINE] - state[LAST_LINE]
         self._line += feeds
-        self._here, self._odd = state[LAST], seen(state[STRANGE_LAST])
+        self._here, self._odd = state[LAST_LINE], seen(state[STRANGE_LAST])
 
     def close(self) -> None:
-        """Behind the last part that was read."""
+        """After the last part that was read."""
         if self._here and not self._is_behind(0):
             self.strange = self.strange or self._odd
             self._check(np.array([[self._here, 1]]))
         self._here = 0
 
     def finish(self, *, strict: bool) -> None:
-        """Say what was found: the first of it as an InputError if `strict`, else all as warnings."""
+        """Report the findings: the first as an InputError if `strict`, else all as warnings."""
         self.close()
         for line, column, found, meaning in self._findings():
             if strict:
@@ -105,7 +105,7 @@ class TextLayout:
         warnings.warn(LayoutWarning(f"{where}: {found} ({meaning})"), stacklevel=6)
 
     def hint(self) -> str:
-        """What may explain that there are too few or too many numbers; "" if nothing was seen."""
+        """A possible reason for too few or too many numbers; "" without one."""
         if self.broken and self.columns > 1:
             return f"line {self.broken[0]} {self.broken[1]}"
         if strange := self.strange or self._odd:
@@ -130,7 +130,7 @@ class TextLayout:
         return not self.broken and self._pattern.size > 0 and bool(self._pattern[0] <= self.columns)
 
     def _is_behind(self, numbers: int) -> bool:
-        """True if what comes after so many further numbers is not asked for."""
+        """True if the text after `numbers` further numbers is not requested."""
         return self.numbers is not None and self._before + numbers >= self.numbers
 
     def _check(self, runs: np.ndarray) -> None:
@@ -168,7 +168,7 @@ class TextLayout:
         return self._pattern.size == 1
 
     def _open(self, counts: np.ndarray, lines: np.ndarray) -> int:
-        """Find the layout of the first row; returns the first line behind it, or how many there are."""
+        """Find the layout of the first row; returns the first line after it, or the number of lines."""
         sums = sum(self._opening) + np.cumsum(counts)
         stop = min(int(np.searchsorted(sums, self.columns)) + 1, len(counts))
         self._opening += counts[:stop].tolist()

@@ -1,8 +1,8 @@
-"""A kernel that sees how numbers lie in lines, in the pass that counts them.   layout.py -> [line_survey]
+"""A kernel that surveys the numbers per line, in the pass that counts them.   layout.py -> [line_survey]
 
-Lines with as many numbers as the one before are counted together, so that what is left to look at are a few runs.
-Nearly all text is digits, points, signs, commas and blanks: only where a window of 60 bytes has another character, a
-closer look says whether it is a strange one.
+Lines with as many numbers as the one before are counted together, so that only a few runs remain.
+Nearly all text is digits, points, signs, commas and blanks: only where a window of 60 bytes has another character, it
+is checked for strange ones.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from ..engine.compiler.jit import I1, U1_IN, i64, inline, kernel
 from ..engine.vectors.byte_vectors import address, byte, count_ones, first_one, line_ends, plain_separators, unusual
 from .number_scanner import STRIDE, begins_at, begins_in_window, exponent_before, in_window, is_letter
 
-# Places in the `state` of `survey_lines`. Offsets of the first strange character, or -1: in the first line, which may
+# Indices of the `state` of `survey_lines`. Offsets of the first strange character, or -1: in the first line, which may
 # have begun before; in one of the inner lines that has a number; in the last line, which may go on.
 STRANGE_FIRST, STRANGE_INNER, STRANGE_LAST = range(3)
-LINE_FEEDS = 3  # how many there are: without any, the only line is the last one
-FIRST, LAST = 4, 5  # the numbers on these two lines
-RUNS = 6  # how many runs there are of inner lines
+LINE_FEEDS = 3  # their number; without any, the only line is the last one
+FIRST_LINE, LAST_LINE = 4, 5  # the numbers on these two lines
+RUN_COUNT = 6  # the number of runs of inner lines
 STATE = 7
 
 u64 = np.uint64
@@ -36,7 +36,7 @@ def survey_lines(text: np.ndarray, start: int, stop: int, runs: np.ndarray, stat
     """
     end, total, run, feeds_seen = len(text), 0, -2, 0
     before, odd = 0, -1  # numbers up to the last line feed, and the first strange character behind it
-    state[STRANGE_FIRST], state[STRANGE_INNER], state[FIRST] = -1, -1, 0
+    state[STRANGE_FIRST], state[STRANGE_INNER], state[FIRST_LINE] = -1, -1, 0
     text = address(text)
     i = start
     while i < stop:
@@ -60,7 +60,7 @@ def survey_lines(text: np.ndarray, start: int, stop: int, runs: np.ndarray, stat
             if odd < 0 and (strange & below) != u64(0):
                 odd = i + first_one(strange)
             if feeds_seen == 0:
-                state[FIRST], state[STRANGE_FIRST] = here, odd
+                state[FIRST_LINE], state[STRANGE_FIRST] = here, odd
             else:
                 if run >= 0 and runs[run] == here:
                     runs[run + 1] += 1
@@ -78,7 +78,7 @@ def survey_lines(text: np.ndarray, start: int, stop: int, runs: np.ndarray, stat
             odd = i + first_one(strange)
         i += length
     state[STRANGE_LAST], state[LINE_FEEDS] = odd, feeds_seen
-    state[LAST], state[RUNS] = total - before, run // 2 + 1
+    state[LAST_LINE], state[RUN_COUNT] = total - before, run // 2 + 1
     return total
 
 
@@ -86,7 +86,7 @@ def survey_lines(text: np.ndarray, start: int, stop: int, runs: np.ndarray, stat
 def _lines_of_one(begins: np.uint64, feeds: np.uint64, open_ones: int) -> int:
     """How many line feeds there are if each ends a line of one number, of which `open_ones` have begun before; else 0.
 
-    Where ones of two words take turns, a difference sets the bits from each one of the first to the next of the second.
+    Where ones of two words alternate, a difference sets the bits from each one of the first to the next of the second.
     """
     if open_ones > 1:
         return 0
@@ -95,8 +95,8 @@ def _lines_of_one(begins: np.uint64, feeds: np.uint64, open_ones: int) -> int:
     if count_ones(begins) == closed + 1:
         ends |= u64(1 << 63)  # the line that the window cuts
     spans = ends - begins
-    taking_turns = (spans & ~(spans << u64(1))) == begins and (~spans & (spans << u64(1))) == ends
-    return closed if taking_turns else 0
+    alternating = (spans & ~(spans << u64(1))) == begins and (~spans & (spans << u64(1))) == ends
+    return closed if alternating else 0
 
 
 @inline
@@ -104,5 +104,5 @@ def _is_strange(text: Any, i: int, end: int) -> bool:
     """1 where the byte is a letter of no number, or one of `unusual`, else 0."""
     code = byte(text, i)
     letter = is_letter(code) and not exponent_before(text, i + 1, end)
-    low = (code >= 33 and code <= 39) or code == 42 or code == 47 or code == 58
-    return letter or low or (code >= 60 and code <= 64) or code == 92 or (code >= 94 and code <= 96) or code >= 126
+    sign = (code >= 33 and code <= 39) or code == 42 or code == 47 or code == 58
+    return letter or sign or (code >= 60 and code <= 64) or code == 92 or (code >= 94 and code <= 96) or code >= 126

@@ -1,4 +1,4 @@
-"""Network file: text, one layer a line.
+"""Network file: text, one layer per line.
 
     7               the number of layers that follow
     inp 784 100     first and only there: F features, minibatches of B rows
@@ -7,8 +7,8 @@
     lin 10 -2
     sce             a loss layer, last if there is one
 
-GRAMMAR has every word with its arguments; `add_word` extends it. A `#` starts a comment; blank lines count
-for nothing. The same checks hold for a `NetSpec` made in Python, whose errors name "<net>" and the layer.
+GRAMMAR has every word with its arguments; `add_word` extends it. A `#` starts a comment; blank lines are
+ignored. The same checks hold for a `NetSpec` made in Python, whose errors name "<net>" and the layer.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Argument:
 
     @property
     def wanted(self) -> str:
-        """What it is, for messages."""
+        """Its description, for messages."""
         kind = "a whole number" if self.kind is int else "a number"
         return f"{self.name}, {kind} from {self.low} to {self.high}"
 
@@ -52,7 +52,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class Word:
-    """A kind of layer as the network file names it. `role` is "input" (inp alone), "hidden" or "loss"."""
+    """A kind of layer in the network file. `role` is "input" (inp alone), "hidden" or "loss"."""
 
     name: str
     arguments: tuple[Argument, ...]
@@ -87,9 +87,9 @@ GRAMMAR: dict[str, Word] = {word.name: word for word in _BUILT_IN}
 
 
 def add_word(word: Word) -> None:
-    """Teach the network file a new hidden or loss layer; a word added before may be replaced.
+    """Add a hidden or loss layer to the network file's words; a word added before may be replaced.
 
-    Raises UsageError for a name that a network file cannot say, a role that is none, or a built-in word.
+    Raises UsageError for a name that a network file cannot hold, an unknown role, or a built-in word.
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", word.name):
         raise UsageError(f"layer word {word.name!r}: expected letters and digits, a letter first")
@@ -117,7 +117,7 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class NetSpec:
-    """A net as its file says it. Raises InputError unless the layers make a valid net."""
+    """A net as in its file. Raises InputError unless the layers make a valid net."""
 
     layers: tuple[LayerSpec, ...]
 
@@ -127,8 +127,8 @@ class NetSpec:
         object.__setattr__(self, "layers", tuple(self.layers))
         problem = _find_problem(self.layers)
         if problem:
-            place = f"layer {problem.layer + 1}: " if self.layers else ""
-            raise InputError("<net>", place + problem.found, problem.expected, problem.hint)
+            where = f"layer {problem.layer + 1}: " if self.layers else ""
+            raise InputError("<net>", where + problem.found, problem.expected, problem.hint)
 
     @property
     def features(self) -> int:
@@ -162,15 +162,15 @@ def format_network(spec: NetSpec) -> str:
 
 
 def parse_network(text: str, name: str = "<net>") -> NetSpec:
-    """The net that `text` says; `name` stands for the file in errors. Raises InputError with line and column."""
+    """The net in `text`; `name` stands for the file in errors. Raises InputError with line and column."""
     lines = list(lines_of_tokens(text))
     if not lines:
-        raise InputError(name, "is empty", "the number of layers, then one layer a line")
+        raise InputError(name, "is empty", "the number of layers, then one layer per line")
     count = _parse_count(lines[0], name)
     layers = tuple(_parse_layer(tokens, name) for tokens in lines[1 : MOST_LAYERS + 2])
     if count != len(lines) - 1:
         found = f"found {quote(lines[0][0].text)}, but {len(lines) - 1} layers follow"
-        raise _error(name, lines[0][0], found, hint="the first line says how many layers there are")
+        raise _error(name, lines[0][0], found, hint="the first line is the number of layers")
     problem = _find_problem(layers)
     if problem:
         token = lines[problem.layer + 1][problem.token]

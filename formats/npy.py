@@ -20,7 +20,7 @@ from ..errors import InputError
 from .files import Source, open_data
 from .text import quote
 
-MAGIC = b"\x93NUMPY"
+NPY_MAGIC = b"\x93NUMPY"
 HEADER_LIMIT = 10_000  # bytes, as in NumPy; its parser needs seconds to give up on some longer ones
 
 
@@ -55,7 +55,7 @@ def _read_header(source: Source) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, whether the first dimension is the fastest, and type."""
     start = source.stream.read(8)
     parse = {b"\1\0": np.lib.format.read_array_header_1_0, b"\2\0": np.lib.format.read_array_header_2_0}.get(start[6:])
-    if start[:6] != MAGIC or parse is None:
+    if start[:6] != NPY_MAGIC or parse is None:
         raise InputError(source.path, f"begins with {start.hex(' ')}", "a .npy file of version 1.0 or 2.0")
     length = source.stream.read(2 if start[6] == 1 else 4)
     if int.from_bytes(length, "little") > HEADER_LIMIT:

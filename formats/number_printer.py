@@ -1,4 +1,4 @@
-"""Kernel that prints numbers, as C's printf("%f ") does or as whole ones.   numbers.py, export.py -> [number_printer]
+"""Kernel that prints numbers, as C's printf("%f ") does, or as integers.   numbers.py, export.py -> [number_printer]
 
 A float32 times 10^6 is exact in float64 (24 + 14 significant bits), so rounding that to an integer, ties to
 even, gives the digits that printf derives from the exact decimal expansion.
@@ -28,8 +28,8 @@ def print_numbers(
     """Print values[start:stop] into `text`, a newline behind each row of `columns`; returns the bytes written.
 
     separator 0: "%f " for each value; stops before one that is not finite or 9e12 and more. Any other: whole
-    numbers below 2^53, with this byte between those of a row. reached[0] is where it stopped. `text` has LONGEST
-    bytes for each value.
+    numbers below 2^53, with this byte between those of a row. reached[0] is the index at which it stopped. `text` has
+    LONGEST bytes per value. Writes text and reached [1] only.
     """
     text = address(text)
     at = 0

@@ -1,13 +1,13 @@
 """Kernels that find and convert the numbers in text.   numbers.py -> [number_scanner] -> byte_vectors
 
-A number is  [+-]? (digits [. digits?] | . digits) ([eE] [+-]? digits)?  and every byte but 0-9 + - . parts
-numbers; e and E belong to one only between a digit or point and an exponent. So which bytes make up a token
-is decided by looking two bytes back and two ahead, and a text may be cut at any other byte.
+A number is  [+-]? (digits [. digits?] | . digits) ([eE] [+-]? digits)?  and every byte but 0-9 + - . separates
+numbers; e and E belong to one only between a digit or point and an exponent. So the bytes of a token are decided by
+two bytes before and two after, and a text may be cut at any other byte.
 
 Values are those of C: the decimal correctly rounded to float64, that rounded to float32.
 
-Nearly all text is plain: no letters, digits on both sides of each point, up to 8 before it, 12 behind it, 15 in all.
-It is converted in windows of 64 bytes, each seen as one bit a byte; the rest, one number after the other.
+Nearly all text is plain: no letters, digits on both sides of each point, up to 8 before it, 12 after it, 15 in all.
+It is converted in windows of 64 bytes, as words of one bit per byte; the rest, one number after the other.
 """
 
 from __future__ import annotations
@@ -33,27 +33,28 @@ from ..engine.vectors.byte_vectors import (
     short_numbers,
 )
 
-# What `scan_numbers` returns: why it stopped. It stands behind the last number it wrote, with
-# FULL before a number that has no room, with MALFORMED and NO_NUMBER at what is wrong.
-DONE, FULL, MALFORMED, NO_NUMBER = range(4)
+# The result of `scan_numbers`: why it stopped. state[POSITION] is then after the last number written, for SCAN_FULL at
+# a number that has no room, for SCAN_MALFORMED and SCAN_NOT_A_NUMBER at the wrong text.
+SCAN_DONE, SCAN_FULL, SCAN_MALFORMED, SCAN_NOT_A_NUMBER = range(4)
 
-# Places in the `state` of `scan_numbers`.
+# Indices of the `state` of `scan_numbers`.
 FILLED, POSITION, HARD = range(3)
 
-# What `_convert` says of a number: it is converted, it needs Python's float(), it is none.
+# The result of `_convert`: the number is converted, needs Python's float(), or is malformed.
 _EASY, _HARD, _BAD = range(3)
 
 u64 = np.uint64
 _ALL = u64(0xFFFFFFFFFFFFFFFF)
-_MOST = 12  # digits behind the point
-# By the count of digits on one side of the point: what the last four but four count, and those before them.
+_MOST = 12  # digits after the point
+# By the count of digits on one side of the point: the factor of the four digits before the last four, and of those
+# before them.
 _UPPER = np.array([0] * 5 + [10**4] * (_MOST - 4))
 _TOP = np.array([0] * 9 + [10**8] * (_MOST - 8))
 _TENS = np.array([10**power for power in range(_MOST + 1)])
 _SIGNED_TENS = np.concatenate([_TENS, -_TENS]).astype(np.float64)
 _POWERS = np.array([float(f"1e{power}") for power in range(61)])  # up to 1e22 they are exact
 _FAR = 10**15  # exponents are not counted further: no text is so long that its digits could make up for it
-STRIDE = WINDOW - 4  # bytes of a window of which it is known what stands there: two before them and two behind decide
+STRIDE = WINDOW - 4  # bytes of a window that are decided: two before and two after them are needed
 _ROOM = WINDOW // 2 + 8  # numbers that one window may write
 
 
@@ -63,19 +64,21 @@ def scan_numbers(
 ) -> int:
     """Convert the numbers that begin in text[start:stop] to numbers[state[FILLED]:].
 
-    Nothing may begin before `start` and end after it. A number that begins before `stop` is read to its end.
-    state[FILLED] is advanced, state[POSITION] set. Numbers that take more than this kernel's arithmetic are
-    left to the caller: hard[2*k] is where number hard[2*k + 1] stands in the text, for k < state[HARD], which
-    is set; when `hard` is full, FULL is returned. What stands behind the numbers written may be overwritten.
-    Returns DONE, FULL, MALFORMED or NO_NUMBER (nan, inf, infinity).
+    text uint8 [bytes], numbers float32 [N], hard int64 [2 * H], state int64 [3]; no two overlap. No number may begin
+    before `start` and end after it. A number that begins before `stop` is read to its end.
+
+    Writes numbers, hard and state: state[FILLED] is advanced, state[POSITION] set. Numbers that need more than this
+    kernel's arithmetic are left to the caller: hard[2*k] is the offset in the text of number hard[2*k + 1], for
+    k < state[HARD], which is set; when `hard` is full, SCAN_FULL is returned. Numbers after the last one written may be
+    overwritten. Returns SCAN_DONE, SCAN_FULL, SCAN_MALFORMED or SCAN_NOT_A_NUMBER (nan, inf, infinity).
     """
     end, room = len(text), len(numbers)
     text, numbers = address(text), address(numbers)
     filled, hards = state[FILLED], 0
-    verdict = DONE
+    verdict = SCAN_DONE
     i = start
-    plain_from = 3  # windows that begin earlier are not plain, or look at bytes before the text
-    while i < stop:
+    plain_from = 3  # windows that begin earlier are not plain, or reach before the text
+    while i < stop:  #                                       text[i : i + WINDOW], or one number
         if i >= plain_from and i + WINDOW <= stop and filled + _ROOM <= room:
             length, count = _convert_window(text, i, numbers, filled)
             i += length
@@ -96,15 +99,15 @@ def scan_numbers(
                 letters == 8 and word == u64(0x696E66696E697479)
             ):
                 i -= letters
-                verdict = NO_NUMBER
+                verdict = SCAN_NOT_A_NUMBER
                 break
             continue
         if filled == room or 2 * hards == len(hard):
-            verdict = FULL
+            verdict = SCAN_FULL
             break
         judgement, after, value = _convert(text, i, end)
         if judgement == _BAD:
-            verdict = MALFORMED
+            verdict = SCAN_MALFORMED
             break
         if judgement == _HARD:
             hard[2 * hards] = i
@@ -121,7 +124,8 @@ def scan_numbers(
 def _convert_window(text: Any, i: int, numbers: Any, filled: int) -> tuple[int, int]:
     """Convert the numbers that end in the window at i, where none goes on, and put them behind the `filled` ones.
 
-    Returns the bytes up to behind the last separator and how many numbers they hold; 0 and 0 if something is not plain.
+    Returns the number of bytes up to the last separator, included, and of numbers in them; 0 and 0 if a byte is not
+    plain.
     """
     digits, points, minuses, pluses, letters, _ = classes(text, i)
     signs = minuses | pluses
@@ -129,7 +133,7 @@ def _convert_window(text: Any, i: int, numbers: Any, filled: int) -> tuple[int, 
     length = last_one(~inside) + 1
     if letters != u64(0) or length == 0:
         return 0, 0
-    whole = _ALL >> u64(WINDOW - length)  # a number that goes on behind the window is left for the next one
+    whole = _ALL >> u64(WINDOW - length)  # a number that continues past the window is left for the next one
     digits, points, signs, inside = digits & whole, points & whole, signs & whole, inside & whole
     starts = digits & ~((digits | points) << u64(1))
     runs = digits & (digits >> u64(1))
@@ -153,22 +157,22 @@ def _convert_window(text: Any, i: int, numbers: Any, filled: int) -> tuple[int, 
         shorts = scratch()
         short_numbers(text, i, shorts)
         lasts = ends >> u64(1)
-        for k in range(filled, filled + count, 8):
+        for k in range(filled, filled + count, 8):  #    numbers[k : k + 8] from the next eight `lasts`
             lasts = put8(numbers, k, shorts, lasts)
         return length, count
-    fours = scratch() + 16  # room for looking 8 digits back
+    fours = scratch() + 16  # room for reading 8 digits back
     last_fours(text, i, fours)
-    for k in range(filled, filled + count):
+    for k in range(filled, filled + count):  #       numbers[k] from text[i + start : i + end]
         start, end = first_one(starts), first_one(ends)
         point = min(first_one(points), end)
         has_point = np.int64(point < end)
-        places, last = end - point - has_point, end - has_point
+        decimals, last = end - point - has_point, end - has_point
         mantissa = four(fours, point - 1) + _UPPER[u64(point - start)] * four(fours, point - 5)
-        mantissa *= _TENS[u64(places)]
-        mantissa += four(fours, last) + _UPPER[u64(places)] * four(fours, last - 4)
-        mantissa += _TOP[u64(places)] * four(fours, last - 8)
+        mantissa *= _TENS[u64(decimals)]
+        mantissa += four(fours, last) + _UPPER[u64(decimals)] * four(fours, last - 4)
+        mantissa += _TOP[u64(decimals)] * four(fours, last - 8)
         negative = np.int64(((minuses << u64(1)) >> u64(start)) & u64(1))
-        put(numbers, k, np.float64(mantissa) / _SIGNED_TENS[u64(places + (_MOST + 1) * negative)])
+        put(numbers, k, np.float64(mantissa) / _SIGNED_TENS[u64(decimals + (_MOST + 1) * negative)])
         starts &= starts - u64(1)
         ends &= ends - u64(1)
         points &= points - u64(has_point)

@@ -27,13 +27,22 @@ from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import PIECE, Source, check_memory, open_data
 from .layout import Surveyed, TextLayout
-from .line_survey import RUNS, STATE, survey_lines
+from .line_survey import RUN_COUNT, STATE, survey_lines
 from .number_printer import LONGEST, PRINTED, print_numbers
-from .number_scanner import DONE, FILLED, HARD, MALFORMED, NO_NUMBER, POSITION, count_numbers, scan_numbers
+from .number_scanner import (
+    FILLED,
+    HARD,
+    POSITION,
+    SCAN_DONE,
+    SCAN_MALFORMED,
+    SCAN_NOT_A_NUMBER,
+    count_numbers,
+    scan_numbers,
+)
 from .text import quote
 
 # The bytes of a token, from its first one on, as `number_scanner` sees them.
-TOKEN = re.compile(rb"(?:[0-9.+-]|(?<=[0-9.])[eE](?=[+-]?[0-9]))+")
+NUMBER_TOKEN = re.compile(rb"(?:[0-9.+-]|(?<=[0-9.])[eE](?=[+-]?[0-9]))+")
 WORD = re.compile(rb"[+-]?(?:nan|infinity|inf)(?![a-z])", re.IGNORECASE)
 # A text may be cut behind all bytes but these.
 TOKEN_BYTES = b"0123456789+-.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -46,7 +55,7 @@ _own = threading.local()  # of the threads of one reading
 def read_numbers(path: str | os.PathLike[str], count: int | None = None) -> np.ndarray:
     """The first `count` numbers of a text file (None: all of them) as float32 [count], each np.float32(float(token)).
 
-    Raises InputError with line and column for what is no finite float32 number, and if there are too few.
+    Raises InputError with line and column for text that is not a finite float32 number, and if there are too few.
     """
     with open_data(path) as source:
         return scan_source(source, count)
@@ -114,20 +123,20 @@ def locate_number(path: str | os.PathLike[str], index: int) -> tuple[int, int, s
                     end = ends[
                         bisect.bisect_left(ends, index + 1, key=lambda k: count_numbers.run(block.text, start, k))
                     ]
-                    return *block.place(end - 1), block.token(end - 1).decode()
+                    return *block.position(end - 1), block.token(end - 1).decode()
                 index -= here
     raise InputError(path, "holds fewer numbers than it did")
 
 
 def write_numbers(path: str | os.PathLike[str], values: np.ndarray) -> None:
-    """Writes float32 [N, K] as C's printf would: "%f" and a space for each value, a line for each row.
+    """Writes float32 [N, K] as C's printf would: "%f" and a space for each value, one line per row.
 
-    Raises OutputError, and UsageError for what is no array of numbers [N, K].
+    Raises OutputError, and UsageError for anything but an array of numbers [N, K].
     """
     try:
         values = np.ascontiguousarray(values, np.float32)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"the values are no numbers: {error}") from None
+        raise UsageError(f"the values are not numbers: {error}") from None
     if values.ndim != 2:
         raise UsageError(f"the values have the shape {values.shape}, expected [rows, columns]")
     columns, flat = values.shape[1], values.reshape(-1)
@@ -146,7 +155,7 @@ def write_numbers(path: str | os.PathLike[str], values: np.ndarray) -> None:
 
 
 class _Block(NamedTuple):
-    """A stretch of the text, and where in the file its first byte stands (line and column from 1)."""
+    """A stretch of the text, and the position in the file of its first byte (line and column from 1)."""
 
     path: str
     text: np.ndarray
@@ -156,11 +165,11 @@ class _Block(NamedTuple):
 
     def token(self, offset: int) -> bytes:
         """The token that begins there; no bytes if none does."""
-        found = TOKEN.match(self.text.data, offset)
+        found = NUMBER_TOKEN.match(self.text.data, offset)
         return found[0] if found else b""
 
     def rounds(self) -> Iterator[list[_Part]]:
-        """The block in parts that cut no number, as many at a time as keep all threads busy."""
+        """The block in parts that split no number, as many at a time as keep all threads busy."""
         stop, most = 0, 2 * usable_threads()
         while stop < len(self.text):
             parts: list[_Part] = []
@@ -174,12 +183,12 @@ class _Block(NamedTuple):
     def surveyed(
         self, threads: ThreadPoolExecutor, layout: TextLayout, *, forget: bool
     ) -> Iterator[tuple[list[_Part], list[int]]]:
-        """The rounds, and how many numbers each of their parts has; `layout` is shown their lines. `forget`: drop them
+        """The rounds, and the count of numbers in each of their parts; `layout` gets their lines. `forget`: drop them
         from memory at once, since they are read again."""
         for parts in self.rounds():
             found = list(threads.map(_survey, parts))
             for part in found:
-                layout.add(part, self.place, self.text)
+                layout.add(part, self.position, self.text)
             if forget:
                 self.forget(parts)
             yield parts, [part.numbers for part in found]
@@ -190,12 +199,12 @@ class _Block(NamedTuple):
         return any(count_numbers.run(self.text, stop, min(stop + PART, len(self.text))) for stop in stops)
 
     def forget(self, parts: list[_Part]) -> None:
-        """Drop the pages of `parts` from memory. They are read from the file again if somebody looks at them."""
+        """Drop the pages of `parts` from memory. They are read from the file again if needed."""
         if self.mapping:
             start = parts[0].start // mmap.PAGESIZE * mmap.PAGESIZE
             self.mapping.madvise(mmap.MADV_DONTNEED, start, parts[-1].stop - start)
 
-    def place(self, offset: int) -> tuple[int, int]:
+    def position(self, offset: int) -> tuple[int, int]:
         """Line and column of a byte of this block."""
         newlines, last = 0, -1
         for start in range(0, offset, PIECE):
@@ -206,7 +215,7 @@ class _Block(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """The bytes block.text[start:stop]. Whatever number begins in there ends in there."""
+    """The bytes block.text[start:stop]. A number that begins in it ends in it."""
 
     block: _Block
     start: int
@@ -214,7 +223,7 @@ class _Part(NamedTuple):
 
 
 def _blocks(source: Source) -> Iterator[_Block]:
-    """The text in stretches that cut no number: a plain file as one, an unzipped one as it comes."""
+    """The text in stretches that split no number: a plain file as one, an unzipped one piece by piece."""
     if not source.zipped:
         mapping = source.map()
         yield _Block(source.path, np.frombuffer(mapping, np.uint8), 1, 1, mapping)
@@ -225,20 +234,20 @@ def _blocks(source: Source) -> Iterator[_Block]:
         whole = data.rstrip(TOKEN_BYTES)
         rest = data[len(whole) :]
         if len(rest) > PIECE:
-            place = _Block(source.path, np.frombuffer(data, np.uint8), line, column).place(len(whole))
+            position = _Block(source.path, np.frombuffer(data, np.uint8), line, column).position(len(whole))
             raise InputError(
-                source.path, f"found {len(rest)} letters and digits in a row", line=place[0], column=place[1]
+                source.path, f"found {len(rest)} letters and digits in a row", line=position[0], column=position[1]
             )
         block = _Block(source.path, np.frombuffer(whole, np.uint8), line, column)
         yield block
-        line, column = block.place(len(whole))
+        line, column = block.position(len(whole))
     yield _Block(source.path, np.frombuffer(rest, np.uint8), line, column)
 
 
 def _survey(part: _Part) -> Surveyed:
     runs, state = _runs_of_thread(2 * (part.stop - part.start)), np.empty(STATE, np.int64)
     numbers = survey_lines.run(part.block.text, part.start, part.stop, runs, state)
-    return Surveyed(numbers, runs[: 2 * state[RUNS]].reshape(-1, 2).copy(), state.tolist())
+    return Surveyed(numbers, runs[: 2 * state[RUN_COUNT]].reshape(-1, 2).copy(), state.tolist())
 
 
 def _runs_of_thread(size: int) -> np.ndarray:
@@ -253,16 +262,16 @@ def _runs_of_thread(size: int) -> np.ndarray:
 def _convert(part: _Part, numbers: np.ndarray, enough: bool) -> None:
     """Convert the first numbers of a part, until `numbers` is full.
 
-    Raises InputError for what is no number, also behind the last one unless these are `enough`.
+    Raises InputError for a malformed number, also after the last one unless these are `enough`.
     """
     block, start = part.block, part.start
     hard, state = np.empty(2 * HARD_ONES, np.int64), np.zeros(3, np.int64)
     verdict = None
-    while verdict != DONE and not (enough and state[FILLED] == len(numbers)):
+    while verdict != SCAN_DONE and not (enough and state[FILLED] == len(numbers)):
         verdict = scan_numbers.run(block.text, start, part.stop, numbers, hard, state)
         start = int(state[POSITION])
         _convert_hard(block, hard[: 2 * state[HARD]].reshape(-1, 2), numbers)
-        if verdict in (MALFORMED, NO_NUMBER) and not (enough and state[FILLED] == len(numbers)):
+        if verdict in (SCAN_MALFORMED, SCAN_NOT_A_NUMBER) and not (enough and state[FILLED] == len(numbers)):
             raise _wrong_token(block, start)
 
 
@@ -278,22 +287,22 @@ def _grown(path: str, numbers: np.ndarray, size: int) -> np.ndarray:
 
 
 def _convert_hard(block: _Block, hard: np.ndarray, numbers: np.ndarray) -> None:
-    """What the scanner left over: each row of `hard` is an offset and an index of `numbers`."""
+    """Convert the numbers that the scanner left: each row of `hard` is an offset and an index of `numbers`."""
     offsets, indices = hard.T
     text = block.text.data
-    tokens = [TOKEN.match(text, offset) for offset in offsets.tolist()]
+    tokens = [NUMBER_TOKEN.match(text, offset) for offset in offsets.tolist()]
     values = np.array([float(token[0]) for token in tokens if token])
     with np.errstate(over="ignore"):
         numbers[indices] = values
     too_large = offsets[np.isinf(numbers[indices])]
     if len(too_large):
-        line, column = block.place(int(too_large[0]))
+        line, column = block.position(int(too_large[0]))
         found = f"found {quote(block.token(int(too_large[0])).decode())}"
         raise InputError(block.path, found, "a number below 3.4e38 (float32)", line=line, column=column)
 
 
 def _wrong_token(block: _Block, offset: int) -> InputError:
-    line, column = block.place(offset)
+    line, column = block.position(offset)
     word = WORD.match(block.text.data, offset)
     token = word[0] if word else block.token(offset)
     expected = "a finite number" if word else "a number such as -12.5 or 1e-3"

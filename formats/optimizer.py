@@ -1,8 +1,8 @@
-"""Optimizer file: six numbers in any layout, parted by white space, commas or semicolons; `#` starts a comment.
+"""Optimizer file: six numbers in any layout, separated by white space, commas or semicolons; `#` starts a comment.
 
 0.0001   rate      base learning rate
 5        step      epochs between drops of the rate; 0: it never drops
-0.1      factor    what the rate is multiplied by then
+0.1      factor    by which the rate is then multiplied
 0.00001  decay     weight decay
 0.9      momentum
 15       epochs
@@ -60,7 +60,7 @@ def read_optimizer(path: str | os.PathLike[str]) -> Optimizer:
 
 
 def write_optimizer(path: str | os.PathLike[str], spec: Optimizer) -> None:
-    """Write the six numbers, one a line. Raises OutputError."""
+    """Write the six numbers, one per line. Raises OutputError."""
     instance("optimizer", spec, Optimizer, "a caffe64.Optimizer")
     with write_atomically(path, "w") as file:
         file.write(format_optimizer(spec))
@@ -81,7 +81,7 @@ def parse_optimizer(text: str, name: str = "<optimizer>") -> Optimizer:
 
 
 def format_optimizer(spec: Optimizer) -> str:
-    """Text that parses to an equal spec, one number a line."""
+    """Text that parses to an equal spec, one number per line."""
     return "".join(plain_decimal(value) + "\n" for value in dataclasses.astuple(spec))
 
 

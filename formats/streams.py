@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 STDIN, STDOUT, STDERR = "/dev/stdin", "/dev/stdout", "/dev/stderr"
-NUMBERS = {STDIN: 0, STDOUT: 1, STDERR: 2}
+DESCRIPTORS = {STDIN: 0, STDOUT: 1, STDERR: 2}
 
 
 def stream_number(path: str) -> int | None:
-    """The open descriptor that `path` is a name of, if it is one."""
+    """The open descriptor named by `path`, if any."""
     match = re.fullmatch(r"/(?:dev|proc/self)/fd/([0-9]{1,9})", path)
-    return int(match[1]) if match else NUMBERS.get(path)
+    return int(match[1]) if match else DESCRIPTORS.get(path)

@@ -1,4 +1,4 @@
-"""Small text files (network, optimizer): reading them whole, their tokens with places, numbers in plain decimals.
+"""Small text files (network, optimizer): reading them whole, their tokens with positions, numbers in plain decimals.
 
 A `#` starts a comment that ends with its line. Lines end with LF or CRLF.
 """
@@ -15,7 +15,7 @@ from ..errors import InputError
 from .content import HEAD, refuse_others
 from .files import open_input
 
-LIMIT = 1 << 20  # bytes; the longest real network file has a few hundred
+MOST_TEXT_BYTES = 1 << 20  # bytes; the longest real network file has a few hundred
 INTEGER = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -29,12 +29,12 @@ class Token(NamedTuple):
 
 
 def read_text(path: str | os.PathLike[str], expected: str, *own: str) -> str:
-    """All of a small UTF-8 file. Raises InputError if it is larger than 1 MiB, no text, or recognised as something else
-    than what is `expected`, which may look like the kinds `own` (`content`)."""
+    """All of a small UTF-8 file. Raises InputError if it is larger than 1 MiB, not text, or recognised as another kind
+    than `expected`, whose files may resemble the kinds `own` (`content`)."""
     with open_input(path) as file:
-        data = file.read(LIMIT + 1)
+        data = file.read(MOST_TEXT_BYTES + 1)
     refuse_others(path, data[:HEAD], expected, "text", "a binary file", *own)
-    if len(data) > LIMIT:
+    if len(data) > MOST_TEXT_BYTES:
         raise InputError(path, "is larger than 1 MiB", "a short text file", "are the files given in the right order?")
     try:
         text = data.decode("utf-8-sig")
@@ -49,7 +49,7 @@ def read_text(path: str | os.PathLike[str], expected: str, *own: str) -> str:
 
 
 def lines_of_tokens(text: str, separators: str = "") -> Iterator[list[Token]]:
-    """The tokens of each line that has some. White space and the characters of `separators` part them."""
+    """The tokens of each line that has some. White space and the characters of `separators` separate them."""
     pattern = re.compile(rf"[^\s{re.escape(separators)}]+")
     for number, line in enumerate(text.split("\n"), start=1):
         found = pattern.finditer(line.partition("#")[0])

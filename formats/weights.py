@@ -18,11 +18,9 @@ import numpy as np
 from ..arguments import file_name
 from ..errors import InputError, UsageError
 from .atomic import write_atomically
-from .content import HEAD, ITS_WEIGHTS, refuse_others
+from .content import CUT_SHORT, HEAD, ITS_WEIGHTS, refuse_others
 from .files import Source, open_input
 from .network import MOST_LAYERS
-
-_COMPLETE = "was it copied completely?"
 
 
 def read_weights(
@@ -30,7 +28,7 @@ def read_weights(
 ) -> list[np.ndarray]:
     """The parameters of each layer, float32 [P].
 
-    `sizes` are the P of the net that they are for, `names` its layers' lines, for messages. Raises InputError
+    `sizes` are the P of the net, `names` its layers' lines, for messages. Raises InputError
     if the file is damaged, of another net, or holds a value that is not finite.
     """
     with open_input(path) as file:
@@ -79,16 +77,16 @@ def _read_counts(path: str, file: IO[bytes], size: int) -> list[int]:
         if size >= 8:
             refuse_others(path, file.read(HEAD), "a weights file", "a binary file", ITS_WEIGHTS)
         found = f"is {size} bytes long and announces {layers} layers" if size >= 8 else f"is {size} bytes long"
-        raise InputError(path, found, "a weights file", _COMPLETE)
+        raise InputError(path, found, "a weights file", CUT_SHORT)
     counts, offset = [], 8
     for number in range(1, layers + 1):
         file.seek(offset)
         count = int.from_bytes(file.read(8), "little")
-        # What the layers after this one need at least, so that a count cut short does not read as another one.
+        # The least that the layers after this one need, so that a truncated count is not taken for another one.
         offset += 8 + 4 * count
         if offset + 8 * (layers - number) > size:
             found = f"is {size} bytes long, too short for layer {number} of {layers} with {count} parameters"
-            raise InputError(path, found, hint=_COMPLETE)
+            raise InputError(path, found, hint=CUT_SHORT)
         counts.append(count)
     if offset != size:
         raise InputError(path, f"is {size} bytes long", f"{offset}, where its last layer ends")

@@ -59,7 +59,7 @@ def test_a_picture_is_not_turned_by_its_cameras_notice(tmp_path):
 
 def test_what_is_no_picture_is_an_input_error(tmp_path):
     (tmp_path / "x.jpg").write_text("no picture")
-    with pytest.raises(InputError, match=r"x.jpg: is no picture that can be read"):
+    with pytest.raises(InputError, match=r"x.jpg: is not a picture that can be read"):
         io.load_image(tmp_path / "x.jpg")
 
 

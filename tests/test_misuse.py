@@ -103,7 +103,7 @@ CASES = {  # the call -> what its message says
     "a checkpoint of a number": (lambda: caffe64.read_checkpoint(3), "the path is 3"),
     "write no optimizer": (lambda: caffe64.write_optimizer("o.txt", (1, 2)), "optimizer is of the type tuple"),
     "write no checkpoint": (lambda: caffe64.write_checkpoint("c.c64", {}), "checkpoint is of the type dict"),
-    "write words": (lambda: caffe64.write_numbers("n.txt", ["a"]), "the values are no numbers"),
+    "write words": (lambda: caffe64.write_numbers("n.txt", ["a"]), "the values are not numbers"),
     "write a line": (lambda: caffe64.write_numbers("n.txt", [1, 2]), r"the values have the shape \(2,\)"),
     "write pictures": (lambda: caffe64.write_numbers("n.txt", np.zeros((2, 2, 2))), "the values have the shape"),
 }

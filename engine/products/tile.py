@@ -1,4 +1,4 @@
-"""The micro-kernel: one register tile of a matrix product. The one place of generated, unrolled code.
+"""The micro-kernel: one register tile of a matrix product. Its code is generated and unrolled.
 
     multiply_tile(a, a_at, a_m, a_k, rows, rows_at, b, b_at, b_k, depth, init, init_at, init_m, lower_bound, c, c_at,
                   c_m, columns, MR, NV)

@@ -26,7 +26,7 @@ def make_sync() -> np.ndarray:
 
 
 @inline
-def meet(sync, threads):
+def barrier(sync, threads):
     """Wait until all `threads` threads have called this; what each wrote before is visible to all after it."""
     if threads == 1:
         return

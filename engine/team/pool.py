@@ -27,7 +27,7 @@ def submit(work, *arguments) -> Future:
     return _pool.submit(work, *arguments)
 
 
-def run_together(works: Sequence[Callable[[], object]], *, meeting: bool = False) -> None:
+def run_together(works: Sequence[Callable[[], object]], *, ends_in_barrier: bool = False) -> None:
     """Run all at the same time, the first in this thread. They may wait for each other.
 
     `meeting`: they do so at their end, so that all have done their work when the first one has: the others' return,
@@ -41,7 +41,7 @@ def run_together(works: Sequence[Callable[[], object]], *, meeting: bool = False
         for job in jobs:
             submit(_run_once, job, cpu)  # not started because of an interrupt, but others wait for it
         raise
-    if not meeting:
+    if not ends_in_barrier:
         for other in others:
             other.result()
 

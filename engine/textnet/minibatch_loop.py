@@ -23,7 +23,7 @@ from ..compiler import signatures as types
 from ..compiler.jit import D1, F1, F1_IN, F2_IN, I1, I1_IN, I2_IN, f32, i64, inline, kernel
 from ..products.gemm import MR
 from ..team.atomics import atomic_load, atomic_store
-from ..team.barrier import DIVERGED, DONE, STOP, STOP_REQUEST, meet
+from ..team.barrier import DIVERGED, DONE, STOP, STOP_REQUEST, barrier
 from ..team.memory import aligned_zeros
 from ..vectors.copying import copy
 from ..vectors.views import view1, view2
@@ -121,7 +121,7 @@ def run_minibatches(
                         view1(settings, table[i, S], table[i, S_SIZE]),
                     )
                     call_backward(table[i, BACKWARD_ADDRESS], (x, p, s, y, dy, dx, scratch))
-        meet(sync, threads)
+        barrier(sync, threads)
         total = 0.0  # by every thread, so that each knows whether there is an update
         for b in range(batch):
             total += row_losses[b]
@@ -149,7 +149,7 @@ def run_minibatches(
                         table[i, UPDATE_ADDRESS],
                         (picked, order, at, dy, p, v, rate, decay, momentum, thread, threads, scratch),
                     )
-        meet(sync, threads)
+        barrier(sync, threads)
         if thread == 0:
             atomic_store(sync, DONE, step + 1)
         if atomic_load(sync, STOP):

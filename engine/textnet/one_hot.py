@@ -46,7 +46,7 @@ class OneHot:
         return len(self.ones)
 
     def __repr__(self) -> str:
-        return f"OneHot({len(self)} rows, {self.features // self.classes} places, {self.classes} classes)"
+        return f"OneHot({len(self)} rows, {self.features // self.classes} positions, {self.classes} classes)"
 
     def __getitem__(self, rows: slice | np.ndarray) -> OneHot:
         """Some of the rows: a view for a slice, a copy for row numbers. Raises UsageError for a single number."""
@@ -91,13 +91,13 @@ def plan_data(plan: NetLayout, X: ArrayLike | OneHot, Y: ArrayLike, names: tuple
     return Data(ready, inputs, targets)
 
 
-def one_hot_plan(plan: NetLayout, places: int = 1) -> NetLayout:
-    """`plan` for inputs [N, places], the numbers of the ones. Raises UsageError where no lin comes first."""
+def one_hot_plan(plan: NetLayout, positions: int = 1) -> NetLayout:
+    """`plan` for inputs [N, positions], the numbers of the ones. Raises UsageError where no lin comes first."""
     if len(plan.layers) < 2 or plan.layers[1] is not TABLE["lin"]:
         raise UsageError("one-hot inputs need a lin as the first layer after inp")
     table = plan.table.copy()
-    table[0, INPUTS] = places
-    first = dataclasses.replace(plan.infos[1], macs=places * plan.infos[1].outputs)
+    table[0, INPUTS] = positions
+    first = dataclasses.replace(plan.infos[1], macs=positions * plan.infos[1].outputs)
     return dataclasses.replace(
         plan,
         layers=(plan.layers[0], lin_one_hot.LAYER, *plan.layers[2:]),

@@ -1,16 +1,16 @@
 """Caffe models: nets as text (.prototxt), weights as binary messages (.caffemodel), means (.binaryproto).
 
-    definitions    Caffe's messages in a compact notation    schema         the message classes made of them
+    definitions    Caffe's messages in a compact notation    schema         the message classes made from them
     outline, text  prototxt -> message -> prototxt           wire, binary   the same for binary files
     upgrade        older versions of a net to the newest     weights        which blobs belong to which layer
     rules          the layers of a phase                     deploy         a net for training to one that predicts
-    own_scale      NVIDIA's BatchNorm in two layers          hdf5           HDF5 models, by hdf5_places
+    own_scale      NVIDIA's BatchNorm in two layers          hdf5           HDF5 models, by hdf5_offsets
 
 Importing this package imports protobuf, which nothing else of caffe64 does.
 """
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
-from .deploy import deploy_net, dropped_inputs, told_shape
+from .deploy import deploy_net, dropped_inputs, known_shape
 from .own_scale import split_batch_norms
 from .rules import filter_net
 from .schema import MESSAGES, BlobProto, LayerParameter, NetParameter, enum_name
@@ -31,13 +31,13 @@ __all__ = [
     "enum_name",
     "filter_net",
     "format_prototxt",
+    "known_shape",
     "match_weights",
     "parse_prototxt",
     "read_binaryproto",
     "read_caffemodel",
     "read_prototxt",
     "split_batch_norms",
-    "told_shape",
     "write_caffemodel",
     "write_prototxt",
 ]

@@ -14,10 +14,10 @@ from google.protobuf.message import DecodeError
 
 from ...errors import InputError, OutputError
 from ..atomic import write_atomically
-from ..content import A_MEAN, A_MODEL, HEAD, refuse_others
+from ..content import A_MEAN, A_MODEL, CUT_SHORT, HEAD, refuse_others
 from ..files import open_input
 from ..text import quote
-from .hdf5 import MAGIC as HDF5_MAGIC
+from .hdf5 import HDF5_MAGIC
 from .hdf5 import read_hdf5
 from .schema import BlobProto, LayerParameter, Message, NetParameter
 from .upgrade import upgrade_net
@@ -25,14 +25,13 @@ from .wire import LENGTH, Cutter, Payload, WireError, varint
 
 LEGACY_SHAPE = ("num", "channels", "height", "width")
 MOST_AXES = 32
-MOST_BYTES = (1 << 31) - 1  # of a protobuf message
+MOST_MESSAGE_BYTES = (1 << 31) - 1  # of a protobuf message
 LAYER_FIELD, BLOBS_FIELD, DATA_FIELD = 100, 7, 5
 EXPECTED = {"net": "a .caffemodel", "blob": A_MEAN}
-_COMPLETE = "was it copied completely?"
 
 
 class LayerBlobs(NamedTuple):
-    """The blobs of one layer, float32 of the shape in the file; read-only views of it wherever that is possible.
+    """The blobs of one layer, float32 of the shape in the file; read-only views of it where possible.
 
     None stands for a blob that an HDF5 file leaves out, since the layer shares it. There, `type` is empty.
     """
@@ -61,7 +60,7 @@ class CaffeModel:
 
 
 def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
-    """Reads a model of any version, mapped: the numbers are not read before they are used.
+    """Reads a model of any version, mapped: the numbers are read when they are used.
 
     Data of type double or half becomes float32; diffs are not kept. Raises InputError naming layer and blob; UsageError
     for an HDF5 model without the package h5py.
@@ -84,7 +83,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
 
 
 def read_binaryproto(path: str | os.PathLike[str]) -> np.ndarray:
-    """The mean picture float32 [C, H, W] of a .binaryproto; any other shape than [1, C, H, W] as it is there."""
+    """The mean picture float32 [C, H, W] of a .binaryproto; any other shape than [1, C, H, W] unchanged."""
     path = os.fspath(path)
     blob = BlobProto()
     with open_input(path) as file:
@@ -107,7 +106,7 @@ def write_caffemodel(path: str | os.PathLike[str], message: Message, blobs: Mapp
     layers = [_layer_parts(layer, blobs.get(index)) for index, layer in enumerate(message.layer)]
     sizes = [sum(_size(part) for part in parts) for parts in layers]
     total = len(head) + sum(sizes) + 12 * len(sizes)
-    if total > MOST_BYTES:
+    if total > MOST_MESSAGE_BYTES:
         raise OutputError(f"{os.fspath(path)}: would be {total / 1e9:.1f} GB, and protobuf reads 2.1 GB at most")
     with write_atomically(path) as file:
         file.write(head)
@@ -124,7 +123,7 @@ def is_legacy(blob: Message) -> bool:
 
 def _map(path: str, file: IO[bytes], kind: str) -> mmap.mmap:
     if os.fstat(file.fileno()).st_size == 0:
-        raise InputError(path, "is empty", EXPECTED[kind], _COMPLETE)
+        raise InputError(path, "is empty", EXPECTED[kind], CUT_SHORT)
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
@@ -147,12 +146,12 @@ def _parse(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[
         found = str(error) if isinstance(error, WireError) else "no protobuf message of Caffe's"
         found = f"{cutter.where}: {found}" if cutter.where and isinstance(error, WireError) else found
         refuse_others(path, mapping[:HEAD], EXPECTED[kind], "a binary file", A_MODEL if kind == "net" else "")
-        raise InputError(path, found, hint=_COMPLETE) from None
+        raise InputError(path, found, hint=CUT_SHORT) from None
     return message, cutter.payloads
 
 
 def _check_text(message: Message) -> None:
-    """Raises UnicodeError for a string that is not UTF-8, which protobuf would give out as bytes."""
+    """Raises UnicodeError for a string that is not UTF-8, which protobuf would return as bytes."""
     for known, value in message.ListFields():
         values: Any = [value] if isinstance(value, Message | str | bytes | bool | int | float) else value
         if known.message_type is not None:
@@ -176,10 +175,10 @@ def _take_array(path: str, where: str, blob: Message, payloads: list[Payload]) -
         raise InputError(path, f"{where}has the shape {quote(str(shape), 100)}", "no negative dimension")
     if math.prod(shape) != len(array):
         expected = f"{math.prod(shape)} for its shape {quote(str(shape), 100)[1:-1]}"
-        raise InputError(path, f"{where}holds {len(array)} numbers", expected, _COMPLETE)
+        raise InputError(path, f"{where}holds {len(array)} numbers", expected, CUT_SHORT)
     try:
         return array.reshape(shape)
-    except ValueError:  # no numbers in sizes beyond all bounds
+    except ValueError:  # no values, in sizes beyond all bounds
         raise InputError(path, f"{where}has the shape {quote(str(shape), 100)}") from None
 
 

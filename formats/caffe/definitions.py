@@ -6,15 +6,15 @@ message NAME                          its fields follow, indented
 
 Names, numbers and defaults are those of BVLC Caffe. The layers of the SSD forks have other numbers in every fork
 (Permute's parameters are field 148 in one, 202 in another): theirs are 1,000,000 higher than in SSD's own, where no
-fork has anything. So text is understood, and whatever a fork put into a binary file stays an unknown field. The same
-holds for fields that forks have added to Caffe's own messages and that change what a layer gives; `fork_fields` says
-what becomes of them, and which others may be left out.
+fork has anything. So text is understood, and a fork's field in a binary file stays an unknown field. The same holds
+for fields that forks have added to Caffe's own messages and that change a layer's result; `fork_fields` defines their
+treatment, and which others may be left out.
 """
 
-from .layer_definitions import LAYERS, SSD_LAYERS
-from .old_definitions import OLD_LAYERS
+from .layer_definitions import LAYER_MESSAGES, SSD_LAYER_MESSAGES
+from .old_definitions import OLD_LAYER_MESSAGES
 
-BLOBS = """
+BLOB_MESSAGES = """
 message BlobShape
     packed int64 dim=1
 message BlobProto
@@ -35,7 +35,7 @@ message FillerParameter
     VarianceNorm variance_norm=8[FAN_IN]
 """
 
-NET = """
+NET_MESSAGES = """
 enum Phase TRAIN=0 TEST=1
 message NetParameter
     string name=1
@@ -124,7 +124,7 @@ message LayerParameter
     NormalizeParameter norm_param=1000206
 """
 
-DATA_LAYERS = """
+DATA_LAYER_MESSAGES = """
 message TransformationParameter
     float scale=1[1]
     bool mirror=2[false]
@@ -182,4 +182,4 @@ message WindowDataParameter
     string root_folder=13
 """
 
-ALL = BLOBS + NET + DATA_LAYERS + LAYERS + SSD_LAYERS + OLD_LAYERS
+ALL = BLOB_MESSAGES + NET_MESSAGES + DATA_LAYER_MESSAGES + LAYER_MESSAGES + SSD_LAYER_MESSAGES + OLD_LAYER_MESSAGES

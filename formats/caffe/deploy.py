@@ -1,8 +1,9 @@
-"""A net for training and testing -> one that only predicts: what reads labels goes, what read data bases is fed.
+"""A net for training and testing -> one that only predicts: layers that read labels are removed, data layers become
+inputs.
 
-data layers              Input, for those of their tops that something still reads; so do Input layers
+data layers              Input, for those of their tops that are still read; so do Input layers
 SoftmaxWithLoss          Softmax `prob`               SigmoidCrossEntropyLoss   Sigmoid
-other losses, Accuracy   removed, and with them what only brought labels to them or read their results
+other losses, Accuracy   removed, with layers that only prepared their labels or read their results
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from ...errors import InputError
 from ..text import quote
 from .schema import Message, NetParameter
 
-PICTURES = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
+PICTURE_PARAMS = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
 READERS_OF_LABELS = {"Accuracy", "DetectionEvaluate", "HDF5Output"}  # besides all types that end in Loss
 ACTIVATIONS = {"SoftmaxWithLoss": ("Softmax", "prob"), "SigmoidCrossEntropyLoss": ("Sigmoid", "sigmoid")}
 SOURCES = {"Input", "Parameter"}  # layers without a bottom that read no data base
-# What may stand between a data layer and a loss to prepare labels. Nothing here has weights.
+# Layers that may prepare labels between a data layer and a loss. They have no weights.
 PREPARATIONS = {"Concat", "Flatten", "Power", "Reshape", "Silence", "Slice", "Split"}
 
 
@@ -31,10 +32,10 @@ def deploy_net(
 ) -> Message:
     """The deploy form of a net that `filter_net` returned for TEST; the argument is not changed.
 
-    `shapes` are the inputs' by blob name and win over those that data layers tell: batch_size, crop_size or new_height
-    and new_width, as many channels as mean_value, is_color, force_color or force_gray say. Of `left_out`, the layers
-    of other phases, data layers take part whose tops are read and given by no other.
-    Raises InputError (of `path`) if an input's shape is neither given nor told.
+    `shapes` are the inputs' by blob name and override those of data layers: batch_size, crop_size or new_height and
+    new_width, and the channels that follow from mean_value, is_color, force_color or force_gray. Of `left_out`, the
+    layers of other phases, data layers are used whose tops are read and not given by another layer.
+    Raises InputError (of `path`) if an input's shape is neither given nor known.
     """
     net = NetParameter()
     net.CopyFrom(message)
@@ -92,13 +93,13 @@ def _removed(layers: Sequence[Message]) -> set[int]:
     for index in reversed(_preparing(layers)):
         tops = set(layers[index].top)
         readers = [i for i, layer in enumerate(layers) if i != index and tops.intersection(layer.bottom)]
-        if removed.issuperset(readers) and (readers or not tops):  # what no one reads is an output of the net
+        if removed.issuperset(readers) and (readers or not tops):  # an unread blob is an output of the net
             removed.add(index)
     return removed
 
 
 def _preparing(layers: Sequence[Message]) -> list[int]:
-    """Indices of the layers that work on nothing but data and labels, and have no weights."""
+    """Indices of the layers without weights that process only data and labels."""
     plain = {top for layer in layers if _is_data(layer) or layer.type == "Input" for top in layer.top}
     found = []
     for index, layer in enumerate(layers):
@@ -149,15 +150,15 @@ def _shape(layer: Message, top: int, shapes: Mapping[str, Sequence[int]], path: 
     blob = layer.top[top]
     if shapes.get(blob):
         return shapes[blob]
-    shape = told_shape(layer, top)
+    shape = known_shape(layer, top)
     if not shape or not all(shape):
-        found = f"layer {quote(layer.name)} does not tell the shape of {quote(blob)}"
+        found = f"layer {quote(layer.name)} does not say the shape of {quote(blob)}"
         raise InputError(path, found, hint="--input-shape gives it")
     return shape
 
 
-def told_shape(layer: Message, top: int = 0) -> Sequence[int]:
-    """The shape of a top of a layer without bottoms. Zeros, or nothing, for what the layer does not tell."""
+def known_shape(layer: Message, top: int = 0) -> Sequence[int]:
+    """The shape of a top of a layer without bottoms. Zeros, or nothing, for unknown sizes."""
     if layer.type == "Input":
         shapes = layer.input_param.shape
         return _nth(shapes, top).dim if shapes else []
@@ -168,8 +169,8 @@ def told_shape(layer: Message, top: int = 0) -> Sequence[int]:
     if layer.type == "MemoryData":
         data = layer.memory_data_param
         pictures = [data.batch_size, data.channels, data.height, data.width]
-    elif layer.type in PICTURES:
-        data = getattr(layer, PICTURES[layer.type])
+    elif layer.type in PICTURE_PARAMS:
+        data = getattr(layer, PICTURE_PARAMS[layer.type])
         pictures = [data.batch_size, _channels(layer), *_size(layer)]
     else:
         return []

@@ -1,9 +1,9 @@
-"""Fields that forks of Caffe have added, in text: what is made of them.
+"""Fields that forks of Caffe have added, in text: their treatment.
 
-obeyed         Pooling's ceil_mode becomes round_mode, a ReLU that Intel's compiler has fused a layer of its own; other
-               fields that change what a layer gives are in `definitions`, for the layers to obey or to refuse
-left out       IGNORED: how fast, where, in what order, how training data is read
-noticed        NOTICED: left out as well, with a notice, since something is not as the file says
+applied        Pooling's ceil_mode becomes round_mode, a ReLU that Intel's compiler has fused a layer of its own; other
+               fields that change a layer's result are in `definitions`, for the layers to apply or to refuse
+left out       IGNORED: speed, device, order, and how training data is read
+noticed        NOTICED: left out as well, with a notice, since the result differs from the file's
 
 Anything else is unknown. Sources: NVIDIA's, Intel's, SSD's, SegNet's, PSPNet's, happynear's caffe.proto, and eric612's.
 """
@@ -17,8 +17,8 @@ from ..text import quote
 from .outline import Outline, Unknown
 from .schema import Message, NetParameter
 
-CEIL, FLOOR = 0, 1  # PoolingParameter's RoundMode
-AVE = 1  # its PoolMethod
+CEIL_MODE, FLOOR_MODE = 0, 1  # PoolingParameter's RoundMode
+POOL_METHOD_AVE = 1  # its PoolMethod
 FUSING = ("convolution_param", "inner_product_param", "batch_norm_param")  # messages with Intel's `relu`
 ANYWHERE = {"engine"}  # which library computes
 IGNORED = {
@@ -47,11 +47,11 @@ IGNORED = {
     " smooth_filtering use_gpu_transform vertical_stretch_lower vertical_stretch_upper",
 }
 TRAINING = "only training needs that"
-PICTURES = "how pictures are prepared is not the net's business"
-FLOAT32 = "everything is computed in float32"
+PREPARATION = "how pictures are prepared is not the net's business"
+ALL_FLOAT32 = "everything is computed in float32"
 NOTICED = {
     "NetParameter": {"bn_stats_batch_size": TRAINING},
-    "LayerParameter": {"quantization_param": FLOAT32},
+    "LayerParameter": {"quantization_param": ALL_FLOAT32},
     "BatchNormParameter": {"stats_batch_size": TRAINING, "update_global_stats": TRAINING},
     "DropoutParameter": {"sqrt_scale": TRAINING},
     "LossParameter": dict.fromkeys(
@@ -62,10 +62,10 @@ NOTICED = {
         ("class_weight", "cutting_point", "hard_mining_label", "hard_ratio", "label_smooth_factor"), TRAINING
     ),
     "TransformationParameter": dict.fromkeys(
-        ("bgr2rgb", "center_crop", "cvt_bgr2rgb", "flow", "forward_packing", "pad"), PICTURES
+        ("bgr2rgb", "center_crop", "cvt_bgr2rgb", "flow", "forward_packing", "pad"), PREPARATION
     ),
 }
-# NVCaffe's; only FLOAT16 differs from what is done here.
+# NVCaffe's; only FLOAT16 differs from float32 here.
 NUMBER_TYPES = {
     "NetParameter": {f"default_{way}_{what}" for way in ("forward", "backward") for what in ("type", "math")},
     "LayerParameter": {f"{way}_{what}" for way in ("forward", "backward") for what in ("type", "math")},
@@ -79,23 +79,23 @@ def why_left_out(unknown: Unknown, text: str) -> str | None:
     if name in ANYWHERE or name in IGNORED.get(parent, "").split():
         return ""
     if name in NUMBER_TYPES.get(parent, ()):
-        return FLOAT32 if "FLOAT16" in text[unknown.start : unknown.stop] else ""
+        return ALL_FLOAT32 if "FLOAT16" in text[unknown.start : unknown.stop] else ""
     return NOTICED.get(parent, {}).get(name)
 
 
 def of_other_layers(unknown: Unknown, outline: Outline, types: Collection[str] | None) -> bool:
-    """Whether the field is of a layer whose type is none of `types`, so that what it means does not matter."""
+    """Whether the field is of a layer whose type is not one of `types`, so that its meaning does not matter."""
     layer = outline.layer_at(unknown.start)
     return types is not None and layer is not None and bool(layer.type) and layer.type not in types
 
 
 def obey(message: Message, path: str) -> None:
-    """Say in Caffe's own words what fields of forks say, in place. Raises InputError (of `path`) if they contradict."""
+    """Replace fields of forks by Caffe's own, in place. Raises InputError (of `path`) if they contradict."""
     layers = list(message.layer)
     for number, layer in enumerate(layers, start=1):
         _obey_ceil_mode(layer, number, path)
         _forget_avg_include_pad(layer.pooling_param)
-        if layer.relu_param.fuse:  # the layer before has done it, so that this one gives what it gets
+        if layer.relu_param.fuse:  # the previous layer includes it, so that this one changes nothing
             layer.relu_param.ClearField("fuse")
             layer.relu_param.negative_slope = 1
     fused = {number: _take_relu(layer) for number, layer in enumerate(layers)}
@@ -114,24 +114,24 @@ def _obey_ceil_mode(layer: Message, number: int, path: str) -> None:
     pooling = layer.pooling_param
     if not pooling.HasField("ceil_mode"):
         return
-    mode = CEIL if pooling.ceil_mode else FLOOR
+    mode = CEIL_MODE if pooling.ceil_mode else FLOOR_MODE
     if pooling.HasField("round_mode") and pooling.round_mode != mode:
         found = f"layer {number} {quote(layer.name)} has a ceil_mode and a round_mode that contradict each other"
         raise InputError(path, found, "one of them")
     pooling.ClearField("ceil_mode")
-    if mode == FLOOR:
-        pooling.round_mode = FLOOR
+    if mode == FLOOR_MODE:
+        pooling.round_mode = FLOOR_MODE
 
 
 def _forget_avg_include_pad(pooling: Message) -> None:
-    """Without means or without padding it says nothing."""
+    """Without means or without padding it has no effect."""
     padded = bool(pooling.pad or pooling.pad_h or pooling.pad_w)
-    if pooling.HasField("avg_include_pad") and not (pooling.pool == AVE and padded):
+    if pooling.HasField("avg_include_pad") and not (pooling.pool == POOL_METHOD_AVE and padded):
         pooling.ClearField("avg_include_pad")
 
 
 def _take_relu(layer: Message) -> float | None:
-    """The slope of the ReLU that Intel's compiler has made a part of the layer, and now no longer is; None if none."""
+    """The slope of the ReLU that Intel's compiler has fused into the layer, removed from it here; None without one."""
     for name in FUSING:
         if not layer.HasField(name):
             continue

@@ -1,6 +1,6 @@
 """The parameters of the layers, Caffe's own and those of the SSD forks, in the notation of `definitions`."""
 
-LAYERS = """
+LAYER_MESSAGES = """
 message AccuracyParameter
     uint32 top_k=1[1]
     int32 axis=2[1] ignore_label=3
@@ -161,7 +161,7 @@ message TileParameter
     int32 axis=1[1] tiles=2
 """
 
-SSD_LAYERS = """
+SSD_LAYER_MESSAGES = """
 message PermuteParameter
     repeated uint32 order=1
 message NormalizeParameter

@@ -1,7 +1,7 @@
 """The layers of the two older versions of the format, in the notation of `definitions`: V1 (`layers`, types as an
 enum), and V0, where each entry of `layers` holds its parameters in a field `layer` and its type in lower case."""
 
-OLD_LAYERS = """
+OLD_LAYER_MESSAGES = """
 message V1LayerParameter
     enum LayerType
         NONE=0 ACCURACY=1 BNLL=2 CONCAT=3 CONVOLUTION=4 DATA=5 DROPOUT=6 EUCLIDEAN_LOSS=7 FLATTEN=8 HDF5_DATA=9

@@ -1,6 +1,7 @@
-"""A look over a prototxt before it is parsed: its layers' places and names, and what the schema does not know.
+"""A walk over a prototxt before it is parsed: offsets and names of its layers, and fields that the schema does not
+know.
 
-protobuf's own text parser stops at the first unknown field and says neither in which layer it is nor how deep it
+protobuf's own text parser stops at the first unknown field and reports neither its layer nor the depth to which it
 would have to descend. This walk needs no recursion: known messages nest as deep as the schema, unknown ones to a limit.
 """
 
@@ -16,10 +17,10 @@ from ..text import quote
 from .schema import NetParameter
 from .upgrade import type_name
 
-MOST_NESTING = 100  # protobuf's own limit
+MOST_MESSAGES_OPEN = 100  # protobuf's own limit
 MOST_UNKNOWN = 10_000
 # A quantifier with a + behind it never gives back what it took, so no text needs more than one pass.
-TOKEN = re.compile(
+TEXT_TOKEN = re.compile(
     r"""(?:\s++|\#[^\n]*+)*+
     (?:(?P<name>[A-Za-z_]\w*+)
     |(?P<number>\.?[0-9](?:[eE][+-]|[\w.])*+)
@@ -27,14 +28,14 @@ TOKEN = re.compile(
     |(?P<sign>[][{}<>:;,./-]))""",
     re.VERBOSE | re.ASCII,
 )
-SURROGATE = re.compile("[\ud800-\udfff]")  # what a byte that is no UTF-8 has been read as
+SURROGATE = re.compile("[\ud800-\udfff]")  # the result of reading a byte that is not UTF-8
 SPACE = re.compile(r"(?:\s++|#[^\n]*+)*+", re.ASCII)
-LAYERS = ("LayerParameter", "V1LayerParameter", "V0LayerParameter")  # the last is inside of a V1 one
+LAYER_TYPES_OF_VERSIONS = ("LayerParameter", "V1LayerParameter", "V0LayerParameter")  # the last is inside of a V1 one
 CLOSERS = {"{": "}", "<": ">", "[": "]"}
 
 
 class Malformed(Exception):
-    """What stands at `offset` cannot be there."""
+    """The text at `offset` is not valid there."""
 
     def __init__(self, offset: int, found: str, expected: str = "", hint: str = ""):
         self.offset, self.found, self.expected, self.hint = offset, found, expected, hint
@@ -43,8 +44,8 @@ class Malformed(Exception):
 
 @dataclass
 class LayerOutline:
-    """A `layer` or `layers` entry, the `number`th: text[start:stop], as much of it as has been walked over. `type` is
-    as V2 spells it, but of a V1 layer whose type is none of Caffe's as it stands there; V0 layers have none."""
+    """A `layer` or `layers` entry, the `number`th: text[start:stop], as far as the walk has come. `type` is
+    in V2's spelling, but unchanged for a V1 layer of a type unknown to Caffe; V0 layers have none."""
 
     number: int
     start: int
@@ -59,7 +60,8 @@ class LayerOutline:
 
 @dataclass(frozen=True)
 class Unknown:
-    """text[start:stop], a field `name` that message `parent` does not have; or, with `value`, one of no enum value."""
+    """text[start:stop], a field `name` that message `parent` does not have; or, with `value`, one whose enum has no
+    such value."""
 
     start: int
     stop: int
@@ -91,7 +93,7 @@ class _Open:
 
 
 class Walk:
-    """Goes over `text` and fills `outline`; after a Malformed it holds what was met before."""
+    """Goes over `text` and fills `outline`; after a Malformed it holds all before it."""
 
     def __init__(self, text: str):
         self.text, self.outline = text, Outline()
@@ -100,7 +102,7 @@ class Walk:
         self.stack = [_Open(NetParameter.DESCRIPTOR, "")]
 
     def run(self) -> Outline:
-        """Raises Malformed where the text is none of protobuf's."""
+        """Raises Malformed where the text is not protobuf's."""
         self._advance()
         while self.kind or len(self.stack) > 1:
             here = self.stack[-1]
@@ -117,7 +119,7 @@ class Walk:
 
     def _advance(self) -> None:
         self.last_stop = self.stop
-        match = TOKEN.match(self.text, self.stop)
+        match = TEXT_TOKEN.match(self.text, self.stop)
         if match and match.lastgroup:
             self.kind, self.start, self.stop = match.lastgroup, match.start(match.lastgroup), match.end()
             self.token = self.text[self.start : self.stop]
@@ -141,19 +143,19 @@ class Walk:
         closer = CLOSERS.get(self.token) if self.kind == "sign" else None
         if closer is None or (closer == "]" and self.stack[-1].closer == "]"):
             raise Malformed(self.start, f"found {quote(self.token)}", "'{'")
-        if closer != "]" and message.name in LAYERS[:2]:
+        if closer != "]" and message.name in LAYER_TYPES_OF_VERSIONS[:2]:
             self.outline.layers.append(LayerOutline(len(self.outline.layers) + 1, self.start))
         self.stack.append(_Open(message, closer))
         self._advance()
 
     def _close(self) -> None:
         closed = self.stack.pop()
-        if closed.closer != "]" and closed.message.name in LAYERS[:2]:
+        if closed.closer != "]" and closed.message.name in LAYER_TYPES_OF_VERSIONS[:2]:
             self.outline.layers[-1].stop = self.stop
         self._advance()
 
     def _field(self, message: Descriptor) -> None:
-        """One `name: value` or `name { ...`; what the schema does not know is passed over and noted."""
+        """One `name: value` or `name { ...`; an unknown one is skipped and noted."""
         start, name = self.start, self._name()
         known = message.fields_by_name.get(name)
         colon = self._skip(":")
@@ -191,7 +193,9 @@ class Walk:
                     raise Malformed(self.start, f"found {quote(self.token)}", "',' or ']'")
         else:
             values.append(self._scalar())
-        if known.name in ("name", "type") and known.containing_type.name in LAYERS:  # a ParamSpec has a name as well
+        if (
+            known.name in ("name", "type") and known.containing_type.name in LAYER_TYPES_OF_VERSIONS
+        ):  # a ParamSpec has a name as well
             self._note_layer(known, values[0] if values else "")
         if known.enum_type is not None:
             names = known.enum_type.values_by_name
@@ -210,7 +214,7 @@ class Walk:
             layer.type = text[1:-1]
 
     def _note_unknown(self, start: int, name: str, parent: Descriptor, value: str = "") -> None:
-        self._skip(",;")  # belongs to the field: nothing may be left of it
+        self._skip(",;")  # belongs to the field, which is removed as a whole
         self.outline.unknown.append(Unknown(start, self.last_stop, name, parent, value))
         if len(self.outline.unknown) > MOST_UNKNOWN:
             found = f"has more than {MOST_UNKNOWN} unknown fields"
@@ -241,15 +245,15 @@ class Walk:
                 raise Malformed(self.start, "the text ends", f"{closers[-1]!r}", "was it copied completely?")
             if self.kind == "sign" and self.token in CLOSERS:
                 closers.append(CLOSERS[self.token])
-                if len(self.stack) + len(closers) > MOST_NESTING:
-                    raise Malformed(self.start, f"messages are nested more than {MOST_NESTING} deep")
+                if len(self.stack) + len(closers) > MOST_MESSAGES_OPEN:
+                    raise Malformed(self.start, f"messages are nested more than {MOST_MESSAGES_OPEN} deep")
             elif self.kind == "sign" and self.token in "}>]" and self.token != closers.pop():
                 raise Malformed(self.start, f"found {quote(self.token)}", "the bracket that fits")
         self._advance()
 
 
 def _no_token(character: str, offset: int) -> Malformed:
-    """Of a character that begins no token. Bytes that are no UTF-8 have been read as U+DC80 to U+DCFF."""
+    """The error for a character that begins no token. Bytes that are not UTF-8 have been read as U+DC80 to U+DCFF."""
     if "\udc80" <= character <= "\udcff" or character < " ":
         found = f"found the byte 0x{ord(character) & 0xFF:02x}"
         return Malformed(offset, found, "text", "is it a binary .caffemodel?")

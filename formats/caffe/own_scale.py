@@ -3,10 +3,10 @@
     its blobs from 0.16 on    mean, variance, factor, scale, bias        Intel's order is the same
     in 0.15 (DIGITS)          scale, bias, mean, variance, unused
 
-The net says scale_bias, scale_filler or bias_filler, or nothing at all; then five blobs in the model say it. The order
-is the old one if the last blob is a single number. Where the net says it and the blobs are not of 0.15, an eps below
-cuDNN's least is raised to that, and use_global_stats means nothing: TEST takes the stored statistics, TRAIN those of
-the batch.
+The net has scale_bias, scale_filler or bias_filler, or none of them; then five blobs in the model show it. The order is
+the old one if the last blob is a single number. Where the net has such a field and the blobs are not of 0.15, an eps
+below cuDNN's least is raised to that, and use_global_stats has no effect: TEST takes the stored statistics, TRAIN those
+of the batch.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ..text import quote
 from .binary import CaffeModel, LayerBlobs
 from .schema import LayerParameter, Message, NetParameter
 
-FIELDS = ("scale_filler", "bias_filler", "scale_bias")
-BLOBS = 5
+SCALE_FIELDS = ("scale_filler", "bias_filler", "scale_bias")
+SCALED_BLOBS = 5
 LEAST_EPS = np.float32(1e-5)
 
 
@@ -32,14 +32,14 @@ def split_batch_norms(message: Message, model: CaffeModel | None = None, path: s
     The Scale works in place and is called NAME_scale. Raises InputError (of the model) where the net says that a layer
     has a scale and a bias, and the model does not have them.
     """
-    places = {layer.name: number for number, layer in enumerate(model.blobs)} if model else {}
-    names = {layer.name for layer in message.layer}.union(places)
+    indices = {layer.name: number for number, layer in enumerate(model.blobs)} if model else {}
+    names = {layer.name for layer in message.layer}.union(indices)
     split, raised, layers = [], [], []
     for layer in message.layer:
-        number = places.pop(layer.name, None) if layer.type == "BatchNorm" else None
+        number = indices.pop(layer.name, None) if layer.type == "BatchNorm" else None
         blobs = model.blobs[number].arrays if model and number is not None else []
         arrays = [array for array in blobs if array is not None]
-        complete = len(blobs) == len(arrays) == BLOBS
+        complete = len(blobs) == len(arrays) == SCALED_BLOBS
         if layer.type != "BatchNorm" or not (_says_so(layer) or complete):
             layers.append(layer)
             continue
@@ -56,15 +56,15 @@ def split_batch_norms(message: Message, model: CaffeModel | None = None, path: s
     copies = NetParameter(layer=layers)
     message.ClearField("layer")
     message.layer.MergeFrom(copies.layer)
-    what = {"BatchNorm with its own scale and bias is read as BatchNorm and Scale": split}
-    what["eps is raised to 1e-05, as NVIDIA's Caffe does"] = raised
-    return [f"{path}: {told}: {_named(names)}" for told, names in what.items() if names]
+    changes = {"BatchNorm with its own scale and bias is read as BatchNorm and Scale": split}
+    changes["eps is raised to 1e-05, as NVIDIA's Caffe does"] = raised
+    return [f"{path}: {change}: {_named(names)}" for change, names in changes.items() if names]
 
 
 def _lacks_scale(model: CaffeModel, layer: Message, blobs: Sequence[np.ndarray | None]) -> InputError:
     absent = next((f"no blob {number}" for number, blob in enumerate(blobs) if blob is None), None)
     has = f"layer {quote(layer.name)} has {absent or counted(len(blobs), 'blob')}"
-    expected = f"{BLOBS}, since the net says that this BatchNorm has a scale and a bias of its own"
+    expected = f"{SCALED_BLOBS}, since the net says that this BatchNorm has a scale and a bias of its own"
     return InputError(model.path, has, expected, "weights of another net?")
 
 
@@ -74,7 +74,7 @@ def _says_so(layer: Message) -> bool:
 
 
 def _is_old(layer: Message, arrays: Sequence[np.ndarray]) -> bool:
-    """Of one channel, every blob is a single number; then only a net that says scale_bias is surely not of 0.15."""
+    """Of one channel, every blob is a single number; then only a net with scale_bias is certainly not of 0.15."""
     return arrays[4].size == 1 and not (arrays[2].size == 1 and layer.batch_norm_param.scale_bias)
 
 
@@ -87,12 +87,12 @@ def _new_name(name: str, names: set[str]) -> str:
 
 
 def _two_layers(layer: Message, name: str, old: bool) -> tuple[Message, Message]:
-    """BatchNorm and Scale; what the layer says of its blobs (`param`) goes to the one that has them."""
+    """BatchNorm and Scale; the layer's `param` entries go to the one that has the blobs."""
     norm, scale = LayerParameter(), LayerParameter(name=name, type="Scale", bottom=layer.top, top=layer.top)
     norm.CopyFrom(layer)
     for field in ("param", "loss_weight"):
         norm.ClearField(field)
-    for field in FIELDS:
+    for field in SCALE_FIELDS:
         norm.batch_norm_param.ClearField(field)
     if not norm.batch_norm_param.ByteSize():
         norm.ClearField("batch_norm_param")

@@ -1,4 +1,4 @@
-"""Which layers of a net are there in a phase, by their include and exclude rules."""
+"""The layers of a net in a phase, by their include and exclude rules."""
 
 from __future__ import annotations
 

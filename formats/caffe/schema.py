@@ -104,7 +104,7 @@ def enum_name(message: Message, field: str) -> str:
 
 
 def shortest_float(value: float) -> str:
-    """The decimal that reads back as the same float32, of as few digits as C++ tries: 1, 0.017, 1e-05, inf, nan."""
+    """The decimal that reads back as the same float32, with as few digits as C++ tries: 1, 0.017, 1e-05, inf, nan."""
     for digits in (6, 7, 8):
         text = f"{value:.{digits}g}"
         if float(np.float32(text)) == value:

@@ -22,7 +22,9 @@ from .outline import Malformed, Outline, Unknown, Walk
 from .schema import Message, NetParameter, shortest_float
 from .upgrade import upgrade_net
 
-LIMIT = 4 << 20  # bytes; a RetinaFace of 210 layers has 42,382. Text this long takes 14 s and 470 MB at worst
+MOST_PROTOTXT_BYTES = (
+    4 << 20
+)  # bytes; a RetinaFace of 210 layers has 42,382. Text this long takes 14 s and 470 MB at worst
 MOST_NOTICES = 20
 ESCAPES = str.maketrans(
     {chr(code): f"\\{code:03o}" for code in (*range(32), 127)}
@@ -34,9 +36,9 @@ SOLVER_FIELDS = {"net", "train_net", "test_net", "base_lr", "test_iter", "lr_pol
 
 @dataclass
 class ParsedNet:
-    """A net as read: `message` is a NetParameter with `layer` entries only, whatever version the file was.
+    """A net as read: `message` is a NetParameter with `layer` entries only, for a file of any version.
 
-    `notices` say, a sentence each, what was upgraded or dropped.
+    `notices` are sentences about upgraded or dropped fields.
     """
 
     message: Message
@@ -50,15 +52,15 @@ def read_prototxt(
     """Reads a net of any version. Raises InputError naming line, column, layer and field.
 
     Fields of Caffe, of SSD and the known ones of other forks (`fork_fields`) are read. Any other is an error, or with
-    `allow_unknown` left out with a notice. In layers of other types than `types`, if these are given, it is no error.
+    `allow_unknown` left out with a notice. In layers of other types than `types`, if given, it is not an error.
     """
     with open_input(path) as file:
-        data = file.read(LIMIT + 1)
+        data = file.read(MOST_PROTOTXT_BYTES + 1)
     if not data:
         raise InputError(path, "is empty", "a prototxt", "was it copied completely?")
     refuse_others(path, data[:HEAD], "a prototxt, which is text", "text", A_PROTOTXT, A_SOLVER)
-    if len(data) > LIMIT:
-        raise InputError(path, f"is larger than {LIMIT >> 20} MiB", "a prototxt", ORDER)
+    if len(data) > MOST_PROTOTXT_BYTES:
+        raise InputError(path, f"is larger than {MOST_PROTOTXT_BYTES >> 20} MiB", "a prototxt", ORDER)
     # Comments may be in any encoding; in a string, other bytes than UTF-8's are an error.
     text = data.decode("utf-8-sig", "surrogateescape")
     return parse_prototxt(text, os.fspath(path), allow_unknown=allow_unknown, types=types)
@@ -91,14 +93,14 @@ def parse_prototxt(
 
 
 def _name_old_types(message: Message, outline: Outline) -> None:
-    """V1 layers of types that are none of Caffe's have lost them; they stand behind the layer that `input` became."""
+    """Restore the types of V1 layers that Caffe does not know; these layers follow the one that `input` became."""
     if any(unknown.name == "type" and unknown.parent.name == "V1LayerParameter" for unknown in outline.unknown):
         for layer, upgraded in zip(reversed(outline.layers), reversed(message.layer), strict=False):
             upgraded.type = upgraded.type or layer.type
 
 
 def format_prototxt(message: Message) -> str:
-    """The text of a message, as Caffe prints it: fields by number, two spaces a level, enums by name; every float is
+    """The text of a message, as Caffe prints it: fields by number, two spaces per level, enums by name; every float is
     the shortest decimal that reads back as the same float32. Unknown fields have no text and are left out."""
     lines: list[str] = []
     _format_fields(message, "", lines)
@@ -165,7 +167,7 @@ def _refusal(unknown: Unknown) -> Malformed:
 
 
 def _notices(name: str, text: str, outline: Outline, reasons: Mapping[Unknown, str | None]) -> list[str]:
-    """For each unknown field a sentence; one for all known ones of forks that are left out for the same reason."""
+    """One sentence per unknown field, and one for all known fields of forks that are left out for the same reason."""
     notices = []
     for reason in dict.fromkeys(filter(None, reasons.values())):
         fields = [unknown for unknown in reasons if reasons[unknown] == reason]
@@ -187,7 +189,7 @@ def _quoted(unknown: Unknown) -> str:
 
 def _where(name: str, text: str, outline: Outline, unknown: Unknown) -> str:
     layer = outline.layer_at(unknown.start)
-    return f"{name}:{_place(text, unknown.start)[0]}" + (f": {layer}" if layer else "")
+    return f"{name}:{_line_and_column(text, unknown.start)[0]}" + (f": {layer}" if layer else "")
 
 
 def _malformed(error: Any, text: str) -> Malformed:
@@ -204,11 +206,11 @@ def _malformed(error: Any, text: str) -> Malformed:
 
 
 def _error(name: str, text: str, outline: Outline, error: Malformed) -> InputError:
-    line, column = _place(text, error.offset)
+    line, column = _line_and_column(text, error.offset)
     layer = outline.layer_at(error.offset)
     found = f"{layer}: {error.found}" if layer else error.found
     return InputError(name, found, error.expected, error.hint, line=line, column=column)
 
 
-def _place(text: str, offset: int) -> tuple[int, int]:
+def _line_and_column(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)

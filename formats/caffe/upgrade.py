@@ -1,10 +1,10 @@
 """Older versions of a net -> the newest, in memory, by Caffe's own rules and in its order.
 
-V0 -> V1      `layers { layer { type: "conv" ... } }`: parameters move to one message a type; padding layers dissolve
+V0 -> V1      `layers { layer { type: "conv" ... } }`: parameters move to one message per type; padding layers dissolve
 data          scale, mean_file, crop_size, mirror of V1 data layers move to transform_param
 V1 -> V2      `layers` become `layer`, types become strings, learning rates become `param`
 inputs        `input` with `input_shape` or `input_dim` becomes a layer of type Input, the first
-BatchNorm     three `param` entries get learning rate and decay 0, since nothing learns them by gradient
+BatchNorm     three `param` entries get learning rate and decay 0, since they are not learned by gradient
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OLD_DATA_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 OLD_DATA_PARAMS = {"DATA": "data_param", "IMAGE_DATA": "image_data_param", "WINDOW_DATA": "window_data_param"}
 V1_ONLY = {"layer", "type", "param", "blob_share_mode", "blobs_lr", "weight_decay"}
 # The names that are not the enum's with each word capitalised.
-TYPES = {
+V1_TYPE_NAMES = {
     "NONE": "",
     "ABSVAL": "AbsVal",
     "ARGMAX": "ArgMax",
@@ -63,7 +63,7 @@ def upgrade_net(message: Message, path: str) -> list[str]:
 def type_name(number: int) -> str:
     """The type of a V1 layer as V2 spells it."""
     name = LAYER_TYPES[number].name
-    return TYPES.get(name, "".join(word.capitalize() for word in name.split("_")))
+    return V1_TYPE_NAMES.get(name, "".join(word.capitalize() for word in name.split("_")))
 
 
 def _upgrade_layers(message: Message, path: str) -> list[str]:

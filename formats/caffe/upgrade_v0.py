@@ -27,7 +27,7 @@ PARAMS = {  # type -> its message in V1
     "pool": "pooling_param",
     "window_data": "window_data_param",
 }
-FIELDS = {  # V0 field -> its name in V1, the types that have it
+V0_FIELDS = {  # V0 field -> its name in V1, the types that have it
     "num_output": ("num_output", "conv innerproduct"),
     "biasterm": ("bias_term", "conv innerproduct"),
     "weight_filler": ("weight_filler", "conv innerproduct"),
@@ -55,13 +55,13 @@ FIELDS = {  # V0 field -> its name in V1, the types that have it
     "det_context_pad": ("context_pad", "window_data"),
     "det_crop_mode": ("crop_mode", "window_data"),
 }
-KEPT = ("name", "input", "input_dim", "force_backward")  # of the net, besides its layers
+KEPT_NET_FIELDS = ("name", "input", "input_dim", "force_backward")  # of the net, besides its layers
 
 
 def upgrade_v0(message: Message, path: str) -> list[str]:
     """Turns all `layers` of a V0 net into V1's, in place; returns a notice for each field that had to be dropped.
 
-    Raises InputError for an unknown type, or a padding layer before something else than conv or pool.
+    Raises InputError for an unknown type, or a padding layer before a layer other than conv or pool.
     """
     _dissolve_padding(message, path)
     new, notices = NetParameter(), []
@@ -72,7 +72,7 @@ def upgrade_v0(message: Message, path: str) -> list[str]:
             raise InputError(path, f"{where} is of the type {quote(old.layer.type)}", f"one of V0's: {known}")
         for field in _upgrade_layer(old, new.layers.add()):
             notices.append(f"{path}: {where}: dropped {field}, which the type {old.layer.type} has not")
-    for field in KEPT:
+    for field in KEPT_NET_FIELDS:
         if field in {known.name for known, _ in message.ListFields()}:
             _copy(getattr(message, field), new, field)
     message.CopyFrom(new)
@@ -86,7 +86,7 @@ def _upgrade_layer(entry: Message, new: Message) -> list[str]:
     new.top.extend(entry.top)
     new.type = MESSAGES["V1LayerParameter"].LayerType.Value(RENAMED.get(old.type, old.type.upper()))
     for known, value in old.ListFields():
-        renamed, types = FIELDS.get(known.name, ("", ""))
+        renamed, types = V0_FIELDS.get(known.name, ("", ""))
         if known.name in ANY:
             _copy(value, new, known.name)
         elif known.name in TRANSFORM:
@@ -101,7 +101,7 @@ def _upgrade_layer(entry: Message, new: Message) -> list[str]:
 
 
 def _copy(value: object, message: Message, field: str) -> None:
-    """message.field = value, whatever kind it is of; a single value becomes the only one of a repeated field."""
+    """message.field = value, of any kind; a single value becomes the only one of a repeated field."""
     if isinstance(value, Message):
         getattr(message, field).CopyFrom(value)
     elif not isinstance(value, bool | int | float | str | bytes):

@@ -14,7 +14,7 @@ from ...wording import counted
 from ..text import quote
 from .binary import CaffeModel
 
-HINT = "weights of another net? a layer that shall not get them needs another name"
+OTHER_NET_HINT = "weights of another net? a layer that shall not get them needs another name"
 
 
 @dataclass
@@ -38,9 +38,9 @@ def match_weights(
 ) -> MatchedWeights:
     """Copies the model's blobs for a net with layers `names` (in order) whose blobs have shapes[i].
 
-    Each layer of the file goes to the first of its name. A blob that the file does not have is that of the first layer
-    which calls one alike: shared[i] are the names of layer i's blobs, as far as they have some. Raises InputError
-    naming layer and shapes if the number of blobs or a shape differs.
+    Each layer of the file goes to the first of its name. A blob that the file does not have is taken from the first
+    layer with a blob of the same name: shared[i] are the names of layer i's blobs, where they have one. Raises
+    InputError naming layer and shapes if the number of blobs or a shape differs.
     """
     first: dict[str, int] = {}
     for index, name in enumerate(names):
@@ -78,7 +78,7 @@ def _share(
     shapes: Sequence[Sequence[tuple[int, ...]]],
     shared: Sequence[Sequence[str]],
 ) -> None:
-    """Gives blobs that are not there those of their owners, the first layers that have the same name for a blob."""
+    """Gives absent blobs those of their owners, the first layers with a blob of the same name."""
     owners: dict[str, np.ndarray | None] = {}
     for index, names in enumerate(shared):
         blobs = arrays.get(index, [None] * len(shapes[index]))
@@ -92,7 +92,7 @@ def _share(
 
 def _wrong_number(path: str, name: str, found: Sequence[np.ndarray], expected: Sequence[tuple[int, ...]]) -> InputError:
     has = f"layer {quote(name)} has {_blobs([array.shape for array in found])}"
-    return InputError(path, has, f"{_blobs(expected)} as in the net", HINT)
+    return InputError(path, has, f"{_blobs(expected)} as in the net", OTHER_NET_HINT)
 
 
 def _check_shape(model: CaffeModel, number: int, blob: int, array: np.ndarray, expected: tuple[int, ...]) -> None:
@@ -101,7 +101,7 @@ def _check_shape(model: CaffeModel, number: int, blob: int, array: np.ndarray, e
     ones = (1,) * (4 - len(expected)) if model.legacy(number, blob) else ()
     if found != ones + expected:
         has = f"layer {quote(name)} blob {blob} has the shape {_shape(found)}"
-        raise InputError(model.path, has, f"{_shape(expected)} as in the net", HINT)
+        raise InputError(model.path, has, f"{_shape(expected)} as in the net", OTHER_NET_HINT)
 
 
 def _blobs(shapes: Sequence[tuple[int, ...]]) -> str:
@@ -114,8 +114,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _copy(mapping: mmap.mmap, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """An aligned copy. The pages of the file that it was read from are given back, or all weights would be in memory
-    twice when the last one is copied."""
+    """An aligned copy. The pages of the file are released, or all weights would be in memory twice when the last one is
+    copied."""
     copy = np.array(array, np.float32, order="C").reshape(shape)
     base = np.frombuffer(mapping, np.uint8).__array_interface__["data"][0]
     start = array.__array_interface__["data"][0] - base

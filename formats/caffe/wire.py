@@ -1,14 +1,14 @@
-"""protobuf's wire format, as far as blobs go: cuts the numbers out of a binary file, so that protobuf parses the rest.
+"""protobuf's wire format of blobs: cuts the numbers out of a binary file, so that protobuf parses the rest.
 
     net      layers 2 (V1), layer 100         a field is a tag, number << 3 | wire type, and a value:
     V1       layer 1 (V0), blobs 6            0 a varint; 1 eight bytes; 5 four bytes; 2 a length and so many bytes;
-    V0       blobs 50                         3 to 4 a group (no one writes them, old forks could)
+    V0       blobs 50                         3 to 4 a group (not written any more, old forks could)
     layer    blobs 7
     blob     data 5, diff 6 float; double_data 8, double_diff 9
              NVIDIA's Caffe: raw_data_type 10, raw_diff_type 11, an integer; raw_data 12, raw_diff 13, bytes
 
-protobuf would hold all numbers a second time, as one Python call each. What is cut out stays in the file: a packed
-field, and raw data of float32, are views of the mapped bytes. Diffs, a leftover of training, are not kept.
+protobuf would hold all numbers a second time, as one Python call each. Numbers that are cut out stay in the file: a
+packed field, and raw data of float32, are views of the mapped bytes. Diffs, a leftover of training, are not kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 MOST_NESTING = 100
-MOST_FIELDS = 200_000  # of net, layers and blobs together; a RetinaFace of 223 layers has 2,665
+MOST_WIRE_FIELDS = 200_000  # of net, layers and blobs together; a RetinaFace of 223 layers has 2,665
 NESTED = {  # message -> number of a field -> the message in it
     "net": {2: "V1", 100: "layer"},
     "V1": {1: "V0", 6: "blob"},
@@ -28,24 +28,29 @@ NESTED = {  # message -> number of a field -> the message in it
     "layer": {7: "blob"},
 }
 NAME_FIELDS = {"layer": 1, "V1": 4, "V0": 1}
-FLOAT, DOUBLE = np.dtype("<f4"), np.dtype("<f8")
-NUMBERS: dict[int, np.dtype] = {5: FLOAT, 6: FLOAT, 8: DOUBLE, 9: DOUBLE}  # the fields of a blob that hold numbers
+FLOAT4, FLOAT8 = np.dtype("<f4"), np.dtype("<f8")
+NUMBER_FIELDS: dict[int, np.dtype] = {
+    5: FLOAT4,
+    6: FLOAT4,
+    8: FLOAT8,
+    9: FLOAT8,
+}  # of a blob
 FIXED = {4: FIXED32, 8: FIXED64}
 DATA, DOUBLE_DATA = 5, 8
 RAW_TYPE, RAW_DATA = 10, 12
 RAW = {RAW_TYPE: VARINT, 11: VARINT, RAW_DATA: LENGTH, 13: LENGTH}
 RAW_TYPES = ("DOUBLE", "FLOAT", "FLOAT16", "INT", "UINT", "BOOL")
-RAW_NUMBERS: dict[int, np.dtype] = {0: DOUBLE, 1: FLOAT, 2: np.dtype("<f2")}  # the types that hold weights
+RAW_NUMBERS: dict[int, np.dtype] = {0: FLOAT8, 1: FLOAT4, 2: np.dtype("<f2")}  # the types that hold weights
 FIRST_WINDOW = 1024
 
 
 class WireError(Exception):
-    """The bytes are no protobuf message, or one cut short."""
+    """The bytes are not a protobuf message, or one cut short."""
 
 
 @dataclass
 class Payload:
-    """The numbers of one blob in the order of the file: a piece each packed field, or run of unpacked ones.
+    """The numbers of one blob in the order of the file: one piece per packed field, or run of unpacked ones.
 
     `raw` are bytes, of numbers of the type RAW_TYPES[raw_type], little-endian.
     """
@@ -80,15 +85,16 @@ class Payload:
 
 
 def _as_floats(pieces: list[np.ndarray]) -> np.ndarray:
-    """One float32 array, the only piece itself if it is that. What float32 cannot hold becomes infinite."""
-    if len(pieces) == 1 and pieces[0].dtype == FLOAT:
+    """One float32 array, the only piece itself if it is that. Values beyond float32 become infinite."""
+    if len(pieces) == 1 and pieces[0].dtype == FLOAT4:
         return pieces[0]
     with np.errstate(over="ignore"):
         return np.concatenate([np.empty(0, np.float32), *pieces], dtype=np.float32, casting="same_kind")
 
 
 class Cutter:
-    """Walks over `data` once. After `cut`, blob i's numbers are payloads[i]; after a WireError, `where` says where."""
+    """Walks over `data` once. After `cut`, blob i's numbers are payloads[i]; after a WireError, `where` is its
+    position."""
 
     def __init__(self, data: memoryview):
         self.data = data
@@ -135,7 +141,7 @@ class Cutter:
         pieces = {DATA: payload.data, DOUBLE_DATA: payload.double_data}
         while at < stop:
             number, wire, value, end = self._field(at)
-            kind = NUMBERS.get(number)
+            kind = NUMBER_FIELDS.get(number)
             if RAW.get(number) == wire:
                 self._check_end(end, stop)
                 if number == RAW_TYPE:
@@ -169,7 +175,7 @@ class Cutter:
         if most == 0:
             raise WireError("ends within a number")
         records = np.frombuffer(self.data, np.uint8, most * record, at).reshape(most, record)
-        # In growing windows, so that many short runs do not each look at all that follows.
+        # In growing windows, so that many short runs do not each scan all that follows.
         count, window = 0, FIRST_WINDOW
         while count < most:
             other = np.flatnonzero(records[count : count + window, 0] != self.data[at])
@@ -180,10 +186,10 @@ class Cutter:
         return np.ascontiguousarray(records[:count, 1:]).view(kind)[:, 0]
 
     def _field(self, at: int) -> tuple[int, int, int, int]:
-        """Number, wire type, and where value and field end; the end may lie behind that of the file."""
+        """Number, wire type, and where value and field end; the end may lie past that of the file."""
         self.fields += 1
-        if self.fields > MOST_FIELDS:
-            raise WireError(f"has more than {MOST_FIELDS} fields, which is no net")
+        if self.fields > MOST_WIRE_FIELDS:
+            raise WireError(f"has more than {MOST_WIRE_FIELDS} fields, more than any net")
         try:
             tag, value = self._varint(at)
             number, wire = tag >> 3, tag & 7
@@ -232,7 +238,7 @@ class Cutter:
 
 
 def varint(value: int) -> bytes:
-    """A non-negative integer as protobuf writes it, seven bits a byte."""
+    """A non-negative integer as protobuf writes it, seven bits per byte."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -15,7 +15,7 @@ from ... import load_caffe
 from ...engine.graph.analysis.shapes import infer_shapes
 from ...engine.graph.ir.graph import Blob, Graph, Node, Shape
 from ...engine.graph.ops.batch_norm import global_statistics, uses_global_statistics
-from ...engine.graph.ops.pooling import MAX, pooling_windows
+from ...engine.graph.ops.pooling import POOL_MAX, pooling_windows
 from ...engine.graph.ops.scale import operand
 from ...engine.graph.ops.windows import window_of
 
@@ -85,7 +85,7 @@ def _inner_product(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
 def _pooling(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
     _, kernel, stride, pad, _, outputs = zip(*pooling_windows(node, bottoms[0]), strict=True)
     ceil = not node.attributes.rounds_down
-    if node.attributes.pool == MAX:
+    if node.attributes.pool == POOL_MAX:
         return lambda x: F.max_pool2d(x, kernel, stride, pad, ceil_mode=ceil)
     if outputs == (1, 1) and kernel == bottoms[0][2:] and not any(pad):
         return lambda x: F.adaptive_avg_pool2d(x, 1)

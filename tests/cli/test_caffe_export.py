@@ -81,7 +81,7 @@ def test_what_onnx_cannot_express_is_named_and_no_file_written(cli, tmp_path, mo
     )
     result = cli(f"{RUN} net.onnx")
     assert result.exit_code == 3
-    assert "layers that ONNX has no word for: 'loss' (SoftmaxWithLoss)" in result.stderr
+    assert "layers that ONNX cannot express: 'loss' (SoftmaxWithLoss)" in result.stderr
     assert "--output-blob NAME exports the net up to a blob" in result.stderr
     assert not (tmp_path / "net.onnx").exists()
     assert cli(f"{RUN} net.onnx --output-blob prob").exit_code == 0

@@ -165,7 +165,7 @@ def test_outputs_that_are_not_finite_are_told(net, cli):
         ("-i a.png -o y.txt", 2, "the name must end with .npy or .npz"),
         ("-i a.png -o no/y.npy", 3, "there is no directory"),
         ("-i nowhere.png", 3, "Couldn't find file nowhere.png"),
-        ("-i small.prototxt", 3, "small.prototxt: is no picture that can be read"),
+        ("-i small.prototxt", 3, "small.prototxt: is not a picture that can be read"),
         ("-i wrong.npy", 3, "layer 'conv' (Convolution): has weights [4, 3, 3, 3] [4], expected [4, 5, 3, 3] [4]"),
         ("-i right.npy --crop 2x2", 2, "--channels, --resize and --crop are for pictures"),
         ("-i right.npy -i a.png --resize 5x5", 3, "a.png: has the shape [1, 3, 5, 5] for the input 'data', expected"),

@@ -171,7 +171,7 @@ def test_a_wrong_header_is_refused(data, error_of, header, message):
         ({"velocity": np.zeros((9, 1), np.float32)}, "is damaged: its velocity array is wrong"),
         ({"parameters": np.zeros(9)}, "is damaged: its parameters array is wrong"),
         ({"parameters": np.full(9, np.nan, np.float32)}, "is damaged: its parameters array is wrong"),
-        ({"losses": None}, "is no checkpoint: it has no losses.npy"),
+        ({"losses": None}, "is not a checkpoint: it has no losses.npy"),
         ({"header": np.frombuffer(b"[1]", np.uint8)}, "has a damaged header: "),
         ({"header": np.frombuffer(b"[" * 5000, np.uint8)}, "has a damaged header: "),
         ({"header": np.frombuffer(b"\xff{}", np.uint8)}, "has a damaged header: "),
@@ -189,7 +189,7 @@ def test_a_zip_bomb_is_refused_before_it_goes_off(error_of):
 
 
 def test_other_files_are_refused(error_of, tmp_path):
-    assert error_of(read_checkpoint, b"1 2 3").startswith("is no checkpoint: File is not a zip file")
-    assert error_of(read_checkpoint, b"").startswith("is no checkpoint: File is not a zip file")
+    assert error_of(read_checkpoint, b"1 2 3").startswith("is not a checkpoint: File is not a zip file")
+    assert error_of(read_checkpoint, b"").startswith("is not a checkpoint: File is not a zip file")
     with pytest.raises(FileMissing):
         read_checkpoint(tmp_path / "run.ckpt")

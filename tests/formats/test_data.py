@@ -114,7 +114,7 @@ def test_float32_rows_are_mapped_not_copied(write):
     ],
 )
 def test_what_is_not_finite_in_float32_is_named_with_its_index(error_of, monkeypatch, value, dtype, shown):
-    monkeypatch.setattr(export, "BLOCK", 5)
+    monkeypatch.setattr(export, "BLOCK_VALUES", 5)
     array = np.zeros((7, 3), dtype)
     array[4, 2] = value
     message = error_of(lambda path: read_matrix(path, None, 3), npy(array))

@@ -21,7 +21,7 @@ SUFFIXES = [".txt", ".csv", ".npy", ".idx", ".txt.gz", ".csv.gz", ".npy.gz", ".i
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_kind_keeps_every_bit(suffix, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "BLOCK", 64)
+    monkeypatch.setattr(export, "BLOCK_VALUES", 64)
     rng = np.random.default_rng(7)
     anything = rng.integers(0, 1 << 32, 3000, np.uint32).view(np.float32)
     anything = anything[np.isfinite(anything)][:2900].reshape(-1, 5)

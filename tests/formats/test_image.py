@@ -86,7 +86,7 @@ def bomb(side):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no picture", "is no picture that can be read, expected BMP"),
+        (b"no picture", "is not a picture that can be read, expected BMP"),
         (bomb(10_000), "is too large: Image size (100000000 pixels) exceeds limit"),
         (bomb(2**31 - 1), "is too large: Image size"),
     ],
@@ -126,7 +126,7 @@ def test_flipped_bits_give_a_picture_or_an_error(tmp_path, kind):
 
 def test_sixteen_bits_are_refused(tmp_path):
     Image.fromarray(np.zeros((4, 6), np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(InputError, match="has more than 8 bits a channel"):
+    with pytest.raises(InputError, match="has more than 8 bits per channel"):
         read_image(tmp_path / "deep.png", 1, (6, 4), Recipe())
 
 

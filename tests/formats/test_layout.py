@@ -17,10 +17,10 @@ from caffe64.errors import InputError
 from caffe64.formats import numbers
 from caffe64.formats.layout import LayoutWarning
 from caffe64.formats.line_survey import (
-    FIRST,
-    LAST,
+    FIRST_LINE,
+    LAST_LINE,
     LINE_FEEDS,
-    RUNS,
+    RUN_COUNT,
     STATE,
     STRANGE_FIRST,
     STRANGE_INNER,
@@ -37,8 +37,12 @@ def survey(text: bytes) -> tuple[list[int], list[int | None]]:
     """By the kernel: numbers on each line, and the first strange character of the first, an inner and the last line."""
     runs, state = np.empty(2 * len(text) + 2, np.int64), np.empty(STATE, np.int64)
     total = survey_lines.run(np.frombuffer(text, np.uint8), 0, len(text), runs, state)
-    inner = [count for count, lines in runs[: 2 * state[RUNS]].reshape(-1, 2) for _ in range(lines)]
-    counts = [int(state[FIRST]), *map(int, inner), int(state[LAST])] if state[LINE_FEEDS] else [int(state[LAST])]
+    inner = [count for count, lines in runs[: 2 * state[RUN_COUNT]].reshape(-1, 2) for _ in range(lines)]
+    counts = (
+        [int(state[FIRST_LINE]), *map(int, inner), int(state[LAST_LINE])]
+        if state[LINE_FEEDS]
+        else [int(state[LAST_LINE])]
+    )
     assert total == sum(counts)
     assert state[LINE_FEEDS] == len(counts) - 1
     odd = [int(state[at]) for at in (STRANGE_FIRST, STRANGE_INNER, STRANGE_LAST)]

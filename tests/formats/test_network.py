@@ -52,16 +52,16 @@ def test_every_word_of_the_grammar_can_be_said():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", ": is empty, expected the number of layers, then one layer a line"),
-        (" \n# only a comment\n", ": is empty, expected the number of layers, then one layer a line"),
+        ("", ": is empty, expected the number of layers, then one layer per line"),
+        (" \n# only a comment\n", ": is empty, expected the number of layers, then one layer per line"),
         ("inp 2 3\nrel", ":1:1: found 'inp', expected the number of layers, a whole number from 1 to 10000"),
         ("0", ":1:1: found '0', expected the number of layers, a whole number from 1 to 10000"),
         ("10001", ":1:1: found '10001', expected the number of layers, a whole number from 1 to 10000"),
         ("9" * 5000, f":1:1: found '{'9' * 40}...', expected the number of layers, a whole number from 1 to 10000"),
         ("1 inp 2 3", ":1:3: found 'inp', expected the number of layers alone on its line"),
-        ("3\ninp 2 3\nrel", ":1:1: found '3', but 2 layers follow (the first line says how many layers there are)"),
-        ("1\ninp 2 3\nrel", ":1:1: found '1', but 2 layers follow (the first line says how many layers there are)"),
-        ("1", ":1:1: found '1', but 0 layers follow (the first line says how many layers there are)"),
+        ("3\ninp 2 3\nrel", ":1:1: found '3', but 2 layers follow (the first line is the number of layers)"),
+        ("1\ninp 2 3\nrel", ":1:1: found '1', but 2 layers follow (the first line is the number of layers)"),
+        ("1", ":1:1: found '1', but 0 layers follow (the first line is the number of layers)"),
         (
             "2\ninp 2 3\n Relu",
             ":3:2: found 'Relu', expected one of inp, lin, rel, tnh, smx, sce, l2l (did you mean 'rel'?)",

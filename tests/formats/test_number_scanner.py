@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from caffe64.errors import InputError
 from caffe64.formats import numbers
 from caffe64.formats.number_scanner import (
-    DONE,
     FILLED,
-    FULL,
     HARD,
-    MALFORMED,
     POSITION,
+    SCAN_DONE,
+    SCAN_FULL,
+    SCAN_MALFORMED,
     count_numbers,
     scan_numbers,
 )
@@ -312,7 +312,7 @@ def test_bytes_behind_the_text_are_not_looked_at():
         text, state = data[:size], np.zeros(3, np.int64)
         tokens = [token for _, token in reference_tokens(text.tobytes())]
         whole = tokens if is_float(tokens[-1]) else tokens[:-1]  # a sign may be left over at the end
-        assert scan_numbers(text, 0, size, values, hard, state) == (DONE if whole == tokens else MALFORMED)
+        assert scan_numbers(text, 0, size, values, hard, state) == (SCAN_DONE if whole == tokens else SCAN_MALFORMED)
         assert values[: state[FILLED]].tolist() == [np.float32(float(token)) for token in whole]
     for start in range(40):
         for size in (1, 2, 130, 258):  # those at which a block of the counting kernel ends with the text
@@ -323,9 +323,9 @@ def test_bytes_behind_the_text_are_not_looked_at():
 def test_the_kernel_stops_where_it_says():
     text = np.frombuffer(b"1 x 2 1e-40 3", np.uint8)
     values, hard, state = np.zeros(3, np.float32), np.zeros(2, np.int64), np.zeros(3, np.int64)
-    assert scan_numbers(text, 0, len(text), values[:1], hard, state) == FULL
+    assert scan_numbers(text, 0, len(text), values[:1], hard, state) == SCAN_FULL
     assert state.tolist() == [1, 4, 0]  # one number, at the second, none hard
-    assert scan_numbers(text, 4, len(text), values, hard, state) == FULL  # `hard` has room for one
+    assert scan_numbers(text, 4, len(text), values, hard, state) == SCAN_FULL  # `hard` has room for one
     assert (state[FILLED], state[POSITION], state[HARD]) == (3, 12, 1)
     assert hard.tolist() == [6, 2]
-    assert scan_numbers(text, 4, 5, values, hard, np.zeros(3, np.int64)) == DONE
+    assert scan_numbers(text, 4, 5, values, hard, np.zeros(3, np.int64)) == SCAN_DONE

@@ -90,7 +90,7 @@ def test_a_million_windows_train_in_megabytes():
         ([[0, 3]], 3, "symbols run from 0 to 3, expected [0, 3)"),
         ([[-1, 0]], 3, "symbols run from -1"),
         ([[0.5]], 3, "expected whole numbers"),
-        ([0, 1], 3, "expected whole numbers [rows, places]"),
+        ([0, 1], 3, "expected whole numbers [rows, positions]"),
         (np.zeros((1, 3), int), 1 << 23, "more than"),
     ],
 )

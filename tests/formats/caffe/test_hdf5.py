@@ -12,7 +12,7 @@ from support import FOUND, SHARED, assert_close, needs_shared
 
 import caffe64
 from caffe64.errors import InputError, UsageError
-from caffe64.formats.caffe import hdf5_places, match_weights, read_binaryproto, read_caffemodel
+from caffe64.formats.caffe import hdf5_offsets, match_weights, read_binaryproto, read_caffemodel
 
 h5py = pytest.importorskip("h5py")
 WILD = SHARED / "caffe" / "wild"
@@ -201,8 +201,8 @@ REFUSED = {
     "strings": (of_type("S4"), "is of the type '|S4', expected"),
     "pairs": (of_type([("x", "f4"), ("y", "f4")]), "expected float32 or float64"),
     "no shape": (set_to("data/a/0", h5py.Empty("f4")), "has no shape and no numbers"),
-    "a group in a layer": (set_to("data/a/0/x", 1.0), "layer 'a' blob 0 is no dataset"),
-    "a dataset without a layer": (set_to("data/a", np.zeros(2, "f4")), "'a' in 'data' is no group"),
+    "a group in a layer": (set_to("data/a/0/x", 1.0), "layer 'a' blob 0 is not a dataset"),
+    "a dataset without a layer": (set_to("data/a", np.zeros(2, "f4")), "'a' in 'data' is not a group"),
     "another name": (set_to("data/a/weights", np.zeros(2, "f4")), "layer 'a' has a dataset 'weights', expected 0, 1"),
     "a number of its own kind": (set_to("data/a/01", np.zeros(2, "f4")), "layer 'a' has a dataset '01'"),
     "a large number": (set_to("data/a/123456789", np.zeros(2, "f4")), "layer 'a' has a dataset '123456789'"),
@@ -222,7 +222,7 @@ def test_groups_in_a_circle_are_no_layers(model, error_of):
     def circle(file):
         file["data/a/0"] = file.require_group("data")
 
-    assert "blob 0 is no dataset" in error_of(read_caffemodel, model(fill=circle).read_bytes(), memory=1 << 23)
+    assert "blob 0 is not a dataset" in error_of(read_caffemodel, model(fill=circle).read_bytes(), memory=1 << 23)
 
 
 def test_every_cut_and_broken_headers_are_refused(model, write):
@@ -250,7 +250,7 @@ def test_flipped_bytes_are_read_or_refused(model, write, seed):
 def test_a_file_that_hdf5s_library_dies_of_is_damaged(model, tmp_path, monkeypatch, death):
     script = tmp_path / "script.py"
     script.write_text(f"import os, resource, signal\n{death}\n")
-    monkeypatch.setattr(hdf5_places, "__file__", str(script))
+    monkeypatch.setattr(hdf5_offsets, "__file__", str(script))
     with pytest.raises(InputError, match="is a damaged HDF5 file: \"HDF5's library does not come to an end with it"):
         read_caffemodel(model(LAYERS))
 

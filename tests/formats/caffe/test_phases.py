@@ -147,7 +147,7 @@ def test_shapes_that_data_layers_tell(layer, shape):
         assert list(deployed(text).layer[0].input_param.shape[0].dim) == shape
     else:
         with pytest.raises(
-            InputError, match=r"p: layer 'd' does not tell the shape of 'data' \(--input-shape gives it\)"
+            InputError, match=r"p: layer 'd' does not say the shape of 'data' \(--input-shape gives it\)"
         ):
             deployed(text)
         assert list(deployed(text, {"data": [1, 2]}).layer[0].input_param.shape[0].dim) == [1, 2]

@@ -1,11 +1,12 @@
-"""Where the numbers of an HDF5 model lie in its file. Runs as a process of its own, and imports nothing of the package.
+"""Find the offsets of an HDF5 model's numbers in its file. Runs as a separate process, and imports nothing of the
+package.
 
     stdin     the file
     stdout    JSON: {"layers": [[name, [[number, dtype, shape, offset], ...]], ...]}, offset None for no numbers; or
               {"refused": [found, expected, hint]}, {"damaged": why}, {"missing": why}
 
-HDF5's library, written in C, crashes on some damaged files, and never ends on others. Here that costs this process,
-which may take so much time and memory. It only finds the datasets, and reads none of them.
+HDF5's library, written in C, crashes on some damaged files, and never ends on others. Here that only ends this process,
+whose time and memory are limited. It only finds the datasets, and reads none of them.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ import resource
 import sys
 from typing import Any
 
-MAGIC = b"\x89HDF\r\n\x1a\n"
-MOST_SECONDS, MOST_BYTES = 20, 1 << 30  # of computing, of address space besides the file
-MOST_LAYERS, MOST_BLOBS = 100_000, 1000
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+MOST_SECONDS, MOST_MEMORY = 20, 1 << 30  # of computing, of address space besides the file
+MOST_HDF5_LAYERS, MOST_LAYER_BLOBS = 100_000, 1000
 
 
 class Refused(Exception):
-    """found, expected, hint: what an InputError says."""
+    """found, expected, hint: the parts of an InputError."""
 
 
 def main() -> None:
@@ -32,16 +33,16 @@ def main() -> None:
     try:
         import h5py
 
-        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES + len(mapping),) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY + len(mapping),) * 2)
         with h5py.File(mapping, "r") as file:
-            told: dict[str, Any] = {"layers": find(file)}
+            reply: dict[str, Any] = {"layers": find(file)}
     except ImportError as error:
-        told = {"missing": str(error)}
+        reply = {"missing": str(error)}
     except Refused as refused:
-        told = {"refused": refused.args}
-    except Exception as error:  # whatever h5py makes of what the library says
-        told = {"damaged": str(error)}
-    json.dump(told, sys.stdout)
+        reply = {"refused": refused.args}
+    except Exception as error:  # h5py raises many kinds for errors of the library
+        reply = {"damaged": str(error)}
+    json.dump(reply, sys.stdout)
 
 
 def find(file: Any) -> list[Any]:
@@ -56,16 +57,16 @@ def find(file: Any) -> list[Any]:
         elif layers is not None:
             hint = "this looks like training data"
         raise Refused("is an HDF5 file without a group 'data' of layers", "a .caffemodel.h5", hint)
-    _check_number("layers", len(layers), MOST_LAYERS)
+    _check_number("layers", len(layers), MOST_HDF5_LAYERS)
     found = []
     for name in layers:
         if not name.isprintable():
             raise Refused(f"has a layer of the name {_quote(name)}", "a name that can be printed", "")
         group = _member(layers, name)
         if not isinstance(group, h5py.Group):
-            raise Refused(f"{_quote(name)} in 'data' is no group", "a group for each layer", "")
-        _check_number(f"datasets in {_quote(name)}", len(group), MOST_BLOBS)
-        found.append((name, [_place(name, member, _member(group, member)) for member in group]))
+            raise Refused(f"{_quote(name)} in 'data' is not a group", "a group for each layer", "")
+        _check_number(f"datasets in {_quote(name)}", len(group), MOST_LAYER_BLOBS)
+        found.append((name, [_location(name, member, _member(group, member)) for member in group]))
     return found
 
 
@@ -83,16 +84,18 @@ def _check_number(what: str, number: int, most: int) -> None:
         raise Refused(f"has {number} {what}", f"at most {most}", "is it a Caffe model?")
 
 
-def _place(layer: str, name: str, dataset: Any) -> tuple[Any, ...]:
+def _location(layer: str, name: str, dataset: Any) -> tuple[Any, ...]:
     from h5py import Dataset, h5d
 
-    if not (name.isascii() and name.isdigit() and len(name) < 9 and str(int(name)) == name and int(name) < MOST_BLOBS):
+    if not (
+        name.isascii() and name.isdigit() and len(name) < 9 and str(int(name)) == name and int(name) < MOST_LAYER_BLOBS
+    ):
         raise Refused(f"layer {_quote(layer)} has a dataset {_quote(name)}", "0, 1, ...: one for each blob", "")
     where = f"layer {_quote(layer)} blob {name}"
     if not isinstance(dataset, Dataset):
-        raise Refused(f"{where} is no dataset", "a dataset for each blob", "")
+        raise Refused(f"{where} is not a dataset", "a dataset for each blob", "")
     stored = dataset.id.get_create_plist()
-    # Before anything else is asked: the shape of a virtual dataset may depend on other files.
+    # First of all: the shape of a virtual dataset may depend on other files.
     if stored.get_layout() == h5d.VIRTUAL or stored.get_external_count():
         raise Refused(f"{where} is stored in another file", "its numbers in this one", "")
     if stored.get_layout() != h5d.CONTIGUOUS:
