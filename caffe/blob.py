@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..arguments import sizes
-from ..engine.graph.analysis.shapes import MOST_NUMBERS
 from ..engine.graph.ir.graph import Shape
+from ..engine.graph.ops.windows import MOST_NUMBERS
 from ..errors import UsageError
 
 

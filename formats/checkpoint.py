@@ -135,7 +135,7 @@ def _read_member(path: str, archive: zipfile.ZipFile, size: int, name: str) -> n
     try:
         info = archive.getinfo(f"{name}.npy")
     except KeyError:
-        raise InputError(path, f"is no checkpoint: it has no {name}.npy") from None
+        raise InputError(path, f"is not a checkpoint: it has no {name}.npy") from None
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
         raise InputError(path, f"is not a checkpoint: {name}.npy is compressed or larger than the file")
     with archive.open(info) as member:

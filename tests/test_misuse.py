@@ -159,7 +159,7 @@ def test_a_net_of_one_word_says_what_is_wrong_with_it():
 def test_public_classes_print_by_their_public_names():
     assert repr(rate(0.5)) == "Optimizer(rate=0.5, step=0, factor=1.0, decay=0.0, momentum=0.0, epochs=1)"
     assert eval(repr(rate(0.5)), {"Optimizer": caffe64.Optimizer}) == rate(0.5)
-    assert repr(caffe64.OneHot([[1, 2], [3, 0]], 4)) == "OneHot(2 rows, 2 places, 4 classes)"
+    assert repr(caffe64.OneHot([[1, 2], [3, 0]], 4)) == "OneHot(2 rows, 2 positions, 4 classes)"
     for name in caffe64.__all__:
         public = getattr(caffe64, name)
         assert not isinstance(public, type) or public.__name__ == name

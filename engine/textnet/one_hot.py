@@ -33,7 +33,7 @@ class OneHot:
         classes = whole_number("classes", classes, 1, EXACT_IN_FLOAT32)
         found = as_numbers(symbols, "symbols")
         if found.ndim != 2 or found.dtype.kind not in "iu":
-            raise UsageError(f"symbols are {found.dtype} {found.shape}, expected whole numbers [rows, places]")
+            raise UsageError(f"symbols are {found.dtype} {found.shape}, expected whole numbers [rows, positions]")
         if found.size and (found.min() < 0 or found.max() >= classes):
             raise UsageError(f"symbols run from {found.min()} to {found.max()}, expected [0, {classes})")
         self.classes, self.features = classes, found.shape[1] * classes

@@ -17,8 +17,7 @@ from ..atomic import write_atomically
 from ..content import A_MEAN, A_MODEL, CUT_SHORT, HEAD, refuse_others
 from ..files import open_input
 from ..text import quote
-from .hdf5 import HDF5_MAGIC
-from .hdf5 import read_hdf5
+from .hdf5 import HDF5_MAGIC, read_hdf5
 from .schema import BlobProto, LayerParameter, Message, NetParameter
 from .upgrade import upgrade_net
 from .wire import LENGTH, Cutter, Payload, WireError, varint

@@ -93,8 +93,8 @@ def test_summary_of_a_net_without_weights(cli, tmp_path):
         ("optimize --config c.ini --scale 2", 2, "leave --mean, --scale and the passes' options out"),
         ("optimize --config c.ini --no-fold-bn", 2, "leave --mean, --scale and the passes' options out"),
         ("optimize net.prototxt none.caffemodel -o x", 3, "Couldn't find file none.caffemodel"),
-        ("optimize net.prototxt net.prototxt -o x --input-shape 3x", 2, "is no shape"),
-        ("optimize net.prototxt net.prototxt -o x --mean blue", 2, "'blue' is no list of numbers"),
+        ("optimize net.prototxt net.prototxt -o x --input-shape 3x", 2, "is not a shape"),
+        ("optimize net.prototxt net.prototxt -o x --mean blue", 2, "'blue' is not a list of numbers"),
         ("optimize --config none.ini", 3, "Couldn't find file none.ini"),
         ("optimize --config bad.ini", 3, "bad.ini:2: the key 'colour'"),
         (
@@ -104,7 +104,7 @@ def test_summary_of_a_net_without_weights(cli, tmp_path):
         ),
         ("summary unknown.prototxt", 3, "layers of types that are not supported: 'x' (Nonsense)"),
         ("summary net.prototxt --input-shape picture:1x3x9x9", 3, "has no input 'picture'"),
-        ("summary net.prototxt --input-shape 0x3x9x9", 2, "is no shape such as 1x3x224x224"),
+        ("summary net.prototxt --input-shape 0x3x9x9", 2, "is not a shape such as 1x3x224x224"),
         ("summary none.prototxt", 3, "Couldn't find file none.prototxt"),
     ],
 )

@@ -53,7 +53,7 @@ def test_a_net_can_be_exported_up_to_a_blob(net, cli):
     assert (output.name, output.shape) == ("conv", ["N", 4, 8, 6])
     both = cli(f"{RUN} both.onnx --output-blob conv --output-blob prob")
     assert both.exit_code == 2
-    assert "the blob 'conv' is no output: other outputs are made of it" in both.stderr
+    assert "the blob 'conv' is not an output: other outputs depend on it" in both.stderr
 
 
 def test_an_input_shape_becomes_the_models(net, cli):

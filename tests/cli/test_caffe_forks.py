@@ -91,7 +91,7 @@ def test_an_input_that_nothing_needs_needs_no_file(cli, folder, more):
     np.save("x.npy", x)
     result = cli("run idle.prototxt conv_float.caffemodel -i x.npy -o y.npy")
     assert result.exit_code == 0, result.stderr
-    assert "the input 'label' needs no file: no output is made of it" in result.stderr
+    assert "the input 'label' needs no file: no output depends on it" in result.stderr
     weights, bias = caffe64.load_caffe("idle.prototxt", "conv_float.caffemodel").graph.nodes[1].weights
     assert_close("y", np.load("y.npy"), convolution(x, weights, 0) + bias[:, None, None], 1e-4)
     np.save("label.npy", np.float32([5, 6]))

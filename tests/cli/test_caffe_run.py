@@ -147,8 +147,8 @@ def test_outputs_that_are_not_finite_are_told(net, cli):
     ("options", "code", "message"),
     [
         ("-i a.png --crop 30x30", 3, "a.png: is 6x8 pixels large, expected at least the crop, 30x30"),
-        ("-i a.png --crop 30", 2, "Invalid value for --crop: '30' is no size such as 224x224"),
-        ("-i a.png --resize 99999x9", 2, "Invalid value for --resize: '99999x9' is no size"),
+        ("-i a.png --crop 30", 2, "Invalid value for --crop: '30' is not a size such as 224x224"),
+        ("-i a.png --resize 99999x9", 2, "Invalid value for --resize: '99999x9' is not a size"),
         ("-i a.png --channels bgra", 2, "'bgra' is neither bgr nor rgb"),
         (
             "-i a.png --mean 1,2",
@@ -160,7 +160,7 @@ def test_outputs_that_are_not_finite_are_told(net, cli):
         ("-i a.png --mean bad.npy", 3, "bad.npy: holds numbers that are not finite, expected a mean picture"),
         ("-i a.png --input-shape 1x3x8x6 --input-shape 2x3x8x6", 2, "--input-shape: two shapes of the first input"),
         ("-i a.png --input-shape data:1x3x8x6 --input-shape data:2x3x8x6", 2, "two shapes of 'data'"),
-        ("-i a.png --mean x", 2, "'x' is no list of numbers"),
+        ("-i a.png --mean x", 2, "'x' is not a list of numbers"),
         ("-i a.png --blob nope", 3, "has no blob 'nope', expected conv, data, fc, pool, prob"),
         ("-i a.png -o y.txt", 2, "the name must end with .npy or .npz"),
         ("-i a.png -o no/y.npy", 3, "there is no directory"),

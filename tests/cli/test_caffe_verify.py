@@ -71,7 +71,7 @@ def test_nan_in_the_input_is_no_fault_of_the_net(cli, folder):
 def test_a_batchnorm_without_a_root_is_left_alone(cli, folder):
     result = cli(f"optimize {NEGATIVE} -o small --no-verify")
     assert result.exit_code == 0, result.stderr
-    reason = "'b' has the variance -0.99 in channel 0, of which there is no root"
+    reason = "'b' has the variance -0.99 in channel 0, which has no root"
     assert f"left alone: BatchNorm 'b' after 'c': {reason}" in result.stdout
 
 

@@ -108,13 +108,13 @@ def test_the_preparation_of_each_channel_is_told_to_readers_of_onnx(net, cli):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--scale", "x"], "'x' is no list of numbers such as 0.017 or 0.0171,0.0175,0.0174"),
-        (["--scale", ""], "'' is no list of numbers"),
-        (["--scale", "1_0"], "'1_0' is no list of numbers"),
-        (["--scale", "1,2,"], "'1,2,' is no list of numbers"),
+        (["--scale", "x"], "'x' is not a list of numbers such as 0.017 or 0.0171,0.0175,0.0174"),
+        (["--scale", ""], "'' is not a list of numbers"),
+        (["--scale", "1_0"], "'1_0' is not a list of numbers"),
+        (["--scale", "1,2,"], "'1,2,' is not a list of numbers"),
         (["--scale", "0"], "--scale[0] is 0.0, expected a number other than 0, finite as float32"),
         (["--scale", "1,nan,2"], "--scale[1] is nan, expected a number other than 0, finite as float32"),
-        (["--mean", ""], "'' is no list of numbers such as 104,117,123"),
+        (["--mean", ""], "'' is not a list of numbers such as 104,117,123"),
         (["--mean", "1,inf,3"], "--mean[1] is inf, expected a number, finite as float32"),
         (["--scale", "1e-50"], "--scale[0] is 1e-50, expected a number other than 0"),
         (["--mean", "1,2,3", "--scale", "1,2"], "the mean has 3 numbers and the scale 2, expected as many"),

@@ -92,7 +92,7 @@ def test_info_prints_a_table(cli, trained):
     lines = cli("info net.txt").stdout.splitlines()
     assert lines[0].split() == ["layer", "inputs", "outputs", "parameters", "macs"]
     assert lines[2].split() == ["lin", "8", "-1", "4", "8", "40", "32"]
-    assert lines[-1] == "67 parameters, 56 MACs a row, minibatch 10"
+    assert lines[-1] == "67 parameters, 56 MACs per row, minibatch 10"
     assert cli("info net.txt w.bin").stdout.splitlines()[-1] == "w.bin fits"
 
 

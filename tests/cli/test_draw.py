@@ -139,7 +139,7 @@ def test_a_net_of_a_thousand_layers_takes_seconds(cli, folder):
         ("draw google.prototxt", 2, "Missing option '--output'"),
         ("draw google.prototxt -o net.png", 2, "'net.png' ends neither in .html nor in .svg"),
         ("draw google.prototxt -o net.svg --compare google.prototxt", 2, "--output must end in .html"),
-        ("draw google.prototxt -o net.html --input-shape 3x", 2, "is no shape such as 1x3x224x224"),
+        ("draw google.prototxt -o net.html --input-shape 3x", 2, "is not a shape such as 1x3x224x224"),
         ("draw google.prototxt -o net.html --input-shape picture:1x3x9x9", 3, "has no input 'picture'"),
         ("draw none.prototxt -o net.html", 3, "Couldn't find file none.prototxt"),
         ("draw google.prototxt none.caffemodel -o net.html", 3, "Couldn't find file none.caffemodel"),

@@ -1,1 +1,1 @@
-"""What follows from a graph without running it: shapes, cost, which blobs may share memory."""
+"""Analysis of a graph without running it: shapes, cost, which blobs may share memory."""

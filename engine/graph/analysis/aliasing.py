@@ -7,10 +7,10 @@ from ..ops import OPS
 
 
 def exclusive_blobs(graph: Graph) -> set[Blob]:
-    """Blobs with one reader at most, that are no inputs, and whose memory nobody else looks at.
+    """Blobs with at most one reader that are not inputs, and whose memory no other blob shares.
 
-    Flatten, Reshape and Split look at their bottom's memory, so what they give is exclusive only if that is. So do, in
-    Caffe, a Concat of one blob and a Slice into one. Layers of types that are not known may do so too.
+    The tops of Flatten, Reshape and Split share their bottom's memory, so they are exclusive only if it is. So do, in
+    Caffe, those of a Concat of one blob and a Slice into one. Layers of unknown types may do so too.
     """
     exclusive: set[Blob] = set()
     for node in graph.nodes:

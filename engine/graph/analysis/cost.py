@@ -1,4 +1,4 @@
-"""What a graph costs: layers, parameters, multiply-accumulates, memory."""
+"""The cost of a graph: layers, parameters, multiply-accumulates, memory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .shapes import macs
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run. `parameters` counts shared weights once; `activation_bytes` is the memory of all blobs, where layers
-    that work in place take none."""
+    """The cost of one run. `parameters` counts shared weights once; `activation_bytes` is the memory of all blobs;
+    layers that work in place take none."""
 
     layers: int
     parameters: int

@@ -1,7 +1,7 @@
 """Initial weights, by a layer's fillers: for a net without a file of weights.
 
 fan_in is the count of a blob over its first dimension, fan_out over its second (the count itself where there is none);
-n is fan_in, fan_out, or their mean, as `variance_norm` says.
+n is fan_in, fan_out, or their mean, according to `variance_norm`.
 
     constant   value                      uniform            U[min, max]
     gaussian   N(mean, std^2)             positive_unitball  U[0, 1], then each row over its sum
@@ -27,7 +27,7 @@ FAN_IN, FAN_OUT = 0, 1  # VarianceNorm; 2 is the average
 def fill(node: Node, shapes: Sequence[Shape], generator: np.random.Generator) -> list[np.ndarray]:
     """Initial weights of a layer, float32, of `shapes` (`Op.weight_shapes`). Raises node.error for a wrong filler."""
     fillers = node.fillers or (Filler(),) * len(shapes)
-    fillers = fillers[len(fillers) - len(shapes) :]  # with two bottoms, all that Scale has is its bias
+    fillers = fillers[len(fillers) - len(shapes) :]  # with two bottoms, a Scale has only its bias
     return [
         np.asarray(_filled(node, filler, shape, generator), np.float32, order="C")
         for filler, shape in zip(fillers, shapes, strict=True)

@@ -1,4 +1,4 @@
-"""Which inputs of a graph have to be class numbers, so that random values for them are ones that layers take."""
+"""Which inputs of a graph must be class numbers, so that random values for them are valid."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import axis_of, count
 from ..ops.softmax import axis_sizes
 
-PASSING = ("Concat", "Flatten", "Reshape", "Slice", "Split")  # what they give holds the numbers that they get
+PASSING = ("Concat", "Flatten", "Reshape", "Slice", "Split")  # their tops hold the numbers of their bottoms
 
 
 def class_counts(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
     """The blobs whose values have to be whole numbers from 0 to below a limit, the smallest that a reader has."""
     limits: dict[Blob, int] = {}
     for node in reversed(graph.nodes):
-        asked = _asked(node, shapes)
+        asked = _limits(node, shapes)
         if node.type in PASSING:
             passed = [limits[top] for top in node.tops if top in limits]
             asked = dict.fromkeys(node.bottoms, min(passed)) if passed else {}
@@ -24,7 +24,7 @@ def class_counts(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
     return limits
 
 
-def _asked(node: Node, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
+def _limits(node: Node, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
     """Of one layer's bottoms."""
     if node.type == "Embed":
         return {node.bottoms[0]: node.attributes.input_dim}

@@ -1,6 +1,6 @@
 """Which layers run backward, and for which of their bottoms and weights, by Caffe's rules.
 
-A gradient is taken where it is wanted and where there is one. Weights want it whose lr_mult is not 0, and what lies
+A gradient is computed where it is wanted and exists. Weights want it whose lr_mult is not 0, and what lies
 between them and a loss passes it on; `propagate_down` of a layer says otherwise for its bottoms; `force_backward` of
 the net wants all of it, also of the inputs. There is one in front of a loss: of a top with a loss_weight, or of one of
 the blobs whose gradient is given.
@@ -30,7 +30,7 @@ def loss_weights(node: Node) -> list[float]:
     is_loss = gradient is not None and gradient.loss
     tops = max(len(node.tops), 1) if is_loss else len(node.tops)
     if given and len(given) != tops:
-        raise node.error(f"has {len(given)} loss_weight for {tops} tops", "none, or one a top")
+        raise node.error(f"has {len(given)} loss_weight for {tops} tops", "none, or one per top")
     return given or [float(is_loss)] * tops
 
 
@@ -59,13 +59,13 @@ def _wanted(graph: Graph, force: bool) -> dict[Node, Need]:
     needs: dict[Node, Need] = {}
     passed_on: set[Blob] = set()
     for node in graph.nodes:
-        bottoms, told = [bottom in passed_on for bottom in node.bottoms], list(node.propagate_down)
-        if len(told) not in (0, len(bottoms)):
-            raise node.error(f"has {len(told)} propagate_down for {len(bottoms)} bottoms", "none, or one a bottom")
+        bottoms, given = [bottom in passed_on for bottom in node.bottoms], list(node.propagate_down)
+        if len(given) not in (0, len(bottoms)):
+            raise node.error(f"has {len(given)} propagate_down for {len(bottoms)} bottoms", "none, or one per bottom")
         weights = [lr_mult != 0 for lr_mult in _learning_rates(node)]
-        if any(bottoms) or any(weights) or any(told):
+        if any(bottoms) or any(weights) or any(given):
             passed_on.update(node.tops)
-        need = Need(told or bottoms, weights)
+        need = Need(given or bottoms, weights)
         if force:
             forced = zip(need.bottoms, _allowed(node), strict=True)
             need = Need([either or allowed for either, allowed in forced], [True] * len(weights))

@@ -10,13 +10,12 @@ from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import MANY, Op
 from ..ops import OPS
 from ..ops.inputs import DATA_LAYERS
-
-LARGEST = 2**31 - 1  # numbers in a blob, as in Caffe
+from ..ops.windows import MOST_NUMBERS
 
 
 def check_supported(graph: Graph) -> None:
-    """Raises InputError that names the layers whose type is not known, or one with a fork's field that changes what it
-    gives in a way that is not known, before anything is allocated or run."""
+    """Raises InputError that names the layers whose type is not known, or one with a fork's field that changes its
+    result in an unknown way, before anything is allocated or run."""
     unknown = [node for node in graph.nodes if node.type not in OPS]
     if unknown:
         named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown[:5])
@@ -29,16 +28,16 @@ def check_supported(graph: Graph) -> None:
 
 
 def _way_out(unknown: list[Node]) -> str:
-    """What helps, if something does: another spelling, or to do without layers that only training needs."""
+    """A remedy, if there is one: another spelling, or leaving out layers that only training needs."""
     if all(node.type.endswith("Loss") or not node.bottoms for node in unknown):
         return "--deploy does without data and loss layers"
     return next(filter(None, (near_miss(node.type, OPS, TYPE_LIKENESS) for node in unknown)), "")
 
 
 def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:
-    """The shape of each blob. `inputs` gives shapes by the name of an input, in place of what its layer says.
+    """The shape of each blob. `inputs` gives shapes by the name of an input, in place of those of its layer.
 
-    Raises InputError naming the layer that does not fit, or the input of that name that is not there.
+    Raises InputError naming the layer that does not fit, or the unknown input.
     """
     check_supported(graph)
     given = _given(graph, inputs)
@@ -49,8 +48,8 @@ def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dic
 
 
 def known_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:
-    """As `infer_shapes`, as far as it goes: what layers of other types give, what is made of that, and the inputs whose
-    layers do not say their shapes are left out."""
+    """As `infer_shapes`, as far as possible: tops of unknown types, everything computed from them, and inputs whose
+    layers do not give their shapes are left out."""
     given = _given(graph, inputs)
     shapes: dict[Blob, Shape] = {}
     for node in graph.nodes:
@@ -100,12 +99,12 @@ def known_weight_shapes(graph: Graph, shapes: Mapping[Blob, Shape]) -> list[list
 
 
 def check_weights(graph: Graph, shapes: Mapping[Blob, Shape]) -> None:
-    """Raises InputError naming the first layer that has weights of other shapes than it needs: kernels do not look."""
+    """Raises InputError naming the first layer that has weights of other shapes than it needs: kernels do not check."""
     for node, expected in zip(graph.nodes, weight_shapes(graph, shapes), strict=True):
         found = [blob.shape for blob in node.weights]
         if node.weights and found != [tuple(shape) for shape in expected]:
-            told = (" ".join(str(list(shape)) for shape in each) or "none" for each in (found, expected))
-            raise node.error(f"has weights {next(told)}", f"{next(told)} for these inputs")
+            texts = (" ".join(str(list(shape)) for shape in each) or "none" for each in (found, expected))
+            raise node.error(f"has weights {next(texts)}", f"{next(texts)} for these inputs")
 
 
 def macs(node: Node, shapes: Mapping[Blob, Shape]) -> int:
@@ -115,14 +114,14 @@ def macs(node: Node, shapes: Mapping[Blob, Shape]) -> int:
 
 
 def _source_shapes(node: Node, op: Op, given: Mapping[str, Shape]) -> list[Shape]:
-    """Shapes of the tops of a layer without bottoms: those given, and what the layer says of the others. A data layer's
-    labels are one a row of its data."""
+    """Shapes of the tops of a layer without bottoms: those given, and for the others the layer's own. A data layer has
+    one label per row of its data."""
     tops = [given.get(top.name) for top in node.tops]
     if None not in tops:
         return tops
     if tops[0] is not None and node.type in DATA_LAYERS:
         return [tops[0], tops[0][:1]]
-    return [shape or told for shape, told in zip(tops, op.shapes(node, []), strict=True)]
+    return [shape or own for shape, own in zip(tops, op.shapes(node, []), strict=True)]
 
 
 def _check_number(node: Node, what: str, number: int, allowed: tuple[int, int]) -> None:
@@ -138,6 +137,6 @@ def _checked(node: Node, top: Blob, shape: Shape) -> Shape:
         if dim < 0:
             raise node.error(f"gives {top.name!r} the shape {list(shape)}", "no negative dimensions")
         size *= dim
-    if size > LARGEST:
-        raise node.error(f"gives {top.name!r} the shape {list(shape)}, {size} numbers", f"at most {LARGEST}")
+    if size > MOST_NUMBERS:
+        raise node.error(f"gives {top.name!r} the shape {list(shape)}, {size} numbers", f"at most {MOST_NUMBERS}")
     return tuple(int(dim) for dim in shape)

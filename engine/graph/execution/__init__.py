@@ -1,1 +1,1 @@
-"""Graphs that run: all blobs kept, as fast as they can, backward, timed."""
+"""Running graphs: with all blobs kept, as fast as possible, backward, timed."""

@@ -27,8 +27,8 @@ def loss_blobs(nodes: Iterable[Node]) -> dict[Blob, np.float32]:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One node's call, and what is added up after it: arrays or numbers, onto gradients that others have begun."""
+class BackwardStep:
+    """One node's call, and additions after it: arrays or numbers to gradients that other nodes have written before."""
 
     back: Back
     arguments: tuple[list, list, list, list, list]
@@ -41,17 +41,17 @@ class Step:
 
 
 class Gradients:
-    """The gradients of what `runtime`, which was made with `gradients`, has run; of the layers of `graph` alone, if one
-    is given that holds the first of the runtime's nodes.
+    """The gradients for the last run of `runtime`, which was made with `gradients`; of the layers of `graph` alone, if
+    given: it holds the first of the runtime's nodes.
 
     `blobs[blob]` is a gradient of that blob's shape, `weights[node]` are those of its weights. There is one for each
     blob that a layer needs one of (`need_backward.py`), and for each in `seeds`. As in Caffe, a layer that works in
     place, by its names, has one gradient for its top and its bottom, so that of the top is overwritten.
 
-    `steps` are the layers that have something to do, last first. backward() overwrites gradients of blobs, and adds to
-    those of weights. It starts from the losses' weights, and from whatever the gradients of other blobs that nobody
-    reads hold: zeros, or what the caller has put there. `memory` gives the gradient of the last blob of a name, as it
-    is; without it they are new ones, zeros, or the loss's weights.
+    `steps` are the layers that run backward, last first. backward() overwrites gradients of blobs, and adds to
+    those of weights. It starts from the losses' weights, and from the present gradients of other blobs without
+    readers: zeros, or values written by the caller. `memory` gives the array of the gradient of the last blob of a
+    name, unchanged; without it there are new ones, of zeros or the loss's weights.
     """
 
     def __init__(
@@ -81,12 +81,12 @@ class Gradients:
                     step.run()
 
     def _place(self) -> dict[Blob, np.ndarray]:
-        """Memory for the gradients of what is needed; those of losses hold their weights."""
-        wanted = {bottom for node, need in self.needs.items() for bottom in _asked(node, need)}
+        """Memory for the gradients that are needed; those of losses hold their weights."""
+        wanted = {bottom for node, need in self.needs.items() for bottom in _wanted(node, need)}
         wanted |= {top for node in self.needs for top in node.tops} | self._seeds
         last = {top.name: top for node in self.graph.nodes for top in node.tops}
         blobs: dict[Blob, np.ndarray] = {}
-        for node in reversed(self.graph.nodes):  # from its reader, a bottom may get what its top has
+        for node in reversed(self.graph.nodes):  # a bottom may take the array of its reader's top
             for top in node.tops:
                 if top in wanted and top not in blobs:
                     blobs[top] = self._memory(top) if last[top.name] is top else self._new(top)
@@ -100,7 +100,7 @@ class Gradients:
         return array
 
     def _shares(self, node: Node) -> bool:
-        """Whether top and bottom have one gradient: in place or in another shape, where nobody else adds to it."""
+        """Whether top and bottom have one gradient: in place or in another shape, where no other node adds to it."""
         op = OPS[node.type]
         if len(node.tops) != 1 or not self.needs[node].bottoms or not self.needs[node].bottoms[0]:
             return False
@@ -108,12 +108,12 @@ class Gradients:
         alone = len(self.graph.readers(bottom)) == 1 and not {top, bottom} & self._losses.keys()
         return alone and (op.view or (op.in_place and top.name == bottom.name))
 
-    def _prepare(self) -> list[tuple[Node, Step]]:
+    def _prepare(self) -> list[tuple[Node, BackwardStep]]:
         begun: set[Blob] = set()
         return [(node, self._step(node, need, begun)) for node, need in reversed(self.needs.items())]
 
-    def _step(self, node: Node, need: Need, begun: set[Blob]) -> Step:
-        """The first who gives a gradient of a blob writes it, all others write what is added."""
+    def _step(self, node: Node, need: Need, begun: set[Blob]) -> BackwardStep:
+        """The first node that gives a gradient of a blob writes it; all others write an addend."""
         arrays, shapes = self.runtime.arrays, self.runtime.shapes
         given, additions = [], []
         for bottom, needed in zip(node.bottoms, need.bottoms, strict=True):
@@ -138,8 +138,8 @@ class Gradients:
             self._runs[node],
             self.runtime.layers,
         )
-        return Step(back, (inputs, outputs, tops, given, weights), additions)
+        return BackwardStep(back, (inputs, outputs, tops, given, weights), additions)
 
 
-def _asked(node: Node, need: Need) -> list[Blob]:
+def _wanted(node: Node, need: Need) -> list[Blob]:
     return [bottom for bottom, needed in zip(node.bottoms, need.bottoms, strict=True) if needed]

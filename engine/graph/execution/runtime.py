@@ -1,4 +1,4 @@
-"""A graph that runs with all its blobs kept, as backward and a look inside a net need them."""
+"""A graph that runs with all its blobs kept, for backward runs and for reading inner blobs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ..plan.layer import plan_layer, prepare_layer
 class Runtime:
     """`graph` prepared for inputs of given shapes. `arrays[blob]` is each blob's float32 memory.
 
-    One of two that run nets for users: a `Plan` is faster, and keeps inputs and outputs only. Both are held against the
-    reference (`reference/`), which this one is not: convolutions are done as a plan does them, the others by their own
-    code. Memory is shared as in Caffe: by in-place layers with their bottom (but never with an input, nor where another
-    layer reads the same memory), by Flatten, Reshape and Split with what they look at. `forward` allocates nothing.
-    Raises InputError naming the layer whose weights have other shapes than these inputs ask for.
+    A `Plan` is faster, and keeps inputs and outputs only. Both are tested against the reference (`reference/`).
+    Convolutions are run as in a plan, the other layers by their own code. Memory is shared as in Caffe: by in-place
+    layers with their bottom (but never with an input, nor where another layer reads the same memory), by Flatten,
+    Reshape and Split with their bottom. `forward` allocates nothing. Raises InputError naming the layer whose weights
+    have other shapes than these inputs ask for.
 
-    `arrays` are inputs' memory, float32 C-contiguous, where the caller has some.
+    `arrays` are the memory of inputs, float32 C-contiguous, where the caller provides it.
     With `gradients`, nothing works in place: a layer's gradient may need what another would have overwritten.
     `threads` and `exact` as in Plan, for the convolutions.
     """
@@ -57,7 +57,7 @@ class Runtime:
                 self.arrays[blob][...] = inputs[blob.name]
 
     def forward(self) -> None:
-        """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
+        """Run all layers once, on the values in the arrays of the inputs; inf and NaN are values like others."""
         with np.errstate(all="ignore"):
             for number in range(len(self.runs)):
                 self.run(number)

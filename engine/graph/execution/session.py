@@ -1,4 +1,4 @@
-"""A graph that is run again and again: as fast as it can, or, once an inner blob is looked at, with all blobs kept."""
+"""A graph that is run repeatedly: as fast as possible, or, once an inner blob is read, with all blobs kept."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .runtime import Runtime
 class Session:
     """`graph` for inputs of given shapes. The arrays of its inputs and outputs stay the same from run to run.
 
-    What a user's net runs by: a `Plan`, whose blobs share memory, until the first look at another blob or a run of some
-    layers only, and from then on a `Runtime`, which keeps all of them; with `gradients` from the start. `arrays` are
-    inputs' memory, float32 C-contiguous of these shapes, where the caller has some. `threads` and `exact` as in Plan.
-    Raises InputError as these do.
+    It runs by a `Plan`, whose blobs share memory, until another blob is read or only some layers are run, and from then
+    on by a `Runtime`, which keeps all blobs; with `gradients` from the start. `arrays` are the memory of inputs,
+    float32 C-contiguous of these shapes, where the caller provides it. `threads` and `exact` as in Plan. Raises
+    InputError as these do.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Session:
         return self._runtime
 
     def keep_gradients(self) -> None:
-        """Make the runtime one that a gradient can be taken of."""
+        """Replace the runtime by one that keeps the values that gradients need."""
         if not self.gradients:
             self.gradients, self._runtime = True, self._made_runtime(gradients=True)
 
     def array(self, blob: Blob) -> np.ndarray:
-        """The float32 memory of a blob: of an input to be written, of others what the last `forward` computed."""
+        """The float32 memory of a blob: of an input to be written, of others the result of the last `forward`."""
         if blob in self._inputs:
             return self._inputs[blob]
         return self._outputs[blob] if blob in self._outputs else self.runtime.arrays[blob]
@@ -79,8 +79,9 @@ class Session:
         self._has_run = True
 
     def run_layers(self, first: int, last: int) -> None:
-        """Run graph.nodes[first] to nodes[last] on what is there. As in Caffe, where blobs of one name are one memory,
-        a layer reads what was written last under the name of its bottom, be it by a layer in place after it."""
+        """Run graph.nodes[first] to nodes[last] on the present values. As in Caffe, where blobs of one name are one
+        memory, a layer reads the last value under the name of its bottom, even one written by a later layer in
+        place."""
         runtime = self.runtime
         for number in range(first, last + 1):
             node = self.graph.nodes[number]

@@ -1,5 +1,5 @@
-"""How long a graph takes, the whole, and what each layer has of it: forward by a Plan, which is what predicts, or
-forward and backward by a Runtime and its Gradients, which are what trains."""
+"""Times of a graph, of the whole and of each layer: forward by a Plan, as in prediction, or forward and backward by a
+Runtime and its Gradients, as in training."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Seconds:
     @classmethod
     def of(cls, samples: list[float]) -> Seconds:
         median = statistics.median(samples)
-        low, _, high = statistics.quantiles(samples, method="inclusive") if len(samples) > 1 else (median,) * 3
-        return cls(min(samples), median, (high - low) / median if median else 0.0)
+        lower, _, upper = statistics.quantiles(samples, method="inclusive") if len(samples) > 1 else (median,) * 3
+        return cls(min(samples), median, (upper - lower) / median if median else 0.0)
 
 
 @dataclass(frozen=True)
 class LayerTime:
-    """A layer, with those that run inside it (`fused`). `algorithm`: how, where there are several ways. `bytes`: of
-    what it must read and write once, weights, bottoms and tops. `backward`: None where it has nothing to do."""
+    """A layer, with those that run inside it (`fused`). `algorithm`: its name, where there are several. `bytes`: read
+    and written at least once: weights, bottoms and tops. `backward`: None for a layer without a backward step."""
 
     name: str
     type: str
@@ -72,8 +72,8 @@ class _Samples:
 Timing = Generator[None, None, NetTime]  # stops after each run
 
 
-def take_turns(timings: Sequence[Timing]) -> list[NetTime]:
-    """What they return, a run of each after the other, so that a slow moment of the machine meets them all."""
+def alternate(timings: Sequence[Timing]) -> list[NetTime]:
+    """Their results, with the runs of all alternating, so that a slow moment of the machine affects them all."""
     found: dict[int, NetTime] = {}
     while len(found) < len(timings):
         for number, timing in enumerate(timings):
@@ -120,7 +120,8 @@ def time_gradients(runtime: Runtime, gradients: Gradients, iterations: int) -> T
 
 
 def some_inputs(shape: Shape) -> np.ndarray:
-    """float32 values for an input: normally distributed; zeros where there is one number a picture, as of a class."""
+    """float32 values for an input: normally distributed; zeros where there is one number per picture, such as a
+    class."""
     if count(shape, 1) == 1:
         return np.zeros(shape, np.float32)
     return np.random.default_rng(0).standard_normal(shape, np.float32)

@@ -1,1 +1,1 @@
-"""What a graph is: blobs, nodes, and what the engine knows of a layer type."""
+"""The graph: blobs, nodes, and the interface of layer types."""

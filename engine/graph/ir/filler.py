@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Filler:
-    """Of one blob of weights: `type` is one of those in `analysis/fillers.py`, which says what the numbers mean."""
+    """Of one blob of weights: `type` is one of those in `analysis/fillers.py`, which explains the numbers."""
 
     type: str = "constant"
     value: float = 0.0

@@ -1,8 +1,8 @@
 """A net as a graph: layers in an order in which they can run, joined by blobs.
 
-Caffe names what flows between layers, and reuses a name where a layer works in place. Here each value is a `Blob` of
-its own, told apart by identity: a ReLU in place reads one Blob and writes another of the same name. So "what reads the
-convolution's output" has one answer, whatever the names; passes look at blobs, and names only matter in files.
+Caffe names the values between layers, and reuses a name where a layer works in place. Here each value is a separate
+`Blob`, distinguished by identity: a ReLU in place reads one Blob and writes another of the same name. So "what reads
+the convolution's output" has one answer for any names; passes use blobs, and names only matter in files.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ FLOAT32 = np.dtype(np.float32)
 
 @dataclass(eq=False)
 class Blob:
-    """One value: written once, by one node, or an input of the graph. `name` is what files call it; all layers that
-    there are compute in float32."""
+    """One value: written once, by one node, or an input of the graph. `name` is its name in files; all present
+    layers compute in float32."""
 
     name: str
     dtype: np.dtype = FLOAT32
@@ -36,7 +36,7 @@ class Blob:
 
 @dataclass(frozen=True)
 class BlobSpec:
-    """What a net says of a blob of weights. Blobs of one `name` are one; if it `takes_any_shape`, also where another
+    """How a net shares a blob of weights. Blobs of one `name` are one; if it `takes_any_shape`, also where another
     layer has it in another shape."""
 
     name: str = ""
@@ -48,10 +48,10 @@ class BlobSpec:
 @dataclass(eq=False)
 class Node:
     """One layer. `attributes` are its parameters, a frozen dataclass of its type's Op; None for types without any, and
-    for those that are not known. Whatever changes a layer replaces them.
+    for unknown types. They are replaced, not changed.
 
-    `origin` is what its file said, for the front end that has read it, which writes the layer back without a loss; None
-    for a layer that a pass has made. `unsupported` says why the layer does not run although its type does.
+    `origin` is the layer in its file, by which the front end that read it writes it back without loss; None for a layer
+    made by a pass. `unsupported` is the reason why the layer does not run although its type does.
     `blob_specs` are those of its first blobs, `fillers` draw them (`fillers.py`); `loss_weight` is one per top and
     `propagate_down` one per bottom, or none.
 
@@ -87,7 +87,7 @@ class Node:
         return InputError(f"layer {self.name!r} ({self.type})", found, expected, hint)
 
     def __getstate__(self) -> dict:
-        """For pickles and copies: weights that are held are the owner's, of which they keep the shapes."""
+        """For pickles and copies: of held weights, which belong to the owner, only the shapes."""
         shapes = [blob.shape for blob in self.weights]
         return vars(self) | ({"weights": shapes} if self.held else {})
 
@@ -105,10 +105,10 @@ class Node:
 class Graph:
     """`nodes` in an order that runs. `inputs` are the tops of Input layers, which are nodes as well.
 
-    `name` is the net's, `force_backward` asks for gradients of all blobs. `origin` is what its file said of the net,
-    for the front end that has read it. `phase` is TEST or TRAIN. `path` is what messages call the net: its file.
-    `streams` are the random numbers of its nodes, which have the same object; without any, they keep those that they
-    have: a part of a graph draws what the whole one does.
+    `name` is the net's, `force_backward` asks for gradients of all blobs. `origin` is the net in its file,
+    for the front end that read it. `phase` is TEST or TRAIN. `path` names the net in messages: its file.
+    `streams` are the random numbers of its nodes, which have the same object; without any, they keep their
+    own: a part of a graph draws the same numbers as the whole.
     """
 
     nodes: list[Node]
@@ -128,24 +128,24 @@ class Graph:
 
     @property
     def inputs(self) -> list[Blob]:
-        """What the caller fills. A Parameter layer has no bottoms either, but its top is its weights."""
+        """The blobs that the caller fills. A Parameter layer has no bottoms either, but its top is its weights."""
         return [top for node in self.nodes if not node.bottoms and node.type != "Parameter" for top in node.tops]
 
     @property
     def outputs(self) -> list[Blob]:
-        """What no node reads, by name as in Caffe."""
+        """The blobs that no node reads, by name as in Caffe."""
         read = {bottom for node in self.nodes for bottom in node.bottoms}
         return sorted((top for node in self.nodes for top in node.tops if top not in read), key=lambda blob: blob.name)
 
     @property
     def results(self) -> list[Blob]:
-        """The outputs without inputs that nothing reads; with them if there are no others."""
+        """The outputs without unread inputs; with them if there are no others."""
         inputs = set(self.inputs)
         return [blob for blob in self.outputs if blob not in inputs] or self.outputs
 
     @property
     def needed_inputs(self) -> list[Blob]:
-        """The inputs that results are made of; all inputs if that is none."""
+        """The inputs that results depend on; all inputs if there are none."""
         needed = set(self.results)
         for node in reversed(self.nodes):
             if needed.intersection(node.tops):
@@ -157,7 +157,7 @@ class Graph:
         return next((node for node in self.nodes if blob in node.tops), None)
 
     def readers(self, blob: Blob) -> list[Node]:
-        """The nodes that read `blob`, once for each time that they do."""
+        """The nodes that read `blob`, once per bottom."""
         return [node for node in self.nodes for bottom in node.bottoms if bottom is blob]
 
     def replace(self, old: Blob, new: Blob) -> None:

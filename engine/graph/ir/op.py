@@ -1,12 +1,12 @@
 """What the engine knows of a layer type: shapes, weights, arithmetic, gradient, cost.
 
-A file of `ops/` says it for a family of types:
+A file of `ops/` declares it for a family of types:
 
     shapes(node, bottoms)            shapes of the tops, from those of the bottoms. Raises node.error(...).
     weight_shapes(node, bottoms)     shapes of the layer's blobs (weights, bias, ...)
     prepare(node, bottoms, tops)     for these shapes: a function run(inputs, outputs) of two lists of float32
                                      C-contiguous arrays. It reads node.weights when it runs and writes the outputs;
-                                     what it needs besides it allocates in `prepare`, not in `run`.
+                                     other memory is allocated in `prepare`, not in `run`.
     macs(node, bottoms, tops)        multiply-accumulates of one run
 
 and of its gradient, if there is one:
@@ -89,7 +89,7 @@ def count(shape: Sequence[int], start: int = 0, end: int | None = None) -> int:
 
 
 def axis_of(node: Node, axis: int, dimensions: int) -> int:
-    """`axis` of a blob with so many axes, counted from the end if negative. Raises node.error out of range."""
+    """`axis` of a blob with `dimensions` axes, counted from the end if negative. Raises node.error out of range."""
     if not -dimensions <= axis < dimensions:
         raise node.error(f"axis {axis} of a blob with {dimensions} axes", f"{-dimensions} to {dimensions - 1}")
     return axis % dimensions

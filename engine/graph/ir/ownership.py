@@ -14,7 +14,7 @@ WeightGradients = dict[Node, list[np.ndarray]]
 
 def assign_weights(graph: Graph, weights: Sequence[Sequence[np.ndarray]]) -> None:
     """Give each node its blobs, and let layers share those that have the same name. They are copied: into
-    one vector (`own_parameters`), or over what is there, so that arrays which callers hold stay the net's.
+    one vector (`own_parameters`), or over the present ones, so that arrays which callers hold stay the net's.
 
     Raises InputError where shared blobs differ in shape, or where this is allowed in the number of values.
     """
@@ -37,7 +37,7 @@ def _overwrite(graph: Graph, weights: Sequence[Sequence[np.ndarray]]) -> None:
 
 
 def own_parameters(graph: Graph) -> None:
-    """Move the weights of all nodes that no owner holds into one owner's vector; blobs that share memory, once."""
+    """Move the weights of all nodes without an owner into one owner's vector; blobs that share memory, once."""
     nodes = [node for node in graph.nodes if node.weights and node.held is None]
     slices: list[Slice] = []
     found: dict[tuple[int, int], int] = {}  # address and size -> slice
@@ -74,7 +74,7 @@ def weight_gradients(graph: Graph) -> WeightGradients:
 
 
 def _rates(node: Node, number: int) -> tuple[float, float]:
-    """lr_mult and decay_mult of a blob, as the first layer that has it says."""
+    """lr_mult and decay_mult of a blob, from the first layer that has it."""
     specs = node.blob_specs
     return (specs[number].lr_mult, specs[number].decay_mult) if number < len(specs) else (1.0, 1.0)
 

@@ -16,25 +16,26 @@ from ...compiler.jit import F1, F1_IN, i64, kernel
 from ...parameters.owner import Held
 from ..ir.graph import Blob, Node, Shape
 from ..ir.op import Layers, count
-from .channels import NOTHING, add_sums, channel_sums
+from .channels import NO_VALUES, add_sums, channel_sums
 from .windows import Convolution, Window
 
 
 @kernel(types.void(F1_IN, i64, i64, i64, i64, F1))
-def turn_round(w, groups, outputs, channels, taps, turned):
-    """Writes turned [groups, channels, outputs, taps] from w [groups, outputs, channels, taps], taps last to first."""
+def mirror_filters(w, groups, outputs, channels, taps, mirrored):
+    """Writes mirrored [groups, channels, outputs, taps] from w [groups, outputs, channels, taps], taps last to
+    first."""
     for g in range(groups):
         for o in range(outputs):
-            for c in range(channels):  # turned[g, c, o] from w[g, o, c]
+            for c in range(channels):  # mirrored[g, c, o] from w[g, o, c]
                 at, to = ((g * outputs + o) * channels + c) * taps, ((g * channels + c) * outputs + o) * taps
                 for t in range(taps):
-                    turned[to + t] = w[at + taps - 1 - t]
+                    mirrored[to + t] = w[at + taps - 1 - t]
 
 
 def mirrored(node: Node, window: Window, top: Shape, bottom: Shape, layers: Layers):
     """A function (dys, dxs): convolutions of dy with the weights turned round, inputs and outputs exchanged.
 
-    A plan packs them from the parameter like that; for the layer's own code they are turned round before.
+    A plan packs them mirrored from the parameter; for the layer's own code they are mirrored before.
     """
     before, after = (
         tuple(extent - 1 - pad for extent, pad in zip(window.extent, pads, strict=True))
@@ -44,7 +45,7 @@ def mirrored(node: Node, window: Window, top: Shape, bottom: Shape, layers: Laye
     twin.held = Held(node.held.owner, node.held.numbers[:1], mirrored=True)
     refresh, run_twin = None, layers.plan(twin, [top], [bottom])
     if run_twin is None:
-        refresh = _turned_weights(node, window, twin)
+        refresh = _mirrored_weights(node, window, twin)
         run_twin = layers.prepare(twin, [top], [bottom])
 
     def adjoint(output_gradients, input_gradients):
@@ -57,8 +58,9 @@ def mirrored(node: Node, window: Window, top: Shape, bottom: Shape, layers: Laye
     return adjoint
 
 
-def _turned_weights(node: Node, window: Window, twin: Node):
-    """Give `twin` weights of its own. Returns a function that makes them of those of `node` if these have changed."""
+def _mirrored_weights(node: Node, window: Window, twin: Node):
+    """Give `twin` weights of its own. Returns a function that updates them from those of `node` if these have
+    changed."""
     outputs, channels = window.outputs // window.group, window.channels // window.group
     twin.held, twin.weights = None, [np.empty((window.channels, outputs, *window.kernel), np.float32)]
     made_of = None
@@ -66,8 +68,8 @@ def _turned_weights(node: Node, window: Window, twin: Node):
     def refresh():
         nonlocal made_of
         if made_of != (versions := node.held.versions()):
-            weights, turned = node.weights[0].reshape(-1), twin.weights[0].reshape(-1)
-            turn_round.run(weights, window.group, outputs, channels, count(window.kernel), turned)
+            weights, mirrored = node.weights[0].reshape(-1), twin.weights[0].reshape(-1)
+            mirror_filters.run(weights, window.group, outputs, channels, count(window.kernel), mirrored)
             made_of = versions
 
     return refresh
@@ -117,7 +119,9 @@ def bias_sums(window: Window, top: Shape):
 
     def add(output_gradients, gradient):
         for dy in output_gradients:
-            channel_sums.run(NOTHING, dy.reshape(-1), window.outer, window.outputs, count(top, window.axis + 1), *sums)
+            channel_sums.run(
+                NO_VALUES, dy.reshape(-1), window.outer, window.outputs, count(top, window.axis + 1), *sums
+            )
             add_sums(gradient, sums[0])
 
     return add

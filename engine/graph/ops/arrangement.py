@@ -45,12 +45,12 @@ class Permute:
 
 
 def own_axis(node: Node, dimensions: int) -> int:
-    """`axis` of a layer's attributes, for a blob of so many axes."""
+    """`axis` of a layer's attributes, for a blob of `dimensions` axes."""
     return axis_of(node, node.attributes.axis, dimensions)
 
 
 def along(shape: Shape, axis: int) -> tuple[int, int, int]:
-    """`shape` as three axes: what lies before `axis`, it, and what lies behind."""
+    """`shape` as three axes: those before `axis`, it, and those after."""
     return count(shape, 0, axis), shape[axis], count(shape, axis + 1)
 
 
@@ -114,7 +114,7 @@ def prepare_slice(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 # -------------------------------------------------------------------------------------- Crop, Tile, Permute
 def crop_window(node: Node, bottoms: list[Shape]) -> list[slice]:
-    """What is taken of each axis of the first bottom: from `axis` on, as much as the second one has."""
+    """The part of each axis of the first bottom: from `axis` on, as much as the second one has."""
     shape, like = bottoms
     axis, offsets = own_axis(node, len(shape)), list(node.attributes.offset)
     if len(like) < len(shape):
@@ -122,7 +122,7 @@ def crop_window(node: Node, bottoms: list[Shape]) -> list[slice]:
     if len(offsets) <= 1:
         offsets = (offsets or [0]) * (len(shape) - axis)
     if len(offsets) != len(shape) - axis:
-        raise node.error(f"has {len(offsets)} offset for {len(shape) - axis} cropped axes", "none, 1, or one an axis")
+        raise node.error(f"has {len(offsets)} offset for {len(shape) - axis} cropped axes", "none, 1, or one per axis")
     window = [slice(0, size) for size in shape[:axis]]
     for number, offset in enumerate(offsets, axis):
         if offset + like[number] > shape[number]:

@@ -5,7 +5,7 @@ Else they are the batch's own, the variance biased, and each run adds them to th
 
     factor = f * factor + 1    mean_sum = f * mean_sum + mean    variance_sum = f * variance_sum + m/(m-1) * variance
 
-with m numbers a channel and f = moving_average_fraction.
+with m numbers per channel and f = moving_average_fraction.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, count, same_shape
-from .channels import channel_sums, moments, normalised_gradient
-from .scale import NONE, affine
+from .channels import NO_VALUES, channel_sums, moments, normalised_gradient
+from .scale import affine
 
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """`use_global_stats`: work with what the blobs hold; None: in the TEST phase."""
+    """`use_global_stats`: use the statistics of the blobs; None: in the TEST phase."""
 
     use_global_stats: bool | None = None
     moving_average_fraction: float = 0.999
@@ -41,13 +41,13 @@ def batch_norm_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def uses_global_statistics(node: Node) -> bool:
-    """Whether a BatchNorm works with what its blobs hold: as it says, else in the TEST phase."""
+    """Whether a BatchNorm uses the statistics of its blobs: as its attribute says, else in the TEST phase."""
     stored = node.attributes.use_global_stats
     return node.phase == "TEST" if stored is None else stored
 
 
 def global_statistics(node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance, float64 [C], that the blobs of a BatchNorm stand for."""
+    """Mean and variance, float64 [C], in the blobs of a BatchNorm."""
     mean, variance, factor = node.weights
     share = np.float64(0 if factor[0] == 0 else 1 / np.float64(factor[0]))
     return mean * share, variance * share
@@ -68,7 +68,7 @@ def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> R
             _accumulate(node, outer * inner, mean, variance)
         with np.errstate(divide="ignore", invalid="ignore"):  # a negative variance gives NaN, as in Caffe
             factors[:] = 1 / np.sqrt(variance + node.attributes.eps)
-        affine.run(x, mean.astype(np.float32), factors, NONE, outer, channels, inner, outputs[0].reshape(-1))
+        affine.run(x, mean.astype(np.float32), factors, NO_VALUES, outer, channels, inner, outputs[0].reshape(-1))
 
     run.factors = factors  # of the last run, for its gradient
     return run
@@ -102,7 +102,7 @@ def batch_norm_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Ru
             return
         dy, dx = output_gradients[0].reshape(-1), input_gradients[0].reshape(-1)
         if stored:
-            affine.run(dy, NONE, run.factors, NONE, outer, channels, inner, dx)
+            affine.run(dy, NO_VALUES, run.factors, NO_VALUES, outer, channels, inner, dx)
             return
         y = outputs[0].reshape(-1)
         channel_sums.run(y, dy, outer, channels, inner, sums, products)

@@ -9,16 +9,16 @@ from ...compiler.cpu import LANES
 from ...compiler.jit import D1, F1, F1_IN, i64, inline, kernel
 from ...vectors.simd import broadcast, element, fma, load, load_part, reduce_add, store, store_part, zeros
 
-NOTHING = np.zeros(0, np.float32)
-BLOCK = 64 * LANES  # of 64 additions a lane the roundings do not count
+NO_VALUES = np.zeros(0, np.float32)
+SUM_BLOCK = 64 * LANES  # of 64 additions a lane the roundings do not count
 
 
 @inline
 def row_sum(x, at, size):
     """Sum of x.flat[at:at+size], float64: of blocks that are summed in float32."""
     total = np.float64(0)
-    for block in range(at, at + size, BLOCK):
-        end, sums = min(block + BLOCK, at + size), zeros()
+    for block in range(at, at + size, SUM_BLOCK):
+        end, sums = min(block + SUM_BLOCK, at + size), zeros()
         full = (end - block) // LANES * LANES
         for i in range(block, block + full, LANES):
             sums = sums + load(x, i)
@@ -32,8 +32,8 @@ def row_sum(x, at, size):
 def row_squares(x, at, size, middle):
     """Sum of (x.flat[at:at+size] - middle)**2, as `row_sum`."""
     total, middles = np.float64(0), broadcast(middle)
-    for block in range(at, at + size, BLOCK):
-        end, sums = min(block + BLOCK, at + size), zeros()
+    for block in range(at, at + size, SUM_BLOCK):
+        end, sums = min(block + SUM_BLOCK, at + size), zeros()
         full = (end - block) // LANES * LANES
         for i in range(block, block + full, LANES):
             distance = load(x, i) - middles
@@ -66,8 +66,8 @@ def moments(x, outer, channels, inner, mean, variance):
 def row_product(x, y, at, size):
     """Sum of x.flat[at + i] * y.flat[at + i] for i < size, float64: of blocks that are summed in float32."""
     total = np.float64(0)
-    for block in range(at, at + size, BLOCK):
-        end, sums = min(block + BLOCK, at + size), zeros()
+    for block in range(at, at + size, SUM_BLOCK):
+        end, sums = min(block + SUM_BLOCK, at + size), zeros()
         full = (end - block) // LANES * LANES
         for i in range(block, block + full, LANES):
             sums = fma(load(x, i), load(y, i), sums)
@@ -125,6 +125,6 @@ def normalised_gradient(y, dy, means, slopes, factors, outer, channels, inner, d
 
 
 def add_sums(gradient: np.ndarray, sums: np.ndarray) -> None:
-    """gradient += sums, of as many values in whatever shapes."""
+    """gradient += sums, of as many values, in any shapes."""
     flat = gradient.reshape(-1)
     np.add(flat, sums, out=flat, casting="unsafe")

@@ -1,4 +1,4 @@
-"""What several families of layers ask of their bottoms. Each function raises node.error(...) where Caffe refuses."""
+"""Checks of bottoms that several families of layers share. Each function raises node.error(...) where Caffe refuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def refuse_in_place(node: Node) -> None:
 
 
 def at_most_four_axes(node: Node, bottoms: list[Shape]) -> None:
-    """For layers that ask for Caffe's num, channels, height and width."""
+    """For layers that use Caffe's num, channels, height and width."""
     for blob, shape in zip(node.bottoms, bottoms, strict=True):
         if len(shape) > 4:
             raise node.error(f"{blob.name!r} has the shape {list(shape)}", "at most 4 axes")
@@ -35,7 +35,7 @@ def whole_numbers(node: Node, bottom: int, values: np.ndarray, limit: int, ignor
     if ignored is not None:
         wrong &= numbers != ignored
     if wrong.any():
-        place = int(wrong.argmax())
-        found = f"{node.bottoms[bottom].name!r} holds {values.flat[place]:g} at position {place}"
+        position = int(wrong.argmax())
+        found = f"{node.bottoms[bottom].name!r} holds {values.flat[position]:g} at position {position}"
         raise node.error(found, f"a number from 0 to {limit - 1}")
     return numbers

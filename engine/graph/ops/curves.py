@@ -17,8 +17,8 @@ from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
 from .checks import refuse_in_place
 
-TANH, SIGMOID, SWISH, ELU_CURVE, EXP = range(5)  # of `bend`
-ABSOLUTE, CLIP, THRESHOLD, LINEAR = range(4)  # of `cut`
+TANH, SIGMOID, SWISH, ELU_CURVE, EXP = range(5)  # of `smooth_activation`
+ABSOLUTE, CLIP, THRESHOLD, LINEAR = range(4)  # of `piecewise_linear_activation`
 ONE, FOUR, LARGE, SMALLEST = np.float32(1), np.float32(4), np.float32(200), np.float32(1e-45)
 
 
@@ -103,7 +103,7 @@ def apply(function, x, y, a, b):
 
 
 @kernel(types.void(F1_IN, F1, i64, f32, f32))
-def bend(x, y, kind, a, b):
+def smooth_activation(x, y, kind, a, b):
     """y = f(x), where `kind` names a curve:   x, y [P]; y may be x.
 
     TANH tanh(a*x)   SIGMOID s = 1/(1 + exp(-a*x))   SWISH x*s   ELU_CURVE max(x, 0) + a*(exp(min(x, 0)) - 1)
@@ -122,7 +122,7 @@ def bend(x, y, kind, a, b):
 
 
 @kernel(types.void(F1_IN, F1, i64, f32, f32))
-def cut(x, y, kind, a, b):
+def piecewise_linear_activation(x, y, kind, a, b):
     """y = f(x), where `kind` names a function of straight pieces:   x, y [P]; y may be x.
 
     ABSOLUTE |x|   CLIP max(a, min(x, b))   THRESHOLD 1 where x > a, else 0   LINEAR a*x + b
@@ -191,8 +191,8 @@ def apply_slope(function, x, y, dy, dx, a, b):
 
 
 @kernel(types.void(F1_IN, F1_IN, F1_IN, F1, i64, f32, f32))
-def bend_gradient(x, y, dy, dx, kind, a, b):
-    """dx = dy * f'(x) of the curves that `bend` of the forward file names.   All [P]; dx may be dy."""
+def smooth_activation_gradient(x, y, dy, dx, kind, a, b):
+    """dx = dy * f'(x) for the curves of `smooth_activation`.   All [P]; dx may be dy."""
     if kind == TANH:
         apply_slope(tanh_curve_slope, x, y, dy, dx, a, b)
     elif kind == SIGMOID:
@@ -206,8 +206,8 @@ def bend_gradient(x, y, dy, dx, kind, a, b):
 
 
 @kernel(types.void(F1_IN, F1_IN, F1_IN, F1, i64, f32, f32))
-def cut_gradient(x, y, dy, dx, kind, a, b):
-    """dx = dy * f'(x) of ABSOLUTE and CLIP, as `cut` of the forward file names them.   All [P]; dx may be dy."""
+def piecewise_linear_gradient(x, y, dy, dx, kind, a, b):
+    """dx = dy * f'(x) for ABSOLUTE and CLIP of `piecewise_linear_activation`.   All [P]; dx may be dy."""
     if kind == ABSOLUTE:
         apply_slope(absolute_slope, x, y, dy, dx, a, b)
     elif kind == CLIP:
@@ -215,7 +215,7 @@ def cut_gradient(x, y, dy, dx, kind, a, b):
 
 
 def calling(curve: Kernel, parameters: Callable[[Node], tuple[int, float, float]]) -> Callable:
-    """The `prepare` of a layer that is one call of `bend` or `cut`, for which `parameters` gives kind, a and b."""
+    """The `prepare` of a layer that is one call of the kernel `curve`; `parameters` gives its kind, a and b."""
 
     def prepare(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
         arguments = parameters(node)
@@ -241,7 +241,7 @@ def absolute_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def calling_gradient(slope: Kernel, parameters: Callable[[Node], tuple[int, float, float]]) -> Callable:
-    """The `prepare` of a layer that is one call of `bend_gradient` or `cut_gradient` with its kind, a and b."""
+    """The gradient's `prepare` that is one call of the kernel `slope`; `parameters` gives its kind, a and b."""
 
     def prepare(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
         arguments = parameters(node)
@@ -258,8 +258,8 @@ def calling_gradient(slope: Kernel, parameters: Callable[[Node], tuple[int, floa
 def curve(
     kind: str,
     parameters: Callable[[Node], tuple[int, float, float]],
-    kernel: Kernel = bend,
-    slope: Kernel | None = bend_gradient,
+    kernel: Kernel = smooth_activation,
+    slope: Kernel | None = smooth_activation_gradient,
     *,
     shapes: Callable[[Node, list[Shape]], list[Shape]] = same_shape,
     in_place: bool = True,
@@ -275,7 +275,14 @@ OPS = (
     curve("TanH", lambda node: (TANH, 1.0, 0.0)),
     curve("Sigmoid", lambda node: (SIGMOID, 1.0, 0.0)),
     curve("Swish", lambda node: (SWISH, node.attributes.beta, 0.0)),
-    curve("AbsVal", lambda node: (ABSOLUTE, 0.0, 0.0), cut, cut_gradient, shapes=absolute_shapes, in_place=False),
-    curve("Clip", clip_bounds, cut, cut_gradient),
-    curve("Threshold", threshold_bound, cut, None),
+    curve(
+        "AbsVal",
+        lambda node: (ABSOLUTE, 0.0, 0.0),
+        piecewise_linear_activation,
+        piecewise_linear_gradient,
+        shapes=absolute_shapes,
+        in_place=False,
+    ),
+    curve("Clip", clip_bounds, piecewise_linear_activation, piecewise_linear_gradient),
+    curve("Threshold", threshold_bound, piecewise_linear_activation, None),
 )

@@ -1,8 +1,9 @@
 """Deconvolution: the adjoint of the convolution with the same parameters, and a bias.
 
 A group is a product of matrices, its weights [channels, outputs * taps] transposed times a picture [channels, pixels];
-each row of that product is added to where the convolution would read it, in the planes of `windows.py`. A group of few
-channels (each on its own in upsampling) is not worth a product: the weighted rows of the picture are added directly.
+each row of that product is added at the offsets where the convolution would read it, in the planes of `windows.py`. A
+group of few channels (each on its own in upsampling) is too small for a product: the weighted rows of the picture are
+added directly.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from ...vectors.simd import broadcast, element, fma, load, load_part, store, sto
 from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Back, Gradient, Layers, Op, Run, count
 from .adjoint import bias_sums, lend_weights, twin_of
-from .channels import channel_sums
-from .convolution import NO_BIAS, fill
+from .channels import NO_VALUES, channel_sums
+from .convolution import fill
 from .filter_gradient import KERNELS as FILTER_KERNELS
 from .filter_gradient import prepare_filter_gradient
 from .product import PANELS, multiply
-from .windows import LARGEST, PlaneSizes, filter_shapes, plan_planes, window_of
+from .windows import MOST_NUMBERS, PlaneSizes, filter_shapes, plan_planes, window_of
 
 
 @inline
@@ -53,7 +54,7 @@ def take_out(planes, sizes, bias, first, y, at):
                 to = at + ((o * s.depth + d) * s.height + h) * s.width
                 column, phase = s.left // s.stride, s.left % s.stride
                 for w in range(s.width):
-                    # with a stride longer than the kernel there are pixels that nothing is added to
+                    # with a stride longer than the kernel some pixels get no term
                     value = element(planes, line + phase * s.wide + column) if phase < s.phases else np.float32(0)
                     y[to + w] = shift + value
                     phase += 1
@@ -63,7 +64,7 @@ def take_out(planes, sizes, bias, first, y, at):
 
 @kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, i64, F1, F1))
 def add_columns(columns, bias, sizes, taps, starts, row, planes, y):
-    """One group's y [outputs, ...] = bias + the sum of what `columns` [taps * pixels] has for each place.
+    """One group's y [outputs, ...] = bias + the sum of the terms of `columns` [taps * pixels] for each pixel.
 
     bias [outputs] or empty; planes is scratch. See `windows.py` for the others.
     """
@@ -116,7 +117,7 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -
     multiply_group = None if depth < MR else _by_columns(node, *sizes, (*indices, planes))
 
     def run(inputs, outputs):
-        weights, bias = node.weights[0].reshape(-1), node.weights[1] if len(node.weights) > 1 else NO_BIAS
+        weights, bias = node.weights[0].reshape(-1), node.weights[1] if len(node.weights) > 1 else NO_VALUES
         parts = window.outer * group
         for x, y in zip(inputs, outputs, strict=True):
             if multiply_group is None:
@@ -131,15 +132,15 @@ def prepare_deconvolution(node: Node, bottoms: list[Shape], tops: list[Shape]) -
 
 
 def _by_columns(node: Node, pixels: int, depth: int, outputs: int, arguments):
-    """The product of one group with its weights, and what becomes of its columns, in memory of its own."""
+    """The product of one group with its weights, and the sums of its columns, in memory of its own."""
     taps = arguments[1].size
-    if taps * pixels > LARGEST:
-        raise node.error(f"needs {taps * pixels} numbers for its products", f"at most {LARGEST}")
+    if taps * pixels > MOST_NUMBERS:
+        raise node.error(f"needs {taps * pixels} numbers for its products", f"at most {MOST_NUMBERS}")
     columns, panels = aligned_zeros(taps * pixels), aligned_zeros(PANELS)
 
     def multiply_group(picture, weights, bias, g, result):
         weights, bias = weights[g * depth * taps :], bias[g * outputs : (g + 1) * outputs]
-        multiply.run(weights, 1, taps, picture, 0, NO_BIAS, taps, pixels, depth, panels, columns)
+        multiply.run(weights, 1, taps, picture, 0, NO_VALUES, taps, pixels, depth, panels, columns)
         add_columns.run(columns, bias, *arguments, result)
 
     return multiply_group

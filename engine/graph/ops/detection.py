@@ -1,6 +1,6 @@
 """SSD's own layers: PriorBox, which lays out default boxes, and DetectionOutput, which makes detections of them.
 
-A box is xmin, ymin, xmax, ymax, in parts of the image's width and height.
+A box is xmin, ymin, xmax, ymax, as fractions of the image's width and height.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ..ir.op import MANY, Op, Run, count
 from .checks import at_most_four_axes
 
 CORNER, CENTER_SIZE, CORNER_SIZE = range(1, 4)  # as in DetectionOutputParameter
-NOTHING = -1  # fills the rows of a top that no detection needs
+NO_DETECTION = -1  # fills unused rows of a top
 
 
 # ------------------------------------------------------------------------------------------------- PriorBox
 @dataclass(frozen=True)
 class PriorBox:
     """Pairs are of height and width. `image` and `step` are in pixels, None where they are those of the bottoms;
-    `offsets`: the centres of boxes in their cell, in parts of it; `width` and `height` instead of the sizes."""
+    `offsets`: the centres of boxes in their cell, as fractions of it; `width` and `height` instead of the sizes."""
 
     min_size: tuple[float, ...] = ()
     max_size: tuple[float, ...] = ()
@@ -39,9 +39,9 @@ class PriorBox:
 
 
 def prior_sizes(node: Node) -> list[tuple[float, float]]:
-    """Width and height in pixels of the boxes around a place: for each min_size a square of it, a square of the mean
-    with max_size, and one box of each aspect ratio but 1. Like SSD's code, cuts sizes off to whole pixels. Or those
-    that `width` and `height` of OpenCV's list."""
+    """Width and height in pixels of the boxes of a cell: for each min_size a square of it, a square of the mean
+    with max_size, and one box of each aspect ratio but 1. Like SSD's code, truncates sizes to whole pixels. Or OpenCV's
+    `width` and `height`."""
     parameter = node.attributes
     smallest, largest = list(parameter.min_size), list(parameter.max_size)
     if parameter.width or parameter.height:
@@ -71,7 +71,7 @@ def _listed_sizes(node: Node) -> list[tuple[float, float]]:
 
 
 def aspect_ratios(node: Node) -> list[float]:
-    """The ratios other than 1, each followed by its inverse if they are flipped; those met before are left out."""
+    """The ratios other than 1, each followed by its inverse if they are flipped; repeated ones are left out."""
     parameter, ratios = node.attributes, [1.0]
     for ratio in parameter.aspect_ratio:
         if not 0 < ratio < np.inf:
@@ -102,7 +102,7 @@ def prior_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_prior(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """[1, 2, boxes * 4]: the boxes around each place of the first bottom, and their variances. They depend on shapes
+    """[1, 2, boxes * 4]: the boxes of each cell of the first bottom, and their variances. They depend on shapes
     only, so they are made here."""
     parameter, (height, width) = node.attributes, image_axes(bottoms[0])
     image = parameter.image or image_axes(bottoms[1])
@@ -116,10 +116,10 @@ def prepare_prior(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     )
     half_width, half_height = np.array(prior_sizes(node), np.float32).T[:, :, None] / 2  # [sizes, 1] each
     y, boxes = y[:, None], np.empty((height, width, len(half_width), offsets.shape[1], 4), np.float32)
-    for place, (center, side, size) in enumerate(
+    for number, (center, side, size) in enumerate(
         [(x, -half_width, image[1]), (y, -half_height, image[0]), (x, half_width, image[1]), (y, half_height, image[0])]
     ):
-        boxes[..., place] = (center + side) / np.float32(size)
+        boxes[..., number] = (center + side) / np.float32(size)
     if parameter.clip:
         boxes.clip(0, 1, out=boxes)
     made = np.stack([boxes.reshape(-1), np.resize(variances(node), boxes.size)])[None]
@@ -129,7 +129,7 @@ def prepare_prior(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 # ------------------------------------------------------------------------------------------ DetectionOutput
 @dataclass(frozen=True)
 class DetectionOutput:
-    """`code_type`: CORNER, CENTER_SIZE or CORNER_SIZE. None for a limit that there is not."""
+    """`code_type`: CORNER, CENTER_SIZE or CORNER_SIZE. None for no limit."""
 
     num_classes: int = 0
     share_location: bool = True
@@ -184,18 +184,18 @@ def suppress(boxes, candidates, threshold, eta, kept):
 
 def detection_sizes(node: Node, bottoms: list[Shape]) -> tuple[int, int, int]:
     """Numbers of priors, of classes, and of classes with boxes of their own (1 if they are shared)."""
-    parameter, (places, scores, priors) = node.attributes, bottoms[:3]
+    parameter, (locations, scores, priors) = node.attributes, bottoms[:3]
     at_most_four_axes(node, bottoms)
     if not parameter.num_classes:
         raise node.error("has no num_classes", "a positive number")
     boxes, classes = image_axes(priors)[0] // 4, parameter.num_classes
     owners = 1 if parameter.share_location else classes
-    if len(places) < 2 or len(scores) < 2 or count(priors) != boxes * 8 or places[0] != scores[0]:
-        found = f"bottoms of shapes {list(places)}, {list(scores)} and {list(priors)}"
+    if len(locations) < 2 or len(scores) < 2 or count(priors) != boxes * 8 or locations[0] != scores[0]:
+        found = f"bottoms of shapes {list(locations)}, {list(scores)} and {list(priors)}"
         raise node.error(found, "[images, ...] twice and [1, 2, priors * 4]")
-    for name, shape, expected in (("locations", places, owners * 4), ("confidences", scores, classes)):
+    for name, shape, expected in (("locations", locations, owners * 4), ("confidences", scores, classes)):
         if count(shape, 1) != boxes * expected:
-            raise node.error(f"{count(shape, 1)} {name} an image", f"{boxes * expected} for {boxes} priors")
+            raise node.error(f"{count(shape, 1)} {name} per image", f"{boxes * expected} for {boxes} priors")
     return boxes, classes, owners
 
 
@@ -213,11 +213,11 @@ def detection_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     return [(1, 1, bottoms[0][0] * most, 7)]
 
 
-def decode(parameter, places: np.ndarray, priors: np.ndarray) -> np.ndarray:
-    """Boxes [..., priors, 4] from what the net says about each prior; priors [2, priors, 4] with their variances."""
-    boxes, offsets = priors[0], places
+def decode(parameter, locations: np.ndarray, priors: np.ndarray) -> np.ndarray:
+    """Boxes [..., priors, 4] from the net's offsets for each prior; priors [2, priors, 4] with their variances."""
+    boxes, offsets = priors[0], locations
     if not parameter.variance_encoded_in_target:
-        offsets = places * priors[1]
+        offsets = locations * priors[1]
     sizes = boxes[:, 2:] - boxes[:, :2]
     if parameter.code_type == CORNER:
         return boxes + offsets
@@ -229,7 +229,7 @@ def decode(parameter, places: np.ndarray, priors: np.ndarray) -> np.ndarray:
 
 
 def class_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Which of the boxes [P, 4] of one class are detections by their scores [P], best first."""
+    """Indices of the boxes [P, 4] of one class that are detections by their scores [P], best first."""
     lowest = -np.inf if parameter.confidence_threshold is None else parameter.confidence_threshold
     candidates = np.flatnonzero(scores > np.float32(lowest))
     candidates = candidates[np.argsort(-scores[candidates], kind="stable")]
@@ -239,7 +239,7 @@ def class_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.nda
 
 
 def image_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Rows [label, score, box] of one image, by class, of each the best first.  boxes [owners, P, 4], scores [P, C]"""
+    """Rows [label, score, box] of one image, by class, the best of each first.  boxes [owners, P, 4], scores [P, C]"""
     rows = [np.empty((0, 6), np.float32)]
     for label in range(scores.shape[1]):
         if label == parameter.background_label_id:
@@ -255,15 +255,15 @@ def image_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.nda
 
 
 def prepare_detection(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """Rows [image, label, score, xmin, ymin, xmax, ymax]; -1 everywhere in those behind the last detection."""
+    """Rows [image, label, score, xmin, ymin, xmax, ymax]; -1 in all rows after the last detection."""
     parameter, images = node.attributes, bottoms[0][0]
     priors, classes, owners = detection_sizes(node, bottoms)
 
     def run(inputs, outputs):
-        places = inputs[0].reshape(images, priors, owners, 4).transpose(0, 2, 1, 3)
-        boxes = np.ascontiguousarray(decode(parameter, places, inputs[2].reshape(2, priors, 4)))
+        locations = inputs[0].reshape(images, priors, owners, 4).transpose(0, 2, 1, 3)
+        boxes = np.ascontiguousarray(decode(parameter, locations, inputs[2].reshape(2, priors, 4)))
         scores, top, row = inputs[1].reshape(images, priors, classes), outputs[0].reshape(-1, 7), 0
-        top.fill(NOTHING)
+        top.fill(NO_DETECTION)
         for image in range(images):
             found = image_detections(parameter, boxes[image], scores[image])
             top[row : row + len(found), 0], top[row : row + len(found), 1:] = image, found

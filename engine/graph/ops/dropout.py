@@ -12,7 +12,7 @@ from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
 
 @dataclass(frozen=True)
 class Dropout:
-    """`scale_train`: in the TRAIN phase, what is not dropped is divided by 1 - dropout_ratio."""
+    """`scale_train`: in the TRAIN phase, kept values are divided by 1 - dropout_ratio."""
 
     dropout_ratio: float = 0.5
     scale_train: bool = True
@@ -20,7 +20,7 @@ class Dropout:
 
 def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """TEST: a copy. TRAIN: each value is 0 with probability `dropout_ratio`, else divided by 1 - dropout_ratio, or with
-    scale_train: false as it was.
+    scale_train: false unchanged.
 
     The mask of an iteration is drawn from the net's streams, under the layer's name (`parameters/streams.py`).
     """

@@ -13,22 +13,22 @@ from ...vectors import simd
 from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Back, Gradient, Layers, Op, Run
 
-PROD, SUM, MAX = range(3)  # as in EltwiseParameter
+ELTWISE_PROD, ELTWISE_SUM, ELTWISE_MAX = range(3)  # as in EltwiseParameter
 
 
 @dataclass(frozen=True)
 class Eltwise:
     """`operation`: PROD, SUM or MAX. `coeff`: a factor per bottom of a sum, or none."""
 
-    operation: int = SUM
+    operation: int = ELTWISE_SUM
     coeff: tuple[float, ...] = ()
 
 
 @inline
 def combination(kind, v, w, a, b):
-    if kind == PROD:
+    if kind == ELTWISE_PROD:
         return v * w
-    if kind == SUM:
+    if kind == ELTWISE_SUM:
         return simd.fma(a, v, b * w)
     return simd.maximum(v, w)
 
@@ -51,8 +51,8 @@ def combine(x, y, z, kind, a, b):
 def eltwise_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     coefficients, kind = node.attributes.coeff, node.attributes.operation
     if len(coefficients) not in (0, len(bottoms)):
-        raise node.error(f"has {len(coefficients)} coeff for {len(bottoms)} bottoms", "none, or one a bottom")
-    if kind == PROD and len(coefficients):
+        raise node.error(f"has {len(coefficients)} coeff for {len(bottoms)} bottoms", "none, or one per bottom")
+    if kind == ELTWISE_PROD and len(coefficients):
         raise node.error("has coeff for a product", "coeff with SUM only")
     for blob, shape in zip(node.bottoms, bottoms, strict=True):
         if shape != bottoms[0]:
@@ -61,7 +61,7 @@ def eltwise_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """The first two bottoms, then one more at a time: Caffe's order, also in which of two equal (or NaN) wins."""
+    """The first two bottoms, then one more at a time: Caffe's order, also for equal values and NaN."""
     kind = node.attributes.operation
     factors = list(node.attributes.coeff) or [1.0] * len(bottoms)
 
@@ -86,13 +86,13 @@ def eltwise_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, 
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         dy = output_gradients[0]
-        taken = None if kind in (PROD, SUM) else winners(inputs)
+        taken = None if kind in (ELTWISE_PROD, ELTWISE_SUM) else winners(inputs)
         for number, dx in enumerate(input_gradients):
             if dx is None:
                 continue
-            if kind == SUM:
+            if kind == ELTWISE_SUM:
                 np.multiply(dy, factors[number], out=dx)
-            elif kind == PROD:
+            elif kind == ELTWISE_PROD:
                 np.copyto(dx, dy)
                 for other, x in enumerate(inputs):
                     if other != number:

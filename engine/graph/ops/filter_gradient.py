@@ -2,12 +2,12 @@
 
     dW[o, c, k] += sum over pictures and output pixels p of  dy[o, p] * x[c, p*s - pad + k*dil]
 
-A group is a sum over pixels (`pixel_tile.py`), where what is called a pixel there is a tap of the kernel here, and the
-other way round: taps are offsets in the planes of `windows.py`, LANES output pixels of a row lie behind each other, and
-dy is packed transposed into panels [pixels, outputs], with zeros where a row ends within a vector. So nothing of x is
-copied but the planes, and the sums come as [taps, outputs]; they are kept like this over all pictures, and turned at
-the end. Threads share the taps, so a sum does not depend on how many there are. A group of few outputs (depthwise) is
-not worth a product: each weight is a sum of its own.
+A group is a sum over pixels (`pixel_tile.py`), where a pixel there is a tap of the kernel here, and vice versa: taps
+are offsets in the planes of `windows.py`, LANES output pixels of a row are adjacent, and dy is packed transposed into
+panels [pixels, outputs], with zeros where a row ends within a vector. So only the planes of x are copied, and the sums
+come as [taps, outputs]; they are kept like this over all pictures, and transposed at the end. Threads share the taps,
+so a sum does not depend on their number. A group of few outputs (depthwise) is too small for a product: each weight is
+a sum of its own.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from ..ir.graph import Node, Shape
 from ..ir.op import count
 from .windows import PictureCounts, Planes, PlaneSizes, Window, lay_out, picture_counts, plan_planes
 
-PACKED_FLOATS = 1 << 16  # of dy, packed together: 256 KiB, which stay in L2 while all taps use them
-BEHIND = PANEL * LANES  # zeros before the panels, which the sums start from
+PACKED_FLOATS = 1 << 16  # of dy, packed together: 256 KiB, which stay in L2 while all taps use them; derived
+PANEL_FLOATS = PANEL * LANES  # of a row of a panel; so many zeros lie before the panels, for the sums to start from
 
 
 @inline
 def pack_rows(dy, at, pixels, high, row, outputs, panels):
     """dy[outputs, high rows], planes of `pixels` apart, into panels [high * whole(row), PANEL * LANES] (of a last one
-    fewer outputs), from BEHIND on; zeros behind each row's and the outputs' end."""
+    fewer outputs), from PANEL_FLOATS on; zeros after each row's and the outputs' end."""
     padded = whole(row)
     for o in range(0, outputs, LANES):
-        panel = o // BEHIND * BEHIND
-        width, lanes = min(BEHIND, whole(outputs - panel)), min(LANES, outputs - o)
-        to = BEHIND + panel * high * padded + o - panel
+        panel = o // PANEL_FLOATS * PANEL_FLOATS
+        width, lanes = min(PANEL_FLOATS, whole(outputs - panel)), min(LANES, outputs - o)
+        to = PANEL_FLOATS + panel * high * padded + o - panel
         for r in range(high):
             source, target, done = at + o * pixels + r * row, to + r * padded * width, 0
             if lanes == LANES:
@@ -74,7 +74,7 @@ class FilterCounts(NamedTuple):
 
 @kernel(types.void(F1_IN, F1_IN, I1_IN, I1_IN, I1_IN, F1, F1))
 def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
-    """Adds to the sums [groups, taps, whole(outputs a group)] behind the planes in `work`.
+    """Adds to the sums [groups, taps, whole(outputs per group)] behind the planes in `work`.
 
     counts, sizes: the numbers of FilterCounts and PlaneSizes. tables: offsets in bytes of the taps, of their sums, and
     of each vector of output pixels. panels is scratch.
@@ -87,12 +87,12 @@ def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
             first = stretch * f.high
             high = min(f.high, f.rows - first)
             pack_rows(dy, part * outputs * pixels + first * f.n.row, pixels, high, f.n.row, outputs, panels)
-            for o in range(0, outputs, BEHIND):  # sums[:, o : o + BEHIND]
+            for o in range(0, outputs, PANEL_FLOATS):  # sums[:, o : o + PANEL_FLOATS]
                 to = (f.floats + part % f.n.groups * taps * whole(outputs) + o) * FLOAT_BYTES
                 sum_pixels(
                     work, panels, tables, 0, 0, 2 * taps + first * vectors, high * vectors, LANES,
-                    (BEHIND + o * high * vectors * LANES) * FLOAT_BYTES, 0, to, taps, VECTOR_BYTES, NO_LOWER_BOUND,
-                    to, taps, VECTOR_BYTES, taps, min(PANEL, whole(outputs - o) // LANES),
+                    (PANEL_FLOATS + o * high * vectors * LANES) * FLOAT_BYTES, 0, to, taps, VECTOR_BYTES,
+                    NO_LOWER_BOUND, to, taps, VECTOR_BYTES, taps, min(PANEL, whole(outputs - o) // LANES),
                 )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def add_filter_sums_directly(x, dy, counts, sizes, taps, starts, planes, sums):
 
 @dataclass(frozen=True)
 class Share:
-    """The taps [first, last) of all groups: `add(x, dy)` adds to `sums` float32 [groups, taps, outputs a group]."""
+    """The taps [first, last) of all groups: `add(x, dy)` adds to `sums` float32 [groups, taps, outputs per group]."""
 
     first: int
     last: int
@@ -155,7 +155,7 @@ def _share(plan: Planes, window: Window, output: Shape, first: int, last: int) -
     outputs, taps, rows = window.outputs // window.group, last - first, plan.starts.size
     width, padded = (-(-size // LANES) * LANES for size in (outputs, plan.row))
     high = max(1, min(rows, PACKED_FLOATS // (padded * width)))
-    floats = plan.floats + LANES  # a row's last vector may reach beyond
+    floats = plan.floats + LANES  # a row's last vector may extend beyond
     counts = FilterCounts(
         n=picture_counts(window, output, plan),
         rows=rows,
@@ -167,7 +167,7 @@ def _share(plan: Planes, window: Window, output: Shape, first: int, last: int) -
     vectors = plan.starts[:, np.newaxis] + np.arange(0, plan.row, LANES)
     tables = np.concatenate([plan.taps[first:last], np.arange(taps) * width, vectors.reshape(-1)]) * FLOAT_BYTES
     work = aligned_zeros(floats + window.group * taps * width)
-    panels = aligned_zeros(BEHIND + high * padded * width)
+    panels = aligned_zeros(PANEL_FLOATS + high * padded * width)
     rest = np.array(numbers(counts), np.int64), plan.sizes, tables.astype(np.int64), work, panels
     sums = work[floats:].reshape(window.group, taps, width)[:, :, :outputs]
     return Share(first, last, sums, lambda x, dy: add_filter_sums.run(x, dy, *rest))

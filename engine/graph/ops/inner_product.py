@@ -12,10 +12,8 @@ import numpy as np
 from ...team.memory import aligned_zeros
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
-from .channels import NOTHING, add_sums, channel_sums
+from .channels import NO_VALUES, add_sums, channel_sums
 from .product import PANELS, add_product, multiply
-
-NO_BIAS = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def prepare_inner_product(node: Node, bottoms: list[Shape], tops: list[Shape]) -
 
     def run(ins, outs):
         x, y, weights = ins[0].reshape(-1), outs[0].reshape(-1), node.weights[0].reshape(-1)
-        bias = node.weights[1] if len(node.weights) > 1 else NO_BIAS
+        bias = node.weights[1] if len(node.weights) > 1 else NO_VALUES
         multiply.run(x, inputs, 1, weights, transposed, bias, rows, outputs, inputs, panels, y)
 
     return run
@@ -79,11 +77,11 @@ def inner_product_back(node: Node, bottoms: list[Shape], tops: list[Shape], run:
         elif weights is not None:
             add_product.run(dy, 1, outputs, x, outputs, inputs, rows, panels, weights.reshape(-1))
         if bias and bias[0] is not None:
-            channel_sums.run(NOTHING, dy, rows, outputs, 1, *sums)
+            channel_sums.run(NO_VALUES, dy, rows, outputs, 1, *sums)
             add_sums(bias[0], sums[0])
         if input_gradients[0] is not None:
             W, dx = node.weights[0].reshape(-1), input_gradients[0].reshape(-1)
-            multiply.run(dy, outputs, 1, W, int(transpose), NOTHING, rows, inputs, outputs, panels, dx)
+            multiply.run(dy, outputs, 1, W, int(transpose), NO_VALUES, rows, inputs, outputs, panels, dx)
 
     return back
 

@@ -1,4 +1,4 @@
-"""Layers without bottoms: where a net's data comes from. Their tops are the net's inputs, which the caller fills."""
+"""Layers without bottoms: the sources of a net's data. Their tops are the net's inputs, which the caller fills."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Op, nothing
 
-HINT = "--input-shape gives it"
+INPUT_SHAPE_HINT = "--input-shape gives it"
 DATA_LAYERS = ("Data", "ImageData", "MemoryData", "WindowData")
 
 
 @dataclass(frozen=True)
 class Transform:
-    """How a data layer prepares its pictures, of which it takes crops: (x - mean) * scale. What prepares an input for
-    the net is the caller's to do."""
+    """How a data layer prepares its pictures, of which it takes crops: (x - mean) * scale. The caller
+    prepares inputs for the net."""
 
     scale: float | None = None  # 1
     mirror: bool = False
@@ -27,8 +27,8 @@ class Transform:
 
 @dataclass(frozen=True)
 class InputBlobs:
-    """Of the layers here: the shapes of the tops that the net says, with zeros where it does not. `transform` is None
-    where nothing is said of it."""
+    """Of the layers here: the shapes of the tops in the net, with zeros for unknown sizes. `transform` is None without
+    one."""
 
     shapes: tuple[Shape, ...] = ()
     transform: Transform | None = None
@@ -40,22 +40,26 @@ def input_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     if len(shapes) == 1:
         shapes = shapes * len(node.tops)
     if len(shapes) != len(node.tops):
-        raise node.error(f"has {len(shapes)} shapes for {len(node.tops)} tops", "one shape, or one a top", HINT)
+        raise node.error(
+            f"has {len(shapes)} shapes for {len(node.tops)} tops", "one shape, or one per top", INPUT_SHAPE_HINT
+        )
     return shapes
 
 
 def data_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    """Layers that read a database or files: pictures, and a label each."""
+    """Layers that read a database or files: pictures, and one label per picture."""
     (data,) = node.attributes.shapes
     if not all(data):
-        raise node.error(f"does not say the shape of {node.tops[0].name!r}", "batch size and crop size", HINT)
+        raise node.error(
+            f"does not say the shape of {node.tops[0].name!r}", "batch size and crop size", INPUT_SHAPE_HINT
+        )
     return [data, data[:1]][: len(node.tops)]
 
 
 def hdf5_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    """HDF5Data: its files say the shapes."""
+    """HDF5Data: the shapes are in its files."""
     named = ", ".join(repr(top.name) for top in node.tops)
-    raise node.error(f"does not say the shapes of {named}", "a shape for each", HINT)
+    raise node.error(f"does not say the shapes of {named}", "a shape for each", INPUT_SHAPE_HINT)
 
 
 OPS = (

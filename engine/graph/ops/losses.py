@@ -1,4 +1,4 @@
-"""Losses and Accuracy. A top holds the loss itself, as a scalar, whatever its loss_weight."""
+"""Losses and Accuracy. A top holds the loss itself, as a scalar, for any loss_weight."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
 from .checks import at_most_four_axes, same_batch, whole_numbers
-from .curves import SIGMOID, bend
+from .curves import SIGMOID, smooth_activation
 from .softmax import axis_sizes, softmax
 
-FULL, VALID, BATCH_SIZE, NONE = range(4)  # as in LossParameter
-SMALLEST = np.finfo(np.float32).tiny
+NORMALIZE_FULL, NORMALIZE_VALID, NORMALIZE_BATCH_SIZE, NORMALIZE_NONE = range(4)  # LossParameter.NormalizationMode
+SMALLEST_NORMAL = np.finfo(np.float32).tiny
 
 
 @dataclass(frozen=True)
 class SoftmaxLoss:
-    """Of a SoftmaxWithLoss. `normalization`: by what the sum is divided, FULL, VALID, BATCH_SIZE or NONE."""
+    """Of a SoftmaxWithLoss. `normalization`: the divisor of the sum, one of NORMALIZE_*."""
 
     axis: int = 1
     ignore_label: int | None = None
-    normalization: int = VALID
+    normalization: int = NORMALIZE_VALID
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class CrossEntropy:
     """Of a SigmoidCrossEntropyLoss, as SoftmaxLoss."""
 
     ignore_label: int | None = None
-    normalization: int = BATCH_SIZE
+    normalization: int = NORMALIZE_BATCH_SIZE
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,14 @@ class Accuracy:
 
 
 def divisor(mode: int, outer: int, inner: int, valid: int) -> int:
-    return max(1, {FULL: outer * inner, VALID: valid, BATCH_SIZE: outer, NONE: 1}[mode])
+    divisors = {NORMALIZE_FULL: outer * inner, NORMALIZE_VALID: valid, NORMALIZE_BATCH_SIZE: outer, NORMALIZE_NONE: 1}
+    return max(1, divisors[mode])
 
 
 def check_label_count(node: Node, bottoms: list[Shape], expected: int) -> None:
     if count(bottoms[1]) != expected:
         found = f"{count(bottoms[1])} labels for scores of shape {list(bottoms[0])}"
-        raise node.error(found, f"{expected}, one a prediction")
+        raise node.error(found, f"{expected}, one per prediction")
 
 
 def write(outputs: list[np.ndarray], loss: float) -> None:
@@ -83,7 +84,7 @@ def prepare_softmax_loss(node: Node, bottoms: list[Shape], tops: list[Shape]) ->
         valid = np.ones(labels.shape, bool) if ignored is None else labels != ignored
         picked = np.where(valid, labels, 0)
         of_label = np.take_along_axis(probabilities.reshape(outer, classes, inner), picked, 1)
-        logs = np.log(np.maximum(of_label[valid], SMALLEST))
+        logs = np.log(np.maximum(of_label[valid], SMALLEST_NORMAL))
         write(outputs, (0 - logs.sum(dtype=np.float64)) / divisor(mode, outer, inner, int(valid.sum())))
 
     return run
@@ -269,7 +270,7 @@ def cross_entropy_back(node: Node, bottoms: list[Shape], tops: list[Shape], run:
         x, targets = (bottom.reshape(-1) for bottom in inputs)
         dx, valid = input_gradients[0].reshape(-1), outer * inner
         np.negative(np.abs(x, out=dx), out=dx)
-        bend.run(dx, dx, SIGMOID, 1.0, 0.0)
+        smooth_activation.run(dx, dx, SIGMOID, 1.0, 0.0)
         above = x > 0
         np.negative(dx, out=dx, where=above)
         np.add(dx, above - targets, out=dx)
@@ -295,7 +296,7 @@ OPS = (
     Op("HingeLoss", hinge_shapes, prepare_hinge, **TWO, gradient=Gradient(hinge_back, LABELS, loss=True)),
     Op(
         "SigmoidCrossEntropyLoss", cross_entropy_shapes, prepare_cross_entropy, **TWO,
-        gradient=Gradient(cross_entropy_back, LABELS, loss=True, kernels=(bend,)),
+        gradient=Gradient(cross_entropy_back, LABELS, loss=True, kernels=(smooth_activation,)),
     ),
     Op("Accuracy", accuracy_shapes, prepare_accuracy, bottoms=(2, 2), tops=(1, 2)),
 )  # fmt: skip

@@ -1,10 +1,10 @@
-"""LRN and MVN, which normalise by what lies around a number.
+"""LRN and MVN, which normalise by neighbouring values.
 
 LRN, across channels:    y = x * s**-beta,   s[c] = k + alpha/size * sum of x**2 over `size` channels around c
 LRN, within a channel:   y = x * s**-beta,   s = 1 + alpha * mean of x**2 over size * size pixels around; k is not used
 MVN:                     y = (x - mean) / (deviation + eps)   over each channel's pixels, or over all of a picture
 
-What lies outside is 0, and counts in the mean.
+Values outside are 0, and count in the mean.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ...team.memory import aligned_zeros
 from ...vectors.simd import broadcast, fma, load, load_part, store, store_part, zeros
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, count, same_shape
-from .channels import channel_sums, moments, normalised_gradient
+from .channels import NO_VALUES, channel_sums, moments, normalised_gradient
 from .pooling import pool_mean, windows_around
-from .scale import NONE, affine
+from .scale import affine
 
 WITHIN_CHANNEL = 1  # NormRegion
-AXES = 4
+IMAGE_AXES = 4
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def lrn_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     size = node.attributes.local_size
     if size % 2 == 0:
         raise node.error(f"has local_size {size}", "an odd number")
-    if len(bottoms[0]) != AXES:
-        raise node.error(f"has a bottom with {len(bottoms[0])} axes, {list(bottoms[0])}", f"{AXES}")
+    if len(bottoms[0]) != IMAGE_AXES:
+        raise node.error(f"has a bottom with {len(bottoms[0])} axes, {list(bottoms[0])}", f"{IMAGE_AXES}")
     return same_shape(node, bottoms)
 
 
@@ -129,9 +129,9 @@ def _sums_within(node: Node, bottom: Shape):
 
 def mvn_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     bottom = bottoms[0]
-    if not 1 <= len(bottom) <= AXES:
-        raise node.error(f"has a bottom with {len(bottom)} axes, {list(bottom)}", f"1 to {AXES}")
-    return [bottom + (1,) * (AXES - len(bottom))]
+    if not 1 <= len(bottom) <= IMAGE_AXES:
+        raise node.error(f"has a bottom with {len(bottom)} axes, {list(bottom)}", f"1 to {IMAGE_AXES}")
+    return [bottom + (1,) * (IMAGE_AXES - len(bottom))]
 
 
 def prepare_mvn(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -143,11 +143,11 @@ def prepare_mvn(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     def run(inputs, outputs):
         x = inputs[0].reshape(-1)
         moments.run(x, 1, rows, size, mean, variance)
-        factors = NONE
+        factors = NO_VALUES
         if parameter.normalize_variance:
             with np.errstate(divide="ignore"):  # eps may be 0
                 factors = (1 / (np.sqrt(variance) + parameter.eps)).astype(np.float32)
-        affine.run(x, mean.astype(np.float32), factors, NONE, 1, rows, size, outputs[0].reshape(-1))
+        affine.run(x, mean.astype(np.float32), factors, NO_VALUES, 1, rows, size, outputs[0].reshape(-1))
 
     return run
 
@@ -211,7 +211,7 @@ def mvn_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, laye
         channel_sums.run(y, dy, 1, rows, size, sums, products)
         means, slopes = ((each / size).astype(np.float32) for each in (sums, products))
         if not parameter.normalize_variance:
-            affine.run(dy, means, NONE, NONE, 1, rows, size, dx)
+            affine.run(dy, means, NO_VALUES, NO_VALUES, 1, rows, size, dx)
             return
         moments.run(x, 1, rows, size, mean, variance)
         factors = (1 / (np.sqrt(variance) + parameter.eps)).astype(np.float32)

@@ -41,7 +41,7 @@ def embed_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_embed(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """y[..., :] = W[x[...]] + bias, with x cut off to whole numbers."""
+    """y[..., :] = W[x[...]] + bias, with x truncated to whole numbers."""
     rows = embed_weights(node, bottoms)[0][0]
 
     def run(inputs, outputs):

@@ -1,10 +1,10 @@
-"""Pooling over windows of 4-axis blobs: the largest value (MAX, with a second top: where it lies) or the mean (AVE).
+"""Pooling over windows of 4-axis blobs: the largest value (MAX, with a second top: its index) or the mean (AVE).
 
-Windows may reach over the border. MAX looks at the part inside; AVE divides by the part inside the picture with its
+Windows may reach over the border. MAX reads the part inside; AVE divides by the part inside the picture with its
 padding, where Caffe leaves the lower and right padding of a window out only beyond H + pad. Outputs are rounded up
 (`round_mode` CEIL), and with padding the last window must start inside the picture or the padding before it.
 
-NaN is no maximum: a window without any number above -FLT_MAX gives -FLT_MAX, and -1 as its place.
+NaN is never the maximum: a window without any number above -FLT_MAX gives -FLT_MAX, and -1 as its index.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from ...vectors.simd import broadcast, load, load_part, maximum, store, store_pa
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run
 
-LOWEST = np.finfo(np.float32).min
-MAX, AVE, STOCHASTIC = range(3)  # PoolMethod
+LOWEST_FLOAT32 = np.finfo(np.float32).min
+POOL_MAX, POOL_AVE, POOL_STOCHASTIC = range(3)  # PoolMethod
 
 
 @dataclass(frozen=True)
 class Pooling:
-    """`pool`: MAX, AVE or STOCHASTIC. `kernel`: height and width, None for the whole picture; so are the others.
+    """`pool`: one of POOL_*. `kernel`: height and width, None for the whole picture; so are the others.
     `rounds_down`: the number of outputs, else up."""
 
-    pool: int = MAX
+    pool: int = POOL_MAX
     kernel: tuple[int, int] | None = None
     stride: tuple[int, int] = (1, 1)
     pads_before: tuple[int, int] = (0, 0)
@@ -63,7 +63,7 @@ class Side(NamedTuple):
 def pool_maximum(x, planes, H, W, rows, columns, line, y):
     """The largest value of each window of each plane [H, W].
 
-    rows, columns: a Side for each row and column of outputs. line [W + LANES] is scratch.
+    rows, columns: a Side per row and column of outputs. line [W + LANES] is scratch.
     Writes y [planes * rows * columns].
     """
     to = 0
@@ -72,13 +72,13 @@ def pool_maximum(x, planes, H, W, rows, columns, line, y):
             down = read_row(rows, 0, r, Side)
             first, last = plane * H + down.first, plane * H + down.last
             for w in range(0, W, LANES):  # first down the columns of the picture, then across
-                highest = broadcast(LOWEST)
+                highest = broadcast(LOWEST_FLOAT32)
                 for h in range(first, last):
                     i = h * W + w
                     highest = maximum(load(x, i) if i + LANES <= x.size else load_part(x, i, W - w), highest)
                 store(line, w, highest)
             for c in range(columns.shape[0]):
-                value, across = LOWEST, read_row(columns, 0, c, Side)
+                value, across = LOWEST_FLOAT32, read_row(columns, 0, c, Side)
                 for w in range(across.first, across.last):
                     value = line[w] if line[w] > value else value
                 y[to + c] = value
@@ -108,27 +108,27 @@ def pool_mean(x, planes, H, W, rows, columns, line, y):
 
 
 @kernel(types.void(F1_IN, i64, i64, i64, I2_IN, I2_IN, F1, F1))
-def pool_places(x, planes, H, W, rows, columns, mask, y):
-    """`pool_maximum` that also writes into mask where in its plane, h * W + w, each window's first maximum lies."""
+def pool_maximum_indices(x, planes, H, W, rows, columns, mask, y):
+    """`pool_maximum` that also writes to mask the index in its plane, h * W + w, of each window's first maximum."""
     to = 0
     for plane in range(planes):
         for r in range(rows.shape[0]):
             down = read_row(rows, 0, r, Side)
             for c in range(columns.shape[0]):
-                value, place, across = LOWEST, -1, read_row(columns, 0, c, Side)
+                value, index, across = LOWEST_FLOAT32, -1, read_row(columns, 0, c, Side)
                 for h in range(down.first, down.last):
                     for w in range(across.first, across.last):
                         candidate = x[(plane * H + h) * W + w]
                         if candidate > value:
-                            value, place = candidate, h * W + w
-                y[to], mask[to] = value, np.float32(place)
+                            value, index = candidate, h * W + w
+                y[to], mask[to] = value, np.float32(index)
                 to += 1
 
 
 def pooling_windows(node: Node, bottom: Shape) -> list[PoolingAxis]:
     """The windows of both axes. Raises node.error for what Caffe refuses."""
     attributes = node.attributes
-    if attributes.pool not in (MAX, AVE):
+    if attributes.pool not in (POOL_MAX, POOL_AVE):
         raise node.error("has pool STOCHASTIC", "MAX or AVE")
     if len(bottom) != 4:
         raise node.error(f"has a bottom with {len(bottom)} axes, {list(bottom)}", "4")
@@ -173,21 +173,21 @@ def windows_around(height: int, width: int, size: int) -> tuple[np.ndarray, np.n
 
 
 def pooling_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    if len(node.tops) == 2 and node.attributes.pool != MAX:
+    if len(node.tops) == 2 and node.attributes.pool != POOL_MAX:
         raise node.error("has 2 tops", "1 without pool MAX")
     top = (*bottoms[0][:2], *(axis.number for axis in pooling_windows(node, bottoms[0])))
     return [top] * len(node.tops)
 
 
 def prepare_pooling(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    (N, C, H, W), mean = bottoms[0], node.attributes.pool == AVE
+    (N, C, H, W), mean = bottoms[0], node.attributes.pool == POOL_AVE
     rows, columns = (window_table(axis) for axis in pooling_windows(node, bottoms[0]))
     pool, line = pool_mean if mean else pool_maximum, aligned_zeros(W + LANES)
 
     def run(inputs, outputs):
         x, y = inputs[0].reshape(-1), outputs[0].reshape(-1)
         if len(outputs) == 2:
-            pool_places.run(x, N * C, H, W, rows, columns, outputs[1].reshape(-1), y)
+            pool_maximum_indices.run(x, N * C, H, W, rows, columns, outputs[1].reshape(-1), y)
         else:
             pool.run(x, N * C, H, W, rows, columns, line, y)
 
@@ -207,7 +207,7 @@ def maximum_gradient(x, y, dy, planes, H, W, rows, columns, dx):
     for plane in range(planes):
         for r in range(rows.shape[0]):
             for c in range(columns.shape[0]):
-                if y[at] > LOWEST:
+                if y[at] > LOWEST_FLOAT32:
                     down, across = read_row(rows, 0, r, Side), read_row(columns, 0, c, Side)
                     i, w = (plane * H + down.first) * W, across.first
                     while x[i + w] != y[at]:
@@ -246,7 +246,7 @@ def mean_gradient(dy, planes, H, W, rows, columns, line, dx):
 
 def pooling_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
     """A second top, the places of the maxima, has no gradient."""
-    (N, C, H, W), mean = bottoms[0], node.attributes.pool == AVE
+    (N, C, H, W), mean = bottoms[0], node.attributes.pool == POOL_AVE
     rows, columns = (window_table(axis) for axis in pooling_windows(node, bottoms[0]))
     line = aligned_zeros(W + LANES)
 
@@ -262,7 +262,8 @@ def pooling_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, 
 
 OPS = (
     Op(
-        "Pooling", pooling_shapes, prepare_pooling, tops=(1, 2), kernels=(pool_maximum, pool_mean, pool_places),
+        "Pooling", pooling_shapes, prepare_pooling, tops=(1, 2),
+        kernels=(pool_maximum, pool_mean, pool_maximum_indices),
         gradient=Gradient(pooling_back, kernels=(maximum_gradient, mean_gradient)),
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
-from .curves import EXP, LINEAR, SIGMOID, bend, curve, cut
+from .curves import EXP, LINEAR, SIGMOID, curve, piecewise_linear_activation, smooth_activation
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
         return lambda inputs, outputs: outputs[0].fill(value)
 
     def run(inputs, outputs):
-        cut.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, scale, start)
+        piecewise_linear_activation.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, scale, start)
         if power == 2:
             np.square(outputs[0], out=outputs[0])
         elif power != 1:
@@ -83,7 +83,9 @@ def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     inverse = np.float32(1 / log_base)
 
     def run(inputs, outputs):
-        cut.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, parameter.scale, parameter.shift)
+        piecewise_linear_activation.run(
+            inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, parameter.scale, parameter.shift
+        )
         np.log(outputs[0], out=outputs[0])
         np.multiply(outputs[0], inverse, out=outputs[0])
 
@@ -149,7 +151,7 @@ def bnll_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, lay
     slope = np.empty(bottoms[0], np.float32)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
-        bend.run(inputs[0].reshape(-1), slope.reshape(-1), SIGMOID, 1.0, 0.0)
+        smooth_activation.run(inputs[0].reshape(-1), slope.reshape(-1), SIGMOID, 1.0, 0.0)
         np.multiply(output_gradients[0], slope, out=input_gradients[0])
 
     return back
@@ -157,13 +159,16 @@ def bnll_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, lay
 
 OPS = (
     Op(
-        "Power", same_shape, prepare_power, in_place=True, kernels=(cut,),
+        "Power", same_shape, prepare_power, in_place=True, kernels=(piecewise_linear_activation,),
         gradient=Gradient(power_back),
     ),
     curve("Exp", exponential),
-    Op("Log", same_shape, prepare_log, in_place=True, kernels=(cut,), gradient=Gradient(log_back)),
+    Op(
+        "Log", same_shape, prepare_log, in_place=True, kernels=(piecewise_linear_activation,),
+        gradient=Gradient(log_back),
+    ),
     Op(
         "BNLL", same_shape, prepare_bnll, in_place=True,
-        gradient=Gradient(bnll_back, kernels=(bend,)),
+        gradient=Gradient(bnll_back, kernels=(smooth_activation,)),
     ),
 )  # fmt: skip

@@ -21,7 +21,7 @@ from ...products.gemv import DOT_SUMS, multiply_columns, multiply_rows
 from ...vectors.views import no_rows
 
 PANELS = KC * NC  # floats of scratch
-FEW = 8  # rows of A for which B is not packed: dot products read it once, DOT_SUMS of its rows at a time
+FEW_ROWS = 8  # of A, for which B is not packed: dot products read it once, DOT_SUMS rows at a time; not measured
 
 
 @inline
@@ -38,7 +38,7 @@ def multiply(a, a_m, a_k, b, transposed, bias, rows, columns, depth, panels, c):
     b is B [depth, columns], or where `transposed` is 1, [columns, depth]; bias [columns] or empty; panels [PANELS] is
     scratch. Writes c, which overlaps no other.
     """
-    if a_k == 1 and (rows == 1 or (transposed and rows <= FEW)):
+    if a_k == 1 and (rows == 1 or (transposed and rows <= FEW_ROWS)):
         start_rows(c, bias, rows, columns)
         if not transposed:
             multiply_columns(a, 0, b, 0, columns, depth, c, 0, columns)

@@ -10,14 +10,14 @@ from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
 from .checks import at_most_four_axes
 
-SUM, ASUM, SUMSQ, MEAN = range(1, 5)  # as in ReductionParameter
+REDUCE_SUM, REDUCE_ASUM, REDUCE_SUMSQ, REDUCE_MEAN = range(1, 5)  # as in ReductionParameter
 
 
 @dataclass(frozen=True)
 class Reduction:
-    """`operation`: SUM, ASUM, SUMSQ or MEAN."""
+    """`operation`: one of REDUCE_*."""
 
-    operation: int = SUM
+    operation: int = REDUCE_SUM
     axis: int = 0
     coeff: float = 1.0
 
@@ -46,8 +46,8 @@ def prepare_reduction(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
     """coeff * (sum, sum of magnitudes, sum of squares, mean) over all axes from `axis` on."""
     kind, rows = node.attributes.operation, count(tops[0])
     size = count(bottoms[0], len(tops[0]))
-    factor = np.float32(node.attributes.coeff / (size if kind == MEAN and size else 1))
-    change = {ASUM: np.abs, SUMSQ: np.square}.get(kind)
+    factor = np.float32(node.attributes.coeff / (size if kind == REDUCE_MEAN and size else 1))
+    change = {REDUCE_ASUM: np.abs, REDUCE_SUMSQ: np.square}.get(kind)
     changed = np.empty((rows, size), np.float32) if change else None
 
     def run(inputs, outputs):
@@ -71,7 +71,7 @@ def argmax_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_argmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """The places of the largest values, largest first, of equal ones the later first; and (or, of one axis: instead)
+    """The indices of the largest values, largest first, of equal ones the later first; and (or, of one axis: instead)
     the values."""
     parameter, shape = node.attributes, bottoms[0]
     by_axis, top_k, values = parameter.axis is not None, parameter.top_k, parameter.out_max_val
@@ -80,13 +80,13 @@ def prepare_argmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
     def run(inputs, outputs):
         x = inputs[0].reshape(rows)
-        places = largest(x, axis, top_k)
-        found = np.take_along_axis(x, places, axis) if values else None
+        indices = largest(x, axis, top_k)
+        found = np.take_along_axis(x, indices, axis) if values else None
         if by_axis:
-            outputs[0][...] = found if values else places
+            outputs[0][...] = found if values else indices
         else:
             top = outputs[0].reshape(shape[0], 1 + values, top_k)
-            top[:, 0] = places
+            top[:, 0] = indices
             if values:
                 top[:, 1] = found
 
@@ -94,7 +94,7 @@ def prepare_argmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 def largest(x: np.ndarray, axis: int, number: int) -> np.ndarray:
-    """Where along `axis` the largest values are, the largest first; of equal values the later comes first."""
+    """Indices along `axis` of the largest values, the largest first; of equal values the later comes first."""
     if number == 1:
         return x.shape[axis] - 1 - np.flip(x, axis).argmax(axis, keepdims=True)
     order = np.flip(x.argsort(axis, kind="stable"), axis)
@@ -113,7 +113,7 @@ def normalize_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_normalize(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """y = scale * x / sqrt(sum of x**2 + eps), summed over an image, or over the channels of each place."""
+    """y = scale * x / sqrt(sum of x**2 + eps), summed over an image, or over the channels of each position."""
     parameter, shape = node.attributes, bottoms[0]
     rows = (shape[0], shape[1], count(shape, 2))
     squares = np.empty(rows, np.float32)
@@ -137,15 +137,15 @@ def prepare_normalize(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
 def reduction_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
     kind, rows = node.attributes.operation, count(tops[0])
     size = count(bottoms[0], len(tops[0]))
-    scale = {MEAN: 1 / max(1, size), SUMSQ: 2}.get(kind, 1)
+    scale = {REDUCE_MEAN: 1 / max(1, size), REDUCE_SUMSQ: 2}.get(kind, 1)
     factor = np.float32(node.attributes.coeff * scale)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         x, dx = inputs[0].reshape(rows, size), input_gradients[0].reshape(rows, size)
         slopes = output_gradients[0].reshape(rows, 1) * factor
-        if kind == ASUM:
+        if kind == REDUCE_ASUM:
             np.multiply(np.sign(x, out=dx), slopes, out=dx)
-        elif kind == SUMSQ:
+        elif kind == REDUCE_SUMSQ:
             np.multiply(x, slopes, out=dx)
         else:
             dx[:] = slopes

@@ -16,9 +16,7 @@ from ...compiler.jit import F1, F1_IN, i64, inline, kernel
 from ...vectors.simd import broadcast, element, fma, load, load_part, store, store_part
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
-from .channels import NOTHING, add_sums, channel_sums
-
-NONE = np.zeros(0, np.float32)
+from .channels import NO_VALUES, add_sums, channel_sums
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,13 @@ class Bias:
 
 @inline
 def value_of(values, c, otherwise):
-    """A vector of values[c], or of `otherwise` if there are no values."""
+    """A vector of values[c], or of `otherwise` without values."""
     return broadcast(element(values, c) if values.size else otherwise)
 
 
 @inline
 def values_of(values, c, size, otherwise):
-    """values[c:c+LANES], only `size` of them, or `otherwise` if there are no values."""
+    """values[c:c+LANES], only `size` of them, or `otherwise` without values."""
     if values.size == 0:
         return broadcast(otherwise)
     return load(values, c) if size >= LANES else load_part(values, c, size)
@@ -86,7 +84,7 @@ def operand(node: Node, bottoms: list[Shape]) -> tuple[int, Shape]:
     parameter, bottom = node.attributes, bottoms[0]
     if len(bottoms) == 2:
         shape = bottoms[1]
-        # a single number multiplies all, whatever `axis` says
+        # a single number multiplies all, for any `axis`
         axis = axis_of(node, parameter.axis, len(bottom)) if shape else 0
         if bottom[axis : axis + len(shape)] != shape:
             raise node.error(f"has a second bottom of shape {list(shape)}", f"axes {axis} on of {list(bottom)}")
@@ -118,8 +116,8 @@ def prepare_scale(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
     def run(inputs, outputs):
         operands = [array.reshape(-1) for array in (*inputs[1:], *node.weights)]
-        factor, offset = [*operands, NONE][:2] if node.type == "Scale" else (NONE, operands[0])
-        affine.run(inputs[0].reshape(-1), NONE, factor, offset, outer, channels, inner, outputs[0].reshape(-1))
+        factor, offset = [*operands, NO_VALUES][:2] if node.type == "Scale" else (NO_VALUES, operands[0])
+        affine.run(inputs[0].reshape(-1), NO_VALUES, factor, offset, outer, channels, inner, outputs[0].reshape(-1))
 
     return run
 
@@ -143,7 +141,7 @@ def scale_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, la
         wanted = [*input_gradients[1:], *weight_gradients]  # gamma's and beta's, of Bias beta's alone
         if any(gradient is not None for gradient in wanted):
             factor_wanted = scaling and wanted[0] is not None
-            x = inputs[0].reshape(-1) if factor_wanted else NOTHING
+            x = inputs[0].reshape(-1) if factor_wanted else NO_VALUES
             channel_sums.run(x, dy, *sizes, sums, products)
             for number, gradient in enumerate(wanted):
                 if gradient is not None:
@@ -151,8 +149,8 @@ def scale_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, la
                         gradient.fill(0)
                     add_sums(gradient, products if scaling and number == 0 else sums)
         if input_gradients[0] is not None:
-            factor = (inputs[1] if second else node.weights[0]).reshape(-1) if scaling else NONE
-            affine.run(dy, NONE, factor, NONE, *sizes, input_gradients[0].reshape(-1))
+            factor = (inputs[1] if second else node.weights[0]).reshape(-1) if scaling else NO_VALUES
+            affine.run(dy, NO_VALUES, factor, NO_VALUES, *sizes, input_gradients[0].reshape(-1))
 
     return back
 

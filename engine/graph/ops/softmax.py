@@ -79,7 +79,7 @@ def softmax(x, y, outer, size, inner):
 
 
 def axis_sizes(node: Node, shape: Shape) -> tuple[int, int, int]:
-    """What lies before the axis of a Softmax or a loss of one, its own size, and what lies behind it."""
+    """The counts before the axis of a Softmax or of its loss, along it, and after it."""
     axis = axis_of(node, node.attributes.axis, len(shape))
     return count(shape, 0, axis), shape[axis], count(shape, axis + 1)
 
@@ -92,7 +92,7 @@ def softmax_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 def prepare_softmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     sizes = axis_sizes(node, bottoms[0])
     if not np.prod(sizes):
-        return lambda inputs, outputs: None  # no values, so no first one to start a maximum with
+        return lambda inputs, outputs: None  # no values, so none to start a maximum with
     return lambda inputs, outputs: softmax.run(inputs[0].reshape(-1), outputs[0].reshape(-1), *sizes)
 
 

@@ -1,9 +1,10 @@
-"""Windows that slide over spatial axes: the parameters of Convolution and Deconvolution, and where they read.
+"""Windows that slide over spatial axes: the parameters of Convolution and Deconvolution, and the offsets that they
+read.
 
-The pixels of a picture are laid out so that what a tap of the kernel reads for neighbouring outputs lies side by side:
-in *planes*, one a channel, with the padding around them and each row's columns sorted by their remainder modulo the
-stride. Then the address of (tap, output pixel) is  taps[tap] + starts[output row] + output column,  whatever the kernel
-size, stride, padding and dilation are. Fewer than three spatial axes are three with leading axes of one pixel.
+The pixels of a picture are laid out so that a tap of the kernel reads adjacent pixels for adjacent outputs: in
+*planes*, one per channel, with the padding around them and each row's columns sorted by their remainder modulo the
+stride. Then the address of (tap, output pixel) is  taps[tap] + starts[output row] + output column,  for any kernel
+size, stride, padding and dilation. Fewer than three spatial axes are three with leading axes of one pixel.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from ...vectors.simd import element
 from ..ir.graph import Node, Shape
 from ..ir.op import axis_of, count
 
-AXES = 3  # spatial axes that the arithmetic knows
-LARGEST = 2**31 - 1  # weights, and numbers in the planes of one group: as in a blob
+SPATIAL_AXES = 3  # at most
+MOST_NUMBERS = 2**31 - 1  # in a blob, as in Caffe; of weights, and in the planes of one group
 
 
 PerAxis = tuple[int, ...]  # a number per spatial axis, or one for all of them
@@ -68,7 +69,7 @@ class Window:
 
     @property
     def extent(self) -> Shape:
-        """How far the dilated kernel reaches."""
+        """The extent of the dilated kernel."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
     @property
@@ -95,8 +96,8 @@ def window_of(node: Node, bottoms: list[Shape]) -> Window:
             raise node.error(f"has bottoms of shapes {list(bottom)} and {list(other)}", "one shape for all bottoms")
     axis = axis_of(node, attributes.axis, len(bottom))
     size, outputs = bottom[axis + 1 :], attributes.num_output
-    if len(size) > AXES:
-        raise node.error(f"has {len(size)} spatial axes", f"at most {AXES}")
+    if len(size) > SPATIAL_AXES:
+        raise node.error(f"has {len(size)} spatial axes", f"at most {SPATIAL_AXES}")
     group = bottom[axis] if attributes.group is None else attributes.group
     if not outputs:
         raise node.error("has num_output 0", "at least 1")
@@ -109,8 +110,8 @@ def window_of(node: Node, bottoms: list[Shape]) -> Window:
             f"has {sides}_h or {sides}_w and {len(size)} spatial axes", f"2 spatial axes for {sides}_h and {sides}_w"
         )
     kernel = _by_axis(node, "kernel_size", attributes.kernel, len(size))
-    if (weights := outputs * bottom[axis] // group * count(kernel)) > LARGEST:
-        raise node.error(f"has {weights} weights", f"at most {LARGEST}")
+    if (weights := outputs * bottom[axis] // group * count(kernel)) > MOST_NUMBERS:
+        raise node.error(f"has {weights} weights", f"at most {MOST_NUMBERS}")
     stride = _by_axis(node, "stride", attributes.stride, len(size))
     for name, values in (("kernel_size", kernel), ("stride", stride)):
         if not all(values):
@@ -154,7 +155,7 @@ class PlaneSizes(NamedTuple):
 
 
 class PictureCounts(NamedTuple):
-    """What the sums of a convolution go over."""
+    """The ranges of a convolution's sums."""
 
     pictures: int
     groups: int
@@ -165,10 +166,10 @@ class PictureCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class Planes:
-    """Where things lie in the planes of one group; see the head of this file.
+    """The layout of the planes of one group; see the module's docstring.
 
-    `sizes` are the numbers of PlaneSizes, `taps` int64 [channels a group * kernel], `starts` int64 [output rows],
-    `row` the pixels of one of these, `floats` the memory of the planes. `as_it_is`: a picture already lies so.
+    `sizes` are the numbers of PlaneSizes, `taps` int64 [channels per group * kernel], `starts` int64 [output rows],
+    `row` the pixels of one of these, `floats` the memory of the planes. `as_it_is`: a picture already has this layout.
     """
 
     sizes: np.ndarray
@@ -191,8 +192,8 @@ def plan_planes(node: Node, window: Window, output: Shape) -> Planes:
     phases = min(stride[2], reach[2] + 1)
     wide = out[2] + reach[2] // stride[2]
     floats = channels * deep * high * phases * wide
-    if floats > LARGEST:
-        raise node.error(f"needs {floats} numbers for a padded picture", f"at most {LARGEST}")
+    if floats > MOST_NUMBERS:
+        raise node.error(f"needs {floats} numbers for a padded picture", f"at most {MOST_NUMBERS}")
     c, d, h, w = np.ogrid[:channels, : kernel[0], : kernel[1], : kernel[2]]
     line, column = (c * deep + d * dilation[0]) * high + h * dilation[1], w * dilation[2]
     taps = ((line * phases + column % stride[2]) * wide + column // stride[2]).reshape(-1)
@@ -217,12 +218,12 @@ def picture_counts(window: Window, output: Shape, plan: Planes) -> PictureCounts
 
 
 def _three(values: Shape, fill: int) -> tuple[int, ...]:
-    return (fill,) * (AXES - len(values)) + tuple(map(int, values))
+    return (fill,) * (SPATIAL_AXES - len(values)) + tuple(map(int, values))
 
 
 @inline
 def lay_out(x, x_at, sizes, planes):
-    """One group of channels of a picture, x.flat[x_at:], into its planes. What is padding there stays as it is."""
+    """One group of channels of a picture, x.flat[x_at:], into its planes. Padding is not written."""
     s = read_fields(sizes, 0, PlaneSizes)
     rows, columns = min(s.height, s.high - s.above), max(0, min(s.width, s.wide - s.left))
     for c in range(s.channels):

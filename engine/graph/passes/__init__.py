@@ -1,1 +1,1 @@
-"""Rewrites of a graph that keep its outputs: one file a pass."""
+"""Rewrites of a graph that keep its outputs: one file per pass."""

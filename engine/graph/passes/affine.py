@@ -1,4 +1,4 @@
-"""BatchNorm, Scale, Bias and linear Power layers as what they are at inference: y = factor * x + offset by channel.
+"""BatchNorm, Scale, Bias and linear Power layers at inference: y = factor * x + offset per channel.
 
     BatchNorm   factor = 1 / sqrt(var + eps), offset = -mean * factor, where mean and var are the stored sums over the
                 stored scale factor, and 0 where that is 0
@@ -6,7 +6,7 @@
     Bias        factor = 1, offset = beta
     Power       factor = scale, offset = shift, where the power is 1
 
-All in float64; whoever folds them rounds once, at the end.
+All in float64; folding rounds once, at the end.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import numpy as np
 from ..ir.graph import Node
 from ..ops.batch_norm import global_statistics, uses_global_statistics
 
-TYPES = ("BatchNorm", "Scale", "Bias")
+AFFINE_TYPES = ("BatchNorm", "Scale", "Bias")
 
 
 def is_affine(node: Node) -> bool:
     """Whether the layer is one of these."""
-    return node.type in TYPES or (node.type == "Power" and node.attributes.power == 1)
+    return node.type in AFFINE_TYPES or (node.type == "Power" and node.attributes.power == 1)
 
 
 @dataclass(frozen=True)
 class Affine:
-    """y = factor * x + offset along axis 1 of the blob; float64 [C], or [1] where one number serves all channels."""
+    """y = factor * x + offset along axis 1 of the blob; float64 [C], or [1] for one number for all channels."""
 
     factor: np.ndarray
     offset: np.ndarray
@@ -39,7 +39,7 @@ class Affine:
 
 
 def affine_of(node: Node, axes: int) -> Affine | str:
-    """What `node`, an affine layer, does to a bottom with so many axes, or why it cannot be said."""
+    """The effect of `node`, an affine layer, on a bottom with `axes` axes, or why it is unknown."""
     if len(node.bottoms) != 1:
         return f"{node.name!r} takes its factors from a second bottom"
     if node.type == "Power":
@@ -57,7 +57,7 @@ def _batch_norm(node: Node) -> Affine | str:
     variance = variance + np.float64(np.float32(node.attributes.eps))
     if not (variance > 0).all():
         channel = int(np.argmin(variance > 0))
-        return f"{node.name!r} has the variance {variance[channel]:g} in channel {channel}, of which there is no root"
+        return f"{node.name!r} has the variance {variance[channel]:g} in channel {channel}, which has no root"
     deviation = np.sqrt(variance)
     return Affine(1 / deviation, -mean / deviation)
 

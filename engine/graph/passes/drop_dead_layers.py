@@ -1,8 +1,8 @@
-"""Remove layers that nothing comes of: Silence and what only leads there; or all that given outputs do not need. Then
-the blobs of Input layers that nothing reads.
+"""Remove layers without effect: Silence and layers that only lead to it; or all that given outputs do not need. Then
+the blobs of Input layers that no layer reads.
 
-In Caffe every blob that nothing reads is an output, so without a list of outputs only Silence makes a layer useless. A
-Silence that reads what a data layer gives stays: without it that would be an output.
+In Caffe every blob without a reader is an output, so without a list of outputs only Silence makes a layer useless. A
+Silence that reads a data layer's top stays: without it that would be an output.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def drop_dead_layers(graph: Graph, outputs: Sequence[str] | None = None) -> Repo
 
 
 def _drop_inputs(graph: Graph, node: Node, kept: set[Blob]) -> list[str]:
-    """Leaves only those of an Input layer's tops that are read or are in `kept`; returns what to say of the others."""
+    """Keeps only those of an Input layer's tops that are read or are in `kept`; returns messages about the others."""
     gone = [number for number, top in enumerate(node.tops) if top not in kept and not graph.readers(top)]
     shapes = node.attributes.shapes
     if len(shapes) == len(node.tops):

@@ -1,4 +1,4 @@
-"""Remove layers that give what they get: Dropout at inference, Split, and what happens to change nothing.
+"""Remove layers whose outputs equal their inputs: Dropout at inference, Split, and others that change nothing.
 
     Split, Concat, Eltwise or Slice of one    Reshape and Flatten to the same shape
     Power with power 1, scale 1, shift 0      Scale by 1 and without an offset
@@ -18,7 +18,7 @@ from .report import Report
 
 
 def drop_dropout(graph: Graph) -> Report:
-    """Removes Dropout layers, which do nothing at inference."""
+    """Removes Dropout layers, which have no effect at inference."""
     report = Report("drop Dropout")
     for node in [node for node in graph.nodes if node.type == "Dropout"]:
         if node.phase == "TRAIN":
@@ -54,7 +54,7 @@ def _changes_nothing(node: Node, shapes: Mapping[Blob, Shape]) -> bool:
 
 
 def _bypass(graph: Graph, node: Node, report: Report) -> None:
-    """Let the readers of the tops read the bottom, and remove the node; or say why not."""
+    """Let the readers of the tops read the bottom, and remove the node; or report why not."""
     bottom, named = node.bottoms[0], f"{node.type} {node.name!r}"
     outputs = [top for top in node.tops if not graph.readers(top)]
     if outputs and not _can_take_name(graph, bottom, node):
@@ -69,5 +69,5 @@ def _bypass(graph: Graph, node: Node, report: Report) -> None:
 
 
 def _can_take_name(graph: Graph, blob: Blob, node: Node) -> bool:
-    """Whether `blob` can become the output that `node` gave: nobody else reads it, and it is no input."""
+    """Whether `blob` can become the output of `node`: it has no other reader, and is not an input."""
     return len(node.tops) == 1 and graph.readers(blob) == [node] and blob not in graph.inputs

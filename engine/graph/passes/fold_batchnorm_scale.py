@@ -2,9 +2,9 @@
 
     conv -> BatchNorm -> Scale        becomes        conv'        W' = W * f,  b' = b * f + o
 
-where f and o are what the chain does (`affine.py`). A layer is folded if it is the only reader of the blob, the blob
-is no output of the net, its factors are its own, constant and a number a channel, and the producer's weights are not
-shared. The folded producer gives the blob of the last folded layer. All in float64, rounded once.
+where f and o are the factor and offset of the chain (`affine.py`). A layer is folded if it is the only reader of the
+blob, the blob is not an output of the net, its factors are its own, constant and one per channel, and the producer's
+weights are not shared. The folded producer gives the blob of the last folded layer. All in float64, rounded once.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..ir.graph import Blob, Graph, Node, Shape
-from .affine import TYPES, Affine, affine_of, is_affine
+from .affine import AFFINE_TYPES, Affine, affine_of, is_affine
 from .producers import PRODUCERS, cannot_fold, fold_after
 from .report import Report
 
 
 def fold_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
-    """Folds in place of `graph`; says what was folded, and why what was not."""
+    """Folds in place of `graph`; reports what was folded, and why other layers were not."""
     report = Report("fold BatchNorm and Scale")
     for node in [node for node in graph.nodes if node.type in PRODUCERS]:
         chain, affine, reason = _chain(graph, node, shapes)
@@ -34,7 +34,7 @@ def fold_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
 
 
 def _chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list[Node], Affine | None, str | None]:
-    """The layers after `node` that can be folded, what they do together, and why the next one cannot."""
+    """The layers after `node` that can be folded, their common effect, and why the next one cannot."""
     chain: list[Node] = []
     affine = None
     blob = node.tops[0]
@@ -58,11 +58,11 @@ def _obstacle(graph: Graph, node: Node, blob: Blob, candidate: Node, shapes: Map
 
 
 def _others(graph: Graph) -> list[str]:
-    """BatchNorm and Scale that do not come after a layer that they could go into."""
+    """BatchNorm and Scale that do not come after a layer into which they could be folded."""
     reasons = []
     for node in graph.nodes:
-        producer = graph.producer(node.bottoms[0]) if node.type in TYPES and node.bottoms else None
-        if producer is not None and producer.type not in PRODUCERS and producer.type not in TYPES:
+        producer = graph.producer(node.bottoms[0]) if node.type in AFFINE_TYPES and node.bottoms else None
+        if producer is not None and producer.type not in PRODUCERS and producer.type not in AFFINE_TYPES:
             reasons.append(f"{_named(node)}: comes after {_named(producer)}, which has no weights to fold it into")
     return reasons
 

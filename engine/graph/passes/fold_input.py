@@ -1,12 +1,12 @@
-"""Fold the preparation of an input, (x - mean) * scale, into the net, so that it takes raw values.
+"""Fold the preparation of an input, (x - mean) * scale, into the net, which then takes raw values.
 
     y = W ((x - mean) * scale) + b        becomes        y = (W * scale) x + (b - sum of W * scale * mean)
 
-Mean and scale are those of each input's channel, the sum is over the inputs of each output. It is exact without
+Mean and scale are those of each input's channel, the sum is over the inputs of each output. This is exact without
 padding; with padding the zeros around the picture stand for prepared values, so the mean becomes a Bias layer on the
 input instead, which comes before the padding, and only the scale goes into W. Where the input has readers whose
-weights cannot take it, one Scale layer on the input does it all: exact as well, but a layer more. The values of the
-preparation are taken out of the net's own transform.
+weights cannot take it, one Scale layer on the input does it all: also exact, but one layer more. The values of the
+preparation are removed from the net's own transform.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     BatchNorm -> Scale -> ...        becomes        Scale        gamma = f, beta = o (`affine.py`)
 
-under the same conditions as folding: no other reader between them, constant statistics, a number a channel.
+under the same conditions as folding: no other reader between them, constant statistics, one number per channel.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def _chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list
 
 
 def _replace(graph: Graph, node: Node, last: Node, affine: Affine, channels: int) -> None:
-    """Put a Scale that does it all in the place of the BatchNorm `node`, under the name of the last, which weights go
-    by."""
+    """Replace the BatchNorm `node` by a Scale with the effect of all, under the last one's name, by which weights are
+    matched."""
     weights = [
         np.ascontiguousarray(np.broadcast_to(values, channels), np.float32) for values in (affine.factor, affine.offset)
     ]

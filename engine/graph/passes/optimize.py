@@ -1,4 +1,4 @@
-"""All passes over a graph, in the order in which each finds most to do.
+"""All passes over a graph, in the order in which each finds most.
 
 dead layers, Dropout, no-ops      fewer readers, so more can be folded
 input                             mean and scale into the first layer
@@ -29,7 +29,7 @@ from .run_in_place import run_in_place
 
 @dataclass(frozen=True)
 class Passes:
-    """Which passes to run. `outputs`: the blobs that are wanted, if not all that nobody reads; `inputs`: the
+    """Which passes to run. `outputs`: the blobs that are wanted, if not all without readers; `inputs`: the
     preparation of an input, by its name, that the net shall do itself. Raises UsageError for anything else."""
 
     outputs: Sequence[str] | None = None
@@ -51,7 +51,7 @@ class Passes:
 def optimize_graph(
     graph: Graph, passes: Passes, inputs: Mapping[str, Shape] | None = None
 ) -> tuple[Graph, list[Report]]:
-    """An optimised copy of `graph`, and what each pass did. Outputs stay equal up to rounding."""
+    """An optimised copy of `graph`, and the report of each pass. Outputs stay equal up to rounding."""
     graph = graph.copy()
     reports = [drop_dead_layers(graph, passes.outputs)]
     left = {blob.name for blob in graph.inputs}

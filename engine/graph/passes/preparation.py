@@ -1,4 +1,4 @@
-"""What is done to an input before it enters a net, (x - mean) * scale, with numbers for all channels or for each."""
+"""The preparation of an input, (x - mean) * scale, with one number for all channels or one per channel."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..ir.graph import Shape
 class Preparation:
     """(x - mean) * scale of an input [N, C, ...]: each one number, or one per channel in the net's order.
 
-    Both are kept as tuples of floats; the mean may be (), for none. Raises UsageError for what is neither a finite
-    float32 number nor a list of such, for a scale of 0, and for lists of different lengths.
+    Both are kept as tuples of floats; the mean may be (), for none. Raises UsageError for anything but finite
+    float32 numbers or lists of them, for a scale of 0, and for lists of different lengths.
     """
 
     mean: float | Sequence[float] = ()

@@ -1,4 +1,4 @@
-"""Layers that a number a channel can be folded into: Convolution, Deconvolution, InnerProduct.
+"""Layers into which one number per channel can be folded: Convolution, Deconvolution, InnerProduct.
 
 Their output is W x + b, so factor * (W x + b) + offset is the same layer with other W and b.
 """

@@ -1,4 +1,4 @@
-"""What a pass did, for people: one line for each change, and one for each place that it left alone, with the reason."""
+"""The report of a pass: one line per change, and one per layer that it left alone, with the reason."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Let layers overwrite what they read: ReLU and its kind, BatchNorm, Scale give a blob of their bottom's name.
+"""Let layers overwrite their bottom: the tops of ReLU and other activations, BatchNorm, Scale get its name.
 
-A layer runs in place where it is the only reader of its bottom, whose memory nobody else looks at (`sharing.py`), and
-the bottom is no input of the net. Where the top is an output of the net, the bottom takes the output's name, not the
+A layer runs in place where it is the only reader of its bottom, which shares no memory (`aliasing.py`), and the
+bottom is not an input of the net. Where the top is an output of the net, the bottom takes the output's name, not the
 other way round.
 """
 

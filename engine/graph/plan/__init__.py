@@ -1,4 +1,4 @@
-"""Plans: graphs prepared to run as fast as they can."""
+"""Plans: graphs prepared to run as fast as possible."""
 
 from .plan import Bytes, Plan
 

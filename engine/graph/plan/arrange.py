@@ -1,4 +1,4 @@
-"""Where every blob lies, and in which order groups run and blobs are moved: a program before it is written."""
+"""The storage of every blob, and the order in which groups run and blobs are moved: a program before it is written."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass, field
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops import OPS
 from .emitter import Emitter
-from .groups import Group
+from .groups import LayerGroup
 from .lowering.lowered import PLANAR, Lowered, Want
 from .lowering.moves import emit_move
-from .storage import NO_HALO, Halo, Kind, Memory, Storage, same_memory, wider
+from .storage import NO_HALO, Halo, Memory, Storage, StorageKind, same_memory, wider
 
-NOTHING = ("Silence",)
-PREFERRED = (Kind.BLOCKED, Kind.PLANAR, Kind.PADDED)  # to move a blob from
-Key = tuple[Blob, Kind]
+WITHOUT_RESULT = ("Silence",)
+PREFERRED = (StorageKind.BLOCKED, StorageKind.PLANAR, StorageKind.PADDED)  # to move a blob from
+Key = tuple[Blob, StorageKind]
 
 
 @dataclass(eq=False)
 class Action:
-    """A piece of the program: a group, or a move of a blob for a group, `owner`. `emit` None: the group is done by its
-    layer's own `prepare`, or there is nothing to do. `fresh` are storages that get their halo now."""
+    """A piece of the program: a group, or a move of a blob for a group, `owner`. `emit` None: the group is run by its
+    layer's own `prepare`, or needs no step. `fresh` are storages whose halo is cleared now."""
 
-    owner: Group | None
+    owner: LayerGroup | None
     bottoms: list[Storage]
     tops: list[Storage]
     emit: Callable[[Emitter, list[Storage], list[Storage]], None] | None = None
@@ -36,7 +36,7 @@ class Action:
 class Arrangement:
     """`actions` in their order, `storages` by blob and kind, and their `memories`."""
 
-    def __init__(self, graph: Graph, shapes: dict[Blob, Shape], lowered: list[tuple[Group, Lowered | None]]):
+    def __init__(self, graph: Graph, shapes: dict[Blob, Shape], lowered: list[tuple[LayerGroup, Lowered | None]]):
         self.graph, self.shapes = graph, shapes
         self.actions: list[Action] = []
         self.storages: dict[Key, Storage] = {}
@@ -45,7 +45,9 @@ class Arrangement:
         for node in graph.nodes:
             if keeps_values(node):
                 self._roots |= dict.fromkeys(node.tops, self.root(node.bottoms[0]))
-        lowered = [each for each in lowered if not keeps_values(each[0].main) and each[0].main.type not in NOTHING]
+        lowered = [
+            each for each in lowered if not keeps_values(each[0].main) and each[0].main.type not in WITHOUT_RESULT
+        ]
         self._wants = {group: wants_of(group, how) for group, how in lowered}
         self._left = Counter(self.root(blob) for group in self._wants for blob in group.bottoms)
         self._left.update(self.root(blob) for blob in graph.outputs)
@@ -63,33 +65,33 @@ class Arrangement:
         self.memories = list(self._shared)
 
     def root(self, blob: Blob) -> Blob:
-        """The blob whose values `blob` has as well."""
+        """The blob with the same values from which `blob` is a view or copy."""
         return self._roots.get(blob, blob)
 
     def planar(self, blob: Blob) -> Storage:
-        """Where an input or output of the graph lies: PLANAR, or an input PADDED."""
+        """The storage of an input or output of the graph: PLANAR, or an input PADDED."""
         root = self.root(blob)
-        return self.storages.get((root, Kind.PLANAR)) or self.storages[root, Kind.PADDED]
+        return self.storages.get((root, StorageKind.PLANAR)) or self.storages[root, StorageKind.PADDED]
 
     def _add_inputs(self) -> None:
         outputs = {self.root(blob) for blob in self.graph.outputs}
         action = Action(None, [], [])
         for blob in self.graph.inputs:
             kinds = {kind for other, kind in self._halos if other is blob}
-            kind = Kind.PADDED if kinds == {Kind.PADDED} and blob not in outputs else Kind.PLANAR
+            kind = StorageKind.PADDED if kinds == {StorageKind.PADDED} and blob not in outputs else StorageKind.PLANAR
             action.tops.append(self._new(blob, kind))
         action.fresh = list(action.tops)
         self._append(action)
 
-    def _add(self, group: Group, how: Lowered | None) -> None:
+    def _add(self, group: LayerGroup, how: Lowered | None) -> None:
         wants = zip(group.bottoms, self._wants[group], strict=True)
         bottoms = [self._stored(self.root(blob), want, group) for blob, want in wants]
         if OPS[group.main.type].view:
-            self._share(group.tops[0], Kind.PLANAR, bottoms[0].memory)
+            self._share(group.tops[0], StorageKind.PLANAR, bottoms[0].memory)
             self._left.subtract(map(self.root, group.bottoms))
             return
         action = Action(group, bottoms, [], how.emit if how else None, lowered=how)
-        kind = how.kind if how else Kind.PLANAR
+        kind = how.kind if how else StorageKind.PLANAR
         if how and how.in_place and self._may_overwrite(group.bottoms[0], bottoms[0], group.tops[0], kind):
             storage = bottoms[0]
             storage.halo = wider(storage.halo, self._halos.get((group.tops[0], kind), NO_HALO))
@@ -101,18 +103,18 @@ class Arrangement:
         self._append(action)
         self._left.subtract(map(self.root, group.bottoms))
 
-    def _may_overwrite(self, bottom: Blob, storage: Storage, top: Blob, kind: Kind) -> bool:
+    def _may_overwrite(self, bottom: Blob, storage: Storage, top: Blob, kind: StorageKind) -> bool:
         alone = self._left[self.root(bottom)] == 1 and self._shared[storage.memory] == 1
         return alone and storage.kind is kind and self.shapes[top] == storage.shape
 
-    def _stored(self, blob: Blob, want: Want, owner: Group | None) -> Storage:
-        """`blob` stored as `want` says, after a move if it is not yet."""
+    def _stored(self, blob: Blob, want: Want, owner: LayerGroup | None) -> Storage:
+        """`blob` stored as in `want`, after a move if needed."""
         if (blob, want.kind) in self.storages:
             return self.storages[blob, want.kind]
         source = next(self.storages[blob, kind] for kind in PREFERRED if (blob, kind) in self.storages)
         halos = source.halo, self._halos.get((blob, want.kind), NO_HALO)
         if (
-            {source.kind, want.kind} == {Kind.PLANAR, Kind.BLOCKED}
+            {source.kind, want.kind} == {StorageKind.PLANAR, StorageKind.BLOCKED}
             and same_memory(source.shape)
             and not any(map(any, halos))
         ):
@@ -128,11 +130,11 @@ class Arrangement:
             storage.memory.last = len(self.actions)
         self.actions.append(action)
 
-    def _new(self, blob: Blob, kind: Kind) -> Storage:
+    def _new(self, blob: Blob, kind: StorageKind) -> Storage:
         now = len(self.actions)
         return self._share(blob, kind, Memory(0, now, now))
 
-    def _share(self, blob: Blob, kind: Kind, memory: Memory) -> Storage:
+    def _share(self, blob: Blob, kind: StorageKind, memory: Memory) -> Storage:
         halo = self._halos.get((blob, kind), NO_HALO)
         storage = Storage(self.shapes[blob], kind, memory, halo, blob.dtype)
         self.storages[blob, kind] = storage
@@ -145,6 +147,6 @@ def keeps_values(node: Node) -> bool:
     return node.type == "Split" or (node.type == "Dropout" and node.phase == "TEST")
 
 
-def wants_of(group: Group, how: Lowered | None) -> list[Want]:
-    """How the group wants its bottoms to lie."""
+def wants_of(group: LayerGroup, how: Lowered | None) -> list[Want]:
+    """The storages that the group wants for its bottoms."""
     return list(how.wants) if how else [PLANAR] * len(group.bottoms)

@@ -1,8 +1,8 @@
 """The program of a plan while it is written: steps, the tables that their kernels read, and constants.
 
-All numbers of a program, the fields of its steps and the tables that these name, lie in one int64 array, `tables`;
-weights as the kernels read them, and other constants, in one block of bytes. Those that are made of weights are packed
-by steps of a program of their own (`packing.py`).
+All numbers of a program, the fields of its steps and the tables that these name, are in one int64 array, `tables`;
+weights as the kernels read them, and other constants, in one block of bytes. Those derived from weights are packed by
+steps of a separate program (`packing.py`).
 """
 
 from __future__ import annotations
@@ -16,21 +16,24 @@ from ...compiler.cpu import LANES, VECTOR_BYTES
 from ...compiler.fields import field_count, numbers
 from ...team.memory import aligned_bytes
 from ..ir.graph import FLOAT32, Node
-from .steps import UNPLACED, Scratch, StepKernel
+from .steps import UNKNOWN_SOURCE, Scratch, StepKernel
 from .storage import aligned
 from .team import ProgramRow
 
 ZEROS, NO_BOUND, CONSTANTS = 0, 4 * VECTOR_BYTES, 5 * VECTOR_BYTES  # offsets: zeros, -inf; the first of a net's own
-ITEM_MACS = 500_000  # multiply-accumulates that are worth handing to another thread: some 10 microseconds
+# Multiply-accumulates of an item, the unit of work that threads share: some 10 microseconds.
+# Chosen on EPYC Zen 3 (AVX2, 2 cores), 2026-11-22; the measurement is not recorded.
+ITEM_MACS = 500_000
 
 
 def lower_bound_offset(relu: bool) -> int:
-    """The offset of the constant that results are at least: 0, or -inf."""
+    """The offset of the constant that is the lower bound of results: 0, or -inf."""
     return ZEROS if relu else NO_BOUND
 
 
 class PlannedStep(NamedTuple):
-    """`at`: where its fields are in the tables. `barrier`: the next step waits until all threads are done with it."""
+    """`at`: the index of its fields in the tables. `barrier`: the next step waits until all threads are done with
+    it."""
 
     kernel: StepKernel
     at: int
@@ -56,7 +59,7 @@ class StepList:
         return self._known[key]
 
     def step(self, kernel: StepKernel, items: int, /, *, barrier: bool = True, **fields) -> None:
-        """Another step, with the fields that its kernel declares. `barrier` False: the next one needs nothing of it.
+        """Another step, with the fields that its kernel declares. `barrier` False: the next one does not depend on it.
 
         Raises TypeError for a field that is missing, unknown, or of another type.
         """
@@ -79,8 +82,8 @@ class StepList:
 
 
 class PackingSteps(StepList):
-    """The packing program. Step by step: whose weights it reads, `blobs`, numbers of these, and the `sizes` in bytes of
-    what it writes."""
+    """The packing program. Per step: the `nodes` whose weights it reads, the numbers of their `blobs`, and the `sizes`
+    in bytes that it writes."""
 
     def __init__(self):
         super().__init__()
@@ -118,9 +121,9 @@ class Emitter(StepList):
         **fields,
     ) -> int:
         """The offset of `count` float32, zeros at first, which `kernel` makes of these blobs of `node` in `items`. It
-        has the fields `place` and `to` besides those given, and bytes of scratch for each thread."""
+        has the fields `source` and `to` besides those given, and bytes of scratch for each thread."""
         offset = self._reserve(count)
-        self.packing.step(kernel, items, place=UNPLACED, to=offset, barrier=False, **fields)
+        self.packing.step(kernel, items, source=UNKNOWN_SOURCE, to=offset, barrier=False, **fields)
         self.packing.nodes.append(node)
         self.packing.blobs.append(tuple(blobs))
         self.packing.sizes.append(count * FLOAT32.itemsize)
@@ -128,7 +131,7 @@ class Emitter(StepList):
         return offset
 
     def constants(self) -> tuple[np.ndarray, Scratch]:
-        """The bytes, with all but what is packed, and where in them the scratch memory of packing steps is."""
+        """The bytes, with all but the packed ones, and the scratch memory of packing steps in them."""
         made = aligned_bytes(self._size + self.packing.scratch * self.threads)
         for offset, array in self._fixed:
             made[offset : offset + array.nbytes].view(FLOAT32)[:] = array

@@ -1,6 +1,6 @@
-"""What runs as one: a layer, or, where fusing is allowed, a product with what is done to its outputs right away.
+"""Groups of layers that run as one: a layer, or, where fusing is allowed, a product with the operations on its outputs.
 
-Convolution or InnerProduct  [+ Eltwise sum with a blob that is there already]  [+ ReLU]        Eltwise [+ ReLU]
+Convolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ ReLU]        Eltwise [+ ReLU]
 Depthwise convolution  [+ ReLU]  + 1 x 1 convolution  [+ Eltwise sum]  [+ ReLU]
 
 A ReLU inside gives 0 for -inf; by itself it gives NaN, as Caffe's.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..ir.graph import Blob, Graph, Node, Shape
-from ..ops.eltwise import SUM
+from ..ops.eltwise import ELTWISE_SUM
 from ..ops.windows import Window, window_of
 
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
@@ -19,42 +19,42 @@ PRODUCTS = (*CONVOLUTIONS, "InnerProduct")
 
 
 @dataclass(eq=False)
-class Group:
+class LayerGroup:
     """`nodes` that run as one: those of `depthwise`, a depthwise convolution whose result only `main` reads, then
-    `main` and what is done to its result: `addend` is added, then, with `relu`, max(0, .)."""
+    `main` and the operations on its result: `addend` is added, then, with `relu`, max(0, .)."""
 
     nodes: list[Node]
     tops: list[Blob]
     main: Node
     addend: Blob | None = None
     relu: bool = False
-    depthwise: Group | None = None
+    depthwise: LayerGroup | None = None
 
     @property
     def bottoms(self) -> list[Blob]:
-        """What it reads: the bottoms of its first node, and `addend`."""
+        """Its inputs: the bottoms of its first node, and `addend`."""
         return [*self.nodes[0].bottoms, *([self.addend] if self.addend else [])]
 
     @property
     def blobs(self) -> set[Blob]:
-        """All that its nodes read and write."""
+        """All blobs that its nodes read and write."""
         return {blob for node in self.nodes for blob in (*node.bottoms, *node.tops)}
 
     @property
-    def parts(self) -> list[Group]:
-        """The groups that it is, taken apart by one step: `depthwise` and the rest, or each node by itself."""
+    def parts(self) -> list[LayerGroup]:
+        """Its parts as groups: `depthwise` and the rest, or each node by itself."""
         if self.depthwise:
             own = [node for node in self.nodes if node not in self.depthwise.nodes]
             return [self.depthwise, replace(self, nodes=own, depthwise=None)]
         return [single(node) for node in self.nodes]
 
 
-def single(node: Node) -> Group:
+def single(node: Node) -> LayerGroup:
     """A node by itself."""
-    return Group([node], node.tops, node)
+    return LayerGroup([node], node.tops, node)
 
 
-def find_groups(graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool) -> list[Group]:
+def find_groups(graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool) -> list[LayerGroup]:
     """The graph's nodes in groups, in an order that runs."""
     groups, taken = [], set()
     known: set[Blob] = set()
@@ -70,7 +70,7 @@ def find_groups(graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool) -> list[
     return _pair(groups, graph, shapes) if fuse else groups
 
 
-def _extend(group: Group, graph: Graph, shapes: dict[Blob, Shape], known: set[Blob]) -> None:
+def _extend(group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], known: set[Blob]) -> None:
     """Take in the only reader of the group's top, as long as there is one that fits."""
     if len(group.main.tops) != 1 or group.main.type not in (*PRODUCTS, "Eltwise"):
         return
@@ -94,12 +94,12 @@ def _extend(group: Group, graph: Graph, shapes: dict[Blob, Shape], known: set[Bl
 
 
 def _is_plain_sum(node: Node) -> bool:
-    return node.type == "Eltwise" and node.attributes.operation == SUM and set(node.attributes.coeff) <= {1}
+    return node.type == "Eltwise" and node.attributes.operation == ELTWISE_SUM and set(node.attributes.coeff) <= {1}
 
 
-def _pair(groups: list[Group], graph: Graph, shapes: dict[Blob, Shape]) -> list[Group]:
+def _pair(groups: list[LayerGroup], graph: Graph, shapes: dict[Blob, Shape]) -> list[LayerGroup]:
     """Depthwise convolutions together with the 1 x 1 convolutions after them."""
-    paired: list[Group] = []
+    paired: list[LayerGroup] = []
     for group in groups:
         if _is_pointwise(group, shapes):
             inner = next((each for each in paired if each.tops == group.main.bottoms), None)
@@ -110,12 +110,12 @@ def _pair(groups: list[Group], graph: Graph, shapes: dict[Blob, Shape]) -> list[
     return paired
 
 
-def _is_depthwise(group: Group, shapes: dict[Blob, Shape]) -> bool:
+def _is_depthwise(group: LayerGroup, shapes: dict[Blob, Shape]) -> bool:
     window = None if group.addend else _window(group, shapes)
     return window is not None and window.group == window.channels == window.outputs
 
 
-def _is_pointwise(group: Group, shapes: dict[Blob, Shape]) -> bool:
+def _is_pointwise(group: LayerGroup, shapes: dict[Blob, Shape]) -> bool:
     window = _window(group, shapes)
     plain = (1, 1), (1, 1), (0, 0), (0, 0), 1
     if window is None:
@@ -123,7 +123,7 @@ def _is_pointwise(group: Group, shapes: dict[Blob, Shape]) -> bool:
     return (window.kernel, window.stride, window.before, window.after, window.group) == plain
 
 
-def _window(group: Group, shapes: dict[Blob, Shape]) -> Window | None:
+def _window(group: LayerGroup, shapes: dict[Blob, Shape]) -> Window | None:
     node = group.main
     bottoms = [shapes[blob] for blob in node.bottoms]
     return window_of(node, bottoms) if node.type in CONVOLUTIONS and len(bottoms) == 1 else None

@@ -15,7 +15,7 @@ from .plan import Plan
 def prepare_layer(
     node: Node, bottoms: list[Shape], tops: list[Shape], *, threads: int | None = None, exact: bool = False
 ) -> Run:
-    """What the layer's own `prepare` gives, of convolutions the faster `plan_layer`."""
+    """The layer's own `prepare`; for convolutions the faster `plan_layer`."""
     run = plan_layer(node, bottoms, tops, threads=threads, exact=exact) if node.type in CONVOLUTIONS else None
     return run or OPS[node.type].prepare(node, bottoms, tops)
 

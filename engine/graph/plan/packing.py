@@ -1,8 +1,8 @@
-"""Constants that are made of weights: packed by compiled steps, which the team of threads runs when weights change.
+"""Constants derived from weights: packed by compiled steps, which the team of threads runs when weights change.
 
-The packing program lies beside the plan's own. Its arena are the plan's constants, and its constants are the vector of
-parameters (`parameters/owner.py`). A step remembers the versions of the blobs that it read; before a plan runs, all
-steps whose blobs have other versions by now run in one go, without barriers, as no step needs anything of another.
+The packing program is separate from the plan's own. Its arena is the block of the plan's constants, and its constants
+are the vector of parameters (`parameters/owner.py`). A step records the versions of the blobs that it read; before a
+plan runs, all steps whose blobs have newer versions run together, without barriers, as no step depends on another.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from ...compiler.fields import field_count, numbers
 from ...parameters.owner import Held, Parameters
 from .emitter import PackingSteps
 from .program import Program
-from .steps import PackingPlace, Scratch
+from .steps import PackingSource, Scratch
 from .team import ProgramRow
 
-MOST_BLOBS = 3
-TEAM_BYTES = 256 << 10  # of constants that are to be made: fewer are done before another thread is awake
+MOST_STEP_BLOBS = 3
+TEAM_BYTES = 256 << 10  # of constants to be packed: fewer are done before another thread is awake (0.03 ms); derived
 AT, BARRIER = ProgramRow._fields.index("at"), ProgramRow._fields.index("barrier")
 
 
@@ -32,7 +32,7 @@ class Packing:
         self._parts: list[_Part] = []
 
     def refresh(self) -> int:
-        """Run the steps whose weights have changed since they ran. Returns how many."""
+        """Run the steps whose weights have changed since they ran. Returns their number."""
         held = [node.held for node in self._written.nodes]
         if held != self._held:
             self._held = held
@@ -40,17 +40,17 @@ class Packing:
         return sum(part.refresh() for part in self._parts)
 
     def _find_weights(self) -> None:
-        """Where the steps find their weights, which may be another net's by now."""
+        """Write the offsets of the weights that the steps read, which may belong to another net by now."""
         by_owner: dict[Parameters, list[int]] = {}
-        slices = np.empty((len(self._held), MOST_BLOBS), np.int64)
+        slices = np.empty((len(self._held), MOST_STEP_BLOBS), np.int64)
         for step, (held, blobs) in enumerate(zip(self._held, self._written.blobs, strict=True)):
             by_owner.setdefault(held.owner, []).append(step)
             found = [held.numbers[blob] for blob in blobs]
-            slices[step] = (found * MOST_BLOBS)[:MOST_BLOBS]
+            slices[step] = (found * MOST_STEP_BLOBS)[:MOST_STEP_BLOBS]
             offsets = [held.owner.slices[number].offset * FLOAT_BYTES for number in found]
-            place = PackingPlace(*offsets, *[-1] * (MOST_BLOBS - len(found)), scratch=self._scratch)
+            source = PackingSource(*offsets, *[-1] * (MOST_STEP_BLOBS - len(found)), scratch=self._scratch)
             at = self._rows[step, AT]
-            self._tables[at : at + field_count(PackingPlace)] = numbers(place)
+            self._tables[at : at + field_count(PackingSource)] = numbers(source)
         sizes = np.array(self._written.sizes, np.int64)
         self._parts = [
             _Part(owner, self._constants, self._tables, self._rows[steps], slices[steps], sizes[steps], self._threads)
@@ -59,8 +59,8 @@ class Packing:
 
 
 class _Part:
-    """The packing steps that read the vector of one owner. `rows` are of its program, `slices` int64 [steps,
-    MOST_BLOBS] the owner's that each reads, `sizes` int64 [steps] the bytes that each makes."""
+    """The packing steps that read the vector of one owner. `rows` are their rows of the program, `slices` int64 [steps,
+    MOST_STEP_BLOBS] the owner's slices that each reads, `sizes` int64 [steps] the bytes that each writes."""
 
     def __init__(self, owner: Parameters, constants, tables, rows, slices, sizes, threads: int):
         self._owner, self._rows, self._slices, self._sizes, self._threads = owner, rows, slices, sizes, threads

@@ -1,7 +1,7 @@
-"""A graph prepared to run as fast as it can: kinds of storage, one arena for all blobs, one compiled program.
+"""A graph prepared to run as fast as possible: kinds of storage, one arena for all blobs, one compiled program.
 
 1. Layers are put into groups that run as one (`groups.py`), if fusing is allowed.
-2. Each group's lowering (`lowering/`) declares how its bottoms and tops must lie; a group without one is done by its
+2. Each group's lowering (`lowering/`) declares the storage of its bottoms and tops; a group without one runs by its
    layer's own `prepare`.
 3. Moves are inserted where a blob lies otherwise than a reader needs it (`arrange.py`), and blobs are given memory for
    as long as they live (`storage.assign_offsets`).
@@ -27,21 +27,21 @@ from ..ir.ownership import own_parameters
 from ..ops import OPS
 from .arrange import Action, Arrangement
 from .emitter import Emitter
-from .groups import Group, find_groups
+from .groups import LayerGroup, find_groups
 from .lowering import Context, Lowered, lower
 from .lowering.moves import emit_halo
 from .packing import Packing
 from .program import Program
 from .steps import Scratch
-from .storage import ALIGNMENT, Memory, aligned, assign_offsets
+from .storage import MEMORY_ALIGNMENT, Memory, aligned, assign_offsets
 
-LIMIT = 32 << 30  # bytes of an arena and of scratch
+ARENA_LIMIT = 32 << 30  # bytes of an arena and of scratch
 
 
 @dataclass(frozen=True)
 class Bytes:
     """Of the activations. `arena`: as planned, with halos and filled-up channels; `live`: the most that is alive at any
-    time, which no plan undercuts; `scratch`: what kernels need besides."""
+    time, a lower bound for every plan; `scratch`: other memory of kernels."""
 
     arena: int
     live: int
@@ -51,22 +51,22 @@ class Bytes:
 @dataclass(frozen=True)
 class Segment:
     """Steps [first, last) of the program, or, between them, the `call` of a layer's own run. `owner`: the group that
-    they belong to, None for several groups' and for what is done for no group."""
+    they belong to, None for steps of several groups or of none."""
 
     first: int
     last: int
-    owner: Group | None = None
+    owner: LayerGroup | None = None
     call: Callable[[], None] | None = None
 
 
 class Plan:
-    """`graph`, of phase TEST, ready for inputs of given shapes. Its results are the reference's but for rounding.
+    """`graph`, of phase TEST, ready for inputs of given shapes. Its results are the reference's except for rounding.
 
     inputs, outputs    blob -> float32 array in the arena; inputs are to be written before each `forward`, since their
                        memory is used again
-    groups             what runs as one, in its order -> by which algorithm, "" where there is only one
+    groups             the groups that run as one, in order -> their algorithm, "" where there is only one
     `threads` None: as many as pay off. `fuse`: let layers run as one (`groups.py`). `exact`: products as plain sums,
-    without Winograd's algorithm. `forward` allocates nothing, and sees changes of weights.
+    without Winograd's algorithm. `forward` allocates nothing, and reacts to changes of weights.
     Raises InputError for inputs or weights of shapes that do not fit, and for a net that needs more than 32 GiB.
     """
 
@@ -92,9 +92,9 @@ class Plan:
         known = [how for _, how in lowered if how]
         step = aligned(max((how.scratch for how in known), default=0))
         scratch = max([step * self.threads, *(how.shared_scratch for how in known)])
-        size = assign_offsets(self.memories, LIMIT, scratch, graph.path)
+        size = assign_offsets(self.memories, ARENA_LIMIT, scratch, graph.path)
         self.bytes = Bytes(size, most_alive(self.memories), scratch)
-        self.arena = aligned_bytes(size + scratch + ALIGNMENT)
+        self.arena = aligned_bytes(size + scratch + MEMORY_ALIGNMENT)
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
         self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.outputs}
         self._write(Emitter(self.threads, Scratch(offset=size, thread=step)))
@@ -104,16 +104,16 @@ class Plan:
         return self.inputs[blob] if blob in self.inputs else self.outputs[blob]
 
     def forward(self) -> None:
-        """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
+        """Run all layers once, on the values in the arrays of the inputs; inf and NaN are values like others."""
         self.packing.refresh()
         with np.errstate(all="ignore"):
             for segment in self.segments:
                 self._run(segment)
 
-    def timed_forward(self) -> tuple[float, dict[Group, float]]:
-        """The same, and the seconds that it took: all, and each group with the moves for it."""
+    def timed_forward(self) -> tuple[float, dict[LayerGroup, float]]:
+        """The same, and its seconds: of all, and of each group with the moves for it."""
         self.packing.refresh()
-        seconds: dict[Group, float] = {}
+        seconds: dict[LayerGroup, float] = {}
         begin = time.perf_counter()
         with np.errstate(all="ignore"):
             for segment in self.segments:
@@ -126,7 +126,7 @@ class Plan:
         return time.perf_counter() - begin, seconds
 
     def run_action(self, number: int) -> None:
-        """One piece of the program by itself, in order to look at the arena in between."""
+        """One piece of the program alone, so that tests can read the arena in between."""
         self.packing.refresh()
         with np.errstate(all="ignore"):
             for segment in self.pieces[number]:
@@ -138,14 +138,14 @@ class Plan:
         else:
             self.program.run(segment.first, segment.last)
 
-    def _owners(self, segment: Segment) -> list[Group]:
+    def _owners(self, segment: Segment) -> list[LayerGroup]:
         """The group of each step. A run between the steps has one share."""
         return [segment.owner] if segment.call else self._step_owners[segment.first : segment.last]
 
     def _write(self, emitter: Emitter) -> None:
-        """The program in pieces, one an action, and in segments as long as possible."""
+        """The program in pieces, one per action, and in segments as long as possible."""
         self.pieces: list[list[Segment]] = []
-        self._step_owners: list[Group] = []
+        self._step_owners: list[LayerGroup] = []
         for action in self.actions:
             first = len(emitter.steps)
             for storage in action.fresh:
@@ -177,8 +177,8 @@ class Plan:
         inputs, outputs = ([each.view(self.arena) for each in blobs] for blobs in (action.bottoms, action.tops))
         return lambda: run(inputs, outputs)
 
-    def _lower(self, groups: list[Group], exact: bool) -> list[tuple[Group, Lowered | None]]:
-        """How each group is done. One of several layers that has no lowering is taken apart again."""
+    def _lower(self, groups: list[LayerGroup], exact: bool) -> list[tuple[LayerGroup, Lowered | None]]:
+        """The lowering of each group. A group of several layers without a lowering is divided again."""
         done = []
         for group in groups:
             bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops))

@@ -1,4 +1,4 @@
-"""A written program: steps, their tables, what they run over, and the threads that run them."""
+"""A written program: steps, their tables, their memory, and the threads that run them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Program:
         self._call = run_steps.bind(*arguments)
 
     def run(self, first: int, last: int, threads: int | None = None) -> None:
-        """Steps [first, last), of which the last one has a barrier, by all threads or by so many."""
+        """Steps [first, last), of which the last one has a barrier, by all threads or by `threads`."""
         threads = threads or self.threads
         if threads == 1:
             self._call(first, last, 0, 1)
             return
         self._taken[first:last] = 0
         works = [partial(self._call, first, last, thread, threads) for thread in range(threads)]
-        run_together(works, meeting=last > first)
+        run_together(works, ends_in_barrier=last > first)
 
     def shares(self, first: int, last: int) -> np.ndarray:
         """Of the time of the steps [first, last) when they ran last: float64, with the sum 1; of no steps, [1]."""

@@ -1,6 +1,6 @@
 """Kernels that are steps of a plan, and groups of fields that several of them share (`engine/compiler/fields.py`).
 
-A step does item `item` of a piece of work, whatever thread asks for it. Its kernel reads its fields, int64 numbers,
+A step runs item `item` of a piece of work, in any thread. Its kernel reads its fields, int64 numbers,
 from tables[at] on, by the declaration that it was decorated with:
 
     @step_kernel(Rows)
@@ -10,8 +10,8 @@ from tables[at] on, by the declaration that it was decorated with:
 and `Emitter.step(do_rows, items, x=..., count=...)` writes them by the same names, as keywords.
 
 The arena and the constants are blocks of bytes, and all offsets into them and steps are in bytes, so that blobs of
-other types than float32 can lie there too. Kernels add offsets to a pointer to bytes (`simd.py`): an x86 address is
-base + index whatever the unit, so nothing is converted, neither in kernels nor where fields are written.
+other types than float32 can be stored there too. Kernels add offsets to a pointer to bytes (`simd.py`): an x86 address
+is base + index in any unit, so nothing is converted, neither in kernels nor where fields are written.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def step_kernel(fields: type) -> Callable[[Callable], StepKernel]:
 
 
 class Strided(NamedTuple):
-    """Where the pixels of a stored blob lie in the arena, in bytes."""
+    """The pixels of a stored blob in the arena, in bytes."""
 
     offset: int  # of the first pixel
     picture: int  # from a picture to the next
@@ -54,7 +54,7 @@ class Strided(NamedTuple):
 
 
 class Pixels(NamedTuple):
-    """Where pixels lie in the arena, one by one, in bytes. An addend that is not there has the offset -1."""
+    """Pixels in the arena, one by one, in bytes. An absent addend has the offset -1."""
 
     offset: int  # of the first picture's first plane
     picture: int  # from a picture to the next
@@ -72,9 +72,9 @@ class Scratch(NamedTuple):
     thread: int  # from a thread's to the next one's
 
 
-class PackingPlace(NamedTuple):
-    """What a packing step reads: offsets of its blobs in the vector of parameters, -1 for those that it has not. They
-    are written when the vector is known (`packing.py`), as is its scratch memory in the constants."""
+class PackingSource(NamedTuple):
+    """The input of a packing step: offsets of its blobs in the vector of parameters, -1 for absent ones. They are
+    written when the vector is known (`packing.py`), as is its scratch memory in the constants."""
 
     first: int
     second: int
@@ -82,4 +82,4 @@ class PackingPlace(NamedTuple):
     scratch: Scratch
 
 
-UNPLACED = PackingPlace(first=-1, second=-1, third=-1, scratch=Scratch(offset=-1, thread=0))
+UNKNOWN_SOURCE = PackingSource(first=-1, second=-1, third=-1, scratch=Scratch(offset=-1, thread=0))

@@ -1,8 +1,8 @@
-"""How a blob lies in the arena of a plan.
+"""The storage of a blob in the arena of a plan.
 
-PLANAR    as Caffe has it: [N, C, H, W], any number of axes, without gaps.
-PADDED    planes [N, C, H + 2, W + 2] with zeros around them, as much as a convolution's padding asks for (the halo).
-BLOCKED   LANES channels side by side: [N, C / LANES, H, W, LANES], with a halo; channels behind the last are zeros.
+PLANAR    as in Caffe: [N, C, H, W], any number of axes, without gaps.
+PADDED    planes [N, C, H + 2, W + 2] with zeros around them, as wide as a convolution's padding (the halo).
+BLOCKED   LANES channels interleaved: [N, C / LANES, H, W, LANES], with a halo; channels past the last are zeros.
           A vector is one pixel of LANES channels: no kernel shuffles lanes, and rows of any length are whole vectors.
 """
 
@@ -21,10 +21,10 @@ from .steps import Strided
 
 Halo = tuple[int, int, int, int]  # rows above, columns to the left, rows below, columns to the right
 NO_HALO: Halo = (0, 0, 0, 0)
-ALIGNMENT = 64  # bytes: a cache line
+MEMORY_ALIGNMENT = 64  # bytes: a cache line
 
 
-class Kind(Enum):
+class StorageKind(Enum):
     PLANAR, PADDED, BLOCKED = range(3)
 
 
@@ -43,7 +43,7 @@ class Storage:
     """A blob of `shape` and `dtype` in some memory. Offsets, steps and sizes are in bytes."""
 
     shape: Shape
-    kind: Kind
+    kind: StorageKind
     memory: Memory
     halo: Halo = NO_HALO
     dtype: np.dtype = FLOAT32
@@ -55,8 +55,8 @@ class Storage:
 
     @property
     def lanes(self) -> int:
-        """Channels of a pixel that lie side by side."""
-        return LANES if self.kind is Kind.BLOCKED else 1
+        """Adjacent channels of a pixel."""
+        return LANES if self.kind is StorageKind.BLOCKED else 1
 
     @property
     def pixel(self) -> int:
@@ -74,7 +74,7 @@ class Storage:
 
     @property
     def planes(self) -> int:
-        return blocks(self.four[1]) if self.kind is Kind.BLOCKED else self.four[1]
+        return blocks(self.four[1]) if self.kind is StorageKind.BLOCKED else self.four[1]
 
     @property
     def picture(self) -> int:
@@ -82,11 +82,13 @@ class Storage:
 
     @property
     def size(self) -> int:
-        return count(self.shape) * self.dtype.itemsize if self.kind is Kind.PLANAR else self.four[0] * self.picture
+        return (
+            count(self.shape) * self.dtype.itemsize if self.kind is StorageKind.PLANAR else self.four[0] * self.picture
+        )
 
     @property
     def inside(self) -> int:
-        """From the start of a plane to its first pixel that is no halo."""
+        """From the start of a plane to its first pixel inside the halo."""
         return self.halo[0] * self.row + self.halo[1] * self.pixel
 
     @property
@@ -108,7 +110,7 @@ class Storage:
     def view(self, arena: np.ndarray) -> np.ndarray:
         """The pixels in `arena`, uint8: an array of `shape` and `dtype`. Not for BLOCKED."""
         values = arena[self.memory.offset : self.memory.offset + self.size].view(self.dtype)
-        if self.kind is Kind.PLANAR:
+        if self.kind is StorageKind.PLANAR:
             return values.reshape(self.shape)
         pictures, channels, height, width = self.four
         (top, left), whole = self.halo[:2], values.reshape(pictures, channels, -1, self.row // self.pixel)
@@ -122,11 +124,11 @@ def blocks(channels: int) -> int:
 
 def aligned(size: int) -> int:
     """The whole cache lines that `size` bytes take, in bytes."""
-    return -(-size // ALIGNMENT) * ALIGNMENT
+    return -(-size // MEMORY_ALIGNMENT) * MEMORY_ALIGNMENT
 
 
 def same_memory(shape: Shape) -> bool:
-    """Whether a blob lies BLOCKED, without a halo, as it lies PLANAR."""
+    """Whether a blob has the same bytes BLOCKED, without a halo, as PLANAR."""
     return len(shape) >= 2 and shape[1] % LANES == 0 and count(shape, 2) == 1
 
 

@@ -1,9 +1,9 @@
 """Running the steps of a program: one compiled loop in each of some threads.
 
-Threads take the items of a step from a counter, so one that was held up takes fewer; what an item computes does not
-depend on the thread. Two threads come from both ends: of the next step each takes about the channels or pixels that
-it has just written, which are still in its L2. After each step is a barrier (`barrier.py`), unless the next one needs
-nothing of it.
+Threads take the items of a step from a counter, so a delayed one takes fewer; the result of an item does not depend on
+the thread. Two threads start from both ends: in the next step each takes about the channels or pixels that
+it has just written, which are still in its L2. After each step is a barrier (`barrier.py`), unless the next one does
+not depend on it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ...compiler.fields import read_row
 from ...compiler.jit import I1, I1_IN, U1, U1_IN, i64, kernel
 from ...compiler.pointer_call import pointer_call
 from ...team.atomics import atomic_add, cycles
-from ...team.barrier import meet
+from ...team.barrier import barrier
 from .steps import STEP
 
 call_step = pointer_call(STEP)
@@ -25,9 +25,9 @@ class ProgramRow(NamedTuple):
     """A step in `program`."""
 
     address: int  # of the kernel's C entry point
-    at: int  # where its fields are in the tables
+    at: int  # the index of its fields in the tables
     items: int
-    barrier: int  # 1: all threads wait for each other behind it
+    barrier: int  # 1: all threads wait for each other after it
 
 
 @kernel(types.void(U1, U1_IN, I1_IN, I1_IN, I1, I1, I1, i64, i64, i64, i64))
@@ -45,14 +45,14 @@ def run_steps(arena, weights, tables, program, taken, ticks, sync, first, last, 
             for item in range(row.items):
                 call_step(row.address, (arena, weights, tables, row.at, item, thread))
         else:
-            mine, turn = 0, atomic_add(taken, step, 1)
-            while turn < row.items:
-                item = turn
+            mine, number = 0, atomic_add(taken, step, 1)
+            while number < row.items:
+                item = number
                 if threads == 2:  # one comes from each end
                     item = mine if thread == 0 else row.items - 1 - mine
                 call_step(row.address, (arena, weights, tables, row.at, item, thread))
-                mine, turn = mine + 1, atomic_add(taken, step, 1)
+                mine, number = mine + 1, atomic_add(taken, step, 1)
             if row.barrier:
-                meet(sync, threads)
+                barrier(sync, threads)
     if thread == 0:
         ticks[last] = cycles()

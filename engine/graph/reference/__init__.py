@@ -1,4 +1,4 @@
-"""The reference: graphs run layer by layer by plain code, which what runs them fast is held against."""
+"""The reference: graphs run layer by layer by plain code, against which the fast executors are verified."""
 
 from .gradients import gradients_of
 from .interpreter import Interpreter

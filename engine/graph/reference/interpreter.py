@@ -1,4 +1,4 @@
-"""The reference interpreter: what the definitions of a graph's layers say, one layer after the other."""
+"""The reference interpreter: the definitions of a graph's layers, one layer after the other."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ..ir.ownership import own_parameters
 from ..ops import OPS
 from .plain import PLAIN
 
-LIMIT = 32 << 30  # bytes of all blobs
+BLOBS_LIMIT = 32 << 30  # bytes of all blobs
 
 
 class Interpreter:
     """`graph` for inputs of given shapes, run layer by layer in the calling thread. Never fast.
 
-    arrays    blob -> its float32 memory in Caffe's layout, which it shares with no other
+    arrays    blob -> its float32 memory in Caffe's layout, not shared with any other
 
     A layer is done by its op's own `prepare` (or plain NumPy, `plain.py`), in the order of the graph. Nothing works in
-    place, and nothing is fused, moved or planned, so that what the executor does wrong is not done here as well. Inputs
-    are 0 before they are filled, and all else is NaN before its layer has run. Weights are read when a layer runs.
-    Raises InputError for inputs or weights of shapes that do not fit, and for more than 32 GiB of blobs.
+    place, and nothing is fused, moved or planned, so that a fault of the executor is not repeated here. Inputs
+    are 0 before they are filled, and all other blobs are NaN before their layer has run. Weights are read when a layer
+    runs. Raises InputError for inputs or weights of shapes that do not fit, and for more than 32 GiB of blobs.
     """
 
     def __init__(self, graph: Graph, inputs: Mapping[str, Shape] | None = None):
@@ -33,8 +33,8 @@ class Interpreter:
         check_weights(graph, self.shapes)
         own_parameters(graph)
         needed = sum(count(shape) for shape in self.shapes.values()) * FLOAT32.itemsize
-        if needed > LIMIT:
-            raise InputError(graph.path, f"needs {needed:,} bytes for all its blobs", f"at most {LIMIT:,}")
+        if needed > BLOBS_LIMIT:
+            raise InputError(graph.path, f"needs {needed:,} bytes for all its blobs", f"at most {BLOBS_LIMIT:,}")
         self.arrays = {blob: np.full(shape, np.nan, FLOAT32) for blob, shape in self.shapes.items()}
         for blob in graph.inputs:
             self.arrays[blob].fill(0)
@@ -72,6 +72,6 @@ def prepare(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 def copy_to_each(inputs, outputs) -> None:
-    """What a view shows, in memory of its own."""
+    """Copy the bottom to each top: a view, in memory of its own."""
     for output in outputs:
         output[...] = inputs[0].reshape(output.shape)

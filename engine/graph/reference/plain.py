@@ -1,7 +1,7 @@
 """Plain NumPy for the layers whose own kernels have code in common with a plan's.
 
-What both sides of a comparison have in common is compared with itself, so the interpreter has these forms instead. All
-other layers that plans lower have kernels of their own there; those that plans do not lower are the same code in both.
+Code that both sides of a comparison share is compared with itself, so the interpreter has these forms instead. All
+other layers that plans lower have separate kernels there; those that plans do not lower are the same code in both.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Run
-from ..ops.eltwise import MAX, PROD, SUM
+from ..ops.eltwise import ELTWISE_MAX, ELTWISE_PROD, ELTWISE_SUM
 from ..ops.softmax import axis_sizes
 
 COMBINATIONS = {
-    PROD: lambda x, y, a, b: x * y,
-    SUM: lambda x, y, a, b: a * x + b * y,
-    MAX: lambda x, y, a, b: np.where(x > y, x, y),
+    ELTWISE_PROD: lambda x, y, a, b: x * y,
+    ELTWISE_SUM: lambda x, y, a, b: a * x + b * y,
+    ELTWISE_MAX: lambda x, y, a, b: np.where(x > y, x, y),
 }
 
 
@@ -33,7 +33,7 @@ def prepare_softmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """The first two bottoms, then one more at a time: Caffe's order, also in which of two equal (or NaN) wins."""
+    """The first two bottoms, then one more at a time: Caffe's order, also for equal values and NaN."""
     combine = COMBINATIONS[node.attributes.operation]
     factors = list(node.attributes.coeff) or [1.0] * len(bottoms)
 

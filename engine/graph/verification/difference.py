@@ -1,4 +1,4 @@
-"""How far two results are apart, and when that is too far.
+"""The difference of two results, and its bound.
 
 A value b may differ from a by floor + tolerance * scale, where the scale is that of a's channel (`scale.py`). There are
 two figures: the largest |a - b|, and the largest (|a - b| - floor) / scale, which `tolerance` bounds.
@@ -19,7 +19,7 @@ TINY = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two results of one output are apart.
+    """The difference of two results of one output.
 
     absolute    the largest |a - b|
     relative    the largest (|a - b| - floor) / scale, 0 where no value is beyond the floor
@@ -54,20 +54,20 @@ def difference(
     return Difference(name, float(error.max()), float(relative.max()), place, values)
 
 
-def check_close(differences: Sequence[Difference], tolerance: float, floor: float, who: str) -> None:
+def check_close(differences: Sequence[Difference], tolerance: float, floor: float, subject: str) -> None:
     """Raises CheckFailed that names the outputs which differ by more than that, or else hold no values that could
-    differ; `who` differs, "the nets differ"."""
+    differ; `subject` begins the message: "the nets differ"."""
     if empty := [each.output for each in differences if not each.values]:
         named = ", ".join(map(repr, empty))
         raise CheckFailed(f"nothing to compare: no values in {named} for these inputs (are they batches of 0?)")
     wrong = [each for each in differences if not each.relative <= tolerance]
     if wrong:
-        told = ", ".join(
+        found = ", ".join(
             f"{each.output!r} by {each.relative:.2g} relative, {each.absolute:.2g} absolute "
             f"({each.values[0]:.6g} and {each.values[1]:.6g} at {list(each.place)})"
             for each in wrong
         )
-        raise CheckFailed(f"{who}: {told}; allowed is {tolerance:g} relative, beyond a floor of {floor:g}")
+        raise CheckFailed(f"{subject}: {found}; allowed is {tolerance:g} relative, beyond a floor of {floor:g}")
 
 
 def count_not_finite(outputs: Mapping[str, np.ndarray]) -> dict[str, int]:

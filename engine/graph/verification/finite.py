@@ -1,4 +1,5 @@
-"""Results that are not finite although the inputs are: equal to nothing, and made by a layer that can be named."""
+"""Results that are not finite although the inputs are: they equal nothing, and the layer that made them can be
+named."""
 
 from __future__ import annotations
 
@@ -13,21 +14,21 @@ from .difference import count_not_finite
 
 
 def check_finite(
-    outputs: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], who: str, graph: Graph | None = None
+    outputs: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], subject: str, graph: Graph | None = None
 ) -> None:
-    """Raises CheckFailed where `outputs` hold inf or NaN and `inputs` do not: which outputs of `who`, how many values,
-    and, with the `graph` that made them, the first layer that made such a value of finite ones."""
+    """Raises CheckFailed where `outputs` hold inf or NaN and `inputs` do not: which outputs of `subject`, how many
+    values, and, with the `graph` that made them, the first layer that made such a value of finite ones."""
     counts = count_not_finite(outputs)
     if not counts or count_not_finite(inputs):
         return
-    told = ", ".join(f"{name!r} holds {count:,} of {outputs[name].size:,}" for name, count in counts.items())
-    raise CheckFailed(f"{who}: values that are not finite, of finite inputs: {told}{_cause(graph, inputs)}")
+    found = ", ".join(f"{name!r} holds {count:,} of {outputs[name].size:,}" for name, count in counts.items())
+    raise CheckFailed(f"{subject}: values that are not finite, of finite inputs: {found}{_cause(graph, inputs)}")
 
 
 def first_not_finite(graph: Graph, inputs: Mapping[str, np.ndarray]) -> tuple[Node, Blob, int, int] | None:
     """The first layer whose bottoms are finite and whose tops are not: it, the top, how many values, and of how many.
 
-    None if all is finite by the reference, where layers run one by one and a blob keeps what it was.
+    None if all is finite by the reference, where layers run one by one and each blob keeps its value.
     """
     interpreter = Interpreter(graph, {name: values.shape for name, values in inputs.items()})
     interpreter.fill(inputs)

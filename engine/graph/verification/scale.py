@@ -1,21 +1,21 @@
-"""The scale of each result of a net: what a difference of its values is small or large against.
+"""The scale of each result of a net, relative to which a difference of its values is small or large.
 
-Each channel has its own, so that what goes wrong in a small one is not lost beside a large one. It is the larger of
+Each channel has its own, so that an error in a small one is not hidden by a large one. It is the larger of
 
     the channel's largest value
-    SHARE of how far its values move, for the size of the change, where every value within the net is changed a little,
-    at random
+    SHARE of the movement of its values over the size of the change, where every value within the net is changed a
+    little, at random
 
-The second is for sums whose terms cancel: 0.001 that is left of terms of 10 cannot be as exact as 0.001 can, and moves
-as the terms do. Rounding is such a change. Layers that have no gradient, as they choose or count, are left as they are.
+The second is for sums whose terms cancel: 0.001 as the difference of terms of 10 is less exact than 0.001 alone, and
+moves with the terms. Rounding is such a change. Layers without a gradient, which choose or count, are left unchanged.
 
-All runs are the reference's. Scales belong to the net, whatever runs it, and are no smaller or larger for its faults;
+All runs are the reference's. Scales belong to the net, not to its executor, and do not depend on its faults;
 and there each blob has memory of its own, so that one can be changed alone.
 
-Nets whose results differ by rounding alone, folded or in another runtime, are within 1e-6 of how far values move (the
-real ones in tests/engine/graph/test_real_nets.py); a sum of 25,000 terms may be within 5e-6. SHARE makes that 2e-5 at
-most of the scale. It is below 1, since changes of all layers add up: values of a net of 100 layers move by 30 times
-what they are.
+Nets whose results differ by rounding alone, folded or in another runtime, are within 1e-6 of the movement of values
+(the real ones in tests/engine/graph/test_real_nets.py); a sum of 25,000 terms may be within 5e-6. SHARE makes that 2e-5
+at most of the scale. It is below 1, since changes of all layers add up: values of a net of 100 layers move by 30 times
+their size.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ..reference import Interpreter
 
 CHANGE = 2.0**-14  # of a value: far above its rounding, and small enough to move results in proportion
 SHARE = 0.25
-RUNS = 8  # of a thousand values, the one that moves least in all of them moves by a third of what is usual
+CHANGED_RUNS = 8  # of a thousand values, the one that moves least in all runs moves by a third of the usual amount
 FACTORS = np.float32([1 - CHANGE, 1 + CHANGE])
 
 
@@ -43,7 +43,7 @@ def output_scales(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, n
     kept = _run_as_it_is(interpreter, inputs)
     squares = {blob: np.zeros(interpreter.shapes[blob]) for blob in graph.results}
     with np.errstate(all="ignore"):
-        for _ in range(RUNS):
+        for _ in range(CHANGED_RUNS):
             _run_changed(interpreter, inputs, kept, fixed, random)
             for blob, total in squares.items():
                 total += np.square(interpreter.arrays[blob] - kept[blob].astype(np.float64))
@@ -51,7 +51,7 @@ def output_scales(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, n
 
 
 def _whole_numbers(graph: Graph, shapes: Mapping[Blob, Shape]) -> set[Blob]:
-    """What layers with gradients read as labels or places, and all that is made into such."""
+    """Blobs that layers with gradients read as labels or indices, and all from which these are made."""
     found = set(class_counts(graph, shapes))
     for node in reversed(graph.nodes):
         if gradient := OPS[node.type].gradient:
@@ -65,12 +65,12 @@ def _scale(values: np.ndarray, squares: np.ndarray) -> np.ndarray:
     axes = tuple(axis for axis in range(values.ndim) if axis != 1 or values.ndim < 2)
     sizes, squares = (np.where(np.isfinite(each), each, 0) for each in (np.abs(values.astype(np.float64)), squares))
     largest = sizes.max(axis=axes, keepdims=True, initial=0)
-    moved = np.sqrt(squares.mean(axis=axes, keepdims=True) / RUNS) / CHANGE if values.size else largest
+    moved = np.sqrt(squares.mean(axis=axes, keepdims=True) / CHANGED_RUNS) / CHANGE if values.size else largest
     return np.maximum(largest, SHARE * moved)
 
 
 def _run_as_it_is(interpreter: Interpreter, inputs: Mapping[str, np.ndarray]) -> dict[Blob, np.ndarray]:
-    """Copies of the results, and of what layers without gradients make."""
+    """Copies of the results, and of the tops of layers without gradients."""
     interpreter.fill(inputs)
     interpreter.forward()
     made = [top for node in interpreter.graph.nodes if _chooses(node) for top in node.tops]
@@ -78,7 +78,7 @@ def _run_as_it_is(interpreter: Interpreter, inputs: Mapping[str, np.ndarray]) ->
 
 
 def _run_changed(interpreter: Interpreter, inputs, kept, fixed: set[Blob], random: np.random.Generator) -> None:
-    """The same, where all that is read on the way is changed."""
+    """The same, with every value that is read changed."""
     interpreter.fill(inputs)
     for number, node in enumerate(interpreter.graph.nodes):
         arrays = [interpreter.arrays[top] for top in node.tops]

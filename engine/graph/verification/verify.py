@@ -1,6 +1,6 @@
 """Run two nets on the same inputs and compare their outputs.
 
-The first is run by the reference, so that what is wrong in how the second is run cannot be on both sides.
+The first is run by the reference, so that a fault of the second's executor cannot be on both sides.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def compare_graphs(
 ) -> list[Difference]:
     """Differences of all outputs beyond `floor`, by name, for float32 `inputs` by name; scales are the first net's.
 
-    `prepared`: what the second net does to an input itself, and the first has done to it before. `reference`: the
+    `prepared`: the preparation of an input, part of the second net and applied before the first. `reference`: the
     second net is run by the reference too, so that only the nets are compared. Raises UsageError if the nets have other
     inputs or numbers of outputs; outputs of other names are compared in their order. Raises CheckFailed where an output
     is not finite and all inputs are.
@@ -51,7 +51,7 @@ def compare_graphs(
 
 
 def _fitting(graph: Graph, inputs: Mapping[str, np.ndarray], other: Graph) -> dict[str, np.ndarray]:
-    """Without those that only `other` has, for no result of its."""
+    """Without those that only `other` has and does not need."""
     spare = {blob.name for blob in other.inputs} - {blob.name for blob in (*other.needed_inputs, *graph.inputs)}
     return {name: values for name, values in inputs.items() if name not in spare}
 

@@ -144,8 +144,8 @@ def test_inference_compiles_no_kernels_of_gradients():
     assert backward.isdisjoint(kernels_of(graph, layers=True))
     names = {kernel.__name__ for kernel in backward.intersection(kernels_of(graph, gradients=True))}
     assert names == {
-        *("add_filter_sums", "add_filter_sums_directly", "add_product", "bend_gradient", "channel_sums"),
-        *("maximum_gradient", "mean_gradient", "relu_gradient", "turn_round"),
+        *("add_filter_sums", "add_filter_sums_directly", "add_product", "smooth_activation_gradient", "channel_sums"),
+        *("maximum_gradient", "mean_gradient", "relu_gradient", "mirror_filters"),
     }
 
 

@@ -152,7 +152,9 @@ def test_a_loss_without_a_top_is_a_loss():
 
 
 def test_a_wrong_number_of_loss_weights_is_refused():
-    with pytest.raises(InputError, match=r"layer 'loss' .* has 2 loss_weight for 1 tops, expected none, or one a top"):
+    with pytest.raises(
+        InputError, match=r"layer 'loss' .* has 2 loss_weight for 1 tops, expected none, or one per top"
+    ):
         find_needs(graph_of(INPUT, LABEL, dense("ip", "data"), loss("ip", more="loss_weight: 1 loss_weight: 1")))
 
 
@@ -186,7 +188,7 @@ def test_propagate_down_stops_a_gradient():
     assert not run(net)[1]["one"][0].any()
     net = net_of(*TWO, dense("two", "relu", more="propagate_down: false propagate_down: true"), loss("two"))
     with pytest.raises(
-        InputError, match=r"'two' .* has 2 propagate_down for 1 bottoms, expected none, or one a bottom"
+        InputError, match=r"'two' .* has 2 propagate_down for 1 bottoms, expected none, or one per bottom"
     ):
         node_names(net)
 

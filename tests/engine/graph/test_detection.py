@@ -271,9 +271,9 @@ def test_a_head_like_ssds_from_feature_map_to_detections():
 
 WRONG_DETECTIONS = [
     ("", [(1, 8), (1, 4), (1, 2, 8)], "has no num_classes, expected a positive number"),
-    ("num_classes: 2", [(1, 12), (1, 4), (1, 2, 8)], "12 locations an image, expected 8 for 2 priors"),
-    ("num_classes: 2", [(1, 8), (1, 6), (1, 2, 8)], "6 confidences an image, expected 4 for 2 priors"),
-    ("num_classes: 2 share_location: false", [(1, 8), (1, 4), (1, 2, 8)], "8 locations an image, expected 16 for 2"),
+    ("num_classes: 2", [(1, 12), (1, 4), (1, 2, 8)], "12 locations per image, expected 8 for 2 priors"),
+    ("num_classes: 2", [(1, 8), (1, 6), (1, 2, 8)], "6 confidences per image, expected 4 for 2 priors"),
+    ("num_classes: 2 share_location: false", [(1, 8), (1, 4), (1, 2, 8)], "8 locations per image, expected 16 for 2"),
     (
         "num_classes: 2",
         [(2, 8), (1, 4), (1, 2, 8)],

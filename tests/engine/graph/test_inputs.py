@@ -68,7 +68,7 @@ def test_labels_are_one_a_row():
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("Input", "has 0 shapes for 2 tops, expected one shape, or one a top (--input-shape gives it)"),
+        ("Input", "has 0 shapes for 2 tops, expected one shape, or one per top (--input-shape gives it)"),
         ("Data", "does not say the shape of 'a', expected batch size and crop size"),
         ("HDF5Data", "does not say the shapes of 'a', 'b', expected a shape for each"),
     ],

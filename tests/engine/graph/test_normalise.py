@@ -11,7 +11,7 @@ from reference.caffe_running import TOLERANCE, check, drawn, exact, run, runtime
 from support import assert_close
 
 from caffe64.engine.compiler.cpu import LANES
-from caffe64.engine.graph.ops.product import FEW
+from caffe64.engine.graph.ops.product import FEW_ROWS
 from caffe64.engine.products.gemm import KC, NC
 
 SIDES = st.sampled_from([1, 2, 3, 5, LANES - 1, LANES, LANES + 1, 2 * LANES + 3])
@@ -25,8 +25,8 @@ SIDES = st.sampled_from([1, 2, 3, 5, LANES - 1, LANES, LANES + 1, 2 * LANES + 3]
     transpose=st.booleans(),
     has_bias=st.booleans(),
 )
-@example(shape=[FEW + 3, 7, 2 * KC // 7], axis=1, outputs=NC + 5, transpose=False, has_bias=True)
-@example(shape=[FEW, KC + 5], axis=1, outputs=NC + 5, transpose=False, has_bias=True)
+@example(shape=[FEW_ROWS + 3, 7, 2 * KC // 7], axis=1, outputs=NC + 5, transpose=False, has_bias=True)
+@example(shape=[FEW_ROWS, KC + 5], axis=1, outputs=NC + 5, transpose=False, has_bias=True)
 @example(shape=[5, KC + 5], axis=1, outputs=NC + 5, transpose=True, has_bias=False)
 def test_inner_product(shape, axis, outputs, transpose, has_bias):
     assume(-len(shape) <= axis < len(shape))

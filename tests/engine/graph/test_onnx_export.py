@@ -67,7 +67,7 @@ def test_a_layer_gives_real_caffes_tops(name):
 @pytest.mark.parametrize("name", [name for name in CASES if name in NOT_IN_ONNX])
 def test_losses_are_refused_by_name(name):
     graph, _, _ = case_of(name)
-    with pytest.raises(InputError, match=rf"ONNX has no word for: 'layer' \({graph.nodes[-1].type}\)"):
+    with pytest.raises(InputError, match=rf"ONNX cannot express: 'layer' \({graph.nodes[-1].type}\)"):
         export(graph)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from caffe64.engine.graph.execution.timing import NetTime, Seconds, take_turns
+from caffe64.engine.graph.execution.timing import NetTime, Seconds, alternate
 
 
-def test_nets_take_turns_run_by_run():
+def test_nets_alternate_run_by_run():
     runs = []
 
     def timing(name, iterations):
@@ -14,6 +14,6 @@ def test_nets_take_turns_run_by_run():
             yield
         return NetTime([], Seconds.of([float(iterations)]))
 
-    found = take_turns([timing("a", 3), timing("b", 3), timing("c", 1)])
+    found = alternate([timing("a", 3), timing("b", 3), timing("c", 1)])
     assert runs == ["a", "b", "c", "a", "b", "a", "b"]
     assert [each.forward.median for each in found] == [3, 3, 1]

@@ -1,5 +1,5 @@
-"""The attributes of each layer type, as its message says them. Most are called as its fields; a layer type that is not
-here has none."""
+"""The attributes of each layer type, as read from its message. Most have the names of its fields; a layer type that is
+not listed here has none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .fields import Reader, by_name, read_fields
 
 
 def _by_axis(kind: type, parameter: str, legacy: str) -> Reader:
-    """Of a layer whose axis may be given by its unsigned predecessor."""
+    """A reader for a layer whose axis may be given by an older, unsigned field."""
 
     def read(node: Node, layer):
         message = getattr(layer, parameter)
@@ -55,19 +55,21 @@ def _read_parameter(node: Node, layer) -> parameters.ParameterBlob:
 
 def _read_softmax_loss(node: Node, layer) -> losses.SoftmaxLoss:
     loss, axis = layer.loss_param, layer.softmax_param.axis
-    return read_fields(losses.SoftmaxLoss, loss, axis=axis, normalization=_normalization(loss, losses.VALID))
+    return read_fields(losses.SoftmaxLoss, loss, axis=axis, normalization=_normalization(loss, losses.NORMALIZE_VALID))
 
 
 def _read_cross_entropy(node: Node, layer) -> losses.CrossEntropy:
     loss = layer.loss_param
-    return read_fields(losses.CrossEntropy, loss, normalization=_normalization(loss, losses.BATCH_SIZE))
+    return read_fields(losses.CrossEntropy, loss, normalization=_normalization(loss, losses.NORMALIZE_BATCH_SIZE))
 
 
 def _normalization(loss, default: int) -> int:
-    """By what a sum is divided. The older `normalize` counts only where `normalization` is not given."""
+    """The divisor of a sum. The older `normalize` counts only where `normalization` is not given."""
     if loss.HasField("normalization"):
         return loss.normalization
-    return (losses.VALID if loss.normalize else losses.BATCH_SIZE) if loss.HasField("normalize") else default
+    if loss.HasField("normalize"):
+        return losses.NORMALIZE_VALID if loss.normalize else losses.NORMALIZE_BATCH_SIZE
+    return default
 
 
 PERMISSIVE = 1  # ParamSpec.share_mode
@@ -126,7 +128,7 @@ def read_fillers(node: Node, layer) -> tuple[Filler, ...]:
 
 
 def write_attributes(node: Node, layer) -> None:
-    """Say in `layer`, which the node was read from, or which is empty, where its attributes are others. Raises
+    """Write the attributes that differ into `layer`, from which the node was read, or which is empty. Raises
     node.error(...) where the file has no field for them."""
     before = read_attributes(node, layer)
     for name, value in vars(node.attributes).items() if node.attributes != before else ():

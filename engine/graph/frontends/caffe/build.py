@@ -1,4 +1,4 @@
-"""A NetParameter message -> Graph. The message is upgraded and filtered before (`formats/caffe/`)."""
+"""A NetParameter message -> Graph. The message is upgraded and filtered beforehand (`formats/caffe/`)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: 
     messages.
 
     Raises InputError where Caffe would refuse it: a bottom that no earlier layer gives, a blob that two layers give, an
-    in-place layer on a blob that someone else reads too.
+    in-place layer on a blob that another layer reads too.
     """
     current: dict[str, Blob] = {}
     read: dict[Blob, Node] = {}
     nodes = []
     for layer in message.layer:
         node = _new_node(layer, phase)
-        _obey_scale_train(node)
+        _apply_scale_train(node)
         for name in layer.bottom:
             if name not in current:
-                hint = _givers(message, name, left_out)
+                hint = _why_missing(message, name, left_out)
                 raise node.error(f"reads the blob {name!r}", "one that an earlier layer gives", hint)
             node.bottoms.append(current[name])
         node.tops = [_new_top(node, number, name, current, read) for number, name in enumerate(layer.top)]
@@ -39,8 +39,8 @@ def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: 
 
 
 def weights_graph(message, path: str) -> Graph:
-    """The layers of a net of weights, such as a .caffemodel holds: without bottoms, tops and attributes, which may be
-    of any kind there."""
+    """The layers of a net of weights, as in a .caffemodel: without bottoms, tops and attributes, which may be of any
+    kind there."""
     nodes = [_new_node(layer, "TEST") for layer in message.layer]
     for node, layer in zip(nodes, message.layer, strict=True):
         node.blob_specs = read_blob_specs(layer)
@@ -60,16 +60,16 @@ def _new_graph(message, nodes: list[Node], phase: str, path: str) -> Graph:
 
 
 def _read_parameters(node: Node, layer) -> None:
-    """Give a node what its LayerParameter says besides its name and blobs."""
+    """Give a node the contents of its LayerParameter except name and blobs."""
     node.attributes = read_attributes(node, layer)
     node.blob_specs, node.fillers = read_blob_specs(layer), read_fillers(node, layer)
     node.loss_weight, node.propagate_down = tuple(layer.loss_weight), tuple(layer.propagate_down)
     node.unsupported = refused_field(layer)
 
 
-def _obey_scale_train(node: Node) -> None:
-    """A fork's Dropout with scale_train: false leaves what it does not drop as it is, and in TEST multiplies by the
-    mean of that: then it is a Power layer, which every Caffe has."""
+def _apply_scale_train(node: Node) -> None:
+    """A fork's Dropout with scale_train: false leaves the values that it keeps unscaled, and in TEST multiplies by
+    their mean: then it is a Power layer, which every Caffe has."""
     dropout = node.origin.dropout_param
     if node.type == "Dropout" and node.phase == "TEST" and not dropout.scale_train:
         node.type, node.origin.power_param.scale = "Power", 1 - dropout.dropout_ratio
@@ -90,7 +90,7 @@ def _new_top(node: Node, number: int, name: str, current: dict[str, Blob], read:
     return current[name]
 
 
-def _givers(message, name: str, left_out: Iterable) -> str:
+def _why_missing(message, name: str, left_out: Iterable) -> str:
     later = next((layer.name for layer in message.layer if name in layer.top), None)
     if later is not None:
         return f"{later!r} gives it, but stands later in the file"

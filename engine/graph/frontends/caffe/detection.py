@@ -1,4 +1,4 @@
-"""SSD's own layers: what OpenCV's and Caffe's PriorBox say in different ways, and DetectionOutput's nested message."""
+"""SSD's own layers: PriorBox, whose fields differ between OpenCV and Caffe, and DetectionOutput's nested message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _read_prior_box(node: Node, layer) -> PriorBox:
 
 
 def _offsets(node: Node, parameter) -> tuple[tuple[float, float], ...]:
-    """Where in its cell the boxes of a place have their centre, from the top and from the left in parts of the cell:
+    """The centres of a cell's boxes, from the top and from the left as fractions of the cell:
     `offset` for both, or for each box every pair of OpenCV's offset_h and offset_w."""
     down, right = list(parameter.offset_h), list(parameter.offset_w)
     if not down and not right:

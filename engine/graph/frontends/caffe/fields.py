@@ -1,4 +1,4 @@
-"""Fields of a layer's message -> attributes, and back, by their names."""
+"""Fields of a layer's message -> attributes, and back, by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def no_fillers(layer) -> tuple[Filler, ...]:
 
 @dataclass(frozen=True)
 class Reader:
-    """How the parameters of a layer type are read. `read(node, layer)`: the attributes that a LayerParameter says; it
+    """How the parameters of a layer type are read. `read(node, layer)` returns the attributes in a LayerParameter; it
     raises node.error(...) where fields contradict each other. `write`: attribute -> a function that sets it in a layer,
     for those that something changes. `fillers(layer)`: one per blob of weights, or none."""
 
@@ -54,8 +54,8 @@ def reads_fillers(parameter: str, **fillers: float) -> Callable[[Any], tuple[Fil
 
 
 def read_fields(kind: type, message, **given) -> Any:
-    """A `kind`, a dataclass, of the message's fields of the same names, or of what is `given`. Where the default of the
-    dataclass is None, so is what the message does not have."""
+    """A `kind`, a dataclass, from the message's fields of the same names and the values `given`. A field that the
+    message does not have is None where the dataclass's default is None."""
     for each in dataclasses.fields(kind):
         if each.name not in given:
             absent = each.default is None and not message.HasField(each.name)
@@ -74,7 +74,7 @@ def writes(parameter: str, name: str) -> Write:
 
 
 def set_field(message, name: str, value) -> None:
-    """Say `value` in a message, nothing where it is the default."""
+    """Set a field of a message to `value`; clear it where that is the default."""
     message.ClearField(name)
     if isinstance(value, tuple):
         getattr(message, name).extend(value)

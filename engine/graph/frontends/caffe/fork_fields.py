@@ -1,9 +1,9 @@
-"""Fields of forks that change what a layer gives, and that no layer here obeys: refused, but for the value that Caffe's
-own layers stand for. (Those that are obeyed: `formats/caffe/fork_fields.py`, and the layers' own files.)"""
+"""Fields of forks that change a layer's result and are not supported: refused, except for the value that means Caffe's
+own behaviour. (Supported ones: `formats/caffe/fork_fields.py`, and the layers' own files.)"""
 
 from __future__ import annotations
 
-REFUSED = {  # message of a layer's parameters -> field -> what it does
+REFUSED = {  # message of a layer's parameters -> field -> its effect
     "batch_norm_param": {
         "disable_mean": "the mean is not subtracted",
         "disable_variance": "nothing is divided by the deviation",
@@ -20,7 +20,7 @@ REFUSED = {  # message of a layer's parameters -> field -> what it does
     "elu_param": {"lambda": "the output is multiplied"},
     "inner_product_param": {"normalize": "the weights are normalised"},
     "pooling_param": {"avg_include_pad": "a mean leaves out the padding"},
-    "reshape_param": {"pixelshuffler": "pixels change places"},
+    "reshape_param": {"pixelshuffler": "pixels are rearranged"},
 }
 
 

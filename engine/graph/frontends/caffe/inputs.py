@@ -1,4 +1,4 @@
-"""Layers that give a net its inputs: the shapes that they say, and how they prepare pictures."""
+"""Layers that are a net's inputs: their shapes, and how they prepare pictures."""
 
 from __future__ import annotations
 

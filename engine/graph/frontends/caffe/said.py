@@ -1,4 +1,4 @@
-"""What the file says of a layer, as texts."""
+"""A layer's fields in its file, as texts."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from .....formats.caffe.schema import shortest_float
 from ...ir.graph import Node
 
-PARAMETERS = re.compile(r"^(?!transform)\w+_param\.")  # convolution_param.pad is called pad, as there is one such
+PARAMETERS = re.compile(
+    r"^(?!transform)\w+_param\."
+)  # convolution_param.pad is shown as pad: a layer has one parameter message
 STRUCTURE = {"name", "type", "bottom", "top", "blobs"}
-MOST_FIELDS, LONGEST_VALUE = 60, 200  # of what is told of one layer
+MOST_SHOWN_FIELDS, LONGEST_VALUE = 60, 200  # per layer
 
 
 def file_fields(node: Node) -> Iterator[tuple[str, str]]:
-    """(field, value) of what the file says of a layer, nested fields with dots; no more than one can read."""
+    """(field, value) pairs of a layer in its file, nested fields with dots; at most MOST_SHOWN_FIELDS."""
     for number, (name, value) in enumerate(_fields(node.origin, "", STRUCTURE)):
-        if number == MOST_FIELDS:
+        if number == MOST_SHOWN_FIELDS:
             yield "...", "more fields"
             return
         yield PARAMETERS.sub("", name), value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "..."
@@ -29,8 +31,8 @@ def _fields(message, prefix: str, left_out=frozenset()) -> Iterator[tuple[str, s
         values = [value] if isinstance(value, str | bytes) or not hasattr(value, "__len__") else list(value)
         if field.message_type is not None:
             for number, each in enumerate(values):
-                place = f"[{number}]" if len(values) > 1 else ""
-                yield from _fields(each, f"{prefix}{field.name}{place}.")
+                index = f"[{number}]" if len(values) > 1 else ""
+                yield from _fields(each, f"{prefix}{field.name}{index}.")
         else:
             yield prefix + field.name, ", ".join(_value_text(field, each) for each in values[:LONGEST_VALUE])
 

@@ -1,4 +1,4 @@
-"""Convolution and Pooling: kernel, stride and padding, for all axes at once, one by one, or by height and width."""
+"""Convolution and Pooling: kernel, stride and padding, for all axes at once, per axis, or by height and width."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ...ops.pooling import Pooling
 from ...ops.windows import Convolution
 from .fields import Reader, reads_fillers, writes
 
-FLOOR = 1  # PoolingParameter.RoundMode
+ROUND_FLOOR = 1  # PoolingParameter.RoundMode
 
 
 def _read_convolution(node: Node, layer) -> Convolution:
@@ -49,7 +49,8 @@ def _read_pooling(node: Node, layer) -> Pooling:
     else:
         kernel = None
     pads = _pair(node, parameter, "pad")
-    return Pooling(parameter.pool, kernel, _pair(node, parameter, "stride"), pads, pads, parameter.round_mode == FLOOR)
+    rounds_down = parameter.round_mode == ROUND_FLOOR
+    return Pooling(parameter.pool, kernel, _pair(node, parameter, "stride"), pads, pads, rounds_down)
 
 
 def _pair(node: Node, parameter, name: str) -> tuple[int, int]:

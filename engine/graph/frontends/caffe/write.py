@@ -1,4 +1,4 @@
-"""A Graph -> NetParameter message. What nothing has changed is written as it was read."""
+"""A Graph -> NetParameter message. Unchanged parts are written as they were read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def graph_message(graph: Graph):
 
 
 def unique_names(graph: Graph) -> dict[Node, str]:
-    """Each layer's name; a number is added where an earlier layer has it, since weights go by the name."""
+    """Each layer's name; a number is added where an earlier layer has it, since weights are matched by name."""
     taken = {node.name for node in graph.nodes} | {top.name for node in graph.nodes for top in node.tops}
     names: dict[Node, str] = {}
     used: set[str] = set()

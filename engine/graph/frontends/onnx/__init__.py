@@ -2,10 +2,10 @@
 
 builder.py       nodes, initialisers, names               batch.py     which axes grow with the batch
 filters.py, pooling.py, affine.py, elementwise.py, statistics.py, arrangement.py
-                 a family each: layer type -> function(builder, layer) that adds its nodes
+                 one per family: layer type -> function(builder, layer) that adds its nodes
 compare.py       the model in onnxruntime against the graph's own outputs
 
-Importing this package imports onnx, which is no requirement of caffe64.
+Importing this package imports onnx, which caffe64 does not require.
 """
 
 from .compare import compare_with_onnxruntime, run_model

@@ -6,10 +6,10 @@ import numpy as np
 
 from ...ops.batch_norm import global_statistics, uses_global_statistics
 from ...ops.scale import operand
-from .builder import Builder, Layer
+from .builder import Builder, ExportedLayer
 
 
-def batch_norm(builder: Builder, layer: Layer) -> None:
+def batch_norm(builder: Builder, layer: ExportedLayer) -> None:
     node = layer.node
     if not uses_global_statistics(node):
         raise node.error("normalises by the statistics of the batch", "those of the file", "phase TEST has them")
@@ -18,7 +18,7 @@ def batch_norm(builder: Builder, layer: Layer) -> None:
     builder.add("BatchNormalization", [*layer.inputs, *operands], layer.outputs, epsilon=layer.attributes.eps)
 
 
-def scale(builder: Builder, layer: Layer) -> None:
+def scale(builder: Builder, layer: ExportedLayer) -> None:
     """Factor and offset are a second bottom or blobs, with axes of one added behind, so that they broadcast."""
     axis, shape = operand(layer.node, layer.bottoms)
     behind = [1] * (len(layer.bottoms[0]) - axis - len(shape))

@@ -1,17 +1,17 @@
-"""Layers that move values or look at them in another shape."""
+"""Layers that move values or change their shape."""
 
 from __future__ import annotations
 
 from ...ir.op import axis_of
 from ...ops.arrangement import concat_axis, crop_window, own_axis, permutation
-from .builder import Builder, Layer
+from .builder import Builder, ExportedLayer
 
 
-def concat(builder: Builder, layer: Layer) -> None:
+def concat(builder: Builder, layer: ExportedLayer) -> None:
     builder.add("Concat", layer.inputs, layer.outputs, axis=concat_axis(layer.node, layer.bottoms))
 
 
-def slice_(builder: Builder, layer: Layer) -> None:
+def slice_(builder: Builder, layer: ExportedLayer) -> None:
     if len(layer.outputs) == 1:
         builder.finish(layer.inputs[0])
         return
@@ -20,41 +20,41 @@ def slice_(builder: Builder, layer: Layer) -> None:
     builder.add("Split", [*layer.inputs, sizes], layer.outputs, axis=axis)
 
 
-def split(builder: Builder, layer: Layer) -> None:
+def split(builder: Builder, layer: ExportedLayer) -> None:
     for number in range(len(layer.outputs)):
         builder.finish(layer.inputs[0], number)
 
 
-def reshape(builder: Builder, layer: Layer) -> None:
+def reshape(builder: Builder, layer: ExportedLayer) -> None:
     builder.reshape(layer.inputs[0], layer.dims[0], layer.outputs[0])
 
 
-def crop(builder: Builder, layer: Layer) -> None:
+def crop(builder: Builder, layer: ExportedLayer) -> None:
     parts = crop_window(layer.node, layer.bottoms)
-    cut = [
+    parts = [
         (axis, part.start, part.stop)
         for axis, (part, size) in enumerate(zip(parts, layer.bottoms[0], strict=True))
         if part.stop - part.start < size
     ]
-    if not cut:
+    if not parts:
         builder.finish(layer.inputs[0])
         return
-    axes, starts, ends = (builder.indices(values) for values in zip(*cut, strict=True))
+    axes, starts, ends = (builder.indices(values) for values in zip(*parts, strict=True))
     builder.add("Slice", [layer.inputs[0], starts, ends, axes], layer.outputs)
 
 
-def tile(builder: Builder, layer: Layer) -> None:
+def tile(builder: Builder, layer: ExportedLayer) -> None:
     repeats = [1] * len(layer.bottoms[0])
     parameter = layer.attributes
     repeats[axis_of(layer.node, parameter.axis, len(repeats))] = parameter.tiles
     builder.add("Tile", [*layer.inputs, builder.indices(repeats)], layer.outputs)
 
 
-def permute(builder: Builder, layer: Layer) -> None:
+def permute(builder: Builder, layer: ExportedLayer) -> None:
     builder.add("Transpose", layer.inputs, layer.outputs, perm=permutation(layer.node, len(layer.bottoms[0])))
 
 
-def nothing(builder: Builder, layer: Layer) -> None:
+def nothing(builder: Builder, layer: ExportedLayer) -> None:
     """Inputs, which are declared with the graph, and Silence."""
 
 

@@ -1,4 +1,4 @@
-"""Which axes grow with the batch: found by giving the net one picture more."""
+"""Which axes grow with the batch: found by shapes for one picture more."""
 
 from __future__ import annotations
 

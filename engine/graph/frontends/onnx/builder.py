@@ -1,4 +1,4 @@
-"""The ONNX graph as it grows: nodes, initialisers, and the names of values."""
+"""The ONNX graph under construction: nodes, initialisers, and the names of values."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ...ir.graph import Blob, Graph, Node, Shape
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One Caffe layer on its way to ONNX: shapes of its bottoms and tops, and the names of their values.
+class ExportedLayer:
+    """One Caffe layer that is exported: shapes of its bottoms and tops, and the names of their values.
 
     `dims[i]` is the shape of top i with -1 for the axis that grows with the batch, as ONNX's Reshape takes it.
     """
@@ -31,12 +31,12 @@ class Layer:
 
 
 class Builder:
-    """Takes what the functions of the layer families add into `graph`, an ONNX graph, where names are `taken`; `layer`
-    is the one whose turn it is. Numbers are put there without a copy aside: models may be large."""
+    """Collects the nodes that the functions of the layer families add to `graph`, an ONNX graph with the names `taken`;
+    `layer` is the present one. Numbers are stored without another copy: models may be large."""
 
     def __init__(self, graph: GraphProto, taken: Iterable[str]):
         self.graph = graph
-        self.layer: Layer | None = None
+        self.layer: ExportedLayer | None = None
         self._weights: dict[tuple, str] = {}
         self._names = set(taken)
 

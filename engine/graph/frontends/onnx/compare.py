@@ -1,4 +1,4 @@
-"""Whether onnxruntime gets from an ONNX model what the reference gets from the graph that it was made of."""
+"""Compare the outputs of an ONNX model in onnxruntime with those of its graph in the reference."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def compare_with_onnxruntime(
 
 
 def run_model(model: onnx.ModelProto, *batches: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """What onnxruntime gets for each of these inputs, by name. Raises ImportError."""
+    """The outputs of onnxruntime for each of these inputs, by name. Raises ImportError."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)  # errors
@@ -50,6 +50,6 @@ def run_model(model: onnx.ModelProto, *batches: Mapping[str, np.ndarray]) -> lis
     return [dict(zip(names, session.run(names, feed), strict=True)) for feed in feeds]
 
 
-def _random_batch(graph: Graph, shapes: Mapping[Blob, Shape], more: int, seed: int) -> dict[str, np.ndarray]:
-    sizes = {blob: (shapes[blob][0] + more, *shapes[blob][1:]) if more else shapes[blob] for blob in graph.inputs}
+def _random_batch(graph: Graph, shapes: Mapping[Blob, Shape], extra: int, seed: int) -> dict[str, np.ndarray]:
+    sizes = {blob: (shapes[blob][0] + extra, *shapes[blob][1:]) if extra else shapes[blob] for blob in graph.inputs}
     return random_inputs(graph, sizes, seed, {})

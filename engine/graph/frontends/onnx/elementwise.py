@@ -5,21 +5,21 @@ from __future__ import annotations
 from onnx import TensorProto
 
 from ...ops.curves import clip_bounds
-from ...ops.eltwise import MAX, PROD
+from ...ops.eltwise import ELTWISE_MAX, ELTWISE_PROD
 from ...ops.powers import checked_log, exponential
-from .builder import Builder, Layer
+from .builder import Builder, ExportedLayer
 
 
 def simple(kind: str):
     """A layer that is one ONNX node without parameters."""
 
-    def export(builder: Builder, layer: Layer) -> None:
+    def export(builder: Builder, layer: ExportedLayer) -> None:
         builder.add(kind, layer.inputs, layer.outputs)
 
     return export
 
 
-def relu(builder: Builder, layer: Layer) -> None:
+def relu(builder: Builder, layer: ExportedLayer) -> None:
     slope = layer.attributes.negative_slope
     if slope:
         builder.add("LeakyRelu", layer.inputs, layer.outputs, alpha=slope)
@@ -27,33 +27,33 @@ def relu(builder: Builder, layer: Layer) -> None:
         builder.add("Relu", layer.inputs, layer.outputs)
 
 
-def prelu(builder: Builder, layer: Layer) -> None:
+def prelu(builder: Builder, layer: ExportedLayer) -> None:
     slopes = builder.weight(0, (-1, *[1] * (len(layer.bottoms[0]) - 2)))
     builder.add("PRelu", [*layer.inputs, slopes], layer.outputs)
 
 
-def elu(builder: Builder, layer: Layer) -> None:
+def elu(builder: Builder, layer: ExportedLayer) -> None:
     builder.add("Elu", layer.inputs, layer.outputs, alpha=layer.attributes.alpha)
 
 
-def swish(builder: Builder, layer: Layer) -> None:
+def swish(builder: Builder, layer: ExportedLayer) -> None:
     gate = builder.add("Sigmoid", [builder.times(layer.inputs[0], layer.attributes.beta)])
     builder.add("Mul", [layer.inputs[0], gate], layer.outputs)
 
 
-def clip(builder: Builder, layer: Layer) -> None:
+def clip(builder: Builder, layer: ExportedLayer) -> None:
     _, least, most = clip_bounds(layer.node)
     builder.add("Clip", [*layer.inputs, builder.constant(least), builder.constant(most)], layer.outputs)
 
 
-def threshold(builder: Builder, layer: Layer) -> None:
+def threshold(builder: Builder, layer: ExportedLayer) -> None:
     bound = builder.constant(layer.attributes.threshold)
     above = builder.add("Greater", [*layer.inputs, bound])
     builder.add("Cast", [above], layer.outputs, to=TensorProto.FLOAT)
 
 
-def power(builder: Builder, layer: Layer) -> None:
-    """(shift + scale * x) ** power, where power * scale is 0 the same number whatever x is."""
+def power(builder: Builder, layer: ExportedLayer) -> None:
+    """(shift + scale * x) ** power, where power * scale is 0 the same number for any x."""
     parameter = layer.attributes
     value = layer.inputs[0]
     if parameter.power * parameter.scale == 0:
@@ -66,22 +66,22 @@ def power(builder: Builder, layer: Layer) -> None:
     builder.finish(value)
 
 
-def exp(builder: Builder, layer: Layer) -> None:
+def exp(builder: Builder, layer: ExportedLayer) -> None:
     _, inner, outer = exponential(layer.node)
     builder.finish(builder.times(builder.add("Exp", [builder.times(layer.inputs[0], inner)]), outer))
 
 
-def log(builder: Builder, layer: Layer) -> None:
+def log(builder: Builder, layer: ExportedLayer) -> None:
     parameter = layer.attributes
     value = builder.plus(builder.times(layer.inputs[0], parameter.scale), parameter.shift)
     builder.finish(builder.times(builder.add("Log", [value]), 1 / checked_log(layer.node, parameter.base)))
 
 
-def eltwise(builder: Builder, layer: Layer) -> None:
+def eltwise(builder: Builder, layer: ExportedLayer) -> None:
     parameter, values = layer.attributes, layer.inputs
-    if parameter.operation == MAX:
+    if parameter.operation == ELTWISE_MAX:
         builder.add("Max", values, layer.outputs)
-    elif parameter.operation == PROD:
+    elif parameter.operation == ELTWISE_PROD:
         product = values[0]
         for value in values[1:]:
             product = builder.add("Mul", [product, value])
@@ -92,7 +92,7 @@ def eltwise(builder: Builder, layer: Layer) -> None:
         builder.add("Sum", terms, layer.outputs)
 
 
-def dropout(builder: Builder, layer: Layer) -> None:
+def dropout(builder: Builder, layer: ExportedLayer) -> None:
     if layer.node.phase != "TEST":
         raise layer.node.error("draws random numbers in the phase TRAIN", "the phase TEST")
     builder.finish(layer.inputs[0])

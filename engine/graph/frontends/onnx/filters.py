@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ...ir.op import axis_of
 from ...ops.windows import Window, window_of
-from .builder import Builder, Layer
+from .builder import Builder, ExportedLayer
 
 
-def convolution(builder: Builder, layer: Layer) -> None:
+def convolution(builder: Builder, layer: ExportedLayer) -> None:
     window = window_of(layer.node, layer.bottoms)
     ends = [
         # Caffe's division truncates towards zero: one window may reach over the end of a picture smaller than it
@@ -29,12 +29,12 @@ def convolution(builder: Builder, layer: Layer) -> None:
     _slide(builder, layer, window, "Conv", ends)
 
 
-def deconvolution(builder: Builder, layer: Layer) -> None:
+def deconvolution(builder: Builder, layer: ExportedLayer) -> None:
     window = window_of(layer.node, layer.bottoms)
     _slide(builder, layer, window, "ConvTranspose", window.after)
 
 
-def _slide(builder: Builder, layer: Layer, window: Window, kind: str, ends) -> None:
+def _slide(builder: Builder, layer: ExportedLayer, window: Window, kind: str, ends) -> None:
     """One node for each bottom; all have the same weights."""
     blobs, spatial = layer.node.weights, window.kernel or (1,)
     operands = [builder.weight(0, (*blobs[0].shape[:2], *spatial))]
@@ -57,7 +57,7 @@ def _slide(builder: Builder, layer: Layer, window: Window, kind: str, ends) -> N
             builder.reshape(value, layer.dims[number], top)
 
 
-def inner_product(builder: Builder, layer: Layer) -> None:
+def inner_product(builder: Builder, layer: ExportedLayer) -> None:
     parameter, bottom = layer.attributes, layer.bottoms[0]
     axis = axis_of(layer.node, parameter.axis, len(bottom))
     value = layer.inputs[0] if (axis, len(bottom)) == (1, 2) else builder.add("Flatten", layer.inputs, axis=axis)

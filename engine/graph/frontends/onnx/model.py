@@ -12,11 +12,11 @@ from ...ir.graph import Blob, Graph, Node, Shape
 from ...ops import OPS
 from . import affine, arrangement, elementwise, filters, pooling, statistics
 from .batch import batch_axes
-from .builder import Builder, Layer, value_names
+from .builder import Builder, ExportedLayer, value_names
 
 OPSET = 13  # of 2020: has all that is needed, and older runtimes read it
 IR_VERSION = 7  # the one of that time
-LARGEST = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with some room for what are no weights
+MOST_MODEL_BYTES = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with some room for other data than weights
 BATCH = "N"
 
 EXPORTS = {
@@ -29,7 +29,7 @@ EXPORTS = {
 def onnx_model(
     graph: Graph, shapes: Mapping[Blob, Shape], version: str, metadata: Mapping[str, str] | None = None
 ) -> onnx.ModelProto:
-    """The model, checked by onnx. `shapes` are all blobs', `version` is caffe64's, `metadata` what the model shall say.
+    """The model, checked by onnx. `shapes` are all blobs', `version` is caffe64's, `metadata` texts by key.
 
     The batch is of any size, dimension "N", if every layer allows it. Raises InputError that names the layers which
     ONNX cannot express, or if the weights are too large for one file.
@@ -59,7 +59,7 @@ def onnx_model(
     return model
 
 
-def _word(node: Node) -> Callable[[Builder, Layer], None] | None:
+def _word(node: Node) -> Callable[[Builder, ExportedLayer], None] | None:
     """What adds the nodes of a layer, None where nothing does."""
     return EXPORTS.get(node.type) or OPS[node.type].onnx
 
@@ -69,16 +69,16 @@ def _check(graph: Graph) -> None:
     if unknown:
         named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown)
         hint = "--output-blob NAME exports the net up to a blob"
-        raise InputError(graph.path, f"layers that ONNX has no word for: {named}", "", hint)
+        raise InputError(graph.path, f"layers that ONNX cannot express: {named}", "", hint)
     size = sum({id(blob): blob.nbytes for node in graph.nodes for blob in node.weights}.values())
-    if size > LARGEST:
+    if size > MOST_MODEL_BYTES:
         raise InputError(
-            graph.path, f"has {size / 1e9:.2f} GB of weights", f"at most {LARGEST / 1e9:.2f} GB in one .onnx"
+            graph.path, f"has {size / 1e9:.2f} GB of weights", f"at most {MOST_MODEL_BYTES / 1e9:.2f} GB in one .onnx"
         )
 
 
-def _layer(node: Node, shapes, axes, names) -> Layer:
-    return Layer(
+def _layer(node: Node, shapes, axes, names) -> ExportedLayer:
+    return ExportedLayer(
         node,
         [shapes[blob] for blob in node.bottoms],
         [shapes[blob] for blob in node.tops],

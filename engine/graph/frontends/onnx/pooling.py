@@ -1,10 +1,10 @@
 """Pooling with Caffe's windows, which ONNX's `ceil_mode` does not have: explicit padding, as much as the last window
 needs.
 
-    MAX     a MaxPool, whatever the padding: nothing there is a maximum
+    MAX     a MaxPool, with any padding, which is never the maximum
     AVE     divides by the cells of the picture and its padding that a window covers. AveragePool divides by all cells
             with count_include_pad, by those of the picture without; where neither is right, the quotient of both
-            divisors, one number a window, is multiplied in.
+            divisors, one number per window, is a factor.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from ...ops.pooling import AVE, LOWEST, pooling_windows, window_table
-from .builder import Builder, Layer
+from ...ops.pooling import LOWEST_FLOAT32, POOL_AVE, pooling_windows, window_table
+from .builder import Builder, ExportedLayer
 
 
-def pooling(builder: Builder, layer: Layer) -> None:
+def pooling(builder: Builder, layer: ExportedLayer) -> None:
     (_, _, H, W), windows = layer.bottoms[0], pooling_windows(layer.node, layer.bottoms[0])
     kernel, stride, begin = ([axis[i] for axis in windows] for i in (1, 2, 3))
     end = [max(0, axis.stride * (axis.number - 1) + axis.kernel - axis.size - axis.before) for axis in windows]
     attributes = {"kernel_shape": kernel, "strides": stride}
-    mean = layer.attributes.pool == AVE
+    mean = layer.attributes.pool == POOL_AVE
     if any(e >= k for e, k in zip(end, kernel, strict=True)):  # a window that lies behind the picture as a whole
-        value = _padded(builder, layer, begin, end, 0.0 if mean else float(LOWEST))
+        value = _padded(builder, layer, begin, end, 0.0 if mean else float(LOWEST_FLOAT32))
         if len(layer.outputs) == 2:
             raise layer.node.error("has windows outside the picture, and a second top", "one of both")
     else:
@@ -31,16 +31,16 @@ def pooling(builder: Builder, layer: Layer) -> None:
     if mean:
         _average(builder, layer, value, attributes, windows)
     elif len(layer.outputs) == 2:
-        _with_places(builder, layer, attributes, H * W)
+        _with_indices(builder, layer, attributes, H * W)
     else:
         builder.add("MaxPool", [value], layer.outputs, **attributes)
 
 
-def _padded(builder: Builder, layer: Layer, begin, end, value: float) -> str:
+def _padded(builder: Builder, layer: ExportedLayer, begin, end, value: float) -> str:
     return builder.add("Pad", [*layer.inputs, builder.indices([0, 0, *begin, 0, 0, *end]), builder.constant(value)])
 
 
-def _average(builder: Builder, layer: Layer, value: str, attributes: dict, windows) -> None:
+def _average(builder: Builder, layer: ExportedLayer, value: str, attributes: dict, windows) -> None:
     tables = [window_table(axis) for axis in windows]
     divisors = np.multiply.outer(tables[0][:, 2], tables[1][:, 2])
     inside = np.multiply.outer(*(table[:, 1] - table[:, 0] for table in tables))
@@ -56,11 +56,11 @@ def _average(builder: Builder, layer: Layer, value: str, attributes: dict, windo
         builder.add("Mul", [mean, quotients], layer.outputs)
 
 
-def _with_places(builder: Builder, layer: Layer, attributes: dict, pixels: int) -> None:
-    """ONNX counts places through the whole tensor, Caffe within a plane."""
-    place = builder.fresh("place")
-    builder.add("MaxPool", layer.inputs, [layer.outputs[0], place], **attributes)
-    in_plane = builder.add("Mod", [place, builder.constant(pixels, np.int64)])
+def _with_indices(builder: Builder, layer: ExportedLayer, attributes: dict, pixels: int) -> None:
+    """ONNX indexes maxima in the whole tensor, Caffe within a plane."""
+    index = builder.fresh("place")
+    builder.add("MaxPool", layer.inputs, [layer.outputs[0], index], **attributes)
+    in_plane = builder.add("Mod", [index, builder.constant(pixels, np.int64)])
     builder.add("Cast", [in_plane], layer.outputs[1], to=TensorProto.FLOAT)
 
 

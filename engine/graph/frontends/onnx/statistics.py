@@ -8,18 +8,23 @@ from onnx import TensorProto
 from ...ir.op import axis_of
 from ...ops import OPS
 from ...ops.normalise import WITHIN_CHANNEL
-from ...ops.reductions import ASUM, MEAN, SUM, SUMSQ
-from .builder import Builder, Layer
+from ...ops.reductions import REDUCE_ASUM, REDUCE_MEAN, REDUCE_SUM, REDUCE_SUMSQ
+from .builder import Builder, ExportedLayer
 
-REDUCTIONS = {SUM: "ReduceSum", ASUM: "ReduceL1", SUMSQ: "ReduceSumSquare", MEAN: "ReduceMean"}
+REDUCTIONS = {
+    REDUCE_SUM: "ReduceSum",
+    REDUCE_ASUM: "ReduceL1",
+    REDUCE_SUMSQ: "ReduceSumSquare",
+    REDUCE_MEAN: "ReduceMean",
+}
 
 
-def softmax(builder: Builder, layer: Layer) -> None:
+def softmax(builder: Builder, layer: ExportedLayer) -> None:
     axis = axis_of(layer.node, layer.attributes.axis, len(layer.bottoms[0]))
     builder.add("Softmax", layer.inputs, layer.outputs, axis=axis)
 
 
-def lrn(builder: Builder, layer: Layer) -> None:
+def lrn(builder: Builder, layer: ExportedLayer) -> None:
     parameter, size = layer.attributes, layer.attributes.local_size
     if parameter.norm_region != WITHIN_CHANNEL:
         attributes = {"size": size, "alpha": parameter.alpha, "beta": parameter.beta, "bias": parameter.k}
@@ -31,7 +36,7 @@ def lrn(builder: Builder, layer: Layer) -> None:
     builder.add("Div", [*layer.inputs, builder.add("Pow", [sums, builder.constant(parameter.beta)])], layer.outputs)
 
 
-def mvn(builder: Builder, layer: Layer) -> None:
+def mvn(builder: Builder, layer: ExportedLayer) -> None:
     parameter, value = layer.attributes, layer.inputs[0]
     if layer.tops[0] != layer.bottoms[0]:
         value = builder.reshape(value, layer.dims[0])
@@ -44,8 +49,8 @@ def mvn(builder: Builder, layer: Layer) -> None:
     builder.finish(centred)
 
 
-def normalize(builder: Builder, layer: Layer) -> None:
-    """x / sqrt(sum of squares + eps) * scale, over an image or over the channels of each place."""
+def normalize(builder: Builder, layer: ExportedLayer) -> None:
+    """x / sqrt(sum of squares + eps) * scale, over an image or over the channels of each position."""
     parameter, dimensions = layer.attributes, len(layer.bottoms[0])
     axes = range(1, dimensions) if parameter.across_spatial else [1]
     squares = builder.add("ReduceSumSquare", layer.inputs, axes=list(axes))
@@ -54,7 +59,7 @@ def normalize(builder: Builder, layer: Layer) -> None:
     builder.add("Mul", [value, builder.weight(0, (-1, *[1] * (dimensions - 2)))], layer.outputs)
 
 
-def reduction(builder: Builder, layer: Layer) -> None:
+def reduction(builder: Builder, layer: ExportedLayer) -> None:
     parameter = layer.attributes
     kind, axes = REDUCTIONS[parameter.operation], list(range(len(layer.tops[0]), len(layer.bottoms[0])))
     if kind == "ReduceSum":  # the first whose axes became an input
@@ -64,7 +69,7 @@ def reduction(builder: Builder, layer: Layer) -> None:
     builder.finish(builder.times(value, parameter.coeff))
 
 
-def argmax(builder: Builder, layer: Layer) -> None:
+def argmax(builder: Builder, layer: ExportedLayer) -> None:
     """TopK puts the first of equal values first, Caffe the last: so the axis is reversed before."""
     parameter, shape, value = layer.attributes, layer.bottoms[0], layer.inputs[0]
     by_axis = parameter.axis is not None
@@ -76,25 +81,25 @@ def argmax(builder: Builder, layer: Layer) -> None:
     largest, at = builder.fresh("largest"), builder.fresh("at")
     reversed_value = builder.add("Slice", [value, *backwards])
     builder.add("TopK", [reversed_value, builder.indices([parameter.top_k])], [largest, at], axis=axis)
-    place = builder.add("Cast", [builder.add("Sub", [builder.constant(size - 1, np.int64), at])], to=TensorProto.FLOAT)
+    index = builder.add("Cast", [builder.add("Sub", [builder.constant(size - 1, np.int64), at])], to=TensorProto.FLOAT)
     if by_axis:
-        builder.finish(largest if parameter.out_max_val else place)
+        builder.finish(largest if parameter.out_max_val else index)
         return
-    found = builder.add("Concat", [place, largest], axis=1) if parameter.out_max_val else place
+    found = builder.add("Concat", [index, largest], axis=1) if parameter.out_max_val else index
     builder.reshape(found, layer.dims[0], layer.outputs[0])
 
 
-def embed(builder: Builder, layer: Layer) -> None:
+def embed(builder: Builder, layer: ExportedLayer) -> None:
     rows = builder.add("Cast", layer.inputs, to=TensorProto.INT64)
     value = builder.add("Gather", [builder.weight(0), rows])
     builder.finish(builder.add("Add", [value, builder.weight(1)]) if len(layer.node.weights) > 1 else value)
 
 
-def parameter(builder: Builder, layer: Layer) -> None:
+def parameter(builder: Builder, layer: ExportedLayer) -> None:
     builder.finish(builder.weight(0))
 
 
-def prior_box(builder: Builder, layer: Layer) -> None:
+def prior_box(builder: Builder, layer: ExportedLayer) -> None:
     """Boxes depend on shapes only."""
     boxes = np.empty(layer.tops[0], np.float32)
     OPS["PriorBox"].prepare(layer.node, layer.bottoms, layer.tops)([], [boxes])

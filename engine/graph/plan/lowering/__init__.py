@@ -30,7 +30,7 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
 
 
 def lower(context: Context) -> Lowered | None:
-    """How the group of `context` is done; None if it has no lowering, and is done by its layer's own `prepare`."""
+    """The lowering of the group of `context`; None if it has none, and runs by its layer's own `prepare`."""
     top = context.tops[0] if context.tops else ()
     if not 2 <= len(top) <= 4 or 0 in top or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
         return None

@@ -1,4 +1,4 @@
-"""What is done to each channel of a BLOCKED blob by itself: BatchNorm, Scale and Bias with weights, ReLU, PReLU.
+"""Operations on each channel of a BLOCKED blob by itself: BatchNorm, Scale and Bias with weights, ReLU, PReLU.
 
 v = factor[c] * x + offset[c];   y = max(v, 0) + slope[c] * min(v, 0)
 """
@@ -16,8 +16,8 @@ from ...ir.graph import Node
 from ...ops.batch_norm import uses_global_statistics
 from ...ops.scale import operand
 from ..emitter import Emitter
-from ..steps import PackingPlace, Strided, step_kernel
-from ..storage import Kind, Storage, blocks
+from ..steps import PackingSource, Strided, step_kernel
+from ..storage import Storage, StorageKind, blocks
 from .filters import bias_offset, numbers_offset, pack_filters
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
@@ -30,7 +30,7 @@ class ScaledChannels(NamedTuple):
     planes: int  # of a picture
     rows: int
     columns: int
-    factors: int  # these are offsets of constants [channels]: either the first two, or slopes; -1 for those not used
+    factors: int  # offsets of constants [channels]: factors and offsets, or slopes; -1 for unused ones
     offsets: int
     slopes: int
 
@@ -55,7 +55,7 @@ def scale_channels(arena, weights, tables, at, item, thread):
 
 
 class PackedStatistics(NamedTuple):
-    place: PackingPlace
+    source: PackingSource
     to: int  # the factors
     offsets: int  # behind them
     channels: int
@@ -64,14 +64,15 @@ class PackedStatistics(NamedTuple):
 
 @step_kernel(PackedStatistics)
 def pack_statistics(arena, weights, tables, at, item, thread):
-    """What BatchNorm makes of its mean, variance and factor, in float64. A negative variance gives NaN, as in Caffe."""
+    """Factors and offsets of a BatchNorm from its mean, variance and factor, in float64. A negative variance gives NaN,
+    as in Caffe."""
     f = read_fields(tables, at, PackedStatistics)
-    factor, share = np.float64(element(weights, f.place.third)), np.float64(0)
+    factor, share = np.float64(element(weights, f.source.third)), np.float64(0)
     if factor != 0:
         share = 1 / factor
     eps = np.float64(element(arena, f.eps))
     for c in range(0, f.channels * FLOAT_BYTES, FLOAT_BYTES):
-        mean, variance = np.float64(element(weights, f.place.first + c)), element(weights, f.place.second + c)
+        mean, variance = np.float64(element(weights, f.source.first + c)), element(weights, f.source.second + c)
         scale = 1 / np.sqrt(variance * share + eps)
         store_element(arena, f.to + c, np.float32(scale))
         store_element(arena, f.to + f.offsets + c, np.float32(-(mean * share) * scale))
@@ -96,7 +97,7 @@ def lower_channels(context: Context) -> Lowered | None:
             factors=factors, offsets=offsets, slopes=slopes,
         )  # fmt: skip
 
-    return Lowered([BLOCKED], Kind.BLOCKED, emit, in_place=True)
+    return Lowered([BLOCKED], StorageKind.BLOCKED, emit, in_place=True)
 
 
 CHANNELS = Lowering(lower_channels, kernels=(scale_channels, pack_filters, pack_statistics))

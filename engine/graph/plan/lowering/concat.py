@@ -10,7 +10,7 @@ from ....vectors.simd import load, store
 from ...ops.arrangement import concat_axis
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
-from ..storage import Kind, Storage
+from ..storage import Storage, StorageKind
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
 
@@ -45,7 +45,7 @@ def lower_concat(context: Context) -> Lowered | None:
             emitter.step(copy_blocks, items, x=x.strided, y=y, planes=x.planes, rows=rows, columns=columns)
             y = y._replace(offset=y.offset + x.planes * y.plane)
 
-    return Lowered([BLOCKED] * len(context.bottoms), Kind.BLOCKED, emit)
+    return Lowered([BLOCKED] * len(context.bottoms), StorageKind.BLOCKED, emit)
 
 
 CONCAT = Lowering(lower_concat, kernels=(copy_blocks,))

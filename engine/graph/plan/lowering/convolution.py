@@ -1,4 +1,4 @@
-"""Convolutions of pictures as plain sums, and what all ways to do them need: windows, halos, taps."""
+"""Convolutions of pictures as plain sums, and what all their lowerings need: windows, halos, taps."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import numpy as np
 from ....compiler.cpu import LANES
 from ...ir.graph import Shape
 from ...ir.op import count
-from ...ops.windows import LARGEST, Window, window_of
+from ...ops.windows import MOST_NUMBERS, Window, window_of
 from ..emitter import Emitter
-from ..storage import Halo, Kind, Storage, blocks
+from ..storage import Halo, Storage, StorageKind, blocks
 from .filters import filter_layout, pack_filters, panels_offset
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .products import Work, convolve, emit_products
@@ -44,8 +44,8 @@ def lower_convolution(context: Context) -> Lowered | None:
         )  # fmt: skip
         emit_products(emitter, context.group, work, y, bottoms[-1] if context.group.addend else None)
 
-    want = Want(Kind.PADDED if planar else Kind.BLOCKED, halo_of(window, context.tops[0]))
-    return Lowered([want, *addend_wants(context)], Kind.BLOCKED, emit, algorithm="direct")
+    want = Want(StorageKind.PADDED if planar else StorageKind.BLOCKED, halo_of(window, context.tops[0]))
+    return Lowered([want, *addend_wants(context)], StorageKind.BLOCKED, emit, algorithm="direct")
 
 
 DIRECT = Lowering(lower_convolution, kernels=(convolve, pack_filters))
@@ -61,13 +61,13 @@ def plane_window(context: Context) -> Window | None:
         return None
     halo = halo_of(window, context.tops[0])
     sides = [sum(parts) for parts in zip(window.size, halo[:2], halo[2:], strict=True)]
-    if (floats := window.outer * blocks(window.channels) * LANES * count(sides)) > LARGEST:
-        raise node.error(f"needs {floats} numbers for a padded picture", f"at most {LARGEST}")
+    if (floats := window.outer * blocks(window.channels) * LANES * count(sides)) > MOST_NUMBERS:
+        raise node.error(f"needs {floats} numbers for a padded picture", f"at most {MOST_NUMBERS}")
     return window
 
 
 def halo_of(window: Window, top: Shape) -> Halo:
-    """The padding that the windows touch: none below or to the right where no window gets there."""
+    """The padding that the windows touch: none below or to the right where no window extends there."""
     reach = [
         max(0, (out - 1) * s + e - p - i)
         for out, s, e, p, i in zip(top[-2:], window.stride, window.extent, window.before, window.size, strict=True)

@@ -1,4 +1,4 @@
-"""Convolutions with a filter for each channel, on BLOCKED pictures: a vector is LANES channels of a pixel."""
+"""Convolutions with one filter per channel, on BLOCKED pictures: a vector is LANES channels of a pixel."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ...ir.graph import Shape
 from ...ir.op import count
 from ...ops.windows import Window
 from ..emitter import Emitter, lower_bound_offset
-from ..groups import Group
+from ..groups import LayerGroup
 from ..steps import Strided, step_kernel
-from ..storage import Kind, Storage
+from ..storage import Storage, StorageKind
 from .convolution import halo_of, plane_window, taps_of
 from .filters import bias_offset, filter_layout, pack_filters, panels_offset
 from .lowered import Context, Lowered, Lowering, Want
 
-TOGETHER = 7  # pixels, which divides 112, 56, 28 and 14
-SQUARE = 3  # the side of kernels that have a quicker tile
+TOGETHER = 7  # pixels of a tile, which divides 112, 56, 28 and 14
+SQUARE = 3  # the side of kernels with a faster tile (`row_tile.py`)
 
 
 class RowFilters(NamedTuple):
-    """A depthwise convolution of rows of x, but for where it writes."""
+    """A depthwise convolution of rows of x, except the output."""
 
     x: Strided  # from the first tap of the first output on; row: from an output row to the next
     step: int  # from an output column to the next
@@ -54,7 +54,11 @@ def filter_rows(arena, weights, tables, f, picture, plane, first, last, y, y_row
     """Rows [first, last) of the outputs of one plane, by the RowFilters f. That of row r, column c is written at
     y + (r - first)*y_row + tables[columns + (r - first)*columns_row + c]."""
     x, step = f.x.offset + picture * f.x.picture + plane * f.x.plane, f.step
-    w, bias, low = f.w + plane * f.size * VECTOR_BYTES, f.bias + plane * VECTOR_BYTES, element(weights, f.lower_bound)
+    w, bias, lower_bound = (
+        f.w + plane * f.size * VECTOR_BYTES,
+        f.bias + plane * VECTOR_BYTES,
+        element(weights, f.lower_bound),
+    )
     together = f.columns if f.columns >= TOGETHER else 0
     for r in range(first, last):
         source, to, row = x + r * f.x.row, y + (r - first) * y_row, columns + (r - first) * columns_row
@@ -62,16 +66,20 @@ def filter_rows(arena, weights, tables, f, picture, plane, first, last, y, y_row
             c = min(c, f.columns - TOGETHER)  # the last ones may be computed twice
             i, j = source + c * step, row + c
             if f.square and step == VECTOR_BYTES:
-                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 1, SQUARE)
+                row_tile(
+                    arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, j, TOGETHER, 1, SQUARE
+                )
             elif f.square and step == 2 * VECTOR_BYTES:
-                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 2, SQUARE)
+                row_tile(
+                    arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, j, TOGETHER, 2, SQUARE
+                )
             elif step == VECTOR_BYTES:
-                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 1, 0)
+                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, j, TOGETHER, 1, 0)
             else:
-                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, j, TOGETHER, 0, 0)
+                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, j, TOGETHER, 0, 0)
         for c in range(together, f.columns):  # y[r, c]
             i = source + c * step
-            row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, to, row + c, 1, 0, 0)
+            row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, row + c, 1, 0, 0)
 
 
 @step_kernel(DepthwisePictures)
@@ -85,7 +93,7 @@ def convolve_depthwise(arena, weights, tables, at, item, thread):
     )
 
 
-def row_filters(emitter: Emitter, group: Group, window: Window, x: Storage, output: Shape) -> RowFilters:
+def row_filters(emitter: Emitter, group: LayerGroup, window: Window, x: Storage, output: Shape) -> RowFilters:
     """The fields of a depthwise convolution of `x` with outputs of size `output`."""
     node, size = group.main, count(window.kernel)
     start, taps = taps_of(x, window, 1)
@@ -113,7 +121,7 @@ def lower_depthwise(context: Context) -> Lowered | None:
         emitter.step(convolve_depthwise, items, filters=filters, y=y.strided, columns=columns, columns_row=0)
 
     halo = halo_of(window, context.tops[0])
-    return Lowered([Want(Kind.BLOCKED, halo)], Kind.BLOCKED, emit, algorithm="depthwise")
+    return Lowered([Want(StorageKind.BLOCKED, halo)], StorageKind.BLOCKED, emit, algorithm="depthwise")
 
 
 DEPTHWISE = Lowering(lower_depthwise, kernels=(convolve_depthwise, pack_filters))

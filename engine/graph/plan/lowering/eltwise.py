@@ -10,7 +10,7 @@ from ....vectors.simd import broadcast, element, load, maximum, store
 from ...ops.eltwise import combination
 from ..emitter import Emitter, lower_bound_offset
 from ..steps import Strided, step_kernel
-from ..storage import Kind, Storage
+from ..storage import Storage, StorageKind
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
 
@@ -21,8 +21,8 @@ class CombinedBlocks(NamedTuple):
     rows: int
     columns: int
     operation: int  # EltwiseParameter.EltwiseOp
-    factors: int  # offset of two constants: what x and y are multiplied by, for a sum
-    lower_bound: int  # offset of the constant that results are at least
+    factors: int  # offset of two constants: the factors of x and y in a sum
+    lower_bound: int  # offset of a constant
 
 
 @step_kernel(CombinedBlocks)
@@ -39,7 +39,7 @@ def combine_blocks(arena, weights, tables, at, item, thread):
 
 
 def lower_eltwise(context: Context) -> Lowered | None:
-    """The first two bottoms, then one more at a time: Caffe's order, also in which of two equal (or NaN) wins."""
+    """The first two bottoms, then one more at a time: Caffe's order, also for equal values and NaN."""
     node = context.group.main
     parameter = node.attributes
     coefficients = list(parameter.coeff) or [1.0] * len(node.bottoms)
@@ -57,7 +57,7 @@ def lower_eltwise(context: Context) -> Lowered | None:
                 lower_bound=lower_bound_offset(last and context.group.relu),
             )  # fmt: skip
 
-    return Lowered([BLOCKED] * len(node.bottoms), Kind.BLOCKED, emit)
+    return Lowered([BLOCKED] * len(node.bottoms), StorageKind.BLOCKED, emit)
 
 
 ELTWISE = Lowering(lower_eltwise, kernels=(combine_blocks,))

@@ -6,7 +6,7 @@ A panel is `width` vectors of outputs, of a last one fewer, whose lanes behind t
 `pixel` channels that the kernel reads side by side; those behind the last are zeros. What is not written here is zero
 from the start.
 
-A parameter may hold the filters of the layer's adjoint (`Held.mirrored`): then inputs and outputs have changed places,
+A parameter may hold the filters of the layer's adjoint (`Held.mirrored`): then inputs and outputs are exchanged,
 and the taps of a channel stand in the opposite order.
 """
 
@@ -25,7 +25,7 @@ from ...ir.graph import Node
 from ...ir.op import count
 from ...ops.windows import Window
 from ..emitter import Emitter
-from ..steps import PackingPlace, step_kernel
+from ..steps import PackingSource, step_kernel
 from ..storage import blocks
 
 # EPYC with AVX-512, 2026-11-28, packing all of ResNet-18: 10.3 ms without fetching ahead, 8.1 with 256 bytes, 9.1 with
@@ -49,7 +49,7 @@ class FilterLayout(NamedTuple):
 
 
 class PackedFilters(NamedTuple):
-    place: PackingPlace
+    source: PackingSource
     to: int
     layout: FilterLayout
     pixel: int
@@ -82,7 +82,7 @@ def pack_filters(arena, weights, tables, at, item, thread):
     """A stretch of planes of one panel of one group."""
     f = read_fields(tables, at, PackedFilters)
     s, pixel, width = f.layout, f.pixel, f.width
-    tile, end = f.place.scratch.offset + thread * f.place.scratch.thread, f.place.first + s.bytes
+    tile, end = f.source.scratch.offset + thread * f.source.scratch.thread, f.source.first + s.bytes
     all_blocks, planes = (s.outputs + LANES - 1) // LANES, (s.channels + pixel - 1) // pixel
     panels = (all_blocks + width - 1) // width
     stretch, rest = item % f.stretches, item // f.stretches
@@ -91,7 +91,7 @@ def pack_filters(arena, weights, tables, at, item, thread):
     last = min(s.channels, planes * (stretch + 1) // f.stretches * pixel)
     here = min(width, all_blocks - panel * width)
     to = f.to + (group * all_blocks + panel * width) * planes * pixel * s.taps * VECTOR_BYTES
-    source = f.place.first + group * s.group + panel * width * LANES * s.output
+    source = f.source.first + group * s.group + panel * width * LANES * s.output
     channels = last - first if s.channel == s.taps * FLOAT_BYTES and s.mirrored == 0 else 1  # that lie in one run
     for c in range(first, last, max(1, channels)):
         for n in range(0, channels * s.taps, LANES):

@@ -7,7 +7,7 @@ import numpy as np
 from ....compiler.cpu import FLOAT_BYTES, LANES
 from ...ir.op import count
 from ..emitter import Emitter
-from ..storage import Kind, Storage
+from ..storage import Storage, StorageKind
 from .filters import FilterLayout, pack_filters, panels_offset
 from .lowered import PLANAR, Context, Lowered, Lowering, addend_wants
 from .products import Work, convolve, emit_products
@@ -35,7 +35,7 @@ def lower_inner_product(context: Context) -> Lowered | None:
         addend = bottoms[-1] if context.group.addend else None
         emit_products(emitter, context.group, work, tops[0], addend, lambda storage: np.arange(rows) * storage.picture)
 
-    return Lowered([PLANAR, *addend_wants(context)], Kind.BLOCKED, emit)
+    return Lowered([PLANAR, *addend_wants(context)], StorageKind.BLOCKED, emit)
 
 
 INNER_PRODUCT = Lowering(lower_inner_product, kernels=(convolve, pack_filters))

@@ -1,4 +1,4 @@
-"""What a lowering returns for a group: how its bottoms must lie, how its tops will, and the steps it emits."""
+"""What a lowering returns for a group: the storage of its bottoms and tops, and the steps it emits."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from ....compiler.jit import Kernel
 from ...ir.graph import Shape
 from ..emitter import Emitter
-from ..groups import Group
-from ..storage import NO_HALO, Halo, Kind, Storage
+from ..groups import LayerGroup
+from ..storage import NO_HALO, Halo, Storage, StorageKind
 
 
 @dataclass(frozen=True)
 class Want:
-    """How a bottom must lie."""
+    """The storage that a group needs for a bottom."""
 
-    kind: Kind
+    kind: StorageKind
     halo: Halo = NO_HALO
 
 
-BLOCKED, PLANAR = Want(Kind.BLOCKED), Want(Kind.PLANAR)
+BLOCKED, PLANAR = Want(StorageKind.BLOCKED), Want(StorageKind.PLANAR)
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Lowered:
     """
 
     wants: Sequence[Want]
-    kind: Kind
+    kind: StorageKind
     emit: Callable[[Emitter, list[Storage], list[Storage]], None]
     scratch: int = 0
     shared_scratch: int = 0
@@ -43,9 +43,9 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Context:
-    """What a lowering may know: the group, its first layer's bottoms and the group's tops. `exact`: plain sums only."""
+    """The input of a lowering: the group, its first layer's bottoms and the group's tops. `exact`: plain sums only."""
 
-    group: Group
+    group: LayerGroup
     bottoms: list[Shape]
     tops: list[Shape]
     exact: bool = False
@@ -61,5 +61,5 @@ class Lowering:
 
 
 def addend_wants(context: Context) -> list[Want]:
-    """How the addend of a product must lie, if there is one."""
+    """The storage of a product's addend, if there is one."""
     return [BLOCKED] if context.group.addend else []

@@ -12,7 +12,7 @@ from ....vectors.simd import broadcast, element, fma, load, square_root, store, 
 from ...ops.normalise import WITHIN_CHANNEL
 from ..emitter import Emitter
 from ..steps import Scratch, Strided, step_kernel
-from ..storage import Kind, Storage
+from ..storage import Storage, StorageKind
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
 USUAL_BETA = np.float32(0.75)
@@ -69,7 +69,9 @@ def lower_lrn(context: Context) -> Lowered | None:
             reach=reach, constants=constants, scratch=emitter.scratch,
         )  # fmt: skip
 
-    return Lowered([BLOCKED], Kind.BLOCKED, emit, scratch=(shape[1] // LANES + 2 * -(-reach // LANES)) * VECTOR_BYTES)
+    return Lowered(
+        [BLOCKED], StorageKind.BLOCKED, emit, scratch=(shape[1] // LANES + 2 * -(-reach // LANES)) * VECTOR_BYTES
+    )
 
 
 ACROSS_CHANNELS = Lowering(lower_lrn, kernels=(normalise_rows,))

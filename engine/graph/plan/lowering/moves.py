@@ -14,11 +14,11 @@ from ....vectors.simd import element, store, store_element, zeros
 from ....vectors.views import view1
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
-from ..storage import Kind, Storage
+from ..storage import Storage, StorageKind
 
 
 class MovedBlob(NamedTuple):
-    """What all moves of the pixels of x into y read."""
+    """The fields of all moves of the pixels of x into y."""
 
     x: Strided
     y: Strided
@@ -116,10 +116,10 @@ def clear(arena, at, size):
 
 
 def emit_move(emitter: Emitter, x: Storage, y: Storage) -> None:
-    """The pixels of x into y, of another kind."""
-    if x.kind is Kind.BLOCKED:
+    """Emit the move of the pixels of x into y, of another kind."""
+    if x.kind is StorageKind.BLOCKED:
         kernel, blocks, items = to_planes, x.planes, x.four[0] * x.planes
-    elif y.kind is Kind.BLOCKED:
+    elif y.kind is StorageKind.BLOCKED:
         kernel, blocks, items = to_blocks, y.planes, y.four[0] * y.planes
     else:
         kernel, blocks, items = copy_planes, 0, x.four[0] * x.planes
@@ -128,7 +128,7 @@ def emit_move(emitter: Emitter, x: Storage, y: Storage) -> None:
 
 
 def emit_halo(emitter: Emitter, y: Storage, *, barrier: bool) -> None:
-    """Zeros around the pixels of y. `barrier` False: the next step, which fills y, may run at the same time."""
+    """Emit zeros around the pixels of y. `barrier` False: the next step, which fills y, may run at the same time."""
     above, left, below, right = y.halo
     if any(y.halo):
         emitter.step(

@@ -9,13 +9,13 @@ import numpy as np
 from ....compiler.cpu import VECTOR_BYTES
 from ....compiler.fields import read_fields, read_row
 from ....vectors.simd import broadcast, load, maximum, store, zeros
-from ...ops.pooling import AVE, LOWEST, Side, pooling_windows, window_table
+from ...ops.pooling import LOWEST_FLOAT32, POOL_AVE, Side, pooling_windows, window_table
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
-from ..storage import Kind, Storage
+from ..storage import Storage, StorageKind
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
-ROWS_OF_AN_ITEM = 16
+ROWS_PER_ITEM = 16
 
 
 class PooledWindows(NamedTuple):
@@ -47,7 +47,7 @@ def pool(arena, weights, tables, at, item, thread):
                 divisor = broadcast(np.float32(down.length * across.length))
                 store(arena, y + r * f.y.row + c * VECTOR_BYTES, total / divisor)
             else:
-                highest = broadcast(LOWEST)
+                highest = broadcast(LOWEST_FLOAT32)
                 for h in range(down.first, down.last):
                     for w in range(across.first, across.last):
                         highest = maximum(load(arena, x + h * f.x.row + w * VECTOR_BYTES), highest)
@@ -62,13 +62,13 @@ def lower_pooling(context: Context) -> Lowered | None:
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
         down, across = (emitter.table(window_table(axis)) for axis in pooling_windows(node, x.shape))
-        parts = max(1, rows // ROWS_OF_AN_ITEM)
+        parts = max(1, rows // ROWS_PER_ITEM)
         emitter.step(
             pool, y.four[0] * y.planes * parts, x=x.strided, y=y.strided, down=down, across=across,
-            rows=rows, columns=columns, parts=parts, mean=node.attributes.pool == AVE,
+            rows=rows, columns=columns, parts=parts, mean=node.attributes.pool == POOL_AVE,
         )  # fmt: skip
 
-    return Lowered([BLOCKED], Kind.BLOCKED, emit)
+    return Lowered([BLOCKED], StorageKind.BLOCKED, emit)
 
 
 POOLING = Lowering(lower_pooling, kernels=(pool,))

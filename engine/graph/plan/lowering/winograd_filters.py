@@ -4,7 +4,7 @@
     arena[y + (p * side + q) * y_step] = sum over a, b < R of G[p, a] * G[q, b] * weights[x + (a * R + b) * x_step]
 
 for vectors of LANES outputs, at bytes; M and R are literals. The sums are of float64 and rounded once, at the end: a
-filter's error is half a unit in the last place, as if it had been computed exactly but for one in some 10**8.
+filter's error is half a unit in the last place, except in about one of 10**8 cases.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ....vectors.streaming import finish_streams, store_streaming
 from ...ir.graph import Node, Shape
 from ...ops.windows import Window
 from ..emitter import Emitter
-from ..steps import PackingPlace, step_kernel
+from ..steps import PackingSource, step_kernel
 from ..storage import blocks
 from .filters import FilterLayout, filter_layout, stretches_of, transpose
 from .winograd_transforms import FOUR_POINTS
@@ -58,7 +58,7 @@ TILINGS = (Tiling(4, 3), Tiling(2, 3), Tiling(2, 5))
 
 
 def filter_transform(tiling: Tiling) -> np.ndarray:
-    """G, float64 [side, r]: a row a point, its powers times a share; the last is infinity's."""
+    """G, float64 [side, r]: one row per point, its powers times a share; the last is infinity's."""
     if tiling.side == FOUR_POINTS:
         return np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
     powers = np.power.outer(VALUES.astype(np.float64), np.arange(tiling.r)) * SHARES[:, np.newaxis]
@@ -113,7 +113,7 @@ def _multiply_add(builder, value, factor, total):
 
 
 class WinogradFilters(NamedTuple):
-    place: PackingPlace
+    source: PackingSource
     to: int
     layout: FilterLayout
     point: int  # from a point's panels to the next one's
@@ -128,8 +128,8 @@ def pack_points(arena, weights, tables, at, item, thread):
     scratch: the filters of a block of channels [channels][taps] for LANES outputs, and LANES vectors behind them.
     """
     f = read_fields(tables, at, WinogradFilters)
-    s, m, r_r, end = f.layout, f.m, f.layout.taps, f.place.first + f.layout.bytes
-    tile = f.place.scratch.offset + thread * f.place.scratch.thread
+    s, m, r_r, end = f.layout, f.m, f.layout.taps, f.source.first + f.layout.bytes
+    tile = f.source.scratch.offset + thread * f.source.scratch.thread
     all_blocks, planes = (s.outputs + LANES - 1) // LANES, (s.channels + LANES - 1) // LANES
     stretch, panel = item % f.stretches, item // f.stretches
     here = min(PANEL, all_blocks - panel * PANEL)
@@ -142,7 +142,7 @@ def pack_points(arena, weights, tables, at, item, thread):
         runs, run = (number, r_r) if s.mirrored else (1, number * r_r)
         for v in range(here):
             o = (panel * PANEL + v) * LANES
-            source = f.place.first + o * s.output + c * s.channel
+            source = f.source.first + o * s.output + c * s.channel
             for k in range(runs):
                 for n in range(0, run, LANES):
                     transpose(

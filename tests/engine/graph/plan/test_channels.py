@@ -11,8 +11,8 @@ from reference.plans import check_plan, draw_inputs, run_plan, ways
 
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
-from caffe64.engine.graph.plan.lowering.pooling import ROWS_OF_AN_ITEM
-from caffe64.engine.graph.plan.storage import Kind
+from caffe64.engine.graph.plan.lowering.pooling import ROWS_PER_ITEM
+from caffe64.engine.graph.plan.storage import StorageKind
 from caffe64.errors import InputError
 
 CHANNELS = st.sampled_from([1, LANES - 1, LANES, LANES + 1, 2 * LANES, 3 * LANES])
@@ -160,7 +160,7 @@ def test_concat_of_other_axes_is_left_to_the_layer(axis):
 )
 @example(shape=(1, 1, 4, 4), kernel=(1, 1), stride=(2, 2), pad=(0, 0), floor=False, mean=True)  # an empty window
 @example(shape=(1, 9, 2, 2), kernel=(3, 3), stride=(2, 2), pad=(0, 0), floor=False, mean=False)  # a larger window
-@example(shape=(2, LANES, 2 * ROWS_OF_AN_ITEM + 2, 3), kernel=(2, 3), stride=(1, 1), pad=(1, 1), floor=True, mean=True)
+@example(shape=(2, LANES, 2 * ROWS_PER_ITEM + 2, 3), kernel=(2, 3), stride=(1, 1), pad=(1, 1), floor=True, mean=True)
 def test_pooling(shape, kernel, stride, pad, floor, mean):
     assume(all(p < k for p, k in zip(pad, kernel, strict=True)))
     sides = " ".join(
@@ -221,6 +221,6 @@ def test_softmax(shape, axis, in_place):
     more = f"softmax_param {{ axis: {axis} }}"
     plan = check_plan(graph_of(*layers, layer("s", "Softmax", bottom, bottom if in_place else "s", more)))
     (action,) = [each for each in plan.actions if each.owner and each.owner.main.name == "s" and not each.is_move]
-    assert action.bottoms[0].kind is Kind.PLANAR
+    assert action.bottoms[0].kind is StorageKind.PLANAR
     assert bool(action.lowered) == (np.prod(shape[axis % len(shape) + 1 :], dtype=int) == 1)
     assert not action.lowered or action.bottoms[0].memory is action.tops[0].memory

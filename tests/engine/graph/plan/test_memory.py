@@ -18,7 +18,7 @@ from support import assert_close, needs_shared
 
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
-from caffe64.engine.graph.plan.plan import LIMIT
+from caffe64.engine.graph.plan.plan import ARENA_LIMIT
 from caffe64.engine.graph.plan.storage import Memory, assign_offsets
 from caffe64.engine.graph.reference import Interpreter
 from caffe64.errors import InputError
@@ -174,4 +174,4 @@ def test_a_net_whose_scratch_is_too_large_is_refused_before_anything_is_allocate
         Plan(graph, threads=threads)
     needed = int(re.search(r"needs ([\d,]+) bytes", str(refusal.value))[1].replace(",", ""))
     scratch = threads * 4 * LANES * wide
-    assert scratch < needed < scratch + LIMIT
+    assert scratch < needed < scratch + ARENA_LIMIT

@@ -90,8 +90,8 @@ def check_separable(graph, stride=1):
         for stretched in (False, True):
             if stretched:  # as few rows as possible
                 patch.setattr(separable, "NEAR_BYTES", 0)
-                patch.setattr(separable, "STRETCH_BYTES", 0)
-                patch.setattr(separable, "FEWEST", 1)
+                patch.setattr(separable, "ROW_STRETCH_BYTES", 0)
+                patch.setattr(separable, "LEAST_STRETCH_PIXELS", 1)
             plan = check_plan(graph, exact=True, threads=2)
             if stretched and stride > 1:
                 assert ways(plan)["p"].algorithm == "direct"

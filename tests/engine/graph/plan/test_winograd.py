@@ -13,13 +13,13 @@ from reference.plans import check_plan, draw_inputs, run_again, run_plan, same_b
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.lowering import winograd
-from caffe64.engine.graph.plan.lowering.winograd import FEWEST, TILINGS, tiles_of_a_block
+from caffe64.engine.graph.plan.lowering.winograd import LEAST_CHANNELS, TILINGS, tiles_per_block
 from caffe64.engine.products.pixel_tile import PANEL, ROWS
 
 MOST = 2e-5  # error of the largest output, whatever the number of channels; a plain sum reaches 1e-5
 ERRORS = {4: 2e-6, 6: 1e-5}  # by the side of a tile, up to 128 channels; a plain sum reaches 2e-6
-WIDE = -(-FEWEST // LANES) * LANES
-CHANNELS = st.sampled_from([FEWEST, FEWEST + 1, WIDE + LANES - 1, WIDE + LANES, 3 * WIDE])
+WIDE = -(-LEAST_CHANNELS // LANES) * LANES
+CHANNELS = st.sampled_from([LEAST_CHANNELS, LEAST_CHANNELS + 1, WIDE + LANES - 1, WIDE + LANES, 3 * WIDE])
 NAMES = [f"F({tiling.m}x{tiling.m}, {tiling.r}x{tiling.r})" for tiling in TILINGS]
 each_tiling = pytest.mark.parametrize("tiling", TILINGS, ids=NAMES)
 
@@ -96,7 +96,7 @@ def test_blocks_of_tiles(take, monkeypatch, tiling, tiles, filters):
     take(tiling)
     monkeypatch.setattr(winograd, "BLOCK_BYTES", 1)
     monkeypatch.setattr(winograd, "FILTER_BYTES", 1 if filters == "far" else 1 << 30)
-    assert tiles_of_a_block(tiles, 2, 2, tiling.points) <= (tiles if filters == "far" else 2 * ROWS)
+    assert tiles_per_block(tiles, 2, 2, tiling.points) <= (tiles if filters == "far" else 2 * ROWS)
     graph = net(WIDE, 2 * PANEL * LANES + 1, (tiling.side, (tiles - 1) * tiling.m + tiling.side), tiling.r)
     error, one = error_of(graph, threads=1)
     assert error <= ERRORS[tiling.side]
@@ -140,8 +140,8 @@ def test_what_is_done_to_the_outputs_right_away(take, tiling, outputs, size):
         (WIDE, WIDE, 24, 3, "dilation: 2", "direct"),
         (2 * WIDE, 2 * WIDE, 24, 3, "group: 2", "direct"),
         (WIDE, WIDE, 24, 7, "", "direct"),
-        (FEWEST - 1, WIDE, 24, 3, "", "direct"),
-        (WIDE, FEWEST - 1, 24, 3, "", "direct"),
+        (LEAST_CHANNELS - 1, WIDE, 24, 3, "", "direct"),
+        (WIDE, LEAST_CHANNELS - 1, 24, 3, "", "direct"),
     ],
 )
 def test_when_it_is_taken(channels, outputs, size, side, more, algorithm):
