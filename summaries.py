@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .engine.textnet.model import Model
 from .errors import UsageError
@@ -58,6 +58,10 @@ class TextSummary(Result):
         return [{name: value for name, value in vars(each).items() if name not in left_out} for each in self.layers]
 
 
+@overload
+def summary(net: Net) -> TextSummary: ...
+@overload
+def summary(net: CaffeNet) -> Summary: ...
 def summary(net: Net | CaffeNet) -> Summary | TextSummary:
     """The layers of a net and their costs, as `caffe64 summary` shows them of a Caffe net, `caffe64 info` of a text
     net: in a notebook as a table, with str() as text, with `to_json()` as the command's --json.
