@@ -63,7 +63,7 @@ regTest: $(VENV)/.demos
 	$(BIN)/caffe64 test demos/mnist/networkReg.txt netWeights/weightsreg.bin $(TEST_ROWS) $(MNIST)/mnistXe.txt $(MNIST)/preg.txt
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info netWeights demos/out .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info src/*.egg-info netWeights demos/out .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.13 found; say where: make PYTHON=/path/to/python3" >&2; exit 2; }

@@ -37,3 +37,9 @@ def test_an_installed_wheel_trains_and_tests_from_another_directory(wheel, tmp_p
         assert done.stdout.splitlines()[0] == str(target / "caffe64" / "__init__.py")
         assert "Finished normally in" in done.stdout
     assert len((work / "out.txt").read_text().split()) == 2
+
+
+def test_pytest_finds_an_end_of_the_checkout_which_holds_a_link_to_itself():
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--ignore=tests", "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 5, done.stdout + done.stderr  # there are no other tests
