@@ -1,5 +1,5 @@
 # Two commands to know:   make demo   a digit classifier, trained and tested on real digits
-#                         make test   all tests, from a fresh clone; CI adds make test-widths and make lint
+#                         make test   all tests, from a fresh clone; CI adds make test-widths, make lint, make docs
 # Both create .venv beside this file and install caffe64 into it; all they need is Python 3.11 to 3.13 and make.
 
 VENV ?= .venv
@@ -10,9 +10,13 @@ MNIST := data/mnist
 TRAIN_ROWS ?= 60000
 TEST_ROWS ?= 10000
 PERF ?=
+SMOKE := $(addprefix tests/,test_architecture.py test_errors.py test_public_names.py formats/test_network.py \
+	formats/test_optimizer.py formats/test_weights.py engine/compiler/test_fields.py engine/vectors/test_simd.py \
+	engine/graph/test_shapes.py engine/graph/test_fold_batchnorm_scale.py engine/graph/plan/test_caffe_cases.py \
+	cli/test_app.py)
 RESULTS ?= $(firstword $(wildcard perf/results/*.json))
 
-.PHONY: demo demos test test-widths lint format perf perf-readme data clsTrain clsTest regTrain regTest clean
+.PHONY: demo demos test smoke test-widths lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
 demo: $(VENV)/.demos
 	$(BIN)/python demos/mnist/run.py
@@ -24,6 +28,10 @@ demos: $(VENV)/.demos
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+# One file of tests per floor: seconds, once kernels are compiled.
+smoke: $(VENV)/.dev
+	$(BIN)/python -m pytest -q $(SMOKE)
+
 # A few of the tests again, with vectors of the two widths that are not this CPU's own.
 test-widths: $(VENV)/.dev
 	$(BIN)/python tests/other_widths.py
@@ -32,6 +40,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cd src && $(abspath $(BIN))/mypy
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -42,7 +53,7 @@ perf: $(VENV)/.perf
 	$(BIN)/python -m caffe64.perf $(PERF)
 
 perf-readme: $(VENV)/.perf
-	$(BIN)/python -m caffe64.perf readme $(RESULTS) README.md
+	$(BIN)/python -m caffe64.perf readme $(RESULTS) README.md docs/explanation/performance.md
 
 # The original's targets: MNIST as text files, then its two nets through the command line.
 data: $(VENV)/.demos
@@ -63,7 +74,8 @@ regTest: $(VENV)/.demos
 	$(BIN)/caffe64 test demos/mnist/networkReg.txt netWeights/weightsreg.bin $(TEST_ROWS) $(MNIST)/mnistXe.txt $(MNIST)/preg.txt
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info src/*.egg-info netWeights demos/out .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info src/*.egg-info netWeights demos/out docs/_build .pytest_cache .ruff_cache \
+		.mypy_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.13 found; say where: make PYTHON=/path/to/python3" >&2; exit 2; }

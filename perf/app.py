@@ -129,17 +129,19 @@ def plot(
 
 def readme(
     results: Results,
-    page: Annotated[Path | None, typer.Argument(metavar="[README]", help="Replace the table there.")] = None,
+    pages: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PAGE]...", help="Markdown files; replace the tables there.")
+    ] = None,
 ) -> None:
-    """Print the README's performance table, or put it into the README."""
+    """Print the performance tables, or put them into pages, between their marks: eight rows, or all of them."""
     from . import report
     from .results import read_results
 
     found = read_results(results)
-    if page is None:
-        print(report.readme_table(found))
-    else:
-        report.replace_table(page, found)
+    if not pages:
+        print(report.all_tables(found))
+    for page in pages or []:
+        report.replace_tables(page, found)
 
 
 for command in (compare, plot, readme):

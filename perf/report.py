@@ -1,4 +1,4 @@
-"""Results as text: one line per entry while they come in, and the README's table."""
+"""Results as text: one line per entry while they come in, and the tables of the README and of docs/."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ OPTIMISER_HEADER = (
     "all blobs",
     "in place",
 )
-BEGIN, END = "<!-- perf table: make perf-readme -->", "<!-- end of perf table -->"
+TABLES = ("<!-- perf table: make perf-readme -->", "<!-- end of perf table -->")  # all of them
+SUMMARY = ("<!-- perf summary: make perf-readme -->", "<!-- end of perf summary -->")  # what decides, in eight rows
 PEERS = (
     *("JAX", "PyTorch", "NumPy", "ONNX Runtime", "OpenCV", "polars", "pandas", "np.loadtxt", "np.savetxt"),
     "one thread",
@@ -40,6 +41,16 @@ SHOWN = {  # what the README shows of a suite; None is everything
     "reader": None,
     "startup": None,
 }
+SUMMED_UP = (  # suite, entry, threads, what it is called
+    ("train", "network5", 1, "train network5 (784-100-10), one epoch of MNIST"),
+    ("train", "network5", 2, "the same on two threads"),
+    ("kernels", "gemm 1024x1024x1024 NN", 1, "matrix product 1024³"),
+    ("caffe", "ResNet-18 forward", 1, "ResNet-18, one picture"),
+    ("caffe", "MobileNet forward", 1, "MobileNet, one picture"),
+    ("caffe", "AlexNet-BN forward", 1, "AlexNet with BatchNorm, one picture"),
+    ("caffe", "CIFAR forward", 1, "CIFAR-10 net, ten pictures"),
+    ("reader", "read integers", 1, "read 47 MB of text"),
+)
 TITLES = {
     "kernels": "kernel, called from Python",
     "train": "one epoch of training",
@@ -142,15 +153,8 @@ def summary_lines(results: Results) -> list[str]:
     return lines
 
 
-def readme_table(results: Results) -> str:
-    """The Markdown table of the README: what SHOWN names, with a column for each peer that was measured
-    in a suite, and the optimiser's."""
-    shown = [
-        entry
-        for suite, names in SHOWN.items()
-        for entry in results.entries
-        if entry.suite == suite and (names is None or entry.name in names)
-    ]
+def machine_lines(results: Results) -> list[str]:
+    """Which machine, how fast it was, and when."""
     machine, one = results.machine, results.peaks["1"]
     reads = ", ".join(f"{level} {rate:.0f}" for level, rate in one.items() if level != "fma")
     lines = [
@@ -159,6 +163,31 @@ def readme_table(results: Results) -> str:
     ]
     if results.settings.get("quick"):
         lines.append("Measured with `--quick`: a tenth of the rows or less, few samples.")
+    return lines
+
+
+def summary_table(results: Results) -> str:
+    """The Markdown table of SUMMED_UP, as far as it was measured: times, and how many times that the peers take."""
+    entries = {(entry.suite, entry.name, entry.threads): entry for entry in results.entries if not entry.layers}
+    rows = []
+    for suite, name, threads, title in SUMMED_UP:
+        if entry := entries.get((suite, name, threads)):
+            peers = (f"{peer} {entry.peers[peer]['ratio']:.2f}" for peer in PEERS[:-1] if peer in entry.peers)
+            rows.append((title, seconds_text(entry.seconds["median"]), share_text(entry), ", ".join(peers)))
+    header = ("one thread", "time", "of the peak", "their time / ours")
+    return "\n".join([*machine_lines(results), "", *_markdown(header, rows)])
+
+
+def all_tables(results: Results) -> str:
+    """Markdown: a table per suite of what SHOWN names, with a column for each peer that was measured in it, and the
+    optimiser's."""
+    shown = [
+        entry
+        for suite, names in SHOWN.items()
+        for entry in results.entries
+        if entry.suite == suite and (names is None or entry.name in names)
+    ]
+    lines = machine_lines(results)
     for suite, title in TITLES.items():
         rows = [entry for entry in shown if entry.suite == suite and not entry.layers]
         if rows:
@@ -169,14 +198,18 @@ def readme_table(results: Results) -> str:
     return "\n".join(lines)
 
 
-def replace_table(path: Path, results: Results) -> None:
-    """Put `readme_table` between the two marks of a Markdown file. Raises UsageError where these are missing."""
-    text = path.read_text(encoding="utf-8")
-    head, begin, rest = text.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (begin and end):
-        raise UsageError(f"{path}: has no lines {BEGIN!r} and {END!r} to put the table between")
-    path.write_text(f"{head}{BEGIN}\n{readme_table(results)}\n{END}{tail}", encoding="utf-8")
+def replace_tables(path: Path, results: Results) -> None:
+    """Put `summary_table` and `all_tables` between their marks in a Markdown file. Raises UsageError where neither
+    pair of marks is there."""
+    text, replaced = path.read_text(encoding="utf-8"), False
+    for (begin, end), table in ((SUMMARY, summary_table), (TABLES, all_tables)):
+        head, found, rest = text.partition(begin)
+        _, closed, tail = rest.partition(end)
+        if found and closed:
+            text, replaced = f"{head}{begin}\n{table(results)}\n{end}{tail}", True
+    if not replaced:
+        raise UsageError(f"{path}: has no lines {TABLES[0]!r} or {SUMMARY[0]!r} to put a table after")
+    path.write_text(text, encoding="utf-8")
 
 
 def _readme_cells(entry: Entry) -> list[str]:

@@ -170,7 +170,7 @@ def test_the_optimisers_table_stands_by_itself(make_results):
         entry.suite, entry.layers = "caffe", layers
         entry.activations = {"arena": 4_072_448, "blobs": 45_870_912, "in place": 15_163_200} if layers else {}
         entry.peers = {"naive": {"min": 1.0, "median": 1.0, "ratio": 1.25}} if layers == 51 else {}
-    table = report.readme_table(made)
+    table = report.all_tables(made)
     assert "| net forward | 1 | 1.10 ms | 50.0 GFLOP/s | 50% FMA |" in table
     assert "| net naive | 1 | 93 | 1.10 ms |  | 4.1 MB | 45.9 MB | 15.2 MB |" in table
     assert "| net optimised | 1 | 51 | 1.10 ms | 1.25 | 4.1 MB | 45.9 MB | 15.2 MB |" in table

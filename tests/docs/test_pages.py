@@ -1,0 +1,66 @@
+"""Every page of the documentation works as it stands: its commands print what is shown, its code runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from reference.child import PACKAGES, TESTS
+from reference.pages import DOCS
+from reference.readme import ROOT, run, target
+
+GENERATED = {"reference/commands.md", "reference/api.md", "reference/layers.md"}
+PAGES = sorted({str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - GENERATED)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_works_as_it_stands(page, tmp_path):
+    command = [sys.executable, "-m", "reference.pages", page]
+    settings = {**os.environ, "PYTHONPATH": f"{TESTS}:{PACKAGES}"}
+    done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def source(page: str, start: str) -> str:
+    (found,) = re.findall(rf"^```python\n({start}.*?)^```$", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
+    return found
+
+
+@pytest.mark.parametrize(("page", "name"), [("text-layer", "leaky"), ("caffe-layer", "capped")])
+def test_the_layers_shown_are_those_that_are_tested(page, name):
+    assert (ROOT / "tests" / "data" / f"{name}.py").read_text() == source(f"how-to/{page}.md", '"""')
+
+
+def test_the_benchmarks_commands_run(tmp_path):
+    """Shortened."""
+    (block,) = re.findall(
+        r"^```sh\n(.*?)^```$", (DOCS / "how-to/regression-runs.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    measure, compare, plot = block.splitlines()
+    run(f"{measure.replace('train', 'startup')} --quick --no-peers", tmp_path)
+    assert json.loads((tmp_path / "new.json").read_text())["settings"]["suites"] == ["startup"]
+    (results,) = (ROOT / "perf" / "results").glob("*.json")
+    for name in ("old.json", "new.json"):
+        shutil.copy(results, tmp_path / name)
+    assert run(compare, tmp_path)
+    run(plot, tmp_path)
+    assert (tmp_path / "roofline.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", ["mnist", "image_reco", "facades", "rank", "bridges", "char"])
+def test_the_demos_say_their_options(name, tmp_path):
+    """`make demos` itself: tests/demos/test_all.py."""
+    text = (DOCS / "tutorials/demos.md").read_text()
+    help_of_one = re.search(r"^(python demos/NAME.*?) {3}", text, re.MULTILINE)[1]
+    assert target("make demos") == "python demos/all.py"
+    assert "Usage: run.py" in run(help_of_one.replace("demos/NAME", f"{ROOT}/demos/{name}"), tmp_path)
+
+
+def test_every_page_is_in_the_contents():
+    listed = set(re.findall(r"^[a-z-]+/[a-z0-9-]+$", (DOCS / "index.md").read_text(), re.MULTILINE))
+    assert {f"{name}.md" for name in listed} - {"tutorials/tour.md"} == {*PAGES, *GENERATED} - {"index.md"}
