@@ -15,7 +15,7 @@ nbclient = pytest.importorskip("nbclient", reason="nbclient and ipykernel run th
 pytest.importorskip("ipykernel", reason="nbclient and ipykernel run the notebook: pip install -e '.[dev]'")
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "demos" / "tour.ipynb"
-WHERE = "import sys, caffe64; print(sys.executable, caffe64.__path__[0])"
+WHERE = "import os, sys, caffe64; print(sys.executable, os.path.realpath(caffe64.__path__[0]))"
 LARGEST = 400_000  # bytes
 
 

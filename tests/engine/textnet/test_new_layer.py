@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import re
 import shutil
 import sys
 
@@ -94,8 +93,3 @@ print(json.dumps(leaky.forward.compile_seconds))
     settings = {"PYTHONPATH": tmp_path, "XDG_CACHE_HOME": tmp_path, "NUMBA_CACHE_DIR": None}
     assert run_json(code, **settings) > 0
     assert run_json(code, **settings) == 0
-
-
-def test_the_readme_shows_that_very_file():
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert LEAKY.read_text() in blocks
