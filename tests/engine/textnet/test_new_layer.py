@@ -1,4 +1,4 @@
-"""A layer of the user's own, in its own file: the example that README shows."""
+"""A layer of the user's own, in its own file: the example that the documentation shows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from caffe64.engine.textnet.layers import TABLE, register
 from caffe64.formats.network import GRAMMAR
 
 LEAKY = TESTS / "data" / "leaky.py"
-README = TESTS.parent / "README.md"
 
 
 @pytest.fixture
