@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def forward_all(net: CaffeNet, names: Sequence[str] | None, inputs: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """Runs the net on all rows of its `inputs`, a batch of its present size at a time; the last is filled with zeros.
+    """Runs the net on all rows of its `inputs`, one batch of its present size at a time; the last is filled up with
+    zeros.
 
     Returns its outputs and the blobs `names`, float32 with one row per row. Raises UsageError for inputs of different
     lengths, none, and a blob without a row for each of a batch.

@@ -51,7 +51,7 @@ class NetGradients:
         return made.blobs[blob]
 
     def backward(self, session: Session, first: int, last: int, given: Mapping[Blob, ArrayLike]) -> Gradients:
-        """Run graph.nodes[last] to nodes[first] backward, from `given` and what the diffs of other outputs hold, or of
+        """Run graph.nodes[last] to nodes[first] backward, from `given` and the diffs of other outputs, or of
         the tops of nodes[last] if that is not the net's last layer."""
         ends = self.graph.outputs if last == len(self.graph.nodes) - 1 else self.graph.nodes[last].tops
         for blob, values in given.items():

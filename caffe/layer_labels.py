@@ -49,6 +49,6 @@ def _window(attributes: Convolution | Pooling) -> str:
 
 
 def _one(values: Sequence[object]) -> str:
-    """Of equal numbers the one."""
+    """The number, of several equal ones."""
     texts = list(map(str, values))
     return texts[0] if len(set(texts)) == 1 else "×".join(texts)

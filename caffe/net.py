@@ -136,7 +136,8 @@ class CaffeNet(NetTables):
     @overload
     def forward(self, blobs: Names = None, start: Name = None, end: Name = None, **inputs: ArrayLike) -> Outputs: ...
     def forward(self, blobs: Names = None, start: Name = None, end: Name = None, **inputs: ArrayLike) -> Outputs:  # type: ignore[misc]
-        """Run the net on all its inputs, by name, arrays of any shape that it takes; without any, on what they hold.
+        """Run the net on all its inputs, by name, arrays of any shape that it takes; without any, on their present
+        values.
 
         `start` and `end` are the names of the first and the last layer to run, if not all. Returns, by name, copies of
         its outputs, or of the tops of the layer `end`, and of `blobs`, float32. Raises UsageError for a missing or an
@@ -262,7 +263,7 @@ class CaffeNet(NetTables):
         return array.reshape(shape)
 
     def _fill(self, inputs: Mapping[str, ArrayLike]) -> None:
-        """Values for all inputs that an output is made of, or for more, which take their shapes; or none."""
+        """Values for all inputs that an output depends on, or for more, which take their shapes; or none."""
         if inputs and not set(self.needed_inputs) <= set(inputs) <= set(self.inputs):
             raise UsageError(f"forward was given the inputs {sorted(inputs)}, the net has {sorted(self.inputs)}")
         arrays = {name: np.asarray(as_numbers(values, name), np.float32) for name, values in inputs.items()}

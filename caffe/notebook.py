@@ -13,7 +13,7 @@ from .summary import summarise
 
 
 def net_html(path: str, graph: Graph, shapes: Mapping[Blob, Shape]) -> str:
-    """HTML of a graph whose blobs have these shapes; `path` is its file. What comes from files is escaped."""
+    """HTML of a graph whose blobs have these shapes; `path` is its file. Texts from files are escaped."""
     summary = summarise(path, graph, shapes)
     weights = [[blob.shape for blob in node.weights] for node in graph.nodes]
     picture = make_picture(drawn_graph(graph, shapes, weights))

@@ -148,7 +148,7 @@ def weights_alone(caffemodel: str | os.PathLike[str]) -> tuple[Graph, list[str]]
 
 
 def _preparations(message: Message) -> list[str]:
-    """What the net's data layers say of how their input is prepared."""
+    """Notices about the preparation of inputs by the net's data layers."""
     notices = []
     for layer in message.layer:
         transform = layer.transform_param

@@ -10,7 +10,7 @@ with counters padded to the width of the total and the mean loss of these 20; an
 
 from __future__ import annotations
 
-INTERVAL = 20  # minibatches a line
+INTERVAL = 20  # minibatches per line
 
 BANNER = (
     r"   ______        ____ ____         _____  __ __",

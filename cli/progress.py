@@ -20,7 +20,7 @@ EPOCH_LINES = 4  # per second, at most: tiny nets finish hundreds of epochs in t
 
 
 class TrainReport:
-    """The original's lines. `minibatches` is what `Training.run_epoch` calls about 20 times a second.
+    """The original's lines. `minibatches` is what `Training.run_epoch` calls about 20 times per second.
 
     The original clears its sum of losses at a line, not at an epoch, and always divides by 20. So where an epoch
     is not a multiple of 20 minibatches, the first line of the next one is too high. Kept, as its logs are compared.

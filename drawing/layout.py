@@ -78,12 +78,14 @@ def _ports(
         came = {number: x[routes[number][-1]] if routes[number] else x[edges[number][0]] for number in numbers}
         step = min(PORT, 0.7 * widths[target] / len(numbers))
         ordered = sorted(numbers, key=came.__getitem__)
-        straight = next((place for place, number in enumerate(ordered) if abs(came[number] - x[target]) < 1), None)
+        straight = next(
+            (position for position, number in enumerate(ordered) if abs(came[number] - x[target]) < 1), None
+        )
         middle = (len(ordered) - 1) / 2
         if straight is not None and max(straight, len(ordered) - 1 - straight) * step < 0.45 * widths[target]:
             middle = straight
-        for place, number in enumerate(ordered):
-            ends[number] = round(x[target] + (place - middle) * step, 1)
+        for position, number in enumerate(ordered):
+            ends[number] = round(x[target] + (position - middle) * step, 1)
     return ends
 
 

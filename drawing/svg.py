@@ -70,7 +70,7 @@ def draw_alone(picture: Picture) -> str:
 
 
 def kinds_and_marks(picture: Picture) -> list[tuple[str, str, str]]:
-    """(class, title, colour) of what the legend explains: the kinds and marks that are in the picture."""
+    """(class, title, colour) of the entries of the legend: the kinds and marks in the picture."""
     types = {kind_of(layer) for layer in picture.net.layers}
     marks = {member.fate.mark for member in picture.members}
     return [(f"k-{kind.key}", kind.title, kind.colour) for kind in (*KINDS, UNKNOWN) if kind in types] + [

@@ -45,7 +45,7 @@ def export(path: str | os.PathLike[str], values: np.ndarray) -> None:
 
 
 def writer_for(path: str | os.PathLike[str]) -> Callable[[Output, np.ndarray], None]:
-    """The function that writes what the name of `path` says. Raises UsageError if it says nothing known."""
+    """The function that writes the format of the name `path`. Raises UsageError for an unknown suffix."""
     name = os.fspath(path).lower()
     inner = name.removesuffix(".gz")
     for suffix, put in WRITERS.items():
@@ -108,7 +108,7 @@ def _put_ubyte(file: Output, values: np.ndarray) -> None:
 
 
 def _is_whole(values: np.ndarray) -> np.ndarray:
-    """Which values an integer says exactly; not -0.0, whose sign it loses."""
+    """Which values are exactly integers; not -0.0, whose sign would be lost."""
     whole: np.ndarray = (values == np.rint(values)) & (np.abs(values) < 2.0**53)
     whole &= ~((values == 0) & np.signbit(values))
     return whole

@@ -66,8 +66,8 @@ def open_input(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def _open(path: str) -> IO[bytes]:
-    """A file of its own position, or stdin and its kind (`streams`) where the process stands in them: a shell may have
-    read the first line of a file already."""
+    """A file, from its start, or stdin and its kind (`streams`) from their present position: a shell may have read the
+    first line of a file already."""
     number = stream_number(path)
     if number is None or not os.path.exists(path):
         return open(path, "rb")
@@ -93,7 +93,7 @@ class Source:
         return self.size * GZIP_RATIO if self.zipped else self.size
 
     def head(self, count: int) -> bytes:
-        """The first bytes; the stream stands at its start again afterwards."""
+        """The first bytes; the stream is at its start again afterwards."""
         data: bytes = self.stream.read(count)
         self.stream.seek(0)
         return data

@@ -80,8 +80,8 @@ def _intensities(image: Image.Image, color: bool) -> np.ndarray:
 
 
 def _opened(file: IO[bytes], path: str | os.PathLike[str], read: Callable[[Image.Image], T]) -> T:
-    """What `read` makes of a picture. Raises InputError (of `path`) for a file that is no picture, is damaged, or
-    announces more pixels than Pillow thinks safe."""
+    """The result of `read` for a picture. Raises InputError (of `path`) for a file that is not a picture, is damaged,
+    or announces more pixels than Pillow thinks safe."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # about metadata
         warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -126,7 +126,7 @@ class TextLayout:
 
     @property
     def _rows_end_with_lines(self) -> bool:
-        """Whether each row has lines to itself: then numbers behind those asked for are further rows."""
+        """Whether each row has lines of its own: then numbers after those requested are further rows."""
         return not self.broken and self._pattern.size > 0 and bool(self._pattern[0] <= self.columns)
 
     def _is_behind(self, numbers: int) -> bool:

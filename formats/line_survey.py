@@ -84,7 +84,7 @@ def survey_lines(text: np.ndarray, start: int, stop: int, runs: np.ndarray, stat
 
 @inline
 def _lines_of_one(begins: np.uint64, feeds: np.uint64, open_ones: int) -> int:
-    """How many line feeds there are if each ends a line of one number, of which `open_ones` have begun before; else 0.
+    """The number of line feeds if each ends a line of one number, of which `open_ones` have begun before; else 0.
 
     Where ones of two words alternate, a difference sets the bits from each one of the first to the next of the second.
     """
@@ -101,7 +101,7 @@ def _lines_of_one(begins: np.uint64, feeds: np.uint64, open_ones: int) -> int:
 
 @inline
 def _is_strange(text: Any, i: int, end: int) -> bool:
-    """1 where the byte is a letter of no number, or one of `unusual`, else 0."""
+    """1 where the byte is a letter outside numbers, or one of `unusual`, else 0."""
     code = byte(text, i)
     letter = is_letter(code) and not exponent_before(text, i + 1, end)
     sign = (code >= 33 and code <= 39) or code == 42 or code == 47 or code == 58

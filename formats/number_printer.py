@@ -25,7 +25,7 @@ u64 = np.uint64
 def print_numbers(
     values: np.ndarray, start: int, stop: int, columns: int, separator: int, text: np.ndarray, reached: np.ndarray
 ) -> int:
-    """Print values[start:stop] into `text`, a newline behind each row of `columns`; returns the bytes written.
+    """Print values[start:stop] into `text`, a newline after each row of `columns`; returns the number of bytes written.
 
     separator 0: "%f " for each value; stops before one that is not finite or 9e12 and more. Any other: whole
     numbers below 2^53, with this byte between those of a row. reached[0] is the index at which it stopped. `text` has
@@ -63,7 +63,7 @@ def print_numbers(
 
 @inline
 def _print_whole(text: Any, at: int, whole: np.uint64) -> int:
-    """Print an integer below 10^16; returns where it ends."""
+    """Print an integer below 10^16; returns the offset after it."""
     upper = whole // u64(100_000_000)
     if upper != u64(0):
         at = _print_short(text, at, upper)

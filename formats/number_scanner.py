@@ -122,7 +122,7 @@ def scan_numbers(
 
 @inline
 def _convert_window(text: Any, i: int, numbers: Any, filled: int) -> tuple[int, int]:
-    """Convert the numbers that end in the window at i, where none goes on, and put them behind the `filled` ones.
+    """Convert the numbers that end in the window at i, into which no number may continue, to numbers[filled:].
 
     Returns the number of bytes up to the last separator, included, and of numbers in them; 0 and 0 if a byte is not
     plain.
@@ -237,7 +237,7 @@ def _scaled(mantissa: np.uint64, power: int) -> tuple[bool | np.bool, float]:
 
 @kernel(i64(U1_IN, i64, i64), fastmath=None)
 def count_numbers(text: np.ndarray, start: int, stop: int) -> int:
-    """How many tokens begin in text[start:stop], well-formed or not."""
+    """The number of tokens that begin in text[start:stop], well-formed or not. Writes nothing."""
     end, count = len(text), 0
     text = address(text)
     i = start
@@ -254,14 +254,14 @@ def count_numbers(text: np.ndarray, start: int, stop: int) -> int:
 
 @inline
 def in_window(i: int, stop: int, end: int) -> bool:
-    """True if `begins_in_window` may look at the STRIDE bytes from i on, which end before `stop`."""
+    """True if `begins_in_window` may read the STRIDE bytes from i on, which end before `stop`."""
     return i >= 2 and i + STRIDE <= stop and i + STRIDE + 2 <= end
 
 
 @inline
 def begins_in_window(text: Any, i: int) -> tuple[np.uint64, np.uint64, np.uint64]:
-    """Bit k of the first: whether a token begins at byte i + k; of the second, whether that is a digit, point or sign;
-    of the third, whether it is a letter of no token. For k < STRIDE."""
+    """Bit k of the first is set where a token begins at byte i + k; of the second, where that is a digit, point or
+    sign; of the third, where it is a letter outside tokens. For k < STRIDE."""
     digits, points, minuses, pluses, letters, marks = classes(text, i - 2)
     signs = minuses | pluses
     inside = digits | points | signs
@@ -287,7 +287,7 @@ def exponent_before(text: Any, i: int, end: int) -> bool:
 
 @inline
 def _peek(text: Any, i: int, end: int) -> int:
-    """The byte at i; 0, which parts numbers, outside of the text."""
+    """The byte at i; 0, which separates numbers, outside of the text."""
     return byte(text, i) if 0 <= i < end else 0
 
 
@@ -298,7 +298,7 @@ def _is_digit(code: int) -> bool:
 
 @inline
 def _in_number(code: int) -> bool:
-    """True for 0-9 + - . which are part of a number wherever they stand."""
+    """True for 0-9 + - . which are part of a number at any position."""
     return (code >= 43) & (code <= 57) & (code != 44) & (code != 47)
 
 
@@ -309,6 +309,6 @@ def is_letter(code: int) -> bool:
 
 @inline
 def _exponent_at(text: Any, i: int, end: int) -> bool:
-    """True if the byte at i, which stands behind a digit or point, is an e that belongs to the number."""
+    """True if the byte at i, which follows a digit or point, is an e that belongs to the number."""
     mark, after, after2 = _peek(text, i, end) | 32, _peek(text, i + 1, end), _peek(text, i + 2, end)
     return (mark == 101) & (_is_digit(after) | (((after == 43) | (after == 45)) & _is_digit(after2)))

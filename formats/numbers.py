@@ -251,8 +251,8 @@ def _survey(part: _Part) -> Surveyed:
 
 
 def _runs_of_thread(size: int) -> np.ndarray:
-    """Room for `size` int64, the thread's own: as a rule its first page is all that is used, and the system would clear
-    a huge page for that in each part."""
+    """Room for `size` int64, the thread's own: usually only its first page is used, and the system would clear a
+    huge page for it in each part."""
     runs: np.ndarray | None = getattr(_own, "runs", None)
     if runs is None or len(runs) < size:
         runs = _own.runs = np.empty(size, np.int64)

@@ -7,7 +7,7 @@
                                                a missing, double or unknown name.
     f = read_fields(tables, at, Rows)          the kernel: f.x.offset is tables[at]; 0 <= at
     f = read_row(tables, at, n, Rows)          likewise the n-th of the rows that lie one behind the other from `at` on
-    field_count(Rows)                          how many numbers a row has
+    field_count(Rows)                          the count of numbers in a row
 
 Names are resolved while a kernel is typed: each becomes a load from a constant distance, as in C's structs, or nothing
 where the field is not used. The class itself is the argument of the intrinsic; a kernel that reads it is kept on disk

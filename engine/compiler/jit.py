@@ -44,21 +44,21 @@ from .signatures import (  # noqa: F401 (the types that kernels are declared wit
 # split. No "nnan"/"ninf": a diverging loss must still surface as NaN.
 FAST_MATH = {"contract"}
 
-P = ParamSpec("P")
-R = TypeVar("R")
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 KERNELS: list[Kernel[..., Any]] = []  # every kernel of the modules imported so far, for warm-up and doctor
 
 _loading = threading.RLock()
 
 
-class _Deferred(Generic[P, R]):
+class _Deferred(Generic[Arguments, Result]):
     """A function that is passed to Numba on first use: in a function that Numba compiles, or by a call."""
 
     __name__: str
     made: Any
 
-    def __init__(self, py_func: Callable[P, R]):
+    def __init__(self, py_func: Callable[Arguments, Result]):
         self.py_func = py_func
         functools.update_wrapper(self, py_func)
 
@@ -67,16 +67,16 @@ class _Deferred(Generic[P, R]):
         """Numba's protocol: the type of this object in compiled code."""
         return self.made._numba_type_
 
-    def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
+    def __call__(self, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         # An empty **named would cost a short kernel a tenth.
-        result: R = self.made(*arguments, **named) if named else self.made(*arguments)
+        result: Result = self.made(*arguments, **named) if named else self.made(*arguments)
         return result
 
     def __deepcopy__(self, memo: object) -> Self:
         return self  # Numba copies the statements in which it stands
 
 
-class Inline(_Deferred[P, R]):
+class Inline(_Deferred[Arguments, Result]):
     """A helper of kernels; `made` is Numba's dispatcher."""
 
     @functools.cached_property
@@ -85,7 +85,7 @@ class Inline(_Deferred[P, R]):
 
         return make_inline(self.py_func, FAST_MATH)
 
-    def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:
+    def __call__(self, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         raise TypeError(f"{self.__name__} is a helper of kernels: call it from compiled code")
 
 
@@ -109,10 +109,10 @@ class Intrinsic(_Deferred[..., Any]):
         return type_of_intrinsic(self.made)
 
 
-class Kernel(_Deferred[P, R]):
+class Kernel(_Deferred[Arguments, Result]):
     """A compiled function with the one signature that it was declared with; `made` is Numba's dispatcher."""
 
-    def __init__(self, py_func: Callable[P, R], signature: Any, fastmath: Set[str] | None):
+    def __init__(self, py_func: Callable[Arguments, Result], signature: Any, fastmath: Set[str] | None):
         super().__init__(py_func)
         self.signature, self.file = signature, KernelFile(py_func, signature)
         self._fastmath = fastmath
@@ -182,13 +182,15 @@ class Kernel(_Deferred[P, R]):
         return self.is_loaded or (self.file.path is not None and self.file.path.exists())
 
 
-def kernel(signature: Any, *, fastmath: Set[str] | None = FAST_MATH) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+def kernel(
+    signature: Any, *, fastmath: Set[str] | None = FAST_MATH
+) -> Callable[[Callable[Arguments, Result]], Kernel[Arguments, Result]]:
     """Decorator: compile the function for `signature` only, on first use.
 
     `fastmath` is a set of LLVM flags; pass an empty set where every rounding counts.
     """
 
-    def decorate(function: Callable[P, R]) -> Kernel[P, R]:
+    def decorate(function: Callable[Arguments, Result]) -> Kernel[Arguments, Result]:
         made = Kernel(function, signature, fastmath)
         KERNELS.append(made)
         return made
@@ -196,7 +198,7 @@ def kernel(signature: Any, *, fastmath: Set[str] | None = FAST_MATH) -> Callable
     return decorate
 
 
-def inline(function: Callable[P, R]) -> Inline[P, R]:
+def inline(function: Callable[Arguments, Result]) -> Inline[Arguments, Result]:
     """Decorator for helpers of kernels: compiled into their callers, for whatever types these pass."""
     return Inline(function)
 

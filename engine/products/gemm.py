@@ -8,21 +8,21 @@
 Panels. The columns of B are dealt out (`panel_width`) to panels of at most NR columns; a panel that starts at column n
 holds B[k, n + j] at  n*depth + k*whole(width) + j,  filled up with zeros to whole vectors. So a panel is read front to
 back in whole cache lines. (Read where they lie in a matrix with 100 columns, 24 columns of 4 bytes touch 2.4 lines of
-64 bytes a row instead of 1.5: 100 rows of them no longer fit into L1, and tiles ran at half their speed.)
+64 bytes per row instead of 1.5: 100 rows of them no longer fit into L1, and tiles ran at half their speed.)
 Bands. MR rows of A, element (m, k) at  band*MR*depth + k*MR + m % MR.
 
 Sizes. M rows, N columns, K the length of the sums.
 
   MR x NV    the tile. Registers hold MR*NV accumulators, NV vectors of B and one broadcast of A:
              AVX-512  8*3 + 3 + 1 = 28 of 32     AVX2 and SSE2  4*3 + 3 + 1 = 16 of 16.
-             Each step of k issues NV + MR loads for MR*NV FMAs; two loads and two FMAs can issue a cycle, so
+             Each step of k issues NV + MR loads for MR*NV FMAs; two loads and two FMAs can issue per cycle, so
              the loads (11 for 24, 7 for 12) stay below the FMAs.
   TALL x 1   the tile for at most LANES columns: FMAs take 4 cycles, so 8 sums keep two units busy.
   KC         the length of a stretch of the sum. A longer one reads and writes C less often; with a shorter one a panel
              of B, KC*NR*4 bytes = 36 KiB, and a band of A, 6 KiB, stay in near caches. Stretches have equal lengths.
   NC         the columns of B that are packed together: KC*NC*4 = 147 KiB, used at once from the L2 cache. Packed alone,
              a panel of a wide B would read only a part of each line.
-  MC         the rows of A that are packed together: up to 3 MiB, streamed from the L3 cache, KC*MR*4 bytes a tile:
+  MC         the rows of A that are packed together: up to 3 MiB, streamed from the L3 cache, KC*MR*4 bytes per tile:
              16 bytes for 6 cycles of FMAs. So B is packed once for 2048 rows.
   PACKED_*   below so many columns (rows), A (B) is used too seldom to pay for packing, and is read where it lies.
 

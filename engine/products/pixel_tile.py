@@ -8,7 +8,7 @@ acc[p, v] = weights[bias][v] + sum over g < groups, l < run of
 arena[y + tables[y_pixels + p] + v*y_step]
           = max(bound, acc[p, v] + arena[addend + tables[addend_pixels + p] + v*addend_step])
 
-for p < count and v < NV, where acc[p, v] is a vector of LANES, arena[i] and weights[i] are what lies at byte i, and [l]
+for p < count and v < NV, where acc[p, v] is a vector of LANES, arena[i] and weights[i] are the data at byte i, and [l]
 counts float32 from there on, [v] vectors. Where `addend` is negative, nothing is added. `arena` and `weights` are
 blocks of bytes or float32, `tables` is int64; x, w, bias, addend, y, their steps and the contents of the tables are in
 bytes. GROUP, ROWS and NV are literals. If GROUP is `run`, the steps of l are unrolled; else it is 0. The tables give

@@ -60,7 +60,7 @@ def choose_threads(requested: int | None, macs: int) -> int:
 def run_team(
     work: Callable[[int], None], threads: int, macs: int, stop: Callable[[], None], poll: Callable[[], None]
 ) -> None:
-    """Run work(0) ... work(threads - 1) at the same time; call poll() about twenty times a second meanwhile and at the
+    """Run work(0) ... work(threads - 1) at the same time; call poll() about 20 times per second meanwhile and at the
     end. `macs` is the amount of work: less than BRIEF_MACS for one thread is done at once, in this one.
 
     If poll or a signal handler raises, stop() is called, all threads are waited for, and the exception is raised.

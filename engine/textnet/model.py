@@ -110,7 +110,7 @@ class Model:
         """Outputs float32 [N, K] for X [N, F], an array or a `OneHot`: posteriors after sce, else the last values.
 
         X is not searched for values that are not finite: a row with nan gives nan, and the other rows what they give
-        without it. `watch(rows)` is called about twenty times a second. Raises UsageError for an X of another width.
+        without it. `watch(rows)` is called about twenty times per second. Raises UsageError for an X of another width.
         """
         plan, inputs = plan_inputs(self.plan, X, finite=False)
         watch = function("watch", watch)

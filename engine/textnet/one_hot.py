@@ -38,7 +38,7 @@ class OneHot:
             raise UsageError(f"symbols run from {found.min()} to {found.max()}, expected [0, {classes})")
         self.classes, self.features = classes, found.shape[1] * classes
         if self.features > EXACT_IN_FLOAT32:
-            raise UsageError(f"{found.shape[1]} places of {classes} classes are more than {EXACT_IN_FLOAT32} inputs")
+            raise UsageError(f"{found.shape[1]} positions of {classes} classes are more than {EXACT_IN_FLOAT32} inputs")
         self.ones = found.astype(np.float32)
         self.ones += np.arange(found.shape[1], dtype=np.float32) * classes
 

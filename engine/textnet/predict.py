@@ -75,7 +75,7 @@ def predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Outputs float32 [N, K] and the loss of each row float32 [N] (empty without `targets`).
 
-    inputs float32 [N, F], targets float32 [N, T]. `watch(rows)` is called about twenty times a second with the number
+    inputs float32 [N, F], targets float32 [N, T]. `watch(rows)` is called about twenty times per second with the number
     of rows done. The result does not depend on the number of threads.
     """
     rows = inputs.shape[0]

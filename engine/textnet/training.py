@@ -130,7 +130,7 @@ class Training:
     def run_epoch(self, watch: Callable[[int, np.ndarray], None] | None = None) -> EpochRecord:
         """Run the rest of the current epoch.
 
-        `watch(step, losses)` is called about twenty times a second and at the end: the minibatches done, and the mean
+        `watch(step, losses)` is called about twenty times per second and at the end: the minibatches done, and the mean
         loss of each, float64 [steps]. Raises Interrupted after `stop`; then `step` minibatches are done, and
         `run_epoch` or a checkpoint continue from there. Raises Diverged when a loss is not finite, with the parameters
         as they were before that minibatch, and when the last minibatch gave parameters that are not.

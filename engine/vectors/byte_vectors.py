@@ -1,4 +1,4 @@
-"""Many bytes of text at a time, for kernels that scan and print: LLVM vectors, in whatever registers the CPU has.
+"""Many bytes of text at a time, for kernels that scan and print: LLVM vectors, in the registers that the CPU has.
 
     text = address(array)         of its first element, an int64: Numba counts references to arrays, not to these
     byte(text, i)                 the byte at text + i, as an int64

@@ -35,7 +35,7 @@ LEAST_ITEM_BYTES = 2  # bytes of a number
 
 
 def read_hdf5(path: str, file: IO[bytes], mapping: mmap.mmap) -> list[tuple[str, list[np.ndarray | None]]]:
-    """The layers that have blobs, by name, and these, float32; None for one that is not there while a later one is.
+    """The layers that have blobs, by name, and these, float32; None for an absent one before a later one.
 
     `mapping` is that of `file`. Raises InputError for another file, UsageError without h5py.
     """
@@ -61,7 +61,7 @@ def _missing(path: str) -> UsageError:
 
 
 def _find(path: str, file: IO[bytes]) -> list[Any]:
-    """The layers as `hdf5_offsets` says them."""
+    """The layers as `hdf5_offsets` returns them."""
     # It is started as a file, without its folder in sys.path, and finds h5py where this process does.
     command = [sys.executable, "-P", hdf5_offsets.__file__]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def find(file: Any) -> list[Any]:
-    """The layers with datasets of an open h5py.File, as said above. Raises Refused."""
+    """The layers with datasets of an open h5py.File, as in the module's docstring. Raises Refused."""
     import h5py
 
     layers = _member(file, "data") if "data" in file else None
@@ -71,7 +71,7 @@ def find(file: Any) -> list[Any]:
 
 
 def _member(group: Any, name: str) -> Any:
-    """A group or dataset that lies in this file, at this place."""
+    """A group or dataset of this file, not a link."""
     import h5py
 
     if group.get(name, getclass=True, getlink=True) is not h5py.HardLink:

@@ -92,7 +92,7 @@ def _classes(file: descriptor_pb2.FileDescriptorProto) -> dict[str, Any]:
     return {name: message_factory.GetMessageClass(descriptor) for name, descriptor in types.items()}
 
 
-MESSAGES = _classes(_file())  # all of them, since protobuf itself does not keep a class that no one holds
+MESSAGES = _classes(_file())  # all of them, since protobuf keeps no class without a reference
 NetParameter: type[Message] = MESSAGES["NetParameter"]
 LayerParameter: type[Message] = MESSAGES["LayerParameter"]
 BlobProto: type[Message] = MESSAGES["BlobProto"]

@@ -193,7 +193,7 @@ def _where(name: str, text: str, outline: Outline, unknown: Unknown) -> str:
 
 
 def _malformed(error: Any, text: str) -> Malformed:
-    """protobuf's complaint. It counts lines and columns, from 1, where it knows them."""
+    """protobuf's error. It counts lines and columns from 1, where known."""
     line = error.GetLine() if isinstance(error, text_format.ParseError) else None
     found, offset = str(error), 0
     if line:

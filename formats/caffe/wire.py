@@ -29,12 +29,8 @@ NESTED = {  # message -> number of a field -> the message in it
 }
 NAME_FIELDS = {"layer": 1, "V1": 4, "V0": 1}
 FLOAT4, FLOAT8 = np.dtype("<f4"), np.dtype("<f8")
-NUMBER_FIELDS: dict[int, np.dtype] = {
-    5: FLOAT4,
-    6: FLOAT4,
-    8: FLOAT8,
-    9: FLOAT8,
-}  # of a blob
+# The fields of a blob that hold numbers.
+NUMBER_FIELDS: dict[int, np.dtype] = {5: FLOAT4, 6: FLOAT4, 8: FLOAT8, 9: FLOAT8}
 FIXED = {4: FIXED32, 8: FIXED64}
 DATA, DOUBLE_DATA = 5, 8
 RAW_TYPE, RAW_DATA = 10, 12

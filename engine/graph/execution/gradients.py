@@ -45,7 +45,7 @@ class Gradients:
     given: it holds the first of the runtime's nodes.
 
     `blobs[blob]` is a gradient of that blob's shape, `weights[node]` are those of its weights. There is one for each
-    blob that a layer needs one of (`need_backward.py`), and for each in `seeds`. As in Caffe, a layer that works in
+    blob for which a layer needs one (`need_backward.py`), and for each in `seeds`. As in Caffe, a layer that works in
     place, by its names, has one gradient for its top and its bottom, so that of the top is overwritten.
 
     `steps` are the layers that run backward, last first. backward() overwrites gradients of blobs, and adds to

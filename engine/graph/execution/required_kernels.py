@@ -1,4 +1,4 @@
-"""Which kernels a graph runs, so that they can be compiled before, all at once and with a progress message."""
+"""Kernels that a graph calls, so that they can be compiled in advance with a progress message."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ..plan.team import run_steps
 def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -> list[Kernel]:
     """The kernels that the ops and lowerings of the graph's layer types name.
 
-    A plan runs what it can by lowerings; with `gradients` or `layers`, layers also run one by one by their own kernels.
+    A plan runs most layers by lowerings; with `gradients` or `layers`, layers also run one by one by their own kernels.
     """
     kinds = {node.type for node in graph.nodes}
-    found = [run_steps, *moves.KERNELS]
+    found = [run_steps, *moves.MOVE_KERNELS]
     for kind in sorted(kinds):
         found += _lowered(kind)
         if gradients or layers or kind not in LOWERINGS:

@@ -55,10 +55,10 @@ class Node:
     `blob_specs` are those of its first blobs, `fillers` draw them (`fillers.py`); `loss_weight` is one per top and
     `propagate_down` one per bottom, or none.
 
-    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. `held` says
-    which part of the net's parameters they are: they are views of it then, which are only written in place, and whoever
-    writes calls held.written(). Weights that are assigned are held by nothing until `own_parameters`. `phase`, TEST or
-    TRAIN, is the layer's own, or else the net's.
+    `weights` are its blobs in Caffe's order and shapes, float32 C-contiguous; empty until there are some. With `held`
+    they are views of the net's parameters, which are only written in place, followed by held.written(). Assigned
+    weights have no owner until `own_parameters`. `phase`, TEST or TRAIN, is the layer's own, or else the
+    net's.
     """
 
     name: str

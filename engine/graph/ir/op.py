@@ -14,7 +14,7 @@ and of its gradient, if there is one:
     prepare(node, bottoms, tops, run, layers)   for these shapes, and for the `run` that the op prepared: a function
                                      back(inputs, outputs, output_gradients, input_gradients, weight_gradients)
 
-`back` runs after `run`, on what that read and wrote: lists of float32 C-contiguous arrays, one per blob, gradients of
+`back` runs after `run`, on its inputs and outputs: lists of float32 C-contiguous arrays, one per blob; gradients have
 their blob's shape. It overwrites the input gradients and adds to the weight gradients; None stands for one that is not
 needed. No array overlaps another, but where the layer works in place an input gradient may be the output gradient.
 """
@@ -32,6 +32,7 @@ from ...compiler.jit import Kernel
 from .graph import Node, Shape
 
 MANY = 1 << 30
+NO_VALUES = np.zeros(0, np.float32)  # for an operand that a layer does not have
 Arrays = Sequence[np.ndarray]
 Gradients = Sequence[np.ndarray | None]
 Run = Callable[[Arrays, Arrays], None]
@@ -40,8 +41,8 @@ Back = Callable[[Arrays, Arrays, Arrays, Gradients, Gradients], None]
 
 @dataclass(frozen=True)
 class Layers:
-    """How a gradient that is made of other layers runs them. `prepare` prepares one, as an Op does; `plan` in a faster
-    way, if there is one for it, else it returns None. `threads`: how many may run, None for as many as pay off."""
+    """How a gradient that consists of other layers runs them. `prepare` prepares one, as an Op does; `plan` does so in
+    a faster way, or returns None if there is none. `threads`: how many may run, None for as many as pay off."""
 
     prepare: Callable[[Node, list[Shape], list[Shape]], Run]
     plan: Callable[[Node, list[Shape], list[Shape]], Run | None]

@@ -1,8 +1,8 @@
-"""The layers that the gradients of Convolution and Deconvolution are made of.
+"""The layers by which the gradients of Convolution and Deconvolution are computed.
 
-The one is the other's adjoint, so the gradient of its bottom is the other layer, of the same weights, of dy. Where a
-convolution moves by single pixels that is a convolution as well, of mirrored weights, which is faster. These layers are
-made as nodes of their own, and prepared by whoever prepares the gradient.
+The one is the other's adjoint, so the gradient of its bottom is the other layer, of the same weights, of dy. For a
+convolution of stride 1 this is also a convolution with mirrored weights, which is faster. These layers are separate
+nodes; the function that prepares the gradient prepares them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ...compiler import signatures as types
 from ...compiler.jit import F1, F1_IN, i64, kernel
 from ...parameters.owner import Held
 from ..ir.graph import Blob, Node, Shape
-from ..ir.op import Layers, count
-from .channels import NO_VALUES, add_sums, channel_sums
+from ..ir.op import NO_VALUES, Layers, count
+from .channels import add_sums, channel_sums
 from .windows import Convolution, Window
 
 
@@ -33,7 +33,7 @@ def mirror_filters(w, groups, outputs, channels, taps, mirrored):
 
 
 def mirrored(node: Node, window: Window, top: Shape, bottom: Shape, layers: Layers):
-    """A function (dys, dxs): convolutions of dy with the weights turned round, inputs and outputs exchanged.
+    """A function (dys, dxs): convolutions of dy with mirrored weights, inputs and outputs exchanged.
 
     A plan packs them mirrored from the parameter; for the layer's own code they are mirrored before.
     """
@@ -76,7 +76,7 @@ def _mirrored_weights(node: Node, window: Window, twin: Node):
 
 
 def spread(node: Node, window: Window, top: Shape, bottom: Shape, layers: Layers):
-    """A function (dys, dxs): deconvolutions of dy without padding, of which the bottom's pixels are taken; those that
+    """A function (dys, dxs): deconvolutions of dy without padding, from which the bottom's pixels are taken; those that
     no window reaches get 0."""
     none = (0,) * len(window.size)
     twin = twin_of(node, "Deconvolution", replace(window, outputs=window.channels, before=none, after=none))
@@ -101,7 +101,7 @@ def spread(node: Node, window: Window, top: Shape, bottom: Shape, layers: Layers
 
 
 def twin_of(node: Node, kind: str, window: Window) -> Node:
-    """A node of this window without bias, at the place of `node`."""
+    """A node of this window without bias, in place of `node`."""
     attributes = Convolution(
         window.outputs, window.kernel, window.stride, window.before, window.after, window.dilation, window.group,
         window.axis, bias_term=False,

@@ -1,5 +1,5 @@
-"""Layers that move values: Concat, Slice, Crop, Tile, Permute. NumPy's copies of blocks are as fast as memory here, so
-there are no kernels."""
+"""Layers that move values: Concat, Slice, Crop, Tile, Permute. NumPy copies blocks at the speed of memory, so kernels
+are not needed."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def slice_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, la
 
 
 def crop_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
-    """The second bottom lends nothing but its shape."""
+    """Only the shape of the second bottom is used."""
     window = tuple(crop_window(node, bottoms))
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):

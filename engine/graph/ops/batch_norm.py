@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import Back, Gradient, Layers, Op, Run, count, same_shape
-from .channels import NO_VALUES, channel_sums, moments, normalised_gradient
+from ..ir.op import NO_VALUES, Back, Gradient, Layers, Op, Run, count, same_shape
+from .channels import channel_sums, moments, normalised_gradient
 from .scale import affine
 
 

@@ -1,4 +1,4 @@
-"""Sums over channels, which normalisations and the gradients of weights are made of."""
+"""Sums over channels, for normalisations and the gradients of weights."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from ...compiler.cpu import LANES
 from ...compiler.jit import D1, F1, F1_IN, i64, inline, kernel
 from ...vectors.simd import broadcast, element, fma, load, load_part, reduce_add, store, store_part, zeros
 
-NO_VALUES = np.zeros(0, np.float32)
-SUM_BLOCK = 64 * LANES  # of 64 additions a lane the roundings do not count
+SUM_BLOCK = 64 * LANES  # floats: the rounding errors of 64 additions per lane are negligible
 
 
 @inline

@@ -19,11 +19,10 @@ from ...team.memory import aligned_zeros
 from ...vectors.simd import broadcast, load, load_part, store, store_part
 from ...vectors.views import no_rows
 from ..ir.graph import Node, Shape
-from ..ir.op import MANY, Back, Gradient, Layers, Op, Run, count
+from ..ir.op import MANY, NO_VALUES, Back, Gradient, Layers, Op, Run, count
 from .adjoint import bias_sums, mirror_filters, mirrored, spread
-from .channels import NO_VALUES, channel_sums
-from .filter_gradient import KERNELS as FILTER_KERNELS
-from .filter_gradient import prepare_filter_gradient
+from .channels import channel_sums
+from .filter_gradient import FILTER_KERNELS, prepare_filter_gradient
 from .windows import PictureCounts, PlaneSizes, filter_shapes, lay_out, picture_counts, plan_planes, window_of
 
 # Taps summed at a time: a panel streams from L2, NR * 1024 * 4 bytes = 96 KiB, and y is written once. 512 channels of
@@ -163,13 +162,13 @@ def convolution_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: R
     return back
 
 
-GRADIENT = Gradient(
+CONVOLUTION_GRADIENT = Gradient(
     convolution_back, kernels=(*FILTER_KERNELS, channel_sums, mirror_filters), layers=("Convolution", "Deconvolution")
 )
 OPS = tuple(
     Op(
         kind, convolution_shapes, prepare_convolution, convolution_weights, convolution_macs, (1, MANY), (1, MANY),
-        kernels=(convolve,), gradient=GRADIENT,
+        kernels=(convolve,), gradient=CONVOLUTION_GRADIENT,
     )
     for kind in ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Element-wise curves and functions of straight pieces. All may work in place, except AbsVal, to which Caffe does not
+"""Element-wise functions, smooth and piecewise linear. All may work in place, except AbsVal, for which Caffe does not
 allow it."""
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.jit import F1, F1_IN, Kernel, f32, i64, inline, kernel
 from ...vectors import simd
-from ...vectors.elementary import decay, exp, exp_minus_one, gated, sigmoid, sigmoid_slope, tanh
+from ...vectors.elementary import ONE, decay, exp, exp_minus_one, gated, sigmoid, sigmoid_slope, tanh
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
 from .checks import refuse_in_place
 
 TANH, SIGMOID, SWISH, ELU_CURVE, EXP = range(5)  # of `smooth_activation`
 ABSOLUTE, CLIP, THRESHOLD, LINEAR = range(4)  # of `piecewise_linear_activation`
-ONE, FOUR, LARGE, SMALLEST = np.float32(1), np.float32(4), np.float32(200), np.float32(1e-45)
+SWISH_LIMIT, SMALLEST_DENORMAL = np.float32(200), np.float32(1e-45)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Swish:
 
 @dataclass(frozen=True)
 class Clip:
-    """The bounds, which the layer needs both of."""
+    """The bounds; the layer needs both."""
 
     min: float | None = None
     max: float | None = None
@@ -45,7 +45,7 @@ class Threshold:
     threshold: float = 0.0
 
 
-# Functions of one vector. Where the order of operands matters, it decides what becomes of a NaN.
+# Functions of one vector. Where the order of operands matters, it decides the result for a NaN.
 @inline
 def scaled_tanh(v, a, b):
     return tanh(a * v)
@@ -93,7 +93,7 @@ def linear(v, a, b):
 
 @inline
 def apply(function, x, y, a, b):
-    """y = function(x, a, b): one loop a function, as a choice inside the loop costs more than most of them."""
+    """y = function(x, a, b): one loop per function, as a choice inside the loop takes longer than most of them."""
     first, second, whole = simd.broadcast(a), simd.broadcast(b), x.size // LANES * LANES
     for i in range(0, whole, LANES):
         simd.store(y, i, function(simd.load(x, i), first, second))
@@ -104,7 +104,7 @@ def apply(function, x, y, a, b):
 
 @kernel(types.void(F1_IN, F1, i64, f32, f32))
 def smooth_activation(x, y, kind, a, b):
-    """y = f(x), where `kind` names a curve:   x, y [P]; y may be x.
+    """y = f(x), for the smooth function `kind`:   x, y [P]; y may be x.
 
     TANH tanh(a*x)   SIGMOID s = 1/(1 + exp(-a*x))   SWISH x*s   ELU_CURVE max(x, 0) + a*(exp(min(x, 0)) - 1)
     EXP b*exp(a*x)
@@ -123,7 +123,7 @@ def smooth_activation(x, y, kind, a, b):
 
 @kernel(types.void(F1_IN, F1, i64, f32, f32))
 def piecewise_linear_activation(x, y, kind, a, b):
-    """y = f(x), where `kind` names a function of straight pieces:   x, y [P]; y may be x.
+    """y = f(x), for the piecewise linear function `kind`:   x, y [P]; y may be x.
 
     ABSOLUTE |x|   CLIP max(a, min(x, b))   THRESHOLD 1 where x > a, else 0   LINEAR a*x + b
     """
@@ -137,11 +137,11 @@ def piecewise_linear_activation(x, y, kind, a, b):
         apply(linear, x, y, a, b)
 
 
-# Functions of a value v, of what the layer made of it, y, and of the gradient d of that. Slopes are made of v where y
-# has lost the digits that matter: 1 - y where y is almost 1.
+# Functions of a value v, the layer's output y for it, and the gradient d of y. Slopes are computed from v where y has
+# lost the digits that matter: 1 - y where y is almost 1.
 @inline
 def tanh_curve_slope(v, y, d, a, b):
-    return simd.broadcast(FOUR) * sigmoid_slope(v + v) * d
+    return simd.broadcast(np.float32(4)) * sigmoid_slope(v + v) * d
 
 
 @inline
@@ -151,9 +151,9 @@ def sigmoid_curve_slope(v, y, d, a, b):
 
 @inline
 def swish_slope(v, y, d, a, b):
-    """s(z) * (1 + z * s(-z)) for z = a*v; beyond LARGE, where s is 0 or 1, z need not be exact."""
+    """s(z) * (1 + z * s(-z)) for z = a*v; beyond SWISH_LIMIT, where s is 0 or 1, z need not be exact."""
     z = a * v
-    z = simd.maximum(simd.broadcast(-LARGE), simd.minimum(simd.broadcast(LARGE), z))
+    z = simd.maximum(simd.broadcast(-SWISH_LIMIT), simd.minimum(simd.broadcast(SWISH_LIMIT), z))
     return gated(simd.fma(z, sigmoid(-z), simd.broadcast(ONE)), z) * d
 
 
@@ -174,9 +174,9 @@ def absolute_slope(v, y, d, a, b):
 
 @inline
 def clip_slope(v, y, d, a, b):
-    """d where a <= v <= b, which are the values that stay as they are; 0 for NaN."""
+    """d where a <= v <= b, where the layer changes nothing; 0 for NaN."""
     moved = simd.absolute(v - clip(v, a, b))
-    return simd.where_less(moved, simd.broadcast(SMALLEST), d, simd.zeros())
+    return simd.where_less(moved, simd.broadcast(SMALLEST_DENORMAL), d, simd.zeros())
 
 
 @inline
@@ -192,7 +192,7 @@ def apply_slope(function, x, y, dy, dx, a, b):
 
 @kernel(types.void(F1_IN, F1_IN, F1_IN, F1, i64, f32, f32))
 def smooth_activation_gradient(x, y, dy, dx, kind, a, b):
-    """dx = dy * f'(x) for the curves of `smooth_activation`.   All [P]; dx may be dy."""
+    """dx = dy * f'(x) of the functions of `smooth_activation`.   All [P]; dx may be dy."""
     if kind == TANH:
         apply_slope(tanh_curve_slope, x, y, dy, dx, a, b)
     elif kind == SIGMOID:
@@ -207,7 +207,7 @@ def smooth_activation_gradient(x, y, dy, dx, kind, a, b):
 
 @kernel(types.void(F1_IN, F1_IN, F1_IN, F1, i64, f32, f32))
 def piecewise_linear_gradient(x, y, dy, dx, kind, a, b):
-    """dx = dy * f'(x) for ABSOLUTE and CLIP of `piecewise_linear_activation`.   All [P]; dx may be dy."""
+    """dx = dy * f'(x) of ABSOLUTE and CLIP, see `piecewise_linear_activation`.   All [P]; dx may be dy."""
     if kind == ABSOLUTE:
         apply_slope(absolute_slope, x, y, dy, dx, a, b)
     elif kind == CLIP:
@@ -215,7 +215,7 @@ def piecewise_linear_gradient(x, y, dy, dx, kind, a, b):
 
 
 def calling(curve: Kernel, parameters: Callable[[Node], tuple[int, float, float]]) -> Callable:
-    """The `prepare` of a layer that is one call of the kernel `curve`; `parameters` gives its kind, a and b."""
+    """The `prepare` of a layer that is one call of a kernel with kind, a and b from `parameters`."""
 
     def prepare(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
         arguments = parameters(node)
@@ -225,10 +225,10 @@ def calling(curve: Kernel, parameters: Callable[[Node], tuple[int, float, float]
 
 
 def clip_bounds(node: Node) -> tuple[int, float, float]:
-    low, high = node.attributes.min, node.attributes.max
-    if low is None or high is None:
+    least, most = node.attributes.min, node.attributes.max
+    if least is None or most is None:
         raise node.error("has not both of clip_param's min and max", "both")
-    return CLIP, low, high
+    return CLIP, least, most
 
 
 def threshold_bound(node: Node) -> tuple[int, float, float]:
@@ -241,7 +241,7 @@ def absolute_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def calling_gradient(slope: Kernel, parameters: Callable[[Node], tuple[int, float, float]]) -> Callable:
-    """The gradient's `prepare` that is one call of the kernel `slope`; `parameters` gives its kind, a and b."""
+    """The `prepare` of a layer that is one call of the kernel `slope` with its kind, a and b."""
 
     def prepare(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
         arguments = parameters(node)

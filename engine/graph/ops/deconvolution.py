@@ -20,12 +20,11 @@ from ...products.gemm import MR
 from ...team.memory import aligned_zeros
 from ...vectors.simd import broadcast, element, fma, load, load_part, store, store_part
 from ..ir.graph import Node, Shape
-from ..ir.op import MANY, Back, Gradient, Layers, Op, Run, count
+from ..ir.op import MANY, NO_VALUES, Back, Gradient, Layers, Op, Run, count
 from .adjoint import bias_sums, lend_weights, twin_of
-from .channels import NO_VALUES, channel_sums
+from .channels import channel_sums
 from .convolution import fill
-from .filter_gradient import KERNELS as FILTER_KERNELS
-from .filter_gradient import prepare_filter_gradient
+from .filter_gradient import FILTER_KERNELS, prepare_filter_gradient
 from .product import PANELS, multiply
 from .windows import MOST_NUMBERS, PlaneSizes, filter_shapes, plan_planes, window_of
 
@@ -175,13 +174,13 @@ def deconvolution_back(node: Node, bottoms: list[Shape], tops: list[Shape], run:
     return back
 
 
-GRADIENT = Gradient(
+DECONVOLUTION_GRADIENT = Gradient(
     deconvolution_back, kernels=(*FILTER_KERNELS, channel_sums), layers=("Convolution", "Deconvolution")
 )
 OPS = (
     Op(
         "Deconvolution", deconvolution_shapes, prepare_deconvolution, deconvolution_weights, deconvolution_macs,
         (1, MANY), (1, MANY), kernels=(add_columns, deconvolve_directly, multiply),
-        gradient=GRADIENT,
+        gradient=DECONVOLUTION_GRADIENT,
     ),
 )  # fmt: skip

@@ -48,7 +48,7 @@ def copy_unless_in_place(inputs, outputs):
 
 
 # ------------------------------------------------------------------------------------------------------------- gradient
-# Gradient of Dropout: what the mask of the run let through, scaled alike.
+# Gradient of Dropout: dy by the mask of the run, scaled alike.
 def dropout_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         if node.phase == "TEST":

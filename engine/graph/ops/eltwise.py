@@ -78,7 +78,7 @@ def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 def eltwise_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
     """SUM coeff * dy    PROD dy times the other bottoms    MAX dy where the bottom was taken.
 
-    The product of the others is always taken itself; Caffe's stable_prod_grad: false divides y by the bottom instead,
+    The product of the others is always computed; Caffe's stable_prod_grad: false divides y by the bottom instead,
     which is the same but for bottoms near 0.
     """
     kind = node.attributes.operation
@@ -104,8 +104,8 @@ def eltwise_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, 
 
 
 def winners(inputs) -> np.ndarray:
-    """Which bottom is the largest at each place; of equal ones the second is taken before the first, and these before
-    the later ones, as in the forward run."""
+    """Which bottom is the largest at each position; of equal ones the second is taken before the first, and these
+    before the later ones, as in the forward run."""
     taken = np.where(inputs[0] > inputs[1], 0, 1)
     largest = np.where(taken == 0, inputs[0], inputs[1])
     for number, x in enumerate(inputs[2:], 2):

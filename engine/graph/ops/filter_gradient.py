@@ -181,4 +181,4 @@ def _share_directly(plan: Planes, window: Window, output: Shape) -> Share:
     return Share(0, taps, sums, lambda x, dy: add_filter_sums_directly.run(x, dy, *rest))
 
 
-KERNELS = (add_filter_sums, add_filter_sums_directly)
+FILTER_KERNELS = (add_filter_sums, add_filter_sums_directly)

@@ -11,8 +11,8 @@ import numpy as np
 
 from ...team.memory import aligned_zeros
 from ..ir.graph import Node, Shape
-from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
-from .channels import NO_VALUES, add_sums, channel_sums
+from ..ir.op import NO_VALUES, Back, Gradient, Layers, Op, Run, axis_of, count
+from .channels import add_sums, channel_sums
 from .product import PANELS, add_product, multiply
 
 

@@ -283,19 +283,19 @@ def cross_entropy_back(node: Node, bottoms: list[Shape], tops: list[Shape], run:
     return back
 
 
-TWO = {"bottoms": (2, 2), "tops": (0, 1)}
+TWO_BOTTOMS = {"bottoms": (2, 2), "tops": (0, 1)}
 OPS = (
     Op(
-        "SoftmaxWithLoss", softmax_loss_shapes, prepare_softmax_loss, **TWO, kernels=(softmax,),
+        "SoftmaxWithLoss", softmax_loss_shapes, prepare_softmax_loss, **TWO_BOTTOMS, kernels=(softmax,),
         gradient=Gradient(softmax_loss_back, LABELS, loss=True, kernels=(softmax,)),
     ),
     Op(
-        "EuclideanLoss", euclidean_shapes, prepare_euclidean, **TWO,
+        "EuclideanLoss", euclidean_shapes, prepare_euclidean, **TWO_BOTTOMS,
         gradient=Gradient(euclidean_back, loss=True),
     ),
-    Op("HingeLoss", hinge_shapes, prepare_hinge, **TWO, gradient=Gradient(hinge_back, LABELS, loss=True)),
+    Op("HingeLoss", hinge_shapes, prepare_hinge, **TWO_BOTTOMS, gradient=Gradient(hinge_back, LABELS, loss=True)),
     Op(
-        "SigmoidCrossEntropyLoss", cross_entropy_shapes, prepare_cross_entropy, **TWO,
+        "SigmoidCrossEntropyLoss", cross_entropy_shapes, prepare_cross_entropy, **TWO_BOTTOMS,
         gradient=Gradient(cross_entropy_back, LABELS, loss=True, kernels=(smooth_activation,)),
     ),
     Op("Accuracy", accuracy_shapes, prepare_accuracy, bottoms=(2, 2), tops=(1, 2)),

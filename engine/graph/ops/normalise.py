@@ -20,8 +20,8 @@ from ...compiler.jit import F1, F1_IN, f32, i64, kernel
 from ...team.memory import aligned_zeros
 from ...vectors.simd import broadcast, fma, load, load_part, store, store_part, zeros
 from ..ir.graph import Node, Shape
-from ..ir.op import Back, Gradient, Layers, Op, Run, count, same_shape
-from .channels import NO_VALUES, channel_sums, moments, normalised_gradient
+from ..ir.op import NO_VALUES, Back, Gradient, Layers, Op, Run, count, same_shape
+from .channels import channel_sums, moments, normalised_gradient
 from .pooling import pool_mean, windows_around
 from .scale import affine
 
@@ -73,7 +73,7 @@ def sum_channels(x, pictures, channels, pixels, reach, k, share, y):
 
 @kernel(types.void(F1_IN, F1))
 def divide_by_power(x, y):
-    """y = x * y**-0.75, by square roots."""
+    """y = x * y**-0.75, by square roots.   x, y [P]; y is overwritten."""
     for i in range(y.size):
         root = math.sqrt(y[i])
         y[i] = x[i] / (root * math.sqrt(root))

@@ -87,7 +87,7 @@ def pool_maximum(x, planes, H, W, rows, columns, line, y):
 
 @kernel(types.void(F1_IN, i64, i64, i64, I2_IN, I2_IN, F1, F1))
 def pool_mean(x, planes, H, W, rows, columns, line, y):
-    """The sum of each window over the product of its lengths. Arguments as `pool_maximum`."""
+    """Writes to y the sum of each window over the product of its lengths. Arguments as `pool_maximum`."""
     to = 0
     for plane in range(planes):
         for r in range(rows.shape[0]):
@@ -195,7 +195,7 @@ def prepare_pooling(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 # ------------------------------------------------------------------------------------------------------------- gradient
-# Gradients of Pooling: MAX gives dy to the place of the maximum, AVE dy over the window's size to all its places.
+# Gradients of Pooling: MAX gives dy to the position of the maximum, AVE dy over the window's size to all its positions.
 @kernel(types.void(F1_IN, F1_IN, F1_IN, i64, i64, i64, I2_IN, I2_IN, F1))
 def maximum_gradient(x, y, dy, planes, H, W, rows, columns, dx):
     """dx = 0, plus dy at each window's first maximum; windows without a number above -FLT_MAX have none.
@@ -245,7 +245,7 @@ def mean_gradient(dy, planes, H, W, rows, columns, line, dx):
 
 
 def pooling_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
-    """A second top, the places of the maxima, has no gradient."""
+    """A second top, the indices of the maxima, has no gradient."""
     (N, C, H, W), mean = bottoms[0], node.attributes.pool == POOL_AVE
     rows, columns = (window_table(axis) for axis in pooling_windows(node, bottoms[0]))
     line = aligned_zeros(W + LANES)

@@ -108,11 +108,11 @@ def prepare_bnll(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 # ------------------------------------------------------------------------------------------------------------- gradient
-# Gradients of Power, Exp, Log and BNLL. Exp's and BNLL's are by kernels, the others NumPy's: few nets train them.
+# Gradients of Power, Exp, Log and BNLL. Exp and BNLL have kernels, the others use NumPy: few nets train them.
 def power_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
     """dx = dy * power * scale * (shift + scale * x) ** (power - 1).
 
-    The power is taken itself. (Caffe divides y by shift + scale * x, which gives NaN at 0.)
+    The power itself is computed. (Caffe divides y by shift + scale * x, which gives NaN at 0.)
     """
     parameter = node.attributes
     power, scale, shift = (np.float32(getattr(parameter, name)) for name in ("power", "scale", "shift"))

@@ -1,5 +1,5 @@
-"""The products of matrices that InnerProduct and Deconvolution run, forward and backward: as `gemm.py`, in memory that
-is given."""
+"""The products of matrices that InnerProduct and Deconvolution run, forward and backward: as `gemm.py`, in given
+memory."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from ...compiler.cpu import LANES
 from ...compiler.jit import F1, F1_IN, i64, inline, kernel
 from ...vectors.simd import broadcast, element, fma, load, load_part, store, store_part
 from ..ir.graph import Node, Shape
-from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
-from .channels import NO_VALUES, add_sums, channel_sums
+from ..ir.op import NO_VALUES, Back, Gradient, Layers, Op, Run, axis_of, count
+from .channels import add_sums, channel_sums
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def prepare_layer(
 def plan_layer(
     node: Node, bottoms: list[Shape], tops: list[Shape], *, threads: int | None = None, exact: bool = False
 ) -> Run | None:
-    """A layer as a plan; None if no lowering knows it."""
+    """A layer as a plan; None without a lowering."""
     if lower(Context(single(node), bottoms, tops, exact)):
         return _plan(node, bottoms, threads=threads, exact=exact)
     return None

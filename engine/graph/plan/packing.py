@@ -29,7 +29,7 @@ class Packing:
         self._written, self._constants, self._scratch, self._threads = written, constants, scratch, threads
         self._tables, self._rows = written.tables(), written.rows()
         self._held: list[Held] = []
-        self._parts: list[_Part] = []
+        self._parts: list[_OwnerSteps] = []
 
     def refresh(self) -> int:
         """Run the steps whose weights have changed since they ran. Returns their number."""
@@ -53,12 +53,14 @@ class Packing:
             self._tables[at : at + field_count(PackingSource)] = numbers(source)
         sizes = np.array(self._written.sizes, np.int64)
         self._parts = [
-            _Part(owner, self._constants, self._tables, self._rows[steps], slices[steps], sizes[steps], self._threads)
+            _OwnerSteps(
+                owner, self._constants, self._tables, self._rows[steps], slices[steps], sizes[steps], self._threads
+            )
             for owner, steps in by_owner.items()
         ]
 
 
-class _Part:
+class _OwnerSteps:
     """The packing steps that read the vector of one owner. `rows` are their rows of the program, `slices` int64 [steps,
     MOST_STEP_BLOBS] the owner's slices that each reads, `sizes` int64 [steps] the bytes that each writes."""
 

@@ -3,8 +3,8 @@
 1. Layers are put into groups that run as one (`groups.py`), if fusing is allowed.
 2. Each group's lowering (`lowering/`) declares the storage of its bottoms and tops; a group without one runs by its
    layer's own `prepare`.
-3. Moves are inserted where a blob lies otherwise than a reader needs it (`arrange.py`), and blobs are given memory for
-   as long as they live (`storage.assign_offsets`).
+3. Moves are inserted where a blob's storage is not the one that a reader needs (`arrange.py`), and blobs are given
+   memory for their lifetimes (`storage.assign_offsets`).
 4. The steps are written (`emitter.py`), and run by a team of threads (`team.py`), as are those that pack weights for
    them, now and when weights have changed (`packing.py`).
 """

@@ -54,7 +54,7 @@ class Interpreter:
                 self.arrays[blob][...] = inputs[blob.name]
 
     def forward(self) -> None:
-        """Run all layers once, on what the arrays of the inputs hold; inf and NaN are values like others."""
+        """Run all layers once, on the values in the arrays of the inputs; inf and NaN are values like others."""
         for number in range(len(self.graph.nodes)):
             self.run(number)
 

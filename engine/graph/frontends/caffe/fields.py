@@ -21,7 +21,7 @@ def no_fillers(layer) -> tuple[Filler, ...]:
 class Reader:
     """How the parameters of a layer type are read. `read(node, layer)` returns the attributes in a LayerParameter; it
     raises node.error(...) where fields contradict each other. `write`: attribute -> a function that sets it in a layer,
-    for those that something changes. `fillers(layer)`: one per blob of weights, or none."""
+    for those that are ever changed. `fillers(layer)`: one per blob of weights, or none."""
 
     read: Callable[[Node, Any], Any]
     write: Mapping[str, Write] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Reader:
 
 
 def by_name(kind: type, parameter: str, **fillers: float) -> Reader:
-    """The reader of attributes that are called as the fields of the message `parameter`; `fillers` as in
+    """The reader of attributes with the names of the fields of the message `parameter`; `fillers` as in
     `reads_fillers`."""
     return Reader(
         lambda node, layer: read_fields(kind, getattr(layer, parameter)),

@@ -37,7 +37,7 @@ class ScaledChannels(NamedTuple):
 
 @step_kernel(ScaledChannels)
 def scale_channels(arena, weights, tables, at, item, thread):
-    """One block of channels of one picture: x [rows, columns, LANES] into y."""
+    """One block of channels of one picture: writes y [rows, columns, LANES], BLOCKED, from x; y may be x."""
     f = read_fields(tables, at, ScaledChannels)
     c = item % f.planes * VECTOR_BYTES
     x, y = f.x.offset + item * f.x.plane, f.y.offset + item * f.y.plane
@@ -64,8 +64,8 @@ class PackedStatistics(NamedTuple):
 
 @step_kernel(PackedStatistics)
 def pack_statistics(arena, weights, tables, at, item, thread):
-    """Factors and offsets of a BatchNorm from its mean, variance and factor, in float64. A negative variance gives NaN,
-    as in Caffe."""
+    """Writes the constants of a BatchNorm, float32 factors [channels] and offsets [channels], from its blobs mean
+    [channels], variance [channels] and factor [1], in float64. A negative variance gives NaN, as in Caffe."""
     f = read_fields(tables, at, PackedStatistics)
     factor, share = np.float64(element(weights, f.source.third)), np.float64(0)
     if factor != 0:

@@ -24,7 +24,7 @@ class CopiedBlocks(NamedTuple):
 
 @step_kernel(CopiedBlocks)
 def copy_blocks(arena, weights, tables, at, item, thread):
-    """One block of channels of one picture: x [rows, columns, LANES] into y."""
+    """One block of channels of one picture: writes y [rows, columns, LANES], BLOCKED, from x. They do not overlap."""
     f = read_fields(tables, at, CopiedBlocks)
     x = f.x.offset + item * f.x.plane
     y = f.y.offset + item // f.planes * f.y.picture + item % f.planes * f.y.plane

@@ -84,7 +84,8 @@ def filter_rows(arena, weights, tables, f, picture, plane, first, last, y, y_row
 
 @step_kernel(DepthwisePictures)
 def convolve_depthwise(arena, weights, tables, at, item, thread):
-    """One block of channels of one picture: y [rows, columns, LANES]."""
+    """One block of channels of one picture: writes y [rows, columns, LANES], BLOCKED, from x with its halo; they do not
+    overlap."""
     f = read_fields(tables, at, DepthwisePictures)
     picture, plane = item // f.filters.planes, item % f.filters.planes
     y = f.y.offset + picture * f.y.picture + plane * f.y.plane

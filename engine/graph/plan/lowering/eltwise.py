@@ -27,7 +27,7 @@ class CombinedBlocks(NamedTuple):
 
 @step_kernel(CombinedBlocks)
 def combine_blocks(arena, weights, tables, at, item, thread):
-    """One block of channels of one picture: x and y [rows, columns, LANES] into z."""
+    """One block of channels of one picture: writes z [rows, columns, LANES], BLOCKED, from x and y; z may be y."""
     f = read_fields(tables, at, CombinedBlocks)
     a, b = broadcast(element(weights, f.factors)), broadcast(element(weights, f.factors + FLOAT_BYTES))
     bound = broadcast(element(weights, f.lower_bound))

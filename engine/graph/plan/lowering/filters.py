@@ -79,7 +79,8 @@ def transpose(weights, at, step, lanes, number, end, arena, to):
 
 @step_kernel(PackedFilters)
 def pack_filters(arena, weights, tables, at, item, thread):
-    """A stretch of planes of one panel of one group."""
+    """A stretch of planes of one panel of one group: writes its part of the panels of `filter_layout` from a parameter
+    [outputs, channels, taps] of the group; scratch: the filters of LANES outputs, transposed."""
     f = read_fields(tables, at, PackedFilters)
     s, pixel, width = f.layout, f.pixel, f.width
     tile, end = f.source.scratch.offset + thread * f.source.scratch.thread, f.source.first + s.bytes

@@ -31,7 +31,8 @@ class NormalisedRows(NamedTuple):
 
 @step_kernel(NormalisedRows)
 def normalise_rows(arena, weights, tables, at, item, thread):
-    """One row of one picture: x [planes, columns, LANES] into y, by the squares of a pixel's channels side by side."""
+    """One row of one picture: writes y [planes, columns, LANES], BLOCKED, from x, which does not overlap,
+    by the squares of a pixel's channels side by side."""
     f = read_fields(tables, at, NormalisedRows)
     line = f.scratch.offset + thread * f.scratch.thread
     shift, share = broadcast(element(weights, f.constants)), broadcast(element(weights, f.constants + FLOAT_BYTES))

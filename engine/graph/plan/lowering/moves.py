@@ -30,7 +30,8 @@ class MovedBlob(NamedTuple):
 
 @step_kernel(MovedBlob)
 def to_blocks(arena, weights, tables, at, item, thread):
-    """One block of channels of one picture: LANES planes of x (at the end fewer, and zeros) into y."""
+    """One block of channels of one picture: writes y [rows, columns, LANES], BLOCKED, from LANES planes of x [rows,
+    columns]; channels past the last are zeros. x and y do not overlap."""
     f = read_fields(tables, at, MovedBlob)
     picture, c = item // f.blocks, item % f.blocks * LANES
     x, y = f.x.offset + (picture * f.channels + c) * f.x.plane, f.y.offset + item * f.y.plane
@@ -53,7 +54,8 @@ def to_blocks(arena, weights, tables, at, item, thread):
 
 @step_kernel(MovedBlob)
 def to_planes(arena, weights, tables, at, item, thread):
-    """One block of channels of one picture of x into planes of y."""
+    """One block of channels of one picture: writes LANES planes of y [rows, columns], at the end fewer, from x [rows,
+    columns, LANES], BLOCKED. x and y do not overlap."""
     f = read_fields(tables, at, MovedBlob)
     picture, c = item // f.blocks, item % f.blocks * LANES
     x, y = f.x.offset + item * f.x.plane, f.y.offset + (picture * f.channels + c) * f.y.plane
@@ -74,7 +76,7 @@ def to_planes(arena, weights, tables, at, item, thread):
 
 @step_kernel(MovedBlob)
 def copy_planes(arena, weights, tables, at, item, thread):
-    """One channel of one picture: x [rows, columns] into y."""
+    """One channel of one picture: writes y [rows, columns] from x, which does not overlap."""
     f = read_fields(tables, at, MovedBlob)
     x, y = f.x.offset + item * f.x.plane, f.y.offset + item * f.y.plane
     for r in range(f.rows):
@@ -94,7 +96,7 @@ class ClearedHalo(NamedTuple):
 
 @step_kernel(ClearedHalo)
 def clear_halo(arena, weights, tables, at, item, thread):
-    """One plane: zeros around its pixels."""
+    """One plane: writes zeros around its pixels, which stay."""
     f = read_fields(tables, at, ClearedHalo)
     start = f.y + item * f.plane
     inside = start + f.above * f.row
@@ -137,4 +139,4 @@ def emit_halo(emitter: Emitter, y: Storage, *, barrier: bool) -> None:
         )  # fmt: skip
 
 
-KERNELS = (to_blocks, to_planes, copy_planes, clear_halo)
+MOVE_KERNELS = (to_blocks, to_planes, copy_planes, clear_halo)

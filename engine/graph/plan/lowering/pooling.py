@@ -15,7 +15,7 @@ from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
-ROWS_PER_ITEM = 16
+ROWS_PER_ITEM = 16  # of y; not measured
 
 
 class PooledWindows(NamedTuple):
@@ -31,7 +31,8 @@ class PooledWindows(NamedTuple):
 
 @step_kernel(PooledWindows)
 def pool(arena, weights, tables, at, item, thread):
-    """Some rows of one block of channels of one picture: y [rows, columns, LANES] from windows of x."""
+    """Some rows of one block of channels of one picture: writes y [rows, columns, LANES], BLOCKED, from windows of x;
+    they do not overlap."""
     f = read_fields(tables, at, PooledWindows)
     plane, part = item // f.parts, item % f.parts
     x, y = f.x.offset + plane * f.x.plane, f.y.offset + plane * f.y.plane

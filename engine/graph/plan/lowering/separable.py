@@ -50,7 +50,8 @@ class SeparablePictures(NamedTuple):
 
 @step_kernel(SeparablePictures)
 def convolve_separable(arena, weights, tables, at, item, thread):
-    """A stretch of rows of one picture, through both convolutions."""
+    """A stretch of rows of one picture through both convolutions: writes y [outputs / LANES, rows, columns, LANES],
+    BLOCKED, from x with its halo and the addend; scratch: the intermediate result."""
     f = read_fields(tables, at, SeparablePictures)
     stretch, picture, planes = item % f.stretches, item // f.stretches, f.filters.planes
     first, last = f.filters.rows * stretch // f.stretches, f.filters.rows * (stretch + 1) // f.stretches

@@ -22,7 +22,7 @@ class SoftmaxRows(NamedTuple):
 
 @step_kernel(SoftmaxRows)
 def softmax_rows(arena, weights, tables, at, item, thread):
-    """One row of x [items, size] into y."""
+    """One row: writes y [items, size], PLANAR, from x; y may be x."""
     f = read_fields(tables, at, SoftmaxRows)
     offset = item * f.size * FLOAT_BYTES
     softmax_row(view1(arena, f.x + offset, f.size), view1(arena, f.y + offset, f.size), 0, 0, f.size)

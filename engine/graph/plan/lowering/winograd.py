@@ -81,7 +81,8 @@ class WinogradTiles(NamedTuple):
 
 @step_kernel(WinogradTiles)
 def convolve_tiles(arena, weights, tables, at, item, thread):
-    """A block of tiles, for a share of the outputs.
+    """A block of tiles, for a share of the outputs: writes their pixels of y, BLOCKED, from x with its halo and the
+    addend.
 
     scratch: square [points, LANES], inputs [points, channels, block, LANES], products [points, outputs, block, LANES]
     """
@@ -199,7 +200,8 @@ WINOGRAD = Lowering(lower_winograd, kernels=(convolve_tiles, pack_points, pack_f
 
 
 def tiles_per_block(count: int, channels: int, outputs: int, points: int) -> int:
-    """As many tiles as near caches hold, in blocks of the same size; all of them where the filters are many."""
+    """The tiles of a block: as many as near caches hold, in blocks of the same size; all tiles where there are many
+    filters."""
     if points * channels * outputs * LANES * VECTOR_BYTES > FILTER_BYTES:
         most = count
     else:

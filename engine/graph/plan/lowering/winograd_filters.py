@@ -123,7 +123,8 @@ class WinogradFilters(NamedTuple):
 
 @step_kernel(WinogradFilters)
 def pack_points(arena, weights, tables, at, item, thread):
-    """A stretch of channels of one panel, for all points.
+    """A stretch of channels of one panel, for all points: writes the transformed filters [points, panels, channels,
+    panel] from a parameter [outputs, channels, taps].
 
     scratch: the filters of a block of channels [channels][taps] for LANES outputs, and LANES vectors behind them.
     """
