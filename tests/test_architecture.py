@@ -1,8 +1,11 @@
-"""Imports point down. FLOORS says exactly who imports from where: another arrow fails, and so does one that is gone."""
+"""Imports point down. FLOORS lists which folder imports from which: another arrow fails, and so does a listed one
+without an import."""
 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -175,6 +178,8 @@ LLVM_BUILDERS = {
     "views.py",
     "winograd_filters.py",
 }
+# Names that each file of a folder defines: the tables of its layer types, by which the folder finds them.
+PROTOCOLS = {"EXPORTS", "LAYER", "OPS", "READERS"}
 PYCAFFE = {"io", "proto"}  # names that notebooks for pycaffe use
 FILES = sorted(
     path
@@ -299,3 +304,34 @@ def test_front_ends_alone_know_what_a_file_said():
     assert inside
     assert users["origin"] - inside == {"engine.compiler.cache"}, "the origin of a package is another matter"
     assert users["message"] == {"caffe.reading", "cli.config_shapes"}
+
+
+def constants(path: Path) -> Iterator[str]:
+    """The upper-case names that a module assigns, outside functions and classes."""
+    for node in ast.parse(path.read_text()).body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for each in (each for target in targets for each in ast.walk(target)):
+            if isinstance(each, ast.Name) and each.id.isupper():
+                yield each.id
+
+
+def test_a_constant_of_the_engine_or_a_format_has_one_meaning():
+    found = defaultdict(set)
+    for path in (path for folder in ("engine", "formats") for path in (ROOT / folder).rglob("*.py")):
+        for name in constants(path):
+            found[name].add(str(path.relative_to(ROOT)))
+    assert {name: files for name, files in found.items() if len(files) > 1 and name not in PROTOCOLS} == {}
+    assert not [name for name in PROTOCOLS if len(found[name]) == 1], "no longer a protocol"
+
+
+def test_class_names_are_unique():
+    """Except Job, which each peer of a benchmark defines, and which its worker finds by that name."""
+    found = defaultdict(list)
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(module)
+    assert {name: modules for name, modules in found.items() if len(modules) > 1 and name != "Job"} == {}
+    assert {module.split(".")[0] for module in found["Job"]} == {"perf"}

@@ -33,7 +33,7 @@ def test_a_picture_is_rgb_from_0_to_1(tmp_path):
     assert found.shape == (9, 7, 1)
 
 
-def test_transparency_and_palettes_make_no_difference(tmp_path):
+def test_transparency_and_palettes_do_not_change_the_values(tmp_path):
     clear = np.dstack([RGB, np.full((9, 7), 3, np.uint8)])
     np.testing.assert_array_equal(io.load_image(stored(tmp_path / "a.png", clear)), np.float32(RGB / 255.0))
     palette = np.where(RGB > 127, 255, 0).astype(np.uint8)
@@ -57,7 +57,7 @@ def test_a_picture_is_not_turned_by_its_cameras_notice(tmp_path):
     assert io.load_image(tmp_path / "t.png").shape == (9, 7, 3)
 
 
-def test_what_is_no_picture_is_an_input_error(tmp_path):
+def test_a_file_that_is_not_a_picture_is_an_input_error(tmp_path):
     (tmp_path / "x.jpg").write_text("no picture")
     with pytest.raises(InputError, match=r"x.jpg: is not a picture that can be read"):
         io.load_image(tmp_path / "x.jpg")

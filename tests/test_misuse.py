@@ -122,7 +122,7 @@ NO_RATES = ["a", None, [1], 1 + 0j, True, np.True_, -1, np.nan, np.inf, 10**400]
 
 
 @pytest.mark.parametrize("value", NO_RATES, ids=lambda value: repr(value)[:9])
-def test_an_optimizer_of_no_number_is_refused_by_the_field(value):
+def test_an_optimizer_field_that_is_not_a_number_is_refused_by_name(value):
     with pytest.raises(caffe64.InputError, match=r"<optimizer>: found .*, expected the learning rate, a finite"):
         rate(value)
 

@@ -51,7 +51,7 @@ def shell(tmp_path):
 
 
 def write_digits(folder: Path) -> None:
-    """Files of the original's names and forms: pixels as value - 128 in rows of 784, labels one a line."""
+    """Files of the original's names and forms: pixels as value - 128 in rows of 784, labels one per line."""
     random = np.random.default_rng(3)
     for images, labels, rows in (("mnistX.txt", "mnistYn.txt", 300), ("mnistXe.txt", "mnistYen.txt", 250)):
         np.savetxt(folder / images, random.integers(-128, 128, (rows, 784)), fmt="%d")

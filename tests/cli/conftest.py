@@ -16,7 +16,7 @@ OPTIMIZER = "0.1 2 0.5 0.0001 0.9 3\n"
 
 
 def write_task(folder: Path, rows: int = 400) -> None:
-    """net.txt, optim.txt, X.txt and Y.txt: three classes in four features, 40 minibatches an epoch."""
+    """net.txt, optim.txt, X.txt and Y.txt: three classes in four features, 40 minibatches per epoch."""
     random = np.random.default_rng(5)
     X = random.normal(size=(rows, 4))
     Y = (X @ random.normal(size=(4, 3))).argmax(axis=1)

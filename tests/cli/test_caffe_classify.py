@@ -45,10 +45,10 @@ def test_the_cifar_net_gets_its_published_result_with_the_order_it_was_trained_o
 
 
 def test_scores_are_the_nets_highest_first(net, cli):
-    told = json.loads(cli(f"{RUN} {' '.join(f'{n:02}.png' for n in range(11))} --labels labels.txt --json").stdout)
-    assert [each["picture"] for each in told] == [f"{n:02}.png" for n in range(11)]
+    report = json.loads(cli(f"{RUN} {' '.join(f'{n:02}.png' for n in range(11))} --labels labels.txt --json").stdout)
+    assert [each["picture"] for each in report] == [f"{n:02}.png" for n in range(11)]
     names = ["tench, Tinca tinca", "old shoe", "cat"]
-    for number, each in enumerate(told):
+    for number, each in enumerate(report):
         x = write_picture(net_folder(net) / "x.png", seed=number)[None, :, :, ::-1].transpose(0, 3, 1, 2)
         expected = net.forward(data=x)["prob"][0]
         classes = np.argsort(-expected)
@@ -95,7 +95,7 @@ def test_a_net_with_several_outputs_needs_a_choice(cli, tmp_path, monkeypatch):
     assert "the net has the outputs more, prob" in cli(f"{RUN} a.png --blob pool").stderr
 
 
-def test_a_map_of_scores_is_no_classification(cli, tmp_path, monkeypatch):
+def test_a_map_of_scores_is_not_a_classification(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "n.prototxt").write_text("".join(NET.splitlines(keepends=True)[:5]).replace("TRANSFORM", ""))
     write_picture(tmp_path / "a.png")

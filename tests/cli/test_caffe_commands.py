@@ -31,7 +31,7 @@ def cifar(tmp_path, monkeypatch):
 
 
 @needs_shared
-def test_optimize_tells_what_it_did_and_verifies(cli, cifar):
+def test_optimize_reports_its_changes_and_verifies(cli, cifar):
     result = cli(f"optimize {NETS} -o small {SHAPE} {PREPARED}")
     assert result.exit_code == 0, result.stderr
     lines = result.stdout.splitlines()
@@ -61,19 +61,19 @@ def test_given_inputs_are_compared_as_well(cli, cifar):
     np.save("x.npy", np.random.default_rng(0).integers(0, 256, (2, 3, 32, 32)).astype(np.uint8))
     result = cli(f"optimize {NETS} -o small {SHAPE} {PREPARED} --verify-with x.npy --json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert [each["output"] for each in told["differences"]] == ["prob", "prob"]
-    assert (told["before"]["layers"], told["after"]["layers"]) == (25, 17)
+    report = json.loads(result.stdout)
+    assert [each["output"] for each in report["differences"]] == ["prob", "prob"]
+    assert (report["before"]["layers"], report["after"]["layers"]) == (25, 17)
 
 
 @needs_shared
 def test_summary_counts(cli, cifar):
     result = cli(f"summary {NETS} {SHAPE} --json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    first = told["layers"][1]
+    report = json.loads(result.stdout)
+    first = report["layers"][1]
     assert (first["name"], first["shapes"], first["macs"]) == ("conv1", [[4, 32, 28, 28]], 4 * 32 * 28 * 28 * 3 * 25)
-    assert told["macs"] == sum(layer["macs"] for layer in told["layers"])
+    assert report["macs"] == sum(layer["macs"] for layer in report["layers"])
 
 
 def test_summary_of_a_net_without_weights(cli, tmp_path):

@@ -37,14 +37,14 @@ def test_the_file_runs_in_onnxruntime_for_any_batch(net, cli):
         np.testing.assert_allclose(found, net.forward(data=x)["prob"], rtol=1e-5)
 
 
-def test_metadata_tells_how_inputs_are_prepared(net, cli):
+def test_metadata_has_the_preparation_of_inputs(net, cli):
     assert cli(f"{RUN} net.onnx --channels rgb").exit_code == 0
-    told = {each.key: each.value for each in onnx.load("net.onnx").metadata_props}
-    assert (told["mean"], told["scale"], told["channels"]) == ("104,117,123", "0.017", "rgb")
-    assert told["caffe64"] == caffe64.__version__
+    report = {each.key: each.value for each in onnx.load("net.onnx").metadata_props}
+    assert (report["mean"], report["scale"], report["channels"]) == ("104,117,123", "0.017", "rgb")
+    assert report["caffe64"] == caffe64.__version__
     assert cli(f"{RUN} net.onnx --mean 1 --scale 2").exit_code == 0
-    told = {each.key: each.value for each in onnx.load("net.onnx").metadata_props}
-    assert (told["mean"], told["scale"], "channels" in told) == ("1", "2", False)
+    report = {each.key: each.value for each in onnx.load("net.onnx").metadata_props}
+    assert (report["mean"], report["scale"], "channels" in report) == ("1", "2", False)
 
 
 def test_a_net_can_be_exported_up_to_a_blob(net, cli):
@@ -98,9 +98,9 @@ def test_safetensors_hold_all_weights_and_the_net(net, cli):
         np.testing.assert_array_equal(array, net.params[layer][kind == "bias"].data)
     from safetensors import safe_open
 
-    told = safe_open("net.safetensors", "np").metadata()
-    assert (told["mean"], told["scale"]) == ("104,117,123", "0.017")
-    Path("again.prototxt").write_text(told["prototxt"])
+    report = safe_open("net.safetensors", "np").metadata()
+    assert (report["mean"], report["scale"]) == ("104,117,123", "0.017")
+    Path("again.prototxt").write_text(report["prototxt"])
     assert [node.type for node in caffe64.load_caffe("again.prototxt").graph.nodes] == [n.type for n in net.graph.nodes]
 
 

@@ -55,7 +55,7 @@ def test_a_refusal_says_what_a_flag_would_do_only_where_it_does_something(cli, f
         assert "did you mean" not in unsupported.stderr
 
 
-def test_types_that_do_not_run_are_named_with_the_file_and_the_place_of_a_list(cli, folder):
+def test_types_that_do_not_run_are_named_with_the_file_and_where_to_find_a_list(cli, folder):
     result = cli("summary type_Upsample.prototxt")
     assert result.stderr == (
         "caffe64: error: type_Upsample.prototxt: layers of types that are not supported: 't' (Upsample), "
@@ -128,7 +128,7 @@ def test_forward_needs_no_array_for_an_input_that_nothing_reads(folder):
             net.forward(**wrong)
 
 
-def test_a_label_that_a_data_layer_gives_and_nothing_reads_is_no_input_of_an_onnx_model(cli, folder):
+def test_a_label_that_a_data_layer_gives_and_nothing_reads_is_not_an_input_of_an_onnx_model(cli, folder):
     onnx = pytest.importorskip("onnx")
     data = 'type: "Data" top: "data" top: "label" transform_param { crop_size: 9 } data_param { batch_size: 2 }'
     (folder / "d.prototxt").write_text(f'layer {{ name: "d" {data} }}' + IDLE[IDLE.index("layer {") :])

@@ -67,9 +67,9 @@ def test_a_mean_file_of_the_net_is_not_read_and_that_is_said(cli, tmp_path, monk
     monkeypatch.chdir(tmp_path)
     write_net(tmp_path, 'mean_file: "data/mean.binaryproto"')
     write_picture(tmp_path / "a.png")
-    told = "the net's mean file is not read; --mean data/mean.binaryproto would take it"
-    assert told in cli(f"{RUN} -i a.png").stderr
-    assert told not in cli(f"{RUN} -i a.png --mean 0").stderr
+    notice = "the net's mean file is not read; --mean data/mean.binaryproto would take it"
+    assert notice in cli(f"{RUN} -i a.png").stderr
+    assert notice not in cli(f"{RUN} -i a.png --mean 0").stderr
 
 
 def test_a_mean_picture_gives_the_mean_of_each_channel(net, cli):
@@ -82,11 +82,11 @@ def test_a_mean_picture_gives_the_mean_of_each_channel(net, cli):
 
 
 def test_resize_and_crop_come_before_the_net(net, cli):
-    told = json.loads(cli(f"{RUN} -i a.png --resize 20x12 --crop 10x9 --blob conv --json").stdout)
-    assert told["preparation"] == {"data": ["stretched to 20x12", "centre crop 10x9", "channels B G R"]}
-    assert told["inputs"] == {"data": [1, 3, 9, 10]}
-    assert told["outputs"]["conv"]["shape"] == [1, 4, 9, 10]
-    assert told["outputs"]["conv"]["min"] >= 0
+    report = json.loads(cli(f"{RUN} -i a.png --resize 20x12 --crop 10x9 --blob conv --json").stdout)
+    assert report["preparation"] == {"data": ["stretched to 20x12", "centre crop 10x9", "channels B G R"]}
+    assert report["inputs"] == {"data": [1, 3, 9, 10]}
+    assert report["outputs"]["conv"]["shape"] == [1, 4, 9, 10]
+    assert report["outputs"]["conv"]["min"] >= 0
 
 
 def test_npz_holds_all_blobs_by_name(net, cli):
@@ -123,8 +123,8 @@ def test_several_inputs_have_names(cli, tmp_path, monkeypatch):
     write_net(tmp_path, more=TWO + JOIN)
     write_picture(tmp_path / "a.png")
     np.save("info.npy", np.ones((1, 3)))
-    told = json.loads(cli(f"{RUN} -i data=a.png -i info=info.npy --json").stdout)
-    assert told["outputs"]["sum"]["mean"] == pytest.approx(4 / 3)
+    report = json.loads(cli(f"{RUN} -i data=a.png -i info=info.npy --json").stdout)
+    assert report["outputs"]["sum"]["mean"] == pytest.approx(4 / 3)
     for wrong, message in (
         ("-i a.png", "the net has the inputs data, info; say which: data=a.png"),
         ("-i data=a.png", "nothing for the input 'info': --input info=FILE"),
@@ -135,12 +135,12 @@ def test_several_inputs_have_names(cli, tmp_path, monkeypatch):
         assert message in result.stderr
 
 
-def test_outputs_that_are_not_finite_are_told(net, cli):
+def test_outputs_that_are_not_finite_are_reported(net, cli):
     np.save("x.npy", np.full((1, 3, 8, 6), np.nan))
     result = cli(f"{RUN} -i x.npy")
     assert "NaN or infinite values in prob: is the preparation of the input right?" in result.stdout
-    told = json.loads(cli(f"{RUN} -i x.npy --json").stdout)["outputs"]["prob"]
-    assert told == {"shape": [1, 3], "min": None, "mean": None, "max": None, "not_finite": 3}
+    report = json.loads(cli(f"{RUN} -i x.npy --json").stdout)["outputs"]["prob"]
+    assert report == {"shape": [1, 3], "min": None, "mean": None, "max": None, "not_finite": 3}
 
 
 @pytest.mark.parametrize(

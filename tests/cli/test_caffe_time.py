@@ -26,21 +26,21 @@ def net(tmp_path, monkeypatch):
 def test_json_holds_each_layer_and_the_whole(cli, net):
     result = cli("time net.prototxt --iterations 4 --batch 2 --json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert [layer["name"] for layer in told["layers"]] == ["data", "c", "b", "r"]
-    assert told["layers"][1]["macs"] == 2 * 16 * 49 * 27
-    for seconds in (told["forward"], *(layer["forward"] for layer in told["layers"])):
+    report = json.loads(result.stdout)
+    assert [layer["name"] for layer in report["layers"]] == ["data", "c", "b", "r"]
+    assert report["layers"][1]["macs"] == 2 * 16 * 49 * 27
+    for seconds in (report["forward"], *(layer["forward"] for layer in report["layers"])):
         assert 0 <= seconds["min"] <= seconds["median"] < 1
-    assert told["layers"][0]["forward"]["median"] == 0 < told["layers"][1]["forward"]["min"]
-    assert sum(layer["forward"]["median"] for layer in told["layers"]) <= 2 * told["forward"]["median"]
-    assert told["activations"]["arena"] < told["activations"]["blobs"]
-    assert told["backward"] is None
+    assert report["layers"][0]["forward"]["median"] == 0 < report["layers"][1]["forward"]["min"]
+    assert sum(layer["forward"]["median"] for layer in report["layers"]) <= 2 * report["forward"]["median"]
+    assert report["activations"]["arena"] < report["activations"]["blobs"]
+    assert report["backward"] is None
 
 
 def test_gradients_are_timed_when_asked_for(cli, net):
-    told = json.loads(cli("time net.prototxt --iterations 3 --backward --json").stdout)
-    assert told["backward"]["median"] > 0
-    assert {layer["name"]: layer["backward"] is not None for layer in told["layers"]} == {
+    report = json.loads(cli("time net.prototxt --iterations 3 --backward --json").stdout)
+    assert report["backward"]["median"] > 0
+    assert {layer["name"]: layer["backward"] is not None for layer in report["layers"]} == {
         "data": False,
         "c": True,
         "b": True,
@@ -62,8 +62,8 @@ def test_fused_layers_are_one_line(cli, net, tmp_path):
     (tmp_path / "fused.prototxt").write_text(
         "".join(line for line in NET.splitlines(True) if '"BatchNorm"' not in line)
     )
-    told = json.loads(cli("time fused.prototxt --iterations 3 --fuse --json").stdout)
-    assert [(layer["name"], layer["fused"]) for layer in told["layers"]] == [("data", []), ("c", ["r"])]
+    report = json.loads(cli("time fused.prototxt --iterations 3 --fuse --json").stdout)
+    assert [(layer["name"], layer["fused"]) for layer in report["layers"]] == [("data", []), ("c", ["r"])]
     table = cli("time fused.prototxt --iterations 3 --fuse").stdout
     assert "c + r " in table
 
@@ -80,13 +80,13 @@ def test_a_depthwise_convolution_and_what_reads_it_are_one_line(cli, tmp_path, m
     (tmp_path / "pair.prototxt").write_text(
         f'layer {{ name: "data" type: "Input" top: "data" {shape} }} {" ".join(pair)}'
     )
-    told = json.loads(cli("time pair.prototxt --iterations 3 --fuse --json").stdout)["layers"][1]
-    assert (told["name"], told["fused"], told["algorithm"]) == ("d", ["p"], "separable")
-    assert told["macs"] == 49 * (8 * 9 + 8 * 16)
-    assert told["bytes"] == 4 * (8 * 81 + 16 * 49 + 8 * 9 + 8 + 8 * 16 + 16)
+    report = json.loads(cli("time pair.prototxt --iterations 3 --fuse --json").stdout)["layers"][1]
+    assert (report["name"], report["fused"], report["algorithm"]) == ("d", ["p"], "separable")
+    assert report["macs"] == 49 * (8 * 9 + 8 * 16)
+    assert report["bytes"] == 4 * (8 * 81 + 16 * 49 + 8 * 9 + 8 + 8 * 16 + 16)
 
 
-def test_the_algorithm_is_told_and_can_be_refused(cli, tmp_path, monkeypatch):
+def test_the_algorithm_is_named_and_can_be_excluded(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = NET.replace("dim: 3 dim: 9 dim: 9", "dim: 32 dim: 20 dim: 20").replace("num_output: 16", "num_output: 32")
     (tmp_path / "net.prototxt").write_text(text)

@@ -32,13 +32,13 @@ NEGATIVE = "bn_bias.prototxt bn_negative.caffemodel"
 
 
 @pytest.mark.parametrize(
-    ("command", "who"),
+    ("command", "side"),
     [(f"verify {NEGATIVE} {NEGATIVE}", "the first net"), (f"optimize {NEGATIVE} -o small", "the first net")],
 )
-def test_nets_that_make_nan_are_not_verified(cli, folder, command, who):
+def test_nets_that_make_nan_are_not_verified(cli, folder, command, side):
     result = cli(command)
     assert (result.exit_code, result.stdout) == (4, "")
-    assert f"error: {who}: {TOLD}" in " ".join(result.stderr.split())
+    assert f"error: {side}: {TOLD}" in " ".join(result.stderr.split())
     assert "warning" not in result.stderr
     assert not list(folder.glob("small*"))
 
@@ -58,7 +58,7 @@ def test_a_second_net_that_makes_nan_is_named(cli, folder):
     assert f"error: the second net: {TOLD}" in " ".join(result.stderr.split())
 
 
-def test_nan_in_the_input_is_no_fault_of_the_net(cli, folder):
+def test_nan_in_the_input_is_not_a_fault_of_the_net(cli, folder):
     x = np.zeros((2, 3, 9, 10), np.float32)
     x[0, 0, 4, 4] = np.nan
     np.save("x.npy", x)
@@ -86,7 +86,7 @@ def nets(tmp_path, monkeypatch):
     return "small.prototxt small.caffemodel other.prototxt other.caffemodel"
 
 
-def test_verify_tells_both_figures_and_where(cli, nets):
+def test_verify_prints_both_figures_and_the_index(cli, nets):
     result = cli(f"verify {nets}")
     assert result.exit_code == 4
     said = " ".join(result.stderr.split())
@@ -108,7 +108,7 @@ def test_what_is_within_the_floor_is_verified(cli, nets):
 
 @pytest.mark.parametrize("option", ["--floor", "--tolerance"])
 @pytest.mark.parametrize("value", ["nan", "-1", "much"])
-def test_limits_that_are_no_numbers_from_0_are_refused(cli, nets, option, value):
+def test_limits_that_are_not_numbers_from_0_are_refused(cli, nets, option, value):
     result = cli(f"verify {nets} {option} {value}")
     assert result.exit_code == 2
     assert "Traceback" not in result.stderr

@@ -29,7 +29,7 @@ def test_each_encoding_is_optimised(cli, found, kind):
     assert cli(f"verify conv.prototxt conv_{kind}.caffemodel small.prototxt small.caffemodel").exit_code == 0
 
 
-def test_batch_norm_with_its_own_scale_is_told_summed_up_drawn_exported_and_folded(cli, found):
+def test_batch_norm_with_its_own_scale_is_noticed_summed_up_drawn_exported_and_folded(cli, found):
     net = "nv_bn.prototxt nv_bn.caffemodel"
     result = cli(f"summary {net}")
     assert result.exit_code == 0, result.stderr
@@ -79,7 +79,7 @@ WRONG = {
 
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.parametrize("command", ["summary {}", "optimize {} -o small", "run {} -i x.npy", "export {} net.onnx"])
-def test_what_is_no_model_of_the_net_is_called_what_it_is(cli, found, command, name):
+def test_a_file_that_is_not_a_model_of_the_net_is_called_what_it_is(cli, found, command, name):
     if name == "hdf5":
         pytest.importorskip("h5py")
     np.save("x.npy", np.zeros((2, 3, 9, 10), np.float32))
@@ -132,7 +132,7 @@ def test_files_in_the_wrong_order_or_of_another_kind_are_called_what_they_are(cl
         "draw conv.prototxt --times {} -o net.html",
     ],
 )
-def test_a_stand_in_is_refused_in_the_place_of_any_file(cli, found, command, name, message):
+def test_a_pointer_or_page_is_refused_instead_of_any_file(cli, found, command, name, message):
     """A pointer holds digits, so as data it was read, and trained on."""
     shutil.copy(f"{name}.caffemodel", f"{name}.npy" if "--with" in command else name)
     (found / "net.txt").write_text("3\ninp 2 2\nlin 1 -1\nl2l\n")

@@ -87,12 +87,12 @@ def opencvs(cli, x):
     return net.forward("prob")
 
 
-def test_the_preparation_of_each_channel_is_told_to_readers_of_onnx(net, cli):
+def test_the_onnx_metadata_has_the_preparation_of_each_channel(net, cli):
     onnx = pytest.importorskip("onnx")
     assert cli(f"export {FILES} net.onnx {OPTIONS}").exit_code == 0
-    told = {each.key: each.value for each in onnx.load("net.onnx").metadata_props}
-    np.testing.assert_array_equal(np.float32(told["mean"].split(",")), np.float32(MEAN))
-    np.testing.assert_array_equal(np.float32(told["scale"].split(",")), np.float32(SCALE))
+    report = {each.key: each.value for each in onnx.load("net.onnx").metadata_props}
+    np.testing.assert_array_equal(np.float32(report["mean"].split(",")), np.float32(MEAN))
+    np.testing.assert_array_equal(np.float32(report["scale"].split(",")), np.float32(SCALE))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_the_preparation_of_each_channel_is_told_to_readers_of_onnx(net, cli):
         (["--mean", "1e39"], "--mean[0] is 1e+39, expected a number, finite as float32"),
     ],
 )
-def test_what_is_no_number_is_a_usage_error(net, cli, command, options, message):
+def test_a_value_that_is_not_a_number_is_a_usage_error(net, cli, command, options, message):
     result = cli([*command.split(), *options])
     assert result.exit_code == 2, result.stderr
     assert message in " ".join(result.stderr.split())

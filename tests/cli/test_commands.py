@@ -31,7 +31,7 @@ def test_test_prints_and_writes_what_the_original_did(cli, tmp_path, case):
     assert all(line.endswith(" \n") for line in (tmp_path / "out.txt").open())
 
 
-def test_test_writes_one_line_a_row_for_a_partial_minibatch(cli, trained):
+def test_test_writes_one_line_per_row_for_a_partial_minibatch(cli, trained):
     assert cli("test net.txt w.bin 15 X.txt out.txt").exit_code == 0
     assert np.loadtxt("out.txt").shape == (15, 3)
 

@@ -71,7 +71,7 @@ def test_an_error_ends_the_child_at_once(pretended):
     assert helper._child.returncode == -signal.SIGKILL
 
 
-def test_few_kernels_or_no_place_to_meet_start_no_child(pretended, tmp_path, monkeypatch):
+def test_few_kernels_or_no_shared_cache_start_no_child(pretended, tmp_path, monkeypatch):
     kernels = pretended("")
     assert go_through(kernels[:3])[1] is None
     monkeypatch.setattr(compile_helper, "_can_help", lambda: False)

@@ -36,8 +36,8 @@ def test_the_command_with_nothing_added_optimises_a_net_for_training_and_testing
 
 
 def test_the_batch_is_the_nets_and_the_picture_is_the_files(cli, folder):
-    told = json.loads(cli("optimize --config config.ini --json").stdout)
-    assert told["before"]["macs"] == 2 * (6 * 4 * 4 * 27 + 24 * 4 + 96 * 3)  # convolution, BatchNorm, InnerProduct
+    report = json.loads(cli("optimize --config config.ini --json").stdout)
+    assert report["before"]["macs"] == 2 * (6 * 4 * 4 * 27 + 24 * 4 + 96 * 3)  # convolution, BatchNorm, InnerProduct
 
 
 @pytest.mark.parametrize("deploy", ["", " --deploy"])
@@ -52,11 +52,11 @@ def test_a_net_for_testing_alone_and_its_deploy_form(cli, folder, deploy):
 def test_an_input_without_a_shape_gets_the_files_and_a_batch_of_one(cli, folder):
     text = 'layer { name: "data" type: "Input" top: "data" }' + BODY
     (folder / "model/net.prototxt").write_text(text)
-    told = json.loads(cli("optimize --config config.ini --json").stdout)
-    assert told["before"]["macs"] == 6 * 4 * 4 * 27 + 24 * 4 + 96 * 3
+    report = json.loads(cli("optimize --config config.ini --json").stdout)
+    assert report["before"]["macs"] == 6 * 4 * 4 * 27 + 24 * 4 + 96 * 3
 
 
-def test_where_the_net_tells_the_shape_it_wins_and_the_file_is_said_to_differ(cli, folder):
+def test_a_shape_in_the_net_wins_and_a_notice_says_that_the_file_differs(cli, folder):
     write_net(INPUT.format("dim: 1 dim: 3 dim: 8 dim: 6") + BODY)
     write_config(H=224)
     result = cli("optimize --config config.ini")
@@ -66,14 +66,14 @@ def test_where_the_net_tells_the_shape_it_wins_and_the_file_is_said_to_differ(cl
     assert "W = " not in result.stderr
 
 
-def test_a_net_that_tells_the_shape_needs_no_h_w_and_c(cli, folder):
+def test_a_net_with_an_input_shape_needs_no_h_w_and_c(cli, folder):
     write_net(INPUT.format("dim: 1 dim: 3 dim: 8 dim: 6") + BODY)
     write_config(H=None, W=None, C=None)
     result = cli("optimize --config config.ini")
     assert result.exit_code == 0, result.stderr
 
 
-def test_what_a_data_layer_tells_of_its_shape_wins(cli, folder):
+def test_the_shape_in_a_data_layer_wins(cli, folder):
     data = DATA.replace("TRANSFORM", "transform_param { crop_size: 8 mean_value: 1 mean_value: 2 mean_value: 3 }")
     write_net(data + BODY + LOSS, (2, 3, 8, 8))
     result = cli("optimize --config config.ini")
@@ -96,8 +96,8 @@ def test_input_shape_on_the_command_line_wins(cli, folder):
     write_config(H=None, W=None, C=None)
     result = cli("optimize --config config.ini --json --input-shape 1x3x8x6")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert told["before"]["macs"] == 6 * 4 * 4 * 27 + 24 * 4 + 96 * 3
+    report = json.loads(result.stdout)
+    assert report["before"]["macs"] == 6 * 4 * 4 * 27 + 24 * 4 + 96 * 3
 
 
 @needs_shared

@@ -37,10 +37,10 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_page_has_the_numbers_of_summary(cli, folder):
     assert cli("draw google.prototxt -o net.html").exit_code == 0
-    told = json.loads(cli("summary google.prototxt --json").stdout)
+    report = json.loads(cli("summary google.prototxt --json").stdout)
     content = (folder / "net.html").read_text()
-    assert told["parameters"] == 6_998_552  # of GoogLeNet's paper and model
-    for number in (len(told["layers"]), told["parameters"], told["macs"]):
+    assert report["parameters"] == 6_998_552  # of GoogLeNet's paper and model
+    for number in (len(report["layers"]), report["parameters"], report["macs"]):
         assert f"<td>{number:,}</td>" in content
     first = panel(folder / "net.html", "conv1/7x7_s2")
     assert first["outputs"] == {"conv1/7x7_s2": "1×64×112×112"}
@@ -73,7 +73,7 @@ def test_an_svg_is_the_same_picture(cli, folder):
     assert edges == re.findall(r'class="edge"[^>]* d="([^"]*)"', page)
 
 
-def test_measured_times_are_told(cli, folder):
+def test_measured_times_are_printed(cli, folder):
     times = {"layers": [{"name": "c", "forward": {"median": 0.0015}}, {"name": "gone", "forward": {"median": 1}}]}
     (folder / "times.json").write_text(json.dumps(times))
     result = cli("draw strange.prototxt -o net.html --times times.json")
@@ -115,7 +115,7 @@ def test_a_model_of_another_net_is_refused(cli, folder):
 
 
 @needs_shared
-def test_a_model_tells_the_weights_of_layers_whose_inputs_are_not_known(cli, folder):
+def test_a_model_has_the_weights_of_layers_whose_inputs_are_not_known(cli, folder):
     for name in ("train_val.prototxt", "cifar10.caffemodel"):
         shutil.copy(CAFFE / "cifar10" / name, folder)
     assert cli("draw train_val.prototxt cifar10.caffemodel -o net.html").exit_code == 0

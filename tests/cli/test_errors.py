@@ -129,7 +129,7 @@ def test_fewer_targets_than_rows(cli, task):
     fails(cli(TRAIN), r"Y.txt.*399.*400.*")
 
 
-def test_all_rows_of_data_that_is_no_whole_number_of_rows(cli, task):
+def test_all_rows_of_data_that_is_not_a_whole_number_of_rows(cli, task):
     (task / "X.txt").write_text((task / "X.txt").read_text() + "1 2 3")
     fails(cli(TRAIN.replace(" 400 ", " all ")), r"X.txt.*1603.*")
 
@@ -184,7 +184,7 @@ def test_an_output_that_cannot_be_written_is_found_before_the_work(cli, task):
 # --------------------------------------------------------------------------------------- seeds and labels
 @pytest.mark.parametrize("option", ["--seed", "--threads"])
 @pytest.mark.parametrize("value", ["-1", "1.5", "18446744073709551616", "x"])
-def test_a_number_that_is_none_for_an_option_is_a_wrong_command_line(cli, task, option, value):
+def test_a_number_that_an_option_does_not_take_is_a_wrong_command_line(cli, task, option, value):
     result = cli(f"{TRAIN} {option}={value}")
     assert result.exit_code == 2
     assert f"Invalid value for '{option}'" in result.stderr

@@ -27,11 +27,13 @@ def net(tmp_path, monkeypatch):
     return caffe64.load_caffe(*FILES)
 
 
-def without_times(told: dict) -> dict:
+def without_times(report: dict) -> dict:
     """What `time --json` tells that does not depend on the clock."""
-    layers = [{k: v for k, v in each.items() if k not in ("forward", "backward")} for each in told["layers"]]
-    rest = {k: v for k, v in told.items() if k not in ("forward", "backward", "peak", "compared")}
-    return {**rest, "layers": layers} | ({"compared": without_times(told["compared"])} if "compared" in told else {})
+    layers = [{k: v for k, v in each.items() if k not in ("forward", "backward")} for each in report["layers"]]
+    rest = {k: v for k, v in report.items() if k not in ("forward", "backward", "peak", "compared")}
+    return {**rest, "layers": layers} | (
+        {"compared": without_times(report["compared"])} if "compared" in report else {}
+    )
 
 
 def test_a_summary_is_what_the_command_prints(cli, net):
@@ -57,11 +59,11 @@ def test_the_summary_of_a_text_net_is_what_info_prints(cli, task, trained):
         net.save("w.bin")
     files = "net.txt w.bin" if trained else "net.txt"
     found = caffe64.summary(net)
-    told = json.loads(cli(f"info {files} --json").stdout)
+    report = json.loads(cli(f"info {files} --json").stdout)
     named = {"network": "inp 4 10 / lin 8 -1 / rel / lin 3 -1 / sce", "weights": None}
-    assert json.loads(found.to_json()) == told | named
+    assert json.loads(found.to_json()) == report | named
     assert str(found).splitlines() == [line for line in cli(f"info {files}").stdout.splitlines() if "fits" not in line]
-    assert ("smallest" in told["layers"][1]) == trained
+    assert ("smallest" in report["layers"][1]) == trained
     assert isinstance(found, caffe64.TextSummary)
 
 
@@ -70,9 +72,9 @@ def test_a_timing_is_what_the_command_measures(cli, net, options):
     chosen = {name: name in options for name in ("backward", "fuse", "exact")}
     numbers = {"batch": 3 if "batch" in options else None, "threads": 1 if "threads" in options else None}
     found = caffe64.time(net, iterations=3, **chosen, **numbers)
-    told = json.loads(cli(f"time {COMMAND} --iterations 3 --json {options}").stdout)
-    assert without_times(json.loads(found.to_json())) == without_times(told)
-    assert json.loads(found.to_json()).keys() == told.keys()
+    report = json.loads(cli(f"time {COMMAND} --iterations 3 --json {options}").stdout)
+    assert without_times(json.loads(found.to_json())) == without_times(report)
+    assert json.loads(found.to_json()).keys() == report.keys()
     assert str(found).splitlines()[-1] == cli(f"time {COMMAND} --iterations 1 {options}").stdout.splitlines()[-1]
     assert 0 < found.forward.min <= found.forward.median
     assert (found.backward is None) == ("backward" not in options)
@@ -81,8 +83,8 @@ def test_a_timing_is_what_the_command_measures(cli, net, options):
 def test_two_nets_are_timed_in_turns(cli, net):
     other = caffe64.load_caffe(*FILES, input_shapes=(2, 3, 8, 6))
     found = caffe64.time(net, compare=other, iterations=2)
-    told = json.loads(cli(f"time {COMMAND} --compare small.prototxt --iterations 2 --json").stdout)
-    assert json.loads(found.to_json())["compared"].keys() == told["compared"].keys()
+    report = json.loads(cli(f"time {COMMAND} --compare small.prototxt --iterations 2 --json").stdout)
+    assert json.loads(found.to_json())["compared"].keys() == report["compared"].keys()
     assert found.compared.activations.blobs == 2 * found.activations.blobs
     assert str(found).splitlines()[0].split() == ["layer", "first", "ms", "second", "ms", "acceleration"]
 
@@ -157,15 +159,15 @@ def test_classes_are_those_of_the_command(cli, net, labels):
 
 def test_pictures_are_prepared_as_asked_for(cli, net, tmp_path):
     np.save("mean.npy", np.full((3, 8, 6), [[[1]], [[2]], [[3]]], np.float32))
-    told = cli(
+    report = cli(
         f"classify {COMMAND} 0.png --mean mean.npy --scale 0.5,1,2 --channels rgb --resize 12x10 --crop 6x8 --json"
     ).stdout
     options = {"scale": (0.5, 1, 2), "channels": "rgb", "resize": (10, 12), "crop": (8, 6)}
     for mean in ("mean.npy", np.load("mean.npy"), (1, 2, 3), tmp_path / "mean.npy"):
-        assert f"{caffe64.classify(net, '0.png', mean=mean, **options).to_json()}\n" == told
+        assert f"{caffe64.classify(net, '0.png', mean=mean, **options).to_json()}\n" == report
 
 
-def test_a_mean_file_of_the_net_is_told_of(tmp_path):
+def test_a_mean_file_of_the_net_is_noticed(tmp_path):
     net = write_net(tmp_path, transform='mean_file: "mean.binaryproto"')
     write_picture(tmp_path / "a.png")
     found = caffe64.classify(net, tmp_path / "a.png")

@@ -137,7 +137,7 @@ def test_a_second_name_of_an_input_is_seen(cli, task):
 
 
 @pytest.mark.parametrize("option", ["", "--log", "--plot", "--checkpoint"])
-def test_a_place_that_cannot_be_written_is_found_before_training(cli, task, option):
+def test_a_path_that_cannot_be_written_is_found_before_training(cli, task, option):
     name = {"": "w.bin", "--log": "a.csv", "--plot": "a.png", "--checkpoint": "a.ckpt"}[option]
     result = cli(f"{TRAIN} {option} nowhere/{name}") if option else cli(TRAIN.replace("w.bin", "nowhere/w.bin"))
     assert result.exit_code == 3
@@ -147,7 +147,7 @@ def test_a_place_that_cannot_be_written_is_found_before_training(cli, task, opti
     assert result.stdout == ""
 
 
-def test_a_directory_is_no_weights_file(cli, task):
+def test_a_directory_is_refused_as_a_weights_file(cli, task):
     (task / "folder").mkdir()
     result = cli(TRAIN.replace("w.bin", "folder"))
     assert result.exit_code == 3

@@ -53,7 +53,7 @@ def test_all_ran(demos):
     assert done.stdout.count("wrote some.png") == len(COMMANDS), "what a demo prints is passed on"
 
 
-def test_missing_data_is_told_and_the_others_run(demos):
+def test_missing_data_is_reported_and_the_others_run(demos):
     done = demos(mnist=LACKS)
     assert done.returncode == 3
     assert " ".join(rows(done)["mnist"][2:]) == "no data no pairs here."

@@ -95,7 +95,7 @@ def test_the_facades_and_the_originals_own_result(tmp_path):
     assert "the original's 18.04 dB" in printed
 
 
-def test_a_rate_too_high_is_told(folders, tmp_path):
+def test_a_rate_too_high_is_reported(folders, tmp_path):
     options = (*BRIEF, "--data", folders[0], "--out", tmp_path)
     _, errors = demo.run("facades", *options, "--rate", 1e6)
     assert "no better than the mean colour" in errors

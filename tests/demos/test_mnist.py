@@ -84,9 +84,9 @@ def test_the_same_seed_gives_the_same_result_with_any_threads(stripes, tmp_path)
 @pytest.mark.skipif(CHECKOUT_DATA.exists(), reason="MNIST is in data/ of this checkout")
 @pytest.mark.parametrize(("option", "least"), [((), 95), (("--regression",), 65)])
 def test_offline_the_uci_digits_stand_in(option, least, tmp_path, monkeypatch):
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nobody answers
-    printed, told = demo.run("mnist", *option, "--out", tmp_path)
-    assert "Using the UCI digits" in told
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # where nothing answers
+    printed, notices = demo.run("mnist", *option, "--out", tmp_path)
+    assert "Using the UCI digits" in notices
     assert "UCI digits: 1437 digits to train on, 360 to test on" in printed
     assert accuracy(printed) > least  # measured: 97.8 and 74.7
     CHECKOUT_DATA.rmdir()  # left by the attempt to download

@@ -78,7 +78,7 @@ def test_the_same_seed_gives_the_same_result_with_any_threads(tmp_path):
     assert accuracy(one) == accuracy(two)
 
 
-def test_wrong_options_and_places_are_named(tmp_path):
+def test_wrong_options_and_paths_are_named(tmp_path):
     _, problem = demo.run("rank", "--samples", 3, code=2)
     assert "--samples" in problem
     (tmp_path / "file").write_text("")

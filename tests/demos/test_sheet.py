@@ -124,7 +124,7 @@ def test_without_pictures_or_with_something_else_it_says_so(tmp_path):
     assert not (tmp_path / "sheet.png").exists()
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
     framed(RED).save(tmp_path / "rank-x.png")
     done = run(tmp_path, tmp_path / "rank-x.png" / "sheet.png")
     assert done.returncode == 3

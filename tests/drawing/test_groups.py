@@ -18,7 +18,7 @@ def test_a_convolution_takes_what_follows_it_alone():
     assert unit_edges(chain, group_layers(chain)) == [(0, 1), (1, 2)]
 
 
-def test_a_layer_that_someone_else_reads_ends_a_unit():
+def test_a_layer_that_another_unit_reads_ends_a_unit():
     fork = net(
         ("Input", ()), ("Convolution", (0,)), ("BatchNorm", (1,)), ("ReLU", (2,)), ("Eltwise", (2, 3)), ("ReLU", (4,))
     )

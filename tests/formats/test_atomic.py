@@ -129,7 +129,7 @@ print("after")
     assert (tmp_path / "out").read_text() == "old\nbefore\nbetween\nafter\n"
 
 
-def test_a_broken_pipe_is_no_output_error():
+def test_a_broken_pipe_is_not_an_output_error():
     reader, writer = os.pipe()
     os.close(reader)
     with pytest.raises(BrokenPipeError):

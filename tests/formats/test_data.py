@@ -83,7 +83,7 @@ def test_images_are_flattened_and_flat_arrays_cut_into_rows(write, tmp_path):
         assert read_matrix(write(data), 2, 10).tolist() == [list(range(10)), list(range(10, 20))]
 
 
-def test_flat_arrays_that_are_no_whole_rows_are_refused(error_of):
+def test_flat_arrays_that_are_not_whole_rows_are_refused(error_of):
     message = error_of(lambda path: read_matrix(path, None, 5), npy(np.zeros(12)))
     assert message == "holds an array of (12,), expected rows of 5"
     assert (
@@ -149,7 +149,7 @@ def test_an_unaligned_npy_is_copied_into_place(write):
     ],
 )
 @pytest.mark.parametrize("zipped", [False, True])
-def test_what_is_no_data_is_refused(error_of, data, message, zipped):
+def test_an_argument_that_is_not_data_is_refused(error_of, data, message, zipped):
     if zipped and not data:
         message = "holds no numbers"
     data = gzip.compress(data) if zipped else data
@@ -163,7 +163,7 @@ def test_a_pipe_is_read(tmp_path):
     writer.start()
     assert read_matrix(pipe, None, 3).tolist() == ROWS.tolist()
     writer.join()
-    assert locate(pipe, 1, 0, 1) == f"{pipe}, row 2"  # must not wait for somebody to write again
+    assert locate(pipe, 1, 0, 1) == f"{pipe}, row 2"  # must not wait for another writer
 
 
 def test_values_are_located_for_people(write, tmp_path):

@@ -69,13 +69,13 @@ def test_text_larger_than_1_mib_is_refused(write):
 @pytest.mark.parametrize(
     ("data", "place"), [(b"1\n\0", ":2:1: found the byte 0x00"), (b"\n\n12\xff", ":3:3: found the byte 0xff")]
 )
-def test_binary_junk_is_refused_as_text_with_its_place(write, data, place):
+def test_binary_junk_is_refused_as_text_with_its_position(write, data, place):
     with pytest.raises(InputError, match="expected text") as caught:
         read_text(write(data), "a text")
     assert place in str(caught.value)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_text(write):
+def test_a_byte_order_mark_is_not_part_of_the_text(write):
     assert read_text(write(b"\xef\xbb\xbf7\n"), "a text") == "7\n"
 
 

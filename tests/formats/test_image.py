@@ -1,4 +1,4 @@
-"""Pictures as arrays: order of channels, mean, scale, sizes; files that are no pictures, damaged, or too large."""
+"""Pictures as arrays: order of channels, mean, scale, sizes; files that are not pictures, damaged, or too large."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def bomb(side):
         (bomb(2**31 - 1), "is too large: Image size"),
     ],
 )
-def test_what_is_no_picture_or_too_large_is_refused_unread(tmp_path, content, message):
+def test_a_file_that_is_not_a_picture_or_too_large_is_refused_unread(tmp_path, content, message):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(InputError) as caught:
         read_image(tmp_path / "x.png", 3, (6, 4), Recipe())

@@ -98,7 +98,7 @@ def test_lines_are_surveyed_as_the_reference_does(text):
 
 @pytest.mark.parametrize("place", range(2 * STRIDE + 2))
 @pytest.mark.parametrize("piece", [b"x", b'"', b"\n", b"1e5", b"1e-5", b"\n\n", b"\xc3\xa9", b"1"])
-def test_each_piece_is_seen_at_each_place_of_a_window(piece, place):
+def test_each_piece_is_seen_at_each_position_of_a_window(piece, place):
     line = b"1 2 3,4 " * 40
     text = line[:place] + piece + line[place:]
     assert survey(text) == reference(text)

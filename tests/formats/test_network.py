@@ -89,7 +89,7 @@ def test_every_word_of_the_grammar_can_be_said():
         ),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_with_its_place(text, message):
+def test_an_error_in_a_file_names_its_line_and_column(text, message):
     with pytest.raises(InputError) as caught:
         parse_network(text, "net.txt")
     assert str(caught.value) == "net.txt" + message

@@ -143,7 +143,7 @@ def test_short_numbers_of_one_to_four_digits_with_all_values(write):
 
 
 @pytest.mark.parametrize("bad", ["1.2.3", "1-2", "--1", "-", ".", "+-1", "1.-2", "-.-", "nan"])
-def test_what_is_no_number_is_found_at_every_place_of_a_window(bad, write):
+def test_a_byte_outside_a_number_is_found_at_every_position_of_a_window(bad, write):
     for before in range(3, 80):
         text = "1 " * before + bad + " 3.25" * 40
         with pytest.raises(InputError, match=f"found '{re.escape(bad)}'") as caught:
@@ -152,7 +152,7 @@ def test_what_is_no_number_is_found_at_every_place_of_a_window(bad, write):
 
 
 @pytest.mark.parametrize("odd", ["1.", ".5", "-.5", "1e3", "1.5E-3", "123456789.123456789", "0.1234567890123", "x7"])
-def test_odd_numbers_at_every_place_of_a_window(odd, write):
+def test_odd_numbers_at_every_position_of_a_window(odd, write):
     for before in range(3, 80):
         tokens = ["-1.5"] * 20 + [odd.strip("x")] + ["3", "4.25"] * 20
         text = " " * before + " ".join(tokens).replace(odd.strip("x"), odd, 1)

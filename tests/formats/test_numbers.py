@@ -57,7 +57,7 @@ def test_the_result_owns_a_plain_float32_array(write):
     ],
 )
 @pytest.mark.parametrize("zipped", [False, True])
-def test_what_is_no_finite_number_is_named_with_its_place(write, text, message, zipped):
+def test_a_value_that_is_not_finite_is_named_with_its_position(write, text, message, zipped):
     path = write(gzip.compress(text.encode()) if zipped else text)
     for count in (None, 100):
         with pytest.raises(InputError) as caught:
@@ -198,6 +198,6 @@ def test_other_types_and_strides_are_written_too(tmp_path):
     assert (tmp_path / "Y.txt").read_bytes() == printed(values.T[::2])
 
 
-def test_an_unwritable_place_is_an_output_error(tmp_path):
+def test_an_unwritable_path_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="No such file or directory"):
         write_numbers(tmp_path / "missing" / "Y.txt", np.zeros((1, 1), np.float32))

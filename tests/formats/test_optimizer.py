@@ -46,7 +46,7 @@ def test_six_numbers_are_read_in_any_layout(text):
         ("rate 2 3 4 5 6", ":1:1: found 'rate', expected the learning rate, a finite number >= 0"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(text, message):
+def test_an_error_names_its_line_and_column(text, message):
     with pytest.raises(InputError) as caught:
         parse_optimizer(text, "optim.txt")
     assert str(caught.value) == "optim.txt" + message

@@ -97,7 +97,7 @@ def test_a_missing_file_is_refused(tmp_path):
         read_weights(tmp_path / "w.bin")
 
 
-def test_text_is_no_weights_file(write):
+def test_text_is_refused_as_a_weights_file(write):
     with pytest.raises(InputError, match="expected a weights file"):
         read_weights(write("7\ninp 20 10\nlin 16 -1\n"))
 

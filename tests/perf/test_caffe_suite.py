@@ -1,4 +1,4 @@
-"""The suite `caffe`: a tiny net through all of it, and everybody's outputs and gradients verified."""
+"""The suite `caffe`: a tiny net through all of it, and the outputs and gradients of all peers verified."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_memory_is_that_of_all_blobs_of_the_arena_and_of_caffe(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("peer", ["caffe64", *PEERS])
-def test_everybodys_outputs_are_the_nets(peer, tmp_path):
+def test_the_outputs_of_all_peers_are_the_nets(peer, tmp_path):
     files = caffe_files.write_files(TINY, tmp_path, PEERS)
     module = {"caffe64": "caffe64", **caffe_files.PEERS}[peer]
     job = importlib.import_module(f"caffe64.perf.peers.{module}_nets").Job(str(files.optimised), 1, TINY.repeats)

@@ -14,7 +14,7 @@ from caffe64.perf.suites import startup
 PEAK = "caffe64.perf.peak:Job"
 
 
-def test_a_worker_says_its_facts_and_runs_when_told():
+def test_a_worker_sends_its_facts_and_runs_on_request():
     with workers() as running:
         running["a"] = Worker(PEAK, 1, {"threads": 1})
         assert running["a"].facts["work"] > 0

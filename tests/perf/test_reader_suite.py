@@ -50,7 +50,7 @@ def test_every_writer_writes_the_same_numbers(name, tmp_path):
     assert job.facts["bytes"] == (tmp_path / "Y.txt").stat().st_size
 
 
-def test_nobody_but_us_takes_part_without_peers():
+def test_only_caffe64_takes_part_without_peers():
     from caffe64.perf.suites import Settings
 
     entry = reader._participants(tables.READERS, Settings(threads=(1,), peers=False))

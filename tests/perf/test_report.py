@@ -78,7 +78,7 @@ def test_a_page_without_marks_is_refused(tmp_path, make_results):
         report.replace_tables(tmp_path / "README.md", make_results({"gemm": 0.8}))
 
 
-def test_a_column_that_nobody_fills_is_left_out_and_a_quick_run_says_so(make_results):
+def test_an_empty_column_is_left_out_and_a_quick_run_says_so(make_results):
     made = make_results({"gemm 300x100x60 NN": 0.8})
     table = report.all_tables(made)
     assert "| time | rate | of the peak | NumPy / ours |" in table

@@ -46,7 +46,7 @@ def test_a_peers_ratio_is_its_time_over_ours():
     assert found["NumPy"] == {"min": 3.0, "median": 3.0, "ratio": 3.0}
 
 
-def test_the_key_tells_suites_and_threads_apart(make_results):
+def test_the_key_depends_on_suite_and_threads(make_results):
     (entry,) = make_results({"gemm": 0.5}).entries
     assert entry.key == "kernels/gemm/1"
     assert results.FORMAT == 1

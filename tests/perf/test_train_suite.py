@@ -26,7 +26,7 @@ def small(request, monkeypatch) -> NetCase:
 
 
 @pytest.mark.parametrize("package", PARTICIPANTS)
-def test_everybodys_losses_are_those_of_the_float64_model(package, small):
+def test_the_losses_of_all_peers_are_those_of_the_float64_model(package, small):
     job = importlib.import_module(f"caffe64.perf.peers.train_{package}").Job(net="small", rows=40, threads=1)
     job.run()
     train.verify(small, {package: job.facts})

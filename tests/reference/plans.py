@@ -54,7 +54,7 @@ def run_again(plan, inputs):
 
 
 def ways(plan):
-    """Name of each layer that is the first of its group -> how it was lowered, None if nobody knew."""
+    """Name of each layer that is the first of its group -> its lowering, None without one."""
     return {each.owner.main.name: each.lowered for each in plan.actions if each.owner and not each.is_move}
 
 

@@ -74,7 +74,7 @@ def apart(actual, expected) -> float:
 
 
 def net_error() -> float:
-    """All layers, at widths that are no whole vectors."""
+    """All layers, at widths that are not whole vectors."""
     from . import text_net
 
     worst = 0.0
@@ -98,7 +98,7 @@ def golden_error() -> float:
 
 
 def caffe_net():
-    """Convolutions of all kinds, also of channels that are no whole vectors, and what else a plan knows."""
+    """Convolutions of all kinds, also of channels that are not whole vectors, and what else a plan knows."""
     from .caffe_graphs import conv, data, give_weights, graph_of, layer
 
     depthwise = "convolution_param { num_output: 48 group: 48 kernel_size: 3 pad: 1 }"

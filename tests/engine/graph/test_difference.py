@@ -110,7 +110,7 @@ def test_an_error_in_a_small_channel_is_seen_beside_large_ones(layers, size):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_what_rounding_leaves_of_cancelling_sums_is_no_difference(seed):
+def test_rounding_errors_of_cancelling_sums_do_not_count_as_a_difference(seed):
     """Each of 200 rows of weights is there twice, once in another order of its terms: sums are rounded otherwise. The
     bias takes away all but a thousandth or a millionth of them."""
     graph = graph_of(data("1 400"), dense("d", "data", 200))
@@ -194,8 +194,8 @@ def broken(kind="weights"):
     return graph
 
 
-@pytest.mark.parametrize(("kind", "told"), [("weights", ", with weights that are not finite"), ("values", "")])
-def test_the_first_layer_that_makes_what_is_not_finite_is_named(kind, told):
+@pytest.mark.parametrize(("kind", "cause"), [("weights", ", with weights that are not finite"), ("values", "")])
+def test_the_first_layer_that_makes_what_is_not_finite_is_named(kind, cause):
     graph = broken(kind)
     with pytest.raises(CheckFailed) as caught:
         compared(graph, graph)
@@ -208,12 +208,12 @@ def test_the_first_layer_that_makes_what_is_not_finite_is_named(kind, told):
     assert str(caught.value).startswith("the first net: values that are not finite, of finite inputs: ")
     assert f"'b' holds {counted} of {size}" in str(caught.value)
     assert str(caught.value).endswith(
-        f"the first layer that makes such is 'l' ({node.type}): {count} of {size} in 'l'{told}"
+        f"the first layer that makes such is 'l' ({node.type}): {count} of {size} in 'l'{cause}"
     )
 
 
 @pytest.mark.parametrize("second", [False, True])
-def test_one_side_that_is_not_finite_is_told_of(second):
+def test_one_side_that_is_not_finite_is_reported(second):
     fine, wrong = graph_of(data("2 3 7 6"), conv("c", "data")), graph_of(data("2 3 7 6"), conv("c", "data"))
     wrong.nodes[1].weights[0][0] = INF
     with pytest.raises(CheckFailed, match=f"^the {'second' if second else 'first'} net: .*'c' \\(Convolution\\)"):

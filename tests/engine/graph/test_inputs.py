@@ -61,7 +61,7 @@ def test_what_is_given_wins(kind):
     assert shapes(text, {"data": (5, 3, 2, 2), "label": (5,)}) == {"data": (5, 3, 2, 2), "label": (5,)}
 
 
-def test_labels_are_one_a_row():
+def test_labels_are_one_per_row():
     assert shapes(layer("i", "Data", "", "data label"), {"data": (5, 3, 2, 2)})["label"] == (5,)
 
 

@@ -142,7 +142,7 @@ def test_a_layer_may_run_by_itself_and_weights_are_read_when_it_does():
         np.testing.assert_array_equal(top, np.full((1, 2), 4.0 * weight))
 
 
-def test_inputs_that_nobody_fills_are_zeros():
+def test_inputs_that_are_not_filled_are_zeros():
     graph = graph_of(data("1 2"), layer("p", "Power", "data", more="power_param { shift: 3 }"))
     made = Interpreter(graph)
     made.forward()

@@ -162,7 +162,7 @@ LABELLED = ["SoftmaxWithLoss", "HingeLoss", "Accuracy"]
 
 @pytest.mark.parametrize("kind", LABELLED)
 @pytest.mark.parametrize(("label", "shown"), [(3, "3"), (-1, "-1"), (np.nan, "nan"), (1e30, "1e[+]30")])
-def test_a_label_that_is_no_class(kind, label, shown):
+def test_a_label_that_is_not_a_class(kind, label, shown):
     message = rf"layer 'it' \({kind}\): 'b1' holds {shown} at position 1, expected a number from 0 to 2"
     with pytest.raises(InputError, match=message):
         run_layer(kind, [np.zeros((2, 3), np.float32), np.float32([0, label])])

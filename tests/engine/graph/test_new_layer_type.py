@@ -86,8 +86,8 @@ def test_commands_know_it(capped):
     def cli(command):
         return CliRunner().invoke(app, command.split())
 
-    told = json.loads(cli("summary net.prototxt --json").stdout)
-    found = next(each for each in told["layers"] if each["name"] == "cap")
+    report = json.loads(cli("summary net.prototxt --json").stdout)
+    found = next(each for each in report["layers"] if each["name"] == "cap")
     assert (found["parameters"], found["macs"], found["shapes"]) == (4, 2 * 4 * 7 * 6, [[2, 4, 7, 6]])
     assert cli("draw net.prototxt -o net.svg").exit_code == 0
     assert 'class="layer k-unknown' not in Path("net.svg").read_text()

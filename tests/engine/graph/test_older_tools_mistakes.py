@@ -1,8 +1,5 @@
-"""What Caffe-Computation-Graph-Optimization gets wrong, by the numbers of the list that was made of it.
-
-F folding, I in place, D Dropout, M mean and scale. Most are tested with their pass; here is what belongs to whole
-files, and the rest.
-"""
+"""Faults of Caffe-Computation-Graph-Optimization. Most are tested with their pass; here are those of whole files, and
+the rest: folding, in-place layers, Dropout, mean and scale."""
 
 from __future__ import annotations
 
@@ -34,20 +31,20 @@ def saved_again(folder, text, **options):
     return again, (folder / "small.prototxt").read_text()
 
 
-def test_f4_batchnorm_stays_where_nothing_can_take_it():
+def test_batchnorm_stays_where_nothing_can_take_it():
     join = [conv("c", "data"), layer("p", "Pooling", "data", "p", "pooling_param { kernel_size: 3 stride: 1 }")]
     for kind, bottoms in (("Concat", "c p"), ("Eltwise", "c c"), ("ReLU", "c")):
         smaller, _ = optimised(graph_of(data(), *join, layer("e", kind, bottoms), layer("b", "BatchNorm", "e")))
         assert "BatchNorm" in types(smaller)
 
 
-def test_f4_depthwise_layers_take_it():
+def test_depthwise_layers_take_it():
     depthwise = layer("c", "DepthwiseConvolution", "data", "c", "convolution_param { num_output: 3 kernel_size: 3 }")
     smaller, _ = optimised(graph_of(data(), depthwise, layer("b", "BatchNorm", "c")))
     assert types(smaller) == ["Input", "DepthwiseConvolution"]
 
 
-def test_f8_a_product_with_a_bias_ends_the_chain():
+def test_a_product_with_a_bias_ends_the_chain():
     layers = (
         conv("c", "data"),
         layer("s", "Scale", "c factors", "s", "scale_param { bias_term: true }"),
@@ -69,49 +66,49 @@ def test_f12_m5_the_input_has_any_name(tmp_path):
     assert again.inputs == ["image"]
 
 
-def test_f14_a_weighted_sum_is_not_folded():
+def test_a_weighted_sum_is_not_folded():
     layers = conv("c", "data"), layer("e", "Eltwise", "c c", "e", "eltwise_param { coeff: 2 coeff: -1 }")
     smaller, _ = optimised(graph_of(data(), *layers, layer("b", "BatchNorm", "e")))
     assert types(smaller) == ["Input", "Convolution", "Eltwise", "BatchNorm"]
 
 
-def test_i1_a_reader_before_keeps_the_blob():
+def test_a_reader_before_keeps_the_blob():
     pool = layer("p", "Pooling", "c", "p", "pooling_param { kernel_size: 2 }")
     smaller, reports = optimised(graph_of(data(), conv("c", "data"), pool, layer("r", "ReLU", "c", "r")))
     assert reports["run in place"].left == ["ReLU 'r': 'c' is also read by 'p'"]
     assert [blob.name for blob in smaller.outputs] == ["p", "r"]
 
 
-def test_i7_two_bottoms_run_in_place_on_the_first():
+def test_two_bottoms_run_in_place_on_the_first():
     layers = conv("c", "data"), layer("s", "Scale", "c factors", "s"), layer("q", "Concat", "s s", "q")
     smaller, _ = optimised(graph_of(data(), data("4", "factors"), *layers))
     assert smaller.nodes[3].tops[0].name == "c"
 
 
-def test_d1_the_order_of_the_file_does_not_matter():
+def test_the_order_of_the_file_does_not_matter():
     layers = conv("c1", "data"), conv("c2", "data"), layer("d", "Dropout", "c1", "d"), layer("r", "ReLU", "d")
     smaller, _ = optimised(graph_of(data(), *layers, layer("t", "TanH", "c2")))
     assert sorted(blob.name for blob in smaller.outputs) == ["r", "t"]
 
 
-def test_d4_dropout_may_come_first():
+def test_dropout_may_come_first():
     smaller, _ = optimised(graph_of(data(), layer("d", "Dropout", "data", "d"), conv("c", "d")))
     assert types(smaller) == ["Input", "Convolution"]
 
 
-def test_d6_all_files_are_written_whatever_runs(tmp_path):
+def test_all_files_are_written_for_any_layers(tmp_path):
     nothing = Passes(fold_bn=False, drop_dropout=False, in_place=False, drop_no_ops=False)
     saved_again(tmp_path, LEGACY + V1, passes=nothing)
     assert (tmp_path / "small.caffemodel").stat().st_size > 4 * 4 * 27
 
 
 @pytest.mark.parametrize("values", [Preparation((104.0, 117.0, 123.0)), Preparation((), 0.5)])
-def test_m3_mean_and_scale_work_alone(values):
+def test_mean_and_scale_work_alone(values):
     smaller, _ = optimised(graph_of(data(), conv("c", "data")), prepared={"data": values})
     assert len(smaller.nodes) == 2
 
 
-def test_m8_layers_that_only_ask_for_the_inputs_shape_do_not_count():
+def test_layers_that_only_read_the_inputs_shape_do_not_count():
     boxes = layer("b", "PriorBox", "c data", "b", "prior_box_param { min_size: 2 }")
     smaller, _ = optimised(graph_of(data(), conv("c", "data"), boxes), prepared={"data": Preparation((), 0.5)})
     assert types(smaller) == ["Input", "Convolution", "PriorBox"]

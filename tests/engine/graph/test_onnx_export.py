@@ -167,7 +167,7 @@ POOLS = list(itertools.product(range(3, 12), range(1, 5), range(1, 4), range(3),
 
 
 def test_pooling_has_caffes_windows_whatever_size_kernel_stride_and_padding():
-    """All that Caffe takes of these, 64 layers a net; the other side has a fixed window. F9 of onnx converters: last
+    """All that Caffe takes of these, 64 layers per net; the other side has a fixed window. F9 of onnx converters: last
     windows that reach over the border, begin outside, or are clipped."""
     texts = []
     for size, kernel, stride, pad, rounding, method in POOLS:

@@ -136,7 +136,7 @@ def test_scale_by_one_goes():
     assert types(optimised(graph)[0]) == ["Input", "ReLU"]
 
 
-def test_a_second_top_of_its_producer_keeps_its_place():
+def test_a_second_top_of_its_producer_keeps_its_position():
     slices = layer("s", "Slice", "data", "a b", "slice_param { axis: 2 slice_point: 3 }")
     smaller, _ = optimised(
         graph_of(data(), slices, layer("x", "Dropout", "b", "d"), layer("r", "ReLU", "d"), layer("t", "TanH", "a"))
@@ -182,7 +182,7 @@ def test_inputs_that_nothing_reads_go(reader):
     assert [blob.name for blob in again.inputs] == ["data"]
 
 
-def test_a_given_shape_of_an_input_that_goes_is_no_error():
+def test_a_given_shape_of_an_input_that_goes_is_accepted():
     graph = graph_of(data("7", "label"), data(), conv("c", "data"))
     smaller, _ = optimised(graph, inputs={"label": (9,), "data": (1, 3, 8, 8)})
     assert types(smaller) == ["Input", "Convolution"]

@@ -24,16 +24,16 @@ def first_layers(draw):
     per_group, groups = draw(st.integers(1, 3)), draw(st.integers(1, 4))
     channels, kind = per_group * groups, draw(st.sampled_from(["Convolution", "DepthwiseConvolution", "InnerProduct"]))
     bias = draw(st.booleans())
-    told = f"bias_term: {str(bias).lower()}"
+    flag = f"bias_term: {str(bias).lower()}"
     if kind == "InnerProduct":
-        text = f"inner_product_param {{ num_output: 5 transpose: {draw(st.sampled_from(['true', 'false']))} {told} }}"
+        text = f"inner_product_param {{ num_output: 5 transpose: {draw(st.sampled_from(['true', 'false']))} {flag} }}"
         return kind, channels, text, None
     if kind == "DepthwiseConvolution":
         groups = channels
     kernel, stride, pad, dilation = (draw(st.integers(low, high)) for low, high in ((1, 3), (1, 2), (0, 2), (1, 2)))
     outputs = channels if kind == "DepthwiseConvolution" else groups * draw(st.integers(1, 3))
     sizes = f"num_output: {outputs} group: {groups} kernel_size: {kernel} stride: {stride} pad: {pad}"
-    text = f"convolution_param {{ {sizes} dilation: {dilation} {told} }}"
+    text = f"convolution_param {{ {sizes} dilation: {dilation} {flag} }}"
     return kind, channels, text, (groups, (kernel,) * 2, (stride,) * 2, (pad,) * 2, (dilation,) * 2)
 
 
@@ -153,6 +153,6 @@ def test_numbers_come_in_any_form():
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_what_is_no_number_is_refused_by_its_name(arguments, message):
+def test_a_value_that_is_not_a_number_is_refused_by_its_name(arguments, message):
     with pytest.raises(UsageError, match=message):
         Preparation(*arguments)

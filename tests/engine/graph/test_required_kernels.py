@@ -28,16 +28,16 @@ chosen = [(kind, False, number, 0) for number, kind in enumerate(sorted(kinds))]
 graph = graph_of(data("2 32 6 5"), *net_of(chosen, 32))
 way = sys.argv[1]
 runners[way](graph)()
-told = kernels_of(graph, **({} if way == "plan" else {way: True}))
+listed = kernels_of(graph, **({} if way == "plan" else {way: True}))
 loaded = [kernel for kernel in KERNELS if kernel.is_loaded]
-found = (set(loaded) - set(told), told)
+found = (set(loaded) - set(listed), listed)
 print(json.dumps([sorted(f"{each.__module__}.{each.__name__}" for each in kernels) for kernels in found]))
 """
 
 
 @pytest.mark.parametrize("way", ["plan", "layers", "gradients"])
 def test_no_run_needs_a_kernel_that_was_not_compiled_before(way):
-    forgotten, told = run_json(CODE, way)
+    forgotten, listed = run_json(CODE, way)
     assert forgotten == []
-    assert "caffe64.engine.graph.plan.lowering.eltwise.combine_blocks" in told
-    assert ("caffe64.engine.graph.ops.convolution.convolve" in told) == (way != "plan")
+    assert "caffe64.engine.graph.plan.lowering.eltwise.combine_blocks" in listed
+    assert ("caffe64.engine.graph.ops.convolution.convolve" in listed) == (way != "plan")

@@ -1,4 +1,4 @@
-"""A net that runs again and again: shared memory until somebody looks inside, arrays that stay, weights that change."""
+"""A net that runs again and again: shared memory until a blob is read, arrays that stay, weights that change."""
 
 from __future__ import annotations
 

@@ -254,6 +254,6 @@ def test_embed_of_a_row_that_is_not_there():
         run_layer("Embed", [x], "embed_param { num_output: 1 input_dim: 3 bias_term: false }", [values((3, 1))])
 
 
-def test_a_parameter_is_its_weight_and_no_input():
+def test_a_parameter_is_its_weight_and_not_an_input():
     (found,) = run_layer("Parameter", [], "parameter_param { shape { dim: 2 dim: 3 } }", [values((2, 3))])
     np.testing.assert_array_equal(found, values((2, 3)))

@@ -168,7 +168,7 @@ def test_global_pooling(size):
         check(y, expected[:, :, None, None])
 
 
-def test_nan_and_minus_infinity_are_no_maximum_and_the_first_of_equals_wins():
+def test_nan_and_minus_infinity_are_never_the_maximum_and_the_first_of_equals_wins():
     lowest = np.finfo(np.float32).min
     x = np.array([[np.nan, np.nan, -np.inf, -np.inf, np.nan, 1, 2, 2]], np.float32).reshape(1, 1, 1, 8)
     (y, mask), _ = run('type: "Pooling" pooling_param { kernel_h: 1 kernel_w: 2 stride_h: 1 stride_w: 2 }', [x], tops=2)

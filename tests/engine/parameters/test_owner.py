@@ -1,4 +1,4 @@
-"""The owner of a net's parameters: where slices lie, who is told of writes, fingerprints."""
+"""The owner of a net's parameters: offsets of slices, versions after writes, fingerprints."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_many_numbers_are_read_by_a_team():
 
 
 @pytest.mark.parametrize("step", [1, 2, LINE, 2 * LINE, PIECE_LINES * LINE])
-def test_a_fingerprint_sees_two_numbers_that_change_places(step):
+def test_a_fingerprint_sees_two_numbers_that_are_exchanged(step):
     """Within a column as well, where the plain sum stays the same."""
     owner, prints = fingerprints_of(np.arange(1, 2 * PIECE_LINES * LINE + 1))
     array = owner.view(0)
@@ -120,7 +120,7 @@ def test_a_fingerprint_sees_two_numbers_that_change_places(step):
     assert prints.check((0,)) == {0}
 
 
-def test_a_fingerprint_tells_zeros_of_both_signs_and_takes_nan_for_itself():
+def test_a_fingerprint_distinguishes_zeros_of_both_signs_and_equals_itself_for_nan():
     owner, prints = fingerprints_of(np.full(5, np.nan), np.zeros(3))
     owner.view(0)[...] = np.nan
     assert prints.check((0, 1)) == set()
@@ -139,7 +139,7 @@ def test_writes_of_caller_and_package_between_two_looks_are_one_change(owner):
     assert held.versions() == (2,)
 
 
-def test_a_copy_counts_on_and_nobody_holds_its_arrays(owner):
+def test_a_copy_counts_on_and_its_arrays_are_not_held(owner):
     held = Held(owner, (2,))
     held.expose()
     owner.view(2)[...] = 3

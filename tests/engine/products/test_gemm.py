@@ -193,7 +193,7 @@ def test_a_row_does_not_depend_on_the_rows_computed_with_it(transposes):
 
     together = rows(a)
     for first in range(len(a) - 1):
-        for count in (2, MR, MR + 1):  # a single row is no product of matrices: gemv.py
+        for count in (2, MR, MR + 1):  # a single row is computed by gemv.py
             np.testing.assert_array_equal(rows(a[first : first + count]), together[first : first + count])
 
 

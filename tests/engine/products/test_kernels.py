@@ -77,7 +77,7 @@ def test_shapes_that_do_not_fit_raise_value_error(name, place):
 
 
 @pytest.mark.parametrize("label", [-1, -0.5, 5, 3.5, 1e9, np.nan, np.inf])
-def test_sce_loss_refuses_what_is_no_class(label):
+def test_sce_loss_refuses_a_target_that_is_not_a_class(label):
     target = np.array([[0], [label]], np.float32)
     with pytest.raises(ValueError, match="not a class number"):
         kernels.sce_loss(normal(1, 2, 5), target, np.empty((2, 5), np.float32), np.empty(2, np.float32))

@@ -22,7 +22,7 @@ def test_an_error_of_another_thread_is_raised_here():
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_an_interrupt_between_the_starts_leaves_nobody_waiting(at, monkeypatch):
+def test_an_interrupt_between_the_starts_leaves_no_thread_waiting(at, monkeypatch):
     barrier, met, submit, calls = threading.Barrier(3, timeout=60), [], pool.submit, []
 
     def interrupted(work, *arguments):

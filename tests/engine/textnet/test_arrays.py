@@ -55,7 +55,7 @@ def test_a_value_that_is_not_finite_is_named_by_row_and_column(check, value, row
     assert (caught.value.row, caught.value.column, caught.value.exit_code) == (row, column, 3)
 
 
-def test_infinities_that_cancel_and_sums_that_overflow_are_told_apart():
+def test_infinities_that_cancel_and_sums_that_overflow_are_distinguished():
     assert not is_finite(np.array([np.inf, -np.inf], np.float32))
     assert not is_finite(np.array([3e38, np.nan, 3e38], np.float32))
     assert is_finite(np.full(1000, 3e38, np.float32))
@@ -138,7 +138,7 @@ def test_nullable_columns_and_categories_of_numbers_are_taken_while_nothing_is_m
         (lambda pandas: pandas.date_range("2024-01-01", periods=4), r"row 1, column 2 \('age'\) holds .*2024.*days"),
     ],
 )
-def test_a_column_that_is_no_number_is_named(make, message):
+def test_a_column_that_is_not_a_number_is_named(make, message):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     wrong = frame(a=[1.0, 2.0, 3.0, 4.0], age=make(pandas), c=[1, 2, 3, 4])
     with pytest.raises((caffe64.UsageError, caffe64.NotFinite), match=message):
@@ -237,7 +237,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_array_of_numbers_says_what_it_is_and_what_to_do(name):
+def test_an_argument_that_is_not_an_array_of_numbers_is_named_with_what_to_do(name):
     wrong, message = WRONG[name]
     for call in (lambda: net().predict(wrong), *calls(wrong, Y).values()):
         with pytest.raises(caffe64.UsageError, match=message):

@@ -1,4 +1,4 @@
-"""Nets that nobody wrote: gradients and short runs of random nets against the float64 reference.
+"""Gradients and short runs of random nets against the float64 reference.
 
 With rate = B, no decay and no momentum, the velocity after one step is the gradient itself, bit for bit.
 
@@ -80,7 +80,7 @@ def wobbled(arrays, seed):
 
 
 def tolerances(function, blobs, X):
-    """function(blobs, X) gives a vector a line; returns them and how far a float32 run may be from each value."""
+    """function(blobs, X) gives one vector per line; returns them and how far a float32 run may be from each value."""
     exact = function(blobs, X)
     change = [np.zeros(1) for _ in exact]
     for seed in range(4):

@@ -15,7 +15,7 @@ ONE_STEP = caffe64.Optimizer(rate=0.5, step=0, factor=1, decay=0, momentum=0, ep
 
 
 @pytest.mark.parametrize("K", [1, LANES, LANES + 5])
-def test_the_gradient_of_rel_at_zero_is_none(K):
+def test_the_gradient_of_rel_at_zero_is_zero(K):
     y = np.resize(np.float32([0, -0.0, TINY, 1]), (3, K))
     dy = np.full((3, K), 2, np.float32)
     (dx,) = call(kernels.rel_backward, (y, dy), (3, K))

@@ -103,7 +103,7 @@ def test_an_epoch_visits_the_rows_of_its_order_and_leaves_the_last_ones_out():
         minibatches = visited(run)
         assert minibatches == [sorted(order[start : start + 3]) for start in (0, 3, 6)]
         left_out |= {*range(11)} - {row for rows in minibatches for row in rows}
-    assert left_out == {*range(11)}  # over the epochs nobody is left out for good
+    assert left_out == {*range(11)}  # over the epochs no row is left out for good
 
 
 def test_without_shuffling_rows_come_in_file_order():
@@ -112,7 +112,7 @@ def test_without_shuffling_rows_come_in_file_order():
         assert visited(run) == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
 
 
-def test_a_minibatch_of_all_rows_leaves_nobody_out():
+def test_a_minibatch_of_all_rows_leaves_no_row_out():
     run = revealing(rows=3)
     assert visited(run) == [[0, 1, 2]]
 

@@ -72,7 +72,7 @@ def test_arrays_that_do_not_fit_raise_usage_error(change, message):
 
 
 @pytest.mark.parametrize("label", [-1, 5, 0.5, np.nan, np.inf])
-def test_a_label_that_is_no_class_is_named_by_row(label):
+def test_a_label_that_is_not_a_class_is_named_by_row(label):
     X, Y = data()
     Y[[7, 70]] = label
     with pytest.raises(LabelError, match=r"row 8 holds .* a class, a whole number from 0 to 4") as caught:

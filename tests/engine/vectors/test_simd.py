@@ -158,7 +158,7 @@ def same_bits(actual, expected):
 
 
 @pytest.mark.parametrize("i", [0, 1, 3, LANES - 1])
-def test_load_and_store_move_whole_vectors_from_and_to_unaligned_places(i):
+def test_load_and_store_move_whole_vectors_from_and_to_unaligned_addresses(i):
     x, y = np.arange(4 * LANES, dtype=np.float32), np.full(4 * LANES, SENTINEL)
     move(x, y, i, LANES + 1)
     expected = np.full(4 * LANES, SENTINEL)

@@ -135,7 +135,7 @@ def test_without_h5py_it_says_what_to_install(model, monkeypatch):
         read_caffemodel(path)
 
 
-def test_a_mean_is_no_hdf5_file(model):
+def test_an_hdf5_file_is_refused_as_a_mean(model):
     with pytest.raises(InputError, match=r"is an HDF5 file, expected a \.binaryproto"):
         read_binaryproto(model(LAYERS))
 
@@ -218,7 +218,7 @@ def test_hostile_and_wrong_files_are_refused_cheaply(model, error_of, case):
     assert message in error_of(read_caffemodel, model(fill=fill).read_bytes(), memory=1 << 23)
 
 
-def test_groups_in_a_circle_are_no_layers(model, error_of):
+def test_groups_in_a_cycle_are_not_layers(model, error_of):
     def circle(file):
         file["data/a/0"] = file.require_group("data")
 

@@ -202,7 +202,7 @@ def test_preparations_of_the_data_stay():
     assert [name for name, *_ in outline(deployed(DATA + text + FC + LOSS))] == ["d", "scale", "fc", "prob"]
 
 
-def test_a_preparation_that_no_one_reads_is_an_output_and_stays():
+def test_a_preparation_without_readers_is_an_output_and_stays():
     text = 'layer { name: "flat" type: "Flatten" bottom: "data" top: "flat" }'
     assert [name for name, *_ in outline(deployed(DATA + text + FC + LOSS))] == ["d", "flat", "fc", "prob"]
 

@@ -1,4 +1,4 @@
-"""The message classes: their numbers are Caffe's, their defaults too, and they clash with no one else's."""
+"""The message classes: their numbers are Caffe's, their defaults too, and they do not clash with those of others."""
 
 from __future__ import annotations
 

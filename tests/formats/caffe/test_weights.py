@@ -19,7 +19,7 @@ def ones(*shape):
     return blob(floats(5, np.ones(shape)), shape)
 
 
-def test_layers_match_by_name_and_not_by_place_or_type(model):
+def test_layers_match_by_name_and_not_by_position_or_type(model):
     file = model(layer("b", ones(2)), layer("gone", ones(1)), layer("relu"), layer("a", ones(3, 1), ones(3)))
     matched = match_weights(["a", "new", "b", "relu"], [[(3, 1), (3,)], [(5,)], [(2,)], []], file)
     assert {i: [a.shape for a in arrays] for i, arrays in matched.arrays.items()} == {0: [(3, 1), (3,)], 2: [(2,)]}

@@ -182,7 +182,7 @@ def test_global_pooling_and_a_product_of_its_pixel(pool, shape):
     assert ways(check_plan(graph_of(shaped(shape), pooling, product)))["p"]
 
 
-def test_pooling_with_places_is_left_to_the_layer():
+def test_pooling_with_an_index_top_is_left_to_the_layer():
     graph = graph_of(data(f"1 {LANES} 4 4"), layer("p", "Pooling", "data", "p m", TILES))
     plan = Plan(graph)
     assert ways(plan)["p"] is None

@@ -78,7 +78,7 @@ def test_the_later_of_two_products_takes_the_sum():
 
 
 def test_a_branch_that_is_computed_later():
-    """The product is there first; the sum is the other branch's, whose last layer is no product."""
+    """The product is there first; the sum is the other branch's, whose last layer is not a product."""
     branch = [layer("n", "BatchNorm", "data"), layer("m", "Scale", "n", more="scale_param { bias_term: true }")]
     layers = [product("c", "data", "direct"), *branch, layer("s", "Eltwise", "c m"), layer("r", "ReLU", "s")]
     assert check_both(*layers) == ["s+r"]
@@ -105,7 +105,7 @@ def test_a_branch_of_other_readers():
         ("maximum", "eltwise_param { operation: MAX }"),
     ],
 )
-def test_other_combinations_are_no_plain_sums(name, more):
+def test_other_combinations_are_not_plain_sums(name, more):
     layers = [product("c", "data", "direct"), layer("e", "Eltwise", "data c", more=more), layer("r", "ReLU", "e")]
     assert check_both(*layers) == ["e+r"], name
 

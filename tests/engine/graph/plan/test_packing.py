@@ -127,7 +127,7 @@ def test_winograd_filters_are_rounded_once(tiling, outputs, channels, mirrored, 
         assert (np.abs(point - wanted) <= unit / 2 + 2.0**-49 * size).all()
 
 
-def test_a_filter_that_is_no_number_stays_in_its_channel_and_output():
+def test_a_filter_of_nan_stays_in_its_channel_and_output():
     tiling = TILINGS[0]
     node, (parameter,) = node_of((1, LANES, LANES, 9))
     parameter[0, 1, LANES - 1, 4] = np.nan
@@ -196,19 +196,19 @@ def test_only_what_was_edited_is_packed_again(threads):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("told", [True, False])
-def test_edited_weights_give_the_bits_of_a_net_that_has_them_from_the_start(threads, told):
+@pytest.mark.parametrize("reported", [True, False])
+def test_edited_weights_give_the_bits_of_a_net_that_has_them_from_the_start(threads, reported):
     graph, other = everything()[0], everything()[0]
     give_weights(other, seed=5)
     plan, inputs = Plan(graph, threads=threads), draw_inputs(graph)
     run_plan(plan, inputs)
     owner = graph.nodes[1].held.owner
-    if not told:
+    if not reported:
         owner.expose(range(len(owner.slices)))
     for node, source in zip(graph.nodes, other.nodes, strict=True):
         for blob, values in zip(node.weights, source.weights, strict=True):
             blob[...] = values
-    if told:
+    if reported:
         owner.written(range(len(owner.slices)))
     found = list(run_again(plan, inputs).values())
     expected = list(run_plan(Plan(other, threads=1), dict(zip(other.inputs, inputs.values(), strict=True))).values())

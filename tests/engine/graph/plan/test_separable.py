@@ -134,7 +134,7 @@ def test_a_chain_of_pairs():
 @pytest.mark.parametrize(
     "layers",
     [
-        [pointwise("p", "d", LANES), layer("a", "AbsVal", "d")],  # somebody else reads what lies between
+        [pointwise("p", "d", LANES), layer("a", "AbsVal", "d")],  # another layer reads the blob between
         [pointwise("p", "d", LANES), pointwise("q", "d", LANES)],
         [pointwise("p", "d", LANES, "stride: 2")],
         [pointwise("p", "d", LANES, "pad: 1")],
@@ -144,7 +144,7 @@ def test_a_chain_of_pairs():
         [layer("a", "AbsVal", "d"), pointwise("p", "a", LANES)],
     ],
 )
-def test_what_is_no_pair(layers):
+def test_layers_that_are_not_a_separable_pair(layers):
     plan = check_plan(graph_of(data(f"1 {LANES} 7 6"), depthwise("d", "data", LANES), *layers), exact=True)
     assert "separable" not in plan.groups.values()
 
@@ -154,7 +154,7 @@ def test_a_pair_runs_as_two_layers_where_nothing_may_be_fused():
     assert owners(check_plan(graph, fuse=False))[1:] == ["d", "p"]
 
 
-def test_a_pair_that_nobody_knows_how_to_do_is_taken_apart():
+def test_a_pair_without_a_lowering_is_taken_apart():
     """A picture without the axis of pictures, against the same with it."""
     found = []
     for shape, axis in ((f"{LANES} 7 6", "axis: 0"), (f"1 {LANES} 7 6", "axis: 1")):

@@ -1,4 +1,4 @@
-"""Values that are no numbers, and weights that change between runs."""
+"""NaN and infinities, and weights that change between runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def net(name, behind="", shape=f"2 {WIDE} 8 9"):
 
 
 def spoilt_inputs(graph, value):
-    """One row of one channel of the second picture is no number."""
+    """One row of one channel of the second picture is not finite."""
     inputs = draw_inputs(graph)
     (x,) = inputs.values()
     x[1, LANES, 3] = value
@@ -56,7 +56,7 @@ def run_reference(graph, inputs):
 @each_layer
 @pytest.mark.parametrize("behind", [False, True])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_no_number_surfaces_where_it_belongs(name, behind, value):
+def test_nan_and_inf_appear_exactly_where_the_definition_puts_them(name, behind, value):
     """Plain sums: NaN and inf are where the definition has them, in the one picture, and nothing else is off."""
     graph = net(name, RELU if behind else "")
     inputs, plan = spoilt_inputs(graph, value), Plan(graph, exact=True, fuse=False)
@@ -97,7 +97,7 @@ def test_a_nan_surfaces_from_quick_products(name):
     assert same_bits(run_again(plan, inputs), expected)
 
 
-def test_the_largest_of_a_window_is_no_nan():
+def test_nan_is_not_the_largest_of_a_window():
     """As in Caffe, where NaN > x is false: a window of NaN gives the least float."""
     graph = graph_of(
         data(f"1 {WIDE} 4 4"), layer("p", "Pooling", "data", more="pooling_param { kernel_size: 2 stride: 2 }")
@@ -159,7 +159,7 @@ def test_weights_that_change_are_seen_by_the_next_run(name):
     assert not same_bits(run_again(plan, inputs), before)
     node.held.expose()
     for blob in node.weights:
-        blob += np.float32(0.25)  # by a caller, who does not say so
+        blob += np.float32(0.25)  # by a caller, without written()
         check_values(graph, plan, inputs)
 
 

@@ -152,7 +152,7 @@ def test_when_it_is_taken(channels, outputs, size, side, more, algorithm):
 
 
 @each_tiling
-def test_kernels_that_are_no_squares(tiling):
+def test_kernels_that_are_not_squares(tiling):
     text = f"convolution_param {{ num_output: {WIDE} kernel_size: {tiling.r} kernel_size: 1 }}"
     graph = graph_of(data(f"1 {WIDE} 24 24"), layer("c", "Convolution", "data", more=text))
     assert ways(check_plan(graph))["c"].algorithm == "direct"
