@@ -119,7 +119,7 @@ class Net(_TextNet):
         """One entry per line: word, text, inputs, outputs, parameters, macs (multiply-accumulates per row)."""
         return self.plan.infos
 
-    def kernels(self, *, training: bool = True, one_hot: bool = False) -> list[Kernel[..., Any]]:
+    def kernels(self, *, training: bool = True, one_hot: bool = False) -> list[Kernel[*tuple[Any, ...], Any]]:
         """The kernels that training, or else prediction, calls with this net, on arrays or else on `OneHot` inputs."""
         plan = one_hot_plan(self.plan) if one_hot else self.plan
         return [run_minibatches if training else run_rows, *plan.kernels(training=training)]

@@ -74,7 +74,7 @@ transformer.set_mean("data", [104.0, 117.0, 123.0])
 array_to_datum(np.zeros((3, 8, 8), np.uint8)).label = 3
 a = np.zeros((4, 4), np.float32)
 kernels.gemm(a, a, a[0], a, False, False, False, -np.inf)
-kernels.rel_forward(x=a, y=a)
+kernels.rel_forward(a, a)
 kernels.gemm.compile()
 """
 FAULTS = """\
@@ -108,6 +108,7 @@ caffe64.io.load_imag("a.png")  # misspelt
 caffe64.OneHot(X)  # an argument less
 caffe64.kernels.gemm(X[0], X[0])  # arguments less
 kernels.rel_forward(X, X)  # float64
+kernels.rel_forward(x=X[0:1], y=X[0:1])  # by name
 kernels.relu_forward(X, X)  # misspelt
 caffe64.kernels.gemm.compiled()  # misspelt
 """
@@ -172,10 +173,12 @@ def test_the_stub_has_the_names_of_the_package_and_their_modules():
     assert {name for _, name, _ in names} == set(caffe64.__all__)
 
 
-def test_kernels_take_arguments_by_name_as_their_types_say():
+def test_kernels_take_arguments_by_position_as_their_types_say():
     x, y = np.float32([[-1, 2]]), np.empty((1, 2), np.float32)
-    caffe64.kernels.rel_forward(x=x, y=y)
+    caffe64.kernels.rel_forward(x, y)
     assert y.tolist() == [[0, 2]]
+    with pytest.raises(TypeError):
+        caffe64.kernels.rel_forward(x=x, y=y)
 
 
 def _callables(owner: str, value: object):

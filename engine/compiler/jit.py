@@ -16,7 +16,7 @@ import ctypes
 import functools
 import threading
 from collections.abc import Callable, Set
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, TypeVarTuple, overload
 
 from .kernel_file import KernelFile
 from .machine_code import load
@@ -44,21 +44,21 @@ from .signatures import (  # noqa: F401 (the types that kernels are declared wit
 # split. No "nnan"/"ninf": a diverging loss must still surface as NaN.
 FAST_MATH = {"contract"}
 
-Arguments = ParamSpec("Arguments")
+Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
-KERNELS: list[Kernel[..., Any]] = []  # every kernel of the modules imported so far, for warm-up and doctor
+KERNELS: list[Kernel[*tuple[Any, ...], Any]] = []  # every kernel of the modules imported so far, for warm-up and doctor
 
 _loading = threading.RLock()
 
 
-class _Deferred(Generic[Arguments, Result]):
+class _Deferred(Generic[*Arguments, Result]):
     """A function that is passed to Numba on first use: in a function that Numba compiles, or by a call."""
 
     __name__: str
     made: Any
 
-    def __init__(self, py_func: Callable[Arguments, Result]):
+    def __init__(self, py_func: Callable[[*Arguments], Result]):
         self.py_func = py_func
         functools.update_wrapper(self, py_func)
 
@@ -67,16 +67,16 @@ class _Deferred(Generic[Arguments, Result]):
         """Numba's protocol: the type of this object in compiled code."""
         return self.made._numba_type_
 
-    def __call__(self, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-        # An empty **named would cost a short kernel a tenth.
-        result: Result = self.made(*arguments, **named) if named else self.made(*arguments)
+    def __call__(self, *arguments: *Arguments) -> Result:
+        # By position alone: an empty **named would cost a short kernel a twentieth.
+        result: Result = self.made(*arguments)
         return result
 
     def __deepcopy__(self, memo: object) -> Self:
         return self  # Numba copies the statements in which it stands
 
 
-class Inline(_Deferred[Arguments, Result]):
+class Inline(_Deferred[*Arguments, Result]):
     """A helper of kernels; `made` is Numba's dispatcher."""
 
     @functools.cached_property
@@ -85,11 +85,11 @@ class Inline(_Deferred[Arguments, Result]):
 
         return make_inline(self.py_func, FAST_MATH)
 
-    def __call__(self, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+    def __call__(self, *arguments: *Arguments) -> Result:
         raise TypeError(f"{self.__name__} is a helper of kernels: call it from compiled code")
 
 
-class Intrinsic(_Deferred[..., Any]):
+class Intrinsic(_Deferred[*tuple[Any, ...], Any]):
     """A function that builds LLVM code; `made` is Numba's intrinsic."""
 
     def __init__(self, py_func: Callable[..., Any], **options: Any):
@@ -109,10 +109,11 @@ class Intrinsic(_Deferred[..., Any]):
         return type_of_intrinsic(self.made)
 
 
-class Kernel(_Deferred[Arguments, Result]):
-    """A compiled function with the one signature that it was declared with; `made` is Numba's dispatcher."""
+class Kernel(_Deferred[*Arguments, Result]):
+    """A compiled function with the one signature that it was declared with, called with arguments by position.
+    `made` is Numba's dispatcher."""
 
-    def __init__(self, py_func: Callable[Arguments, Result], signature: Any, fastmath: Set[str] | None):
+    def __init__(self, py_func: Callable[[*Arguments], Result], signature: Any, fastmath: Set[str] | None):
         super().__init__(py_func)
         self.signature, self.file = signature, KernelFile(py_func, signature)
         self._fastmath = fastmath
@@ -184,13 +185,13 @@ class Kernel(_Deferred[Arguments, Result]):
 
 def kernel(
     signature: Any, *, fastmath: Set[str] | None = FAST_MATH
-) -> Callable[[Callable[Arguments, Result]], Kernel[Arguments, Result]]:
+) -> Callable[[Callable[[*Arguments], Result]], Kernel[*Arguments, Result]]:
     """Decorator: compile the function for `signature` only, on first use.
 
     `fastmath` is a set of LLVM flags; pass an empty set where every rounding counts.
     """
 
-    def decorate(function: Callable[Arguments, Result]) -> Kernel[Arguments, Result]:
+    def decorate(function: Callable[[*Arguments], Result]) -> Kernel[*Arguments, Result]:
         made = Kernel(function, signature, fastmath)
         KERNELS.append(made)
         return made
@@ -198,7 +199,7 @@ def kernel(
     return decorate
 
 
-def inline(function: Callable[Arguments, Result]) -> Inline[Arguments, Result]:
+def inline(function: Callable[[*Arguments], Result]) -> Inline[*Arguments, Result]:
     """Decorator for helpers of kernels: compiled into their callers, for whatever types these pass."""
     return Inline(function)
 
