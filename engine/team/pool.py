@@ -30,8 +30,8 @@ def submit(work, *arguments) -> Future:
 def run_together(works: Sequence[Callable[[], object]], *, ends_in_barrier: bool = False) -> None:
     """Run all at the same time, the first in this thread. They may wait for each other.
 
-    `meeting`: they do so at their end, so that all have done their work when the first one has: the others' return,
-    and their errors, are not waited for, which takes 0.04 ms.
+    `ends_in_barrier`: they wait for each other at their end, so that all have done their work when the first one has:
+    the others' return, and their errors, are not waited for, which takes 0.04 ms.
     """
     jobs, cpu = [[work] for work in works], _current_cpu()
     try:
