@@ -6,6 +6,7 @@ A result consists of parts: tables and lines of text. All that comes from files 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -51,18 +52,18 @@ def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int 
     ]
 
 
-class Result:
+class Result(ABC):
     """`parts` and `data` say all: str() is the plain text, a notebook shows the tables, `to_json()` is `data`."""
 
     @property
+    @abstractmethod
     def parts(self) -> list[Table | str]:
         """Tables and lines of text, in the order in which they are printed."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def data(self) -> dict[str, Any] | list[Any]:
         """What `to_json` writes: dicts, lists, texts and numbers."""
-        raise NotImplementedError
 
     def to_json(self) -> str:
         """The text that the command prints with --json."""
