@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import caffe64
 from caffe64 import kernels
 from caffe64.cli.app import app
-from caffe64.engine.graph.frontends.onnx.model import EXPORTS
+from caffe64.engine.graph.frontends.onnx.write.model import EXPORTS
 from caffe64.engine.graph.ops import OPS
 from caffe64.engine.graph.plan.lowering import LOWERINGS
 from caffe64.formats.network import GRAMMAR

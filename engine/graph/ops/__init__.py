@@ -6,7 +6,7 @@ A new layer type of the package is
                      in formats/caffe/layer_definitions.py
 and if it is to be faster, exported or coloured
     a Lowering       in plan/lowering/
-    its ONNX nodes   in frontends/onnx/, or in the Op
+    its ONNX nodes   in frontends/onnx/write/, or in the Op
     its kind         in drawing/kinds.py, or in the Op
 
 One from outside the package is the same in a file of its own, and `frontends.caffe.attributes.register_layer`.

@@ -6,8 +6,8 @@ spatial ones, gets this form by a Reshape before and one after.
 
 from __future__ import annotations
 
-from ...ir.op import axis_of
-from ...ops.windows import Window, window_of
+from ....ir.op import axis_of
+from ....ops.windows import Window, window_of
 from .builder import Builder, ExportedLayer
 
 

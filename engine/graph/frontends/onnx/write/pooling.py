@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from ...ops.pooling import LOWEST_FLOAT32, POOL_AVE, pooling_windows, window_table
+from ....ops.pooling import LOWEST_FLOAT32, POOL_AVE, pooling_windows, window_table
 from .builder import Builder, ExportedLayer
 
 

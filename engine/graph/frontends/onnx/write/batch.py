@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .....errors import InputError
-from ...analysis.shapes import infer_shapes, weight_shapes
-from ...ir.graph import Blob, Graph, Node, Shape
-from ...ops.arrangement import own_axis
+from ......errors import InputError
+from ....analysis.shapes import infer_shapes, weight_shapes
+from ....ir.graph import Blob, Graph, Node, Shape
+from ....ops.arrangement import own_axis
 
 
 def batch_axes(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, int] | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from ...ir.op import axis_of
-from ...ops import OPS
-from ...ops.normalise import WITHIN_CHANNEL
-from ...ops.reductions import REDUCE_ASUM, REDUCE_MEAN, REDUCE_SUM, REDUCE_SUMSQ
+from ....ir.op import axis_of
+from ....ops import OPS
+from ....ops.normalise import WITHIN_CHANNEL
+from ....ops.reductions import REDUCE_ASUM, REDUCE_MEAN, REDUCE_SUM, REDUCE_SUMSQ
 from .builder import Builder, ExportedLayer
 
 REDUCTIONS = {

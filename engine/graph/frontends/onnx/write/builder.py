@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import GraphProto, helper
 
-from ...ir.graph import Blob, Graph, Node, Shape
+from ....ir.graph import Blob, Graph, Node, Shape
 
 
 @dataclass(frozen=True)

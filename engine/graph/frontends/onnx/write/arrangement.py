@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...ir.op import axis_of
-from ...ops.arrangement import concat_axis, crop_window, own_axis, permutation
+from ....ir.op import axis_of
+from ....ops.arrangement import concat_axis, crop_window, own_axis, permutation
 from .builder import Builder, ExportedLayer
 
 

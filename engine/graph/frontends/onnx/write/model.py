@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 import onnx
 from onnx import TensorProto, helper
 
-from .....errors import InputError
-from ...ir.graph import Blob, Graph, Node, Shape
-from ...ops import OPS
+from ......errors import InputError
+from ....ir.graph import Blob, Graph, Node, Shape
+from ....ops import OPS
 from . import affine, arrangement, elementwise, filters, pooling, statistics
 from .batch import batch_axes
 from .builder import Builder, ExportedLayer, value_names

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...ops.batch_norm import global_statistics, uses_global_statistics
-from ...ops.scale import operand
+from ....ops.batch_norm import global_statistics, uses_global_statistics
+from ....ops.scale import operand
 from .builder import Builder, ExportedLayer
 
 

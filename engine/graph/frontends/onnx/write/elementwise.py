@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from onnx import TensorProto
 
-from ...ops.curves import clip_bounds
-from ...ops.eltwise import ELTWISE_MAX, ELTWISE_PROD
-from ...ops.powers import checked_log, exponential
+from ....ops.curves import clip_bounds
+from ....ops.eltwise import ELTWISE_MAX, ELTWISE_PROD
+from ....ops.powers import checked_log, exponential
 from .builder import Builder, ExportedLayer
 
 

@@ -1,0 +1,53 @@
+"""What an ONNX file says, as plain records: nodes in an order that runs, constants as arrays, inputs, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Dimension = int | str | None  # a number, a free dimension's name, or a free one without a name
+
+
+@dataclass(frozen=True)
+class OnnxValue:
+    """An input or an output of the model. `shape` is None where the file does not say its rank; `type` is ONNX's word
+    for the element type ("float", "int64", ...)."""
+
+    name: str
+    shape: tuple[Dimension, ...] | None
+    type: str = "float"
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """One operator. `name` is unique in the model: the file's, or else its first output's. An absent optional input
+    or output is "". `attributes` are ints, floats, strings, tuples of them, or arrays."""
+
+    name: str
+    type: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    domain: str = ""
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A model. `constants` are the initialisers and all that was folded, by name: read-only arrays. `shapes` are those
+    of all values as far as they were inferred. `opset` is that of ONNX's own operators. `metadata` are the entries
+    metadata_props, `notices` what reading changed, for the user. `path` names the model in messages."""
+
+    path: str
+    opset: int
+    nodes: tuple[OnnxNode, ...]
+    constants: Mapping[str, np.ndarray]
+    inputs: tuple[OnnxValue, ...]
+    outputs: tuple[OnnxValue, ...]
+    shapes: Mapping[str, tuple[Dimension, ...]] = field(default_factory=dict)
+    name: str = ""
+    doc: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
