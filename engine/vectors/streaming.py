@@ -3,8 +3,8 @@
     stream(x, i, v)     as `store`; i is a multiple of VECTOR_BYTES from a cache line on, and x holds bytes
     finish_streams()    what this thread has streamed is seen by all others from now on, as what it has stored is
 
-Only where a vector is a whole cache line; parts of lines would be written to memory one by one, so of narrower vectors
-`stream` is `store`.
+Lines are to be streamed whole, LINE_VECTORS vectors right behind each other: parts of them that are not complete soon
+are written to memory one by one. Vectors of 16 bytes are stored.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from ..compiler.signatures import vector
 from .llvm import I32, VECTOR, element_pointer, require_memory
 
 LINE = 64  # bytes
+STREAMED = VECTOR_BYTES >= LINE // 2
+LINE_VECTORS = LINE // VECTOR_BYTES if STREAMED else 1
 
 
 def store_streaming(builder, value, pointer) -> None:
     """LLVM code of `stream`."""
     instruction = builder.store(value, pointer, align=VECTOR_BYTES)
-    if VECTOR_BYTES == LINE:
+    if STREAMED:
         instruction.set_metadata("nontemporal", builder.module.add_metadata([I32(1)]))
 
 

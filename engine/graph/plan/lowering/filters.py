@@ -20,7 +20,7 @@ from ....compiler.jit import inline
 from ....products.pixel_tile import PANEL
 from ....vectors.copying import copy_transposed
 from ....vectors.simd import element, load, prefetch, store, store_element, zeros
-from ....vectors.streaming import finish_streams, stream
+from ....vectors.streaming import LINE_VECTORS, finish_streams, stream
 from ...ir.graph import Node
 from ...ir.op import count
 from ...ops.windows import Window
@@ -80,7 +80,8 @@ def transpose(weights, at, step, lanes, number, end, arena, to):
 @step_kernel(PackedFilters)
 def pack_filters(arena, weights, tables, at, item, thread):
     """A stretch of planes of one panel of one group: writes its part of the panels of `filter_layout` from a parameter
-    [outputs, channels, taps] of the group; scratch: the filters of LANES outputs, transposed."""
+    [outputs, channels, taps] of the group; scratch: the filters of
+    the outputs of a line, transposed."""
     f = read_fields(tables, at, PackedFilters)
     s, pixel, width = f.layout, f.pixel, f.width
     tile, end = f.source.scratch.offset + thread * f.source.scratch.thread, f.source.first + s.bytes
@@ -97,16 +98,20 @@ def pack_filters(arena, weights, tables, at, item, thread):
     for c in range(first, last, max(1, channels)):
         for n in range(0, channels * s.taps, LANES):
             number = min(LANES, channels * s.taps - n)
-            for v in range(here):
-                lanes = min(LANES, s.outputs - (panel * width + v) * LANES)
-                begin = source + v * LANES * s.output + c * s.channel + n * FLOAT_BYTES
-                transpose(weights, begin, s.output, lanes, number, end, arena, tile)
+            for v in range(0, here, LINE_VECTORS):
+                vectors = min(LINE_VECTORS, here - v)
+                for i in range(vectors):
+                    output = v + i
+                    lanes = min(LANES, s.outputs - (panel * width + output) * LANES)
+                    begin = source + output * LANES * s.output + c * s.channel + n * FLOAT_BYTES
+                    transpose(weights, begin, s.output, lanes, number, end, arena, tile + i * LANES * VECTOR_BYTES)
                 channel, tap = c + n // s.taps, n % s.taps
                 lane, line = channel % pixel, (channel // pixel * s.taps * pixel + channel % pixel) * here
-                for k in range(number):  # filters[channel, tap, outputs of v]
+                for k in range(number):  # filters[channel, tap, outputs of v and those behind it in the line]
                     row = s.taps - 1 - tap if s.mirrored else tap
                     target = to + (line + row * pixel * here + v) * VECTOR_BYTES
-                    stream(arena, target, load(arena, tile + k * VECTOR_BYTES))
+                    for i in range(vectors):
+                        stream(arena, target + i * VECTOR_BYTES, load(arena, tile + (i * LANES + k) * VECTOR_BYTES))
                     tap += 1
                     if tap == s.taps:
                         tap, lane, line = 0, lane + 1, line + here
@@ -133,7 +138,7 @@ def panels_offset(emitter: Emitter, node: Node, blob: int, layout: FilterLayout,
     floats = layout.groups * blocks(layout.outputs) * LANES * planes * pixel * layout.taps
     stretches = stretches_of(floats, panels, planes)
     return emitter.packed(
-        pack_filters, panels * stretches, node, [blob], floats, scratch=LANES * VECTOR_BYTES,
+        pack_filters, panels * stretches, node, [blob], floats, scratch=LINE_VECTORS * LANES * VECTOR_BYTES,
         layout=layout, pixel=pixel, width=width, stretches=stretches,
     )  # fmt: skip
 

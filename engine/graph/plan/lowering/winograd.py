@@ -39,11 +39,13 @@ from .winograd_filters import TILINGS, Tiling, pack_points, points_offset
 from .winograd_transforms import FOUR_POINTS, four_of_six, transform_four, transform_six, two_of_four, two_of_six
 
 # The figures of this cost model were set on EPYC Zen 3 (AVX2, 2 cores), 2026-11-22; single measurements are not
-# recorded. perf --suite caffe times ResNet-18 and CIFAR, which depend on them most.
+# recorded. perf --suite caffe times ResNet-18 and CIFAR, which depend on them most. FILTER_READ_COST on EPYC Zen 5, one
+# thread, 2026-11-28: ResNet-18 9.3 ms with 10 and with 14 of 16 lanes, but 97 and 58 MB of packed filters; of 8 lanes
+# 14.7 ms with 7 and with 10, 17.6 with 14.
 LEAST_CHANNELS = 16  # channels and outputs; with fewer the transforms take longer than they save
 BLOCK_BYTES = 512 << 10  # of transformed tiles and products, about the size of L2
 FILTER_BYTES = 1 << 20  # of all filters: more are read only once, so all tiles make one block
-FILTER_READ_COST = 10  # multiplications that take as long as reading a filter from memory
+FILTER_READ_COST = 7 / 8 * LANES  # multiplications that take as long as reading a filter from memory
 TRANSFORM_COST = 1.25  # the time of all three steps over that of the products
 NO_ADDEND = Strided(offset=-1, picture=0, plane=0, row=0)
 POINT_GAP = 64  # bytes between points, which would otherwise be a power of two apart, in the same few lines of L1

@@ -21,7 +21,7 @@ from ....compiler.fields import read_fields
 from ....compiler.jit import intrinsic
 from ....products.pixel_tile import PANEL
 from ....vectors.llvm import FLAGS, VECTOR, element_pointer, require_literals, require_memory
-from ....vectors.streaming import finish_streams, store_streaming
+from ....vectors.streaming import LINE_VECTORS, finish_streams, store_streaming
 from ...ir.graph import Node, Shape
 from ...ops.windows import Window
 from ..emitter import Emitter
@@ -85,7 +85,11 @@ def filter_points(typingctx, weights, x, x_step, arena, y, y_step, M, R):
             columns = [_weighted(builder, row, taps[column::r]) for column in range(r)]
             for q, other in enumerate(g):
                 value = builder.fptrunc(_weighted(builder, other, columns), VECTOR)
-                store_streaming(builder, value, pointer(3, 4, 5, p * tiling.side + q))
+                to = pointer(3, 4, 5, p * tiling.side + q)
+                if LINE_VECTORS == 1:
+                    store_streaming(builder, value, to)
+                else:  # the other vectors of the line come much later
+                    builder.store(value, to, align=VECTOR_BYTES)
         return context.get_dummy_value()
 
     return types.void(weights, i64, i64, arena, i64, i64, M, R), codegen

@@ -144,7 +144,8 @@ def test_what_is_done_to_the_outputs_right_away(take, tiling, outputs, size):
         (WIDE, LEAST_CHANNELS - 1, 24, 3, "", "direct"),
     ],
 )
-def test_when_it_is_taken(channels, outputs, size, side, more, algorithm):
+def test_when_it_is_taken(monkeypatch, channels, outputs, size, side, more, algorithm):
+    monkeypatch.setattr(winograd, "FILTER_READ_COST", 10)  # else it depends on LANES
     text = f"convolution_param {{ num_output: {outputs} kernel_size: {side} {more} }}"
     graph = graph_of(data(f"1 {channels} {size} {size}"), layer("c", "Convolution", "data", more=text))
     assert ways(Plan(graph))["c"].algorithm == algorithm
