@@ -99,7 +99,7 @@ def pack_filters(arena, weights, tables, at, item, thread):
         for n in range(0, channels * s.taps, LANES):
             number = min(LANES, channels * s.taps - n)
             for v in range(0, here, LINE_VECTORS):
-                vectors = min(LINE_VECTORS, here - v)
+                vectors = 1 if LINE_VECTORS == 1 else min(LINE_VECTORS, here - v)  # a constant where it can be
                 for i in range(vectors):
                     output = v + i
                     lanes = min(LANES, s.outputs - (panel * width + output) * LANES)

@@ -35,7 +35,7 @@ from ..storage import Storage, StorageKind, blocks
 from .convolution import plane_window
 from .filters import bias_offset, pack_filters
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
-from .winograd_filters import TILINGS, Tiling, pack_points, points_offset
+from .winograd_filters import POINT_GAP, TILINGS, Tiling, pack_points, point_bytes, points_offset
 from .winograd_transforms import FOUR_POINTS, four_of_six, transform_four, transform_six, two_of_four, two_of_six
 
 # The figures of this cost model were set on EPYC Zen 3 (AVX2, 2 cores), 2026-11-22; single measurements are not
@@ -48,7 +48,6 @@ FILTER_BYTES = 1 << 20  # of all filters: more are read only once, so all tiles 
 FILTER_READ_COST = 7 / 8 * LANES  # multiplications that take as long as reading a filter from memory
 TRANSFORM_COST = 1.25  # the time of all three steps over that of the products
 NO_ADDEND = Strided(offset=-1, picture=0, plane=0, row=0)
-POINT_GAP = 64  # bytes between points, which would otherwise be a power of two apart, in the same few lines of L1
 
 
 class OutputTile(NamedTuple):
@@ -65,6 +64,7 @@ class WinogradTiles(NamedTuple):
     x: Strided  # from the first input of the first tile on
     channels: int  # blocks of LANES
     w: int  # the panels of each point
+    w_point: int  # from a point's panels to the next one's
     bias: int
     addend: Strided  # offset -1: none
     lower_bound: int  # of a constant
@@ -110,7 +110,7 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
             o = panel * PANEL
             sum_pixels(
                 arena, weights, tables, inputs + point * input_step, f.pixels, f.taps, channels, LANES,
-                f.w + (point * f.outputs + o) * channels * LANES * VECTOR_BYTES, ZEROS,
+                f.w + point * f.w_point + o * channels * LANES * VECTOR_BYTES, ZEROS,
                 -1, 0, 0, element(weights, NO_BOUND),
                 products + point * product_step + o * block * VECTOR_BYTES, f.pixels, block * VECTOR_BYTES,
                 here, min(PANEL, f.outputs - o),
@@ -187,7 +187,7 @@ def lower_winograd(context: Context) -> Lowered | None:
         emitter.step(
             convolve_tiles, -(-count // block) * shares,
             x=x.strided._replace(offset=x.first - window.before[0] * x.row - window.before[1] * x.pixel),
-            channels=channels, w=points_offset(emitter, node, window, tiling),
+            channels=channels, w=points_offset(emitter, node, window, tiling), w_point=point_bytes(window),
             bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_ADDEND,
             lower_bound=lower_bound_offset(context.group.relu), y=y.strided, outputs=outputs,
             tiles=emitter.table(np.stack(np.broadcast_arrays(*tiles), axis=-1)), count=count, block=block,

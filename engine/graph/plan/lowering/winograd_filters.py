@@ -31,6 +31,9 @@ from .filters import FilterLayout, filter_layout, stretches_of, transpose
 from .winograd_transforms import FOUR_POINTS
 
 VALUES, SHARES = np.array([0, 1, -1, 2, -2]), np.array([1 / 4, -1 / 6, -1 / 6, 1 / 24, 1 / 24])
+# Bytes between points, which would otherwise be a power of two apart, in the same few lines of L1. Packing ResNet-18,
+# EPYC Zen 5, 8 lanes, 2026-11-28: 11.1 ms without, 6.4 with.
+POINT_GAP = 64
 DOUBLES = ir.VectorType(ir.DoubleType(), LANES)
 
 
@@ -167,13 +170,18 @@ def pack_points(arena, weights, tables, at, item, thread):
 
 
 def points_offset(emitter: Emitter, node: Node, window: Window, tiling: Tiling) -> int:
-    """The offset of the panels of each point."""
-    layout = filter_layout(node, window)
+    """The offset of the panels of the first point; those of the others follow, point_bytes(window) apart."""
+    layout, point = filter_layout(node, window), point_bytes(window)
     planes, panels = blocks(layout.channels), -(-blocks(layout.outputs) // PANEL)
-    floats = planes * LANES * blocks(layout.outputs) * LANES
-    stretches = stretches_of(floats * tiling.points, panels, planes)
+    floats = point // FLOAT_BYTES * tiling.points
+    stretches = stretches_of(floats, panels, planes)
     return emitter.packed(
-        pack_points, panels * stretches, node, [0], floats * tiling.points,
-        scratch=(tiling.r**2 + 1) * LANES * VECTOR_BYTES, layout=layout, point=floats * FLOAT_BYTES,
+        pack_points, panels * stretches, node, [0], floats,
+        scratch=(tiling.r**2 + 1) * LANES * VECTOR_BYTES, layout=layout, point=point,
         stretches=stretches, m=tiling.m,
     )  # fmt: skip
+
+
+def point_bytes(window: Window) -> int:
+    """From a point's panels to the next one's."""
+    return blocks(window.channels) * LANES * blocks(window.outputs) * VECTOR_BYTES + POINT_GAP

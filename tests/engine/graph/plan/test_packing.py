@@ -17,7 +17,7 @@ from caffe64.engine.graph.ops.windows import Window
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.emitter import Emitter
 from caffe64.engine.graph.plan.lowering.filters import ITEM_FLOATS, filter_layout, numbers_offset, panels_offset
-from caffe64.engine.graph.plan.lowering.winograd_filters import TILINGS, points_offset
+from caffe64.engine.graph.plan.lowering.winograd_filters import POINT_GAP, TILINGS, points_offset
 from caffe64.engine.graph.plan.packing import Packing
 from caffe64.engine.graph.plan.steps import Scratch
 from caffe64.engine.parameters.owner import Held, Parameters, Slice
@@ -103,6 +103,11 @@ def test_numbers_a_channel(number, shared):
     np.testing.assert_array_equal(packed(lambda emitter: numbers_offset(emitter, node, 1, number)), expected)
 
 
+def by_point(found, tiling):
+    """The panels of each point, without the gaps between them."""
+    return found.reshape(tiling.points, -1)[:, : -POINT_GAP // found.itemsize]
+
+
 @settings(max_examples=60)
 @given(
     tiling=st.sampled_from(TILINGS),
@@ -120,7 +125,7 @@ def test_winograd_filters_are_rounded_once(tiling, outputs, channels, mirrored, 
     filters = as_stored(parameter, mirrored).reshape(outputs, channels, tiling.r, tiling.r)
     window = window_of(1, outputs, channels, (tiling.r, tiling.r))
     found = packed(lambda emitter: points_offset(emitter, node, window, tiling), threads)
-    found = found.reshape(tiling.points, -1)
+    found = by_point(found, tiling)
     for point, *both in zip(found, *filter_points(filters, tiling.side), strict=True):
         wanted, size = (panels(each[np.newaxis, :, :, np.newaxis], LANES, PANEL) for each in both)
         unit = np.spacing(np.abs(wanted).astype(np.float32)).astype(np.longdouble)
@@ -132,7 +137,8 @@ def test_a_filter_of_nan_stays_in_its_channel_and_output():
     node, (parameter,) = node_of((1, LANES, LANES, 9))
     parameter[0, 1, LANES - 1, 4] = np.nan
     window = window_of(1, LANES, LANES, (3, 3))
-    found = packed(lambda emitter: points_offset(emitter, node, window, tiling)).reshape(tiling.points, LANES, LANES)
+    found = packed(lambda emitter: points_offset(emitter, node, window, tiling))
+    found = by_point(found, tiling).reshape(tiling.points, LANES, LANES)
     spoilt = np.isnan(found).any(axis=0)
     assert spoilt[LANES - 1, 1]
     assert spoilt.sum() == 1
