@@ -11,11 +11,12 @@ All in float64; folding rounds once, at the end.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir.graph import Node
+from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops.batch_norm import global_statistics, uses_global_statistics
 
 AFFINE_TYPES = ("BatchNorm", "Scale", "Bias")
@@ -48,6 +49,24 @@ def affine_of(node: Node, axes: int) -> Affine | str:
     if not node.weights:
         return f"{node.name!r} has no weights"
     return _batch_norm(node) if node.type == "BatchNorm" else _scale(node, axes)
+
+
+def affine_chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list[Node], Affine | None]:
+    """The affine layers from `node` on, each the only reader of the one before, and their common effect; none where
+    that of `node` is unknown."""
+    affine = affine_of(node, len(shapes[node.bottoms[0]]))
+    if not isinstance(affine, Affine):
+        return [], None
+    chain = [node]
+    while True:
+        blob = chain[-1].tops[0]
+        readers = graph.readers(blob)
+        following = readers[0] if len(readers) == 1 and is_affine(readers[0]) else None
+        found = affine_of(following, len(shapes[blob])) if following else None
+        if not isinstance(found, Affine):
+            return chain, affine
+        affine = affine.then(found)
+        chain.append(following)
 
 
 def _batch_norm(node: Node) -> Affine | str:

@@ -2,6 +2,7 @@
 
     Split, Concat, Eltwise or Slice of one    Reshape and Flatten to the same shape
     Power with power 1, scale 1, shift 0      Scale by 1 and without an offset
+    Permute that leaves all axes where they are
 
 A blob that is an output of the net keeps its name, or its layer.
 """
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
+from ..ops.arrangement import permutation
 from .affine import Affine, affine_of
 from .report import Report
 
@@ -24,7 +26,7 @@ def drop_dropout(graph: Graph) -> Report:
         if node.phase == "TRAIN":
             report.left.append(f"{node.name!r}: drops at random in the TRAIN phase")
         else:
-            _bypass(graph, node, report)
+            bypass(graph, node, report)
     return report
 
 
@@ -33,7 +35,7 @@ def drop_no_ops(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
     report = Report("drop layers that change nothing")
     for node in list(graph.nodes):
         if _changes_nothing(node, shapes):
-            _bypass(graph, node, report)
+            bypass(graph, node, report)
     return report
 
 
@@ -44,6 +46,9 @@ def _changes_nothing(node: Node, shapes: Mapping[Blob, Shape]) -> bool:
         return False
     if node.type in ("Concat", "Slice", "Reshape", "Flatten"):
         return shapes[node.bottoms[0]] == shapes[node.tops[0]]
+    if node.type == "Permute":
+        axes = len(shapes[node.bottoms[0]])
+        return permutation(node, axes) == list(range(axes))
     if node.type == "Power":
         power = node.attributes
         return (power.power, power.scale, power.shift) == (1, 1, 0)
@@ -53,7 +58,7 @@ def _changes_nothing(node: Node, shapes: Mapping[Blob, Shape]) -> bool:
     return False
 
 
-def _bypass(graph: Graph, node: Node, report: Report) -> None:
+def bypass(graph: Graph, node: Node, report: Report) -> None:
     """Let the readers of the tops read the bottom, and remove the node; or report why not."""
     bottom, named = node.bottoms[0], f"{node.type} {node.name!r}"
     outputs = [top for top in node.tops if not graph.readers(top)]

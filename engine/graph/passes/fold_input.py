@@ -19,8 +19,9 @@ import numpy as np
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops.inputs import InputBlobs, Transform
 from ..ops.scale import Bias, Scale
+from .affine import Affine
 from .preparation import Preparation
-from .producers import PRODUCERS, set_weights, shared_weights
+from .producers import cannot_fold_before, fold_before, pads_input
 from .report import Report
 
 SHAPE_ONLY = ("PriorBox", "Silence")  # they do not read the input's values
@@ -31,58 +32,23 @@ def fold_input(graph: Graph, shapes: Mapping[Blob, Shape], blob: Blob, preparati
     report = Report("fold input")
     means, scales = preparation.of_channels(blob.name, shapes[blob])
     readers = [reader for reader in graph.readers(blob) if reader.type not in SHAPE_ONLY]
-    reason = next(filter(None, (_obstacle(graph, reader) for reader in readers)), None)
+    reason = next(filter(None, (cannot_fold_before(graph, reader) for reader in readers)), None)
     if reason or not readers:
         _insert(graph, blob, "Scale", scales, -means * scales, scalar=len(shapes[blob]) < 2)
         report.changes.append(f"(x - mean) * scale is a Scale layer on {blob.name!r}")
         report.left.append(f"into the first layer: {reason or 'nothing reads the input'}")
     else:
-        padded = [reader.name for reader in readers if _padded(reader)]
+        padded = [reader.name for reader in readers if pads_input(reader)]
         if np.any(means) and padded:
             _insert(graph, blob, "Bias", -means)
             report.changes.append(f"the mean is a Bias layer on {blob.name!r}, since {padded[0]!r} pads its input")
             means = np.zeros_like(means)
         for reader in readers:
-            _fold(reader, shapes[blob], means, scales)
+            fold_before(reader, shapes[blob], Affine(scales, -means * scales))
             report.changes.append(f"into {reader.type} {reader.name!r}")
     _clear_transform(graph.producer(blob))
     report.inputs.append(f"{blob.name!r}: raw values; (x - mean) * scale is done by the net from now on")
     return report
-
-
-def _obstacle(graph: Graph, node: Node) -> str | None:
-    if node.type not in PRODUCERS or node.type == "Deconvolution":
-        return f"{node.name!r} ({node.type}) reads the input as well, and has no weights to take it"
-    if len(node.bottoms) != 1 or not node.weights:
-        return f"{node.name!r} has {len(node.bottoms)} bottoms and {len(node.weights)} blobs"
-    if node.attributes.axis != 1:
-        return f"the inputs of {node.name!r} begin at axis {node.attributes.axis}"
-    return shared_weights(graph, node)
-
-
-def _padded(node: Node) -> bool:
-    attributes = node.attributes
-    return node.type != "InnerProduct" and any(attributes.pads_before + attributes.pads_after)
-
-
-def _fold(node: Node, bottom: Shape, means: np.ndarray, scales: np.ndarray) -> None:
-    weights = node.weights[0].astype(np.float64, order="C")
-    bias = node.weights[1].astype(np.float64).reshape(-1) if len(node.weights) > 1 else None
-    groups = _by_channel(node, bottom, weights)
-    groups *= scales.reshape(len(groups), 1, -1, 1)
-    if np.any(means):
-        shift = np.einsum("gocp,gc->go", groups, means.reshape(len(groups), -1)).reshape(-1)
-        bias = -shift if bias is None else bias - shift
-    set_weights(node, weights, bias)
-
-
-def _by_channel(node: Node, bottom: Shape, weights: np.ndarray) -> np.ndarray:
-    """A view of W: [groups, outputs of a group, input channels of a group, weights of a channel]."""
-    if node.type == "InnerProduct":
-        rows = weights.T if node.attributes.transpose else weights
-        return rows.reshape(1, len(rows), bottom[1], -1)
-    groups = bottom[1] if node.attributes.group is None else node.attributes.group
-    return weights.reshape(groups, len(weights) // groups, weights.shape[1], -1)
 
 
 def _insert(graph: Graph, blob: Blob, kind: str, *weights: np.ndarray, scalar: bool = False) -> None:

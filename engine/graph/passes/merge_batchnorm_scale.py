@@ -13,7 +13,7 @@ import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops.scale import Scale
-from .affine import Affine, affine_of, is_affine
+from .affine import Affine, affine_chain
 from .report import Report
 
 
@@ -21,7 +21,7 @@ def merge_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
     """Merges in place of `graph`."""
     report = Report("merge BatchNorm and Scale")
     for node in [node for node in graph.nodes if node.type == "BatchNorm"]:
-        chain, affine = _chain(graph, node, shapes)
+        chain, affine = affine_chain(graph, node, shapes)
         if len(chain) < 2:
             continue
         last, named = chain[-1], ", ".join(repr(each.name) for each in chain)
@@ -29,22 +29,6 @@ def merge_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
         graph.remove(chain[1:])
         report.changes.append(f"{named} are one Scale {last.name!r}")
     return report
-
-
-def _chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list[Node], Affine | None]:
-    affine = affine_of(node, len(shapes[node.bottoms[0]]))
-    if not isinstance(affine, Affine):
-        return [], None
-    chain = [node]
-    while True:
-        blob = chain[-1].tops[0]
-        readers = graph.readers(blob)
-        following = readers[0] if len(readers) == 1 and is_affine(readers[0]) else None
-        found = affine_of(following, len(shapes[blob])) if following else None
-        if not isinstance(found, Affine):
-            return chain, affine
-        affine = affine.then(found)
-        chain.append(following)
 
 
 def _replace(graph: Graph, node: Node, last: Node, affine: Affine, channels: int) -> None:

@@ -2,7 +2,8 @@
 
 dead layers, Dropout, no-ops      fewer readers, so more can be folded
 input                             mean and scale into the first layer
-BatchNorm and Scale               into the layers before them; those that stay become one Scale
+moves                             past element-wise layers, so that they meet and become one
+BatchNorm and Scale               into the layers before them, or behind them; those that stay become one Scale
 in place                          last: names only
 """
 
@@ -20,8 +21,10 @@ from ..ir.ownership import own_parameters
 from .drop_dead_layers import drop_dead_layers
 from .drop_no_ops import drop_dropout, drop_no_ops
 from .fold_batchnorm_scale import fold_batchnorm_scale
+from .fold_forward import fold_forward
 from .fold_input import fold_input
 from .merge_batchnorm_scale import merge_batchnorm_scale
+from .merge_moves import merge_moves
 from .preparation import Preparation
 from .report import Report
 from .run_in_place import run_in_place
@@ -61,6 +64,8 @@ def optimize_graph(
     shapes = infer_shapes(graph, inputs)
     if passes.drop_no_ops:
         reports.append(drop_no_ops(graph, shapes))
+        reports.append(merge_moves(graph, shapes))
+        shapes = infer_shapes(graph, inputs)
     for name, preparation in passes.inputs.items():
         blob = next((blob for blob in graph.inputs if blob.name == name), None)
         if blob is None:
@@ -70,6 +75,7 @@ def optimize_graph(
             shapes = infer_shapes(graph, inputs)
     if passes.fold_bn:
         reports.append(fold_batchnorm_scale(graph, shapes))
+        reports.append(fold_forward(graph, shapes))
         reports.append(merge_batchnorm_scale(graph, shapes))
     if passes.in_place:
         reports.append(run_in_place(graph))

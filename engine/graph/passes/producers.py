@@ -1,6 +1,7 @@
 """Layers into which one number per channel can be folded: Convolution, Deconvolution, InnerProduct.
 
-Their output is W x + b, so factor * (W x + b) + offset is the same layer with other W and b.
+Their output is W x + b, so factor * (W x + b) + offset is the same layer with other W and b, and so is
+W (factor * x + offset) + b without padding.
 """
 
 from __future__ import annotations
@@ -42,6 +43,47 @@ def fold_after(node: Node, affine: Affine) -> None:
     weights = node.weights[0].astype(np.float64)
     bias = node.weights[1].astype(np.float64).reshape(-1) if len(node.weights) > 1 else np.zeros(outputs)
     set_weights(node, _scaled(node, weights, factor), bias * factor + offset)
+
+
+def cannot_fold_before(graph: Graph, node: Node) -> str | None:
+    """Why a number for each channel (axis 1) of the input cannot go into the node's weights, or None."""
+    if node.type not in PRODUCERS:
+        return f"{node.name!r} ({node.type}) has no weights to take it"
+    if node.type == "Deconvolution":
+        return f"{node.name!r} ({node.type}) adds up fewer of its inputs at the edges"
+    if len(node.bottoms) != 1 or not node.weights:
+        return f"{node.name!r} has {len(node.bottoms)} bottoms and {len(node.weights)} blobs"
+    if node.attributes.axis != 1:
+        return f"the inputs of {node.name!r} begin at axis {node.attributes.axis}"
+    return shared_weights(graph, node)
+
+
+def pads_input(node: Node) -> bool:
+    """Whether zeros around the input of a Convolution stand for values of it: then no offset can be folded."""
+    attributes = node.attributes
+    return node.type != "InnerProduct" and any(attributes.pads_before + attributes.pads_after)
+
+
+def fold_before(node: Node, bottom: Shape, affine: Affine) -> None:
+    """Let `node` read x and give what it gives for factor * x + offset, where `bottom` is the shape of x."""
+    weights = node.weights[0].astype(np.float64, order="C")
+    bias = node.weights[1].astype(np.float64).reshape(-1) if len(node.weights) > 1 else None
+    factor, offset = (np.broadcast_to(values, bottom[1]) for values in (affine.factor, affine.offset))
+    groups = _by_channel(node, bottom, weights)
+    if np.any(offset):
+        shift = np.einsum("gocp,gc->go", groups, offset.reshape(len(groups), -1)).reshape(-1)
+        bias = shift if bias is None else bias + shift
+    groups *= factor.reshape(len(groups), 1, -1, 1)
+    set_weights(node, weights, bias)
+
+
+def _by_channel(node: Node, bottom: Shape, weights: np.ndarray) -> np.ndarray:
+    """A view of W: [groups, outputs of a group, input channels of a group, weights of a channel]."""
+    if node.type == "InnerProduct":
+        rows = weights.T if node.attributes.transpose else weights
+        return rows.reshape(1, len(rows), bottom[1], -1)
+    groups = bottom[1] if node.attributes.group is None else node.attributes.group
+    return weights.reshape(groups, len(weights) // groups, weights.shape[1], -1)
 
 
 def _scaled(node: Node, weights: np.ndarray, factor: np.ndarray) -> np.ndarray:

@@ -67,8 +67,8 @@ SHARED = 'param { name: "w" } convolution_param { num_output: 3 kernel_size: 1 b
 @pytest.mark.parametrize(
     ("layers", "reason"),
     [
-        ([conv("c", "data"), layer("r", "ReLU", "data")], "'r' (ReLU) reads the input as well"),
-        ([layer("p", "Power", "data", "p", "power_param { power: 2 }")], "'p' (Power) reads the input"),
+        ([conv("c", "data"), layer("r", "ReLU", "data")], "'r' (ReLU) has no weights to take it"),
+        ([layer("p", "Power", "data", "p", "power_param { power: 2 }")], "'p' (Power) has no weights to take it"),
         (
             [layer("c", "Convolution", "data", "c", SHARED), layer("d", "Convolution", "data", "d", SHARED)],
             "'c' shares weights with 'd'",
