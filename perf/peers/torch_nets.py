@@ -83,8 +83,8 @@ def _inner_product(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
 
 
 def _pooling(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
-    _, kernel, stride, pad, _, outputs = zip(*pooling_windows(node, bottoms[0]), strict=True)
-    ceil = not node.attributes.rounds_down
+    _, kernel, stride, pad, _, outputs, _ = zip(*pooling_windows(node, bottoms[0]), strict=True)
+    ceil = node.attributes.round_mode != "down"
     if node.attributes.pool == POOL_MAX:
         return lambda x: F.max_pool2d(x, kernel, stride, pad, ceil_mode=ceil)
     if outputs == (1, 1) and kernel == bottoms[0][2:] and not any(pad):

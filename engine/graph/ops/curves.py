@@ -41,6 +41,19 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class HardSigmoid:
+    """max(0, min(1, alpha * x + beta))."""
+
+    alpha: float = 0.2
+    beta: float = 0.5
+
+
+@dataclass(frozen=True)
+class HardSwish:
+    """x * max(0, min(1, x / 6 + 1 / 2))."""
+
+
+@dataclass(frozen=True)
 class Threshold:
     threshold: float = 0.0
 

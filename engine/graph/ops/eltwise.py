@@ -14,11 +14,12 @@ from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Back, Gradient, Layers, Op, Run
 
 ELTWISE_PROD, ELTWISE_SUM, ELTWISE_MAX = range(3)  # as in EltwiseParameter
+ELTWISE_MIN = 3  # which Caffe does not have
 
 
 @dataclass(frozen=True)
 class Eltwise:
-    """`operation`: PROD, SUM or MAX. `coeff`: a factor per bottom of a sum, or none."""
+    """`operation`: PROD, SUM, MAX or MIN. `coeff`: a factor per bottom of a sum, or none."""
 
     operation: int = ELTWISE_SUM
     coeff: tuple[float, ...] = ()

@@ -1,8 +1,9 @@
 """Pooling over windows of 4-axis blobs: the largest value (MAX, with a second top: its index) or the mean (AVE).
 
 Windows may reach over the border. MAX reads the part inside; AVE divides by the part inside the picture with its
-padding, where Caffe leaves the lower and right padding of a window out only beyond H + pad. Outputs are rounded up
-(`round_mode` CEIL), and with padding the last window must start inside the picture or the padding before it.
+padding, where Caffe leaves the lower and right padding of a window out only beyond H + pad, or by the part inside the
+picture. The number of outputs is rounded up as a rule, and with padding the last window must start inside the picture
+or the padding before it.
 
 NaN is never the maximum: a window without any number above -FLT_MAX gives -FLT_MAX, and -1 as its index.
 """
@@ -10,7 +11,7 @@ NaN is never the maximum: a window without any number above -FLT_MAX gives -FLT_
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -30,14 +31,19 @@ POOL_MAX, POOL_AVE, POOL_STOCHASTIC = range(3)  # PoolMethod
 @dataclass(frozen=True)
 class Pooling:
     """`pool`: one of POOL_*. `kernel`: height and width, None for the whole picture; so are the others.
-    `rounds_down`: the number of outputs, else up."""
+
+    `round_mode`: how the number of outputs is rounded. A window of "up" may not start behind the picture where there is
+    padding, one of "up_inside" (ONNX's ceil_mode) nowhere. `divisor`: what a mean is divided by, the pixels of its
+    window inside the picture with its padding, or inside the picture.
+    """
 
     pool: int = POOL_MAX
     kernel: tuple[int, int] | None = None
     stride: tuple[int, int] = (1, 1)
     pads_before: tuple[int, int] = (0, 0)
     pads_after: tuple[int, int] = (0, 0)
-    rounds_down: bool = False
+    round_mode: Literal["up", "down", "up_inside"] = "up"
+    divisor: Literal["padded", "picture"] = "padded"
 
 
 class PoolingAxis(NamedTuple):
@@ -49,6 +55,7 @@ class PoolingAxis(NamedTuple):
     before: int  # padding, as `after`
     after: int
     number: int  # of outputs
+    padded: bool = True  # whether lengths count the padding
 
 
 class Side(NamedTuple):
@@ -142,14 +149,15 @@ def pooling_windows(node: Node, bottom: Shape) -> list[PoolingAxis]:
             f"has kernel {kernels}, stride {strides} and pad {before}",
             "kernel and stride from 1, less padding than kernel",
         )
-    axes = zip(bottom[2:], kernels, strides, before, after, strict=True)
-    return [PoolingAxis(*axis, _outputs(node, *axis, any(padding))) for axis in axes]
+    axes, padded = zip(bottom[2:], kernels, strides, before, after, strict=True), attributes.divisor == "padded"
+    return [PoolingAxis(*axis, _outputs(node, *axis, any(padding)), padded) for axis in axes]
 
 
 def _outputs(node: Node, size: int, kernel: int, stride: int, before: int, after: int, padded: bool) -> int:
     span = size + before + after - kernel  # negative where one window is larger than the padded picture
-    number = (span // stride if node.attributes.rounds_down else -(-span // stride)) + 1
-    if padded and (number - 1) * stride >= size + before:
+    mode = node.attributes.round_mode
+    number = (span // stride if mode == "down" else -(-span // stride)) + 1
+    if (padded or mode == "up_inside") and (number - 1) * stride >= size + before:
         number -= 1
     if number < 1:
         found = f"has a kernel of {kernel} pixels, stride {stride}"
@@ -161,8 +169,8 @@ def window_table(axis: PoolingAxis) -> np.ndarray:
     """The Side of each window: int64 [number, 3]."""
     first = np.arange(axis.number) * axis.stride - axis.before
     last = np.minimum(first + axis.kernel, axis.size + axis.after)
-    sides = Side(first=np.maximum(first, 0), last=np.minimum(last, axis.size), length=last - first)
-    return np.stack(sides, axis=1)
+    inside = np.maximum(first, 0), np.minimum(last, axis.size)
+    return np.stack(Side(*inside, length=last - first if axis.padded else inside[1] - inside[0]), axis=1)
 
 
 def windows_around(height: int, width: int, size: int) -> tuple[np.ndarray, np.ndarray]:

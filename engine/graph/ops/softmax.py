@@ -20,6 +20,13 @@ class Softmax:
     axis: int = 1
 
 
+@dataclass(frozen=True)
+class LogSoftmax:
+    """x - max - log of the sum of exp(x - max), along `axis`."""
+
+    axis: int = 1
+
+
 @inline
 def softmax_row(x, y, at, to, size):
     """y[to:to+size] = softmax of x[at:at+size], along the lanes."""

@@ -115,7 +115,7 @@ def test_each_side_has_its_own_padding(before, after, channels, outputs, group, 
 def test_pooling_has_four_pads_too(before, after):
     graph = graph_of(data("1 2 9 7"), layer("p", "Pooling", "data", more="pooling_param { kernel_size: 3 stride: 2 }"))
     node = graph.nodes[1]
-    node.attributes = replace(node.attributes, pads_before=before, pads_after=after, rounds_down=True)
+    node.attributes = replace(node.attributes, pads_before=before, pads_after=after, round_mode="down")
     x = np.random.default_rng(0).standard_normal((1, 2, 9, 7), np.float32)
     padded = np.pad(x, [(0, 0), (0, 0), *zip(before, after, strict=True)], constant_values=-np.inf)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))[:, :, ::2, ::2].max(axis=(4, 5))

@@ -49,8 +49,8 @@ def _read_pooling(node: Node, layer) -> Pooling:
     else:
         kernel = None
     pads = _pair(node, parameter, "pad")
-    rounds_down = parameter.round_mode == ROUND_FLOOR
-    return Pooling(parameter.pool, kernel, _pair(node, parameter, "stride"), pads, pads, rounds_down)
+    round_mode = "down" if parameter.round_mode == ROUND_FLOOR else "up"
+    return Pooling(parameter.pool, kernel, _pair(node, parameter, "stride"), pads, pads, round_mode)
 
 
 def _pair(node: Node, parameter, name: str) -> tuple[int, int]:
