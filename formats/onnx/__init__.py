@@ -2,3 +2,9 @@
 
 Importing this package does not import onnx; reading a file does.
 """
+
+from .inputs import check_types
+from .read import read_onnx
+from .records import Dimension, OnnxModel, OnnxNode, OnnxValue
+
+__all__ = ["Dimension", "OnnxModel", "OnnxNode", "OnnxValue", "check_types", "read_onnx"]

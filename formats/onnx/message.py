@@ -1,0 +1,87 @@
+"""A file or bytes -> the protobuf message of an ONNX model, whose versions are known and functions are inlined."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ...arguments import file_name
+from ...errors import InputError, UsageError
+from ..content import CUT_SHORT, HEAD, refuse_others, refuse_stand_ins
+from ..files import check_memory, open_input
+from .functions import inline_functions
+
+MODEL = "an ONNX model"
+MOST_BYTES_OF_MODEL = (1 << 31) - 1  # protobuf's own end
+OLDEST_IR, OLDEST_OPSET = 3, 6
+OWN_DOMAINS = ("", "ai.onnx")
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A parsed model. `path` names it in messages; `folder` is where its external data may lie, None for bytes."""
+
+    path: str
+    folder: str | None
+    model: Any
+    opset: int
+
+
+def parse_model(source: str | os.PathLike[str] | bytes) -> OnnxFile:
+    """Raises InputError for what is not an ONNX model of opset 6 up to the newest that the package onnx knows, and
+    UsageError where that package is not installed."""
+    if importlib.util.find_spec("onnx") is None:
+        raise UsageError("reading ONNX models needs the package onnx (pip install 'caffe64[onnx]')")
+    if isinstance(source, bytes | bytearray | memoryview):
+        path, folder, content = "model", None, bytes(source)
+        refuse_stand_ins(path, content[:HEAD])
+    else:
+        path = file_name(source)
+        folder, content = os.path.dirname(os.path.abspath(path)), _read(path)
+    message = _parse(path, content)
+    return OnnxFile(path, folder, inline_functions(path, message), _opset(path, message))
+
+
+def _read(path: str) -> bytes:
+    with open_input(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MOST_BYTES_OF_MODEL:
+            raise InputError(path, "is larger than 2 GiB", "a model whose weights lie in files beside it")
+        check_memory(path, 2 * size)
+        return file.read(size)
+
+
+def _parse(path: str, content: bytes) -> Any:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not content:
+        raise InputError(path, "is empty", MODEL, CUT_SHORT)
+    try:
+        message = onnx.ModelProto.FromString(content)
+    except DecodeError:
+        refuse_others(path, content[:HEAD], MODEL)
+        raise InputError(path, "is not an ONNX file, or cut short", MODEL, CUT_SHORT) from None
+    if not (message.HasField("graph") and message.HasField("ir_version")):
+        refuse_others(path, content[:HEAD], MODEL)
+        raise InputError(path, "holds no graph of ONNX", MODEL, CUT_SHORT)
+    if message.ir_version < OLDEST_IR:
+        raise InputError(path, f"has ir_version {message.ir_version}", f"{OLDEST_IR} or later")
+    return message
+
+
+def _opset(path: str, message: Any) -> int:
+    from onnx.defs import onnx_opset_version
+
+    newest = onnx_opset_version()
+    expected = f"{OLDEST_OPSET} to {newest}"
+    found = [each.version for each in message.opset_import if each.domain in OWN_DOMAINS]
+    if len(found) != 1:
+        raise InputError(path, f"imports {f'opsets {found}' if found else 'no opset'}", f"one of {expected}")
+    if found[0] > newest:
+        raise InputError(path, f"imports opset {found[0]}", expected, "does a newer package onnx know it?")
+    if found[0] < OLDEST_OPSET:
+        raise InputError(path, f"imports opset {found[0]}", expected, "onnx.version_converter raises it")
+    return int(found[0])
