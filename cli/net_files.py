@@ -1,0 +1,62 @@
+"""Which files of a command line are a net: `NET.prototxt MODEL`, or one .onnx, which holds its weights itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+
+@dataclass(frozen=True)
+class NetFiles:
+    """The files of one net. `model` is None for a .onnx, and where weights are not needed and not given."""
+
+    net: Path
+    model: Path | None
+
+    @property
+    def is_onnx(self) -> bool:
+        return is_onnx(self.net)
+
+    @property
+    def paths(self) -> tuple[Path | None, ...]:
+        return self.net, self.model
+
+
+def is_onnx(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name says that it is an ONNX model."""
+    return os.fspath(path).lower().endswith(".onnx")
+
+
+def net_files(net: Path, model: Path | None, *, weights: bool = True, name: str = "MODEL") -> NetFiles:
+    """The net of two arguments, the second of which, called `name`, may be missing for a .onnx, and where no `weights`
+    are needed. Raises typer.BadParameter, exit code 2."""
+    if is_onnx(net) and model is not None:
+        raise typer.BadParameter(f"{net} holds its weights itself; leave '{model}' out.", param_hint=name)
+    if weights and model is None and not is_onnx(net):
+        raise typer.BadParameter(f"needs the weights of {net}: {net} {name}.", param_hint=name)
+    return NetFiles(net, model)
+
+
+def first_net(files: Sequence[Path], name: str = "MODEL") -> tuple[NetFiles, list[Path]]:
+    """The net at the start of a list of files, with its weights, and the files after it. `files` is not empty."""
+    count = 1 if is_onnx(files[0]) else 2
+    model = files[1] if count == 2 and len(files) > 1 else None
+    return net_files(files[0], model, name=name), list(files[count:])
+
+
+def two_nets(files: Sequence[Path]) -> tuple[NetFiles, NetFiles]:
+    """Two nets in a row: `a.prototxt a.caffemodel b.onnx`. Raises typer.BadParameter."""
+    usage = "expected two nets, each NET MODEL or one .onnx"
+    if not files:
+        raise typer.BadParameter(f"no files; {usage}.")
+    first, rest = first_net(files)
+    if not rest:
+        raise typer.BadParameter(f"one net, {first.net}; {usage}.")
+    second, rest = first_net(rest, "MODEL2")
+    if rest:
+        raise typer.BadParameter(f"'{rest[0]}' is more than two nets; {usage}.")
+    return first, second
