@@ -4,7 +4,8 @@ Importing this package does not import onnx; reading a file does.
 """
 
 from .inputs import check_types
+from .outline import read_outline
 from .read import read_onnx
-from .records import Dimension, OnnxModel, OnnxNode, OnnxValue
+from .records import Dimension, OnnxModel, OnnxNode, OnnxOutline, OnnxValue
 
-__all__ = ["Dimension", "OnnxModel", "OnnxNode", "OnnxValue", "check_types", "read_onnx"]
+__all__ = ["Dimension", "OnnxModel", "OnnxNode", "OnnxOutline", "OnnxValue", "check_types", "read_onnx", "read_outline"]

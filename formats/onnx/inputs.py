@@ -86,15 +86,20 @@ def _free(path: str, values: Sequence[tuple[OnnxValue, tuple[Dimension, ...] | N
     for value, shape in values:
         if shape is None:
             found.append(f"input {value.name!r} has no shape")
-            options.append(f"{value.name}:1x3x{EXAMPLE_SIZE}x{EXAMPLE_SIZE}")
+            options.append(f"{_word(value.name)}:1x3x{EXAMPLE_SIZE}x{EXAMPLE_SIZE}")
             continue
         found.append(f"input {value.name!r} has free dimensions {_text(shape)}")
-        wanted += [str(n or "those without a name") for n in shape[1:] if not isinstance(n, int)]
+        wanted += [_word(n or "those without a name") for n in shape[1:] if not isinstance(n, int)]
         numbers = [n if isinstance(n, int) else EXAMPLE_SIZE if at else 1 for at, n in enumerate(shape)]
-        options.append(f"{value.name}:{'x'.join(map(str, numbers))}")
+        options.append(f"{_word(value.name)}:{'x'.join(map(str, numbers))}")
     expected = f"numbers for {' and '.join(dict.fromkeys(wanted))}" if wanted else "a shape"
     return InputError(path, "; ".join(found), expected, " ".join(f"--input-shape {each}" for each in options))
 
 
 def _text(shape: Sequence[Dimension]) -> str:
-    return f"[{', '.join('?' if each is None else str(each) for each in shape)}]"
+    return f"[{', '.join(map(_word, shape))}]"
+
+
+def _word(dimension: Dimension) -> str:
+    """A number or a name, without control characters."""
+    return "?" if dimension is None else repr(dimension).strip("'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from ...arguments import file_name
 from ...errors import InputError, UsageError
 from ..content import CUT_SHORT, HEAD, refuse_others, refuse_stand_ins
 from ..files import check_memory, open_input
-from .functions import inline_functions
+from .functions import all_nodes, inline_functions
 
 MODEL = "an ONNX model"
 MOST_BYTES_OF_MODEL = (1 << 31) - 1  # protobuf's own end
@@ -29,9 +30,10 @@ class OnnxFile:
     opset: int
 
 
-def parse_model(source: str | os.PathLike[str] | bytes) -> OnnxFile:
+def parse_model(source: str | os.PathLike[str] | bytes, *, any_opset: bool = False) -> OnnxFile:
     """Raises InputError for what is not an ONNX model of opset 6 up to the newest that the package onnx knows, and
-    UsageError where that package is not installed."""
+    UsageError where that package is not installed. With `any_opset` the opset is 0 where it is another, and functions
+    stay as they are."""
     if importlib.util.find_spec("onnx") is None:
         raise UsageError("reading ONNX models needs the package onnx (pip install 'caffe64[onnx]')")
     if isinstance(source, bytes | bytearray | memoryview):
@@ -41,7 +43,17 @@ def parse_model(source: str | os.PathLike[str] | bytes) -> OnnxFile:
         path = file_name(source)
         folder, content = os.path.dirname(os.path.abspath(path)), _read(path)
     message = _parse(path, content)
-    return OnnxFile(path, folder, inline_functions(path, message), _opset(path, message))
+    try:
+        opset = _opset(path, message)
+    except InputError:
+        if not any_opset:
+            raise
+        opset = 0
+    if not any_opset:
+        message = inline_functions(path, message)
+    for node in all_nodes(message.graph.node):
+        node.domain = "" if node.domain in OWN_DOMAINS else node.domain
+    return OnnxFile(path, folder, message, opset)
 
 
 def _read(path: str) -> bytes:
@@ -69,7 +81,25 @@ def _parse(path: str, content: bytes) -> Any:
         raise InputError(path, "holds no graph of ONNX", MODEL, CUT_SHORT)
     if message.ir_version < OLDEST_IR:
         raise InputError(path, f"has ir_version {message.ir_version}", f"{OLDEST_IR} or later")
+    if not all(isinstance(text, str) for text in _texts(message)):
+        raise InputError(path, "has names that are not UTF-8", MODEL, CUT_SHORT)
     return message
+
+
+def _texts(message: Any) -> Iterator[str | bytes]:
+    """All strings of a message; protobuf gives those that are not UTF-8 as bytes."""
+    if message.DESCRIPTOR.name == "TensorProto":  # whose numbers are not copied for this
+        yield from (message.name, message.doc_string)
+        for entry in message.external_data:
+            yield from (entry.key, entry.value)
+        return
+    for field, value in message.ListFields():
+        values = value if hasattr(value, "__len__") and not isinstance(value, str | bytes) else (value,)
+        if field.type == field.TYPE_STRING:
+            yield from values
+        elif field.type == field.TYPE_MESSAGE:
+            for each in values:
+                yield from _texts(each)
 
 
 def _opset(path: str, message: Any) -> int:

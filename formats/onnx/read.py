@@ -13,10 +13,9 @@ from ...errors import InputError
 from .assemble import FLOATS, Assembly
 from .batch import AnyBatch, FixedBatch, fixed_shapes
 from .fold import Budget, Folding
-from .functions import all_nodes
 from .halves import widen_halves
 from .inputs import Given, read_value, with_shapes
-from .message import OWN_DOMAINS, OnnxFile, parse_model
+from .message import OnnxFile, parse_model
 from .operators import Operators, element_of, tensor_type
 from .order import in_order, reads
 from .records import Dimension, OnnxModel, OnnxValue
@@ -35,11 +34,7 @@ def read_onnx(source: str | os.PathLike[str] | bytes, input_shapes: Given | None
     installed. Operators that caffe64 does not run are read all the same, and inputs and outputs of other types than
     float, which `check_types` refuses.
     """
-    file = parse_model(source)
-    try:
-        return _Reading(file, input_shapes).model()
-    except UnicodeDecodeError:
-        raise InputError(file.path, "has names that are not UTF-8", "an ONNX model") from None
+    return _Reading(parse_model(source), input_shapes).model()
 
 
 @dataclass(frozen=True)
@@ -58,8 +53,6 @@ class _Reading:
         self.file, self.path, graph = file, file.path, file.model.graph
         self.tensors = Tensors(file.path, file.folder)
         self.operators, self.budget = Operators(file.path, file.opset), Budget(file.path)
-        for node in all_nodes(graph.node):
-            node.domain = "" if node.domain in OWN_DOMAINS else node.domain
         widen_halves(file.model, self.tensors)
         self.constants = self._initialisers(graph)
         self.inputs = self._inputs(graph)

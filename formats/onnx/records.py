@@ -63,3 +63,21 @@ class OnnxModel:
     notices: tuple[str, ...] = ()
     free_batch: bool = False
     fixed_by: str = ""
+
+
+@dataclass(frozen=True)
+class OnnxOutline:
+    """A model of any operators as its file has it, without its numbers: `constants` are its initialisers and what its
+    Constant nodes hold, which are not among `nodes`. In the attributes, tensors and subgraphs are texts. `shapes` are
+    those that are known, for a batch of 1 where the file leaves it free. `opset` is 0 where the package onnx does not
+    know it."""
+
+    path: str
+    name: str
+    opset: int
+    nodes: tuple[OnnxNode, ...]
+    constants: Mapping[str, OnnxValue]
+    inputs: tuple[OnnxValue, ...]
+    outputs: tuple[OnnxValue, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    notices: tuple[str, ...] = ()
