@@ -19,7 +19,7 @@ Suite = enum.StrEnum("Suite", {name: name for name in suites.SUITES})
 
 app = typer.Typer(
     help="""Verify caffe64 against references, then time it: next to the machine's measured peak, and to NumPy, PyTorch,
-    JAX, ONNX Runtime, OpenCV, polars and pandas where these are installed.""",
+    JAX, ONNX Runtime, OpenVINO, OpenCV, polars and pandas where these are installed.""",
     epilog=examples(
         "python -m caffe64.perf --quick",
         "python -m caffe64.perf --suite kernels --suite train --output new.json",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PACKAGES = (
     *("caffe64", "numba", "llvmlite", "numpy", "torch", "jax", "polars", "pandas"),
-    *("onnxruntime", "opencv-python-headless", "opencv-python"),
+    *("onnxruntime", "openvino", "opencv-python-headless", "opencv-python"),
 )
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

@@ -23,7 +23,7 @@ OPTIMISER_HEADER = (
 TABLES = ("<!-- perf table: make perf-readme -->", "<!-- end of perf table -->")  # all of them
 SUMMARY = ("<!-- perf summary: make perf-readme -->", "<!-- end of perf summary -->")  # what decides, in eight rows
 PEERS = (
-    *("JAX", "PyTorch", "NumPy", "ONNX Runtime", "OpenCV", "polars", "pandas", "np.loadtxt", "np.savetxt"),
+    *("JAX", "PyTorch", "NumPy", "ONNX Runtime", "OpenVINO", "OpenCV", "polars", "pandas", "np.loadtxt", "np.savetxt"),
     "one thread",
 )
 SHOWN = {  # what the README shows of a suite; None is everything

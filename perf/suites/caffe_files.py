@@ -19,8 +19,15 @@ from ...errors import CheckFailed
 from ..machine import is_installed
 from .caffe_nets import CaffeCase, give_weights
 
-PEERS = {"ONNX Runtime": "onnx", "PyTorch": "torch", "OpenCV": "opencv"}  # name -> peers/<...>_nets.py
-NEEDED = {"ONNX Runtime": ("onnx", "onnxruntime"), "PyTorch": ("torch",), "OpenCV": ("cv2",)}
+# name -> peers/<...>_nets.py
+PEERS = {"ONNX Runtime": "onnx", "OpenVINO": "openvino", "PyTorch": "torch", "OpenCV": "opencv"}
+NEEDED = {
+    "ONNX Runtime": ("onnx", "onnxruntime"),
+    "OpenVINO": ("onnx", "openvino"),
+    "PyTorch": ("torch",),
+    "OpenCV": ("cv2",),
+}
+READ_ONNX = {name for name, packages in NEEDED.items() if "onnx" in packages}
 # Relative to the scales of outputs: float32 with Winograd's algorithm, in caffe64 and in some peers.
 TOLERANCE = 1e-3
 
@@ -62,7 +69,7 @@ def write_files(case: CaffeCase, folder: Path, peers: Iterable[str]) -> Files:
     for path, each in files.items():
         each.save(f"{path}.prototxt", f"{path}.caffemodel")
         np.save(f"{path}.npy", x)
-    if "ONNX Runtime" in peers:
+    if READ_ONNX.intersection(peers):
         export_onnx(smaller, f"{path}.onnx")
     costs = {path: cost_of(each.graph, each.shapes) for path, each in files.items()}
     (expected,) = run_graph(net.graph, {"data": x}, reference=True).values()

@@ -94,6 +94,15 @@ def test_the_outputs_of_all_peers_are_the_nets(peer, tmp_path):
     caffe_files.verify("tiny", files, {f"{peer} 1": job.facts})
 
 
+def test_openvino_computes_in_float32_with_as_many_threads_as_the_others(tmp_path):
+    pytest.importorskip("openvino")
+    files = caffe_files.write_files(TINY, tmp_path, ["OpenVINO"])
+    job = importlib.import_module("caffe64.perf.peers.openvino_nets").Job(str(files.optimised), 1, TINY.repeats)
+    found = {name: job.compiled.get_property(name) for name in ("INFERENCE_NUM_THREADS", "PERFORMANCE_HINT")}
+    assert (found["INFERENCE_NUM_THREADS"], found["PERFORMANCE_HINT"]) == (1, "LATENCY")
+    assert job.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
+
+
 def test_an_output_that_differs_stops_the_run():
     expected, scales = np.float32([1, 4, 1e-3]), np.array([4, 4, 1e-3])
     files = caffe_files.Files(Path("a"), Path("b"), expected, scales, {})
@@ -106,10 +115,18 @@ def test_an_output_that_differs_stops_the_run():
         caffe_files.verify("net", files, {"PyTorch 1": {"outputs": [np.nan]}})
 
 
-def test_peers_that_are_not_installed_are_left_out(monkeypatch):
-    monkeypatch.setattr(caffe_files, "is_installed", lambda package: package == "onnxruntime")
-    assert caffe_files.installed_peers(True) == []
+def test_no_peers_are_found_where_none_is_wanted():
     assert caffe_files.installed_peers(False) == []
+
+
+@pytest.mark.parametrize("peer", ["ONNX Runtime", "OpenVINO"])
+def test_a_peer_that_reads_onnx_takes_part_where_onnx_is_installed_too(peer, monkeypatch, tmp_path):
+    package = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}[peer]
+    monkeypatch.setattr(caffe_files, "is_installed", lambda name: name in ("onnx", package))
+    assert caffe_files.installed_peers(True) == [peer]
+    assert Path(f"{caffe_files.write_files(TINY, tmp_path, [peer]).optimised}.onnx").exists()
+    monkeypatch.setattr(caffe_files, "is_installed", lambda name: name == package)
+    assert caffe_files.installed_peers(True) == []
 
 
 def test_forward_and_backward_is_timed_after_a_comparison(tmp_path):
