@@ -14,8 +14,9 @@ from ..cli.failure import guard
 from ..cli.options import Command, examples
 from ..errors import CheckFailed, UsageError
 from . import suites
+from .results import SUITES
 
-Suite = enum.StrEnum("Suite", {name: name for name in suites.SUITES})
+Suite = enum.StrEnum("Suite", {name: name for name in SUITES})
 
 app = typer.Typer(
     help="""Verify caffe64 against references, then time it: next to the machine's measured peak, and to NumPy, PyTorch,

@@ -8,17 +8,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 from ..formats.atomic import write_atomically
 from .sampling import Times, paired, summary
 
 FORMAT = 1
+SUITES = ("kernels", "train", "caffe", "reader", "startup")
 # Memory of the values between layers: as planned; each on its own; as in Caffe, where some layers overwrite.
 ARENA, BLOBS, IN_PLACE = "arena", "blobs", "in place"
 DIGITS = 4  # significant ones; the noise is far above
@@ -48,6 +51,10 @@ class Entry:
     compile: float | None = None  # seconds, with an empty cache
     first: float | None = None  # seconds of the first call, or epoch
     layers: int | None = None
+    # Of a net, the groups of layers that run as one, in order: name, how (the algorithm, or the layer's type), flops,
+    # bytes (weights, bottoms and tops, each once), and seconds, the least of some runs. Absent before 0.2.0.
+    layer_times: list[dict[str, Any]] = field(default_factory=list)
+    footprint: int | None = None  # bytes of a net's weights, activations and scratch memory
     activations: dict[str, int] = field(default_factory=dict)  # bytes: ARENA, BLOBS, IN_PLACE
     peers: dict[str, dict[str, float]] = field(default_factory=dict)  # min, median, ratio (theirs over ours)
     goals: dict[str, float] = field(default_factory=dict)  # peer -> the ratio wanted, "memory" -> most bytes wanted
@@ -89,7 +96,8 @@ def write_results(path: str | os.PathLike[str], results: Results) -> None:
 
 
 def read_results(path: str | os.PathLike[str]) -> Results:
-    """Read such a file. Raises UsageError for another file."""
+    """Read such a file, also one from before a field of an Entry was added. Raises UsageError for another file, and
+    for one with fields or suites of another version, which would be missing in tables without a word."""
     name = os.fspath(path)
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -101,14 +109,30 @@ def read_results(path: str | os.PathLike[str]) -> Results:
         version = found.get("format") if isinstance(found, dict) else None
         raise UsageError(f"{name}: format {version!r}, expected {FORMAT} (a file of perf --output of this version)")
     try:
-        entries = [Entry(**entry) for entry in found["entries"]]
+        entries = [_entry(entry) for entry in found["entries"]]
         return Results(entries=entries, **{key.name: found[key.name] for key in fields(Results)[:-1]})
-    except (KeyError, TypeError) as error:
-        raise UsageError(f"{name}: an entry is not as expected: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise UsageError(f"{name}: {said} (written by caffe64 {_writer(found)}); measure again") from None
+
+
+def _entry(values: dict) -> Entry:
+    if unknown := values.keys() - {each.name for each in fields(Entry)}:
+        raise ValueError(f"an entry has fields that this version does not have: {', '.join(sorted(unknown))}")
+    if values["suite"] not in SUITES:
+        raise ValueError(f"the suite {values['suite']!r} is none of this version's: {', '.join(SUITES)}")
+    return Entry(**values)
+
+
+def _writer(found: dict) -> str:
+    """The version that wrote a file, as far as it says so."""
+    with contextlib.suppress(KeyError, TypeError):
+        return found["machine"]["versions"]["caffe64"]
+    return "?"
 
 
 def _without_empty(values: dict) -> dict:
-    return {name: value for name, value in values.items() if value is not None and value != {}}
+    return {name: value for name, value in values.items() if value not in (None, {}, [])}
 
 
 def _rounded(value):
@@ -117,4 +141,4 @@ def _rounded(value):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, dict):
         return {name: _rounded(each) for name, each in value.items()}
-    return value
+    return [_rounded(each) for each in value] if isinstance(value, list) else value

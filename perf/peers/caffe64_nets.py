@@ -7,6 +7,7 @@ import time
 import numpy as np
 
 from ... import load_caffe
+from ...engine.graph.execution.timing import alternate, time_plan
 from ...engine.graph.ir.op import count
 from ...engine.graph.plan import Plan
 
@@ -33,6 +34,30 @@ class Job:
             "outputs": output.ravel().tolist(),
             "arena": plan.bytes.arena,
             "blobs": sum(4 * count(shape) for shape in plan.shapes.values()),
+        }
+
+
+class LayersJob:
+    """For `worker`: `facts` are `layer_times` and `footprint` as in `Entry`, from `runs` predictions."""
+
+    def __init__(self, files: str, threads: int, runs: int):
+        graph = load_caffe(f"{files}.prototxt", f"{files}.caffemodel").graph
+        plan = Plan(graph, threads=threads)
+        (timed,) = alternate([time_plan(plan, runs)])
+        weights = sum(4 * array.size for node in graph.nodes for array in node.weights)
+        self.facts = {
+            "layer_times": [
+                {
+                    "name": " + ".join((layer.name, *layer.fused)),
+                    "how": layer.algorithm or layer.type,
+                    "flops": 2.0 * layer.macs,
+                    "bytes": layer.bytes,
+                    "seconds": layer.forward.min,
+                }
+                for layer in timed.layers
+                if layer.forward.min  # the others do nothing
+            ],
+            "footprint": plan.bytes.arena + plan.bytes.scratch + weights,
         }
 
 

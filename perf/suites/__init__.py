@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from ..results import Entry
 from ..sampling import Effort
 
-SUITES = ("kernels", "train", "caffe", "reader", "startup")
 Report = Callable[[Entry], None]  # called with each entry as soon as it is measured
 
 

@@ -1,6 +1,6 @@
 """Suite `caffe`: Caffe's nets, batch 1 (CIFAR: 10), every participant in a process of its own.
 
-NET forward                 our optimised net by a Plan, next to others with the same folded net
+NET forward                 our optimised net by a Plan, next to others with the same folded net; then its layers alone
 NET naive, ... optimised    the gain of the optimiser and of the Plan's fusing, within caffe64
 CIFAR forward+backward      the TRAIN phase, gradients of all weights
 InnerProduct                one row: weights are read once, so the yardstick is reading memory
@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..peak import levels
+from ..processes import ask
 from ..results import ARENA, BLOBS, IN_PLACE, Entry
 from . import Report, Settings
 from .caffe_backward import backward
@@ -29,6 +30,8 @@ from .comparison import Jobs, Workload, run_comparison
 
 TRAINED, LOADED = "CIFAR", "ResNet-18"  # the nets of these parts
 JOB = "caffe64.perf.peers.{}_nets:Job"
+LAYERS_JOB = "caffe64.perf.peers.caffe64_nets:LayersJob"
+RUNS, QUICK_RUNS = 31, 5  # in which layers are timed
 
 
 def run(settings: Settings, report: Report) -> list[Entry]:
@@ -68,7 +71,9 @@ def forward(
     jobs: Jobs = {name: (JOB.format(module), arguments) for name, module in modules.items()}
     comparison = run_comparison("caffe", jobs, work, settings, lambda facts: verify(name, files, facts))
     for threads in settings.threads:
-        yield comparison.entry(name, "caffe64", threads, peers, goals=case.goals)
+        runs = QUICK_RUNS if settings.quick else RUNS
+        layers = ask(LAYERS_JOB, threads, {"files": str(files.optimised), "threads": threads, "runs": runs})
+        yield comparison.entry(name, "caffe64", threads, peers, goals=case.goals, **layers)
 
 
 def optimiser(case: CaffeCase, files: Files, settings: Settings) -> Iterator[Entry]:

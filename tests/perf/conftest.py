@@ -7,6 +7,8 @@ from typer.testing import CliRunner
 
 from caffe64.perf.results import Entry, Results
 
+CACHES = {"L1": 32 << 10, "L2": 1 << 20, "L3": 16 << 20}
+
 
 @pytest.fixture
 def make_results():
@@ -30,7 +32,15 @@ def make_results():
             for name, share in shares.items()
         ]
         peaks = {"1": {"fma": 100.0 * speed, "L1": 200.0, "L2": 100.0, "L3": 50.0, "DRAM": 20.0}}
-        machine = {"cpu": "made up", "threads": 1, "vectors": "none", "system": "none", "versions": {"numpy": "2"}}
+        machine = {
+            "cpu": "made up",
+            "threads": 1,
+            "vectors": "none",
+            "compiled for": "none",
+            "caches": CACHES,
+            "system": "none",
+            "versions": {"numpy": "2"},
+        }
         return Results("2026-01-01", {}, machine, peaks, {}, entries)
 
     return make
