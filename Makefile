@@ -14,7 +14,7 @@ SMOKE := $(addprefix tests/,test_architecture.py test_errors.py test_public_name
 	formats/test_optimizer.py formats/test_weights.py engine/compiler/test_fields.py engine/vectors/test_simd.py \
 	engine/graph/test_shapes.py engine/graph/test_fold_batchnorm_scale.py engine/graph/plan/test_caffe_cases.py \
 	cli/test_app.py)
-RESULTS ?= $(firstword $(wildcard perf/results/*.json))
+RESULTS ?= $(wildcard perf/results/*.json)
 
 .PHONY: demo demos test smoke test-widths lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
@@ -52,8 +52,9 @@ format: $(VENV)/.dev
 perf: $(VENV)/.perf
 	$(BIN)/python -m caffe64.perf $(PERF)
 
+# The README has the newest of these files, docs/explanation/performance.md all of them.
 perf-readme: $(VENV)/.perf
-	$(BIN)/python -m caffe64.perf readme $(RESULTS) README.md docs/explanation/performance.md
+	$(BIN)/python -m caffe64.perf readme $(RESULTS) --page README.md --page docs/explanation/performance.md
 
 # The original's targets: MNIST as text files, then its two nets through the command line.
 data: $(VENV)/.demos

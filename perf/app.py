@@ -129,20 +129,24 @@ def plot(
 
 
 def readme(
-    results: Results,
-    pages: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PAGE]...", help="Markdown files; replace the tables there.")
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Files of --output, one per machine.", show_default=False)
+    ],
+    page: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE.md", help="Replace the tables there; may be repeated.", show_default=False),
     ] = None,
 ) -> None:
-    """Print the performance tables, or put them into pages, between their marks: eight rows, or all of them."""
-    from . import report
+    """Print the performance tables, or put them into pages, between their marks: all of them, a chapter per file, the
+    newest first, or eight rows of the newest."""
+    from . import pages
     from .results import read_results
 
-    found = read_results(results)
-    if not pages:
-        print(report.all_tables(found))
-    for page in pages or []:
-        report.replace_tables(page, found)
+    runs = [read_results(each) for each in results]
+    if not page:
+        print(pages.all_tables(runs))
+    for each in page or []:
+        pages.replace_tables(each, runs)
 
 
 for command in (compare, plot, readme):

@@ -44,7 +44,7 @@ def test_the_benchmarks_commands_run(tmp_path):
     measure, compare, plot = block.splitlines()
     run(f"{measure.replace('train', 'startup')} --quick --no-peers", tmp_path)
     assert json.loads((tmp_path / "new.json").read_text())["settings"]["suites"] == ["startup"]
-    (results,) = (ROOT / "perf" / "results").glob("*.json")
+    results = min((ROOT / "perf" / "results").glob("*.json"))
     for name in ("old.json", "new.json"):
         shutil.copy(results, tmp_path / name)
     assert run(compare, tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from caffe64.perf.results import read_results
 
+RESULTS = Path(__file__).resolve().parents[2] / "perf" / "results"
 COMMAND = [sys.executable, "-m", "caffe64.perf", "--quick", "--no-peers"]
 
 
@@ -54,6 +57,22 @@ def test_ctrl_c_leaves_no_file_and_no_process(tmp_path):
 def test_an_unknown_suite_and_no_threads_are_refused(perf):
     assert perf("--suite", "nothing").exit_code == 2
     assert perf("--threads", "0").exit_code == 2
+
+
+def test_the_commands_of_the_page_on_benchmarks_run(perf, tmp_path, monkeypatch):
+    """Those that would measure get as far as the number of threads."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("old.json", "new.json"):
+        shutil.copy(min(RESULTS.glob("*.json")), name)
+    page = (RESULTS.parent / "README.md").read_text()
+    commands = [line.split("   ")[0].split() for line in re.findall(r"^    python -m caffe64\.perf (.*)$", page, re.M)]
+    assert len(commands) == 6
+    for words in commands:
+        measures = words[0] in ("--quick", "--suite")
+        done = perf(*words, *(["--threads", "100000"] if measures else []))
+        assert done.exit_code == (2 if measures else 0), f"{words}: {done.stderr}"
+        assert ("but this process may use" in done.stderr) == measures
+    assert Path("roofline.png").stat().st_size > 10_000
 
 
 def test_more_threads_than_cpus_are_refused(perf):
