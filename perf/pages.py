@@ -167,7 +167,7 @@ def _bounds(entry: Entry, results: Results) -> list[list[str]]:
 
 def _bounded_cells(kind: Bounded, whole: Bounded) -> list[str]:
     rates = (three_digits(1e-9 * amount / kind.seconds) if amount else "" for amount in (kind.flops, kind.bytes))
-    share, intensity = f"{kind.seconds / whole.seconds:.0%}", f"{kind.intensity:.1f}"
+    share, intensity = f"{kind.seconds / whole.seconds:.0%}", f"{kind.intensity:.1f}" if kind.flops else ""
     return [str(kind.layers), share, intensity, *rates, kind.limit, f"{kind.share:.0%}"]
 
 
