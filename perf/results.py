@@ -113,7 +113,9 @@ def read_results(path: str | os.PathLike[str]) -> Results:
         return Results(entries=entries, **{key.name: found[key.name] for key in fields(Results)[:-1]})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise UsageError(f"{name}: {said} (written by caffe64 {_writer(found)}); measure again") from None
+        raise UsageError(
+            f"{name}: not as expected: {said} (written by caffe64 {_writer(found)}); measure again"
+        ) from None
 
 
 def _entry(values: dict) -> Entry:
