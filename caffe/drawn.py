@@ -12,7 +12,7 @@ from ..engine.graph.analysis.shapes import known_shapes, known_weight_shapes, ma
 from ..engine.graph.frontends.caffe.said import file_fields
 from ..engine.graph.ir.graph import Blob, Graph, Shape
 from ..engine.graph.ir.op import count
-from ..engine.graph.ops import OPS
+from ..engine.graph.ops import op_of
 from ..formats.caffe import CaffeModel, read_caffemodel
 from .layer_labels import main_parameters
 from .reading import read_graph
@@ -91,7 +91,8 @@ def _layers(graph: Graph, shapes: Mapping[Blob, Shape], weights: Sequence[Sequen
     producer = {top: number for number, node in enumerate(graph.nodes) for top in node.tops}
     for node, blobs in zip(graph.nodes, weights, strict=True):
         added = added_blobs(node, exclusive)
-        known = node.type in OPS and all(blob in shapes for blob in (*node.bottoms, *node.tops))
+        op = op_of(node)
+        known = op is not None and all(blob in shapes for blob in (*node.bottoms, *node.tops))
         names = [spec.name for spec in node.blob_specs]
         yield DrawnLayer(
             node.name,
@@ -104,6 +105,6 @@ def _layers(graph: Graph, shapes: Mapping[Blob, Shape], weights: Sequence[Sequen
             weights=tuple(blobs),
             shared=tuple((number, name) for number, name in enumerate(names[: len(blobs)]) if name),
             macs=macs(node, shapes) if known else None,
-            kind=OPS[node.type].kind if node.type in OPS else "",
+            kind=op.kind if op else "",
             memory=sum(4 * count(shapes[top]) for top in added) if all(top in shapes for top in added) else None,
         )

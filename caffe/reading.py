@@ -16,7 +16,7 @@ from ..engine.graph.frontends.caffe.build import build_graph, weights_graph
 from ..engine.graph.frontends.caffe.write import unique_names
 from ..engine.graph.ir.graph import Graph, Shape
 from ..engine.graph.ir.ownership import assign_weights
-from ..engine.graph.ops import OPS
+from ..engine.graph.ops import caffe_types
 from ..errors import InputError
 from ..formats.caffe import (
     CaffeModel,
@@ -52,7 +52,7 @@ def read_graph(
     path, phase = file_name(prototxt), phase_name(phase)
     level, stages = whole_number("level", level, -(2**31), 2**31 - 1), names("stages", stages, "names of stages")
     deploy, allow_unknown = flag("deploy", deploy), flag("allow_unknown", allow_unknown)
-    read = read_prototxt(prototxt, allow_unknown=allow_unknown, types=OPS)
+    read = read_prototxt(prototxt, allow_unknown=allow_unknown, types=caffe_types())
     message = filter_net(read.message, phase, level, stages, path=path)
     shapes, notices = _named(message, input_shapes), [*read.notices, *_preparations(message)]
     if deploy:

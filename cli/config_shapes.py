@@ -15,7 +15,7 @@ from pathlib import Path
 from ..engine.graph.analysis.shapes import infer_shapes, weight_shapes
 from ..engine.graph.frontends.caffe.build import build_graph
 from ..engine.graph.ir.graph import Graph, Shape
-from ..engine.graph.ops import OPS
+from ..engine.graph.ops import caffe_types
 from ..errors import InputError
 from ..formats.caffe import filter_net, known_shape, read_caffemodel, read_prototxt
 from .caffe_options import Reading
@@ -32,7 +32,7 @@ def shapes_of(net: Path, model: Path, config: ConfigFile, reading: Reading, outp
 
     Prints where the file's C, H and W are not used. Raises InputError for a size that neither of them has.
     """
-    read = read_prototxt(net, allow_unknown=reading.allow_unknown, types=OPS)
+    read = read_prototxt(net, allow_unknown=reading.allow_unknown, types=caffe_types())
     message = filter_net(read.message, reading.phase, path=str(net))
     layer = next((each for each in message.layer if not each.bottom and each.type != "Parameter"), None)
     if layer is None or not layer.top:

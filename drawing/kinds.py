@@ -29,21 +29,26 @@ KINDS = (
     ),
     LayerColour("dense", "inner product", "#7d55d9", "InnerProduct Embed LSTM RNN Recurrent MatMul"),
     LayerColour("pool", "pooling", "#0d968b", "Pooling SPP ROIPooling Reduction"),
-    LayerColour("norm", "normalisation", "#c98a08", "BatchNorm BN Scale Bias LRN MVN Normalize Power"),
+    LayerColour("norm", "normalisation", "#c98a08", "BatchNorm BN GroupNorm Scale Bias LRN MVN Normalize Power"),
     LayerColour(
         "act",
         "activation",
         "#dc4c3f",
-        "ReLU ReLU6 PReLU ELU Sigmoid TanH Swish Clip AbsVal BNLL Exp Log Threshold Dropout",
+        "ReLU ReLU6 PReLU ELU Sigmoid TanH Swish HardSigmoid HardSwish Clip AbsVal BNLL Exp Log Threshold Dropout",
     ),
     LayerColour("join", "join and split", "#3a9a3f", "Concat Eltwise Slice Split Silence Filter BatchReindex"),
-    LayerColour("shape", "shape", "#9a6b42", "Flatten Reshape Permute Crop Tile Upsample Interp ShuffleChannel"),
+    LayerColour(
+        "shape",
+        "shape",
+        "#9a6b42",
+        "Flatten Reshape Permute Crop StridedSlice Pad Tile Resize Upsample Interp ShuffleChannel",
+    ),
     LayerColour(
         "output",
         "output and loss",
         "#c9418f",
-        "Softmax SoftmaxWithLoss EuclideanLoss SigmoidCrossEntropyLoss HingeLoss InfogainLoss ContrastiveLoss "
-        "MultinomialLogisticLoss Accuracy ArgMax PriorBox DetectionOutput MultiBoxLoss HDF5Output",
+        "Softmax LogSoftmax SoftmaxWithLoss EuclideanLoss SigmoidCrossEntropyLoss HingeLoss InfogainLoss "
+        "ContrastiveLoss MultinomialLogisticLoss Accuracy ArgMax PriorBox DetectionOutput MultiBoxLoss HDF5Output",
     ),
 )
 UNKNOWN = LayerColour("unknown", "other types", "#8b9099", "")

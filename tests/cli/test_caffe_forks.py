@@ -11,7 +11,7 @@ from reference.small_caffe_net import write_net, write_picture
 from support import FOUND, assert_close
 
 import caffe64
-from caffe64.engine.graph.ops import OPS
+from caffe64.engine.graph.ops import caffe_types
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_types_that_do_not_run_are_named_with_the_file_and_where_to_find_a_list(
         "expected those that `caffe64 summary --help` lists\n"
     )
     (listed,) = [part for part in cli("summary --help").stdout.split("\n\n") if "these types" in part]
-    assert listed.partition(":")[2].strip(" .\n").replace(",", " ").split() == sorted(OPS)
+    assert listed.partition(":")[2].strip(" .\n").replace(",", " ").split() == sorted(caffe_types())
 
 
 # --------------------------------------------------------------------------------------------------------- inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from caffe64.engine.graph.ops import OPS
+from caffe64.engine.graph.ops import caffe_types
 from caffe64.formats.caffe import MESSAGES
 from caffe64.wording import TYPE_LIKENESS, near_miss
 
@@ -56,7 +56,8 @@ def test_a_field_of_another_meaning_is_not_taken_for_a_misspelt_one(message, nam
 
 def test_types_are_recognised_by_their_letters_whatever_the_case():
     found = {
-        name: near_miss(name, OPS, TYPE_LIKENESS) for name in ("Relu", "Batchnorm", "convolution", "InnerProducts")
+        name: near_miss(name, caffe_types(), TYPE_LIKENESS)
+        for name in ("Relu", "Batchnorm", "convolution", "InnerProducts")
     }
     assert found == {
         "Relu": "did you mean 'ReLU'?",
@@ -68,7 +69,7 @@ def test_types_are_recognised_by_their_letters_whatever_the_case():
 
 def test_types_of_forks_are_not_taken_for_misspelt_types_of_caffe():
     types = "ReLU6 SELU HSwish ROIPooling Softplus LayerNorm BN Interp Upsample SmoothL1Loss Mish Axpy SPP Im2col Lstm"
-    assert [name for name in types.split() if near_miss(name, set(OPS) - {name}, TYPE_LIKENESS)] == []
+    assert [name for name in types.split() if near_miss(name, set(caffe_types()) - {name}, TYPE_LIKENESS)] == []
 
 
 def test_nothing_is_near_to_nothing():

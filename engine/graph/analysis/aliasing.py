@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..ir.graph import Blob, Graph
-from ..ops import OPS
+from ..ops import op_of
 
 
 def exclusive_blobs(graph: Graph) -> set[Blob]:
@@ -15,7 +15,7 @@ def exclusive_blobs(graph: Graph) -> set[Blob]:
     exclusive: set[Blob] = set()
     for node in graph.nodes:
         one_to_one = len(node.bottoms) == len(node.tops) == 1
-        op = OPS.get(node.type)
+        op = op_of(node)
         shares = op is None or op.view or (node.type in ("Concat", "Slice") and one_to_one)
         for top in node.tops:
             alone = len(graph.readers(top)) <= 1 and bool(node.bottoms)

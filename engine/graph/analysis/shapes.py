@@ -8,7 +8,7 @@ from ....errors import InputError
 from ....wording import TYPE_LIKENESS, near_miss, one_of
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import MANY, Op
-from ..ops import OPS
+from ..ops import OPS, caffe_types, op_of
 from ..ops.inputs import DATA_LAYERS
 from ..ops.windows import MOST_NUMBERS
 
@@ -16,7 +16,7 @@ from ..ops.windows import MOST_NUMBERS
 def check_supported(graph: Graph) -> None:
     """Raises InputError that names the layers whose type is not known, or one with a fork's field that changes its
     result in an unknown way, before anything is allocated or run."""
-    unknown = [node for node in graph.nodes if node.type not in OPS]
+    unknown = [node for node in graph.nodes if not op_of(node)]
     if unknown:
         named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown[:5])
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
@@ -31,7 +31,7 @@ def _way_out(unknown: list[Node]) -> str:
     """A remedy, if there is one: another spelling, or leaving out layers that only training needs."""
     if all(node.type.endswith("Loss") or not node.bottoms for node in unknown):
         return "--deploy does without data and loss layers"
-    return next(filter(None, (near_miss(node.type, OPS, TYPE_LIKENESS) for node in unknown)), "")
+    return next(filter(None, (near_miss(node.type, caffe_types(), TYPE_LIKENESS) for node in unknown)), "")
 
 
 def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:
@@ -55,7 +55,7 @@ def known_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dic
     for node in graph.nodes:
         if not node.bottoms:
             shapes.update((top, given[top.name]) for top in node.tops if top.name in given)
-        if node.type in OPS and all(bottom in shapes for bottom in node.bottoms):
+        if op_of(node) and all(bottom in shapes for bottom in node.bottoms):
             try:
                 shapes.update(_top_shapes(node, shapes, given))
             except InputError:
@@ -92,7 +92,7 @@ def known_weight_shapes(graph: Graph, shapes: Mapping[Blob, Shape]) -> list[list
     """As `weight_shapes`, None for layers of other types and for those whose bottoms have no known shapes."""
     return [
         None
-        if node.type not in OPS or any(bottom not in shapes for bottom in node.bottoms)
+        if not op_of(node) or any(bottom not in shapes for bottom in node.bottoms)
         else OPS[node.type].weight_shapes(node, [shapes[bottom] for bottom in node.bottoms])
         for node in graph.nodes
     ]

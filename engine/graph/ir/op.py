@@ -67,7 +67,9 @@ class Op:
     """One layer type. `in_place`: run is right where outputs[0] is inputs[0]. `view`: every top has the memory of
     bottom 0 in another shape, and run does nothing. `bottoms` and `tops` are the least and the largest number.
     `kernels` are those that `run` may call: they can be compiled before. `onnx(builder, layer)` adds its ONNX nodes,
-    and `kind` gives a drawing its colour: for types that are not in `frontends/onnx/write/` and `drawing/kinds.py`."""
+    and `kind` gives a drawing its colour: for types that are not in `frontends/onnx/write/` and `drawing/kinds.py`.
+    `attributes` is the dataclass of a type that Caffe's format does not have; without such attributes, a layer of that
+    name is another one."""
 
     type: str
     shapes: Callable[[Node, list[Shape]], list[Shape]]
@@ -82,6 +84,7 @@ class Op:
     gradient: Gradient | None = None
     onnx: Callable[[Any, Any], None] | None = None
     kind: str = ""
+    attributes: type | None = None
 
 
 def count(shape: Sequence[int], start: int = 0, end: int | None = None) -> int:

@@ -3,7 +3,7 @@
 A new layer type of the package is
     an Op            in a file here: attributes, shapes, weights, cost, forward and gradient; and the file in MODULES
     a reader         of its parameters in frontends/caffe/attributes.py; their message, if Caffe's own has none for it,
-                     in formats/caffe/layer_definitions.py
+                     in formats/caffe/layer_definitions.py (or `attributes` in the Op, for a type that is ONNX's alone)
 and if it is to be faster, exported or coloured
     a Lowering       in plan/lowering/
     its ONNX nodes   in frontends/onnx/write/, or in the Op
@@ -15,6 +15,7 @@ One from outside the package is the same in a file of its own, and `frontends.ca
 from __future__ import annotations
 
 from ....errors import UsageError
+from ..ir.graph import Node
 from ..ir.op import Op
 from . import (
     arrangement,
@@ -25,17 +26,21 @@ from . import (
     detection,
     dropout,
     eltwise,
+    group_norm,
     inner_product,
     inputs,
     losses,
     normalise,
+    padding,
     parameters,
     pooling,
     powers,
     reductions,
     relu,
+    resize,
     scale,
     softmax,
+    strided_slice,
     views,
 )
 
@@ -46,6 +51,7 @@ MODULES = (
     inner_product,
     pooling,
     batch_norm,
+    group_norm,
     scale,
     normalise,
     relu,
@@ -55,6 +61,9 @@ MODULES = (
     softmax,
     eltwise,
     arrangement,
+    strided_slice,
+    padding,
+    resize,
     views,
     parameters,
     reductions,
@@ -64,6 +73,17 @@ MODULES = (
 
 OPS: dict[str, Op] = {op.type: op for module in MODULES for op in module.OPS}
 OWN = frozenset(OPS)
+
+
+def caffe_types() -> list[str]:
+    """The types that a layer of a Caffe file may have."""
+    return [kind for kind, op in OPS.items() if not op.attributes]
+
+
+def op_of(node: Node) -> Op | None:
+    """The Op of a layer; None if its type is not known."""
+    op = OPS.get(node.type)
+    return None if op and op.attributes and not isinstance(node.attributes, op.attributes) else op
 
 
 def register(op: Op) -> Op:

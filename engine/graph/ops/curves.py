@@ -18,7 +18,7 @@ from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
 from .checks import refuse_in_place
 
 TANH, SIGMOID, SWISH, ELU_CURVE, EXP = range(5)  # of `smooth_activation`
-ABSOLUTE, CLIP, THRESHOLD, LINEAR = range(4)  # of `piecewise_linear_activation`
+ABSOLUTE, CLIP, THRESHOLD, LINEAR, HARD_SIGMOID, HARD_SWISH = range(6)  # of `piecewise_activation`
 SWISH_LIMIT, SMALLEST_DENORMAL = np.float32(200), np.float32(1e-45)
 
 
@@ -105,6 +105,16 @@ def linear(v, a, b):
 
 
 @inline
+def hard_sigmoid(v, a, b):
+    return simd.maximum(simd.zeros(), simd.minimum(simd.broadcast(ONE), simd.fma(a, v, b)))
+
+
+@inline
+def hard_swish(v, a, b):
+    return v * hard_sigmoid(v, a, b)
+
+
+@inline
 def apply(function, x, y, a, b):
     """y = function(x, a, b): one loop per function, as a choice inside the loop takes longer than most of them."""
     first, second, whole = simd.broadcast(a), simd.broadcast(b), x.size // LANES * LANES
@@ -135,10 +145,11 @@ def smooth_activation(x, y, kind, a, b):
 
 
 @kernel(types.void(F1_IN, F1, i64, f32, f32))
-def piecewise_linear_activation(x, y, kind, a, b):
-    """y = f(x), for the piecewise linear function `kind`:   x, y [P]; y may be x.
+def piecewise_activation(x, y, kind, a, b):
+    """y = f(x), for the function `kind`, which consists of polynomials:   x, y [P]; y may be x.
 
     ABSOLUTE |x|   CLIP max(a, min(x, b))   THRESHOLD 1 where x > a, else 0   LINEAR a*x + b
+    HARD_SIGMOID s = max(0, min(1, a*x + b))   HARD_SWISH x*s
     """
     if kind == ABSOLUTE:
         apply(magnitude, x, y, a, b)
@@ -148,6 +159,10 @@ def piecewise_linear_activation(x, y, kind, a, b):
         apply(threshold, x, y, a, b)
     elif kind == LINEAR:
         apply(linear, x, y, a, b)
+    elif kind == HARD_SIGMOID:
+        apply(hard_sigmoid, x, y, a, b)
+    elif kind == HARD_SWISH:
+        apply(hard_swish, x, y, a, b)
 
 
 # Functions of a value v, the layer's output y for it, and the gradient d of y. Slopes are computed from v where y has
@@ -193,6 +208,19 @@ def clip_slope(v, y, d, a, b):
 
 
 @inline
+def hard_sigmoid_slope(v, y, d, a, b):
+    """a*d where 0 < a*v + b < 1, else 0."""
+    line = simd.fma(a, v, b)
+    below = simd.where_less(line, simd.broadcast(ONE), a * d, simd.zeros())
+    return simd.where_less(simd.zeros(), line, below, simd.zeros())
+
+
+@inline
+def hard_swish_slope(v, y, d, a, b):
+    return simd.fma(v, hard_sigmoid_slope(v, y, d, a, b), hard_sigmoid(v, a, b) * d)
+
+
+@inline
 def apply_slope(function, x, y, dy, dx, a, b):
     first, second, whole = simd.broadcast(a), simd.broadcast(b), x.size // LANES * LANES
     for i in range(0, whole, LANES):
@@ -219,12 +247,16 @@ def smooth_activation_gradient(x, y, dy, dx, kind, a, b):
 
 
 @kernel(types.void(F1_IN, F1_IN, F1_IN, F1, i64, f32, f32))
-def piecewise_linear_gradient(x, y, dy, dx, kind, a, b):
-    """dx = dy * f'(x) of ABSOLUTE and CLIP, see `piecewise_linear_activation`.   All [P]; dx may be dy."""
+def piecewise_gradient(x, y, dy, dx, kind, a, b):
+    """dx = dy * f'(x) of all of `piecewise_activation` but THRESHOLD and LINEAR.   All [P]; dx may be dy."""
     if kind == ABSOLUTE:
         apply_slope(absolute_slope, x, y, dy, dx, a, b)
     elif kind == CLIP:
         apply_slope(clip_slope, x, y, dy, dx, a, b)
+    elif kind == HARD_SIGMOID:
+        apply_slope(hard_sigmoid_slope, x, y, dy, dx, a, b)
+    elif kind == HARD_SWISH:
+        apply_slope(hard_swish_slope, x, y, dy, dx, a, b)
 
 
 def calling(curve: Kernel, parameters: Callable[[Node], tuple[int, float, float]]) -> Callable:
@@ -276,11 +308,12 @@ def curve(
     *,
     shapes: Callable[[Node, list[Shape]], list[Shape]] = same_shape,
     in_place: bool = True,
+    attributes: type | None = None,
 ) -> Op:
     """A layer that is one call of a kernel, whose gradient is one of `slope`, or that has none."""
     gradient = Gradient(calling_gradient(slope, parameters), kernels=(slope,)) if slope else None
     prepare = calling(kernel, parameters)
-    return Op(kind, shapes, prepare, in_place=in_place, kernels=(kernel,), gradient=gradient)
+    return Op(kind, shapes, prepare, in_place=in_place, kernels=(kernel,), gradient=gradient, attributes=attributes)
 
 
 OPS = (
@@ -291,11 +324,25 @@ OPS = (
     curve(
         "AbsVal",
         lambda node: (ABSOLUTE, 0.0, 0.0),
-        piecewise_linear_activation,
-        piecewise_linear_gradient,
+        piecewise_activation,
+        piecewise_gradient,
         shapes=absolute_shapes,
         in_place=False,
     ),
-    curve("Clip", clip_bounds, piecewise_linear_activation, piecewise_linear_gradient),
-    curve("Threshold", threshold_bound, piecewise_linear_activation, None),
+    curve("Clip", clip_bounds, piecewise_activation, piecewise_gradient),
+    curve(
+        "HardSigmoid",
+        lambda node: (HARD_SIGMOID, node.attributes.alpha, node.attributes.beta),
+        piecewise_activation,
+        piecewise_gradient,
+        attributes=HardSigmoid,
+    ),
+    curve(
+        "HardSwish",
+        lambda node: (HARD_SWISH, 1 / 6, 0.5),
+        piecewise_activation,
+        piecewise_gradient,
+        attributes=HardSwish,
+    ),
+    curve("Threshold", threshold_bound, piecewise_activation, None),
 )

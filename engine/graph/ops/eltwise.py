@@ -1,4 +1,4 @@
-"""Eltwise: sums, products and maxima of blobs of one shape."""
+"""Eltwise: sums, products, maxima and minima of blobs of one shape."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def combination(kind, v, w, a, b):
         return v * w
     if kind == ELTWISE_SUM:
         return simd.fma(a, v, b * w)
-    return simd.maximum(v, w)
+    return simd.maximum(v, w) if kind == ELTWISE_MAX else simd.minimum(v, w)
 
 
 @kernel(types.void(F1_IN, F1_IN, F1, i64, f32, f32))
 def combine(x, y, z, kind, a, b):
-    """PROD z = x * y, SUM z = a*x + b*y, MAX z = x where x > y, else y (also where either is NaN).
+    """PROD z = x * y, SUM z = a*x + b*y, MAX (MIN) z = x where x > y (x < y), else y (also where either is NaN).
 
     x, y, z [P]; z may be x or y.
     """
@@ -77,17 +77,18 @@ def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 # ------------------------------------------------------------------------------------------------------------- gradient
 def eltwise_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
-    """SUM coeff * dy    PROD dy times the other bottoms    MAX dy where the bottom was taken.
+    """SUM coeff * dy    PROD dy times the other bottoms    MAX, MIN dy where the bottom was taken.
 
     The product of the others is always computed; Caffe's stable_prod_grad: false divides y by the bottom instead,
     which is the same but for bottoms near 0.
     """
     kind = node.attributes.operation
+    exceeds = np.less if kind == ELTWISE_MIN else np.greater
     factors = [np.float32(each) for each in node.attributes.coeff] or [np.float32(1)] * len(bottoms)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         dy = output_gradients[0]
-        taken = None if kind in (ELTWISE_PROD, ELTWISE_SUM) else winners(inputs)
+        taken = None if kind in (ELTWISE_PROD, ELTWISE_SUM) else winners(inputs, exceeds)
         for number, dx in enumerate(input_gradients):
             if dx is None:
                 continue
@@ -104,14 +105,14 @@ def eltwise_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, 
     return back
 
 
-def winners(inputs) -> np.ndarray:
-    """Which bottom is the largest at each position; of equal ones the second is taken before the first, and these
+def winners(inputs, exceeds=np.greater) -> np.ndarray:
+    """Which bottom exceeds the others at each position; of equal ones the second is taken before the first, and these
     before the later ones, as in the forward run."""
-    taken = np.where(inputs[0] > inputs[1], 0, 1)
-    largest = np.where(taken == 0, inputs[0], inputs[1])
+    taken = np.where(exceeds(inputs[0], inputs[1]), 0, 1)
+    best = np.where(taken == 0, inputs[0], inputs[1])
     for number, x in enumerate(inputs[2:], 2):
-        higher = x > largest
-        taken[higher], largest[higher] = number, x[higher]
+        better = exceeds(x, best)
+        taken[better], best[better] = number, x[better]
     return taken
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
-from .curves import EXP, LINEAR, SIGMOID, curve, piecewise_linear_activation, smooth_activation
+from .curves import EXP, LINEAR, SIGMOID, curve, piecewise_activation, smooth_activation
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
         return lambda inputs, outputs: outputs[0].fill(value)
 
     def run(inputs, outputs):
-        piecewise_linear_activation.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, scale, start)
+        piecewise_activation.run(inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, scale, start)
         if power == 2:
             np.square(outputs[0], out=outputs[0])
         elif power != 1:
@@ -83,7 +83,7 @@ def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     inverse = np.float32(1 / log_base)
 
     def run(inputs, outputs):
-        piecewise_linear_activation.run(
+        piecewise_activation.run(
             inputs[0].reshape(-1), outputs[0].reshape(-1), LINEAR, parameter.scale, parameter.shift
         )
         np.log(outputs[0], out=outputs[0])
@@ -159,12 +159,12 @@ def bnll_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, lay
 
 OPS = (
     Op(
-        "Power", same_shape, prepare_power, in_place=True, kernels=(piecewise_linear_activation,),
+        "Power", same_shape, prepare_power, in_place=True, kernels=(piecewise_activation,),
         gradient=Gradient(power_back),
     ),
     curve("Exp", exponential),
     Op(
-        "Log", same_shape, prepare_log, in_place=True, kernels=(piecewise_linear_activation,),
+        "Log", same_shape, prepare_log, in_place=True, kernels=(piecewise_activation,),
         gradient=Gradient(log_back),
     ),
     Op(

@@ -103,8 +103,26 @@ def prepare_softmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     return lambda inputs, outputs: softmax.run(inputs[0].reshape(-1), outputs[0].reshape(-1), *sizes)
 
 
+def prepare_log_softmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """NumPy's: few nets have it, as their last layer."""
+    sizes = axis_sizes(node, bottoms[0])
+    powers, (outer, _, inner) = np.empty(sizes, np.float32), sizes
+    shift = np.empty((outer, 1, inner), np.float32)
+
+    def run(inputs, outputs):
+        x, y = inputs[0].reshape(sizes), outputs[0].reshape(sizes)
+        np.max(x, axis=1, keepdims=True, initial=-np.inf, out=shift)
+        np.subtract(x, shift, out=y)
+        np.exp(y, out=powers)
+        np.sum(powers, axis=1, keepdims=True, out=shift)
+        np.log(shift, out=shift)
+        np.subtract(y, shift, out=y)
+
+    return run
+
+
 # ------------------------------------------------------------------------------------------------------------- gradient
-# Gradient of Softmax:   dx = y * (dy - sum of dy * y over the axis).
+# Gradient of Softmax:   dx = y * (dy - sum of dy * y over the axis).    LogSoftmax:   dx = dy - exp(y) * sum of dy.
 def softmax_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
     sizes = axis_sizes(node, bottoms[0])
 
@@ -117,9 +135,26 @@ def softmax_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, 
     return back
 
 
+def log_softmax_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    sizes = axis_sizes(node, bottoms[0])
+    shares = np.empty(sizes, np.float32)
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        y, dy, dx = (array.reshape(sizes) for array in (outputs[0], output_gradients[0], input_gradients[0]))
+        np.exp(y, out=shares)
+        np.multiply(shares, dy.sum(axis=1, keepdims=True), out=shares)
+        np.subtract(dy, shares, out=dx)
+
+    return back
+
+
 OPS = (
     Op(
         "Softmax", softmax_shapes, prepare_softmax, in_place=True, kernels=(softmax,),
         gradient=Gradient(softmax_back),
+    ),
+    Op(
+        "LogSoftmax", softmax_shapes, prepare_log_softmax, in_place=True, gradient=Gradient(log_softmax_back),
+        attributes=LogSoftmax,
     ),
 )  # fmt: skip

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from ..ir.graph import Node, Shape
+from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of
+
 
 @dataclass(frozen=True)
 class StridedSlice:
@@ -17,3 +22,60 @@ class StridedSlice:
     starts: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     steps: tuple[int, ...] = ()
+
+
+def slice_ranges(node: Node, bottom: Shape) -> list[range]:
+    """The indices that are taken of each axis. Raises node.error."""
+    attributes, ranges = node.attributes, [range(size) for size in bottom]
+    numbers = attributes.axes, attributes.starts, attributes.ends, attributes.steps
+    if len(set(map(len, numbers))) > 1:
+        found = "has {} axes, {} starts, {} ends and {} steps".format(*map(len, numbers))
+        raise node.error(found, "as many of each")
+    axes = [axis_of(node, axis, len(bottom)) for axis in attributes.axes]
+    if len(set(axes)) < len(axes):
+        raise node.error(f"has axes {list(attributes.axes)}", "each axis once")
+    for axis, start, end, step in zip(axes, *numbers[1:], strict=True):
+        size = bottom[axis]
+        if step == 0:
+            raise node.error(f"has step 0 on axis {axis}", "another number")
+        start, end = (each + size if each < 0 else each for each in (start, end))
+        if step > 0:
+            taken = range(min(max(start, 0), size), min(max(end, 0), size), step)
+        else:
+            taken = range(min(max(start, 0), size - 1), min(max(end, -1), size - 1), step)
+        if not taken:
+            raise node.error(f"takes nothing of axis {axis}, which has {size}", "at least 1")
+        ranges[axis] = taken
+    return ranges
+
+
+def _slices(node: Node, bottom: Shape) -> tuple[slice, ...]:
+    ranges = slice_ranges(node, bottom)
+    return tuple(slice(each.start, each.stop if each.stop >= 0 else None, each.step) for each in ranges)
+
+
+def strided_slice_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    return [tuple(map(len, slice_ranges(node, bottoms[0])))]
+
+
+def prepare_strided_slice(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    slices = _slices(node, bottoms[0])
+    return lambda inputs, outputs: np.copyto(outputs[0], inputs[0][slices])
+
+
+def strided_slice_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+    slices = _slices(node, bottoms[0])
+
+    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
+        input_gradients[0].fill(0)
+        input_gradients[0][slices] = output_gradients[0]
+
+    return back
+
+
+OPS = (
+    Op(
+        "StridedSlice", strided_slice_shapes, prepare_strided_slice, gradient=Gradient(strided_slice_back),
+        attributes=StridedSlice,
+    ),
+)  # fmt: skip

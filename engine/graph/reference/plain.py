@@ -10,13 +10,14 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Run
-from ..ops.eltwise import ELTWISE_MAX, ELTWISE_PROD, ELTWISE_SUM
+from ..ops.eltwise import ELTWISE_MAX, ELTWISE_MIN, ELTWISE_PROD, ELTWISE_SUM
 from ..ops.softmax import axis_sizes
 
 COMBINATIONS = {
     ELTWISE_PROD: lambda x, y, a, b: x * y,
     ELTWISE_SUM: lambda x, y, a, b: a * x + b * y,
     ELTWISE_MAX: lambda x, y, a, b: np.where(x > y, x, y),
+    ELTWISE_MIN: lambda x, y, a, b: np.where(x < y, x, y),
 }
 
 
