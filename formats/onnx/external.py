@@ -51,7 +51,7 @@ class ExternalData:
         text = entries.get(key)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit() and len(text) < 19):
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
             raise InputError(self.path, f"external data of {what} has the {key} {text!r}", "a number of bytes")
         return int(text)
 

@@ -29,6 +29,7 @@ FOLDED = frozenset(
     Transpose Unsqueeze Where Xor
     """.split()  # noqa: SIM905 (a list would take a line each)
 )
+ALIGNED = frozenset(("Add", "And", "Div", "Equal", "Greater", "Less", "Mul", "Or", "Pow", "Sub", "Xor"))
 
 
 class Budget:
@@ -114,12 +115,11 @@ class Folding:
         for name in node.input:
             if name and name not in self.types and name not in self.names:
                 raise InputError(self.path, f"{title(node)} reads {name!r}", "a value that something gives")
-        schema = self.operators.schema(node)
-        if schema is not None and self.earlier is None:
+        if self.earlier is None and (schema := self.operators.schema(node)) is not None:
             check_node(self.path, node, schema)
-        values = self._stated(node)
-        types = self.operators.infer(node, self.types, self.constants) if values is None else {}
+        values, types = self._known_before(node) or self._stated(node), {}
         if values is None:
+            types = self.operators.infer(node, self.types, self.constants)
             values = self._evaluated(node, types)
         if values is not None:
             for name, value in zip(filter(None, node.output), values, strict=False):
@@ -131,6 +131,18 @@ class Folding:
             self.sources[node.output[0]] = source
         else:
             self.kept.append(node)
+
+    def _known_before(self, node: Any) -> list[np.ndarray] | None:
+        """What the earlier walk made of the same constants."""
+        known = self.earlier.done.get(node.output[0]) if self.earlier and node.output else None
+        if known is None:
+            return None
+        before, values = known
+        arrays = [self.constants.get(name) for name in node.input]
+        if len(before) != len(arrays) or not all(a is b for a, b in zip(before, arrays, strict=True)):
+            return None
+        self.done[node.output[0]] = known
+        return values
 
     def _set(self, name: str, value: np.ndarray) -> None:
         self.constants[name] = value
@@ -169,13 +181,9 @@ class Folding:
         """The outputs of a node all of whose inputs are constant; None of others."""
         if node.domain or node.op_type not in FOLDED or not all(n in self.constants for n in node.input if n):
             return None
+        if any(each.name in ("axis", "broadcast") and node.op_type in ALIGNED for each in node.attribute):
+            return None  # before opset 7 a smaller operand lies at an axis, which onnx's reference ignores
         arrays = [self.constants[name] if name else None for name in node.input]
-        key = node.output[0]
-        if self.earlier and key in self.earlier.done:
-            before, values = self.earlier.done[key]
-            if len(before) == len(arrays) and all(a is b for a, b in zip(before, arrays, strict=True)):
-                self.done[key] = before, values
-                return values
         expected = [types.get(name) for name in node.output if name]
         made = [self._size(node, each) for each in expected]
         if None in made:
@@ -187,8 +195,9 @@ class Folding:
             results = self.operators.evaluate(node, arrays)
         if results is None or not _are_of(results, expected):
             return None
-        self.done[key] = arrays, [_frozen(each) for each in results]
-        return self.done[key][1]
+        values = [_frozen(each) for each in results]
+        self.done[node.output[0]] = arrays, values
+        return values
 
     def _size(self, node: Any, kind: Any) -> int | None:
         """Bytes of an output, before it is made; None where that is not known. Raises InputError for too many."""

@@ -35,8 +35,12 @@ def check_types(model: OnnxModel) -> None:
     for what, values in (("input", model.inputs), ("output", model.outputs)):
         for value in values:
             if value.type != "float":
-                hint = "convert it first; caffe64 computes in float32"
-                raise InputError(model.path, f"{what} {value.name!r} is of type {value.type}", "float32", hint)
+                raise not_float(model.path, what, value)
+
+
+def not_float(path: str, what: str, value: OnnxValue) -> InputError:
+    hint = "convert it first; caffe64 computes in float32"
+    return InputError(path, f"{what} {value.name!r} is of type {value.type}", "float32", hint)
 
 
 def with_shapes(path: str, inputs: Sequence[OnnxValue], given: Given | None) -> dict[str, tuple[Dimension, ...]]:

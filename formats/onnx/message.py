@@ -12,9 +12,10 @@ from ...arguments import file_name
 from ...errors import InputError, UsageError
 from ..content import CUT_SHORT, HEAD, refuse_others, refuse_stand_ins
 from ..files import check_memory, open_input
-from .functions import all_nodes, inline_functions
+from .functions import all_nodes, check_count, inline_functions
 
 MODEL = "an ONNX model"
+A_BINARY_FILE = "a binary file"  # of a kind that is not recognised: so is every ONNX model
 MOST_BYTES_OF_MODEL = (1 << 31) - 1  # protobuf's own end
 OLDEST_IR, OLDEST_OPSET = 3, 6
 OWN_DOMAINS = ("", "ai.onnx")
@@ -74,13 +75,14 @@ def _parse(path: str, content: bytes) -> Any:
     try:
         message = onnx.ModelProto.FromString(content)
     except DecodeError:
-        refuse_others(path, content[:HEAD], MODEL)
+        refuse_others(path, content[:HEAD], MODEL, A_BINARY_FILE)
         raise InputError(path, "is not an ONNX file, or cut short", MODEL, CUT_SHORT) from None
     if not (message.HasField("graph") and message.HasField("ir_version")):
-        refuse_others(path, content[:HEAD], MODEL)
+        refuse_others(path, content[:HEAD], MODEL, A_BINARY_FILE)
         raise InputError(path, "holds no graph of ONNX", MODEL, CUT_SHORT)
     if message.ir_version < OLDEST_IR:
         raise InputError(path, f"has ir_version {message.ir_version}", f"{OLDEST_IR} or later")
+    check_count(path, sum(1 for _ in all_nodes(message.graph.node)))
     if not all(isinstance(text, str) for text in _texts(message)):
         raise InputError(path, "has names that are not UTF-8", MODEL, CUT_SHORT)
     return message

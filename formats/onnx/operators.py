@@ -14,6 +14,7 @@ from .functions import subgraphs
 from .order import title
 
 MOST_SHAPE_NUMBERS = 1024  # of a constant that may say a shape: a list of sizes, starts, scales
+FLOAT_SHAPES = ("Range", "Resize", "Upsample")
 Shape = tuple[int | None, ...]
 
 
@@ -46,18 +47,15 @@ class Operators:
     def infer(self, node: Any, types: Mapping[str, Any], constants: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """The types of a node's outputs by name, as far as they are known. Raises InputError where the shapes of its
         inputs are not such as it takes."""
-        import onnx
-        from onnx import numpy_helper, shape_inference
+        from onnx import shape_inference
 
         schema = self.schema(node)
         if schema is None or subgraphs(node):
             return {}
-        given = {name: types[name] if name in types else onnx.TypeProto() for name in node.input if name}
-        data = {
-            name: numpy_helper.from_array(constants[name], name)
-            for name in given
-            if name in constants and constants[name].ndim < 2 and constants[name].size <= MOST_SHAPE_NUMBERS
-        }
+        given = {name: types[name] for name in node.input if name and name in types}
+        if not all(name in given and _is_known(given[name]) for name in node.input if name):
+            return {}  # an output of an operator that ONNX does not have, or of a subgraph
+        data = {name: _message_of(constants[name], name) for name in given if _says_shape(node, constants.get(name))}
         try:
             found: dict[str, Any] = shape_inference.infer_node_outputs(
                 schema, node, given, data, opset_imports=self.imports
@@ -93,6 +91,23 @@ class Operators:
         except Exception:  # numpy's and the reference's own, of any kind
             return None
         return [np.asarray(each) for each in found]
+
+
+def _says_shape(node: Any, array: np.ndarray | None) -> bool:
+    """Whether a constant may say the shape of an output: it is a short list of whole numbers, or of scales."""
+    if array is None or array.ndim > 1 or array.size > MOST_SHAPE_NUMBERS:
+        return False
+    return array.dtype.kind != "f" or node.op_type in FLOAT_SHAPES
+
+
+def _message_of(array: np.ndarray, name: str) -> Any:
+    from onnx import numpy_helper
+
+    return numpy_helper.from_array(array, name)
+
+
+def _is_known(kind: Any) -> bool:
+    return not kind.HasField("tensor_type") or bool(kind.tensor_type.elem_type)
 
 
 def _first_line(error: Exception) -> str:

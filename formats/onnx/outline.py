@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import InputError
 from .attributes import READ_AS, attribute_type
 from .fold import Budget, Folding
-from .functions import all_nodes, check_count, subgraphs
+from .functions import subgraphs
 from .inputs import Given, read_value, with_shapes
 from .message import OnnxFile, parse_model
 from .operators import Operators, shape_of, tensor_type
@@ -33,7 +33,6 @@ class _Outline:
     def __init__(self, file: OnnxFile, input_shapes: Given | None):
         self.file, self.path, self.graph = file, file.path, file.model.graph
         self.notices: list[str] = []
-        check_count(file.path, sum(1 for _ in all_nodes(self.graph.node)))
         self.tensors, self.operators = Tensors(file.path, file.folder), Operators(file.path, file.opset)
         self.constants = {each.name: _constant(each.name, each) for each in self.graph.initializer}
         self.inputs = [read_value(each) for each in self.graph.input if each.name not in self.constants]

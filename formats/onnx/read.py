@@ -14,7 +14,7 @@ from .assemble import FLOATS, Assembly
 from .batch import AnyBatch, FixedBatch, fixed_shapes
 from .fold import Budget, Folding
 from .halves import widen_halves
-from .inputs import Given, read_value, with_shapes
+from .inputs import Given, not_float, read_value, with_shapes
 from .message import OnnxFile, parse_model
 from .operators import Operators, element_of, tensor_type
 from .order import in_order, reads
@@ -81,6 +81,9 @@ class _Reading:
         if len({each.name for each in inputs}) < len(inputs) or not all(each.name for each in inputs):
             raise InputError(self.path, "has inputs of the same name, or of none", "a name for each")
         self.elements = {each.name: int(each.type.tensor_type.elem_type) for each in graph.input}
+        for each in inputs:
+            if not self.elements[each.name]:
+                raise not_float(self.path, "input", each)
         return inputs
 
     def _check_outputs(self, made: set[str]) -> None:

@@ -53,12 +53,13 @@ def small_net(batch="N", opset=13):
         node("Unsqueeze", "first axes", "row"),
         node("Concat", "row rest", "target", axis=0),
         node("Reshape", "r target", "flat", name="flatten"),
-        node("Gemm", "flat v", "y", transB=1, name="fc"),
+        node("Gemm", "flat v u", "y", transB=1, name="fc"),
     ]
     constants = {
         "w": random(4, 3, 3, 3),
         "b": random(4),
         "v": random(5, 4 * 6 * 6),
+        "u": random(5),
         "axes": np.array([0]),
         "rest": np.array([-1]),
     }

@@ -1,6 +1,6 @@
 """Mutants of small ONNX models: read_onnx and read_outline give a model or raise an InputError, nothing else.
 
-python tests/formats/onnx/mutants.py 100000    more of them than the tests run
+python -m reference.onnx_mutants 100000    (in tests) more of them than the tests run
 """
 
 from __future__ import annotations
