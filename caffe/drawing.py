@@ -21,8 +21,10 @@ from ..engine.graph.ir.graph import Shape
 from ..errors import InputError, UsageError
 from ..formats.atomic import write_atomically
 from ..formats.files import open_input
+from ..formats.onnx import is_onnx
 from .drawn import drawn_files, drawn_graph
 from .net import CaffeNet
+from .onnx_outline import drawn_onnx
 from .timing import Timing
 
 MOST_BYTES = 16 << 20  # of a file of times
@@ -80,11 +82,13 @@ def draw(
     deploy: bool | None = None,
     say: Callable[[str], object] | None = None,
 ) -> Drawing:
-    """Draw a Caffe net: one that is loaded, or the files of one, whose layers and fields may be of any type.
+    """Draw a Caffe net: one that is loaded, or the files of one, whose layers and fields may be of any type; or an ONNX
+    file (.onnx), with operators of any kind.
 
     `caffemodel`: the weights of a .prototxt, to see their shapes; `compare`: another net beside it, with the fate of
     each layer; `times`: the result of `time` for it, or a file of `caffe64 time --json`; `phase` ("TEST"),
-    `input_shapes` and `deploy` (False) are for nets that are read here, as in `load_caffe`; `say`: called with each
+    `input_shapes` and `deploy` (False) are for nets that are read here, as in `load_caffe`, of an ONNX file only
+    `input_shapes`; `say`: called with each
     notice at once. Shapes and costs are shown where known. Nothing is run.
 
     Raises InputError for a wrong file and weights of another net, UsageError for a wrong argument.
@@ -128,9 +132,13 @@ def _drawn(
     if isinstance(net, CaffeNet):
         weights = [[blob.shape for blob in node.weights] for node in net.graph.nodes]
         return drawn_graph(net.graph, net.shapes, weights)
-    instance(name, net, (str, os.PathLike), "a caffe64.CaffeNet or the name of a .prototxt")
+    instance(name, net, (str, os.PathLike), "a caffe64.CaffeNet or the name of a .prototxt or .onnx")
     deploy = False if deploy is None else flag("deploy", deploy)
     shapes = {} if input_shapes is None else input_shapes
+    if is_onnx(net):
+        if caffemodel is not None:
+            raise UsageError(f"{file_name(net)} holds its weights itself: leave {file_name(caffemodel)} out")
+        return drawn_onnx(net, shapes, say)
     return drawn_files(net, caffemodel, "TEST" if phase is None else phase, shapes, deploy=deploy, say=say)
 
 

@@ -16,22 +16,24 @@ from ..results import Result, Table
 @dataclass(frozen=True)
 class LayerSummary:
     """A layer: names of the blobs that it reads and gives, `shapes` of those that it gives, numbers in its weights,
-    multiply-accumulates of one run, and `bytes` of the blobs that it gives, as float32."""
+    multiply-accumulates of one run, and `bytes` of the blobs that it gives, as float32. None where not known, as of
+    operators of an ONNX file that caffe64 does not have."""
 
     name: str
     type: str
     bottoms: list[str]
     tops: list[str]
-    shapes: list[list[int]]
+    shapes: list[list[int] | None]
     parameters: int
-    macs: int
-    bytes: int
+    macs: int | None
+    bytes: int | None
 
 
 @dataclass(frozen=True, repr=False)
 class Summary(Result):
     """A Caffe net. `net` is its file, `layers` are in the order in which they run, `total` is of the whole: `layers`,
-    `parameters`, where shared ones count once, `macs`, and `activation_bytes`, where layers in place take none."""
+    `parameters`, where shared ones count once, `macs`, and `activation_bytes`, where layers in place take none; what is
+    not known is left out of them."""
 
     net: str
     layers: list[LayerSummary]
@@ -45,8 +47,8 @@ class Summary(Result):
     def table(self) -> Table:
         """A row per layer."""
         rows = [
-            [layer.name, layer.type, *("x".join(map(str, shape)) or "1" for shape in layer.shapes[:1] or [[]])]
-            + [f"{number:,}" for number in (layer.parameters, layer.macs, layer.bytes)]
+            [layer.name, layer.type, *(_shape_text(shape) for shape in layer.shapes[:1] or [[]])]
+            + [_number_text(number) for number in (layer.parameters, layer.macs, layer.bytes)]
             for layer in self.layers
         ]
         return Table(["layer", "type", "output", "parameters", "MACs", "bytes"], rows, 3)
@@ -55,14 +57,23 @@ class Summary(Result):
     def total_text(self) -> str:
         """`total` as a line of text."""
         total = self.total
+        known = all(layer.macs is not None and layer.bytes is not None for layer in self.layers)
         return (
-            f"{total.layers} layers, {total.parameters:,} parameters, {total.macs:,} MACs, "
-            f"{total.activation_bytes:,} bytes of blobs"
+            f"{total.layers} layers, {total.parameters:,} parameters, {'' if known else 'at least '}"
+            f"{total.macs:,} MACs, {total.activation_bytes:,} bytes of blobs"
         )
 
     @property
     def data(self) -> dict[str, Any]:
         return {"net": self.net, **vars(self.total), "layers": [vars(layer) for layer in self.layers]}
+
+
+def _shape_text(shape: list[int] | None) -> str:
+    return "?" if shape is None else "x".join(map(str, shape)) or "1"
+
+
+def _number_text(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
 
 
 def summarise(path: str, graph: Graph, shapes: Mapping[Blob, Shape]) -> Summary:

@@ -15,6 +15,7 @@ EXAMPLES = (
     "caffe64 draw deploy.prototxt -o net.html",
     "caffe64 draw deploy.prototxt net.caffemodel -o net.svg",
     "caffe64 draw deploy.prototxt --compare small.prototxt -o both.html",
+    "caffe64 draw net.onnx -o net.html",
 )
 
 
@@ -28,7 +29,8 @@ def command(
         Path, typer.Option("--output", "-o", metavar="FILE", help="Writes FILE, a .html or .svg.", show_default=False)
     ] = ...,
     compare: Annotated[
-        Path | None, options.input_option(metavar="OPT", help="Another .prototxt beside it: the fate of each layer.")
+        Path | None,
+        options.input_option(metavar="OPT", help="Another net beside it: the fate of each layer."),
     ] = None,
     times: Annotated[
         Path | None,
@@ -38,7 +40,7 @@ def command(
     deploy: caffe.Deploy = False,
     phase: caffe.Phase = "test",
 ) -> None:
-    """Draw a Caffe net, layers of any type.
+    """Draw a Caffe net, layers of any type, or an ONNX model, operators of any kind.
 
     A .html is one file that needs nothing else: zoom, search, open units of layers, click a layer for its shapes and
     costs. A .svg is the same picture. Shapes and costs are shown where known.
@@ -48,10 +50,13 @@ def command(
         raise typer.BadParameter(f"'{output}' ends neither in .html nor in .svg.", param_hint="--output")
     if compare and suffix == ".svg":
         raise typer.BadParameter("draws a page; --output must end in .html.", param_hint="--compare")
-    reading = caffe.Reading(input_shape, deploy, True, phase)
     from ..caffe.drawing import draw
+    from .net_files import check_reading, net_files
     from .output import Output
 
+    reading = caffe.Reading(input_shape, deploy, False, phase)
+    net_files(net, model, weights=False)
+    check_reading(reading, net, compare)
     stream = Output()
     how = {"phase": reading.phase, "input_shapes": reading.shapes, "deploy": deploy}
     drawing = draw(net, model, compare=compare, times=times, say=stream.say, **how)

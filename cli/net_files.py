@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
+
+from ..formats.onnx import is_onnx
+from .caffe_options import Reading
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,6 @@ class NetFiles:
     @property
     def paths(self) -> tuple[Path | None, ...]:
         return self.net, self.model
-
-
-def is_onnx(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name says that it is an ONNX model."""
-    return os.fspath(path).lower().endswith(".onnx")
 
 
 def net_files(net: Path, model: Path | None, *, weights: bool = True, name: str = "MODEL") -> NetFiles:
@@ -60,3 +57,13 @@ def two_nets(files: Sequence[Path]) -> tuple[NetFiles, NetFiles]:
     if rest:
         raise typer.BadParameter(f"'{rest[0]}' is more than two nets; {usage}.")
     return first, second
+
+
+def check_reading(reading: Reading, *nets: Path | None) -> None:
+    """Raises typer.BadParameter for options of a .prototxt where all the nets are .onnx."""
+    if not all(is_onnx(net) for net in nets if net is not None):
+        return
+    given = {"--deploy": reading.deploy, "--allow-unknown": reading.allow_unknown, "--phase": reading.phase != "TEST"}
+    for option, is_given in given.items():
+        if is_given:
+            raise typer.BadParameter(f"is for a .prototxt, which {nets[0]} is not.", param_hint=option)

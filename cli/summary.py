@@ -12,6 +12,7 @@ NAME = "summary"
 EXAMPLES = (
     "caffe64 summary deploy.prototxt",
     "caffe64 summary deploy.prototxt net.caffemodel --input-shape 1x3x320x320 --json",
+    "caffe64 summary net.onnx",
 )
 
 
@@ -24,7 +25,8 @@ def command(
     phase: caffe.Phase = "test",
     as_json: options.Json = False,
 ) -> None:
-    """Show a Caffe net layer by layer: output shape, parameters, multiply-accumulates (MACs), bytes.
+    """Show a Caffe net layer by layer: output shape, parameters, multiply-accumulates (MACs), bytes; or an ONNX model
+    node by node, operators of any kind.
 
     Layers of these types run: AbsVal, Accuracy, ArgMax, BNLL, BatchNorm, Bias, Clip, Concat, Convolution,
     ConvolutionDepthwise, Crop, Data, Deconvolution, DepthwiseConvolution, DetectionOutput, Dropout, DummyData,
@@ -35,8 +37,19 @@ def command(
     """
     from ..summaries import summary
     from .loading import load
+    from .net_files import check_reading, net_files
     from .output import Output
     from .table import print_result
 
-    reading = caffe.Reading(input_shape, deploy, allow_unknown, phase)
-    print_result(summary(load(net, model, reading, Output(quiet=as_json), runs=False)), as_json)
+    reading, output = caffe.Reading(input_shape, deploy, allow_unknown, phase), Output(quiet=as_json)
+    files = net_files(net, model, weights=False)
+    check_reading(reading, net)
+    if files.is_onnx:
+        from ..caffe.onnx_outline import summarise_onnx
+
+        found, notices = summarise_onnx(net, reading.shapes)
+        for notice in notices:
+            output.say(notice)
+        print_result(found, as_json)
+        return
+    print_result(summary(load(net, model, reading, output, runs=False)), as_json)

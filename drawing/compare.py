@@ -71,7 +71,7 @@ def _pairs(old: Sequence[DrawnLayer], new: Sequence[DrawnLayer]) -> dict[int, in
     pairs: dict[int, int] = {}
     for number, layer in enumerate(old):
         found = named.get(layer.name)
-        if found is not None and new[found].type == layer.type:
+        if found is not None and new[found].role == layer.role:
             pairs[number] = named.pop(layer.name)
     taken = set(pairs.values())
     start = 0  # behind the pair before
@@ -80,7 +80,7 @@ def _pairs(old: Sequence[DrawnLayer], new: Sequence[DrawnLayer]) -> dict[int, in
             start = max(start, pairs[number] + 1)
             continue
         index = start
-        while index < len(new) and index not in taken and new[index].type != layer.type:
+        while index < len(new) and index not in taken and new[index].role != layer.role:
             index += 1
         if index < len(new) and index not in taken:
             pairs[number] = index
@@ -94,6 +94,8 @@ def _kept(layer: DrawnLayer, twin: DrawnLayer, number: int, *, after: bool) -> F
         text = f"{'was' if after else 'is now'} {twin.name}"
         return Fate("renamed", text, number, f"renamed: {text}")
     old, new = map(_values, (twin, layer) if after else (layer, twin))
+    if layer.type != twin.type:  # words of two formats: only the weights have the same meaning
+        old, new = ({"weights": each["weights"]} for each in (old, new))
     fields = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     if not fields:
         return Fate("", "", number)
@@ -110,7 +112,7 @@ def _shapes(layer: DrawnLayer) -> str:
 
 
 def _gone(net: DrawnNet, number: int, pairs: dict[int, int], readers: list[list[int]], after: DrawnNet) -> Fate:
-    taker = _taker(net, number, pairs, readers) if net.layers[number].type in FOLDABLE else None
+    taker = _taker(net, number, pairs, readers) if net.layers[number].role in FOLDABLE else None
     if taker is None:
         return Fate("removed", "is not in the net after", brief="removed")
     text = f"into {after.layers[pairs[taker]].name}"
@@ -121,8 +123,8 @@ def _taker(net: DrawnNet, number: int, pairs: dict[int, int], readers: list[list
     """The layer with weights that a foldable one, together with those around it that are gone too, went into."""
     for ahead in (lambda index: net.layers[index].reads, lambda index: readers[index]):
         index = number
-        while index not in pairs and net.layers[index].type in FOLDABLE and len(ahead(index)) == 1:
+        while index not in pairs and net.layers[index].role in FOLDABLE and len(ahead(index)) == 1:
             index = ahead(index)[0]
-        if index in pairs and net.layers[index].type in CONVOLUTIONS:
+        if index in pairs and net.layers[index].role in CONVOLUTIONS:
             return index
     return None

@@ -23,7 +23,7 @@ def group_layers(net: DrawnNet) -> list[list[int]]:
     units = []
     for index, layer in enumerate(net.layers):
         unit = unit_of.get(layer.reads[0]) if len(layer.reads) == 1 else None
-        if unit and unit[-1] == layer.reads[0] and readers[unit[-1]] == 1 and _continues(net, unit, layer.type):
+        if unit and unit[-1] == layer.reads[0] and readers[unit[-1]] == 1 and _continues(net, unit, layer.role):
             unit.append(index)
         else:
             unit = [index]
@@ -33,7 +33,7 @@ def group_layers(net: DrawnNet) -> list[list[int]]:
 
 
 def _continues(net: DrawnNet, unit: list[int], kind: str) -> bool:
-    return kind in FOLLOW and net.layers[unit[0]].type in FIRST
+    return kind in FOLLOW and net.layers[unit[0]].role in FIRST
 
 
 def unit_edges(net: DrawnNet, units: list[list[int]]) -> list[tuple[int, int]]:

@@ -62,7 +62,7 @@ DARK = {"paper": "#14181f", "ink": "#e8ebf0", "soft": "#a3adbb", "line": "#6f7a8
 
 def kind_of(layer: DrawnLayer) -> LayerColour:
     """By its type, else by its own `kind`, else UNKNOWN."""
-    return _BY_TYPE.get(layer.type) or _BY_KEY.get(layer.kind, UNKNOWN)
+    return _BY_TYPE.get(layer.role) or _BY_KEY.get(layer.kind, UNKNOWN)
 
 
 def style_sheet(theme: Mapping[str, Any], scope: str = "") -> str:

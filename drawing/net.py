@@ -24,6 +24,7 @@ class DrawnLayer:
     memory       bytes of the blobs that it adds, 0 where it works in place, None where not known
     seconds      measured time of one forward
     kind         key of the kind that gives it its colour, for types that `kinds.py` does not have
+    layer        Caffe's type of layer that it is one of, where `type` is a word of another format
     """
 
     name: str
@@ -39,6 +40,12 @@ class DrawnLayer:
     memory: int | None = None
     seconds: float | None = None
     kind: str = ""
+    layer: str = ""
+
+    @property
+    def role(self) -> str:
+        """Caffe's word for its type, by which it is grouped, coloured and compared."""
+        return self.layer or self.type
 
     @property
     def count(self) -> int:

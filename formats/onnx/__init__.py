@@ -4,8 +4,19 @@ Importing this package does not import onnx; reading a file does.
 """
 
 from .inputs import check_types
+from .message import is_onnx
 from .outline import read_outline
 from .read import read_onnx
 from .records import Dimension, OnnxModel, OnnxNode, OnnxOutline, OnnxValue
 
-__all__ = ["Dimension", "OnnxModel", "OnnxNode", "OnnxOutline", "OnnxValue", "check_types", "read_onnx", "read_outline"]
+__all__ = [
+    "Dimension",
+    "OnnxModel",
+    "OnnxNode",
+    "OnnxOutline",
+    "OnnxValue",
+    "check_types",
+    "is_onnx",
+    "read_onnx",
+    "read_outline",
+]

@@ -31,6 +31,11 @@ class OnnxFile:
     opset: int
 
 
+def is_onnx(path: object) -> bool:
+    """Whether this is the name of an ONNX file: the suffix decides."""
+    return isinstance(path, str | os.PathLike) and os.fspath(path).lower().endswith(".onnx")
+
+
 def parse_model(source: str | os.PathLike[str] | bytes, *, any_opset: bool = False) -> OnnxFile:
     """Raises InputError for what is not an ONNX model of opset 6 up to the newest that the package onnx knows, and
     UsageError where that package is not installed. With `any_opset` the opset is 0 where it is another, and functions

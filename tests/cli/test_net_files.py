@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from caffe64.cli.net_files import NetFiles, first_net, is_onnx, net_files, two_nets
+from caffe64.cli.net_files import NetFiles, first_net, net_files, two_nets
+from caffe64.formats.onnx import is_onnx
 
 
 def files(text: str) -> list[Path]:
