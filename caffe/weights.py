@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..arguments import file_name
+from ..engine.graph.frontends.caffe.spell_out import spell_out
 from ..engine.graph.frontends.caffe.write import graph_message
 from ..engine.graph.ir.graph import Graph, Node
 from ..engine.graph.ir.ownership import own_parameters
@@ -82,6 +83,7 @@ def save_net(graph: Graph, path: str | os.PathLike[str], caffemodel: str | os.Pa
         raise UsageError(f"save({os.fspath(path)}, {os.fspath(caffemodel)}): the net comes first, then the weights")
     if caffemodel is not None and os.path.abspath(path) == os.path.abspath(caffemodel):
         raise UsageError(f"the net and the weights cannot both go to {os.fspath(path)}")
+    graph = spell_out(graph)
     message = graph_message(graph)
     if suffix != ".caffemodel":
         write_prototxt(path, message)

@@ -2,8 +2,10 @@
 
 dead layers, Dropout, no-ops      fewer readers, so more can be folded
 input                             mean and scale into the first layer
+activations                       that are spelled out become one layer
 moves                             past element-wise layers, so that they meet and become one
 BatchNorm and Scale               into the layers before them, or behind them; those that stay become one Scale
+Pad                               into the layers behind it
 in place                          last: names only
 """
 
@@ -23,9 +25,11 @@ from .drop_no_ops import drop_dropout, drop_no_ops
 from .fold_batchnorm_scale import fold_batchnorm_scale
 from .fold_forward import fold_forward
 from .fold_input import fold_input
+from .fold_pad import fold_pad
 from .merge_batchnorm_scale import merge_batchnorm_scale
 from .merge_moves import merge_moves
 from .preparation import Preparation
+from .recognise_activations import recognise_activations
 from .report import Report
 from .run_in_place import run_in_place
 
@@ -64,6 +68,7 @@ def optimize_graph(
     shapes = infer_shapes(graph, inputs)
     if passes.drop_no_ops:
         reports.append(drop_no_ops(graph, shapes))
+        reports.append(recognise_activations(graph))
         reports.append(merge_moves(graph, shapes))
         shapes = infer_shapes(graph, inputs)
     for name, preparation in passes.inputs.items():
@@ -76,6 +81,8 @@ def optimize_graph(
     if passes.fold_bn:
         reports.append(fold_batchnorm_scale(graph, shapes))
         reports.append(fold_forward(graph, shapes))
+        shapes = infer_shapes(graph, inputs)
+        reports.append(fold_pad(graph, shapes))
         reports.append(merge_batchnorm_scale(graph, shapes))
     if passes.in_place:
         reports.append(run_in_place(graph))
