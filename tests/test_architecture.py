@@ -87,7 +87,12 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.reference",
         "errors",
     },
-    "engine.graph.frontends.caffe": {"engine.graph.ir", "engine.graph.ops", "engine.parameters", "formats.caffe"},
+    "engine.graph.frontends.caffe": {
+        "engine.graph.ir",
+        "engine.graph.ops",
+        "engine.parameters errors",
+        "formats.caffe",
+    },
     "engine.graph.frontends.onnx": {
         "arguments",
         "engine.graph.analysis",

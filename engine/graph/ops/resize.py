@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ...vectors.elementary import HALF, F
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, count
 from .windows import MOST_NUMBERS, SPATIAL_AXES
@@ -19,8 +20,6 @@ Coordinates = Literal[
     "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn"
 ]
 Rounding = Literal["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"]
-F = np.float32
-HALF = F(0.5)
 
 
 @dataclass(frozen=True)

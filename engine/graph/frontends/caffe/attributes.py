@@ -3,7 +3,11 @@ not listed here has none."""
 
 from __future__ import annotations
 
+import dataclasses
+from contextlib import suppress
 from typing import Any
+
+import numpy as np
 
 from ...ir.filler import Filler
 from ...ir.graph import BlobSpec, Node
@@ -27,7 +31,7 @@ from ...ops import (
     views,
 )
 from . import detection, inputs, windows
-from .fields import Reader, by_name, read_fields
+from .fields import Reader, by_name, is_message, read_fields, writes
 
 
 def _by_axis(kind: type, parameter: str, legacy: str) -> Reader:
@@ -41,7 +45,7 @@ def _by_axis(kind: type, parameter: str, legacy: str) -> Reader:
             raise node.error(f"has both axis and {legacy}", "one of them")
         return read_fields(kind, message, axis=getattr(message, legacy))
 
-    return Reader(read)
+    return Reader(read, {each.name: writes(parameter, each.name) for each in dataclasses.fields(kind)})
 
 
 def _read_reshape(node: Node, layer) -> views.Reshape:
@@ -49,8 +53,18 @@ def _read_reshape(node: Node, layer) -> views.Reshape:
     return read_fields(views.Reshape, parameter, dims=tuple(parameter.shape.dim))
 
 
+def _write_dims(layer, dims: tuple[int, ...]) -> None:
+    del layer.reshape_param.shape.dim[:]
+    layer.reshape_param.shape.dim.extend(dims)
+
+
 def _read_parameter(node: Node, layer) -> parameters.ParameterBlob:
     return parameters.ParameterBlob(tuple(layer.parameter_param.shape.dim))
+
+
+def _write_parameter(layer, shape: tuple[int, ...]) -> None:
+    del layer.parameter_param.shape.dim[:]
+    layer.parameter_param.shape.dim.extend(shape)
 
 
 def _read_softmax_loss(node: Node, layer) -> losses.SoftmaxLoss:
@@ -97,12 +111,15 @@ READERS: dict[str, Reader] = {
     "MVN": by_name(normalise.MVN, "mvn_param"),
     "Normalize": by_name(reductions.Normalize, "norm_param"),
     "PReLU": by_name(relu.PReLU, "prelu_param", filler=0.25),
-    "Parameter": Reader(_read_parameter),
+    "Parameter": Reader(_read_parameter, {"shape": _write_parameter}),
     "Permute": by_name(arrangement.Permute, "permute_param"),
     "Power": by_name(powers.Power, "power_param"),
     "ReLU": by_name(relu.ReLU, "relu_param"),
     "Reduction": by_name(reductions.Reduction, "reduction_param"),
-    "Reshape": Reader(_read_reshape),
+    "Reshape": Reader(
+        _read_reshape,
+        {"dims": _write_dims, **{name: writes("reshape_param", name) for name in ("axis", "num_axes")}},
+    ),
     "Scale": by_name(scale.Scale, "scale_param", filler=1.0, bias_filler=0.0),
     "SigmoidCrossEntropyLoss": Reader(_read_cross_entropy),
     "Slice": _by_axis(arrangement.Slicing, "slice_param", "slice_dim"),
@@ -130,13 +147,27 @@ def read_fillers(node: Node, layer) -> tuple[Filler, ...]:
 def write_attributes(node: Node, layer) -> None:
     """Write the attributes that differ into `layer`, from which the node was read, or which is empty. Raises
     node.error(...) where the file has no field for them."""
-    before = read_attributes(node, layer)
-    for name, value in vars(node.attributes).items() if node.attributes != before else ():
-        if getattr(before, name) == value:
-            continue
-        if name not in READERS[node.type].write:
-            raise node.error(f"has {name} {value}, which Caffe's format has no field for")
-        READERS[node.type].write[name](layer, value)
+    reader, wanted = READERS[node.type], node.attributes
+    before = read_attributes(node, layer) if is_message(node.origin, "LayerParameter") else None
+    if wanted == before:
+        return
+    wanted = reader.said(wanted)
+    for name, value in vars(wanted).items():
+        if name in reader.write and (before is None or getattr(before, name) != value):
+            with suppress(TypeError, ValueError):  # a value that the field cannot have, which is then another one
+                reader.write[name](layer, value)
+    for name, value in vars(reader.said(read_attributes(node, layer))).items():
+        if not _same(value, getattr(wanted, name)):
+            raise node.error(f"has {name} {getattr(wanted, name)}, which Caffe's format has no field for")
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal, or the same float32."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) and isinstance(other, float | int):
+        return bool(np.float32(one) == np.float32(other))
+    return one == other
 
 
 def read_blob_specs(layer) -> tuple[BlobSpec, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .....formats.caffe.schema import MESSAGES
 from ...ir.filler import Filler
 from ...ir.graph import Node
 
@@ -21,11 +22,13 @@ def no_fillers(layer) -> tuple[Filler, ...]:
 class Reader:
     """How the parameters of a layer type are read. `read(node, layer)` returns the attributes in a LayerParameter; it
     raises node.error(...) where fields contradict each other. `write`: attribute -> a function that sets it in a layer,
-    for those that are ever changed. `fillers(layer)`: one per blob of weights, or none."""
+    for those that fields have. `said(attributes)`: attributes of the same meaning, in one way of several to say it.
+    `fillers(layer)`: one per blob of weights, or none."""
 
     read: Callable[[Node, Any], Any]
     write: Mapping[str, Write] = field(default_factory=dict)
     fillers: Callable[[Any], tuple[Filler, ...]] = no_fillers
+    said: Callable[[Any], Any] = lambda attributes: attributes
 
 
 def by_name(kind: type, parameter: str, **fillers: float) -> Reader:
@@ -80,6 +83,11 @@ def set_field(message, name: str, value) -> None:
         getattr(message, name).extend(value)
     elif value is not None and value != message.DESCRIPTOR.fields_by_name[name].default_value:
         setattr(message, name, value)
+
+
+def is_message(origin: Any, kind: str) -> bool:
+    """Whether what a graph or node was read from is this message of a Caffe file."""
+    return isinstance(origin, MESSAGES[kind])
 
 
 def copy_message(message):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from .....errors import InputError
+from .....formats.caffe.schema import MESSAGES
 from ...ir.graph import Blob, Graph, Node
+from ...ops import op_of
 from .attributes import write_attributes
-from .fields import copy_message
+from .fields import copy_message, is_message
 
 
 def graph_message(graph: Graph):
-    """The NetParameter of a graph, without weights. A blob or layer keeps its name unless that would be ambiguous."""
-    net = copy_message(graph.origin)
+    """The NetParameter of a graph, without weights. A blob or layer keeps its name unless that would be ambiguous.
+
+    Raises InputError that names the layers which Caffe's format does not have, or the first with an attribute for which
+    it has no field."""
+    _check(graph)
+    net = copy_message(graph.origin) if is_message(graph.origin, "NetParameter") else MESSAGES["NetParameter"]()
     for name in ("name", "force_backward"):
         if getattr(net, name) != getattr(graph, name):
             setattr(net, name, getattr(graph, name))
     names, layer_names = _legal_names(graph), unique_names(graph)
     for node in graph.nodes:
         layer = net.layer.add()
-        if node.origin is not None:
+        if is_message(node.origin, "LayerParameter"):
             layer.CopyFrom(node.origin)
         layer.name, layer.type = layer_names[node], node.type
         del layer.bottom[:], layer.top[:]
@@ -25,6 +32,13 @@ def graph_message(graph: Graph):
         if node.attributes is not None:
             write_attributes(node, layer)
     return net
+
+
+def _check(graph: Graph) -> None:
+    foreign = [node for node in graph.nodes if (op := op_of(node)) and op.attributes]
+    if foreign:
+        named = ", ".join(f"{node.name!r} ({node.type})" for node in foreign)
+        raise InputError(graph.path, f"layers that Caffe does not have: {named}", "", "an .onnx file has them")
 
 
 def unique_names(graph: Graph) -> dict[Node, str]:

@@ -6,6 +6,8 @@ from ....ir.op import axis_of
 from ....ops.arrangement import concat_axis, crop_window, own_axis, permutation
 from .builder import Builder, ExportedLayer
 
+LAST = 2**63 - 1  # an end that is behind any axis's
+
 
 def concat(builder: Builder, layer: ExportedLayer) -> None:
     builder.add("Concat", layer.inputs, layer.outputs, axis=concat_axis(layer.node, layer.bottoms))
@@ -43,6 +45,29 @@ def crop(builder: Builder, layer: ExportedLayer) -> None:
     builder.add("Slice", [layer.inputs[0], starts, ends, axes], layer.outputs)
 
 
+def strided_slice(builder: Builder, layer: ExportedLayer) -> None:
+    attributes = layer.attributes
+    numbers = attributes.starts, attributes.ends, attributes.axes, attributes.steps
+    builder.add("Slice", [layer.inputs[0], *map(builder.indices, numbers)], layer.outputs)
+
+
+def pad(builder: Builder, layer: ExportedLayer) -> None:
+    """What is cut off is cut off before, by a Slice that counts from the ends."""
+    attributes, value = layer.attributes, layer.inputs[0]
+    before, after = attributes.pads_before, attributes.pads_after
+    if min(*before, *after) < 0:
+        axes, starts = range(len(before)), [max(0, -each) for each in before]
+        ends = [min(0, each) or LAST for each in after]
+        value = builder.add("Slice", [value, *map(builder.indices, (starts, ends, axes))])
+    if max(*before, *after) <= 0:
+        builder.finish(value)
+        return
+    inputs = [value, builder.indices(max(0, each) for each in (*before, *after))]
+    if attributes.mode == "constant":
+        inputs.append(builder.constant(attributes.value))
+    builder.add("Pad", inputs, layer.outputs, mode=attributes.mode)
+
+
 def tile(builder: Builder, layer: ExportedLayer) -> None:
     repeats = [1] * len(layer.bottoms[0])
     parameter = layer.attributes
@@ -62,11 +87,13 @@ EXPORTS = {
     "Concat": concat,
     "Crop": crop,
     "Flatten": reshape,
+    "Pad": pad,
     "Permute": permute,
     "Reshape": reshape,
     "Silence": nothing,
     "Slice": slice_,
     "Split": split,
+    "StridedSlice": strided_slice,
     "Tile": tile,
     **dict.fromkeys(("Data", "DummyData", "HDF5Data", "ImageData", "Input", "MemoryData", "WindowData"), nothing),
 }

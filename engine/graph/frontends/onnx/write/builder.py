@@ -10,6 +10,8 @@ from onnx import GraphProto, helper
 
 from ....ir.graph import Blob, Graph, Node, Shape
 
+REDUCE_OPSET = 18
+
 
 @dataclass(frozen=True)
 class ExportedLayer:
@@ -31,11 +33,11 @@ class ExportedLayer:
 
 
 class Builder:
-    """Collects the nodes that the functions of the layer families add to `graph`, an ONNX graph with the names `taken`;
-    `layer` is the present one. Numbers are stored without another copy: models may be large."""
+    """Collects the nodes of `opset` that the functions of the layer families add to `graph`, an ONNX graph with the
+    names `taken`; `layer` is the present one. Numbers are stored without another copy: models may be large."""
 
-    def __init__(self, graph: GraphProto, taken: Iterable[str]):
-        self.graph = graph
+    def __init__(self, graph: GraphProto, taken: Iterable[str], opset: int):
+        self.graph, self.opset = graph, opset
         self.layer: ExportedLayer | None = None
         self._weights: dict[tuple, str] = {}
         self._names = set(taken)
@@ -65,6 +67,12 @@ class Builder:
 
     def reshape(self, value: str, dims: Sequence[int], output: str | Sequence[str] = ()) -> str:
         return self.add("Reshape", [value, self.indices(dims)], output)
+
+    def reduce(self, kind: str, value: str, axes: Iterable[int], keepdims: int = 1) -> str:
+        """A Reduce operator, whose axes became an input: of ReduceSum in opset 13, of the others in 18."""
+        if self.opset >= REDUCE_OPSET or kind == "ReduceSum":
+            return self.add(kind, [value, self.indices(axes)], keepdims=keepdims)
+        return self.add(kind, [value], axes=list(axes), keepdims=keepdims)
 
     def times(self, value: str, factor: float) -> str:
         """`value` * factor; `value` itself for 1."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from onnx import TensorProto
 
 from ....ops.curves import clip_bounds
-from ....ops.eltwise import ELTWISE_MAX, ELTWISE_PROD
+from ....ops.eltwise import ELTWISE_MAX, ELTWISE_MIN, ELTWISE_PROD
 from ....ops.powers import checked_log, exponential
 from .builder import Builder, ExportedLayer
 
@@ -43,7 +45,18 @@ def swish(builder: Builder, layer: ExportedLayer) -> None:
 
 def clip(builder: Builder, layer: ExportedLayer) -> None:
     _, least, most = clip_bounds(layer.node)
-    builder.add("Clip", [*layer.inputs, builder.constant(least), builder.constant(most)], layer.outputs)
+    bounds = [builder.constant(bound) if abs(bound) < math.inf else "" for bound in (least, most)]
+    builder.add("Clip", [*layer.inputs, *bounds], layer.outputs)
+
+
+def hard_sigmoid(builder: Builder, layer: ExportedLayer) -> None:
+    builder.add("HardSigmoid", layer.inputs, layer.outputs, alpha=layer.attributes.alpha, beta=layer.attributes.beta)
+
+
+def hard_swish(builder: Builder, layer: ExportedLayer) -> None:
+    """The operator of this name came with opset 14."""
+    gate = builder.add("HardSigmoid", layer.inputs, alpha=1 / 6, beta=0.5)
+    builder.add("Mul", [layer.inputs[0], gate], layer.outputs)
 
 
 def threshold(builder: Builder, layer: ExportedLayer) -> None:
@@ -79,8 +92,8 @@ def log(builder: Builder, layer: ExportedLayer) -> None:
 
 def eltwise(builder: Builder, layer: ExportedLayer) -> None:
     parameter, values = layer.attributes, layer.inputs
-    if parameter.operation == ELTWISE_MAX:
-        builder.add("Max", values, layer.outputs)
+    if parameter.operation in (ELTWISE_MAX, ELTWISE_MIN):
+        builder.add("Max" if parameter.operation == ELTWISE_MAX else "Min", values, layer.outputs)
     elif parameter.operation == ELTWISE_PROD:
         product = values[0]
         for value in values[1:]:
@@ -106,6 +119,8 @@ EXPORTS = {
     "ELU": elu,
     "Eltwise": eltwise,
     "Exp": exp,
+    "HardSigmoid": hard_sigmoid,
+    "HardSwish": hard_swish,
     "Log": log,
     "PReLU": prelu,
     "Power": power,

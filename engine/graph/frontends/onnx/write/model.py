@@ -10,18 +10,17 @@ from onnx import TensorProto, helper
 from ......errors import InputError
 from ....ir.graph import Blob, Graph, Node, Shape
 from ....ops import OPS
-from . import affine, arrangement, elementwise, filters, pooling, statistics
+from . import affine, arrangement, elementwise, filters, pooling, resize, statistics
 from .batch import batch_axes
 from .builder import Builder, ExportedLayer, value_names
 
-OPSET = 13  # of 2020: has all that is needed, and older runtimes read it
-IR_VERSION = 7  # the one of that time
+OPSET = 13  # of 2020, which older runtimes read; a later one only where a layer needs it
 MOST_MODEL_BYTES = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with some room for other data than weights
 BATCH = "N"
 
 EXPORTS = {
     kind: function
-    for family in (affine, arrangement, elementwise, filters, pooling, statistics)
+    for family in (affine, arrangement, elementwise, filters, pooling, resize, statistics)
     for kind, function in family.EXPORTS.items()
 }
 
@@ -37,15 +36,17 @@ def onnx_model(
     _check(graph)
     axes = batch_axes(graph, shapes) or {}
     names = value_names(graph)
+    opset = max([OPSET, *map(resize.needed_opset, graph.nodes)])
+    imports = [helper.make_opsetid("", opset)]
     model = helper.make_model(
         onnx.GraphProto(name=graph.name or "caffe"),
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
+        opset_imports=imports,
+        ir_version=helper.find_min_ir_version_for(imports),
         producer_name="caffe64",
         producer_version=version,
     )
     helper.set_model_props(model, {"caffe64": version, **(metadata or {})})
-    builder = Builder(model.graph, names.values())
+    builder = Builder(model.graph, names.values(), opset)
     for node in graph.nodes:
         builder.layer = _layer(node, shapes, axes, names)
         _word(node)(builder, builder.layer)

@@ -24,6 +24,23 @@ def softmax(builder: Builder, layer: ExportedLayer) -> None:
     builder.add("Softmax", layer.inputs, layer.outputs, axis=axis)
 
 
+def log_softmax(builder: Builder, layer: ExportedLayer) -> None:
+    axis = axis_of(layer.node, layer.attributes.axis, len(layer.bottoms[0]))
+    builder.add("LogSoftmax", layer.inputs, layer.outputs, axis=axis)
+
+
+def group_norm(builder: Builder, layer: ExportedLayer) -> None:
+    """ONNX's GroupNormalization came with opset 18; groups as channels are InstanceNormalization's."""
+    bottom, attributes = layer.bottoms[0], layer.attributes
+    groups = bottom[1] if attributes.groups is None else attributes.groups
+    plain = groups == bottom[1] and len(bottom) > 2
+    value = layer.inputs[0] if plain else builder.reshape(layer.inputs[0], [0, groups, -1])
+    operands = [value, builder.constant(np.ones(groups)), builder.constant(np.zeros(groups))]
+    value = builder.add("InstanceNormalization", operands, layer.outputs if plain else (), epsilon=attributes.eps)
+    if not plain:
+        builder.reshape(value, layer.dims[0], layer.outputs)
+
+
 def lrn(builder: Builder, layer: ExportedLayer) -> None:
     parameter, size = layer.attributes, layer.attributes.local_size
     if parameter.norm_region != WITHIN_CHANNEL:
@@ -41,9 +58,9 @@ def mvn(builder: Builder, layer: ExportedLayer) -> None:
     if layer.tops[0] != layer.bottoms[0]:
         value = builder.reshape(value, layer.dims[0])
     axes = [1, 2, 3] if parameter.across_channels else [2, 3]
-    centred = builder.add("Sub", [value, builder.add("ReduceMean", [value], axes=axes)])
+    centred = builder.add("Sub", [value, builder.reduce("ReduceMean", value, axes)])
     if parameter.normalize_variance:
-        variance = builder.add("ReduceMean", [builder.add("Mul", [centred] * 2)], axes=axes)
+        variance = builder.reduce("ReduceMean", builder.add("Mul", [centred] * 2), axes)
         divisor = builder.plus(builder.add("Sqrt", [variance]), parameter.eps)
         centred = builder.add("Div", [centred, divisor])
     builder.finish(centred)
@@ -53,7 +70,7 @@ def normalize(builder: Builder, layer: ExportedLayer) -> None:
     """x / sqrt(sum of squares + eps) * scale, over an image or over the channels of each position."""
     parameter, dimensions = layer.attributes, len(layer.bottoms[0])
     axes = range(1, dimensions) if parameter.across_spatial else [1]
-    squares = builder.add("ReduceSumSquare", layer.inputs, axes=list(axes))
+    squares = builder.reduce("ReduceSumSquare", layer.inputs[0], axes)
     norm = builder.add("Sqrt", [builder.plus(squares, parameter.eps)])
     value = builder.add("Div", [*layer.inputs, norm])
     builder.add("Mul", [value, builder.weight(0, (-1, *[1] * (dimensions - 2)))], layer.outputs)
@@ -62,10 +79,7 @@ def normalize(builder: Builder, layer: ExportedLayer) -> None:
 def reduction(builder: Builder, layer: ExportedLayer) -> None:
     parameter = layer.attributes
     kind, axes = REDUCTIONS[parameter.operation], list(range(len(layer.tops[0]), len(layer.bottoms[0])))
-    if kind == "ReduceSum":  # the first whose axes became an input
-        value = builder.add(kind, [*layer.inputs, builder.indices(axes)], keepdims=0)
-    else:
-        value = builder.add(kind, layer.inputs, axes=axes, keepdims=0)
+    value = builder.reduce(kind, layer.inputs[0], axes, keepdims=0)
     builder.finish(builder.times(value, parameter.coeff))
 
 
@@ -109,7 +123,9 @@ def prior_box(builder: Builder, layer: ExportedLayer) -> None:
 EXPORTS = {
     "ArgMax": argmax,
     "Embed": embed,
+    "GroupNorm": group_norm,
     "LRN": lrn,
+    "LogSoftmax": log_softmax,
     "MVN": mvn,
     "Normalize": normalize,
     "Parameter": parameter,
