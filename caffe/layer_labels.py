@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ..engine.graph.ir.graph import Node
 from ..engine.graph.ops.pooling import Pooling
-from ..engine.graph.ops.windows import Convolution
+from ..engine.graph.ops.resize import Resize
+from ..engine.graph.ops.windows import MOST_NUMBERS, Convolution
 from ..formats.caffe.schema import shortest_float
 
 
@@ -24,7 +25,7 @@ def main_parameters(node: Node) -> str:
             kind = ("max", "average", "stochastic")[attributes.pool]
             return f"{kind}, global" if attributes.kernel is None else f"{kind} {_window(attributes)}"
         case "Eltwise":
-            return ("product", "sum", "max")[attributes.operation]
+            return ("product", "sum", "max", "min")[attributes.operation]
         case "Concat":
             return "" if attributes.axis == 1 else f"axis {attributes.axis}"
         case "LRN":
@@ -33,6 +34,17 @@ def main_parameters(node: Node) -> str:
             return shortest_float(attributes.dropout_ratio)
         case "ReLU" if attributes.negative_slope:
             return f"slope {shortest_float(attributes.negative_slope)}"
+        case "Resize":
+            return f"{attributes.mode} {_factors(attributes)}"
+        case "Pad":
+            sides = [pads[2:] or pads for pads in (attributes.pads_before, attributes.pads_after)]
+            return f"{attributes.mode} {_sides(*sides)}"
+        case "StridedSlice":
+            return ", ".join(_slice(*each) for each in zip(*vars(attributes).values(), strict=True))
+        case "GroupNorm" if attributes.groups is not None:
+            return f"{attributes.groups} groups"
+        case "LogSoftmax" if attributes.axis != 1:
+            return f"axis {attributes.axis}"
         case "Reshape":
             return "×".join(map(str, attributes.dims))
         case "Permute":
@@ -41,11 +53,32 @@ def main_parameters(node: Node) -> str:
 
 
 def _window(attributes: Convolution | Pooling) -> str:
-    """3×3 /2, pad 1."""
-    kernel, stride, pad = attributes.kernel or (), attributes.stride, attributes.pads_before
+    """3×3 /2, pad 1; with other pads behind than before, both of them: pad 0..1."""
+    kernel, stride = attributes.kernel or (), attributes.stride
+    before, after = attributes.pads_before, attributes.pads_after
     text = "×".join(map(str, kernel * 2 if len(kernel) == 1 else kernel))
     text += f" /{_one(stride)}" if set(stride) != {1} else ""
-    return text + (f", pad {_one(pad)}" if any(pad) else "")
+    return text + (f", pad {_sides(before, after)}" if any(before + after) else "")
+
+
+def _sides(before: Sequence[int], after: Sequence[int]) -> str:
+    """Pads, one number for both sides of an axis if it is the same: 1, 0..1, 1×0..2."""
+    most = max(len(before), len(after))
+    axes = zip(*(pads if len(pads) == most else [*pads] * most for pads in (before, after)), strict=True)
+    return _one([str(first) if first == last else f"{first}..{last}" for first, last in axes])
+
+
+def _factors(attributes: Resize) -> str:
+    """×2, or → 40×40."""
+    if attributes.sizes:
+        return "→ " + "×".join(map(str, attributes.sizes))
+    return "×" + _one([shortest_float(scale) for scale in attributes.scales])
+
+
+def _slice(axis: int, start: int, end: int, step: int) -> str:
+    """axis 2: 1:9:2, in Python's words; ends that lie beyond any axis are left out."""
+    stop = "" if abs(end) >= MOST_NUMBERS else str(end)
+    return f"axis {axis}: {start}:{stop}" + (f":{step}" if step != 1 else "")
 
 
 def _one(values: Sequence[object]) -> str:

@@ -73,20 +73,23 @@ def api() -> str:
 
 
 def layers() -> str:
-    """Tables of the layers of text nets and of Caffe nets, from what the engine says of each."""
+    """Tables of the layers of text nets and of graphs, from what the engine says of each."""
     rows = [
         (f"`{' '.join((word.name, *(each.name for each in word.arguments)))}`", word.role, word.meaning)
         for word in GRAMMAR.values()
     ]
     parts = ["# Layers", "## Text nets", _table(("line", "place", "meaning"), rows)]
     rows = [
-        (f"`{kind}`", *(_yes(each) for each in (kind in LOWERINGS, op.gradient, EXPORTS.get(kind) or op.onnx)))
+        (
+            f"`{kind}`",
+            *map(_yes, (not op.attributes, kind in LOWERINGS, op.gradient, EXPORTS.get(kind) or op.onnx)),
+        )
         for kind, op in sorted(OPS.items())
     ]
     parts += [
-        "## Caffe nets",
+        "## Caffe and ONNX nets",
         f"{len(OPS)} types. *In plans*: compiled, in blocks of channels; the others run by their own code in between.",
-        _table(("type", "in plans", "gradient", "to ONNX"), rows),
+        _table(("type", "in Caffe's files", "in plans", "gradient", "to ONNX"), rows),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -90,7 +90,8 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
     "engine.graph.frontends.caffe": {
         "engine.graph.ir",
         "engine.graph.ops",
-        "engine.parameters errors",
+        "engine.parameters",
+        "errors",
         "formats.caffe",
     },
     "engine.graph.frontends.onnx": {
