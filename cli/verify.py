@@ -15,14 +15,15 @@ NAME = "verify"
 EXAMPLES = (
     "caffe64 verify deploy.prototxt net.caffemodel small.prototxt small.caffemodel",
     "caffe64 verify a.prototxt a.caffemodel b.prototxt b.caffemodel --mean 104,117,123 --scale 0.017",
+    "caffe64 verify deploy.prototxt net.caffemodel net.onnx",
 )
 
 
 def command(
-    net: caffe.Prototxt,
-    model: caffe.Caffemodel,
-    other_net: Annotated[Path, options.input_argument("NET2", "Another net.")],
-    other_model: Annotated[Path, options.input_argument("MODEL2", "Its weights.")],
+    files: Annotated[
+        list[Path],
+        options.input_argument("NET MODEL NET2 MODEL2", "Two nets, each a .prototxt and its weights, or one .onnx."),
+    ],
     mean: caffe.Mean = None,
     scale: caffe.Scale = None,
     input_shape: caffe.InputShape = None,
@@ -46,6 +47,9 @@ def command(
     NET is run layer by layer by plain code, NET2 by what runs nets fast, so that this is checked as well. If they
     differ, but do not with --reference, the nets are equal and caffe64 runs NET2 wrongly.
 
+    ONNX models run in onnxruntime, if it is installed. Without a Caffe net as NET the scale of an output is its largest
+    value.
+
     --mean and --scale: what NET2 does to its input itself; NET is given inputs that are prepared like that. Exit code 4
     if they differ.
 
@@ -55,21 +59,28 @@ def command(
     "relative" is the largest difference beyond the floor, divided by its scale; "absolute" the largest of all.
     """
     from ..caffe.optimize import Preparation
+    from ..caffe.sides import verify_sides
     from ..caffe.verify import verify
     from ..formats.npy import read_npy
     from .differences import difference_line
-    from .loading import load
+    from .net_files import check_reading, two_nets
     from .output import Output
+    from .verify_sides import load_side
 
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
-    first = load(net, model, reading, output, layers=True)
-    second = load(other_net, other_model, reading, output, layers=True)
+    nets = two_nets(files)
+    check_reading(reading, *(each.net for each in nets))
+    first, second = (load_side(each, reading, output) for each in nets)
+    start = next(iter(first.shapes))
     preparation = Preparation(caffe.parse_mean(mean), caffe.parse_scale(scale))
-    prepared = {first.needed_inputs[0]: preparation} if preparation else {}
+    prepared = {start: preparation} if preparation else {}
     differences = []
-    for inputs in [{first.needed_inputs[0]: read_npy(path)} for path in with_inputs or []] or [None]:
+    for inputs in [{start: read_npy(path)} for path in with_inputs or []] or [None]:
         limits = {"tolerance": tolerance, "floor": floor, "seed": seed}
-        differences += verify(first, second, inputs, prepared=prepared, reference=reference, **limits)
+        if any(each.is_onnx for each in nets):
+            differences += verify_sides(first, second, inputs, prepared=prepared, reference=reference, **limits)
+        else:
+            differences += verify(first.net, second.net, inputs, prepared=prepared, reference=reference, **limits)
     if as_json:
         import json
 

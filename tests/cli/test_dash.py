@@ -115,7 +115,7 @@ def test_caffe_nets_too(tmp_path, monkeypatch, start):
     ("command", "message"),
     [
         ("test - - all X.txt out.txt", "'WEIGHTS': only one file can be '-', stdin."),
-        ("verify a b - -", "'MODEL2': only one file can be '-', stdin."),
+        ("verify a b - -", "'NET MODEL NET2 MODEL2': only one file can be '-', stdin."),
         ("run net model -i a=- -i b=-", "'--input' / '-i': only one file can be '-', stdin."),
         ("classify net model - -", "'IMAGE': only one file can be '-', stdin."),
         ("export - - out.onnx", "only one file can be '-', stdin."),

@@ -97,3 +97,4 @@ def write_caffe_nets(folder: Path) -> None:
     caffe64.optimize(net)[0].save(folder / "small.prototxt", folder / "small.caffemodel")
     other, _ = caffe64.optimize(net, mean=(104, 117, 123), scale=0.017)
     other.save(folder / "b.prototxt", folder / "b.caffemodel")
+    caffe64.export_onnx(net, folder / "net.onnx")
