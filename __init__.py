@@ -50,6 +50,7 @@ _EXPORTS = {
     "export_onnx": "caffe.export",
     "export_safetensors": "caffe.export",
     "load_caffe": "caffe.load",
+    "load_onnx": "caffe.load_onnx",
     "optimize": "caffe.optimize",
     "read_checkpoint": "formats.checkpoint",
     "read_matrix": "formats.data",

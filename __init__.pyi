@@ -20,6 +20,7 @@ from .caffe.drawing import draw as draw
 from .caffe.export import export_onnx as export_onnx
 from .caffe.export import export_safetensors as export_safetensors
 from .caffe.load import load_caffe as load_caffe
+from .caffe.load_onnx import load_onnx as load_onnx
 from .caffe.net import CaffeNet as CaffeNet
 from .caffe.optimize import Passes as Passes
 from .caffe.optimize import Preparation as Preparation

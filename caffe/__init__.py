@@ -1,6 +1,6 @@
 """Caffe nets from Python: `load_caffe` and the functions of Caffe nets; the root of the package exports them.
 
-load.py          load_caffe
+load.py          load_caffe;  load_onnx.py: load_onnx
 net.py           CaffeNet, a net that runs forward and backward
 blob.py          Array: values and gradients of a blob or of weights
 layers.py        layers and tables of a net as in pycaffe

@@ -54,7 +54,8 @@ def export_onnx(
     if outputs is not None:
         names("outputs", outputs, "names of blobs", least=1)
     require("onnx")
-    from ..engine.graph.frontends.onnx import compare_with_onnxruntime, onnx_model
+    from ..engine.graph.frontends.onnx.compare import compare_with_onnxruntime
+    from ..engine.graph.frontends.onnx.write.model import onnx_model
 
     graph = _graph_of(net, outputs)
     left = {blob.name for blob in graph.inputs}

@@ -27,6 +27,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
     "engine.parameters": {"arguments", "engine.compiler", "engine.team", "engine.vectors"},
     "formats": {"arguments", "aside", "engine.compiler", "engine.team", "engine.vectors", "errors"},
     "formats.caffe": {"errors", "formats", "wording"},
+    "formats.onnx": {"arguments", "errors", "formats"},
     "engine.textnet": {
         "arguments",
         "conversion",
@@ -101,6 +102,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.ops",
         "engine.graph.verification",
         "errors",
+        "formats.onnx",
     },
     "kernels": {"engine.parameters", "engine.products", "engine.textnet"},
     "caffe": {
@@ -122,6 +124,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "errors",
         "formats",
         "formats.caffe",
+        "formats.onnx",
         "markup",
         "results",
     },
@@ -185,7 +188,7 @@ LLVM_BUILDERS = {
     "winograd_filters.py",
 }
 # Names that each file of a folder defines: the tables of its layer types, by which the folder finds them.
-PROTOCOLS = {"EXPORTS", "LAYER", "OPS", "READERS"}
+PROTOCOLS = {"EXPORTS", "LAYER", "OPERATORS", "OPS", "READERS"}
 PYCAFFE = {"io", "proto"}  # names that notebooks for pycaffe use
 FILES = sorted(
     path

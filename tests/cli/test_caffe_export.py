@@ -63,7 +63,7 @@ def test_an_input_shape_becomes_the_models(net, cli):
 
 
 def test_a_wrong_model_is_found_and_not_written(net, cli, tmp_path, monkeypatch):
-    from caffe64.engine.graph.frontends.onnx import EXPORTS
+    from caffe64.engine.graph.frontends.onnx.write.model import EXPORTS
 
     monkeypatch.setitem(EXPORTS, "ReLU", EXPORTS["AbsVal"])
     result = cli(f"{RUN} net.onnx")

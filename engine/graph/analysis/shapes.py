@@ -9,7 +9,7 @@ from ....wording import TYPE_LIKENESS, near_miss, one_of
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import MANY, Op
 from ..ops import OPS, caffe_types, op_of
-from ..ops.inputs import DATA_LAYERS
+from ..ops.inputs import DATA_LAYERS, check_given
 from ..ops.windows import MOST_NUMBERS
 
 
@@ -80,6 +80,7 @@ def _top_shapes(node: Node, shapes: Mapping[Blob, Shape], given: Mapping[str, Sh
         tops = op.shapes(node, [shapes[bottom] for bottom in node.bottoms])
     else:
         tops = _source_shapes(node, op, given)
+        check_given(node, tops)
     return {top: _checked(node, top, shape) for top, shape in zip(node.tops, tops, strict=True)}
 
 

@@ -28,10 +28,26 @@ class Transform:
 @dataclass(frozen=True)
 class InputBlobs:
     """Of the layers here: the shapes of the tops in the net, with zeros for unknown sizes. `transform` is None without
-    one."""
+    one. The sizes of axes from `fixed_from` on are those of the shapes, because the net was made for them; None: the
+    net takes any. `fixed_by` says why it takes one batch only."""
 
     shapes: tuple[Shape, ...] = ()
     transform: Transform | None = None
+    fixed_from: int | None = None
+    fixed_by: str = ""
+
+
+def check_given(node: Node, shapes: list[Shape]) -> None:
+    """Raises node.error for shapes of the tops that the net was not made for."""
+    attributes = node.attributes
+    if not isinstance(attributes, InputBlobs) or attributes.fixed_from is None:
+        return
+    start = attributes.fixed_from
+    for top, found, own in zip(node.tops, shapes, attributes.shapes, strict=True):
+        if len(found) != len(own) or found[start:] != own[start:]:
+            expected = ", ".join(["N"] * start + [str(size) for size in own[start:]])
+            hint = attributes.fixed_by if start == 0 else "input_shapes of load_onnx, --input-shape"
+            raise node.error(f"gets {top.name!r} of the shape {list(found)}", f"[{expected}]", hint)
 
 
 def input_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:

@@ -2,7 +2,8 @@
 the blobs of Input layers that no layer reads.
 
 In Caffe every blob without a reader is an output, so without a list of outputs only Silence makes a layer useless. A
-Silence that reads a data layer's top stays: without it that would be an output.
+Silence stays for what layers give that are not useless, such as a data layer or a Slice whose other top is read:
+without it that would be an output.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ def drop_dead_layers(graph: Graph, outputs: Sequence[str] | None = None) -> Repo
     report = Report("drop dead layers")
     wanted = set(graph.results) if outputs is None else {_named(graph, name) for name in outputs}
     needed, kept = set(), set(wanted)
-    inputs = {top for node in graph.nodes if not node.bottoms and node.type != "Input" for top in node.tops}
     for node in reversed(graph.nodes):
-        silences = outputs is None and node.type == "Silence" and inputs & set(node.bottoms)
-        if not node.bottoms or wanted & set(node.tops) or silences:
+        if not node.bottoms or wanted & set(node.tops):
             needed.add(node)
             wanted |= set(node.bottoms)
+    given = {top for node in needed if node.type != "Input" for top in node.tops}
+    for node in graph.nodes if outputs is None else ():
+        if node.type == "Silence" and (silenced := [blob for blob in node.bottoms if blob in given - wanted]):
+            node.bottoms = silenced
+            needed.add(node)
     dead = [node for node in graph.nodes if node not in needed]
     graph.remove(dead)
     report.changes += [f"{node.type} {node.name!r}" for node in dead]

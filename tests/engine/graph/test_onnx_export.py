@@ -18,7 +18,8 @@ from caffe64.errors import InputError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from caffe64.engine.graph.frontends.onnx import EXPORTS, compare_with_onnxruntime, onnx_model, run_model  # noqa: E402
+from caffe64.engine.graph.frontends.onnx.compare import compare_with_onnxruntime, run_model  # noqa: E402
+from caffe64.engine.graph.frontends.onnx.write.model import EXPORTS, onnx_model  # noqa: E402
 
 CAFFE = SHARED / "caffe"
 LOSSES = ["euclidean_loss", "hinge_l2", "sigmoid_ce_loss"]

@@ -167,6 +167,14 @@ def test_dead_layers_go():
     assert names(smaller) == ["data", "c", "r"]
 
 
+def test_a_silence_stays_for_a_top_of_a_layer_that_stays():
+    parts = layer("s", "Slice", "data", "a b", "slice_param { axis: 1 slice_point: 1 }")
+    graph = graph_of(data(), parts, conv("c", "b"), conv("d", "data"), layer("q", "Silence", "a d", ""))
+    smaller, _ = optimised(graph)
+    assert names(smaller) == ["data", "s", "c", "q"]
+    assert [blob.name for blob in smaller.outputs] == ["c"]
+
+
 INPUTS = layer(
     "in", "Input", "", "label data", "input_param { shape { dim: 7 } shape { dim: 2 dim: 3 dim: 7 dim: 6 } }"
 )

@@ -14,7 +14,12 @@ def _reader(shapes_of: Callable) -> Reader:
         has = layer.HasField("transform_param")
         return InputBlobs(tuple(shapes_of(layer)), read_fields(Transform, layer.transform_param) if has else None)
 
-    return Reader(read, {"shapes": _write_shapes, "transform": _write_transform})
+    write = {"shapes": _write_shapes, "transform": _write_transform}
+    return Reader(read, {**write, "fixed_from": _unsaid, "fixed_by": _unsaid})
+
+
+def _unsaid(layer, value) -> None:
+    """For what a net of Caffe does not say: it takes any shape that its layers take."""
 
 
 def _input_shapes(layer) -> list[Shape]:

@@ -1,0 +1,76 @@
+"""MaxPool, AveragePool, and pools of the whole map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ......formats.onnx.records import OnnxNode
+from ....ir.graph import Blob
+from ....ops.pooling import POOL_AVE, POOL_MAX, Pooling
+from .builder import GraphBuilder, product
+from .sides import read_sides
+
+PICTURE_AXES = 4
+
+
+def pool(kind: int) -> Callable:
+    def read(builder: GraphBuilder, node: OnnxNode) -> Blob:
+        if any(node.outputs[1:]):
+            builder.refuse("gives the indices of its maxima", "its values alone")
+        blob = builder.input()
+        axes = builder.axes[blob]
+        if len(axes) not in (PICTURE_AXES - 1, PICTURE_AXES):
+            builder.refuse(f"pools {len(axes) - 2} spatial axes", "1 or 2")
+        sides = read_sides(builder, blob)
+        if set(sides.dilation) != {1}:
+            builder.refuse(f"has dilations {list(sides.dilation)}", "1")
+        before, after = sides.pads()
+        if sides.kernel == sides.size and not any(before + after):
+            return global_pool(kind)(builder, node)
+        missing = PICTURE_AXES - len(axes)
+        attributes = Pooling(
+            kind,
+            _two(sides.kernel, 1),
+            _two(sides.stride, 1),
+            _two(before, 0),
+            _two(after, 0),
+            "up_inside" if node.attributes.get("ceil_mode", 0) else "down",
+            "padded" if kind == POOL_AVE and node.attributes.get("count_include_pad", 0) else DIVISORS[kind],
+        )
+        blob = builder.reshape(blob, [*axes[:2], *[builder.ones()] * missing, *axes[2:]])
+        blob = builder.add("Pooling", [blob], attributes)
+        found = builder.axes[blob]
+        return builder.reshape(blob, [*found[:2], *found[2 + missing :]])
+
+    return read
+
+
+DIVISORS = {POOL_MAX: "padded", POOL_AVE: "picture"}
+
+
+def _two(values, filling: int) -> tuple[int, int]:
+    """A number for both axes of a picture, of which a row has the second."""
+    first, second = (*[filling] * (2 - len(values)), *values)
+    return first, second
+
+
+def global_pool(kind: int) -> Callable:
+    def read(builder: GraphBuilder, node: OnnxNode) -> Blob:
+        blob = builder.input()
+        axes = builder.axes[blob]
+        if len(axes) < PICTURE_AXES - 1:
+            builder.refuse(f"pools a value with {len(axes)} axes", "3 or more")
+        if len(axes) != PICTURE_AXES:
+            blob = builder.reshape(blob, [*axes[:2], builder.ones(), product(axes[2:], builder.batches)])
+        blob = builder.add("Pooling", [blob], Pooling(kind, None))
+        return builder.reshape(blob, [*axes[:2], *[builder.ones()] * (len(axes) - 2)])
+
+    return read
+
+
+OPERATORS = {
+    "AveragePool": pool(POOL_AVE),
+    "GlobalAveragePool": global_pool(POOL_AVE),
+    "GlobalMaxPool": global_pool(POOL_MAX),
+    "MaxPool": pool(POOL_MAX),
+}
