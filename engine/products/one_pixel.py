@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
 from ..compiler.jit import inline
-from ..vectors.simd import broadcast, element, fma, load, maximum, store
+from ..vectors.simd import broadcast, element, fma, load, maximum, minimum, store
 from ..vectors.views import whole_number
 from .pixel_tile import PANEL
 
@@ -18,7 +18,9 @@ assert STREAMS * PANEL == 8, "a to h"
 
 
 @inline
-def sum_one_pixel(arena, weights, tables, x, taps, groups, run, w, w_step, bias, addend, addend_step, bound, y, y_step):
+def sum_one_pixel(
+    arena, weights, tables, x, taps, groups, run, w, w_step, bias, addend, addend_step, lowest, highest, y, y_step
+):
     """The same sums as `sum_pixels`, to the last bit, for STREAMS panels of one pixel. Writes 8 vectors, y_step apart.
 
     All offsets and steps are in bytes. The panels are `w_step` apart; `x`, `addend` (negative: none) and `y` are
@@ -44,12 +46,12 @@ def sum_one_pixel(arena, weights, tables, x, taps, groups, run, w, w_step, bias,
         c, d = c + load(arena, addend + 2 * addend_step), d + load(arena, addend + 3 * addend_step)
         e, f = e + load(arena, addend + 4 * addend_step), f + load(arena, addend + 5 * addend_step)
         g, h = g + load(arena, addend + 6 * addend_step), h + load(arena, addend + 7 * addend_step)
-    lower_bound = broadcast(bound)
-    store(arena, y, maximum(lower_bound, a))
-    store(arena, y + y_step, maximum(lower_bound, b))
-    store(arena, y + 2 * y_step, maximum(lower_bound, c))
-    store(arena, y + 3 * y_step, maximum(lower_bound, d))
-    store(arena, y + 4 * y_step, maximum(lower_bound, e))
-    store(arena, y + 5 * y_step, maximum(lower_bound, f))
-    store(arena, y + 6 * y_step, maximum(lower_bound, g))
-    store(arena, y + 7 * y_step, maximum(lower_bound, h))
+    least, most = broadcast(lowest), broadcast(highest)
+    store(arena, y, maximum(least, minimum(most, a)))
+    store(arena, y + y_step, maximum(least, minimum(most, b)))
+    store(arena, y + 2 * y_step, maximum(least, minimum(most, c)))
+    store(arena, y + 3 * y_step, maximum(least, minimum(most, d)))
+    store(arena, y + 4 * y_step, maximum(least, minimum(most, e)))
+    store(arena, y + 5 * y_step, maximum(least, minimum(most, f)))
+    store(arena, y + 6 * y_step, maximum(least, minimum(most, g)))
+    store(arena, y + 7 * y_step, maximum(least, minimum(most, h)))

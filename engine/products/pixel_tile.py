@@ -1,12 +1,12 @@
 """The micro-kernel of convolutions: sums over taps for pixels and a few vectors of output channels.
 
     pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels, addend_step,
-                bound, y, y_pixels, y_step, count, GROUP, ROWS, NV)
+                lowest, highest, y, y_pixels, y_step, count, GROUP, ROWS, NV)
 
 acc[p, v] = weights[bias][v] + sum over g < groups, l < run of
             arena[x + tables[pixels + p] + tables[taps + g]][l] * weights[w][(g*run + l)*NV + v]
 arena[y + tables[y_pixels + p] + v*y_step]
-          = max(bound, acc[p, v] + arena[addend + tables[addend_pixels + p] + v*addend_step])
+          = max(lowest, min(highest, acc[p, v] + arena[addend + tables[addend_pixels + p] + v*addend_step]))
 
 for p < count and v < NV, where acc[p, v] is a vector of LANES, arena[i] and weights[i] are the data at byte i, and [l]
 counts float32 from there on, [v] vectors. Where `addend` is negative, nothing is added. `arena` and `weights` are
@@ -25,6 +25,7 @@ recorded.) The loop over tiles inside the function halves a tile's overhead, 28 
 
 from __future__ import annotations
 
+import numpy as np
 from llvmlite import ir
 
 from ..compiler import signatures as types
@@ -40,10 +41,12 @@ from ..vectors.llvm import (
     prefetch_line,
     require_literals,
     require_memory,
+    smaller,
     splat,
 )
 from .tile import keep_rolled, opaque
 
+NO_UPPER_BOUND = np.float32(np.inf)
 PANEL = 2  # vectors of outputs of a tile
 ROWS = 8 if LANES == 16 else 6  # pixels of a tile: with more, the pointers would be spilled
 assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
@@ -51,43 +54,43 @@ assert ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
 
 @inline
 def sum_pixels(
-    arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels, addend_step, bound,
-    y, y_pixels, y_step, count, vectors,
+    arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels, addend_step, lowest,
+    highest, y, y_pixels, y_step, count, vectors,
 ):  # fmt: skip
     """`pixel_tiles` for a panel of `vectors`, 1 or PANEL, with the literals for `run`."""
     if run == LANES:
         if vectors == PANEL:
             pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels,
-                        addend_step, bound, y, y_pixels, y_step, count, LANES, ROWS, PANEL)  # fmt: skip
+                        addend_step, lowest, highest, y, y_pixels, y_step, count, LANES, ROWS, PANEL)  # fmt: skip
         else:
             pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels,
-                        addend_step, bound, y, y_pixels, y_step, count, LANES, ROWS, 1)  # fmt: skip
+                        addend_step, lowest, highest, y, y_pixels, y_step, count, LANES, ROWS, 1)  # fmt: skip
     elif vectors == PANEL:
         pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels,
-                    addend_step, bound, y, y_pixels, y_step, count, 0, ROWS, PANEL)  # fmt: skip
+                    addend_step, lowest, highest, y, y_pixels, y_step, count, 0, ROWS, PANEL)  # fmt: skip
     else:
         pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels,
-                    addend_step, bound, y, y_pixels, y_step, count, 0, ROWS, 1)  # fmt: skip
+                    addend_step, lowest, highest, y, y_pixels, y_step, count, 0, ROWS, 1)  # fmt: skip
 
 
 @intrinsic(prefer_literal=True)
 def pixel_tiles(
     typingctx, arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels, addend_step,
-    bound, y, y_pixels, y_step, count, GROUP, ROWS, NV,
+    lowest, highest, y, y_pixels, y_step, count, GROUP, ROWS, NV,
 ):  # fmt: skip
     require_memory(arena)
     require_memory(weights)
     require_literals(GROUP, ROWS, NV)
     i64 = types.int64
-    signature = types.void(arena, weights, tables, *[i64] * 10, types.float32, *[i64] * 4, GROUP, ROWS, NV)
+    signature = types.void(arena, weights, tables, *[i64] * 10, *[types.float32] * 2, *[i64] * 4, GROUP, ROWS, NV)
 
     def codegen(context, builder, signature, args):
         kinds = signature.args
         memory, constants = (byte_pointer(context, builder, kinds[i], args[i]) for i in (0, 1))
         numbers = context.make_array(kinds[2])(context, builder, args[2]).data
-        group, most, vectors = (kind.literal_value for kind in kinds[18:])
+        group, most, vectors = (kind.literal_value for kind in kinds[19:])
         function = _function(builder.module, group, most, vectors)
-        builder.call(function, [memory, constants, numbers, *args[3:18]])
+        builder.call(function, [memory, constants, numbers, *args[3:19]])
         return context.get_dummy_value()
 
     return signature, codegen
@@ -99,7 +102,7 @@ def _function(module, group, most, vectors):
     if name in module.globals:
         return module.globals[name]
     memory, numbers = ir.IntType(8).as_pointer(), I64.as_pointer()
-    kinds = [memory, memory, numbers, *[I64] * 10, FLOAT, *[I64] * 4]
+    kinds = [memory, memory, numbers, *[I64] * 10, FLOAT, FLOAT, *[I64] * 4]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
     function.linkage = "internal"
     for attribute in ("noinline", "nounwind"):
@@ -143,7 +146,7 @@ def _function(module, group, most, vectors):
 
 def _emit(
     builder, group, rows, vectors, pixel, ahead, arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend,
-    addend_pixels, addend_step, bound, y, y_pixels, y_step,
+    addend_pixels, addend_step, lowest, highest, y, y_pixels, y_step,
 ):  # fmt: skip
     """One tile of `rows` pixels, from `pixel` on."""
 
@@ -186,10 +189,10 @@ def _emit(
         phi.add_incoming(value, without)
         phi.add_incoming(sums[key], inside)
         results[key] = phi
-    lower_bound, out = splat(builder, bound), builder.gep(arena, [y])
+    lowest, highest, out = splat(builder, lowest), splat(builder, highest), builder.gep(arena, [y])
     for (p, v), phi in results.items():  #                          y[pixel p, v]
         pointer = vector(out, number(y_pixels, p), builder.mul(y_step, I64(v)))
-        builder.store(larger(builder, lower_bound, phi), pointer, align=4)
+        builder.store(larger(builder, lowest, smaller(builder, highest, phi)), pointer, align=4)
 
 
 def _sum(builder, acc, group, vectors, starts, line, end, table, ahead):

@@ -1,9 +1,9 @@
 """The micro-kernel of depthwise convolutions: sums over taps for pixels of a row, one filter per lane.
 
-    row_tile(arena, weights, tables, x, step, taps, n, w, bias, bound, y, pixels, COUNT, STEP, KERNEL)
+    row_tile(arena, weights, tables, x, step, taps, n, w, bias, lowest, highest, y, pixels, COUNT, STEP, KERNEL)
 
 acc[p] = weights[bias] + sum over t < n of  arena[x + p*step + tables[taps + t]] * weights[w + t*VECTOR_BYTES]
-arena[y + tables[pixels + p]] = max(bound, acc[p])
+arena[y + tables[pixels + p]] = max(lowest, min(highest, acc[p]))
 
 for p < COUNT, where arena[i] and weights[i] are the vector of LANES float32 at byte i: `arena` and `weights` are blocks
 of bytes or float32, `tables` is int64, and x, step, w, bias, y and what the tables hold are in bytes. COUNT, STEP and
@@ -19,29 +19,41 @@ from __future__ import annotations
 from ..compiler import signatures as types
 from ..compiler.cpu import VECTOR_BYTES
 from ..compiler.jit import intrinsic
-from ..vectors.llvm import I64, VECTOR, byte_pointer, larger, multiply_add, require_literals, require_memory, splat
+from ..vectors.llvm import (
+    I64,
+    VECTOR,
+    byte_pointer,
+    larger,
+    multiply_add,
+    require_literals,
+    require_memory,
+    smaller,
+    splat,
+)
 
 
 @intrinsic(prefer_literal=True)
-def row_tile(typingctx, arena, weights, tables, x, step, taps, n, w, bias, bound, y, pixels, COUNT, STEP, KERNEL):
+def row_tile(
+    typingctx, arena, weights, tables, x, step, taps, n, w, bias, lowest, highest, y, pixels, COUNT, STEP, KERNEL
+):
     require_memory(arena)
     require_memory(weights)
     require_literals(COUNT, STEP, KERNEL)
     i64 = types.int64
-    signature = types.void(arena, weights, tables, *[i64] * 6, types.float32, i64, i64, COUNT, STEP, KERNEL)
+    signature = types.void(arena, weights, tables, *[i64] * 6, *[types.float32] * 2, i64, i64, COUNT, STEP, KERNEL)
 
     def codegen(context, builder, signature, args):
         kinds = signature.args
         memory, constants = (byte_pointer(context, builder, kinds[i], args[i]) for i in (0, 1))
         numbers = context.make_array(kinds[2])(context, builder, args[2]).data
         literals = (kind.literal_value for kind in kinds[-3:])
-        _emit(builder, *literals, memory, constants, numbers, *args[3:12])
+        _emit(builder, *literals, memory, constants, numbers, *args[3:13])
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-def _emit(builder, count, steps, kernel, arena, weights, tables, x, step, taps, n, w, bias, bound, y, pixels):
+def _emit(builder, count, steps, kernel, arena, weights, tables, x, step, taps, n, w, bias, lowest, highest, y, pixels):
     def vector(base, at):
         return builder.load(builder.bitcast(builder.gep(base, [at]), VECTOR.as_pointer()), align=4)
 
@@ -78,7 +90,8 @@ def _emit(builder, count, steps, kernel, arena, weights, tables, x, step, taps, 
             phi.add_incoming(later, loop)
         builder.cbranch(builder.icmp_signed("<", following, n), loop, done)
         builder.position_at_end(done)
-    lower_bound, out = splat(builder, bound), builder.gep(arena, [y])
+    lowest, highest, out = splat(builder, lowest), splat(builder, highest), builder.gep(arena, [y])
     for p, total in enumerate(sums):
         to = builder.gep(out, [builder.load(builder.gep(tables, [builder.add(pixels, I64(p))]))])
-        builder.store(larger(builder, lower_bound, total), builder.bitcast(to, VECTOR.as_pointer()), align=4)
+        total = larger(builder, lowest, smaller(builder, highest, total))
+        builder.store(total, builder.bitcast(to, VECTOR.as_pointer()), align=4)

@@ -93,6 +93,11 @@ def larger(builder, v, w):
     return builder.select(builder.fcmp_ordered(">", v, w), v, w)
 
 
+def smaller(builder, v, w):
+    """v where v < w, else w, also where either is NaN."""
+    return builder.select(builder.fcmp_ordered("<", v, w), v, w)
+
+
 def prefetch_line(builder, pointer, level=1):
     """Start fetching the cache line at `pointer` into the cache of this level, for reading."""
     bytes_ = ir.IntType(8).as_pointer()

@@ -44,6 +44,7 @@ from .llvm import (
     multiply_add,
     prefetch_line,
     require_memory,
+    smaller,
     splat,
 )
 
@@ -180,8 +181,7 @@ def maximum(typingctx, v, w):
 @intrinsic
 def minimum(typingctx, v, w):
     def codegen(context, builder, signature, args):
-        v, w = args
-        return builder.select(builder.fcmp_ordered("<", v, w), v, w)
+        return smaller(builder, *args)
 
     return vector(vector, vector), codegen
 

@@ -90,13 +90,20 @@ def batch_norm(node, bottom):
     return affine(bottom, factor, -mean * share * factor)
 
 
-def scale(node, bottom):
-    factor, offset = weights_of(node)
-    return affine(bottom, factor, offset)
+def scale(node, bottom, operand=None):
+    """With a second bottom: one factor for each picture and channel."""
+    if operand is None:
+        return affine(bottom, *weights_of(node))
+    (x, error), (s, off) = bottom, (each.reshape(*each.shape, *(1,) * (bottom[0].ndim - 2)) for each in operand)
+    rounding = 4 * UNIT * (np.abs(s) + off) * (np.abs(x) + error)
+    return s * x, np.abs(s) * error + off * (np.abs(x) + error) + rounding
 
 
-def bias(node, bottom):
-    return affine(bottom, np.ones(len(node.weights[0])), node.weights[0])
+def bias(node, bottom, operand=None):
+    if operand is None:
+        return affine(bottom, np.ones(len(node.weights[0])), node.weights[0])
+    (x, error), (s, off) = bottom, (each.reshape(*each.shape, *(1,) * (bottom[0].ndim - 2)) for each in operand)
+    return x + s, error + off + 2 * UNIT * (np.abs(x) + error + np.abs(s) + off)
 
 
 def rectify(node, bottom):
@@ -107,6 +114,46 @@ def rectify(node, bottom):
         slope = node.weights[0].astype(np.float64).reshape(-1, *(1,) * (x.ndim - 2))
     steepest = np.maximum(1, np.abs(slope))
     return np.maximum(x, 0) + slope * np.minimum(x, 0), steepest * error + 2 * UNIT * steepest * (np.abs(x) + error)
+
+
+def curve(node, bottom):
+    """Smooth functions within 4 units in the last place: what they make of the bottom's error comes on top."""
+    x, error = bottom
+    if node.type == "Sigmoid":
+        y = np.where(x < 0, np.exp(np.minimum(x, 0)), 1) / (1 + np.exp(-np.abs(x)))
+        carried = y * np.expm1(error)  # sigmoid(x + e) <= exp(e) * sigmoid(x)
+    elif node.type == "Swish":
+        beta = np.float64(np.float32(node.origin.swish_param.beta))
+        y, carried = x / (1 + np.exp(-beta * x)), 1.1 * error + UNIT * np.abs(beta * x * x) / 4
+    elif node.type == "TanH":
+        y, carried = np.tanh(x), error
+    elif node.type == "ELU":
+        alpha = np.float64(np.float32(node.origin.elu_param.alpha))
+        y, carried = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), max(1, alpha) * error
+    return y, carried + 8 * UNIT * np.abs(y) + 1e-44
+
+
+def hard(node, bottom):
+    """Of HardSigmoid and HardSwish, whose slope is at most 3/2."""
+    x, error = bottom
+    swish = node.type == "HardSwish"
+    a, b = (1 / 6, 0.5) if swish else (node.attributes.alpha, node.attributes.beta)
+    s = np.clip(a * x + b, 0, 1)
+    rounding = 4 * UNIT * (np.abs(a * x) + b)
+    if swish:
+        return x * s, 1.5 * error + (rounding + 2 * UNIT * s) * (np.abs(x) + error)
+    return s, a * error + rounding
+
+
+def clip(node, bottom):
+    p = node.origin.clip_param
+    return np.clip(bottom[0], np.float32(p.min), np.float32(p.max)), bottom[1]
+
+
+def power(node, bottom):
+    """The first power."""
+    p = node.origin.power_param
+    return affine(bottom, np.float32(p.scale), np.float32(p.shift))
 
 
 def eltwise(node, *bottoms):
@@ -204,6 +251,10 @@ LAYERS = {
     "Bias": bias,
     "ReLU": rectify,
     "PReLU": rectify,
+    **dict.fromkeys(("Sigmoid", "Swish", "TanH", "ELU"), curve),
+    **dict.fromkeys(("HardSigmoid", "HardSwish"), hard),
+    "Clip": clip,
+    "Power": power,
     "Eltwise": eltwise,
     "Pooling": pooling,
     "LRN": lrn,

@@ -39,6 +39,10 @@ Run = Callable[[Arrays, Arrays], None]
 Back = Callable[[Arrays, Arrays, Arrays, Gradients, Gradients], None]
 
 
+def no_curve(node: Node) -> None:
+    """The `curve` of layers that are not element-wise functions."""
+
+
 @dataclass(frozen=True)
 class Layers:
     """How a gradient that consists of other layers runs them. `prepare` prepares one, as an Op does; `plan` does so in
@@ -66,10 +70,12 @@ class Gradient:
 class Op:
     """One layer type. `in_place`: run is right where outputs[0] is inputs[0]. `view`: every top has the memory of
     bottom 0 in another shape, and run does nothing. `bottoms` and `tops` are the least and the largest number.
-    `kernels` are those that `run` may call: they can be compiled before. `onnx(builder, layer)` adds its ONNX nodes,
-    and `kind` gives a drawing its colour: for types that are not in `frontends/onnx/write/` and `drawing/kinds.py`.
-    `attributes` is the dataclass of a type that Caffe's format does not have; without such attributes, a layer of that
-    name is another one."""
+    `kernels` are those that `run` may call: they can be compiled before. `curve(node)` says of an element-wise function
+    which one it is: a kind of `ops/curves.py`, a and b; None where that has none. Weights, if it has any, are a of
+    all or of each channel. A plan may then run it in another layer's loop, in place. `onnx(builder, layer)` adds its
+    ONNX nodes, and `kind` gives a drawing its colour: for types that are not in `frontends/onnx/write/` and
+    `drawing/kinds.py`. `attributes` is the dataclass of a type that Caffe's format does not have; without such
+    attributes, a layer of that name is another one."""
 
     type: str
     shapes: Callable[[Node, list[Shape]], list[Shape]]
@@ -82,6 +88,7 @@ class Op:
     view: bool = False
     kernels: tuple[Kernel, ...] = ()
     gradient: Gradient | None = None
+    curve: Callable[[Node], tuple[int, float, float] | None] = no_curve
     onnx: Callable[[Any, Any], None] | None = None
     kind: str = ""
     attributes: type | None = None

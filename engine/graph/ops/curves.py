@@ -14,11 +14,12 @@ from ...compiler.jit import F1, F1_IN, Kernel, f32, i64, inline, kernel
 from ...vectors import simd
 from ...vectors.elementary import ONE, decay, exp, exp_minus_one, gated, sigmoid, sigmoid_slope, tanh
 from ..ir.graph import Node, Shape
-from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
+from ..ir.op import Back, Gradient, Layers, Op, Run, no_curve, same_shape
 from .checks import refuse_in_place
 
-TANH, SIGMOID, SWISH, ELU_CURVE, EXP = range(5)  # of `smooth_activation`
-ABSOLUTE, CLIP, THRESHOLD, LINEAR, HARD_SIGMOID, HARD_SWISH = range(6)  # of `piecewise_activation`
+SMOOTH = TANH, SIGMOID, SWISH, ELU_CURVE, EXP = range(5)  # of `smooth_activation`
+ABSOLUTE, CLIP, THRESHOLD, LINEAR, HARD_SIGMOID, HARD_SWISH = range(5, 11)  # of `piecewise_activation`
+RECTIFIED = 11  # ReLU and PReLU, `relu.py`
 SWISH_LIMIT, SMALLEST_DENORMAL = np.float32(200), np.float32(1e-45)
 
 
@@ -313,7 +314,16 @@ def curve(
     """A layer that is one call of a kernel, whose gradient is one of `slope`, or that has none."""
     gradient = Gradient(calling_gradient(slope, parameters), kernels=(slope,)) if slope else None
     prepare = calling(kernel, parameters)
-    return Op(kind, shapes, prepare, in_place=in_place, kernels=(kernel,), gradient=gradient, attributes=attributes)
+    return Op(
+        kind,
+        shapes,
+        prepare,
+        in_place=in_place,
+        kernels=(kernel,),
+        gradient=gradient,
+        curve=parameters if in_place else no_curve,
+        attributes=attributes,
+    )
 
 
 OPS = (

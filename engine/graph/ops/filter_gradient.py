@@ -25,7 +25,7 @@ from ...compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ...compiler.fields import numbers, read_fields
 from ...compiler.jit import F1, F1_IN, I1_IN, inline, kernel
 from ...products.gemm import MR, NO_LOWER_BOUND, whole
-from ...products.pixel_tile import PANEL, sum_pixels
+from ...products.pixel_tile import NO_UPPER_BOUND, PANEL, sum_pixels
 from ...team.memory import aligned_zeros
 from ...team.pool import run_together
 from ...team.threads import choose_threads
@@ -92,7 +92,8 @@ def add_filter_sums(x, dy, counts, sizes, tables, work, panels):
                 sum_pixels(
                     work, panels, tables, 0, 0, 2 * taps + first * vectors, high * vectors, LANES,
                     (PANEL_FLOATS + o * high * vectors * LANES) * FLOAT_BYTES, 0, to, taps, VECTOR_BYTES,
-                    NO_LOWER_BOUND, to, taps, VECTOR_BYTES, taps, min(PANEL, whole(outputs - o) // LANES),
+                    NO_LOWER_BOUND, NO_UPPER_BOUND, to, taps, VECTOR_BYTES, taps,
+                    min(PANEL, whole(outputs - o) // LANES),
                 )  # fmt: skip
 
 

@@ -74,6 +74,13 @@ def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     return run
 
 
+def power_curve(node: Node) -> tuple[int, float, float] | None:
+    """The first power."""
+    parameter = node.attributes
+    shift = parameter.shift if parameter.shift else -0.0
+    return (LINEAR, parameter.scale, shift) if parameter.power == 1 and parameter.scale else None
+
+
 def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """log(shift + scale * x) to a base."""
     parameter = node.attributes
@@ -160,7 +167,7 @@ def bnll_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, lay
 OPS = (
     Op(
         "Power", same_shape, prepare_power, in_place=True, kernels=(piecewise_activation,),
-        gradient=Gradient(power_back),
+        gradient=Gradient(power_back), curve=power_curve,
     ),
     curve("Exp", exponential),
     Op(

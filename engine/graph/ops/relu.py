@@ -13,6 +13,7 @@ from ...vectors import simd
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, count, same_shape
 from .channels import add_sums, channel_sums
+from .curves import RECTIFIED
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,10 @@ OPS = (
     Op(
         "ReLU", same_shape, prepare_relu, in_place=True, kernels=(relu,),
         gradient=Gradient(relu_back, kernels=(relu_gradient,)),
+        curve=lambda node: (RECTIFIED, node.attributes.negative_slope, 0.0),
     ),
     Op(
         "PReLU", prelu_shapes, prepare_prelu, prelu_weights, in_place=True, kernels=(relu,),
-        gradient=Gradient(prelu_back, kernels=(relu_gradient, channel_sums)),
+        gradient=Gradient(prelu_back, kernels=(relu_gradient, channel_sums)), curve=lambda node: (RECTIFIED, 0.0, 0.0),
     ),
 )  # fmt: skip

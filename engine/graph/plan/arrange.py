@@ -91,7 +91,7 @@ class Arrangement:
             self._left.subtract(map(self.root, group.bottoms))
             return
         action = Action(group, bottoms, [], how.emit if how else None, lowered=how)
-        kind = how.kind if how else StorageKind.PLANAR
+        kind = (how.kind or bottoms[0].kind) if how else StorageKind.PLANAR
         if how and how.in_place and self._may_overwrite(group.bottoms[0], bottoms[0], group.tops[0], kind):
             storage = bottoms[0]
             storage.halo = wider(storage.halo, self._halos.get((group.tops[0], kind), NO_HALO))
@@ -109,6 +109,9 @@ class Arrangement:
 
     def _stored(self, blob: Blob, want: Want, owner: LayerGroup | None) -> Storage:
         """`blob` stored as in `want`, after a move if needed."""
+        if want.kind is None:
+            kinds = [kind for kind in PREFERRED[:2] if (blob, kind) in self.storages]
+            want = Want(kinds[0] if kinds else StorageKind.PLANAR)
         if (blob, want.kind) in self.storages:
             return self.storages[blob, want.kind]
         source = next(self.storages[blob, kind] for kind in PREFERRED if (blob, kind) in self.storages)

@@ -20,15 +20,10 @@ from .steps import UNKNOWN_SOURCE, Scratch, StepKernel
 from .storage import aligned
 from .team import ProgramRow
 
-ZEROS, NO_BOUND, CONSTANTS = 0, 4 * VECTOR_BYTES, 5 * VECTOR_BYTES  # offsets: zeros, -inf; the first of a net's own
+ZEROS, NO_LOWEST, NO_HIGHEST, CONSTANTS = (n * VECTOR_BYTES for n in (0, 4, 5, 6))  # zeros, -inf, inf; a net's own
 # Multiply-accumulates of an item, the unit of work that threads share: some 10 microseconds.
 # Chosen on EPYC Zen 3 (AVX2, 2 cores), 2026-11-22; the measurement is not recorded.
 ITEM_MACS = 500_000
-
-
-def lower_bound_offset(relu: bool) -> int:
-    """The offset of the constant that is the lower bound of results: 0, or -inf."""
-    return ZEROS if relu else NO_BOUND
 
 
 class PlannedStep(NamedTuple):
@@ -100,7 +95,8 @@ class Emitter(StepList):
         super().__init__()
         self.threads, self.scratch, self.packing = threads, scratch, PackingSteps()
         self._size = CONSTANTS
-        self._fixed: list[tuple[int, np.ndarray]] = [(NO_BOUND, np.full(LANES, -np.inf, np.float32))]
+        bounds = (NO_LOWEST, -np.inf), (NO_HIGHEST, np.inf)
+        self._fixed: list[tuple[int, np.ndarray]] = [(at, np.full(LANES, value, np.float32)) for at, value in bounds]
 
     def constant(self, values) -> int:
         """The offset of these float32."""

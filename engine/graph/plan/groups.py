@@ -1,9 +1,10 @@
 """Groups of layers that run as one: a layer, or, where fusing is allowed, a product with the operations on its outputs.
 
-Convolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ ReLU]        Eltwise [+ ReLU]
-Depthwise convolution  [+ ReLU]  + 1 x 1 convolution  [+ Eltwise sum]  [+ ReLU]
+Convolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ function]        Eltwise [+ function]
+Depthwise convolution  [+ function]  + 1 x 1 convolution  [+ Eltwise sum]  [+ function]
 
-A ReLU inside gives 0 for -inf; by itself it gives NaN, as Caffe's.
+A function is an element-wise one of `lowering/curves.py`. A ReLU inside gives 0 for -inf, a Clip NaN for NaN; by
+themselves they give NaN and the lower bound, as Caffe's.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..ir.graph import Blob, Graph, Node, Shape
+from ..ops import OPS
 from ..ops.eltwise import ELTWISE_SUM
 from ..ops.windows import Window, window_of
 
@@ -21,13 +23,13 @@ PRODUCTS = (*CONVOLUTIONS, "InnerProduct")
 @dataclass(eq=False)
 class LayerGroup:
     """`nodes` that run as one: those of `depthwise`, a depthwise convolution whose result only `main` reads, then
-    `main` and the operations on its result: `addend` is added, then, with `relu`, max(0, .)."""
+    `main` and the operations on its result: `addend` is added, then `activation` applied, an element-wise function."""
 
     nodes: list[Node]
     tops: list[Blob]
     main: Node
     addend: Blob | None = None
-    relu: bool = False
+    activation: Node | None = None
     depthwise: LayerGroup | None = None
 
     @property
@@ -74,14 +76,14 @@ def _extend(group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], known: s
     """Take in the only reader of the group's top, as long as there is one that fits."""
     if len(group.main.tops) != 1 or group.main.type not in (*PRODUCTS, "Eltwise"):
         return
-    while not group.relu:
+    while group.activation is None:
         top = group.tops[0]
         readers = graph.readers(top)
         if len(readers) != 1 or len(readers[0].tops) != 1:
             return
         reader = readers[0]
-        if reader.type == "ReLU" and not reader.attributes.negative_slope:
-            group.relu = True
+        if OPS[reader.type].curve(reader) is not None:
+            group.activation = reader
         elif group.main.type in PRODUCTS and group.addend is None and _is_plain_sum(reader):
             others = [bottom for bottom in reader.bottoms if bottom is not top]
             if len(others) != 1 or others[0] not in known or shapes[others[0]] != shapes[top]:

@@ -53,6 +53,9 @@ class Strided(NamedTuple):
     row: int  # from a row of pixels to the next
 
 
+NO_BLOB = Strided(offset=-1, picture=0, plane=0, row=0)
+
+
 class Pixels(NamedTuple):
     """Pixels in the arena, one by one, in bytes. An absent addend has the offset -1."""
 

@@ -9,7 +9,21 @@ from __future__ import annotations
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import Run
+from ..ir.op import Run, no_curve
+from ..ops import OPS
+from ..ops.curves import (
+    CLIP,
+    ELU_CURVE,
+    EXP,
+    HARD_SIGMOID,
+    HARD_SWISH,
+    LINEAR,
+    RECTIFIED,
+    SIGMOID,
+    SWISH,
+    TANH,
+    THRESHOLD,
+)
 from ..ops.eltwise import ELTWISE_MAX, ELTWISE_MIN, ELTWISE_PROD, ELTWISE_SUM
 from ..ops.softmax import axis_sizes
 
@@ -19,6 +33,35 @@ COMBINATIONS = {
     ELTWISE_MAX: lambda x, y, a, b: np.where(x > y, x, y),
     ELTWISE_MIN: lambda x, y, a, b: np.where(x < y, x, y),
 }
+
+CURVES = {  # in float64
+    TANH: lambda x, a, b: np.tanh(a * x),
+    SIGMOID: lambda x, a, b: 1 / (1 + np.exp(-a * x)),
+    SWISH: lambda x, a, b: x / (1 + np.exp(-a * x)),
+    ELU_CURVE: lambda x, a, b: np.maximum(x, 0) + a * np.expm1(np.minimum(x, 0)),
+    EXP: lambda x, a, b: b * np.exp(a * x),
+    CLIP: lambda x, a, b: np.fmax(np.minimum(x, b), a),
+    THRESHOLD: lambda x, a, b: x > a,
+    LINEAR: lambda x, a, b: a * x + b,
+    HARD_SIGMOID: lambda x, a, b: np.clip(a * x + b, 0, 1),
+    HARD_SWISH: lambda x, a, b: x * np.clip(a * x + b, 0, 1),
+    RECTIFIED: lambda x, a, b: np.maximum(x, 0) + a * np.minimum(x, 0),
+}
+
+
+def prepare_curve(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """An element-wise function; one that plans do not know by its own code."""
+    found = OPS[node.type].curve(node)
+    if found is None:
+        return OPS[node.type].prepare(node, bottoms, tops)
+    kind, a, b = found
+
+    def run(inputs, outputs):
+        channels = (-1, *(1,) * (inputs[0].ndim - 2))
+        factor = node.weights[0].astype(np.float64).reshape(channels) if node.weights else a
+        outputs[0][...] = CURVES[kind](inputs[0].astype(np.float64), factor, b)
+
+    return run
 
 
 def prepare_softmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -47,4 +90,8 @@ def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     return run
 
 
-PLAIN = {"Softmax": prepare_softmax, "Eltwise": prepare_eltwise}
+PLAIN = {
+    "Softmax": prepare_softmax,
+    "Eltwise": prepare_eltwise,
+    **{kind: prepare_curve for kind, op in OPS.items() if op.curve is not no_curve},
+}

@@ -162,7 +162,10 @@ def test_what_does_not_fit_is_refused_before_anything_is_allocated():
 def test_what_plans_compile_in_common_with_an_op_is_plain_numpy_here():
     """A kernel that both sides of a comparison run is compared with itself."""
     for kind, lowerings in LOWERINGS.items():
-        used = [value for lowering in lowerings for value in lowering.lower.__globals__.values()]
+        functions = [
+            each for lowering in lowerings for each in (lowering.lower, *(k.py_func for k in lowering.kernels))
+        ]
+        used = [value for function in functions for value in function.__globals__.values()]
         compiled = [value.py_func for value in used if isinstance(value, Inline | Kernel)]
         shared = [function.__name__ for function in compiled if function.__module__.startswith(OPS_FOLDER)]
         assert (kind in PLAIN) == bool(shared), (kind, shared)

@@ -8,6 +8,7 @@ from .channels import CHANNELS
 from .concat import CONCAT
 from .convolution import DIRECT
 from .depthwise import DEPTHWISE
+from .elementwise import PIECEWISE_CURVE, SMOOTH_CURVE
 from .eltwise import ELTWISE
 from .inner_product import INNER_PRODUCT
 from .lowered import Context, Lowered, Lowering
@@ -25,7 +26,9 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "LRN": (ACROSS_CHANNELS,),
     "Softmax": (SOFTMAX,),
     "Concat": (CONCAT,),
-    **dict.fromkeys(("BatchNorm", "Scale", "Bias", "ReLU", "PReLU"), (CHANNELS,)),
+    **dict.fromkeys(("BatchNorm", "Scale", "Bias"), (CHANNELS,)),
+    **dict.fromkeys(("ELU", "TanH", "Sigmoid", "Swish", "Exp"), (SMOOTH_CURVE,)),
+    **dict.fromkeys(("ReLU", "PReLU", "Clip", "Threshold", "HardSigmoid", "HardSwish", "Power"), (PIECEWISE_CURVE,)),
 }
 
 

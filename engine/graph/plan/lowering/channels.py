@@ -1,6 +1,7 @@
-"""Operations on each channel of a BLOCKED blob by itself: BatchNorm, Scale and Bias with weights, ReLU, PReLU.
+"""Operations on each channel of a BLOCKED blob by itself: BatchNorm, Scale and Bias.
 
-v = factor[c] * x + offset[c];   y = max(v, 0) + slope[c] * min(v, 0)
+y = factor[c] * x + offset[c]    with weights
+y = factor[n, c] * x,  x + offset[n, c]    with a second bottom, one number per picture and channel
 """
 
 from __future__ import annotations
@@ -11,17 +12,15 @@ import numpy as np
 
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
-from ....vectors.simd import element, fma, load, maximum, minimum, store, store_element, zeros
+from ....vectors.simd import element, fma, load, store, store_element
 from ...ir.graph import Node
 from ...ops.batch_norm import uses_global_statistics
 from ...ops.scale import operand
 from ..emitter import Emitter
-from ..steps import PackingSource, Strided, step_kernel
+from ..steps import NO_BLOB, PackingSource, Strided, step_kernel
 from ..storage import Storage, StorageKind, blocks
 from .filters import bias_offset, numbers_offset, pack_filters
 from .lowered import BLOCKED, Context, Lowered, Lowering
-
-RELU = ("ReLU", "PReLU")
 
 
 class ScaledChannels(NamedTuple):
@@ -30,9 +29,10 @@ class ScaledChannels(NamedTuple):
     planes: int  # of a picture
     rows: int
     columns: int
-    factors: int  # offsets of constants [channels]: factors and offsets, or slopes; -1 for unused ones
+    factors: int  # of constants [channels], as the offsets
     offsets: int
-    slopes: int
+    operand: Strided  # in the arena, [pictures, channels], or NO_BLOB
+    adds: int  # 1: the operand is an offset, 0: a factor
 
 
 @step_kernel(ScaledChannels)
@@ -41,17 +41,16 @@ def scale_channels(arena, weights, tables, at, item, thread):
     f = read_fields(tables, at, ScaledChannels)
     c = item % f.planes * VECTOR_BYTES
     x, y = f.x.offset + item * f.x.plane, f.y.offset + item * f.y.plane
-    if f.slopes >= 0:
-        slope = load(weights, f.slopes + c)
-        for r in range(f.rows):
-            for p in range(0, f.columns * VECTOR_BYTES, VECTOR_BYTES):  # y[r, p] from x[r, p]
-                v = load(arena, x + r * f.x.row + p)
-                store(arena, y + r * f.y.row + p, maximum(zeros(), v) + slope * minimum(zeros(), v))
-    else:
-        factor, offset = load(weights, f.factors + c), load(weights, f.offsets + c)
-        for r in range(f.rows):
-            for p in range(0, f.columns * VECTOR_BYTES, VECTOR_BYTES):
-                store(arena, y + r * f.y.row + p, fma(load(arena, x + r * f.x.row + p), factor, offset))
+    factor, offset = load(weights, f.factors + c), load(weights, f.offsets + c)
+    if f.operand.offset >= 0:
+        operand = load(arena, f.operand.offset + item * f.operand.plane)
+        if f.adds:
+            offset = operand
+        else:
+            factor = operand
+    for r in range(f.rows):
+        for p in range(0, f.columns * VECTOR_BYTES, VECTOR_BYTES):  # y[r, p] from x[r, p]
+            store(arena, y + r * f.y.row + p, fma(load(arena, x + r * f.x.row + p), factor, offset))
 
 
 class PackedStatistics(NamedTuple):
@@ -85,19 +84,14 @@ def lower_channels(context: Context) -> Lowered | None:
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
-        factors = offsets = slopes = -1
-        if node.type == "PReLU":
-            slopes = numbers_offset(emitter, node, 0, channels)
-        elif node.type == "ReLU":
-            slopes = emitter.constant([node.attributes.negative_slope] * channels)
-        else:
-            factors, offsets = _affine(emitter, node, channels)
+        factors, offsets = _affine(emitter, node, channels)
         emitter.step(
             scale_channels, y.four[0] * y.planes, x=x.strided, y=y.strided, planes=y.planes, rows=rows, columns=columns,
-            factors=factors, offsets=offsets, slopes=slopes,
+            factors=factors, offsets=offsets, operand=bottoms[1].strided if len(bottoms) > 1 else NO_BLOB,
+            adds=node.type == "Bias",
         )  # fmt: skip
 
-    return Lowered([BLOCKED], StorageKind.BLOCKED, emit, in_place=True)
+    return Lowered([BLOCKED] * len(context.bottoms), StorageKind.BLOCKED, emit, in_place=True)
 
 
 CHANNELS = Lowering(lower_channels, kernels=(scale_channels, pack_filters, pack_statistics))
@@ -112,18 +106,19 @@ def _affine(emitter: Emitter, node: Node, channels: int) -> tuple[int, int]:
             pack_statistics, 1, node, (0, 1, 2), 2 * lines, offsets=offsets, channels=channels, eps=eps
         )
         return factors, factors + offsets
+    number = blocks(channels) * LANES
+    if len(node.bottoms) == 2:  # what is not the second bottom
+        return emitter.constant([1.0] * number), emitter.constant([0.0] * number)
     if node.type == "Bias":
-        return emitter.constant([1.0] * blocks(channels) * LANES), numbers_offset(emitter, node, 0, channels)
+        return emitter.constant([1.0] * number), numbers_offset(emitter, node, 0, channels)
     return numbers_offset(emitter, node, 0, channels), bias_offset(emitter, node, channels)
 
 
 def _is_per_channel(context: Context) -> bool:
     node, bottoms = context.group.main, context.bottoms
-    if len(bottoms) != 1:
-        return False
     if node.type == "BatchNorm":
         return uses_global_statistics(node)
-    if node.type in ("Scale", "Bias"):
-        axis, shape = operand(node, bottoms)
-        return axis == 1 and shape == (bottoms[0][1],)
-    return True
+    axis, shape = operand(node, bottoms)
+    if len(bottoms) == 2:
+        return axis == 0 and len(bottoms[0]) > 2 and shape == bottoms[0][:2] and not node.weights
+    return axis == 1 and shape == (bottoms[0][1],)

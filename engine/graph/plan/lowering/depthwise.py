@@ -14,11 +14,12 @@ from ....vectors.simd import element
 from ...ir.graph import Shape
 from ...ir.op import count
 from ...ops.windows import Window
-from ..emitter import Emitter, lower_bound_offset
+from ..emitter import Emitter
 from ..groups import LayerGroup
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .convolution import halo_of, plane_window, taps_of
+from .curves import Epilogue, apply_curve, emit_epilogue
 from .filters import bias_offset, filter_layout, pack_filters, panels_offset
 from .lowered import Context, Lowered, Lowering, Want
 
@@ -36,7 +37,7 @@ class RowFilters(NamedTuple):
     square: int  # 1: they are those of SQUARE
     w: int  # [planes, size, LANES]
     bias: int  # [planes, LANES]
-    lower_bound: int  # of a constant
+    epilogue: Epilogue
     rows: int  # of outputs
     columns: int
     planes: int  # of a picture
@@ -54,11 +55,8 @@ def filter_rows(arena, weights, tables, f, picture, plane, first, last, y, y_row
     """Rows [first, last) of the outputs of one plane, by the RowFilters f. That of row r, column c is written at
     y + (r - first)*y_row + tables[columns + (r - first)*columns_row + c]."""
     x, step = f.x.offset + picture * f.x.picture + plane * f.x.plane, f.step
-    w, bias, lower_bound = (
-        f.w + plane * f.size * VECTOR_BYTES,
-        f.bias + plane * VECTOR_BYTES,
-        element(weights, f.lower_bound),
-    )
+    w, bias = f.w + plane * f.size * VECTOR_BYTES, f.bias + plane * VECTOR_BYTES
+    low, high = element(weights, f.epilogue.lowest), element(weights, f.epilogue.highest)
     together = f.columns if f.columns >= TOGETHER else 0
     for r in range(first, last):
         source, to, row = x + r * f.x.row, y + (r - first) * y_row, columns + (r - first) * columns_row
@@ -67,19 +65,20 @@ def filter_rows(arena, weights, tables, f, picture, plane, first, last, y, y_row
             i, j = source + c * step, row + c
             if f.square and step == VECTOR_BYTES:
                 row_tile(
-                    arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, j, TOGETHER, 1, SQUARE
+                    arena, weights, tables, i, step, f.taps, f.size, w, bias, low, high, to, j, TOGETHER, 1, SQUARE
                 )
             elif f.square and step == 2 * VECTOR_BYTES:
                 row_tile(
-                    arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, j, TOGETHER, 2, SQUARE
+                    arena, weights, tables, i, step, f.taps, f.size, w, bias, low, high, to, j, TOGETHER, 2, SQUARE
                 )
             elif step == VECTOR_BYTES:
-                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, j, TOGETHER, 1, 0)
+                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, high, to, j, TOGETHER, 1, 0)
             else:
-                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, j, TOGETHER, 0, 0)
+                row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, high, to, j, TOGETHER, 0, 0)
         for c in range(together, f.columns):  # y[r, c]
             i = source + c * step
-            row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, lower_bound, to, row + c, 1, 0, 0)
+            row_tile(arena, weights, tables, i, step, f.taps, f.size, w, bias, low, high, to, row + c, 1, 0, 0)
+        apply_curve(arena, weights, tables, f.epilogue.curve, plane, to, row, 0, f.columns, 1)
 
 
 @step_kernel(DepthwisePictures)
@@ -105,7 +104,8 @@ def row_filters(emitter: Emitter, group: LayerGroup, window: Window, x: Storage,
         x=x.strided._replace(offset=x.first + start, row=x.row * window.stride[0]), step=x.pixel * window.stride[1],
         taps=emitter.table(taps), size=size, square=square,
         w=panels_offset(emitter, node, 0, layout, 1, 1), bias=bias_offset(emitter, node, window.channels),
-        lower_bound=lower_bound_offset(group.relu), rows=output[0], columns=output[1], planes=x.planes,
+        epilogue=emit_epilogue(emitter, group.activation, window.channels),
+        rows=output[0], columns=output[1], planes=x.planes,
     )  # fmt: skip
 
 

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from ....compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
 from ....compiler.fields import read_fields
-from ....vectors.simd import broadcast, element, load, maximum, store
+from ....vectors.simd import broadcast, element, load, maximum, minimum, store
 from ...ops.eltwise import combination
-from ..emitter import Emitter, lower_bound_offset
+from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
+from .curves import Epilogue, apply_curve, emit_epilogue
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
 
@@ -22,7 +23,9 @@ class CombinedBlocks(NamedTuple):
     columns: int
     operation: int  # EltwiseParameter.EltwiseOp
     factors: int  # offset of two constants: the factors of x and y in a sum
-    lower_bound: int  # offset of a constant
+    epilogue: Epilogue
+    planes: int  # of a picture
+    pixels: int  # table: offsets of the pixels of z in a plane
 
 
 @step_kernel(CombinedBlocks)
@@ -30,12 +33,14 @@ def combine_blocks(arena, weights, tables, at, item, thread):
     """One block of channels of one picture: writes z [rows, columns, LANES], BLOCKED, from x and y; z may be y."""
     f = read_fields(tables, at, CombinedBlocks)
     a, b = broadcast(element(weights, f.factors)), broadcast(element(weights, f.factors + FLOAT_BYTES))
-    bound = broadcast(element(weights, f.lower_bound))
+    lowest, highest = broadcast(element(weights, f.epilogue.lowest)), broadcast(element(weights, f.epilogue.highest))
     x, y, z = f.x.offset + item * f.x.plane, f.y.offset + item * f.y.plane, f.z.offset + item * f.z.plane
     for r in range(f.rows):
         for p in range(0, f.columns * VECTOR_BYTES, VECTOR_BYTES):  # z[r, p] from x[r, p] and y[r, p]
             v, w = load(arena, x + r * f.x.row + p), load(arena, y + r * f.y.row + p)
-            store(arena, z + r * f.z.row + p, maximum(bound, combination(f.operation, v, w, a, b)))
+            v = combination(f.operation, v, w, a, b)
+            store(arena, z + r * f.z.row + p, maximum(lowest, minimum(highest, v)))
+    apply_curve(arena, weights, tables, f.epilogue.curve, item % f.planes, z, f.pixels, 0, f.rows * f.columns, 1)
 
 
 def lower_eltwise(context: Context) -> Lowered | None:
@@ -54,7 +59,8 @@ def lower_eltwise(context: Context) -> Lowered | None:
             emitter.step(
                 combine_blocks, z.four[0] * z.planes, x=x.strided, y=y.strided, z=z.strided, rows=rows, columns=columns,
                 operation=parameter.operation, factors=factors,
-                lower_bound=lower_bound_offset(last and context.group.relu),
+                epilogue=emit_epilogue(emitter, context.group.activation if last else None, z.four[1]),
+                planes=z.planes, pixels=emitter.table(z.pixels()),
             )  # fmt: skip
 
     return Lowered([BLOCKED] * len(node.bottoms), StorageKind.BLOCKED, emit)

@@ -14,26 +14,26 @@ from ..storage import NO_HALO, Halo, Storage, StorageKind
 
 @dataclass(frozen=True)
 class Want:
-    """The storage that a group needs for a bottom."""
+    """The storage that a group needs for a bottom; without a kind any but PADDED: as it is stored."""
 
-    kind: StorageKind
+    kind: StorageKind | None
     halo: Halo = NO_HALO
 
 
-BLOCKED, PLANAR = Want(StorageKind.BLOCKED), Want(StorageKind.PLANAR)
+BLOCKED, PLANAR, AS_STORED = Want(StorageKind.BLOCKED), Want(StorageKind.PLANAR), Want(None)
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """`emit(emitter, bottoms, tops)` adds the steps. `in_place`: the top may have the first bottom's memory.
-    `algorithm` is its name, where there are several.
+    """`emit(emitter, bottoms, tops)` adds the steps. Without a `kind`, tops are stored as the first bottom. `in_place`:
+    the top may have the first bottom's memory. `algorithm` is its name, where there are several.
 
     scratch           bytes that each thread needs, from `scratch.offset + thread * scratch.thread` on
     shared_scratch    bytes that all threads share, from `scratch.offset` on; `scratch` is the emitter's
     """
 
     wants: Sequence[Want]
-    kind: StorageKind
+    kind: StorageKind | None
     emit: Callable[[Emitter, list[Storage], list[Storage]], None]
     scratch: int = 0
     shared_scratch: int = 0

@@ -20,10 +20,11 @@ from ....compiler.fields import read_fields
 from ....products.one_pixel import STREAMS, sum_one_pixel
 from ....products.pixel_tile import PANEL, ROWS, sum_pixels
 from ....vectors.simd import element
-from ..emitter import ITEM_MACS, Emitter, lower_bound_offset
+from ..emitter import ITEM_MACS, Emitter
 from ..groups import LayerGroup
 from ..steps import NO_PIXELS, Pixels, step_kernel
 from ..storage import Storage, blocks
+from .curves import Epilogue, apply_curve, emit_epilogue
 from .filters import bias_offset
 
 # Bytes of inputs that L2 (512 KiB) keeps for all panels; of a stretch of more. With stretches MobileNet reached 1.03 to
@@ -44,7 +45,7 @@ class Products(NamedTuple):
     w: int  # the panels
     bias: int
     addend: Pixels
-    lower_bound: int  # of a constant
+    epilogue: Epilogue
     y: Pixels
     groups: int
     blocks: int  # of LANES outputs, of a group
@@ -57,10 +58,10 @@ class Products(NamedTuple):
 def convolve(arena, weights, tables, at, item, thread):
     """A stretch of pixels of some panels of outputs of one group of one picture.
 
-    y[pixel, outputs] = max(lower_bound, x[pixel, taps] @ w[taps, outputs] + bias[outputs] + addend[pixel, outputs])
+    y[pixel, outputs] = epilogue(x[pixel, taps] @ w[taps, outputs] + bias[outputs] + addend[pixel, outputs])
     """
     f = read_fields(tables, at, Products)
-    lower_bound = element(weights, f.lower_bound)
+    lowest, highest = element(weights, f.epilogue.lowest), element(weights, f.epilogue.highest)
     panels = (f.blocks + PANEL - 1) // PANEL
     stretch, rest = item % f.stretches, item // f.stretches
     chunk, rest = rest % f.chunks, rest // f.chunks
@@ -79,16 +80,21 @@ def convolve(arena, weights, tables, at, item, thread):
             sum_one_pixel(
                 arena, weights, tables, x + tables[f.pixels + first], f.taps, f.runs, f.run, w,
                 PANEL * depth * VECTOR_BYTES, bias, -1 if addend < 0 else addend + tables[f.addend.table + first],
-                f.addend.plane, lower_bound, y + tables[f.y.table + first], f.y.plane,
+                f.addend.plane, lowest, highest, y + tables[f.y.table + first], f.y.plane,
             )  # fmt: skip
-            panel += STREAMS
+            done = STREAMS
         else:
             sum_pixels(
                 arena, weights, tables, x, f.pixels + first, f.taps, f.runs, f.run, w, bias,
-                addend, f.addend.table + first, f.addend.plane, lower_bound, y, f.y.table + first, f.y.plane,
+                addend, f.addend.table + first, f.addend.plane, lowest, highest, y, f.y.table + first, f.y.plane,
                 last - first, min(PANEL, f.blocks - panel * PANEL),
             )  # fmt: skip
-            panel += 1
+            done = 1
+        vectors = min(done * PANEL, f.blocks - panel * PANEL)
+        apply_curve(
+            arena, weights, tables, f.epilogue.curve, block, y, f.y.table + first, f.y.plane, last - first, vectors
+        )
+        panel += done
 
 
 def share_out(work: Work, parts: int, panels: int, threads: int) -> tuple[int, int]:
@@ -152,6 +158,6 @@ def emit_products(
         convolve, parts * stretches * chunks, x=work.x, x_picture=work.x_picture, x_group=work.x_group,
         pixels=emitter.table(work.pixels), taps=emitter.table(work.taps), runs=len(work.taps), run=work.run,
         w=work.w, bias=bias_offset(emitter, group.main, work.outputs), addend=pixels_of(emitter, addend, rows),
-        lower_bound=lower_bound_offset(group.relu), y=pixels_of(emitter, y, rows),
+        epilogue=emit_epilogue(emitter, group.activation, work.outputs), y=pixels_of(emitter, y, rows),
         groups=work.groups, blocks=group_blocks, count=len(work.pixels), stretches=stretches, chunks=chunks,
     )  # fmt: skip

@@ -19,10 +19,11 @@ from ....compiler.fields import read_fields
 from ....products.pixel_tile import PANEL, ROWS, sum_pixels
 from ....vectors.simd import element
 from ...ir.graph import Shape
-from ..emitter import Emitter, lower_bound_offset
+from ..emitter import Emitter
 from ..steps import Pixels, Scratch, Strided, step_kernel
 from ..storage import Storage, StorageKind, blocks
 from .convolution import halo_of, plane_window
+from .curves import Epilogue, apply_curve, emit_epilogue
 from .depthwise import RowFilters, convolve_depthwise, filter_rows, row_filters
 from .filters import bias_offset, filter_layout, pack_filters, panels_offset
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
@@ -43,7 +44,7 @@ class SeparablePictures(NamedTuple):
     w: int  # of the second convolution, as are all that follow: the panels
     bias: int
     addend: Pixels
-    lower_bound: int  # of a constant
+    epilogue: Epilogue
     y: Pixels
     outputs: int  # blocks of LANES
 
@@ -56,21 +57,23 @@ def convolve_separable(arena, weights, tables, at, item, thread):
     stretch, picture, planes = item % f.stretches, item // f.stretches, f.filters.planes
     first, last = f.filters.rows * stretch // f.stretches, f.filters.rows * (stretch + 1) // f.stretches
     start, columns = first * f.filters.columns, f.filters.columns
+    lowest, highest = element(weights, f.epilogue.lowest), element(weights, f.epilogue.highest)
     intermediate = f.intermediate.offset + thread * f.intermediate.thread
     for plane in range(planes):  # intermediate[first:last, :, channels of plane]
         to = intermediate + plane * ROWS * VECTOR_BYTES
         filter_rows(arena, weights, tables, f.filters, picture, plane, first, last, to, 0, f.tiled + start, columns)
     for block in range(0, f.outputs, PANEL):  # y[first:last, :, outputs of the panel]
-        addend = -1
+        addend, y = -1, f.y.offset + picture * f.y.picture + block * f.y.plane
+        vectors, count = min(PANEL, f.outputs - block), (last - first) * columns
         if f.addend.offset >= 0:
             addend = f.addend.offset + picture * f.addend.picture + block * f.addend.plane
         sum_pixels(
             arena, weights, tables, intermediate, f.tiled + start, f.taps, planes, LANES,
             f.w + block * planes * LANES * VECTOR_BYTES, f.bias + block * VECTOR_BYTES,
-            addend, f.addend.table + start, f.addend.plane, element(weights, f.lower_bound),
-            f.y.offset + picture * f.y.picture + block * f.y.plane, f.y.table + start, f.y.plane,
-            (last - first) * columns, min(PANEL, f.outputs - block),
+            addend, f.addend.table + start, f.addend.plane, lowest, highest,
+            y, f.y.table + start, f.y.plane, count, vectors,
         )  # fmt: skip
+        apply_curve(arena, weights, tables, f.epilogue.curve, block, y, f.y.table + start, f.y.plane, count, vectors)
 
 
 def lower_separable(context: Context) -> Lowered | None:
@@ -114,7 +117,7 @@ def lower_separable(context: Context) -> Lowered | None:
             convolve_separable, pictures * stretches, filters=filters, stretches=stretches,
             intermediate=emitter.scratch, tiled=emitter.table(tiled), taps=emitter.table(taps),
             w=w, bias=bias_offset(emitter, group.main, top[1]), addend=pixels_of(emitter, addend),
-            lower_bound=lower_bound_offset(group.relu), y=pixels_of(emitter, y), outputs=blocks(top[1]),
+            epilogue=emit_epilogue(emitter, group.activation, top[1]), y=pixels_of(emitter, y), outputs=blocks(top[1]),
         )  # fmt: skip
 
     wants = [Want(StorageKind.BLOCKED, halo_of(window, intermediate)), *addend_wants(context)]

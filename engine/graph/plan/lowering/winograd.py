@@ -29,10 +29,11 @@ from ....products.pixel_tile import PANEL, ROWS, sum_pixels
 from ....vectors.simd import broadcast, element, load
 from ...ir.graph import Shape
 from ...ops.windows import Window
-from ..emitter import NO_BOUND, ZEROS, Emitter, lower_bound_offset
-from ..steps import Scratch, Strided, step_kernel
+from ..emitter import NO_HIGHEST, NO_LOWEST, ZEROS, Emitter
+from ..steps import NO_BLOB, Scratch, Strided, step_kernel
 from ..storage import Storage, StorageKind, blocks
 from .convolution import plane_window
+from .curves import Epilogue, apply_curve, emit_epilogue
 from .filters import bias_offset, pack_filters
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .winograd_filters import POINT_GAP, TILINGS, Tiling, pack_points, point_bytes, points_offset
@@ -47,7 +48,6 @@ BLOCK_BYTES = 512 << 10  # of transformed tiles and products, about the size of 
 FILTER_BYTES = 1 << 20  # of all filters: more are read only once, so all tiles make one block
 FILTER_READ_COST = 7 / 8 * LANES  # multiplications that take as long as reading a filter from memory
 TRANSFORM_COST = 1.25  # the time of all three steps over that of the products
-NO_ADDEND = Strided(offset=-1, picture=0, plane=0, row=0)
 
 
 class OutputTile(NamedTuple):
@@ -58,6 +58,7 @@ class OutputTile(NamedTuple):
     addend: int
     rows: int
     columns: int
+    pixel: int  # the number of its first output among all, tile by tile
 
 
 class WinogradTiles(NamedTuple):
@@ -66,11 +67,12 @@ class WinogradTiles(NamedTuple):
     w: int  # the panels of each point
     w_point: int  # from a point's panels to the next one's
     bias: int
-    addend: Strided  # offset -1: none
-    lower_bound: int  # of a constant
+    addend: Strided  # or NO_BLOB
+    epilogue: Epilogue
     y: Strided
     outputs: int  # blocks of LANES
     tiles: int  # table of OutputTiles
+    y_pixels: int  # table: offsets of all outputs in a plane, tile by tile
     count: int  # of tiles
     block: int  # tiles of an item
     shares: int  # of the outputs, into which a block's work is divided
@@ -89,7 +91,8 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
     scratch: square [points, LANES], inputs [points, channels, block, LANES], products [points, outputs, block, LANES]
     """
     f = read_fields(tables, at, WinogradTiles)
-    lower_bound, channels, block, side = broadcast(element(weights, f.lower_bound)), f.channels, f.block, f.side
+    channels, block, side = f.channels, f.block, f.side
+    lowest, highest = broadcast(element(weights, f.epilogue.lowest)), broadcast(element(weights, f.epilogue.highest))
     share, first = item % f.shares, item // f.shares * block
     here = min(block, f.count - first)
     panels = (f.outputs + PANEL - 1) // PANEL
@@ -111,7 +114,7 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
             sum_pixels(
                 arena, weights, tables, inputs + point * input_step, f.pixels, f.taps, channels, LANES,
                 f.w + point * f.w_point + o * channels * LANES * VECTOR_BYTES, ZEROS,
-                -1, 0, 0, element(weights, NO_BOUND),
+                -1, 0, 0, element(weights, NO_LOWEST), element(weights, NO_HIGHEST),
                 products + point * product_step + o * block * VECTOR_BYTES, f.pixels, block * VECTOR_BYTES,
                 here, min(PANEL, f.outputs - o),
             )  # fmt: skip
@@ -125,19 +128,25 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
                 addend = f.addend.offset + tile.addend + o * f.addend.plane
             if side == FOUR_POINTS:
                 two_of_four(
-                    arena, source, product_step, initial, square, addend, f.addend.row, lower_bound, to, f.y.row,
+                    arena, source, product_step, initial, square, addend, f.addend.row, lowest, highest, to, f.y.row,
                     tile.rows, tile.columns,
                 )  # fmt: skip
             elif f.m == 2:
                 two_of_six(
-                    arena, source, product_step, initial, square, addend, f.addend.row, lower_bound, to, f.y.row,
+                    arena, source, product_step, initial, square, addend, f.addend.row, lowest, highest, to, f.y.row,
                     tile.rows, tile.columns,
                 )  # fmt: skip
             else:
                 four_of_six(
-                    arena, source, product_step, initial, square, addend, f.addend.row, lower_bound, to, f.y.row,
+                    arena, source, product_step, initial, square, addend, f.addend.row, lowest, highest, to, f.y.row,
                     tile.rows, tile.columns,
                 )  # fmt: skip
+        begin = read_row(tables, f.tiles, first, OutputTile)
+        end = read_row(tables, f.tiles, first + here - 1, OutputTile)
+        apply_curve(
+            arena, weights, tables, f.epilogue.curve, o, f.y.offset + o * f.y.plane, f.y_pixels + begin.pixel, 0,
+            end.pixel + end.rows * end.columns - begin.pixel, 1,
+        )  # fmt: skip
 
 
 def choose_tiling(window: Window, output: Shape) -> Tiling | None:
@@ -179,18 +188,23 @@ def lower_winograd(context: Context) -> Lowered | None:
         def offsets(storage):
             return n * storage.picture + r * storage.row + c * storage.pixel
 
+        high, wide = np.minimum(m, rows - r), np.minimum(m, columns - c)
+        sizes = np.broadcast_to(high * wide, (window.outer, *(high * wide).shape[1:]))
         tiles = OutputTile(
-            x=offsets(x), y=offsets(y), addend=offsets(addend) if addend else 0,
-            rows=np.minimum(m, rows - r), columns=np.minimum(m, columns - c),
+            x=offsets(x), y=offsets(y), addend=offsets(addend) if addend else 0, rows=high, columns=wide,
+            pixel=(np.cumsum(sizes) - sizes.reshape(-1)).reshape(sizes.shape),
         )  # fmt: skip
+        epilogue = emit_epilogue(emitter, context.group.activation, window.outputs)
+        pixels = _tile_pixels(y, offsets(y), high, wide, m) if epilogue.curve.address else np.zeros(0)
         shares = max(1, min(-(-outputs // PANEL), emitter.threads)) if count <= block else 1
         emitter.step(
             convolve_tiles, -(-count // block) * shares,
             x=x.strided._replace(offset=x.first - window.before[0] * x.row - window.before[1] * x.pixel),
             channels=channels, w=points_offset(emitter, node, window, tiling), w_point=point_bytes(window),
-            bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_ADDEND,
-            lower_bound=lower_bound_offset(context.group.relu), y=y.strided, outputs=outputs,
-            tiles=emitter.table(np.stack(np.broadcast_arrays(*tiles), axis=-1)), count=count, block=block,
+            bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_BLOB,
+            epilogue=epilogue, y=y.strided, outputs=outputs,
+            tiles=emitter.table(np.stack(np.broadcast_arrays(*tiles), axis=-1)), y_pixels=emitter.table(pixels),
+            count=count, block=block,
             shares=shares, m=m, side=side, pixels=emitter.table(np.arange(block) * VECTOR_BYTES),
             taps=emitter.table(np.arange(channels) * block * VECTOR_BYTES), scratch=emitter.scratch,
         )  # fmt: skip
@@ -199,6 +213,15 @@ def lower_winograd(context: Context) -> Lowered | None:
 
 
 WINOGRAD = Lowering(lower_winograd, kernels=(convolve_tiles, pack_points, pack_filters))
+
+
+def _tile_pixels(y: Storage, tiles: np.ndarray, high: np.ndarray, wide: np.ndarray, m: int) -> np.ndarray:
+    """Offsets of the outputs of the tiles that start at the offsets `tiles` [pictures, rows, columns], tile by tile;
+    `high` and `wide`, which broadcast to that shape, are their sizes."""
+    i, j = np.arange(m)[:, np.newaxis], np.arange(m)
+    inside = (i < high[..., np.newaxis, np.newaxis]) & (j < wide[..., np.newaxis, np.newaxis])
+    all_pixels = tiles[..., np.newaxis, np.newaxis] + i * y.row + j * y.pixel
+    return all_pixels[np.broadcast_to(inside, all_pixels.shape)]
 
 
 def tiles_per_block(count: int, channels: int, outputs: int, points: int) -> int:

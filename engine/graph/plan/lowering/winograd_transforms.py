@@ -7,7 +7,7 @@ import numpy as np
 from ....compiler.cpu import VECTOR_BYTES
 from ....compiler.jit import inline
 from ....vectors.elementary import TWO
-from ....vectors.simd import broadcast, fma, load, maximum, store
+from ....vectors.simd import broadcast, fma, load, maximum, minimum, store
 
 FOUR, FIVE, EIGHT = map(np.float32, (4, 5, 8))
 FOUR_POINTS = 4  # the side of F(2x2, 3x3)
@@ -108,16 +108,16 @@ def transform_four(arena, at, row, square, to, step):
 
 
 @inline
-def finish(arena, value, initial, addend, to, lower_bound):
+def finish(arena, value, initial, addend, to, lowest, highest):
     """One pixel of a vector of outputs."""
     value = value + initial
     if addend >= 0:
         value = value + load(arena, addend)
-    store(arena, to, maximum(lower_bound, value))
+    store(arena, to, maximum(lowest, minimum(highest, value)))
 
 
 @inline
-def four_of_six(arena, at, step, initial, square, addend, addend_row, lower_bound, to, row, rows, columns):
+def four_of_six(arena, at, step, initial, square, addend, addend_row, lowest, highest, to, row, rows, columns):
     """4 x 4 outputs of a vector of channels, from 6 x 6 products, of which `rows` x `columns` are written."""
     for j in range(6):
         i, below, out = at + j * step, 6 * step, square + j * VECTOR_BYTES
@@ -137,17 +137,17 @@ def four_of_six(arena, at, step, initial, square, addend, addend_row, lower_boun
             load(arena, i), load(arena, i + VECTOR_BYTES), load(arena, i + 2 * VECTOR_BYTES),
             load(arena, i + 3 * VECTOR_BYTES), load(arena, i + 4 * VECTOR_BYTES), load(arena, i + 5 * VECTOR_BYTES),
         )  # fmt: skip
-        finish(arena, values[0], initial, added, here, lower_bound)
+        finish(arena, values[0], initial, added, here, lowest, highest)
         if columns > 1:
-            finish(arena, values[1], initial, added + next_added, here + VECTOR_BYTES, lower_bound)
+            finish(arena, values[1], initial, added + next_added, here + VECTOR_BYTES, lowest, highest)
         if columns > 2:
-            finish(arena, values[2], initial, added + 2 * next_added, here + 2 * VECTOR_BYTES, lower_bound)
+            finish(arena, values[2], initial, added + 2 * next_added, here + 2 * VECTOR_BYTES, lowest, highest)
         if columns > 3:
-            finish(arena, values[3], initial, added + 3 * next_added, here + 3 * VECTOR_BYTES, lower_bound)
+            finish(arena, values[3], initial, added + 3 * next_added, here + 3 * VECTOR_BYTES, lowest, highest)
 
 
 @inline
-def two_of_six(arena, at, step, initial, square, addend, addend_row, lower_bound, to, row, rows, columns):
+def two_of_six(arena, at, step, initial, square, addend, addend_row, lowest, highest, to, row, rows, columns):
     """2 x 2 outputs of a vector of channels, from 6 x 6 products, of which `rows` x `columns` are written."""
     for j in range(6):
         i, below, out = at + j * step, 6 * step, square + j * VECTOR_BYTES
@@ -165,13 +165,13 @@ def two_of_six(arena, at, step, initial, square, addend, addend_row, lower_bound
             load(arena, i), load(arena, i + VECTOR_BYTES), load(arena, i + 2 * VECTOR_BYTES),
             load(arena, i + 3 * VECTOR_BYTES), load(arena, i + 4 * VECTOR_BYTES), load(arena, i + 5 * VECTOR_BYTES),
         )  # fmt: skip
-        finish(arena, values[0], initial, added, here, lower_bound)
+        finish(arena, values[0], initial, added, here, lowest, highest)
         if columns > 1:
-            finish(arena, values[1], initial, added + next_added, here + VECTOR_BYTES, lower_bound)
+            finish(arena, values[1], initial, added + next_added, here + VECTOR_BYTES, lowest, highest)
 
 
 @inline
-def two_of_four(arena, at, step, initial, square, addend, addend_row, lower_bound, to, row, rows, columns):
+def two_of_four(arena, at, step, initial, square, addend, addend_row, lowest, highest, to, row, rows, columns):
     """2 x 2 outputs of a vector of channels, from 4 x 4 products, of which `rows` x `columns` are written."""
     for j in range(4):
         i, below, out = at + j * step, 4 * step, square + j * VECTOR_BYTES
@@ -189,6 +189,6 @@ def two_of_four(arena, at, step, initial, square, addend, addend_row, lower_boun
             load(arena, i), load(arena, i + VECTOR_BYTES), load(arena, i + 2 * VECTOR_BYTES),
             load(arena, i + 3 * VECTOR_BYTES),
         )  # fmt: skip
-        finish(arena, values[0], initial, added, here, lower_bound)
+        finish(arena, values[0], initial, added, here, lowest, highest)
         if columns > 1:
-            finish(arena, values[1], initial, added + next_added, here + VECTOR_BYTES, lower_bound)
+            finish(arena, values[1], initial, added + next_added, here + VECTOR_BYTES, lowest, highest)

@@ -124,16 +124,18 @@ def test_sums_that_are_not_taken_in():
 
 
 def test_activations_that_are_not_taken_in():
-    """A slope; another reader, so that the value before is needed; a layer that is an output."""
+    """Another reader, so that the value before is needed; a function that plans do not know; one inside already."""
     layers = [
         product("c", "data", "direct"),
-        layer("leaky", "ReLU", "c", more="relu_param { negative_slope: 0.5 }"),
-        product("d", "leaky", "direct"),
+        layer("a", "AbsVal", "c"),
+        product("d", "a", "direct"),
         layer("r", "ReLU", "d"),
-        layer("a", "AbsVal", "d"),
+        layer("b", "AbsVal", "d"),
         product("e", "r", "direct"),
+        layer("leaky", "ReLU", "e", more="relu_param { negative_slope: 0.5 }"),
+        layer("t", "TanH", "leaky"),
     ]
-    assert check_both(*layers) == []
+    assert check_both(*layers) == ["e+leaky"]
 
 
 def test_a_sum_behind_a_relu_is_another_group():

@@ -141,7 +141,7 @@ def test_a_chain_of_pairs():
         [pointwise("p", "d", LANES, "group: 2")],
         [conv("p", "d", outputs=LANES, more="pad: 1")],
         [layer("s", "Eltwise", "d data"), pointwise("p", "s", LANES)],
-        [layer("a", "AbsVal", "d"), pointwise("p", "a", LANES)],
+        [layer("a", "Scale", "d"), pointwise("p", "a", LANES)],
     ],
 )
 def test_layers_that_are_not_a_separable_pair(layers):
