@@ -1,5 +1,5 @@
-"""Layers that move values: Concat, Slice, Crop, Tile, Permute. NumPy copies blocks at the speed of memory, so kernels
-are not needed."""
+"""Layers that move values: Concat, Slice, Crop, Tile, Permute. Here NumPy copies them; plans have kernels that leave
+most values in their blocks of channels."""
 
 from __future__ import annotations
 

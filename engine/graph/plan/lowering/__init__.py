@@ -5,15 +5,18 @@ from __future__ import annotations
 from ...ir.graph import FLOAT32
 from ..groups import CONVOLUTIONS
 from .channels import CHANNELS
-from .concat import CONCAT
 from .convolution import DIRECT
 from .depthwise import DEPTHWISE
 from .elementwise import PIECEWISE_CURVE, SMOOTH_CURVE
 from .eltwise import ELTWISE
+from .gather import GATHER, ONE_PIECE
 from .inner_product import INNER_PRODUCT
-from .lowered import Context, Lowered, Lowering
+from .lowered import PICTURE_AXES, Context, Lowered, Lowering
 from .lrn import ACROSS_CHANNELS
+from .permute import OTHER_ORDERS, TURN
+from .pieces import CONCAT, SLICE
 from .pooling import POOLING
+from .resize import RESIZE
 from .separable import SEPARABLE
 from .softmax import SOFTMAX
 from .winograd import WINOGRAD
@@ -26,6 +29,11 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "LRN": (ACROSS_CHANNELS,),
     "Softmax": (SOFTMAX,),
     "Concat": (CONCAT,),
+    "Slice": (SLICE,),
+    "Permute": (TURN, OTHER_ORDERS),
+    "Resize": (GATHER, RESIZE),
+    "Pad": (GATHER,),
+    **dict.fromkeys(("Crop", "StridedSlice"), (GATHER, ONE_PIECE)),
     **dict.fromkeys(("BatchNorm", "Scale", "Bias"), (CHANNELS,)),
     **dict.fromkeys(("ELU", "TanH", "Sigmoid", "Swish", "Exp"), (SMOOTH_CURVE,)),
     **dict.fromkeys(("ReLU", "PReLU", "Clip", "Threshold", "HardSigmoid", "HardSwish", "Power"), (PIECEWISE_CURVE,)),
@@ -35,8 +43,10 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
 def lower(context: Context) -> Lowered | None:
     """The lowering of the group of `context`; None if it has none, and runs by its layer's own `prepare`."""
     top = context.tops[0] if context.tops else ()
-    if not 2 <= len(top) <= 4 or 0 in top or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
+    if 0 in top or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
         return None
     if context.group.depthwise:
         return SEPARABLE.lower(context)
-    return next(filter(None, (each.lower(context) for each in LOWERINGS.get(context.group.main.type, ()))), None)
+    usual = 2 <= len(top) <= PICTURE_AXES
+    ways = (each for each in LOWERINGS.get(context.group.main.type, ()) if usual or each.any_rank)
+    return next(filter(None, (each.lower(context) for each in ways)), None)

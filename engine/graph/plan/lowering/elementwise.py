@@ -14,9 +14,9 @@ from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .curves import Curve, apply_piecewise, apply_smooth, call_curve, emit_curve, has_curve
 from .filters import pack_filters
-from .lowered import AS_STORED, BLOCKED, Context, Lowered, Lowering
+from .lowered import AS_STORED, BLOCKED, PICTURE_AXES, Context, Lowered, Lowering
 
-ITEM_VECTORS = 2048  # some 10 microseconds of the slower functions
+CURVED_VECTORS = 2048  # some 10 microseconds of the slower functions
 
 
 class CurvedPixels(NamedTuple):
@@ -49,7 +49,8 @@ def curve_pixels(arena, weights, tables, at, item, thread):
 
 def lower_elementwise(context: Context) -> Lowered | None:
     node, shape = context.group.main, context.bottoms[0]
-    if not has_curve(node):
+    want = BLOCKED if node.weights and node.weights[0].size > 1 else AS_STORED
+    if not has_curve(node) or (want is BLOCKED and len(shape) > PICTURE_AXES):
         return None
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
@@ -61,15 +62,14 @@ def lower_elementwise(context: Context) -> Lowered | None:
         else:
             pictures, planes, channels = x.four[0], x.planes, x.four[1]
             pixels, tables = x.pixels(), [emitter.table(each.pixels()) for each in (x, y)]
-        parts = -(-len(pixels) // ITEM_VECTORS)
+        parts = -(-len(pixels) // CURVED_VECTORS)
         emitter.step(
             curve_pixels, pictures * planes * parts, x=x.strided, y=y.strided, x_pixels=tables[0], y_pixels=tables[1],
             count=len(pixels), planes=planes, parts=parts, curve=emit_curve(emitter, node, channels),
         )  # fmt: skip
 
-    want = BLOCKED if node.weights and node.weights[0].size > 1 else AS_STORED
     return Lowered([want], want.kind, emit, in_place=True)
 
 
-SMOOTH_CURVE = Lowering(lower_elementwise, kernels=(curve_pixels, apply_smooth))
-PIECEWISE_CURVE = Lowering(lower_elementwise, kernels=(curve_pixels, apply_piecewise, pack_filters))
+SMOOTH_CURVE = Lowering(lower_elementwise, kernels=(curve_pixels, apply_smooth), any_rank=True)
+PIECEWISE_CURVE = Lowering(lower_elementwise, kernels=(curve_pixels, apply_piecewise, pack_filters), any_rank=True)

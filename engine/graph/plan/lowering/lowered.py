@@ -20,6 +20,7 @@ class Want:
     halo: Halo = NO_HALO
 
 
+PICTURE_AXES = 4
 BLOCKED, PLANAR, AS_STORED = Want(StorageKind.BLOCKED), Want(StorageKind.PLANAR), Want(None)
 
 
@@ -54,10 +55,11 @@ class Context:
 @dataclass(frozen=True)
 class Lowering:
     """One way to do a group. `lower` returns None where it does not apply. `kernels` are those that its steps, and what
-    packs its weights, may call."""
+    packs its weights, may call. `any_rank`: it takes blobs of any number of axes, not only of 2 to PICTURE_AXES."""
 
     lower: Callable[[Context], Lowered | None]
     kernels: tuple[Kernel, ...]
+    any_rank: bool = False
 
 
 def addend_wants(context: Context) -> list[Want]:

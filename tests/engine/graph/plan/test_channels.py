@@ -137,15 +137,14 @@ def test_concat_of_channels(shape, parts, behind, axis):
     layers.append(layer("c", "Concat", bottoms, more=f"concat_param {{ axis: {axis} }}"))
     if behind:
         layers.append(layer("d", "Convolution", "c", more=CONVOLUTION))
-    plan = check_plan(graph_of(*layers), exact=True)
-    assert bool(ways(plan)["c"]) == all(part % LANES == 0 for part in parts[:-1])
+    assert ways(check_plan(graph_of(*layers), exact=True))["c"]
 
 
 @pytest.mark.parametrize("axis", [0, 2, 3])
-def test_concat_of_other_axes_is_left_to_the_layer(axis):
+def test_concat_of_other_axes(axis):
     layers = [shaped((2, LANES, 3, 3), name) for name in ("a", "b")]
-    plan = check_plan(graph_of(*layers, layer("c", "Concat", "a b", more=f"concat_param {{ axis: {axis} }}")))
-    assert ways(plan)["c"] is None
+    layers.append(layer("c", "Concat", "a b", more=f"concat_param {{ axis: {axis} }}"))
+    assert ways(check_plan(graph_of(*layers)))["c"]
 
 
 # ---------------------------------------------------------------------------------------------------- Pooling

@@ -127,6 +127,12 @@ def test_a_function_by_itself(name, pictures, channels, size, behind):
     assert ways(plan)["f"]
 
 
+@pytest.mark.parametrize("shape", ["7", f"2 3 2 2 {LANES}"])
+@pytest.mark.parametrize("name", ["leaky", "Sigmoid", "Clip"])
+def test_a_function_of_one_and_of_five_axes(name, shape):
+    assert ways(check_plan(graph_of(data(shape), function(name, "data"))))["f"]
+
+
 @every_function
 def test_a_function_works_where_its_bottom_lies(name):
     """It is not moved: neither to blocks nor from them. Per channel, it wants blocks."""

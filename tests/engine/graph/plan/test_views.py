@@ -78,12 +78,10 @@ def test_unknown_layers_between_known_ones(channels):
         layer("z", "Silence", "t1", "") if channels == 3 else "",
     )
     plan = check_plan(graph)
-    assert [ways(plan)[name] for name in ("s", "a", "b")] == [None] * 3
+    assert [ways(plan)[name] for name in ("a", "b")] == [None] * 2
 
 
-@pytest.mark.parametrize(
-    ("kind", "axes"), [("ReLU", "9"), ("Bias", "2 9 1 1 2"), ("PReLU", "2 3 2 2 2"), ("Eltwise", "9")]
-)
+@pytest.mark.parametrize(("kind", "axes"), [("Bias", "2 9 1 1 2"), ("PReLU", "2 3 2 2 2"), ("Eltwise", "9")])
 def test_blobs_of_one_and_of_five_axes_are_left_to_the_layer(kind, axes):
     graph = graph_of(
         data(axes), layer("it", kind, "data data" if kind == "Eltwise" else "data"), layer("a", "AbsVal", "it")
