@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FOUND = Path(__file__).resolve().parent / "data" / "found"
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 FOUND = Path(__file__).resolve().parent / "data" / "found"  # small inputs that once broke something
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="the reference data (../shared/data) is not here")
 
 

@@ -193,7 +193,7 @@ PYCAFFE = {"io", "proto"}  # names that notebooks for pycaffe use
 FILES = sorted(
     path
     for path in ROOT.rglob("*.py")
-    if path.relative_to(ROOT).parts[0] not in (".venv", "build", "data", "docs", "tests")
+    if path.relative_to(ROOT).parts[0] not in (".venv", "build", "data", "docs", "src", "tests")
 )
 
 

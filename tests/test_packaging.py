@@ -1,14 +1,45 @@
-"""The wheel holds the whole package and nothing else, and works from any directory."""
+"""The sdist is the checkout, the wheel made of it the whole package and nothing else, and both work elsewhere."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("caffe", "cli", "drawing", "engine", "formats", "perf")
+
+
+def unpacked(sdist: Path, folder: Path) -> Path:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / sdist.name.removesuffix(".tar.gz")
+
+
+def test_the_sdist_holds_what_git_does_but_no_links(sdist):
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout: there is no list of files to compare with")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    kept = {name for name in listed if (ROOT / name).is_file() and not (ROOT / name).is_symlink()}
+    with tarfile.open(sdist) as archive:
+        assert all(member.isfile() for member in archive)
+        held = {member.name.partition("/")[2] for member in archive}
+    assert held == kept | {"PKG-INFO"}
+
+
+def test_an_editable_install_of_an_unpacked_sdist_finds_the_package(sdist, tmp_path):
+    """pip and type checkers find it by a link, which the sdist does not hold."""
+    root, site = unpacked(sdist, tmp_path), tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-build-isolation", "--quiet"]
+    subprocess.run([*command, "--target", site, "--editable", root], check=True)
+    code = f"import site; site.addsitedir({str(site)!r}); import caffe64; print(caffe64.__file__)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert Path(done.stdout.strip()) == root / "src" / "caffe64" / "__init__.py", done.stderr
 
 
 def test_the_wheel_holds_every_module_of_the_package_and_no_tests_or_demos(wheel):
