@@ -149,5 +149,27 @@ def readme(
         pages.replace_tables(each, runs)
 
 
-for command in (compare, plot, readme):
+def optimizers(
+    page: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE.md", help="Replace the table there; may be repeated.", show_default=False),
+    ] = None,
+) -> None:
+    """What optimisers of ONNX models fold: those that are installed, on models of a few operators, outputs compared.
+    Prints the table, or puts it into pages, between its marks. Exit code 4: one of them changed an output."""
+    from .machine import is_installed
+
+    if missing := [package for package in ("onnx", "onnxruntime") if not is_installed(package)]:
+        raise UsageError(f"this needs the package {missing[0]}: pip install {missing[0]}")
+    from .optimizers.table import MARKS, installed_tools, optimizers_table
+    from .pages import put_between
+
+    table = optimizers_table(installed_tools())
+    if not page:
+        print(table)
+    for each in page or []:
+        put_between(each, {MARKS: table})
+
+
+for command in (compare, plot, readme, optimizers):
     app.command(cls=Command)(guard(command))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
@@ -96,7 +96,7 @@ def summary_table(runs: Sequence[Results]) -> str:
             rows.append((title, seconds_text(entry.seconds["median"]), share_text(entry), ", ".join(peers)))
     header = ("one thread", "time", "of the peak", "their time / ours")
     head = f"{machine_name(results)}. {' '.join(machine_lines(results))}"
-    return "\n".join([head, "", *_markdown(header, rows), *_optimiser_sentence(results)])
+    return "\n".join([head, "", *markdown(header, rows), *_optimiser_sentence(results)])
 
 
 def all_tables(runs: Sequence[Results]) -> str:
@@ -105,16 +105,26 @@ def all_tables(runs: Sequence[Results]) -> str:
 
 
 def replace_tables(path: Path, runs: Sequence[Results]) -> None:
-    """Put `summary_table` and `all_tables` between their marks in a Markdown file. Raises UsageError where neither
-    pair of marks is there."""
-    text, replaced = path.read_text(encoding="utf-8"), False
-    for (begin, end), table in ((SUMMARY, summary_table), (TABLES, all_tables)):
-        head, found, rest = text.partition(begin)
-        _, closed, tail = rest.partition(end)
+    """`summary_table` and `all_tables` into a page, as far as it has their marks. Raises UsageError as put_between."""
+    put_between(path, {TABLES: all_tables(runs), SUMMARY: summary_table(runs)})
+
+
+def put_between(path: Path, made: Mapping[tuple[str, str], str]) -> None:
+    """Replace what a Markdown file has between two marks, each on its own line, by their text. Raises UsageError where
+    the file cannot be read, and where none of the pairs is there."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {getattr(error, 'strerror', 'it is not text')}") from None
+    replaced = False
+    for marks, inside in made.items():
+        head, found, rest = text.partition(marks[0])
+        _, closed, tail = rest.partition(marks[1])
         if found and closed:
-            text, replaced = f"{head}{begin}\n{table(runs)}\n{end}{tail}", True
+            text, replaced = f"{head}{marks[0]}\n{inside}\n{marks[1]}{tail}", True
     if not replaced:
-        raise UsageError(f"{path}: has no lines {TABLES[0]!r} or {SUMMARY[0]!r} to put a table after")
+        wanted = " or ".join(repr(begin) for begin, _ in made)
+        raise UsageError(f"{path}: has no lines {wanted} to put a table after")
     path.write_text(text, encoding="utf-8")
 
 
@@ -132,11 +142,11 @@ def _chapter(results: Results) -> list[str]:
         rows = [entry for entry in shown if entry.suite == suite and not entry.layers]
         if rows:
             header = [title, "threads", "time", "rate", "of the peak", "memory", *(f"{name} / ours" for name in PEERS)]
-            lines += ["", *_markdown(header, [_suite_cells(entry) for entry in rows])]
+            lines += ["", *markdown(header, [_suite_cells(entry) for entry in rows])]
     if rows := [optimiser_cells(entry) for entry in shown if entry.layers]:
-        lines += ["", *_markdown(OPTIMISER_HEADER, rows)]
+        lines += ["", *markdown(OPTIMISER_HEADER, rows)]
     if rows := [row for entry in shown if entry.layer_times and entry.threads == 1 for row in _bounds(entry, results)]:
-        lines += ["", *_markdown(BOUNDS_HEADER, rows)]
+        lines += ["", *markdown(BOUNDS_HEADER, rows)]
     return lines
 
 
@@ -177,7 +187,7 @@ def _suite_cells(entry: Entry) -> list[str]:
     return [entry.name, str(entry.threads), time, rate_text(entry), share_text(entry), memory, *ratios]
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """The lines of a Markdown table without the columns that are empty."""
     used = [column for column in range(len(header)) if any(row[column] for row in rows)]
     rules = ["---", *["--:"] * (len(header) - 1)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 
 class ModelBuilder:
@@ -43,14 +43,30 @@ class ModelBuilder:
         """`channels` times the width, at least 8 and a multiple of 8, as in the nets of that kind."""
         return max(8, int(channels * self.width / 8 + 0.5) * 8)
 
+    def model(self, name: str, batch: int | str, outputs: Sequence[str], opset: int) -> onnx.ModelProto:
+        """float32 "x" [batch, 3, size, size], free in a batch that is a name -> `outputs`."""
+        source = helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, self.size, self.size])
+        results = [helper.make_tensor_value_info(output, TensorProto.FLOAT, None) for output in outputs]
+        graph = helper.make_graph(self.nodes, name, [source], results, self.weights)
+        opsets = [helper.make_opsetid("", opset)]
+        return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=opsets, ir_version=8))
+
     def conv(
-        self, x: str, outputs: int, kernel: int = 1, stride: int = 1, group: int = 1, act: str = "", bias=True
+        self,
+        x: str,
+        outputs: int,
+        kernel: int = 1,
+        stride: int = 1,
+        group: int = 1,
+        act: str = "",
+        bias: bool = True,
+        pad: int | None = None,
     ) -> str:
-        """A convolution with "same" padding, then an activation."""
+        """A convolution, with "same" padding if `pad` does not say otherwise, then an activation."""
         inputs = self.channels[x] // group
         weight = self.drawn(outputs, inputs, kernel, kernel, deviation=(2 / (inputs * kernel**2)) ** 0.5)
         operands = [x, weight, self.drawn(outputs, deviation=0.1)] if bias else [x, weight]
-        pads = [(kernel - 1) // 2] * 4
+        pads = [(kernel - 1) // 2 if pad is None else pad] * 4
         made = self.one(
             "Conv", *operands, kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=pads, group=group, dilations=[1, 1]
         )

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import onnx
-from onnx import TensorProto, helper
 
 from .onnx_builder import ModelBuilder
 
@@ -210,12 +209,7 @@ class OnnxCase:
         """float32 "x" [N, 3, size, size], free in N -> outputs by their nodes' names."""
         size = size or self.size
         b = ModelBuilder(width, size, seed)
-        outputs = self.design(b, "x")
-        source = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, size, size])
-        results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
-        graph = helper.make_graph(b.nodes, self.name, [source], results, b.weights)
-        opset = helper.make_opsetid("", OPSET)
-        return onnx.shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[opset], ir_version=8))
+        return b.model(self.name, "N", self.design(b, "x"), OPSET)
 
 
 NETS = {

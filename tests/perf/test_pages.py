@@ -99,6 +99,8 @@ def test_a_page_without_marks_is_refused(tmp_path, make_results):
     (tmp_path / "README.md").write_text("nothing")
     with pytest.raises(UsageError, match="has no lines"):
         pages.replace_tables(tmp_path / "README.md", [make_results({"gemm": 0.8})])
+    with pytest.raises(UsageError, match=r"none\.md: cannot be read: No such file"):
+        pages.replace_tables(tmp_path / "none.md", [make_results({"gemm": 0.8})])
 
 
 def test_an_empty_column_is_left_out_and_a_quick_run_says_so(make_results):
