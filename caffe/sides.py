@@ -37,7 +37,7 @@ TYPES: dict[str, np.dtype[Any]] = {  # of inputs in onnxruntime
 }
 
 
-class Side(Protocol):
+class NetSide(Protocol):
     path: str
     place: str
 
@@ -127,8 +127,8 @@ def _dimensions(shape: Sequence[Any] | None) -> tuple[int | str | None, ...] | N
 
 
 def verify_sides(
-    first: Side,
-    second: Side,
+    first: NetSide,
+    second: NetSide,
     inputs: Mapping[str, np.ndarray] | None = None,
     *,
     prepared: Mapping[str, Preparation] | None = None,

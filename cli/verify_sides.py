@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..caffe.sides import CaffeSide, RuntimeSide, Side
+from ..caffe.sides import CaffeSide, NetSide, RuntimeSide
 from . import caffe_options as caffe
 from .loading import load
 from .net_files import NetFiles
 from .output import Output
 
 
-def load_side(files: NetFiles, reading: caffe.Reading, output: Output) -> Side:
+def load_side(files: NetFiles, reading: caffe.Reading, output: Output) -> NetSide:
     """A net to verify; a line says where a model runs that is not run by caffe64."""
     if not files.is_onnx:
         return CaffeSide(load(files.net, files.model, reading, output, layers=True))

@@ -145,6 +145,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "errors",
         "formats",
         "formats.caffe",
+        "formats.onnx",
         "kernels",
         "results",
         "summaries",

@@ -20,6 +20,7 @@ from .filler import Filler
 
 Shape = tuple[int, ...]
 FLOAT32 = np.dtype(np.float32)
+PICTURE_AXES = 4  # [N, C, H, W]
 
 
 @dataclass(eq=False)

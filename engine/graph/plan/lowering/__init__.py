@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...ir.graph import FLOAT32
+from ...ir.graph import FLOAT32, PICTURE_AXES
 from ..groups import CONVOLUTIONS
 from .channels import CHANNELS
 from .convolution import DIRECT
@@ -11,7 +11,7 @@ from .elementwise import PIECEWISE_CURVE, SMOOTH_CURVE
 from .eltwise import ELTWISE
 from .gather import GATHER, ONE_PIECE
 from .inner_product import INNER_PRODUCT
-from .lowered import PICTURE_AXES, Context, Lowered, Lowering
+from .lowered import Context, Lowered, Lowering
 from .lrn import ACROSS_CHANNELS
 from .permute import OTHER_ORDERS, TURN
 from .pieces import CONCAT, SLICE

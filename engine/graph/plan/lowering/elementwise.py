@@ -8,13 +8,14 @@ import numpy as np
 
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
+from ...ir.graph import PICTURE_AXES
 from ...ir.op import count
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .curves import Curve, apply_piecewise, apply_smooth, call_curve, emit_curve, has_curve
 from .filters import pack_filters
-from .lowered import AS_STORED, BLOCKED, PICTURE_AXES, Context, Lowered, Lowering
+from .lowered import AS_STORED, BLOCKED, Context, Lowered, Lowering
 
 CURVED_VECTORS = 2048  # some 10 microseconds of the slower functions
 

@@ -10,14 +10,14 @@ import numpy as np
 from ....compiler.cpu import LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....vectors.simd import load, store
-from ...ir.graph import Node, Shape
+from ...ir.graph import PICTURE_AXES, Node, Shape
 from ...ops.arrangement import crop_window
 from ...ops.resize import resized_axes
 from ...ops.strided_slice import slice_ranges
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
-from .lowered import AS_STORED, BLOCKED, PICTURE_AXES, PLANAR, Context, Lowered, Lowering
+from .lowered import AS_STORED, BLOCKED, PLANAR, Context, Lowered, Lowering
 from .pieces import Piece, copy_channels, copy_runs, emit_piece, is_of_channels
 
 ROW_VECTORS = 2048

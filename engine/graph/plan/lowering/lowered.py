@@ -20,7 +20,6 @@ class Want:
     halo: Halo = NO_HALO
 
 
-PICTURE_AXES = 4
 BLOCKED, PLANAR, AS_STORED = Want(StorageKind.BLOCKED), Want(StorageKind.PLANAR), Want(None)
 
 

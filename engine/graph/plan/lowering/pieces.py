@@ -10,12 +10,12 @@ from ....compiler.fields import read_fields
 from ....vectors.copying import copy
 from ....vectors.simd import load, load_part, store, store_part, zeros
 from ....vectors.views import view1
-from ...ir.graph import Shape
+from ...ir.graph import PICTURE_AXES, Shape
 from ...ops.arrangement import along, concat_axis, own_axis
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, blocks
-from .lowered import BLOCKED, PICTURE_AXES, PLANAR, Context, Lowered, Lowering
+from .lowered import BLOCKED, PLANAR, Context, Lowered, Lowering
 
 RUN_FLOATS = 16 << 10  # of an item: some microseconds
 

@@ -11,12 +11,13 @@ from ....compiler.fields import read_fields, read_row
 from ....compiler.jit import inline
 from ....vectors.elementary import ONE
 from ....vectors.simd import broadcast, element, fma, load, store
+from ...ir.graph import PICTURE_AXES
 from ...ops.resize import ResizedAxis, resized_axes
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .gather import ROW_VECTORS
-from .lowered import BLOCKED, PICTURE_AXES, Context, Lowered, Lowering
+from .lowered import BLOCKED, Context, Lowered, Lowering
 
 
 class Between(NamedTuple):

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ......formats.onnx.records import OnnxNode
-from ....ir.graph import Blob
+from ....ir.graph import PICTURE_AXES, Blob
 from ....ops.pooling import POOL_AVE, POOL_MAX, Pooling
 from .builder import GraphBuilder, product
 from .sides import read_sides
-
-PICTURE_AXES = 4
 
 
 def pool(kind: int) -> Callable:

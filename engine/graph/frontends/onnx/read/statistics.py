@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ......formats.onnx.records import OnnxNode
-from ....ir.graph import Blob
+from ....ir.graph import PICTURE_AXES, Blob
 from ....ops.arrangement import Permute
 from ....ops.normalise import LRN
 from ....ops.pooling import POOL_AVE, Pooling
@@ -14,7 +14,6 @@ from ....ops.reductions import REDUCE_ASUM, REDUCE_MEAN, REDUCE_SUM, REDUCE_SUMS
 from ....ops.softmax import LogSoftmax, Softmax
 from .broadcast import power
 from .builder import GraphBuilder, product
-from .pooling import PICTURE_AXES
 
 ONE_AXIS = 13  # of Softmax, since this opset; before, that axis and all that follow are one
 
