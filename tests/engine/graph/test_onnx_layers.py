@@ -79,7 +79,8 @@ def test_a_layer_is_exported(kind, attributes, shape, function):
 def export(graph):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from caffe64.engine.graph.frontends.onnx import compare_with_onnxruntime, onnx_model
+    from caffe64.engine.graph.frontends.onnx.compare import compare_with_onnxruntime
+    from caffe64.engine.graph.frontends.onnx.write.model import onnx_model
 
     model = onnx_model(graph, infer_shapes(graph), "1")
     assert model.opset_import[0].version == 13

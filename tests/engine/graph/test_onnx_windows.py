@@ -19,7 +19,8 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 from onnx import helper  # noqa: E402
 
-from caffe64.engine.graph.frontends.onnx import compare_with_onnxruntime, onnx_model, run_model  # noqa: E402
+from caffe64.engine.graph.frontends.onnx.compare import compare_with_onnxruntime, run_model  # noqa: E402
+from caffe64.engine.graph.frontends.onnx.write.model import onnx_model  # noqa: E402
 
 
 def run_node(kind, arrays, **attributes):

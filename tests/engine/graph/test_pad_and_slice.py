@@ -30,7 +30,8 @@ def padded(x, attributes):
 def export(graph):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from caffe64.engine.graph.frontends.onnx import compare_with_onnxruntime, onnx_model
+    from caffe64.engine.graph.frontends.onnx.compare import compare_with_onnxruntime
+    from caffe64.engine.graph.frontends.onnx.write.model import onnx_model
 
     model = onnx_model(graph, infer_shapes(graph), "1")
     assert max(each.relative for each in compare_with_onnxruntime(model, graph, infer_shapes(graph))) == 0
@@ -99,7 +100,7 @@ def test_strided_slice_is_onnxs(case):
     pytest.importorskip("onnxruntime")
     from onnx import helper
 
-    from caffe64.engine.graph.frontends.onnx import run_model
+    from caffe64.engine.graph.frontends.onnx.compare import run_model
 
     shape, attributes = case
     x, graph = numbered(shape), one_layer("StridedSlice", attributes, shape)

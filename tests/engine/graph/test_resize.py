@@ -19,7 +19,8 @@ pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from caffe64.engine.graph.frontends.onnx import compare_with_onnxruntime, onnx_model, run_model  # noqa: E402
+from caffe64.engine.graph.frontends.onnx.compare import compare_with_onnxruntime, run_model  # noqa: E402
+from caffe64.engine.graph.frontends.onnx.write.model import onnx_model  # noqa: E402
 
 F = np.float32
 MODES = [("nearest", rounding) for rounding in ROUNDINGS] + [("linear", "floor")]
