@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...errors import InputError
 from .assemble import FLOATS, Assembly
-from .batch import AnyBatch, FixedBatch, fixed_shapes
-from .fold import Budget, Folding
 from .halves import widen_halves
 from .inputs import Given, not_float, read_value, with_shapes
 from .message import OnnxFile, parse_model
-from .operators import Operators, element_of, tensor_type
+from .operators import Operators, element_of
 from .order import in_order, reads
 from .records import Dimension, OnnxModel, OnnxValue
 from .tensors import Tensors, type_word
-
-ANY_BATCH = "N"  # the name of a first dimension that has none
+from .walks import Walks
 
 
 def read_onnx(source: str | os.PathLike[str] | bytes, input_shapes: Given | None = None) -> OnnxModel:
@@ -37,22 +33,11 @@ def read_onnx(source: str | os.PathLike[str] | bytes, input_shapes: Given | None
     return _Reading(parse_model(source), input_shapes).model()
 
 
-@dataclass(frozen=True)
-class _Folded:
-    """The nodes and constants that are left, and whether they are right for any first dimension."""
-
-    walk: Folding
-    nodes: Sequence[Any]
-    constants: Mapping[str, np.ndarray]
-    shapes: Mapping[str, tuple[Dimension, ...]]
-    fixed_by: str
-
-
 class _Reading:
     def __init__(self, file: OnnxFile, input_shapes: Given | None):
         self.file, self.path, graph = file, file.path, file.model.graph
         self.tensors = Tensors(file.path, file.folder)
-        self.operators, self.budget = Operators(file.path, file.opset), Budget(file.path)
+        self.operators = Operators(file.path, file.opset)
         widen_halves(file.model, self.tensors)
         self.constants = self._initialisers(graph)
         self.inputs = self._inputs(graph)
@@ -64,6 +49,9 @@ class _Reading:
             each.name for each in self.outputs
         )
         self.shapes = with_shapes(file.path, self.inputs, input_shapes)
+        own = next((each.shape[0] for each in self.inputs if each.shape), None)
+        own_batch = own if isinstance(own, int) else None
+        self.walks = Walks(self.operators, self.tensors, self.constants, self.elements, self.shapes, own_batch)
 
     def _initialisers(self, graph: Any) -> dict[str, np.ndarray]:
         if graph.sparse_initializer:
@@ -97,8 +85,9 @@ class _Reading:
                 raise InputError(self.path, f"has two outputs {name!r}", "one")
 
     def model(self) -> OnnxModel:
-        folded = self._folded()
-        walk, outputs = folded.walk, [each.name for each in self.outputs]
+        outputs = [each.name for each in self.outputs]
+        folded = self.walks.fold(self.nodes, self.read, outputs)
+        walk = folded.walk
         elements = {name: element_of(kind) for name, kind in walk.types.items()}
         assembly = Assembly(folded.nodes, {**walk.constants, **folded.constants}, walk.sources, elements, outputs)
         nodes = assembly.records(self.operators, self.tensors)
@@ -142,44 +131,6 @@ class _Reading:
         if assembly.rounded:
             found.append(f"{self.path}: has numbers of float64, which are rounded to float32")
         return tuple(found)
-
-    def _folded(self) -> _Folded:
-        """Folded for any first dimension where that is possible, else for the one that the file or the caller says."""
-        firsts = [shape[0] for shape in self.shapes.values() if shape]
-        free = [each for each in firsts if not isinstance(each, int)]
-        start = 1 if free or not firsts else firsts[0]
-        assert isinstance(start, int)
-        outputs = [each.name for each in self.outputs]
-        sizes = (start, start + 1, start + 2)
-        walks: list[Folding] = []
-        try:
-            for size in sizes if firsts else ():
-                walks.append(self._walk(size, bool(free), start, walks[-1] if walks else None))
-            name = next((each for each in free if isinstance(each, str)), ANY_BATCH)
-            if walks:
-                found = AnyBatch(walks, sizes, name, outputs)
-                if not free:
-                    found.check_outputs(outputs)
-                return _Folded(walks[0], found.nodes, found.constants, found.shapes, "")
-            reason = "it has no inputs with dimensions"
-        except FixedBatch as error:
-            reason = str(error)
-        except InputError as error:
-            if not walks:
-                raise
-            reason = error.found
-        walk = walks[0] if walks else self._walk(start, bool(free), start, None)
-        return _Folded(walk, walk.kept, walk.constants, fixed_shapes(walk), reason)
-
-    def _walk(self, size: int, free: bool, start: int, earlier: Folding | None) -> Folding:
-        """For inputs of the first dimension `size`, where it is free, or the same number as in the first input."""
-        types = {}
-        for name, shape in self.shapes.items():
-            varies = shape and (not isinstance(shape[0], int) if free else shape[0] == start)
-            numbers = [n for n in ((size, *shape[1:]) if varies else shape) if isinstance(n, int)]
-            types[name] = tensor_type(self.elements[name], numbers)
-        folding = Folding(self.operators, self.tensors, self.constants, types, self.budget, earlier)
-        return folding.walk(self.nodes, self.read)
 
 
 def _values(nodes: Sequence[Any], inputs: Sequence[OnnxValue], constants: Mapping[str, np.ndarray]) -> list[str]:

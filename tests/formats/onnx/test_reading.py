@@ -80,10 +80,35 @@ def test_a_number_that_is_right_at_one_batch_only_fixes_it():
 
 
 def test_an_output_whose_rows_are_not_the_batch_fixes_it():
-    made = model([node("Reshape", "x t", "y")], {"x": [1, 4]}, {"y": None}, {"t": np.array([1, -1])})
+    made = model([node("Flatten", "x", "y", axis=0)], {"x": [1, 4]}, {"y": None})
     found = read(made)
     assert (found.free_batch, found.fixed_by) == (False, "the output 'y' has the shape [1, ?]")
     assert found.outputs[0].shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("target", "loose"),
+    [
+        ([2, 12], [0, 12]),
+        ([2, -1], [0, -1]),
+        ([2, 3, 4], [0, 3, 4]),
+        ([4, 6], [-1, 6]),
+        ([0, 12], [0, 12]),
+    ],
+)
+def test_targets_of_a_file_with_a_fixed_batch_are_loosened(target, loose):
+    nodes = [node("Reshape", "x t", "r", name="view"), node("Reshape", "r back", "y")]
+    made = model(nodes, {"x": [2, 12]}, {"y": None}, {"t": np.array(target), "back": np.array([2, 12])})
+    found = read(made)
+    assert found.inputs[0].shape == (2, 12)
+    assert found.free_batch
+    assert found.constants[found.nodes[0].inputs[1]].tolist() == loose
+    assert read(made, (6, 12)).outputs[0].shape == ("N", 12)
+
+
+def test_a_file_with_a_free_batch_keeps_the_targets_that_it_has():
+    made = model([node("Reshape", "x t", "y", name="view")], {"x": ["N", 4]}, {"y": None}, {"t": np.array([1, 4])})
+    assert read(made).fixed_by == "node 'view' (Reshape) makes [1, 4] of [2, 4]"
 
 
 def test_sizes_of_a_resize_and_an_expand_that_follow_the_batch():
@@ -160,7 +185,7 @@ def test_float64_constants_are_rounded_but_folded_as_they_are():
         node("Mul", "d third", "e"),
         node("Cast", "e", "y", to=TensorProto.FLOAT),
     ]
-    made = model(nodes, {"x": [28]}, {"y": None}, {"scale": scale, "third": np.array([1 / 3])})
+    made = model(nodes, {"x": [2, 14]}, {"y": None}, {"scale": scale, "third": np.array([1 / 3])})
     found = read(made)
     assert [each.type for each in found.nodes] == ["Reshape", "Mul"]
     assert found.constants["n"].tolist() == [28]
