@@ -77,9 +77,10 @@ def classify(
     """The `top` classes of a picture or of several, files that Pillow reads, in batches.
 
     A picture is stretched to the net's input, or to `resize`, and its centre is cut out, `crop`, both (height, width);
-    then (x - mean) * scale of its pixels, 0 to 255, in the order of `channels`, "bgr", Caffe's, or "rgb". `mean` and
-    `scale` are one number or one per channel, or `mean` a mean picture [C, H, W] or the name of its file, .binaryproto
-    or .npy, of which the mean of each channel is taken; None: the net's own (transform_param).
+    then (x - mean) * scale of its pixels, 0 to 255, in the order of `channels`, "bgr" or "rgb"; without it bgr, as
+    Caffe's are, and rgb of a model that was read from ONNX. `mean` and `scale` are one number or one per channel, or
+    `mean` a mean picture [C, H, W] or the name of its file, .binaryproto or .npy, of which the mean of each channel is
+    taken; None: the net's own (transform_param).
 
     `labels`: names of the classes, or a file with one per line, also "n01440764 tench"; `blob`: the output with the
     scores, if the net has several; `say`: called with each notice at once.

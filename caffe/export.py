@@ -17,10 +17,11 @@ from .. import __version__
 from ..arguments import FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.frontends.caffe.write import graph_message, unique_names
+from ..engine.graph.frontends.onnx.origin import OnnxOrigin
 from ..engine.graph.ir.graph import Graph, Node
 from ..engine.graph.passes.drop_dead_layers import drop_dead_layers
 from ..engine.graph.verification.difference import Difference, check_close
-from ..errors import UsageError
+from ..errors import InputError, UsageError
 from ..formats.atomic import write_atomically
 from ..formats.caffe import format_prototxt
 from .net import NET, CaffeNet
@@ -76,7 +77,8 @@ def export_safetensors(
     """Write the weights, float32 in Caffe's shapes, as LAYER.weight, LAYER.bias, of BatchNorm .mean, .variance and
     .factor, the sums and their factor as Caffe keeps them; returns these names.
 
-    The file's metadata holds the net as prototxt, so that the file is complete, and `metadata`.
+    The file's metadata holds the net as prototxt, so that the file is complete, unless Caffe does not have its layers,
+    and `metadata`.
     Raises UsageError for a wrong argument and without the package safetensors; OutputError.
     """
     instance("net", net, CaffeNet, NET)
@@ -85,10 +87,19 @@ def export_safetensors(
     from safetensors.numpy import save
 
     tensors = named_weights(net.graph)
-    texts = {"caffe64": __version__, "prototxt": format_prototxt(graph_message(net.graph)), **metadata}
+    texts = {"caffe64": __version__, **_prototxt(net.graph), **metadata}
     with write_atomically(path) as file:
         file.write(save(tensors, texts))
     return list(tensors)
+
+
+def _prototxt(graph: Graph) -> dict[str, str]:
+    try:
+        return {"prototxt": format_prototxt(graph_message(graph))}
+    except InputError:
+        if isinstance(graph.origin, OnnxOrigin):
+            return {}
+        raise
 
 
 def named_weights(graph: Graph) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from typing import IO
 import numpy as np
 
 from ..arguments import file_name, per_channel, sizes
+from ..engine.graph.frontends.onnx.origin import OnnxOrigin
 from ..engine.graph.ops.inputs import InputBlobs, Transform
 from ..engine.graph.passes.preparation import Preparation
 from ..errors import InputError, UsageError
@@ -42,10 +43,19 @@ def make_recipe(
     return Recipe(
         own.mean_value if mean is None else mean_values(mean),
         (1.0 if own.scale is None else own.scale,) if scale is None else per_channel("scale", scale, factor=True),
-        channels or "bgr",
+        channels or _own_channels(net),
         _width_and_height("resize", resize),
         _width_and_height("crop", crop),
     )
+
+
+def _own_channels(net: CaffeNet) -> str:
+    """The order of channels that is likely: Caffe's, also in models that were exported from its nets, else RGB."""
+    origin = net.graph.origin
+    if not isinstance(origin, OnnxOrigin):
+        return "bgr"
+    said = origin.metadata.get("channels")
+    return said if said in ("bgr", "rgb") else "bgr" if "caffe64" in origin.metadata else "rgb"
 
 
 def transform_of(net: CaffeNet) -> Transform:

@@ -73,6 +73,11 @@ def share_weights(graph: Graph, other: Graph) -> None:
         node.weights, node.held = list(source.weights), source.held
 
 
+def check_sayable(graph: Graph) -> None:
+    """Raises InputError that names what Caffe's format does not have, before anything is run or written."""
+    graph_message(spell_out(graph))
+
+
 def save_net(graph: Graph, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None) -> None:
     """Write the net, the weights, or both, as `CaffeNet.save` says. Raises UsageError, OutputError."""
     suffix = os.path.splitext(file_name(path))[1].lower()

@@ -11,8 +11,10 @@ import typer
 from ..arguments import LARGEST_SEED, per_channel
 from .options import input_argument
 
-Prototxt = Annotated[Path, input_argument("NET", "The net, a .prototxt of any version.")]
-Caffemodel = Annotated[Path, input_argument("MODEL", "Its weights, a .caffemodel or .caffemodel.h5.")]
+Prototxt = Annotated[Path, input_argument("NET", "The net, a .prototxt of any version, or an .onnx.")]
+Caffemodel = Annotated[
+    Path | None, input_argument("[MODEL]", "Its weights, a .caffemodel or .caffemodel.h5; none for an .onnx.")
+]
 InputShape = Annotated[
     list[str] | None,
     typer.Option(metavar="SHAPE", help="1x3x224x224 for the first input, or NAME:1x3x224x224."),

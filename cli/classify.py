@@ -15,13 +15,18 @@ NAME = "classify"
 EXAMPLES = (
     "caffe64 classify deploy.prototxt net.caffemodel cat.jpg --labels synset_words.txt --mean 104,117,123",
     "caffe64 classify train_val.prototxt net.caffemodel *.png --deploy --input-shape data:1x3x32x32 --top 1 --json",
+    "caffe64 classify net.onnx cat.jpg --mean 123.7,116.3,103.5 --scale 0.0171,0.0175,0.0174 --channels rgb",
 )
 
 
 def command(
-    net: caffe.Prototxt,
-    model: caffe.Caffemodel,
-    images: Annotated[list[Path], options.input_argument("IMAGE", "PNG, JPEG, BMP, GIF, TIFF, WebP, PPM.")],
+    paths: Annotated[
+        list[Path],
+        options.input_argument(
+            "NET [MODEL] IMAGE...",
+            "The net, a .prototxt and its weights, or an .onnx; pictures: PNG, JPEG, BMP, GIF, TIFF, WebP, PPM.",
+        ),
+    ],
     labels: Annotated[
         Path | None,
         options.input_option(metavar="FILE", help="Names of the classes, one per line, also 'n01440764 tench'."),
@@ -51,12 +56,17 @@ def command(
     from ..caffe.classification import classify, output_of_scores
     from . import files
     from .loading import load
+    from .net_files import check_reading, first_net
     from .output import Output
     from .table import print_result
 
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
-    files.check_inputs((net, model, labels, *images))
-    loaded = load(net, model, reading, output, threads=threads, exact=exact)
+    given, images = first_net(paths)
+    check_reading(reading, given.net)
+    if not images:
+        raise typer.BadParameter("no pictures: NET [MODEL] IMAGE...", param_hint="IMAGE")
+    files.check_inputs((*given.paths, labels, *images))
+    loaded = load(given.net, given.model, reading, output, threads=threads, exact=exact)
     asked = pictures.read_preparation(loaded, mean, scale, channels, resize, crop, output)
     scores = output_of_scores(loaded, blob, "--blob ")
     print_result(classify(loaded, images, labels=labels, top=top, blob=scores, say=output.say, **asked), as_json)

@@ -1,4 +1,4 @@
-"""caffe64 export: a Caffe net as ONNX, or its weights as safetensors."""
+"""caffe64 export: a net as ONNX, an ONNX model for Caffe, or weights as safetensors."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ EXAMPLES = (
     "caffe64 export ssd.prototxt ssd.caffemodel ssd.onnx --output-blob mbox_loc --output-blob mbox_conf_flatten",
     "caffe64 export deploy.prototxt net.caffemodel weights.safetensors",
     "caffe64 export net.caffemodel weights.safetensors",
+    "caffe64 export net.onnx net.prototxt net.caffemodel",
 )
 
 
@@ -31,8 +32,8 @@ def command(
         list[Path],
         typer.Argument(
             metavar="[NET] MODEL OUT",
-            help="The net, a .prototxt of any version; its weights, a .caffemodel; the file to write: .onnx, or "
-            ".safetensors for the weights, which need no NET.",
+            help="The net, a .prototxt of any version, and its weights, a .caffemodel, or an .onnx alone; the file to "
+            "write: .onnx, or .safetensors for the weights, which need no NET, or a .prototxt and a .caffemodel.",
             show_default=False,
             callback=_inputs_from_stdin,
         ),
@@ -52,23 +53,30 @@ def command(
     floor: caffe.Floor = FLOOR,
     seed: caffe.Seed = 0,
 ) -> None:
-    """Write a Caffe net as ONNX, or its weights as safetensors.
+    """Write a net as ONNX or for Caffe, or its weights as safetensors.
 
     The model has the net's inputs, outputs and input shape; the batch is free unless a layer forbids it. It is run in
     onnxruntime, if that is installed, and compared with the net: exit code 4, and no file, if they differ (see
     `caffe64 verify --help`). The preparation of inputs (--mean, --scale, --channels, or the net's own) becomes
     metadata.
 
-    For .safetensors nothing is run, so layers may be of any type. Without NET all weights of MODEL are written.
+    An ONNX model may be written for Caffe, NAME.prototxt NAME.caffemodel, if Caffe has its layers.
+
+    For .safetensors nothing is run, so a Caffe net's layers may be of any type. Without NET all weights of MODEL are
+    written.
     """
     from . import files
-    from .export_run import check_request, run
+    from .export_run import check_request, export_files, run, save
+    from .net_files import check_reading
 
-    if not 2 <= len(paths) <= 3:
-        raise typer.BadParameter(f"needs NET MODEL OUT, or MODEL OUT; found {len(paths)} of them.")
-    net, model, result = [None, *paths][-3:]
+    given, results = export_files(paths)
     reading = caffe.Reading(input_shape, deploy, allow_unknown, phase)
-    check_request(net, result, output_blob, reading)
-    files.check_inputs((net, model))
-    files.check_outputs((result,), (net, model))
-    run(net, model, result, output_blob, (mean, scale, channels), reading, caffe.Limits(tolerance, floor, seed))
+    preparation, limits = (mean, scale, channels), caffe.Limits(tolerance, floor, seed)
+    check_request(given.net, results, output_blob, preparation, reading)
+    check_reading(reading, given.net)
+    files.check_inputs(given.paths)
+    files.check_outputs(results, given.paths)
+    if len(results) == 2:
+        save(given, results, reading)
+    else:
+        run(given, results[0], output_blob, preparation, reading, limits)

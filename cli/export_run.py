@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import typer
 
 from ..caffe.export import export_onnx, export_safetensors, require
 from ..caffe.net import CaffeNet
@@ -16,18 +18,36 @@ from ..errors import UsageError
 from . import caffe_options as caffe
 from .differences import difference_line
 from .loading import load
+from .net_files import NetFiles, is_onnx
 from .output import Output
 from .picture_options import read_preparation
 
 PACKAGES = {".onnx": "onnx", ".safetensors": "safetensors"}
+CAFFE = [".prototxt", ".caffemodel"]
 
 
-def check_request(net: Path | None, result: Path, blobs: list[str] | None, reading: caffe.Reading) -> None:
+def export_files(paths: Sequence[Path]) -> tuple[NetFiles, list[Path]]:
+    """The net and the files to write: `[NET] MODEL OUT`, or an .onnx and one or two. Raises typer.BadParameter."""
+    if is_onnx(paths[0]) and len(paths) in (2, 3):
+        return NetFiles(paths[0], None), list(paths[1:])
+    if is_onnx(paths[0]) or not 2 <= len(paths) <= 3:
+        raise typer.BadParameter(f"needs NET MODEL OUT, or MODEL OUT; found {len(paths)} of them.")
+    net, model, result = [None, *paths][-3:]
+    return NetFiles(net, model), [result]
+
+
+def check_request(net: Path | None, results: Sequence[Path], blobs: list[str] | None, preparation, reading) -> None:
     """Raises UsageError for another suffix, a package that is missing, or an argument that is missing or has no
     effect."""
-    package = PACKAGES.get(result.suffix.lower())
+    if len(results) == 2:
+        if [result.suffix.lower() for result in results] != CAFFE:
+            raise UsageError(f"{results[0]} {results[1]}: expected NAME.prototxt NAME.caffemodel")
+        if blobs or preparation != (None, None, None):
+            raise UsageError("--output-blob, --mean, --scale and --channels are for one file: OUT.onnx")
+        return
+    package = PACKAGES.get(results[0].suffix.lower())
     if package is None:
-        raise UsageError(f"{result}: the name must end with .onnx or .safetensors")
+        raise UsageError(f"{results[0]}: the name must end with .onnx or .safetensors")
     require(package)
     if blobs and package != "onnx":
         raise UsageError("--output-blob is for .onnx: a .safetensors file holds all weights")
@@ -37,16 +57,23 @@ def check_request(net: Path | None, result: Path, blobs: list[str] | None, readi
         raise UsageError("--input-shape, --deploy, --allow-unknown and --phase are for a net: NET MODEL OUT")
 
 
-def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading, limits: caffe.Limits) -> None:
+def save(given: NetFiles, results: Sequence[Path], reading: caffe.Reading) -> None:
+    """Write an ONNX model for Caffe."""
+    loaded = load(given.net, None, reading, Output(), runs=False)
+    loaded.save(*results)
+    print(f"wrote {results[0]} and {results[1]}")
+
+
+def run(given: NetFiles, result: Path, blobs, preparation, reading, limits: caffe.Limits) -> None:
     """Read, export, and print what was written and its difference from the net."""
     output = Output()
     if result.suffix.lower() == ".safetensors":
-        loaded = load_weights(net, model, reading, output)
+        loaded = load_weights(given, reading, output)
         metadata = input_metadata(loaded, known_shapes(loaded.graph), *preparation, output)
         names = export_safetensors(loaded, result, metadata=metadata)
         print(f"wrote {result}: {len(names)} arrays, {result.stat().st_size:,} bytes")
         return
-    loaded = load(net, model, reading, output, layers=True)
+    loaded = load(given.net, given.model, reading, output, layers=True)
     metadata = input_metadata(loaded, loaded.shapes, *preparation, output)
     differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, **vars(limits))
     if differences is None:
@@ -58,13 +85,20 @@ def run(net: Path | None, model: Path, result: Path, blobs, preparation, reading
         print(f"metadata {key}: {value}")
 
 
-def load_weights(net: Path | None, model: Path, reading: caffe.Reading, output: Output) -> CaffeNet:
-    """A net that need not run, with its weights; without `net` all weights of the model."""
-    if net is None:
-        graph, notices = weights_alone(model)
+def load_weights(given: NetFiles, reading: caffe.Reading, output: Output) -> CaffeNet:
+    """A net that need not run, with its weights; without a net all weights of the model."""
+    if given.is_onnx:
+        return load(given.net, None, reading, output, runs=False)
+    if given.net is None:
+        graph, notices = weights_alone(given.model)
     else:
         graph, notices = read_weights(
-            net, model, reading.phase, reading.shapes, deploy=reading.deploy, allow_unknown=reading.allow_unknown
+            given.net,
+            given.model,
+            reading.phase,
+            reading.shapes,
+            deploy=reading.deploy,
+            allow_unknown=reading.allow_unknown,
         )
     for notice in notices:
         output.say(notice)

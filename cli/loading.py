@@ -1,4 +1,4 @@
-"""Loads a Caffe net for a command: prints notices, compiles the kernels that it will run."""
+"""Loads a net for a command: prints notices, compiles the kernels that it will run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..caffe.net import CaffeNet
 from ..engine.graph.execution.required_kernels import kernels_of
 from . import caffe_options as caffe
 from . import compiling
+from .net_files import is_onnx
 from .output import Output
 
 
@@ -24,9 +25,22 @@ def load(
     exact: bool = False,
     layers: bool = False,
 ) -> CaffeNet:
-    """`load_caffe` for the command line: notices on stderr; kernels are compiled if the net `runs`, with those for its
-    `gradients`, and for `layers` that run one by one, as where nets are compared."""
-    loaded = load_caffe(
+    """`load_caffe` or `load_onnx` for the command line: notices on stderr; kernels are compiled if the net `runs`, with
+    those for its `gradients`, and for `layers` that run one by one, as where nets are compared."""
+    loaded = _read(net, model, reading, threads=threads, exact=exact)
+    for notice in loaded.notices:
+        output.say(notice)
+    if runs:
+        compiling.prepare(kernels_of(loaded.graph, gradients=gradients, layers=layers), output)
+    return loaded
+
+
+def _read(net: Path, model: Path | None, reading: caffe.Reading, *, threads: int | None, exact: bool) -> CaffeNet:
+    if is_onnx(net):
+        from ..caffe.load_onnx import load_onnx
+
+        return load_onnx(net, input_shapes=reading.shapes or None, threads=threads, exact=exact)
+    return load_caffe(
         net,
         model,
         phase=reading.phase,
@@ -36,8 +50,3 @@ def load(
         threads=threads,
         exact=exact,
     )
-    for notice in loaded.notices:
-        output.say(notice)
-    if runs:
-        compiling.prepare(kernels_of(loaded.graph, gradients=gradients, layers=layers), output)
-    return loaded

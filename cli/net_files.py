@@ -14,14 +14,15 @@ from .caffe_options import Reading
 
 @dataclass(frozen=True)
 class NetFiles:
-    """The files of one net. `model` is None for a .onnx, and where weights are not needed and not given."""
+    """The files of one net. `model` is None for a .onnx, and where weights are not needed and not given; `net` is None
+    for weights alone."""
 
-    net: Path
+    net: Path | None
     model: Path | None
 
     @property
     def is_onnx(self) -> bool:
-        return is_onnx(self.net)
+        return self.net is not None and is_onnx(self.net)
 
     @property
     def paths(self) -> tuple[Path | None, ...]:

@@ -18,17 +18,24 @@ NAME = "optimize"
 EXAMPLES = (
     "caffe64 optimize deploy.prototxt net.caffemodel -o small",
     "caffe64 optimize deploy.prototxt net.caffemodel -o small --mean 104,117,123 --scale 0.017",
+    "caffe64 optimize net.onnx -o small.onnx",
     "caffe64 optimize --config config.ini",
 )
 
 
 def command(
-    net: Annotated[Path | None, options.input_argument("[NET]", "The net, a .prototxt.")] = None,
-    model: Annotated[Path | None, options.input_argument("[MODEL]", "Its weights, a .caffemodel or .h5.")] = None,
+    net: Annotated[Path | None, options.input_argument("[NET]", "The net, a .prototxt, or an .onnx.")] = None,
+    model: Annotated[
+        Path | None, options.input_argument("[MODEL]", "Its weights, a .caffemodel or .h5; none for an .onnx.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="OUT", callback=options.no_stream, help="Writes OUT.prototxt and OUT.caffemodel."
+            "--output",
+            "-o",
+            metavar="OUT",
+            callback=options.no_stream,
+            help="Writes OUT.prototxt and OUT.caffemodel; OUT.onnx, if that is its name.",
         ),
     ] = None,
     config: Annotated[
@@ -56,23 +63,27 @@ def command(
     seed: caffe.Seed = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Make a Caffe net smaller and faster, with the same outputs.
+    """Make a Caffe net or an ONNX model smaller and faster, with the same outputs.
 
     BatchNorm, Scale and Bias go into the weights before them, --mean and --scale into the first layer, so that the net
     takes raw pixels. Dropout and layers that change nothing are removed. Then both nets are run and compared: exit code
-    4, and no files, if they differ (see `caffe64 verify --help`).
+    4, and no files, if they differ (see `caffe64 verify --help`). Models that are read from ONNX or written as ONNX are
+    run in onnxruntime as well, if that is installed.
     """
     if check_with and not check:
         raise typer.BadParameter("--no-verify compares nothing; leave --verify-with out.")
     request = _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place)
+    from .net_files import check_reading
     from .optimize_run import run
 
     reading = caffe.Reading(input_shape, deploy, allow_unknown, phase)
+    check_reading(reading, request.net)
     run(request, reading, check, check_with or [], caffe.Limits(tolerance, floor, seed), as_json)
 
 
 def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place) -> OptimizeRequest:
     from .config_ini import OptimizeRequest, read_config
+    from .net_files import is_onnx, net_files
 
     if config is not None:
         if net or model or output:
@@ -80,8 +91,10 @@ def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_
         if mean is not None or scale is not None or not (fold_bn and drop_dropout and in_place):
             raise typer.BadParameter("--config has these settings; leave --mean, --scale and the passes' options out.")
         return read_config(config)
-    if net is None or model is None or output is None:
+    if net is None or output is None:
         raise typer.BadParameter("needs NET, MODEL and --output OUT, or --config FILE.")
-    written = (output.with_name(output.name + ".prototxt"), output.with_name(output.name + ".caffemodel"))
+    given, written = net_files(net, model), (output, None)
+    if not is_onnx(output):
+        written = output.with_name(output.name + ".prototxt"), output.with_name(output.name + ".caffemodel")
     preparation = (caffe.parse_mean(mean), caffe.parse_scale(scale))
-    return OptimizeRequest(net, model, *written, fold_bn, drop_dropout, in_place, *preparation)
+    return OptimizeRequest(*given.paths, *written, fold_bn, drop_dropout, in_place, *preparation)

@@ -7,11 +7,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..caffe.export import export_onnx
 from ..caffe.net import CaffeNet
 from ..caffe.optimize import Passes, Preparation, optimize
 from ..caffe.pictures import numbers_text
+from ..caffe.sides import CaffeSide, RuntimeSide, verify_sides
 from ..caffe.verify import Difference, verify
+from ..caffe.weights import check_sayable
 from ..engine.graph.analysis.cost import Cost, cost_of
+from ..errors import InputError, UsageError
 from ..formats.npy import read_npy
 from . import caffe_options as caffe
 from . import files
@@ -19,18 +23,22 @@ from .config_file import ConfigFile
 from .config_shapes import shapes_of
 from .differences import difference_line
 from .loading import load
+from .net_files import is_onnx
 from .output import Output
 from .table import print_table
+
+Compared = dict[str, list[Difference]]
 
 
 @dataclass(frozen=True)
 class OptimizeRequest:
-    """Files to read and write, and the passes to run. `config`: the file with these settings, if any."""
+    """Files to read and write, and the passes to run; a .onnx has no model. `config`: the file with these settings, if
+    any."""
 
     net: Path
-    model: Path
+    model: Path | None
     optimized_net: Path
-    optimized_model: Path
+    optimized_model: Path | None
     fold_bn: bool
     drop_dropout: bool
     in_place: bool
@@ -59,16 +67,36 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
         drop_dropout=request.drop_dropout, fold_bn=request.fold_bn, in_place=request.in_place, inputs=prepared
     )
     smaller, reports = optimize(net, passes)
-    differences = []
+    if request.optimized_model is not None:
+        check_sayable(smaller.graph)
+    differences = {}
     if check:
-        differences = verify(net, smaller, prepared=prepared, **vars(limits))
-        for path in check_with:
-            inputs = {net.needed_inputs[0]: read_npy(path)}
-            differences += verify(net, smaller, inputs, prepared=prepared, **vars(limits))
-    smaller.save(request.optimized_net, request.optimized_model)
+        differences = compare(request, net, smaller, check_with, prepared, reading, limits, output)
+    if request.optimized_model is not None:
+        smaller.save(request.optimized_net, request.optimized_model)
+    else:
+        export_onnx(smaller, request.optimized_net, **vars(limits))
     costs = (cost_of(net.graph, net.shapes), cost_of(smaller.graph, smaller.shapes))
     recipe = prepared_by_the_net(net, prepared)
     (print_json if as_json else print_text)(request, reports, costs, differences, recipe)
+
+
+def compare(request, net: CaffeNet, smaller: CaffeNet, check_with, prepared, reading, limits, output) -> Compared:
+    """Differences by what was compared: both nets, and a model that is read in onnxruntime, where that runs it. The
+    model that is written is compared when it is. Raises CheckFailed."""
+    differences = verify(net, smaller, prepared=prepared, **vars(limits))
+    for path in check_with:
+        inputs = {net.needed_inputs[0]: read_npy(path)}
+        differences += verify(net, smaller, inputs, prepared=prepared, **vars(limits))
+    found = {"verified": differences}
+    if is_onnx(request.net):
+        try:
+            original = RuntimeSide(request.net, reading.shapes)
+        except (InputError, UsageError) as error:
+            output.say(f"not compared with onnxruntime: {error}")
+            return found
+        found["onnxruntime"] = verify_sides(CaffeSide(net), original, **vars(limits))
+    return found
 
 
 def prepared_by_the_net(net: CaffeNet, prepared: dict[str, Preparation]) -> str:
@@ -81,7 +109,7 @@ def prepared_by_the_net(net: CaffeNet, prepared: dict[str, Preparation]) -> str:
     return f"input {name!r}: raw values, same order of channels; the net itself does {done}"
 
 
-def print_text(request, reports, costs: tuple[Cost, Cost], differences: list[Difference], recipe: str) -> None:
+def print_text(request, reports, costs: tuple[Cost, Cost], differences: Compared, recipe: str) -> None:
     for report in reports:
         for change in report.changes:
             print(f"{report.name}: {change}")
@@ -90,18 +118,24 @@ def print_text(request, reports, costs: tuple[Cost, Cost], differences: list[Dif
     rows = [[name, *(f"{getattr(cost, name):,}" for cost in costs)] for name in Cost.__annotations__]
     print_table(["", "before", "after"], rows)
     print(recipe)
-    for each in differences:
-        print(f"verified: {difference_line(each)}")
-    print(f"wrote {request.optimized_net} and {request.optimized_model}")
+    for how, found in differences.items():
+        for each in found:
+            print(f"{how}: {difference_line(each)}")
+    print(f"wrote {' and '.join(written(request))}")
 
 
-def print_json(request, reports, costs: tuple[Cost, Cost], differences: list[Difference], recipe: str) -> None:
+def print_json(request, reports, costs: tuple[Cost, Cost], differences: Compared, recipe: str) -> None:
     found = {
         "passes": [vars(report) for report in reports],
         "before": vars(costs[0]),
         "after": vars(costs[1]),
         "inputs": recipe,
-        "differences": [vars(each) for each in differences],
-        "written": [str(request.optimized_net), str(request.optimized_model)],
+        "differences": [vars(each) for each in differences.get("verified", [])],
+        "onnxruntime": [vars(each) for each in differences.get("onnxruntime", [])],
+        "written": written(request),
     }
     print(json.dumps(found, indent=2))
+
+
+def written(request: OptimizeRequest) -> list[str]:
+    return [str(path) for path in (request.optimized_net, request.optimized_model) if path is not None]

@@ -13,7 +13,8 @@ HELP = "Mean, one or one per channel, in the net's order (mostly B,G,R); or a me
 
 Mean = Annotated[str | None, typer.Option(metavar="M[,M...]|FILE", help=HELP)]
 Channels = Annotated[
-    str | None, typer.Option(metavar="bgr|rgb", help="Order of the net's channels.  [default: bgr, Caffe's]")
+    str | None,
+    typer.Option(metavar="bgr|rgb", help="Order of the net's channels.  [default: bgr, Caffe's; rgb of an .onnx]"),
 ]
 Resize = Annotated[str | None, typer.Option(metavar="WxH", help="Stretch pictures to this size.")]
 Crop = Annotated[str | None, typer.Option(metavar="WxH", help="Take the centre of this size, after --resize.")]

@@ -1,4 +1,4 @@
-"""caffe64 run: the outputs of a Caffe net for pictures or arrays."""
+"""caffe64 run: the outputs of a Caffe net or an ONNX model for pictures or arrays."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ EXAMPLES = (
     "caffe64 run deploy.prototxt net.caffemodel --input x.npy --output y.npy",
     "caffe64 run deploy.prototxt net.caffemodel -i a.png -i b.png --mean 104,117,123 -o y.npz",
     "caffe64 run deploy.prototxt net.caffemodel -i data=a.jpg -i im_info=info.npy --blob conv5_3 -o features.npy",
+    "caffe64 run net.onnx --input x.npy --output y.npz",
 )
 
 
@@ -28,7 +29,7 @@ def _from_stdin(context: typer.Context, values):
 
 def command(
     net: caffe.Prototxt,
-    model: caffe.Caffemodel,
+    model: caffe.Caffemodel = None,
     inputs: Annotated[
         list[str],
         typer.Option(
@@ -37,8 +38,9 @@ def command(
             metavar="[NAME=]FILE",
             help="A picture, or a .npy, taken as it is. Several: a batch.",
             callback=_from_stdin,
+            show_default=False,
         ),
-    ],
+    ] = ...,
     result: Annotated[
         Path | None,
         typer.Option(
@@ -65,7 +67,7 @@ def command(
     phase: caffe.Phase = "test",
     as_json: options.Json = False,
 ) -> None:
-    """Run a Caffe net and show or write its outputs.
+    """Run a Caffe net or an ONNX model and show or write its outputs.
 
     Pictures are stretched to the net's input, or to --resize, and cropped; then (x - mean) * scale. Mean and scale are
     the net's own (transform_param) without an option. The steps are shown on stderr. Arrays [N, C, H, W]
@@ -80,11 +82,14 @@ def command(
     from ..caffe.pictures import make_recipe
     from . import files
     from .loading import load
+    from .net_files import check_reading, net_files
     from .run_run import collect, read_inputs, report, write
 
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
-    files.check_inputs((net, model))
-    files.check_outputs((result,), (net, model))
+    given = net_files(net, model)
+    check_reading(reading, net)
+    files.check_inputs(given.paths)
+    files.check_outputs((result,), given.paths)
     loaded = load(net, model, reading, output, threads=threads, exact=exact)
     recipe = make_recipe(loaded, **pictures.read_preparation(loaded, mean, scale, channels, resize, crop, output))
     asked = any(option is not None for option in (mean, scale, channels, resize, crop))

@@ -45,9 +45,10 @@ def read_inputs(
 
 
 def _named(net: CaffeNet, text: str) -> tuple[str, Path]:
-    name, equals, path = text.partition("=")
-    if equals and name in net.inputs:
-        return name, Path(path)
+    starts = [name for name in net.inputs if text.startswith(f"{name}=")]
+    if starts:
+        name = max(starts, key=len)  # names may have any characters
+        return name, Path(text[len(name) + 1 :])
     if not net.inputs:
         raise UsageError(f"--input {text}: the net has no inputs")
     needed = net.needed_inputs

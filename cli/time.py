@@ -15,6 +15,7 @@ EXAMPLES = (
     "caffe64 time deploy.prototxt",
     "caffe64 time deploy.prototxt net.caffemodel --batch 10 --iterations 20 --json",
     "caffe64 time deploy.prototxt --compare small.prototxt --fuse",
+    "caffe64 time net.onnx --compare small.onnx",
     "caffe64 time train_val.prototxt --input-shape 10x3x32x32 --backward",
 )
 
@@ -23,7 +24,7 @@ def command(
     net: caffe.Prototxt,
     model: Annotated[
         Path | None,
-        options.input_argument("[MODEL]", "Its weights; default: drawn by the fillers."),
+        options.input_argument("[MODEL]", "Its weights; default: drawn by the fillers. None for an .onnx."),
     ] = None,
     iterations: Annotated[int, typer.Option(min=1, metavar="N", help="Runs to time, after one that is not.")] = 20,
     threads: options.Threads = None,
@@ -46,7 +47,7 @@ def command(
     phase: caffe.Phase = "test",
     as_json: options.Json = False,
 ) -> None:
-    """Time a Caffe net: every layer and the whole, forward and with --backward the gradients.
+    """Time a Caffe net or an ONNX model: every layer and the whole, forward and with --backward the gradients.
 
     Times are wall-clock: median and spread (distance of the quartiles over the median) of the runs. GFLOP/s count two
     operations per multiply-accumulate of the plain sum: Winograd's algorithm needs fewer, and may come out above the
@@ -58,11 +59,14 @@ def command(
         raise typer.BadParameter("gradients need every blob: not with --backward.", param_hint="--fuse")
     from ..caffe.timing import time
     from .loading import load
+    from .net_files import check_reading, net_files
     from .output import Output
     from .table import print_result
 
     output, reading = Output(quiet=as_json), caffe.Reading(input_shape, deploy, allow_unknown, phase)
-    loaded = load(net, model, reading, output, gradients=backward)
+    given = net_files(net, model, weights=False)
+    check_reading(reading, net, compare)
+    loaded = load(given.net, given.model, reading, output, gradients=backward)
     other = load(compare, None, reading, output, gradients=backward) if compare else None
     choices = {"iterations": iterations, "batch": batch, "backward": backward, "fuse": fuse}
     print_result(time(loaded, compare=other, threads=threads, exact=exact, **choices), as_json)

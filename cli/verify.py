@@ -47,8 +47,8 @@ def command(
     NET is run layer by layer by plain code, NET2 by what runs nets fast, so that this is checked as well. If they
     differ, but do not with --reference, the nets are equal and caffe64 runs NET2 wrongly.
 
-    ONNX models run in onnxruntime, if it is installed. Without a Caffe net as NET the scale of an output is its largest
-    value.
+    ONNX models run in onnxruntime if it is installed, else in caffe64. Of one that runs there as NET the scale of an
+    output is its largest value.
 
     --mean and --scale: what NET2 does to its input itself; NET is given inputs that are prepared like that. Exit code 4
     if they differ.

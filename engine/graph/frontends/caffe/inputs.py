@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ...ir.graph import Node, Shape
 from ...ops.inputs import InputBlobs, Transform
@@ -14,12 +15,12 @@ def _reader(shapes_of: Callable) -> Reader:
         has = layer.HasField("transform_param")
         return InputBlobs(tuple(shapes_of(layer)), read_fields(Transform, layer.transform_param) if has else None)
 
-    write = {"shapes": _write_shapes, "transform": _write_transform}
-    return Reader(read, {**write, "fixed_from": _unsaid, "fixed_by": _unsaid})
+    return Reader(read, {"shapes": _write_shapes, "transform": _write_transform}, said=_say_inputs)
 
 
-def _unsaid(layer, value) -> None:
-    """For what a net of Caffe does not say: it takes any shape that its layers take."""
+def _say_inputs(attributes: InputBlobs) -> InputBlobs:
+    """A net of Caffe takes any shape that its layers take."""
+    return replace(attributes, fixed_from=None, fixed_by="")
 
 
 def _input_shapes(layer) -> list[Shape]:

@@ -13,6 +13,7 @@ from ...verification.difference import Difference, difference
 from ...verification.finite import check_finite
 from ...verification.scale import output_scales
 from ...verification.verify import random_inputs, run_graph
+from .origin import model_outputs
 
 
 def compare_with_onnxruntime(
@@ -25,7 +26,7 @@ def compare_with_onnxruntime(
     """
     free = any(dim.dim_param for each in model.graph.input for dim in each.type.tensor_type.shape.dim)
     batches = [_random_batch(graph, shapes, more, seed) for more in range(1 + free)]
-    names = [blob.name for blob in graph.outputs if blob not in graph.inputs]
+    names = [blob.name for blob in model_outputs(graph)]
     worst: dict[str, Difference] = {}
     for inputs, found in zip(batches, run_model(model, *batches), strict=True):
         expected = run_graph(graph, inputs, reference=True)

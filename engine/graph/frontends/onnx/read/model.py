@@ -8,7 +8,7 @@ from ......errors import InputError
 from ......formats.onnx.records import Dimension, OnnxModel, OnnxNode
 from ....ir.graph import Blob, Graph, Node
 from ....ops.inputs import InputBlobs
-from ..origin import OnnxOrigin
+from ..origin import BATCH, OnnxOrigin
 from . import affine, arrangement, broadcast, elementwise, filters, pictures, pooling, statistics
 from .builder import Axes, GraphBuilder
 from .refusals import check_operators
@@ -50,9 +50,9 @@ class _Construction:
         self._silence()
         model = self.model
         origin = OnnxOrigin(
-            tuple(each.name for each in model.inputs),
             tuple(each.name for each in model.outputs),
             model.opset,
+            next((each.shape[0] for each in model.inputs if each.shape and isinstance(each.shape[0], str)), BATCH),
             model.doc,
             dict(model.metadata),
         )

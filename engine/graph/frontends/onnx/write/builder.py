@@ -41,11 +41,13 @@ class Builder:
         self.layer: ExportedLayer | None = None
         self._weights: dict[tuple, str] = {}
         self._names = set(taken)
+        self._nodes: set[str] = set()
 
     def add(self, kind: str, inputs: Sequence[str], outputs: str | Sequence[str] = (), **attributes) -> str:
         """One node; returns the name of its first output, which is a new one where none is given."""
         outputs = [outputs] if isinstance(outputs, str) else list(outputs) or [self.fresh(kind)]
-        name = self.fresh(f"{kind}_node")
+        name = self.layer.node.name  # of the node that gives a top of the layer; of others with their kind
+        name = unused(name if set(outputs) & set(self.layer.outputs) else f"{name}/{kind}", self._nodes)
         self.graph.node.append(helper.make_node(kind, list(inputs), outputs, name, **attributes))
         return outputs[0]
 
@@ -87,7 +89,7 @@ class Builder:
         self.add("Identity", [value], self.layer.outputs[number])
 
     def fresh(self, what: str) -> str:
-        """A name that no value and no node has yet."""
+        """A name that no value has yet."""
         return unused(f"{self.layer.node.name}/{what}", self._names)
 
     def _store(self, name: str, array: np.ndarray) -> str:

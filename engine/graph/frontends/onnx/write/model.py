@@ -10,13 +10,13 @@ from onnx import TensorProto, helper
 from ......errors import InputError
 from ....ir.graph import Blob, Graph, Node, Shape
 from ....ops import OPS
+from ..origin import model_outputs, origin_of
 from . import affine, arrangement, elementwise, filters, pooling, resize, statistics
 from .batch import batch_axes
 from .builder import Builder, ExportedLayer, value_names
 
 OPSET = 13  # of 2020, which older runtimes read; a later one only where a layer needs it
 MOST_MODEL_BYTES = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with some room for other data than weights
-BATCH = "N"
 
 EXPORTS = {
     kind: function
@@ -30,7 +30,8 @@ def onnx_model(
 ) -> onnx.ModelProto:
     """The model, checked by onnx. `shapes` are all blobs', `version` is caffe64's, `metadata` texts by key.
 
-    The batch is of any size, dimension "N", if every layer allows it. Raises InputError that names the layers which
+    The batch is of any size, of the file's name or "N", if every layer allows it. What a graph that was read from ONNX
+    has beside its layers is kept. Raises InputError that names the layers which
     ONNX cannot express, or if the weights are too large for one file.
     """
     _check(graph)
@@ -45,17 +46,19 @@ def onnx_model(
         producer_name="caffe64",
         producer_version=version,
     )
-    helper.set_model_props(model, {"caffe64": version, **(metadata or {})})
+    origin = origin_of(graph)
+    model.doc_string = origin.doc
+    helper.set_model_props(model, {**origin.metadata, "caffe64": version, **(metadata or {})})
     builder = Builder(model.graph, names.values(), opset)
     for node in graph.nodes:
         builder.layer = _layer(node, shapes, axes, names)
         _word(node)(builder, builder.layer)
 
     def declared(blob: Blob):
-        return helper.make_tensor_value_info(names[blob], TensorProto.FLOAT, _dims(blob, shapes, axes, BATCH))
+        return helper.make_tensor_value_info(names[blob], TensorProto.FLOAT, _dims(blob, shapes, axes, origin.batch))
 
     model.graph.input.extend(declared(blob) for blob in graph.inputs if graph.readers(blob))
-    model.graph.output.extend(declared(blob) for blob in graph.outputs if blob not in graph.inputs)
+    model.graph.output.extend(declared(blob) for blob in model_outputs(graph))
     onnx.checker.check_model(model)
     return model
 
