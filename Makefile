@@ -41,8 +41,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	cd src && $(abspath $(BIN))/mypy
 
-docs: $(VENV)/.docs
-	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build
+# Built, and looked at in Chromium where that is installed: wide and narrow, light and dark.
+docs: $(VENV)/.docs $(VENV)/.dev
+	$(BIN)/python -m sphinx -b html -E -W --keep-going -q docs docs/_build
+	$(BIN)/python -m pytest -q tests/docs/test_looks.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -21,12 +21,19 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}  # by its name, not as the union that it is
+smartquotes = False  # code in docstrings, and --options
 nitpicky = False
 html_theme = "furo"
 html_title = "caffe64"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["caffe64.css"]
+html_show_copyright = html_show_sourcelink = html_copy_source = False
 
 
 def setup(app) -> None:
     pages.write(Path(__file__).parent)
     app.connect("autodoc-process-docstring", lambda app, what, name, obj, options, lines: pages.as_markup(lines))
+    app.connect(
+        "autodoc-process-signature", lambda app, what, name, obj, options, *texts: tuple(map(pages.plain, texts))
+    )

@@ -25,6 +25,12 @@ API = {  # heading -> names of the package
     "Errors": "Caffe64Error UsageError InputError FileMissing OutputError LabelError NotFinite CheckFailed Diverged "
     "Interrupted",
 }
+COLUMNS = re.compile(r"(\S.*?(?:\.\.\.)?)\.? {3,}(\S.*)")  # a term, and what is said of it
+SHORTER = (
+    (r"TypeAliasForwardRef\('(\w+)'\)", r"\1"),
+    (r"~(?:\w+\.)+", ""),
+    (r"ndarray\[Any, dtype\[(\w+)\]\]", r"NDArray[\1]"),
+)
 MODULES = ("io", "kernels", "proto")  # which the page names one by one
 
 
@@ -106,7 +112,10 @@ def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def _documented(name: str) -> str:
     value = getattr(caffe64, name)
     if isinstance(value, type):
-        how, options = "autoclass", "   :members:\n   :inherited-members: Exception\n"
+        how = "autoexception" if issubclass(value, BaseException) else "autoclass"
+        elsewhere = [base.__name__ for base in value.__mro__[1:] if base.__name__ in caffe64.__all__]
+        options = f"   :members:\n   :inherited-members: {', '.join(['BaseException', *elsewhere])}\n"
+        options += "   :show-inheritance:\n" * bool(elsewhere)
     elif callable(value):
         how, options = "autofunction", ""
     else:
@@ -115,12 +124,29 @@ def _documented(name: str) -> str:
 
 
 def as_markup(lines: list[str]) -> None:
-    """A docstring's lines as reStructuredText, in place: names as code, and what is laid out in columns as it is."""
+    """A docstring's lines as reStructuredText, in place: names as code, indented lines as they are, and two columns
+    as terms with their definitions."""
     made = []
-    for block in "\n".join(lines).split("\n\n"):
-        if re.search(r"\S {3,}\S|^ ", block, re.MULTILINE):
-            made += ["::", "", *(f"    {line}" for line in block.splitlines()), ""]
+    for block in "\n".join(lines).strip("\n").split("\n\n"):
+        rows = block.splitlines()
+        if COLUMNS.match(block):
+            for row in rows:
+                term, text = COLUMNS.match(row).groups() if COLUMNS.match(row) else ("", row.strip())
+                made += [f"``{term}``"] * bool(term) + [f"    {_text(text)}"]
+        elif any(row.startswith(" ") for row in rows):
+            made += ["::", "", *(f"    {row}" for row in rows)]
         else:
-            text = block.replace("``", "`").replace("`", "``").replace("*", "\\*").replace("|", "\\|")
-            made += [*text.splitlines(), ""]
+            made += map(_text, rows)
+        made.append("")
     lines[:] = made
+
+
+def plain(signature: str | None) -> str | None:
+    """A signature, or the type that is returned, with short names of types."""
+    for long, short in SHORTER:
+        signature = signature and re.sub(long, short, signature)
+    return signature
+
+
+def _text(line: str) -> str:
+    return line.replace("``", "`").replace("`", "``").replace("*", "\\*").replace("|", "\\|")

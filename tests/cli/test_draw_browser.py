@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from reference.caffe_nets import googlenet, residual
+from reference.chromium import needs_chromium, started
 from support import SHARED, needs_shared
 
 import caffe64
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-FLAGS = [
-    "--no-sandbox",  # root, as in a container, has none
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"no Chromium is installed (none of {', '.join(NAMES)})")
+pytestmark = needs_chromium
 NETS = SHARED / "caffe" / "nets"
 NUMBER = r"-?[0-9.]+"
 COMPLAINTS = {"error", "warning", "assert"}
@@ -50,8 +39,8 @@ def seen(tab: Page, selector: str) -> int:
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with started() as chromium:
+        yield chromium
 
 
 @pytest.fixture

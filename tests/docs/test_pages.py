@@ -64,3 +64,17 @@ def test_the_demos_say_their_options(name, tmp_path):
 def test_every_page_is_in_the_contents():
     listed = set(re.findall(r"^[a-z-]+/[a-z0-9-]+$", (DOCS / "index.md").read_text(), re.MULTILINE))
     assert {f"{name}.md" for name in listed} - {"tutorials/tour.md"} == {*PAGES, *GENERATED} - {"index.md"}
+
+
+def test_docstrings_become_markup():
+    """Names are code, two columns a list of terms, indented lines stay as they are."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        from pages import as_markup
+    finally:
+        sys.path.remove(str(DOCS))
+    lines = ["The `net` * 2.", "", "y = x @ W.T.   writes y", "layers, ...   as in `Net`", "              and more"]
+    lines += ["", "    import caffe64"]
+    as_markup(lines)
+    terms = ["``y = x @ W.T``", "    writes y", "``layers, ...``", "    as in ``Net``", "    and more"]
+    assert lines == ["The ``net`` \\* 2.", "", *terms, "", "::", "", "        import caffe64", ""]
