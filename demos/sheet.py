@@ -16,10 +16,10 @@ from typing import Annotated
 
 import typer
 from all import COMMANDS
+from common.pictures import OUT
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageChops, ImageDraw, ImageFont, UnidentifiedImageError
 
-OUT = Path(__file__).resolve().parent / "out"
 # Width and number of colours, 0: all; the first whose file is small enough. Better fewer pixels than fewer colours.
 FORMS = [(1600, 0), (1400, 0), (1200, 0), *((width, 256) for width in range(1600, 399, -200))]
 LARGEST_FILE = 600_000  # bytes

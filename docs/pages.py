@@ -1,4 +1,5 @@
-"""The pages that are made from the code: every command's help, the API by subject, the tables of layers."""
+"""The pages that are made from the code: every command's help, the API by subject, the tables of layers; and those of
+the demos, whose own folders hold them."""
 
 from __future__ import annotations
 
@@ -36,15 +37,17 @@ MODULES = ("io", "kernels", "proto")  # which the page names one by one
 
 def write(docs: Path) -> None:
     """The pages below `docs`; a file whose text is the same is not touched."""
-    tour = (docs.parent / "demos" / "tour.ipynb").read_text()
+    demos = docs.parent / "demos"
     made = {
         "reference/commands.md": commands(),
         "reference/api.md": api(),
         "reference/layers.md": layers(),
-        "tutorials/tour.ipynb": tour,
+        "tutorials/tour.ipynb": (demos / "tour.ipynb").read_text(),
+        **{f"tutorials/demos/{page.parent.name}.md": page.read_text() for page in demos.glob("*/README.md")},
     }
     for name, text in made.items():
         path = docs / name
+        path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
 

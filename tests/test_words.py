@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(
     path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in (".venv", "build", "data", "tests")
 )
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(path for part in ("docs", "demos", "perf") for path in (ROOT / part).rglob("*.md"))]
+)
 COMPARED = "longer|shorter|more|less|fewer|better|worse|larger|smaller|wider|faster|slower|greater|higher|lower|other"
 UNIT = "(?:axis|batch|block|blob|bottom|call|channel|class|epoch|family|file|group|image|item|lane|layer|line|minibatch"
 UNIT += "|net|panel|pass|picture|pixel|point|prediction|row|run|second|step|thread|tile|top|value|vector)"

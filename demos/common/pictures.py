@@ -13,7 +13,8 @@ from PIL import Image, ImageOps
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-OUT = Path(__file__).resolve().parents[1] / "out"
+_DEMOS, _HERE = Path(__file__).resolve().parents[1], Path.cwd()
+OUT = (_DEMOS.relative_to(_HERE) if _DEMOS.is_relative_to(_HERE) else _DEMOS) / "out"
 DPI = 120
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 LARGEST = 64_000_000  # pixels: 192 MB once decoded

@@ -13,13 +13,26 @@ import pytest
 from reference.child import PACKAGES, TESTS
 from reference.pages import DOCS
 from reference.readme import ROOT, run, target
+from support import needs_shared
 
+DEMOS = ["mnist", "image_reco", "facades", "rank", "bridges", "char"]
 GENERATED = {"reference/commands.md", "reference/api.md", "reference/layers.md"}
+GENERATED |= {f"tutorials/demos/{name}.md" for name in DEMOS}
 PAGES = sorted({str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - GENERATED)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [f"docs/{page}" for page in PAGES])
 def test_a_page_works_as_it_stands(page, tmp_path):
+    do(page, tmp_path)
+
+
+@needs_shared
+@pytest.mark.parametrize("name", DEMOS)
+def test_a_demos_page_works_as_it_stands(name, tmp_path):
+    do(f"demos/{name}/README.md", tmp_path)
+
+
+def do(page, tmp_path):
     command = [sys.executable, "-m", "reference.pages", page]
     settings = {**os.environ, "PYTHONPATH": f"{TESTS}:{PACKAGES}"}
     done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=600)
@@ -52,7 +65,7 @@ def test_the_benchmarks_commands_run(tmp_path):
     assert (tmp_path / "roofline.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("name", ["mnist", "image_reco", "facades", "rank", "bridges", "char"])
+@pytest.mark.parametrize("name", DEMOS)
 def test_the_demos_say_their_options(name, tmp_path):
     """`make demos` itself: tests/demos/test_all.py."""
     text = (DOCS / "tutorials/demos.md").read_text()
@@ -62,7 +75,11 @@ def test_the_demos_say_their_options(name, tmp_path):
 
 
 def test_every_page_is_in_the_contents():
-    listed = set(re.findall(r"^[a-z-]+/[a-z0-9-]+$", (DOCS / "index.md").read_text(), re.MULTILINE))
+    listed = {
+        str((page.parent / name).relative_to(DOCS))
+        for page in (DOCS / "index.md", DOCS / "tutorials" / "demos.md")
+        for name in re.findall(r"^[a-z_-]+/[a-z0-9_-]+$", page.read_text(), re.MULTILINE)
+    }
     assert {f"{name}.md" for name in listed} - {"tutorials/tour.md"} == {*PAGES, *GENERATED} - {"index.md"}
 
 

@@ -1,10 +1,12 @@
-"""The pages of docs/ as things to do: files to write, commands with what they print, Python code.
+"""The pages of docs/ and demos/ as things to do: files to write, commands with what they print, Python code.
 
 Comments of a page prepare what a reader has:
 
-    <!-- setup: NAME -->     the files that NAME of SETUPS makes
-    <!-- file: NAME -->      the next block is the content of this file
-    <!-- module: NAME -->    the next block is the content of NAME.py, which is imported then
+    <!-- setup: NAME -->         the files that NAME of SETUPS makes
+    <!-- file: NAME -->          the next block is the content of this file
+    <!-- module: NAME -->        the next block is the content of NAME.py, which is imported then
+    <!-- reduced: OPTIONS -->    the commands of the next block take long: they are run with these options as well, and
+                                 what they print has the words that are shown, with other numbers
 
     python -m reference.pages PAGE     does all of a page in the present folder, in a process of its own: a page may
                                        register layers
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import re
 import shutil
 import sys
@@ -24,18 +27,20 @@ import numpy as np
 from support import SHARED
 
 from .readme import ROOT, check_printed, check_table, run, session
-from .small_caffe_net import write_net, write_picture, write_trained
+from .small_caffe_net import write_net
 
 DOCS = ROOT / "docs"
-CIFAR = SHARED / "caffe" / "cifar10"
-PIECE = re.compile(r"^<!-- (setup|file|module): (\S+) -->$|^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PIECE = re.compile(r"^<!-- (setup|file|module|reduced): ([^\n]+?) -->$|^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SHOWN = {"sh", "dockerfile"}  # not run: installation, Docker, long benchmarks
 ROUNDED = r"\d[\d.]*e[-+]\d+|\d+\.\d{4,}"  # goes by the CPU
-MEASURED = r"(?<!\w)\d[\d.,]*%?(?!\w)"
+MEASURED = r"(?<!\w)\d[\d.,x]*%?(?!\w)"
+QUALITY = r"(-?\d[\d.]*) (?:%|dB|bits)"  # of what is learnt: each machine's own in the last digits
+CLOSE = 0.5
 
 
 class Piece(NamedTuple):
-    """`kind`: setup, file, module, console, python or pycon; `name` of a setup, file or module; `text` of a block."""
+    """`kind`: setup, file, module, reduced, console, python or pycon; `name` of a setup, file or module, or the options
+    that reduce; `text` of a block."""
 
     kind: str
     name: str
@@ -43,9 +48,9 @@ class Piece(NamedTuple):
 
 
 def pieces(page: str) -> list[Piece]:
-    """What a page, a path below docs/, says is to be done, in its order. A block of text belongs to a file."""
+    """What a page, a path in the repository, says is to be done, in its order. A block of text belongs to a file."""
     found, pending = [], None
-    for comment, name, language, text in PIECE.findall((DOCS / page).read_text()):
+    for comment, name, language, text in PIECE.findall((ROOT / page).read_text()):
         if comment == "setup":
             found.append(Piece("setup", name, ""))
         elif comment:
@@ -63,8 +68,8 @@ def text_net(folder: Path) -> None:
     random = np.random.default_rng(0)
     (folder / "net.txt").write_text("5\ninp 6 4\nlin 5 -1\nrel\nlin 3 -1\nsce\n")
     (folder / "optimizer.txt").write_text("0.01 0 1 0 0.9 2")
-    np.savetxt(folder / "X.txt", random.standard_normal((40, 6)))
-    np.savetxt(folder / "Y.txt", random.integers(0, 3, 40), "%d")
+    np.savetxt(folder / "trainX.txt", random.standard_normal((40, 6)))
+    np.savetxt(folder / "trainY.txt", random.integers(0, 3, 40), "%d")
 
 
 def caffe_net(folder: Path) -> None:
@@ -73,51 +78,63 @@ def caffe_net(folder: Path) -> None:
     net.save(folder / "deploy.prototxt", folder / "net.caffemodel")
 
 
-def cifar10(folder: Path) -> None:
-    """The real net where it is there, else one that is made, whose outputs are not those that are shown."""
-    if CIFAR.exists():
-        for name in ("train_val.prototxt", "cifar10.caffemodel"):
-            shutil.copy(CIFAR / name, folder)
-        shutil.copy(CIFAR / "images" / "cifar10_15_8.png", folder / "ship.png")
-    else:
-        write_trained(folder / "train_val.prototxt", folder / "cifar10.caffemodel")
-        write_picture(folder / "ship.png", 32, 32)
+def checkout(folder: Path) -> None:
+    """The demos and the Makefile, whose virtual environment is this interpreter's."""
+    shutil.copytree(ROOT / "demos", folder / "demos", ignore=shutil.ignore_patterns("out", "__pycache__"))
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name, command in (("python", ""), ("caffe64", "-m caffe64")):
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {command} "$@"\n')
+        (programs / name).chmod(0o755)
+    (folder / ".venv" / ".demos").touch()
+    os.environ["CAFFE64_DATA"] = str(SHARED)
 
 
-SETUPS = {each.__name__: each for each in (text_net, caffe_net, cifar10)}
-REAL = {"cifar10": CIFAR}  # where the files of a setup are, without which other outputs than those shown are right
+SETUPS = {each.__name__: each for each in (text_net, caffe_net, checkout)}
 
 
 def do_page(page: str, folder: Path) -> None:
     """All of a page in `folder`, the present one. Raises AssertionError where something else is printed than shown."""
-    names, compare = {}, True
+    names = {}
     for kind, name, text in pieces(page):
         if kind == "setup":
             SETUPS[name](folder)
-            compare &= REAL.get(name, DOCS).exists()
         elif kind == "file":
             (folder / name).write_text(text)
         elif kind == "module":
             (folder / f"{name}.py").write_text(text)
             importlib.import_module(name)
+        elif kind == "reduced":
+            do_session(text, folder, name)
         elif kind == "python":
             exec(text, names)
         elif kind == "pycon":
             example = doctest.DocTestParser().get_doctest(text, names, page, page, 0)
             doctest.DebugRunner().run(example, clear_globs=False)
         else:
-            do_session(text, folder, compare)
+            do_session(text, folder)
 
 
-def do_session(text: str, folder: Path, compare: bool) -> None:
+def do_session(text: str, folder: Path, reduced: str = "") -> None:
     """Commands, and where output is shown, that it is theirs: times and rounding errors by their shape."""
     for command, shown in session(text):
-        printed = run(command, folder)
-        if compare and shown:
-            if command.startswith("caffe64 time"):
-                check_table(printed, shown, MEASURED, always="Convolution")
-            else:
-                check_printed(printed, shown, ROUNDED)
+        printed = run(f"{command} {reduced}", folder)
+        if shown:
+            check(command, printed, shown, reduced)
+
+
+def check(command: str, printed: str, shown: list[str], reduced: str) -> None:
+    if command.startswith("caffe64 time"):
+        check_table(printed, shown, MEASURED, always="Convolution")
+    elif command.startswith("caffe64"):
+        check_printed(printed, shown, ROUNDED)
+    else:
+        check_printed(printed, shown, MEASURED)
+        if not reduced:
+            found, expected = (re.findall(QUALITY, lines) for lines in (printed, "\n".join(shown)))
+            np.testing.assert_allclose(np.float64(found), np.float64(expected), atol=CLOSE)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-PROGRAMS = {"caffe64": [sys.executable, "-m", "caffe64"], "python": [sys.executable]}
+PROGRAMS = {"caffe64": [sys.executable, "-m", "caffe64"], "python": [sys.executable], "make": ["make", "-s"]}
 
 
 def block(start: str) -> str:
@@ -21,8 +22,8 @@ def block(start: str) -> str:
 
 
 def session(text: str) -> list[tuple[str, list[str]]]:
-    """Of a block with a prompt: each command, and the lines that follow it."""
-    commands = re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]
+    """Of a block with a prompt: each command, which a backslash continues, and the lines that follow it."""
+    commands = re.split(r"^\$ ", re.sub(r"\\\n\s*", "", text), flags=re.MULTILINE)[1:]
     return [(lines[0], lines[1:]) for lines in map(str.splitlines, commands)]
 
 
@@ -37,7 +38,7 @@ def listed(text: str) -> list[str]:
 
 def run(command: str, folder: Path, **environment: str) -> str:
     """What a command prints on stdout, which must succeed in `folder`."""
-    name, *arguments = command.split()
+    name, *arguments = shlex.split(command)
     process = [*PROGRAMS[name], *arguments]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment}
     done = subprocess.run(process, cwd=folder, env=settings, capture_output=True, text=True, timeout=600)
