@@ -17,7 +17,7 @@ from .. import __version__
 from ..arguments import FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.frontends.caffe.write import graph_message, unique_names
-from ..engine.graph.frontends.onnx.origin import OnnxOrigin
+from ..engine.graph.frontends.onnx.origin import is_from_onnx
 from ..engine.graph.ir.graph import Graph, Node
 from ..engine.graph.passes.drop_dead_layers import drop_dead_layers
 from ..engine.graph.verification.difference import Difference, check_close
@@ -97,7 +97,7 @@ def _prototxt(graph: Graph) -> dict[str, str]:
     try:
         return {"prototxt": format_prototxt(graph_message(graph))}
     except InputError:
-        if isinstance(graph.origin, OnnxOrigin):
+        if is_from_onnx(graph):
             return {}
         raise
 

@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from ..arguments import file_name, per_channel, sizes
-from ..engine.graph.frontends.onnx.origin import OnnxOrigin
+from ..engine.graph.frontends.onnx.origin import is_from_onnx, origin_of
 from ..engine.graph.ops.inputs import InputBlobs, Transform
 from ..engine.graph.passes.preparation import Preparation
 from ..errors import InputError, UsageError
@@ -51,11 +51,11 @@ def make_recipe(
 
 def _own_channels(net: CaffeNet) -> str:
     """The order of channels that is likely: Caffe's, also in models that were exported from its nets, else RGB."""
-    origin = net.graph.origin
-    if not isinstance(origin, OnnxOrigin):
+    if not is_from_onnx(net.graph):
         return "bgr"
-    said = origin.metadata.get("channels")
-    return said if said in ("bgr", "rgb") else "bgr" if "caffe64" in origin.metadata else "rgb"
+    metadata = origin_of(net.graph).metadata
+    said = metadata.get("channels")
+    return said if said in ("bgr", "rgb") else "bgr" if "caffe64" in metadata else "rgb"
 
 
 def transform_of(net: CaffeNet) -> Transform:

@@ -22,6 +22,10 @@ class OnnxOrigin:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+def is_from_onnx(graph: Graph) -> bool:
+    return isinstance(graph.origin, OnnxOrigin)
+
+
 def origin_of(graph: Graph) -> OnnxOrigin:
     """The origin of a graph; of a net of Caffe one without anything."""
     return graph.origin if isinstance(graph.origin, OnnxOrigin) else OnnxOrigin((), 0)
