@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from reference.readme import BLOCKS, README, ROOT, block, check_printed, listed, run, session, target
-from reference.small_caffe_net import write_trained
+from reference.small_caffe_net import write_net, write_picture, write_trained
 from support import SHARED, needs_shared
 
 import caffe64
@@ -16,14 +16,14 @@ from caffe64.formats.network import read_network
 
 CIFAR = SHARED / "caffe" / "cifar10"
 DIFFERENCE = r"\d[\d.]*e[-+]\d+"
-DEMO, INSTALL, COMMANDS, OPTIMIZE = "$ make demo", "pip install .", "caffe64 train net.txt", "$ caffe64 optimize"
+DEMO, INSTALL, OPTIMIZE = "$ make demo", "git clone", "$ caffe64 optimize"
 NET, OPTIMIZER = "5               # layers", "0.0001     # learning rate"
 API, CAFFE_API = "import caffe64\n", "net = caffe64.load_caffe"
 HOME = "https://github.com/caffe64/caffe64"
 
 
 def test_every_block_is_run_by_a_test_below():
-    known = [DEMO, INSTALL, COMMANDS, OPTIMIZE, NET, OPTIMIZER, API, CAFFE_API]
+    known = [DEMO, INSTALL, OPTIMIZE, NET, OPTIMIZER, API, CAFFE_API]
     assert sorted(text for _, text in BLOCKS) == sorted(map(block, known))
 
 
@@ -48,31 +48,63 @@ def test_the_demo_prints_what_is_shown(tmp_path):
 
 
 def test_the_commands_of_the_installation_run(tmp_path):
-    """But those of pip: test_packaging installs."""
-    commands = [command for command in listed(block(INSTALL)) if not command.startswith("pip ")]
+    """But those of git and pip: test_packaging installs."""
+    commands = [command for command in listed(block(INSTALL)) if command.startswith("caffe64 ")]
     assert commands == ["caffe64 warmup", "caffe64 --help"]
     printed = [run(command, tmp_path) for command in commands]
     assert re.match(r"\d+ kernels ready", printed[0])
 
 
-def test_the_commands_for_text_nets_run(tmp_path, monkeypatch):
+def commands(section: str) -> list[str]:
+    """Those of the section's table, with their options and without."""
+    (text,) = re.findall(rf"^## {section}$(.*?)^## ", README, re.DOTALL | re.MULTILINE)
+    cells = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+    found = [f"caffe64 {command}" for cell in cells for command in re.findall(r"`(.*?)`", cell)]
+    return [form for each in found for form in {re.sub(r" \[.*?\]", "", each), re.sub(r"[\[\]]", "", each)}]
+
+
+def filled(command: str, words: dict[str, str]) -> str:
+    """A command with files in place of the names that stand for them."""
+    return " ".join(
+        words.get(word, word) for word in command.replace("-i FILE... -o FILE", "-i x.npy -o y.npy").split()
+    )
+
+
+def test_the_commands_for_text_nets_run(tmp_path):
     random = np.random.default_rng(0)
     (tmp_path / "net.txt").write_text("5\ninp 6 4\nlin 5 -1\nrel\nlin 3 -1\nsce\n")
     (tmp_path / "optimizer.txt").write_text("0.01 0 1 0 0.9 2")
     np.savetxt(tmp_path / "X.txt", random.standard_normal((20, 6)))
     np.savetxt(tmp_path / "Y.txt", random.integers(0, 3, 20), "%d")
-    words = {"N": "20", "IN": "X.txt", "OUT": "X.npy"}
-    commands = [" ".join(words.get(word, word) for word in command.split()) for command in listed(block(COMMANDS))]
-    assert len(commands) == 9
-    for command in commands:
+    words = {"NET": "net.txt", "WEIGHTS": "weights.bin", "OPTIMIZER": "optimizer.txt", "N": "20", "X": "X.txt"}
+    words |= {"Y": "Y.txt", "OUT": "out.npy", "IN": "X.txt"}
+    shown = commands("Text nets")
+    assert len({command.split()[1] for command in shown}) == 8
+    for command in shown:
         if command == "caffe64 cache clear":  # not the cache in use
-            (tmp_path / "kept" / "caffe64" / "old").mkdir(parents=True)
+            (tmp_path / "kept" / "caffe64" / "old").mkdir(parents=True, exist_ok=True)
             (tmp_path / "kept" / "caffe64" / "old" / "kernel").write_text("something to free")
             run(command, tmp_path, XDG_CACHE_HOME=str(tmp_path / "kept"), NUMBA_CACHE_DIR="")
-        for form in {re.sub(r" \[.*\]", "", command), re.sub(r"[\[\]]", "", command)} - {"caffe64 cache clear"}:
-            run(form, tmp_path)
+        elif command.startswith("caffe64 test"):
+            run(filled(command, words | {"OUT": "predicted.txt"}), tmp_path)
+        else:
+            run(filled(command, words), tmp_path)
     assert np.loadtxt(tmp_path / "predicted.txt").shape == (20, 3)
-    assert np.load(tmp_path / "X.npy").size == 120
+    assert np.load(tmp_path / "out.npy").size == 120
+
+
+def test_the_commands_for_caffe_models_run(tmp_path):
+    write_net(tmp_path)
+    write_picture(tmp_path / "a.png")
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 8, 6), np.float32))
+    words = {"NET": "small.prototxt", "MODEL": "small.caffemodel", "OUT": "new", "PICTURE...": "a.png"}
+    words |= {"NET2": "new.prototxt", "MODEL2": "new.caffemodel", "OUT.onnx": "new.onnx"}
+    shown = commands("Caffe models")
+    assert len({command.split()[1] for command in shown}) == 8
+    for command in shown:
+        run(filled(command, words), tmp_path)
+    for name in ("new.prototxt", "graph.html", "y.npy", "new.onnx"):
+        assert (tmp_path / name).stat().st_size > 100
 
 
 def test_the_net_and_the_optimizer_shown_are_those_of_the_demo(tmp_path):

@@ -28,12 +28,8 @@ def session(text: str) -> list[tuple[str, list[str]]]:
 
 
 def listed(text: str) -> list[str]:
-    """Of a block without one: the commands, each before what is said of it, those between bars one by one."""
-    found = []
-    for line in text.splitlines():
-        first, *others = re.split(r" {3,}", line)[0].split(" | ")
-        found += [first, *(f"{first.split()[0]} {other}" for other in others)]
-    return found
+    """Of a block without one: the commands, each before what is said of it."""
+    return [re.split(r" {3,}", line)[0] for line in text.splitlines()]
 
 
 def run(command: str, folder: Path, **environment: str) -> str:
