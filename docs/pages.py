@@ -27,6 +27,15 @@ API = {  # heading -> names of the package
     "Interrupted",
 }
 COLUMNS = re.compile(r"(\S.*?(?:\.\.\.)?)\.? {3,}(\S.*)")  # a term, and what is said of it
+STREAMS = """
+Results go to stdout, messages and progress to stderr. In a pipe, `train` and `test` print the lines of the original
+program on stdout; on a terminal they show a progress bar.
+
+`-` in place of a file is stdin, once in a command, or stdout, where `convert` and `test` write text (a file of that
+name is `./-`): `zcat X.txt.gz | caffe64 test net.txt weights.bin all - - --quiet | head`.
+
+What `caffe64 --help` and `caffe64 COMMAND --help` print:
+"""
 SHORTER = (
     (r"TypeAliasForwardRef\('(\w+)'\)", r"\1"),
     (r"~(?:\w+\.)+", ""),
@@ -54,7 +63,7 @@ def write(docs: Path) -> None:
 
 def commands() -> str:
     """Every command's help, as a terminal of 100 columns shows it."""
-    parts = ["# Commands", "What `caffe64 --help` and `caffe64 COMMAND --help` print.", _help()]
+    parts = ["# Commands", STREAMS.strip(), _help()]
     group = typer.main.get_command(app)
     for name in group.commands:
         parts += [f"## caffe64 {name}", _help(name)]

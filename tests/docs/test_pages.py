@@ -8,10 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from reference.child import PACKAGES, TESTS
-from reference.pages import DOCS
+from reference.pages import DOCS, pieces
 from reference.readme import ROOT, run, target
 from support import needs_shared
 
@@ -81,6 +82,34 @@ def test_every_page_is_in_the_contents():
         for name in re.findall(r"^[a-z_-]+/[a-z0-9_-]+$", page.read_text(), re.MULTILINE)
     }
     assert {f"{name}.md" for name in listed} - {"tutorials/tour.md"} == {*PAGES, *GENERATED} - {"index.md"}
+
+
+def test_the_dockerfile_keeps_kernels_where_commands_look(tmp_path):
+    """On a Python that is supported. `pip install`: test_packaging; `caffe64 warmup`: test_readme."""
+    (text,) = re.findall(
+        r"^```dockerfile\n(.*?)^```$", (DOCS / "how-to/docker.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    (version,) = re.findall(r"^FROM python:3\.(\d+)-slim$", text, re.MULTILINE)
+    first, last = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', (ROOT / "pyproject.toml").read_text()).groups()
+    assert int(first) <= int(version) < int(last)
+    (cache,) = re.findall(r"^ENV XDG_CACHE_HOME=(.*)$", text, re.MULTILINE)
+    (kept,) = re.findall(r"caffe64 warmup && chmod -R a\+rX (.*)$", text, re.MULTILINE)
+    path = run("caffe64 cache path", tmp_path, XDG_CACHE_HOME=f"{tmp_path}{cache}", NUMBA_CACHE_DIR="").strip()
+    assert Path(path).is_relative_to(f"{tmp_path}{kept}")
+
+
+@pytest.mark.parametrize(("word", "extra"), [("--plot ", "plot"), ("caffe64 export ", "export")])
+def test_a_page_that_needs_an_extra_names_it(word, extra):
+    needing = [page for page in PAGES if any(word in piece.text for piece in pieces(f"docs/{page}"))]
+    assert needing
+    for page in needing:
+        assert f"[{extra}]" in (DOCS / page).read_text(), page
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/tutorials/demos.md"])
+def test_targets_of_make_are_there(page):
+    asked = set(re.findall(r"(?:`|^|\$ )make ([a-z][\w-]*)", (ROOT / page).read_text(), re.MULTILINE))
+    assert asked <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def test_docstrings_become_markup():

@@ -65,6 +65,7 @@ class Plan:
     inputs, outputs    blob -> float32 array in the arena; inputs are to be written before each `forward`, since their
                        memory is used again
     groups             the groups that run as one, in order -> their algorithm, "" where there is only one
+    steps              the program, kernel by kernel; pieces: which of them belong to each of the `actions`
     `threads` None: as many as pay off. `fuse`: let layers run as one (`groups.py`). `exact`: products as plain sums,
     without Winograd's algorithm. `forward` allocates nothing, and reacts to changes of weights.
     Raises InputError for inputs or weights of shapes that do not fit, and for a net that needs more than 32 GiB.
@@ -158,6 +159,7 @@ class Plan:
             if action.owner and not action.emit:
                 piece.append(Segment(last, last, action.owner, self._own_run(action)))
             self.pieces.append(piece)
+        self.steps = emitter.steps
         constants, packing_scratch = emitter.constants()
         self.packing = Packing(emitter.packing, constants, packing_scratch, self.threads)
         self.packing.refresh()
