@@ -23,7 +23,8 @@ LOG2E = F(1.4426950408889634)
 LN2_HIGH = F(0.693359375)  # 355/512: nine bits, so n * LN2_HIGH is exact for |n| < 2**15
 LN2_REST = F(0.6931471805599453 - 0.693359375)
 EXP_LOWEST, EXP_HIGHEST = F(-87.33654), F(88.72284)
-DECAY_LOWEST = F(-170)  # below, factor * e**x is 0 for any float32 factor; halves of n are still valid exponents
+DECAY_LOWEST = F(-156)  # below, x * e**x is 0
+LIFT, LOWER = 100, F(2**-100)  # 2**(n + LIFT) is a normal float32 for all n that belong to DECAY_LOWEST and above
 EXPM1_LOWEST = F(-20)  # below, e**x - 1 rounds to -1
 HALF, ONE, TWO, MINUS_TWO = F(0.5), F(1), F(2), F(-2)
 E3, E4, E5, E6, E7 = F(1 / 6), F(1 / 24), F(1 / 120), F(1 / 720), F(1 / 5040)
@@ -41,7 +42,7 @@ def exp(x):
     series = exp_remainder(bounded, n) + broadcast(ONE)
     # 2**128 is not a float32, so the scaling is done in two steps at the upper end.
     half = round_even(n * broadcast(HALF))
-    value = scale_by_power(scale_by_power(series, half), n - half)
+    value = scale_by_power(scale_by_power(series, half, 0), n - half, 0)
     value = where_less(x, broadcast(EXP_LOWEST), zeros(), value)
     return where_less(broadcast(EXP_HIGHEST), x, broadcast(INFINITY), value)
 
@@ -59,21 +60,18 @@ def exp_remainder(x, n):
 
 
 @inline
-def decayed(factor, x):
-    """factor * e**x for x <= 0: also where e**x is denormal, rounded once, at the end."""
+def lifted_decay(x):
+    """e**x * 2**LIFT for x <= 0."""
     bounded = maximum(broadcast(DECAY_LOWEST), x)
     n = round_even(bounded * broadcast(LOG2E))
     series = exp_remainder(bounded, n) + broadcast(ONE)
-    # The larger half of the scaling comes last: the factor is multiplied by at most 1.
-    half = round_even(n * broadcast(HALF))
-    value = scale_by_power(factor * scale_by_power(series, n - half), half)
-    return where_less(x, broadcast(DECAY_LOWEST), factor * zeros(), value)
+    return where_less(x, broadcast(DECAY_LOWEST), zeros(), scale_by_power(series, n, LIFT))
 
 
 @inline
 def decay(x):
     """e**x for x <= 0, down to the smallest denormal."""
-    return decayed(broadcast(ONE), x)
+    return lifted_decay(x) * broadcast(LOWER)
 
 
 @inline
@@ -81,16 +79,16 @@ def exp_minus_one(x):
     """e**x - 1 for x <= 0."""
     bounded = maximum(broadcast(EXPM1_LOWEST), x)
     n = round_even(bounded * broadcast(LOG2E))
-    power = scale_by_power(broadcast(ONE), n)
+    power = scale_by_power(broadcast(ONE), n, 0)
     return fma(power, exp_remainder(bounded, n), power - broadcast(ONE))
 
 
 @inline
 def gated(factor, x):
     """factor / (1 + e**-x)."""
-    size = -absolute(x)
-    below = where_less(x, zeros(), decayed(factor, size), factor)
-    return below / (broadcast(ONE) + decay(size))
+    lifted = lifted_decay(-absolute(x))
+    below = factor * lifted * broadcast(LOWER)  # rounded once where it is denormal
+    return where_less(x, zeros(), below, factor) / fma(lifted, broadcast(LOWER), broadcast(ONE))
 
 
 @inline

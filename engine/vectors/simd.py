@@ -10,7 +10,7 @@
     where_less(v, w, a, b)        a where v < w, else b (also where either is NaN)
     square_root(v)                correctly rounded; NaN below 0
     absolute(v)  round_even(v)    |v|;  nearest integer, ties to even, for |v| < 2**22
-    scale_by_power(v, n)          v * 2**n for integral n in [-126, 127]
+    scale_by_power(v, n, K)       v * 2**(n + K) for integral n, a literal K, and n + K in [-126, 127]
     reduce_add(v)  reduce_max(v)  one float; the order of the additions is fixed
     element(x, i)  store_element(x, i, s)   the float x.flat[i]; x.flat[i] = s
     prefetch(x, i)                starts fetching the cache line of x.flat[i]; i may lie anywhere
@@ -43,10 +43,13 @@ from .llvm import (
     masked_store,
     multiply_add,
     prefetch_line,
+    require_literals,
     require_memory,
     smaller,
     splat,
 )
+
+ROUNDER = 1.5 * 2**23
 
 
 def _vector_type():
@@ -216,21 +219,25 @@ def square_root(typingctx, v):
 @intrinsic
 def round_even(typingctx, v):
     def codegen(context, builder, signature, args):
-        # 1.5 * 2**23: one unit in the last place is 1, so the addition rounds to an integer on every CPU.
-        magic = ir.Constant(VECTOR, [12582912.0] * LANES)
-        return builder.fsub(builder.fadd(args[0], magic), magic)
+        # One unit in its last place is 1, so the addition rounds to an integer on every CPU.
+        rounder = ir.Constant(VECTOR, [ROUNDER] * LANES)
+        return builder.fsub(builder.fadd(args[0], rounder), rounder)
 
     return vector(vector), codegen
 
 
-@intrinsic
-def scale_by_power(typingctx, v, n):
+@intrinsic(prefer_literal=True)
+def scale_by_power(typingctx, v, n, K):
+    require_literals(K)
+
     def codegen(context, builder, signature, args):
-        exponent = builder.add(builder.fptosi(args[1], INTS), splat(builder, I32(127), INTS))
-        power = builder.bitcast(builder.shl(exponent, splat(builder, I32(23), INTS)), VECTOR)
+        # Added to 1.5 * 2**23, a whole number is in the lowest bits, as in `round_even`: here the exponent n + K + 127.
+        biased = ir.Constant(VECTOR, [ROUNDER + 127 + K.literal_value] * LANES)
+        bits = builder.bitcast(builder.fadd(args[1], biased), INTS)
+        power = builder.bitcast(builder.shl(bits, splat(builder, I32(23), INTS)), VECTOR)
         return builder.fmul(args[0], power)
 
-    return vector(vector, vector), codegen
+    return vector(vector, vector, K), codegen
 
 
 def _reduction(combine):

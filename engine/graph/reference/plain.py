@@ -34,18 +34,18 @@ COMBINATIONS = {
     ELTWISE_MIN: lambda x, y, a, b: np.where(x < y, x, y),
 }
 
-CURVES = {  # in float64
-    TANH: lambda x, a, b: np.tanh(a * x),
-    SIGMOID: lambda x, a, b: 1 / (1 + np.exp(-a * x)),
-    SWISH: lambda x, a, b: x / (1 + np.exp(-a * x)),
-    ELU_CURVE: lambda x, a, b: np.maximum(x, 0) + a * np.expm1(np.minimum(x, 0)),
-    EXP: lambda x, a, b: b * np.exp(a * x),
-    CLIP: lambda x, a, b: np.fmax(np.minimum(x, b), a),
-    THRESHOLD: lambda x, a, b: x > a,
-    LINEAR: lambda x, a, b: a * x + b,
-    HARD_SIGMOID: lambda x, a, b: np.clip(a * x + b, 0, 1),
-    HARD_SWISH: lambda x, a, b: x * np.clip(a * x + b, 0, 1),
-    RECTIFIED: lambda x, a, b: np.maximum(x, 0) + a * np.minimum(x, 0),
+CURVES = {  # of x, and z = a*x rounded to float32, in float64
+    TANH: lambda x, z, a, b: np.tanh(z),
+    SIGMOID: lambda x, z, a, b: 1 / (1 + np.exp(-z)),
+    SWISH: lambda x, z, a, b: x / (1 + np.exp(-z)),
+    ELU_CURVE: lambda x, z, a, b: np.maximum(x, 0) + a * np.expm1(np.minimum(x, 0)),
+    EXP: lambda x, z, a, b: b * np.exp(z),
+    CLIP: lambda x, z, a, b: np.fmax(np.minimum(x, b), a),
+    THRESHOLD: lambda x, z, a, b: x > a,
+    LINEAR: lambda x, z, a, b: a * x + b,
+    HARD_SIGMOID: lambda x, z, a, b: np.clip(a * x + b, 0, 1),
+    HARD_SWISH: lambda x, z, a, b: x * np.clip(a * x + b, 0, 1),
+    RECTIFIED: lambda x, z, a, b: np.maximum(x, 0) + a * np.minimum(x, 0),
 }
 
 
@@ -58,8 +58,9 @@ def prepare_curve(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
     def run(inputs, outputs):
         channels = (-1, *(1,) * (inputs[0].ndim - 2))
-        factor = node.weights[0].astype(np.float64).reshape(channels) if node.weights else a
-        outputs[0][...] = CURVES[kind](inputs[0].astype(np.float64), factor, b)
+        factor = node.weights[0].reshape(channels) if node.weights else np.float32(a)
+        x, z = inputs[0].astype(np.float64), (factor * inputs[0]).astype(np.float64)
+        outputs[0][...] = CURVES[kind](x, z, factor.astype(np.float64), b)
 
     return run
 

@@ -128,7 +128,13 @@ def apply_unary(v, out):
 @kernel(types.void(F1_IN, F1_IN, F1))
 def scale(v, n, out):
     for i in range(0, v.size, LANES):
-        simd.store(out, i, simd.scale_by_power(simd.load(v, i), simd.load(n, i)))
+        simd.store(out, i, simd.scale_by_power(simd.load(v, i), simd.load(n, i), 0))
+
+
+@kernel(types.void(F1_IN, F1_IN, F1))
+def scale_by_less(v, n, out):
+    for i in range(0, v.size, LANES):
+        simd.store(out, i, simd.scale_by_power(simd.load(v, i), simd.load(n, i), -100))
 
 
 @kernel(f32(F1_IN))
@@ -357,6 +363,9 @@ def test_scale_by_power_multiplies_by_powers_of_two():
     v = np.resize(np.array([1, -1.5, 0.0, -0.0, 3.14159, np.inf], np.float32), n.size)
     out = np.empty_like(v)
     scale(v, n, out)
+    with np.errstate(over="ignore"):
+        same_bits(out, np.ldexp(v, n.astype(int)))
+    scale_by_less(v, n + 100, out)
     with np.errstate(over="ignore"):
         same_bits(out, np.ldexp(v, n.astype(int)))
 
