@@ -63,6 +63,9 @@ def test_a_layer_gives_real_caffes_tops(name):
     assert len(found) == len(tops) > 0
     for (name, actual), expected in zip(sorted(found.items()), tops, strict=True):
         assert_close(name, actual, expected, TOLERANCE * np.abs(expected).max())
+    made = {value for node in model.graph.node for value in node.output}
+    copies = [node.input[0] for node in model.graph.node if node.op_type == "Identity"]
+    assert not made.intersection(copies), "a node could have given its output that name"
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name in NOT_IN_ONNX])

@@ -85,8 +85,12 @@ class Builder:
         return value if shift == 0 else self.add("Add", [value, self.constant(shift)])
 
     def finish(self, value: str, number: int = 0) -> None:
-        """Let `value` be the top of that number."""
-        self.add("Identity", [value], self.layer.outputs[number])
+        """Let `value` be the top of that number: by its name, where the last node of the layer made it."""
+        made, top = list(self.graph.node[-1].output) if self.graph.node else [], self.layer.outputs[number]
+        if value in made and value not in self.layer.inputs:
+            self.graph.node[-1].output[made.index(value)] = top
+        else:
+            self.add("Identity", [value], top)
 
     def fresh(self, what: str) -> str:
         """A name that no value has yet."""
