@@ -51,6 +51,10 @@ def optimizers_table(tools: Mapping[str, Tool]) -> str:
     lines = markdown(header, [[name, *cells] for name, cells in rows.items()])
     versions = ", ".join(f"{name} {version(tool.package)}" for name, tool in tools.items())
     lines += ["", f"{datetime.date.today().isoformat()}: {versions}."]
+    if alone := [
+        name for name, cells in rows.items() if [cell for cell in cells if cell == YES] == [YES] == cells[-1:]
+    ]:
+        lines += ["", f"No other folds these: {'; '.join(alone)}."]
     if missing := [name for name in TOOLS if name not in tools]:
         lines += ["", f"Not installed, so not tried: {', '.join(missing)}."]
     return "\n".join(lines)

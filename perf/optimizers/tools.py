@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from ... import export_onnx, load_onnx, optimize
 from ..machine import is_installed
 
 # Inputs, outputs, and what only lays values out for the operators around it.
@@ -118,6 +119,18 @@ def openvino_graph(model: onnx.ModelProto) -> Optimised:
     return Optimised(on_data(nodes, "x"), lambda x: compiled([x])[0])
 
 
+def caffe64_graph(model: onnx.ModelProto) -> Optimised:
+    """Our graph's layers, as it has one for x * Sigmoid(x), which ONNX before opset 24 lacks; the outputs are those of
+    the file that we write."""
+    net, _ = optimize(load_onnx(model.SerializeToString()))
+    layers = [
+        (node.type, [blob.name for blob in node.bottoms], [blob.name for blob in node.tops]) for node in net.graph.nodes
+    ]
+    with tempfile.TemporaryDirectory(prefix="caffe64-perf-") as folder:
+        export_onnx(net, written := Path(folder, "optimised.onnx"))
+        return Optimised(on_data(layers, "x"), as_it_is(onnx.load(written)).run)
+
+
 TOOLS = {
     "onnxruntime": Tool("onnxruntime", "onnxruntime", onnxruntime_file),
     "onnxsim": Tool("onnxsim", "onnxsim", simplified),
@@ -125,4 +138,5 @@ TOOLS = {
     "onnxoptimizer": Tool("onnxoptimizer", "onnxoptimizer", by_onnxoptimizer),
     "onnxscript": Tool("onnxscript", "onnxscript", by_onnxscript),
     "OpenVINO": Tool("openvino", "openvino", openvino_graph),
+    "caffe64": Tool("caffe64", "caffe64", caffe64_graph),
 }
