@@ -24,14 +24,14 @@ def refusal(source, read=read_onnx) -> str:
     if isinstance(source, onnx.ModelProto):
         source = source.SerializeToString()
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         with pytest.raises(InputError) as caught:
             read(source)
         assert tracemalloc.get_traced_memory()[1] < MEMORY
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     return str(caught.value)
 
 
@@ -255,10 +255,10 @@ def test_work_on_constants_is_bounded():
     nodes += [node("ReduceSum", "big", f"r{n}") for n in range(64)]
     nodes += [node("Sum", " ".join(f"r{n}" for n in range(64)), "r"), node("Add", "x r", "y")]
     made = model(nodes, {"x": ["N", 1]}, {"y": None}, {"s": np.array([10_000, 10_000])})
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InputError, match="folding constants takes more than 2 GiB"):
         read_onnx(made.SerializeToString())
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 def test_an_input_of_too_many_numbers():
@@ -386,9 +386,9 @@ def test_forty_thousand_nodes_in_linear_time():
         return model(nodes[::-1], {"v0": ["N", 1]}, {"y": None}, {"c0": np.float32([1])}).SerializeToString()
 
     def seconds(content):
-        started = time.perf_counter()
+        started = time.process_time()
         assert len(read_onnx(content).nodes) > 1
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     few, many = long(4_000), long(40_000)
     seconds(few)
