@@ -26,13 +26,13 @@ def batch_normalization(builder: GraphBuilder, node: OnnxNode) -> Blob:
         builder.needed_constant(1 + number, what) for number, what in enumerate(("scale", "B", "mean", "var"))
     )
     weights = mean, variance, np.ones(1, np.float32)
-    attributes = BatchNorm(use_global_stats=True, eps=node.attributes.get("epsilon", 1e-5))
+    attributes = BatchNorm(use_global_stats=True, eps=builder.number("epsilon", 1e-5))
     return _scaled(builder, builder.add("BatchNorm", [builder.input()], attributes, weights), scale, shift)
 
 
 def instance_normalization(builder: GraphBuilder, node: OnnxNode) -> Blob:
     scale, shift = builder.needed_constant(1, "scale"), builder.needed_constant(2, "B")
-    attributes = GroupNorm(None, node.attributes.get("epsilon", 1e-5))
+    attributes = GroupNorm(None, builder.number("epsilon", 1e-5))
     return _scaled(builder, builder.add("GroupNorm", [builder.input()], attributes), scale, shift)
 
 
@@ -42,7 +42,7 @@ def group_normalization(builder: GraphBuilder, node: OnnxNode) -> Blob:
     if node.version < SCALE_PER_CHANNEL and scale.size == shift.size == groups:
         each = builder.sizes(blob, 1) // max(1, groups)
         scale, shift = np.repeat(scale, each), np.repeat(shift, each)
-    attributes = GroupNorm(groups, node.attributes.get("epsilon", 1e-5))
+    attributes = GroupNorm(groups, builder.number("epsilon", 1e-5))
     return _scaled(builder, builder.add("GroupNorm", [blob], attributes), scale, shift)
 
 

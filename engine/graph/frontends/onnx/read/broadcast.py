@@ -10,6 +10,7 @@ other values                                 Tile, then Eltwise
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,10 +28,14 @@ NO_BROADCAST = 7  # before this opset the right side is broadcast only where `br
 
 # ------------------------------------------------------------------------------------------------------------ constants
 def plus(builder: GraphBuilder, blob: Blob, addend: np.ndarray) -> Blob:
+    """A factor before becomes one layer with it."""
     if addend.size == 1:
-        blob = with_axes(builder, blob, addend.ndim)
-        return builder.add("Power", [blob], Power(shift=float(addend.reshape(()))))
+        blob, before = _power_before(builder, with_axes(builder, blob, addend.ndim), power=1.0, shift=0.0)
+        return builder.add("Power", [blob], replace(before, shift=float(addend.reshape(()))))
     blob, axis, operand = aligned(builder, blob, addend)
+    scale = builder.maker(blob, "Scale")
+    if scale and len(scale.bottoms) == 1 and scale.attributes == Scale(axis, operand.ndim) and builder.take_back(blob):
+        return builder.add("Scale", scale.bottoms, replace(scale.attributes, bias_term=True), [*scale.weights, operand])
     return builder.add("Bias", [blob], Bias(axis, operand.ndim), [operand])
 
 
@@ -43,11 +48,21 @@ def times(builder: GraphBuilder, blob: Blob, factor: np.ndarray) -> Blob:
 
 
 def power(builder: GraphBuilder, blob: Blob, exponent: float) -> Blob:
-    return builder.add("Power", [blob], Power(power=exponent))
+    blob, before = _power_before(builder, blob, power=1.0)
+    return builder.add("Power", [blob], replace(before, power=exponent))
 
 
 def negated(builder: GraphBuilder, blob: Blob) -> Blob:
     return builder.add("Power", [blob], Power(scale=-1.0))
+
+
+def _power_before(builder: GraphBuilder, blob: Blob, **attributes: float) -> tuple[Blob, Power]:
+    """The value, and a Power that does nothing; or what a Power before reads, and that one, if it has these
+    attributes."""
+    node = builder.maker(blob, "Power")
+    if node is None or replace(node.attributes, **attributes) != node.attributes or not builder.take_back(blob):
+        return blob, Power()
+    return node.bottoms[0], node.attributes
 
 
 def aligned(builder: GraphBuilder, blob: Blob, constant: np.ndarray) -> tuple[Blob, int, np.ndarray]:

@@ -7,6 +7,7 @@ follows the batch is never mistaken for one of the same size, and nothing that i
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -38,6 +39,10 @@ class GraphBuilder:
         self._taken |= {*model.constants, *(each.name for each in model.inputs)}
         self.results = frozenset(each.name for each in model.outputs)
         self._first = 0
+        self._reads = Counter(name for node in model.nodes for name in node.inputs)
+        self._makers: dict[Blob, Node] = {}
+        self._shared: set[Blob] = set()  # values with several names
+        self._gone: set[Node] = set()
 
     # ------------------------------------------------------------------------------------------------- what is known
     def constant(self, position: int) -> np.ndarray | None:
@@ -58,6 +63,10 @@ class GraphBuilder:
         if not self.has(position):
             return None
         return [int(each) for each in self.needed_constant(position, attribute).reshape(-1)]
+
+    def number(self, attribute: str, default: float) -> float:
+        """An attribute of float32, also where it is not given."""
+        return float(self.node.attributes.get(attribute, np.float32(default)))
 
     def has(self, position: int) -> bool:
         return self._name(position) != ""
@@ -132,7 +141,21 @@ class GraphBuilder:
             if not 0 < max(product(self.axes[blob], self.batches)) <= MOST_NUMBERS:
                 self.refuse(f"gives the shape {list(found[-1][number])}", f"1 to {MOST_NUMBERS} numbers")
         self.nodes.append(node)
+        self._makers.update((blob, node) for blob in blobs)
         return blobs[0] if tops == 1 else blobs
+
+    def maker(self, blob: Blob, kind: str) -> Node | None:
+        """The layer that gives a blob, if it is of that type."""
+        node = self._makers.get(blob)
+        return node if node is not None and node.type == kind else None
+
+    def take_back(self, blob: Blob) -> bool:
+        """Remove the layer that gives `blob`, so that one layer can do its work and what follows; False, and nothing is
+        done, where something else reads the blob."""
+        if self._reads[blob.name] > 1 or blob.name in self.results or blob in self._shared:
+            return False
+        self._gone.add(self._makers.pop(blob))
+        return True
 
     def _check_weights(self, node: Node, expected: Sequence[Shape]) -> None:
         shapes = [each.shape for each in node.weights]
@@ -148,7 +171,10 @@ class GraphBuilder:
 
     def reshape(self, blob: Blob, axes: Sequence[Sizes]) -> Blob:
         """`blob` with these axes; itself if it has them. A Reshape that copies what it can, and infers one axis that
-        follows the batch."""
+        follows the batch; one before becomes one with it."""
+        node = self.maker(blob, "Reshape")
+        if node and self.take_back(blob):
+            blob = node.bottoms[0]
         before = self.axes[blob]
         if list(axes) == before:
             return blob
@@ -174,6 +200,8 @@ class GraphBuilder:
         first one takes the operator's; an output of the model that is another value too gets a layer."""
         for number, (name, blob) in enumerate(zip(self.node.outputs, outputs, strict=False)):
             maker = self._maker(blob)
+            if maker is None:
+                self._shared.add(blob)
             if maker is None and name in self.results:
                 blob = self.add("Split", [blob])
                 maker = self.nodes[-1]
@@ -185,6 +213,10 @@ class GraphBuilder:
     def _maker(self, blob: Blob) -> Node | None:
         """The layer of the present operator that gives a blob."""
         return next((node for node in self.nodes[self._first :] if blob in node.tops), None)
+
+    def finish(self) -> None:
+        """Leave out what was taken back."""
+        self.nodes = [node for node in self.nodes if node not in self._gone]
 
     def refuse(self, found: str, expected: str = "", hint: str = "") -> NoReturn:
         """Raises InputError that names the operator."""

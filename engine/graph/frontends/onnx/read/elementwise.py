@@ -24,7 +24,7 @@ def simple(kind: str, make: Callable[..., Any] | None = None, **defaults: float)
     """An operator that is one layer, whose attributes are made of the operator's, with these `defaults`."""
 
     def read(builder: GraphBuilder, node: OnnxNode) -> Blob:
-        given = {name: node.attributes.get(name, default) for name, default in defaults.items()}
+        given = {name: builder.number(name, default) for name, default in defaults.items()}
         return builder.add(kind, [builder.input()], make(**given) if make else None)
 
     return read
@@ -35,7 +35,7 @@ def relu(builder: GraphBuilder, node: OnnxNode) -> Blob:
 
 
 def leaky_relu(builder: GraphBuilder, node: OnnxNode) -> Blob:
-    return builder.add("ReLU", [builder.input()], ReLU(node.attributes.get("alpha", 0.01)))
+    return builder.add("ReLU", [builder.input()], ReLU(builder.number("alpha", 0.01)))
 
 
 def prelu(builder: GraphBuilder, node: OnnxNode) -> Blob:
@@ -78,12 +78,12 @@ def clip(builder: GraphBuilder, node: OnnxNode) -> Blob:
 
 
 def selu(builder: GraphBuilder, node: OnnxNode) -> Blob:
-    alpha, gamma = node.attributes.get("alpha", 1.6732632), node.attributes.get("gamma", 1.0507010)
+    alpha, gamma = builder.number("alpha", 1.6732632), builder.number("gamma", 1.0507010)
     return builder.add("Power", [builder.add("ELU", [builder.input()], ELU(alpha))], Power(scale=gamma))
 
 
 def celu(builder: GraphBuilder, node: OnnxNode) -> Blob:
-    alpha = node.attributes.get("alpha", 1.0)
+    alpha = builder.number("alpha", 1.0)
     curve = builder.add("ELU", [builder.add("Power", [builder.input()], Power(scale=1 / alpha))], ELU())
     return builder.add("Power", [curve], Power(scale=alpha))
 
@@ -96,7 +96,7 @@ def softsign(builder: GraphBuilder, node: OnnxNode) -> Blob:
 
 def thresholded_relu(builder: GraphBuilder, node: OnnxNode) -> Blob:
     """x where it is above alpha, else 0."""
-    gate = builder.add("Threshold", [builder.input()], Threshold(node.attributes.get("alpha", 1.0)))
+    gate = builder.add("Threshold", [builder.input()], Threshold(builder.number("alpha", 1.0)))
     return _gated(builder, gate)
 
 
@@ -105,7 +105,7 @@ def _gated(builder: GraphBuilder, gate: Blob) -> Blob:
 
 
 def swish(builder: GraphBuilder, node: OnnxNode) -> Blob:
-    return builder.add("Swish", [builder.input()], Swish(node.attributes.get("alpha", 1.0)))
+    return builder.add("Swish", [builder.input()], Swish(builder.number("alpha", 1.0)))
 
 
 def pow_(builder: GraphBuilder, node: OnnxNode) -> Blob:

@@ -46,6 +46,7 @@ class _Construction:
             self._node(node)
         if self.problems:
             raise _joined(self.model.path, self.problems)
+        self.builder.finish()
         self._outputs()
         self._silence()
         model = self.model

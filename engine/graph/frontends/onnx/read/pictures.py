@@ -78,6 +78,7 @@ def _resized(
             (np.float32(scale) * np.float32(size)).is_integer() for scale, size in zip(scales, before, strict=True)
         ):
             builder.refuse("aligns corners of a size that scales do not give exactly", "sizes")  # ONNX says two things
+    rounding = rounding if mode == "nearest" else Resize().rounding
     attributes = Resize(mode, tuple(scales), tuple(sizes), coordinates, rounding)
     return builder.add("Resize", [blob], attributes)
 

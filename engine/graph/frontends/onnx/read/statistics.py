@@ -32,10 +32,10 @@ def softmax(kind: str, make: Callable[[int], Any]) -> Callable:
 
 
 def lrn(builder: GraphBuilder, node: OnnxNode) -> Blob:
-    attributes, size = node.attributes, node.attributes["size"]
+    size = node.attributes["size"]
     if size < 1 or size % 2 == 0:
         builder.refuse(f"has size {size}", "an odd number")
-    alpha, beta, k = attributes.get("alpha", 1e-4), attributes.get("beta", 0.75), attributes.get("bias", 1.0)
+    alpha, beta, k = (builder.number(*each) for each in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
     return builder.add("LRN", [builder.input()], LRN(size, alpha, beta, k=k))
 
 

@@ -85,12 +85,14 @@ class Builder:
         return value if shift == 0 else self.add("Add", [value, self.constant(shift)])
 
     def finish(self, value: str, number: int = 0) -> None:
-        """Let `value` be the top of that number: by its name, where the last node of the layer made it."""
-        made, top = list(self.graph.node[-1].output) if self.graph.node else [], self.layer.outputs[number]
-        if value in made and value not in self.layer.inputs:
-            self.graph.node[-1].output[made.index(value)] = top
-        else:
+        """Let `value` be the top of that number: the last node of the layer gives it, with the layer's name, if it made
+        the value."""
+        top, last = self.layer.outputs[number], self.graph.node[-1] if self.graph.node else None
+        if last is None or value not in last.output or value in self.layer.inputs:
             self.add("Identity", [value], top)
+            return
+        last.output[list(last.output).index(value)] = top
+        last.name = unused(self.layer.node.name, self._nodes)
 
     def fresh(self, what: str) -> str:
         """A name that no value has yet."""

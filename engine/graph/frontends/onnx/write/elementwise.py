@@ -53,12 +53,6 @@ def hard_sigmoid(builder: Builder, layer: ExportedLayer) -> None:
     builder.add("HardSigmoid", layer.inputs, layer.outputs, alpha=layer.attributes.alpha, beta=layer.attributes.beta)
 
 
-def hard_swish(builder: Builder, layer: ExportedLayer) -> None:
-    """The operator of this name came with opset 14."""
-    gate = builder.add("HardSigmoid", layer.inputs, alpha=1 / 6, beta=0.5)
-    builder.add("Mul", [layer.inputs[0], gate], layer.outputs)
-
-
 def threshold(builder: Builder, layer: ExportedLayer) -> None:
     bound = builder.constant(layer.attributes.threshold)
     above = builder.add("Greater", [*layer.inputs, bound])
@@ -120,7 +114,7 @@ EXPORTS = {
     "Eltwise": eltwise,
     "Exp": exp,
     "HardSigmoid": hard_sigmoid,
-    "HardSwish": hard_swish,
+    "HardSwish": simple("HardSwish"),
     "Log": log,
     "PReLU": prelu,
     "Power": power,

@@ -16,6 +16,7 @@ from .batch import batch_axes
 from .builder import Builder, ExportedLayer, value_names
 
 OPSET = 13  # of 2020, which older runtimes read; a later one only where a layer needs it
+HARD_SWISH_OPSET, SYMMETRIC_OPSET = 14, 19
 MOST_MODEL_BYTES = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with some room for other data than weights
 
 EXPORTS = {
@@ -37,7 +38,7 @@ def onnx_model(
     _check(graph)
     axes = batch_axes(graph, shapes) or {}
     names = value_names(graph)
-    opset = max([OPSET, *map(resize.needed_opset, graph.nodes)])
+    opset = max([OPSET, *map(_needed_opset, graph.nodes)])
     imports = [helper.make_opsetid("", opset)]
     model = helper.make_model(
         onnx.GraphProto(name=graph.name or "caffe"),
@@ -61,6 +62,14 @@ def onnx_model(
     model.graph.output.extend(declared(blob) for blob in model_outputs(graph))
     onnx.checker.check_model(model)
     return model
+
+
+def _needed_opset(node: Node) -> int:
+    """The first opset that has what a layer needs, 0 for any."""
+    if node.type == "HardSwish":
+        return HARD_SWISH_OPSET
+    symmetric = node.type == "Resize" and node.attributes.coordinates == "half_pixel_symmetric"
+    return SYMMETRIC_OPSET if symmetric else 0
 
 
 def _word(node: Node) -> Callable[[Builder, ExportedLayer], None] | None:

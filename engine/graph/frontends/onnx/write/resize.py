@@ -9,17 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ....ir.graph import Node
 from ....ops.resize import resized_axes, spatial_scales
 from .builder import Builder, ExportedLayer
-
-SYMMETRIC_OPSET = 19
-
-
-def needed_opset(node: Node) -> int:
-    """The first opset that has the layer's coordinates, 0 for any."""
-    symmetric = node.type == "Resize" and node.attributes.coordinates == "half_pixel_symmetric"
-    return SYMMETRIC_OPSET if symmetric else 0
 
 
 def resize(builder: Builder, layer: ExportedLayer) -> None:
