@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import caffe64
 from caffe64 import kernels
 from caffe64.cli.app import app
+from caffe64.engine.graph.frontends.onnx.read.model import OPERATORS
 from caffe64.engine.graph.frontends.onnx.write.model import EXPORTS
 from caffe64.engine.graph.ops import OPS
 from caffe64.engine.graph.plan.lowering import LOWERINGS
@@ -20,7 +21,7 @@ from caffe64.formats.network import GRAMMAR
 API = {  # heading -> names of the package
     "Text nets": "Net NetSpec LayerInfo Optimizer History EpochRecord Evaluation Training OneHot",
     "Files of text nets": "read_matrix read_optimizer write_optimizer write_numbers read_checkpoint write_checkpoint",
-    "Caffe nets": "load_caffe CaffeNet optimize Passes Preparation verify export_onnx export_safetensors",
+    "Caffe nets": "load_caffe load_onnx CaffeNet optimize Passes Preparation verify export_onnx export_safetensors",
     "What commands do": "summary Summary TextSummary time Timing draw Drawing classify Classification",
     "Names of pycaffe": "Classifier TRAIN TEST set_mode_cpu set_mode_gpu set_device",
     "Errors": "Caffe64Error UsageError InputError FileMissing OutputError LabelError NotFinite CheckFailed Diverged "
@@ -108,6 +109,10 @@ def layers() -> str:
         "## Caffe and ONNX nets",
         f"{len(OPS)} types. *In plans*: compiled, in blocks of channels; the others run by their own code in between.",
         _table(("type", "in Caffe's files", "in plans", "gradient", "to ONNX"), rows),
+        "## ONNX operators",
+        "That `load_onnx` reads, each as one layer or a few: "
+        + ", ".join(f"`{kind}`" for kind in sorted(OPERATORS))
+        + ".",
     ]
     return "\n\n".join(parts) + "\n"
 
