@@ -9,7 +9,7 @@ from caffe64.engine.compiler.fields import field_count
 from caffe64.engine.compiler.jit import KERNELS
 from caffe64.engine.graph.plan.emitter import Emitter
 from caffe64.engine.graph.plan.lowering.moves import MovedBlob, copy_planes
-from caffe64.engine.graph.plan.lowering.softmax import softmax_rows
+from caffe64.engine.graph.plan.lowering.softmax import softmax_blocks
 from caffe64.engine.graph.plan.steps import Scratch, StepKernel, Strided
 
 PLANE = Strided(offset=3, picture=40, plane=20, row=5)
@@ -23,10 +23,10 @@ def emitter():
 
 def test_fields_are_written_in_the_order_of_their_declaration():
     made = emitter()
-    made.step(softmax_rows, 1, size=9, x=3, y=5)
+    made.step(softmax_blocks, 1, size=9, blocks=2, inner=20, x=3, y=5)
     made.step(copy_planes, 2, **MOVE)
-    assert made.tables().tolist() == [3, 5, 9, 3, 40, 20, 5, 3, 40, 20, 5, 2, 0, 4, 5]
-    assert [(step.kernel, step.at, step.items) for step in made.steps] == [(softmax_rows, 0, 1), (copy_planes, 3, 2)]
+    assert made.tables().tolist() == [3, 5, 9, 20, 2, 3, 40, 20, 5, 3, 40, 20, 5, 2, 0, 4, 5]
+    assert [(step.kernel, step.at, step.items) for step in made.steps] == [(softmax_blocks, 0, 1), (copy_planes, 5, 2)]
     assert field_count(MovedBlob) == 12
 
 
