@@ -17,6 +17,7 @@ from . import suites
 from .results import SUITES
 
 Suite = enum.StrEnum("Suite", {name: name for name in SUITES})
+NEEDED = {"onnx": "onnx"}  # suite -> the package without which it cannot be measured
 
 app = typer.Typer(
     help="""Verify caffe64 against references, then time it: next to the machine's measured peak, and to NumPy, PyTorch,
@@ -48,10 +49,10 @@ def options(
     peers: Annotated[bool, typer.Option(help="Time the peers that are installed as well.")] = True,
 ) -> None:
     if context.invoked_subcommand is None:
-        guard(measure)([name.value for name in suite or Suite], threads, quick, output, peers)
+        guard(measure)(suite, threads, quick, output, peers)
 
 
-def measure(names: list[str], threads: int | None, quick: bool, output: Path | None, peers: bool) -> None:
+def measure(wanted: list[Suite] | None, threads: int | None, quick: bool, output: Path | None, peers: bool) -> None:
     """Run the suites, print their tables, write `output` at the very end."""
     from ..engine.team.threads import usable_threads
     from . import machine, report, results
@@ -61,7 +62,7 @@ def measure(names: list[str], threads: int | None, quick: bool, output: Path | N
     usable = usable_threads()
     if threads is not None and threads > usable:
         raise UsageError(f"--threads is {threads}, but this process may use {usable} CPUs")
-    counts = tuple(sorted({1, threads or usable}))
+    names, counts = chosen(wanted), tuple(sorted({1, threads or usable}))
     effort = Effort(rounds=7, budget=0.3) if quick else Effort()
     settings = suites.Settings(threads=counts, quick=quick, peers=peers, effort=effort)
     found = results.Results(
@@ -83,6 +84,20 @@ def measure(names: list[str], threads: int | None, quick: bool, output: Path | N
     print("\n".join(report.summary_lines(found)))
     if output is not None:
         results.write_results(output, found)
+
+
+def chosen(wanted: list[Suite] | None) -> list[str]:
+    """The suites to measure: `wanted`, or all whose packages are there. Raises UsageError."""
+    from .machine import is_installed
+
+    missing = [name for name, package in NEEDED.items() if not is_installed(package)]
+    for name in missing:
+        said = f"the suite {name} needs the package {NEEDED[name]} (pip install {NEEDED[name]})"
+        if wanted and name in wanted:
+            raise UsageError(said)
+        if not wanted:
+            print(f"{said}: not measured\n", flush=True)
+    return [name.value for name in wanted or Suite if name not in missing]
 
 
 class _Progress:

@@ -36,6 +36,7 @@ SHOWN = {  # what the README shows of a suite; None is everything
     ),
     "train": None,
     "caffe": None,
+    "onnx": None,
     "reader": None,
     "startup": None,
 }
@@ -58,6 +59,7 @@ TITLES = {
     "kernels": "kernel, called from Python",
     "train": "one epoch of training",
     "caffe": "Caffe nets, batch 1 (CIFAR: 10)",
+    "onnx": "ONNX models, batch 1",
     "reader": "text files",
     "startup": "whole processes",
 }

@@ -21,7 +21,7 @@ from ..formats.atomic import write_atomically
 from .sampling import Times, paired, summary
 
 FORMAT = 1
-SUITES = ("kernels", "train", "caffe", "reader", "startup")
+SUITES = ("kernels", "train", "caffe", "onnx", "reader", "startup")
 # Memory of the values between layers: as planned; each on its own; as in Caffe, where some layers overwrite.
 ARENA, BLOBS, IN_PLACE = "arena", "blobs", "in place"
 DIGITS = 4  # significant ones; the noise is far above

@@ -2,7 +2,7 @@
 
     numpy_kernels, torch_kernels, jax_kernels    product(...) and layer(...) for the suite `kernels`
     train_*.py                                   a `Job` for `worker`: an epoch of the suite `train`
-    *_nets.py                                    a `Job`: predictions of the suite `caffe`
+    *_nets.py                                    a `Job`: predictions of the suites `caffe` and `onnx`
     *_gradients.py                               a `Job`: its gradients
     tables.py                                    `Job`s that read and write number files
 
@@ -12,7 +12,10 @@ Every module but NumPy's is imported only where its library is installed.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from types import ModuleType
+
+import numpy as np
 
 from ..machine import is_installed
 
@@ -28,3 +31,15 @@ def kernel_peers(wanted: bool) -> dict[str, ModuleType]:
         for name, package in ARRAYS.items()
         if is_installed(package)
     }
+
+
+def flat(outputs: Iterable[np.ndarray]) -> list[float]:
+    """The values of a net's outputs, one after the other."""
+    return np.concatenate([output.ravel() for output in outputs]).tolist()
+
+
+def output_names(files: str) -> list[str]:
+    """The outputs of `files`.onnx, in its order."""
+    import onnx
+
+    return [output.name for output in onnx.load(f"{files}.onnx").graph.output]

@@ -1,4 +1,4 @@
-"""Caffe's nets with caffe64 itself, by a Plan."""
+"""Nets with caffe64 itself, by a Plan."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import time
 
 import numpy as np
 
-from ... import load_caffe
+from ... import load_caffe, load_onnx, optimize
 from ...engine.graph.execution.timing import alternate, time_plan
+from ...engine.graph.ir.graph import Graph
 from ...engine.graph.ir.op import count
 from ...engine.graph.plan import Plan
+from . import flat, output_names
 
 
 class Job:
@@ -19,9 +21,9 @@ class Job:
     """
 
     def __init__(self, files: str, threads: int, repeats: int, fuse: bool = True):
-        graph = load_caffe(f"{files}.prototxt", f"{files}.caffemodel").graph
-        plan, x = Plan(graph, threads=threads, fuse=fuse), np.load(f"{files}.npy")
-        (array,), (output,) = plan.inputs.values(), plan.outputs.values()
+        graph, x = self.read(files), np.load(f"{files}.npy")
+        plan = Plan(graph, {graph.inputs[0].name: x.shape}, threads=threads, fuse=fuse)
+        (array,), arrays = plan.inputs.values(), {blob.name: array for blob, array in plan.outputs.items()}
 
         def run() -> None:
             for _ in range(repeats):
@@ -31,10 +33,26 @@ class Job:
         self.run = run
         self.run()
         self.facts = {
-            "outputs": output.ravel().tolist(),
+            "outputs": flat(arrays[name] for name in self.outputs(files, arrays)),
             "arena": plan.bytes.arena,
             "blobs": sum(4 * count(shape) for shape in plan.shapes.values()),
         }
+
+    def read(self, files: str) -> Graph:
+        return load_caffe(f"{files}.prototxt", f"{files}.caffemodel").graph
+
+    def outputs(self, files: str, arrays: dict[str, np.ndarray]) -> list[str]:
+        return list(arrays)
+
+
+class OnnxJob(Job):
+    """The same of a .onnx, which is optimised first; with its outputs in the order of the file."""
+
+    def read(self, files: str) -> Graph:
+        return optimize(load_onnx(f"{files}.onnx"))[0].graph
+
+    def outputs(self, files: str, arrays: dict[str, np.ndarray]) -> list[str]:
+        return output_names(files)
 
 
 class LayersJob:

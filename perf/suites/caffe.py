@@ -23,7 +23,7 @@ from ..processes import ask
 from ..results import ARENA, BLOBS, IN_PLACE, Entry
 from . import Report, Settings
 from .caffe_backward import backward
-from .caffe_files import PEERS, Files, installed_peers, verify, write_files
+from .caffe_files import PEERS, Files, installed_peers, write_files
 from .caffe_load import loading
 from .caffe_nets import NETS, PRODUCT, CaffeCase
 from .comparison import Jobs, Workload, run_comparison
@@ -69,7 +69,7 @@ def forward(
     modules = {"caffe64": "caffe64", **{peer: PEERS[peer] for peer in peers}}
     arguments = {"files": str(files.optimised), "repeats": case.repeats}
     jobs: Jobs = {name: (JOB.format(module), arguments) for name, module in modules.items()}
-    comparison = run_comparison("caffe", jobs, work, settings, lambda facts: verify(name, files, facts))
+    comparison = run_comparison("caffe", jobs, work, settings, lambda facts: files.expected.verify(name, facts))
     for threads in settings.threads:
         runs = QUICK_RUNS if settings.quick else RUNS
         layers = ask(LAYERS_JOB, threads, {"files": str(files.optimised), "threads": threads, "runs": runs})
@@ -89,7 +89,7 @@ def optimiser(case: CaffeCase, files: Files, settings: Settings) -> Iterator[Ent
         for kind, (path, fuse) in kinds.items()
     }
     work = Workload(2.0 * files.costs[files.optimised].macs, case.repeats)
-    comparison = run_comparison("caffe", jobs, work, settings, lambda facts: verify(case.name, files, facts))
+    comparison = run_comparison("caffe", jobs, work, settings, lambda facts: files.expected.verify(case.name, facts))
     for threads in settings.threads:
         for kind, (path, _) in kinds.items():
             facts, cost = comparison.facts[f"{kind} {threads}"], files.costs[path]

@@ -13,7 +13,7 @@ from ..processes import Worker
 from ..results import Entry
 from ..sampling import paired, summary
 from . import Settings
-from .caffe_files import Files, verify
+from .caffe_files import Files
 
 JOB = "caffe64.perf.peers.caffe64_nets:LoadJob"
 ROUNDS, FEW = 7, 3
@@ -39,7 +39,7 @@ def _measure(name: str, files: Files, rounds: int, yardstick: Worker, goal: floa
             arguments = {"files": str(files.optimised), "threads": 1}
             job = Worker(JOB, 1, arguments, {"NUMBA_CACHE_DIR": empty} if cold else {})
             job.close()
-        verify(name, files, {"caffe64 1": job.facts})
+        files.expected.verify(name, {"caffe64 1": job.facts})
         if cold or number:
             ours.append(job.facts["seconds"])
             firsts.append(job.facts["first"])

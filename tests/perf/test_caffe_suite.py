@@ -18,6 +18,7 @@ from caffe64.perf.sampling import paired
 from caffe64.perf.suites import Settings, caffe, caffe_backward, caffe_files, caffe_nets
 from caffe64.perf.suites.caffe_nets import NETS, PRODUCT, CaffeCase
 from caffe64.perf.suites.comparison import Comparison, Workload
+from caffe64.perf.suites.expected import Expected
 
 QUICK = Settings(threads=(1,), quick=True, peers=False)
 PEERS = caffe_files.installed_peers(True)
@@ -96,7 +97,7 @@ def test_the_outputs_of_all_peers_are_the_nets(peer, tmp_path):
     module = {"caffe64": "caffe64", **caffe_files.PEERS}[peer]
     job = importlib.import_module(f"caffe64.perf.peers.{module}_nets").Job(str(files.optimised), 1, TINY.repeats)
     job.run()
-    caffe_files.verify("tiny", files, {f"{peer} 1": job.facts})
+    files.expected.verify("tiny", {f"{peer} 1": job.facts})
 
 
 def test_openvino_computes_in_float32_with_as_many_threads_as_the_others(tmp_path):
@@ -109,15 +110,13 @@ def test_openvino_computes_in_float32_with_as_many_threads_as_the_others(tmp_pat
 
 
 def test_an_output_that_differs_stops_the_run():
-    expected, scales = np.float32([1, 4, 1e-3]), np.array([4, 4, 1e-3])
-    files = caffe_files.Files(Path("a"), Path("b"), expected, scales, {})
-    caffe_files.verify("net", files, {"PyTorch 1": {"outputs": [1.003, 4.0, 1e-3]}})
+    expected = Expected(np.float32([1, 4, 1e-3]), np.array([4, 4, 1e-3]))
+    expected.verify("net", {"PyTorch 1": {"outputs": [1.003, 4.0, 1e-3]}})
     for wrong in ([1.005, 4, 1e-3], [1, 4, 1.1e-3], [np.nan, 4, 1e-3], [1, 4]):
         with pytest.raises(CheckFailed, match=r"net: nothing was timed: PyTorch 1 threads"):
-            caffe_files.verify("net", files, {"PyTorch 1": {"outputs": wrong}})
-    files = caffe_files.Files(Path("a"), Path("b"), np.float32([np.nan]), np.ones(1), {})
+            expected.verify("net", {"PyTorch 1": {"outputs": wrong}})
     with pytest.raises(CheckFailed, match="not finite"):
-        caffe_files.verify("net", files, {"PyTorch 1": {"outputs": [np.nan]}})
+        Expected(np.float32([np.nan]), np.ones(1)).verify("net", {"PyTorch 1": {"outputs": [np.nan]}})
 
 
 def test_no_peers_are_found_where_none_is_wanted():
