@@ -59,13 +59,14 @@ def lower_elementwise(context: Context) -> Lowered | None:
         if x.kind is StorageKind.PLANAR:
             pictures, planes, channels = 1, 1, LANES
             pixels = np.arange(-(-count(shape) * FLOAT_BYTES // VECTOR_BYTES)) * VECTOR_BYTES
-            tables = [emitter.table(pixels)] * 2
+            x_pixels = y_pixels = emitter.table(pixels)
         else:
             pictures, planes, channels = x.four[0], x.planes, x.four[1]
-            pixels, tables = x.pixels(), [emitter.table(each.pixels()) for each in (x, y)]
+            pixels = x.pixels()
+            x_pixels, y_pixels = emitter.table(pixels), emitter.table(y.pixels())
         parts = -(-len(pixels) // CURVED_VECTORS)
         emitter.step(
-            curve_pixels, pictures * planes * parts, x=x.strided, y=y.strided, x_pixels=tables[0], y_pixels=tables[1],
+            curve_pixels, pictures * planes * parts, x=x.strided, y=y.strided, x_pixels=x_pixels, y_pixels=y_pixels,
             count=len(pixels), planes=planes, parts=parts, curve=emit_curve(emitter, node, channels),
         )  # fmt: skip
 
