@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -15,6 +16,8 @@ from reference.child import PACKAGES, TESTS
 from reference.pages import DOCS, pieces
 from reference.readme import ROOT, run, target
 from support import needs_shared
+
+import caffe64
 
 DEMOS = ["mnist", "image_reco", "facades", "rank", "bridges", "char"]
 GENERATED = {"reference/commands.md", "reference/api.md", "reference/layers.md"}
@@ -112,15 +115,23 @@ def test_targets_of_make_are_there(page):
     assert asked <= set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-def test_docstrings_become_markup():
+@pytest.fixture
+def made(monkeypatch):
+    """docs/pages.py, which makes pages from the code."""
+    monkeypatch.syspath_prepend(DOCS)
+    return importlib.import_module("pages")
+
+
+def test_every_public_name_has_a_place(made):
+    text = made.api()
+    for name in {*caffe64.__all__} - {"kernels", "proto"}:
+        assert f"caffe64.{name}" in text
+
+
+def test_docstrings_become_markup(made):
     """Names are code, two columns a list of terms, indented lines stay as they are."""
-    sys.path.insert(0, str(DOCS))
-    try:
-        from pages import as_markup
-    finally:
-        sys.path.remove(str(DOCS))
     lines = ["The `net` * 2.", "", "y = x @ W.T.   writes y", "layers, ...   as in `Net`", "              and more"]
     lines += ["", "    import caffe64"]
-    as_markup(lines)
+    made.as_markup(lines)
     terms = ["``y = x @ W.T``", "    writes y", "``layers, ...``", "    as in ``Net``", "    and more"]
     assert lines == ["The ``net`` \\* 2.", "", *terms, "", "::", "", "        import caffe64", ""]
