@@ -1,4 +1,4 @@
-"""A layer's fields in its file, as texts."""
+"""A layer's fields in its file, or its attributes, as texts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from .....formats.caffe.schema import shortest_float
 from ...ir.graph import Node
+from .fields import is_message
 
 PARAMETERS = re.compile(
     r"^(?!transform)\w+_param\."
@@ -16,12 +17,26 @@ MOST_SHOWN_FIELDS, LONGEST_VALUE = 60, 200  # per layer
 
 
 def file_fields(node: Node) -> Iterator[tuple[str, str]]:
-    """(field, value) pairs of a layer in its file, nested fields with dots; at most MOST_SHOWN_FIELDS."""
-    for number, (name, value) in enumerate(_fields(node.origin, "", STRUCTURE)):
+    """(field, value) pairs of a layer in its file, nested fields with dots, or the attributes of a layer that no Caffe
+    file has; at most MOST_SHOWN_FIELDS."""
+    said = _fields(node.origin, "", STRUCTURE) if is_message(node.origin, "LayerParameter") else _attributes(node)
+    for number, (name, value) in enumerate(said):
         if number == MOST_SHOWN_FIELDS:
             yield "...", "more fields"
             return
         yield PARAMETERS.sub("", name), value if len(value) <= LONGEST_VALUE else value[:LONGEST_VALUE] + "..."
+
+
+def _attributes(node: Node) -> Iterator[tuple[str, str]]:
+    """Those that are given."""
+    for name, value in vars(node.attributes).items() if node.attributes else ():
+        if value not in (None, "", ()):
+            texts = [shortest_float(each) if isinstance(each, float) else str(each) for each in _listed(value)]
+            yield name, ", ".join(texts)
+
+
+def _listed(value) -> list:
+    return list(value) if isinstance(value, tuple) else [value]
 
 
 def _fields(message, prefix: str, left_out=frozenset()) -> Iterator[tuple[str, str]]:
