@@ -2,7 +2,8 @@
 
     numpy_kernels, torch_kernels, jax_kernels    product(...) and layer(...) for the suite `kernels`
     train_*.py                                   a `Job` for `worker`: an epoch of the suite `train`
-    *_nets.py                                    a `Job`: predictions of the suites `caffe` and `onnx`
+    *_nets.py                                    a `Job`: predictions of the suite `caffe`
+    *_onnx.py, onnx_nets.py, openvino_nets.py    a `Job`: predictions of the suite `onnx`
     *_gradients.py                               a `Job`: its gradients
     tables.py                                    `Job`s that read and write number files
 

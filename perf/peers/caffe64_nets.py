@@ -1,4 +1,4 @@
-"""Nets with caffe64 itself, by a Plan."""
+"""Caffe's nets with caffe64 itself, by a Plan."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 import numpy as np
 
-from ... import load_caffe, load_onnx, optimize
+from ... import load_caffe
 from ...engine.graph.execution.timing import alternate, time_plan
 from ...engine.graph.ir.graph import Graph
 from ...engine.graph.ir.op import count
 from ...engine.graph.plan import Plan
-from . import flat, output_names
+from . import flat
 
 
 class Job:
@@ -43,16 +43,6 @@ class Job:
 
     def outputs(self, files: str, arrays: dict[str, np.ndarray]) -> list[str]:
         return list(arrays)
-
-
-class OnnxJob(Job):
-    """The same of a .onnx, which is optimised first; with its outputs in the order of the file."""
-
-    def read(self, files: str) -> Graph:
-        return optimize(load_onnx(f"{files}.onnx"))[0].graph
-
-    def outputs(self, files: str, arrays: dict[str, np.ndarray]) -> list[str]:
-        return output_names(files)
 
 
 class LayersJob:

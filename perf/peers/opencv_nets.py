@@ -1,11 +1,11 @@
-"""Nets in OpenCV's dnn: ONNX models, and Caffe's from the files that we write, which OpenCV 5 does not read."""
+"""Caffe's nets in OpenCV's dnn, which reads the files that we write. OpenCV 5 does not read them any more."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from . import flat, output_names
+from . import flat
 
 
 class Job:
@@ -30,13 +30,3 @@ class Job:
 
     def outputs(self, files: str, net) -> list[str]:
         return list(net.getUnconnectedOutLayersNames())
-
-
-class OnnxJob(Job):
-    """The same of a .onnx, with its outputs in the order of the file."""
-
-    def read(self, files: str):
-        return cv2.dnn.readNetFromONNX(f"{files}.onnx")
-
-    def outputs(self, files: str, net) -> list[str]:
-        return output_names(files)

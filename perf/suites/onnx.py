@@ -22,11 +22,11 @@ from .comparison import Jobs, Workload, run_comparison
 from .expected import Expected
 from .onnx_nets import NETS, OnnxCase
 
-JOB = "caffe64.perf.peers.{}_nets:{}"
+JOB = "caffe64.perf.peers.{}:Job"
 PEERS = {  # name -> what is imported, the job
-    "ONNX Runtime": ("onnxruntime", JOB.format("onnx", "Job")),
-    "OpenVINO": ("openvino", JOB.format("openvino", "Job")),
-    "OpenCV": ("cv2", JOB.format("opencv", "OnnxJob")),
+    "ONNX Runtime": ("onnxruntime", JOB.format("onnx_nets")),
+    "OpenVINO": ("openvino", JOB.format("openvino_nets")),
+    "OpenCV": ("cv2", JOB.format("opencv_onnx")),
 }
 GOALS = {"ONNX Runtime": 1.0}
 QUICK = ("MobileNetV3-small", "ShuffleNetV2", "Face detector")
@@ -54,7 +54,7 @@ def forward(case: OnnxCase, files: Path, peers: list[str], settings: Settings) -
     """One entry per number of threads; writes `files`, .onnx and .npy. Raises CheckFailed."""
     expected, cost = write_files(case, files)
     arguments = {"files": str(files), "repeats": case.repeats}
-    jobs: Jobs = {"caffe64": (JOB.format("caffe64", "OnnxJob"), arguments)}
+    jobs: Jobs = {"caffe64": (JOB.format("caffe64_onnx"), arguments)}
     jobs |= {peer: (PEERS[peer][1], arguments) for peer in peers}
     work = Workload(2.0 * cost.macs, case.repeats)
     comparison = run_comparison("onnx", jobs, work, settings, lambda facts: expected.verify(case.name, facts))

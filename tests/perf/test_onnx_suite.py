@@ -48,7 +48,7 @@ def test_a_net_runs_optimised_in_a_plan_and_in_onnxruntime_as_the_suite_expects(
     expected, cost = onnx.write_files(case, tmp_path / "net")
     assert expected.values.std() > 0
     assert cost.macs > 0
-    for participant, job in (("caffe64", "caffe64_nets:OnnxJob"), *each_peer(["ONNX Runtime"])):
+    for participant, job in (("caffe64", "caffe64_onnx:Job"), *each_peer(["ONNX Runtime"])):
         expected.verify(name, {f"{participant} 1": run_job(job, tmp_path / "net").facts})
 
 
@@ -68,7 +68,7 @@ def test_all_participants_give_all_outputs_in_the_order_of_the_file(peer, tmp_pa
     case = OnnxCase("two", two_outputs, 16, 1)
     expected, _ = onnx.write_files(case, tmp_path / "net")
     assert len(expected.values) == 4 * 16 * 16 + 8 * 16 * 16
-    job = {"caffe64": "caffe64_nets:OnnxJob", **dict(each_peer(onnx.installed_peers(True)))}[peer]
+    job = {"caffe64": "caffe64_onnx:Job", **dict(each_peer(onnx.installed_peers(True)))}[peer]
     found = run_job(job, tmp_path / "net").facts
     expected.verify("two", {f"{peer} 1": found})
     with pytest.raises(CheckFailed, match=f"two: nothing was timed: {peer} 1 threads"):
