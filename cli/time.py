@@ -15,7 +15,7 @@ EXAMPLES = (
     "caffe64 time deploy.prototxt",
     "caffe64 time deploy.prototxt net.caffemodel --batch 10 --iterations 20 --json",
     "caffe64 time deploy.prototxt --compare small.prototxt --fuse",
-    "caffe64 time net.onnx --compare small.onnx",
+    "caffe64 time net.onnx --fuse --threads 1",
     "caffe64 time train_val.prototxt --input-shape 10x3x32x32 --backward",
 )
 
