@@ -17,7 +17,7 @@ from ..engine.graph.frontends.onnx.read.model import graph_of
 from ..engine.graph.ir.graph import Shape
 from ..engine.graph.ir.ownership import own_parameters
 from ..engine.team.threads import check_threads
-from ..formats.onnx import check_types, read_onnx
+from ..formats.onnx import read_onnx
 from .blob import checked_shape
 from .net import CaffeNet
 
@@ -42,7 +42,6 @@ def load_onnx(
     flag("exact", exact)
     check_threads(threads)
     model = read_onnx(source, _checked(input_shapes))
-    check_types(model)
     graph = graph_of(model)
     own_parameters(graph)
     return CaffeNet(graph, path=model.path, notices=model.notices, threads=threads, exact=exact)

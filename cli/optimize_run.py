@@ -27,6 +27,7 @@ from .net_files import is_onnx
 from .output import Output
 from .table import print_table
 
+HALF_TOLERANCE = 2e-3  # of models that compute in float16, at least
 Compared = dict[str, list[Difference]]
 
 
@@ -95,6 +96,8 @@ def compare(request, net: CaffeNet, smaller: CaffeNet, check_with, prepared, rea
         except (InputError, UsageError) as error:
             output.say(f"not compared with onnxruntime: {error}")
             return found
+        if any("float16" in notice for notice in net.notices):  # in which onnxruntime rounds in between
+            limits = dataclasses.replace(limits, tolerance=max(limits.tolerance, HALF_TOLERANCE))
         found["onnxruntime"] = verify_sides(CaffeSide(net), original, **vars(limits))
     return found
 

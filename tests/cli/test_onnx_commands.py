@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
-from reference.onnx_models import model, node, random, small_net
+from reference.onnx_models import model, node, random, small_net, value
 
 import caffe64
 
@@ -67,6 +67,17 @@ def test_optimize_writes_onnx_after_a_proof_in_onnxruntime(cli, folder):
     assert [each.name for each in onnx.load("small.onnx").graph.output] == ["prob", "big"]
     options = "--mean 100,110,120 --scale 0.02,0.03,0.04"
     assert cli(f"verify two.onnx small.onnx {options} --tolerance 1e-4").exit_code == 0
+
+
+def test_a_model_of_float16_is_compared_as_such(cli, folder):
+    pytest.importorskip("onnxruntime")
+    weights = random(16, 3, 3, 3).astype(np.float16)
+    half = [value("x", ["N", 3, 6, 6], onnx.TensorProto.FLOAT16), value("y", ["N", 16, 6, 6], onnx.TensorProto.FLOAT16)]
+    onnx.save(model([node("Conv", "x w", "y", pads=[1] * 4)], half[:1], half[1:], {"w": weights}), "half.onnx")
+    result = cli("optimize half.onnx -o small.onnx")
+    assert result.exit_code == 0, result.stderr
+    assert "is of float16, and becomes float32" in result.stderr
+    assert onnx.load("small.onnx").graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
 
 
 def test_a_file_that_is_read_wrongly_is_not_written(cli, folder, monkeypatch):

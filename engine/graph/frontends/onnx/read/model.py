@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ......errors import InputError
+from ......formats.onnx import check_types
 from ......formats.onnx.records import Dimension, OnnxModel, OnnxNode
 from ....ir.graph import Blob, Graph, Node
 from ....ops.inputs import InputBlobs
@@ -24,6 +25,7 @@ def graph_of(model: OnnxModel) -> Graph:
     Raises InputError that names all operators that no layer has, or else everything else that is in the way.
     """
     check_operators(model, OPERATORS)
+    check_types(model)
     fixed_by = model.fixed_by
     if model.free_batch:
         try:
