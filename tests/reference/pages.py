@@ -75,7 +75,7 @@ def text_net(folder: Path) -> None:
 def caffe_net(folder: Path) -> None:
     net = write_net(folder)
     net.graph.nodes[1].name = "conv1"
-    net.save(folder / "deploy.prototxt", folder / "net.caffemodel")
+    net.save(folder / "small.prototxt", folder / "small.caffemodel")
 
 
 def checkout(folder: Path) -> None:
