@@ -1,11 +1,11 @@
 # Two commands to know:   make demo   a digit classifier, trained and tested on real digits
 #                         make test   all tests, from a fresh clone; CI adds make test-widths, make lint, make docs
-# Both create .venv beside this file and install caffe64 into it; all they need is Python 3.11 to 3.13 and make.
+# Both create .venv beside this file and install caffe64 into it; all they need is Python 3.11 to 3.14 and make.
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && break; done)
 MNIST := data/mnist
 TRAIN_ROWS ?= 60000
 TEST_ROWS ?= 10000
@@ -16,7 +16,8 @@ SMOKE := $(addprefix tests/,test_architecture.py test_errors.py test_public_name
 	cli/test_app.py)
 RESULTS ?= $(wildcard perf/results/*.json)
 
-.PHONY: demo demos test smoke test-widths lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
+TESTS ?=
+.PHONY: demo demos test smoke test-widths sdist-test wheels lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
 demo: $(VENV)/.demos
 	$(BIN)/python demos/mnist/run.py
@@ -35,6 +36,14 @@ smoke: $(VENV)/.dev
 # A few of the tests again, with vectors of the two widths that are not this CPU's own.
 test-widths: $(VENV)/.dev
 	$(BIN)/python tests/other_widths.py
+
+# Before a release: the sdist's tests (all, or make sdist-test TESTS=tests/formats), the wheel on every Python that is
+# found.
+sdist-test: $(VENV)/.dev
+	$(BIN)/python tests/release/sdist.py $(TESTS)
+
+wheels: $(VENV)/.dev
+	$(BIN)/python tests/release/wheels.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -81,7 +90,7 @@ clean:
 		.mypy_cache .hypothesis
 
 $(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.13 found; say where: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.14 found; say where: make PYTHON=/path/to/python3" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp an extra; the second install finds all but its own packages there.

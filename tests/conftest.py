@@ -13,6 +13,19 @@ settings.register_profile("fixed", deadline=None, derandomize=True, database=Non
 settings.load_profile("fixed")
 
 
+class Collection:
+    """The checkout is a folder of tests, not a package of them, which pytest would import once more under the folder's
+    name; one with dots, an unpacked sdist's, cannot be."""
+
+    @staticmethod
+    def pytest_collect_directory(path, parent):
+        return pytest.Dir.from_parent(parent, path=path) if path == ROOT else None
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Collection())  # hooks of this file are not asked about the folders above it
+
+
 @pytest.fixture(scope="session")
 def sdist(tmp_path_factory) -> Path:
     """An sdist of this checkout, with the wheel that is built from it beside it."""

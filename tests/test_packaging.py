@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -12,6 +14,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("caffe", "cli", "drawing", "engine", "formats", "perf")
+
+
+def test_the_same_pythons_are_named_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = re.findall(r"Python :: 3\.(\d+)", "\n".join(project["classifiers"]))
+    first, last = int(named[0]), int(named[-1])
+    assert list(map(int, named)) == list(range(first, last + 1))
+    assert project["requires-python"] == f">=3.{first},<3.{last + 1}"
+    for name in ("Makefile", "README.md", "CONTRIBUTING.md"):
+        ranges = re.findall(r"Python (3\.\d+ (?:to 3\.\d+|or later))", (ROOT / name).read_text())
+        assert set(ranges) == {f"3.{first} to 3.{last}"}, name
+    choice = (ROOT / "Makefile").read_text().partition("PYTHON ?=")[2].partition("done)")[0]
+    assert re.findall(r"python3\.(\d+)", choice) == named[::-1]
+    assert re.findall(r"\(3, (\d+)\)", choice) == [named[0], named[-1]]
 
 
 def unpacked(sdist: Path, folder: Path) -> Path:
@@ -30,6 +46,12 @@ def test_the_sdist_holds_what_git_does_but_no_links(sdist):
         assert all(member.isfile() for member in archive)
         held = {member.name.partition("/")[2] for member in archive}
     assert held == kept | {"PKG-INFO"}
+
+
+def test_tests_run_in_an_unpacked_sdist_whose_folder_has_dots_in_its_name(sdist, tmp_path):
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_words.py", "-k", "finds_its_example"]
+    done = subprocess.run(command, cwd=unpacked(sdist, tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_editable_install_of_an_unpacked_sdist_finds_the_package(sdist, tmp_path):
