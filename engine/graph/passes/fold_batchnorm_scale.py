@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..ir.graph import Blob, Graph, Node, Shape
-from .affine import AFFINE_TYPES, Affine, affine_of, is_affine
+from .affine import Affine, affine_of, is_affine
 from .producers import PRODUCERS, cannot_fold, fold_after
 from .report import Report
 
@@ -29,7 +29,6 @@ def fold_batchnorm_scale(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
             report.changes.append(f"{', '.join(map(_named, chain))} into {_named(node)}")
         if reason:
             report.left.append(reason)
-    report.left += _others(graph)
     return report
 
 
@@ -55,16 +54,6 @@ def _obstacle(graph: Graph, node: Node, blob: Blob, candidate: Node, shapes: Map
         reader = others[0].name if others else candidate.name
         return f"{blob.name!r} is also read by {reader!r}" if others else f"{blob.name!r} is its second bottom"
     return cannot_fold(graph, node, shapes[blob])
-
-
-def _others(graph: Graph) -> list[str]:
-    """BatchNorm and Scale that do not come after a layer into which they could be folded."""
-    reasons = []
-    for node in graph.nodes:
-        producer = graph.producer(node.bottoms[0]) if node.type in AFFINE_TYPES and node.bottoms else None
-        if producer is not None and producer.type not in PRODUCERS and producer.type not in AFFINE_TYPES:
-            reasons.append(f"{_named(node)}: comes after {_named(producer)}, which has no weights to fold it into")
-    return reasons
 
 
 def _named(node: Node) -> str:

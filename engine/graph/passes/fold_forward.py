@@ -17,7 +17,7 @@ import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops.scale import Bias
-from .affine import Affine, affine_chain, is_affine
+from .affine import AFFINE_TYPES, Affine, affine_chain, is_affine
 from .producers import PRODUCERS, cannot_fold_before, fold_before, pads_input
 from .report import Report
 
@@ -35,9 +35,13 @@ def fold_forward(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
 
 def _fold(graph: Graph, shapes: Mapping[Blob, Shape], chain: list[Node], affine: Affine, report: Report) -> None:
     source, readers = chain[0].bottoms[0], graph.readers(chain[-1].tops[0])
-    if not any(reader.type in PRODUCERS for reader in readers):
-        return
     names = ", ".join(f"{node.type} {node.name!r}" for node in chain)
+    if not any(reader.type in PRODUCERS for reader in readers):
+        before = graph.producer(source)
+        if before.type not in PRODUCERS and any(node.type in AFFINE_TYPES for node in chain):
+            named = f"{before.type} {before.name!r}"
+            report.left.append(f"{names}: comes after {named}, which has no weights to fold it into")
+        return
     into = ", ".join(f"{node.type} {node.name!r}" for node in readers)
     padded = _padded(readers) if np.any(affine.offset) else None
     reason = next(filter(None, (cannot_fold_before(graph, reader) for reader in readers)), None)

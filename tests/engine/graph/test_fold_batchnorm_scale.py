@@ -20,7 +20,7 @@ def inner(more):
 
 
 def left(reports):
-    return " ".join(reports[FOLD].left)
+    return " ".join(reports[FOLD].left + reports["fold into the next layer"].left)
 
 
 @pytest.mark.parametrize(
