@@ -14,10 +14,12 @@ SMOKE := $(addprefix tests/,test_architecture.py test_errors.py test_public_name
 	formats/test_optimizer.py formats/test_weights.py engine/compiler/test_fields.py engine/vectors/test_simd.py \
 	engine/graph/test_shapes.py engine/graph/test_fold_batchnorm_scale.py engine/graph/plan/test_caffe_cases.py \
 	cli/test_app.py)
+LOWEST := $(SMOKE) $(addprefix tests/,test_api.py test_pickles.py test_packaging.py formats engine/textnet/test_arrays.py \
+	engine/graph/test_onnx_export.py cli/test_caffe_export.py)
+TESTS ?=
 RESULTS ?= $(wildcard perf/results/*.json)
 
-TESTS ?=
-.PHONY: demo demos test smoke test-widths sdist-test wheels lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
+.PHONY: demo demos test smoke test-widths sdist-test wheels lowest lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
 demo: $(VENV)/.demos
 	$(BIN)/python demos/mnist/run.py
@@ -38,12 +40,15 @@ test-widths: $(VENV)/.dev
 	$(BIN)/python tests/other_widths.py
 
 # Before a release: the sdist's tests (all, or make sdist-test TESTS=tests/formats), the wheel on every Python that is
-# found.
+# found, a choice of tests with the lowest versions of all dependencies on the oldest Python.
 sdist-test: $(VENV)/.dev
 	$(BIN)/python tests/release/sdist.py $(TESTS)
 
 wheels: $(VENV)/.dev
 	$(BIN)/python tests/release/wheels.py
+
+lowest: $(VENV)/.dev
+	$(BIN)/python tests/release/lowest.py $(LOWEST)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -26,8 +26,8 @@ def search_path() -> str:
 
 
 def make(folder: Path, version: str) -> Path | None:
-    """An empty environment; its interpreter, or None if this Python is not on this machine."""
-    command = [*UV, "venv", "--no-project", "--python", f"cpython@{version}", folder]
+    """An environment with pip alone; its interpreter, or None if this Python is not on this machine."""
+    command = [*UV, "venv", "--no-project", "--seed", "--python", f"cpython@{version}", folder]
     done = subprocess.run(command, env={**os.environ, "PATH": search_path()}, capture_output=True, text=True)
     if done.returncode:
         print(f"Python {version} was not found: {done.stderr.strip()}", file=sys.stderr)
