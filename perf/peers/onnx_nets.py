@@ -19,7 +19,7 @@ class Job:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         # Else a second thread spins for 30 ms and more after a run, on a CPU that the next participant needs.
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        # Else a thread that is woken shares the starter's CPU for a while: ResNet-18 took 15.3 ms on two threads, not 8.
+        # Else a thread that is woken shares the starter's CPU for a while: ResNet-18 took 15.3 ms, not 8.2.
         first, *others = sorted(os.sched_getaffinity(0))[:threads]
         if others:
             cpus = ";".join(str(cpu + 1) for cpu in others)  # counted from 1
