@@ -13,6 +13,7 @@ from .errors import UsageError
 LARGEST_SEED = 2**64 - 1  # seeds are half of a generator's 128-bit key
 TOLERANCE = 1e-4  # of two results, relative to the scale of their channel
 FLOOR = 1e-7  # and absolute: one unit in the last place of 1, by which even small probabilities may differ
+RUNTIME_FLOOR = 1e-6  # beside onnxruntime, whose Sigmoid is off by up to 1.7e-7 however small its result is
 LARGEST_FLOAT = 3.4028234663852886e38  # of float32
 SMALLEST_FLOAT = 2.0**-149  # of float32 above 0
 MOST_THREADS = 1024  # far more than pay off, and few enough to be started

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .. import __version__
-from ..arguments import FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
+from ..arguments import RUNTIME_FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.frontends.caffe.write import graph_message, unique_names
 from ..engine.graph.frontends.onnx.origin import is_from_onnx
@@ -36,7 +36,7 @@ def export_onnx(
     outputs: Sequence[str] | None = None,
     metadata: Mapping[str, str] | None = None,
     tolerance: float = TOLERANCE,
-    floor: float = FLOOR,
+    floor: float = RUNTIME_FLOOR,
     seed: int = 0,
 ) -> list[Difference] | None:
     """Write the net as ONNX, shaped as it is now; the batch is free if every layer allows it.

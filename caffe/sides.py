@@ -1,10 +1,12 @@
-"""Two nets of any files, run side by side: Caffe nets by caffe64, ONNX models by onnxruntime.
+"""Two nets of any files, run side by side, each by caffe64 or, if it is an ONNX model, by onnxruntime.
 
-A side has `path`, `place` (where it runs), the `shapes` of its inputs by name, and `run`.
+A side has `path`, `place` (where it runs), the `shapes` of its inputs by name, its `graph` if caffe64 runs it,
+`is_half` if it computes in float16, `run`, and `labels`: those inputs whose numbers are whole.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
@@ -13,11 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..arguments import FLOOR, TOLERANCE, seed_number
+from ..engine.graph.ir.graph import Graph
 from ..engine.graph.passes.preparation import Preparation
 from ..engine.graph.verification.difference import Difference, check_close, difference
 from ..engine.graph.verification.finite import check_finite
 from ..engine.graph.verification.scale import output_scales
-from ..engine.graph.verification.verify import random_inputs, run_graph
+from ..engine.graph.verification.ulp import ulp_text
+from ..engine.graph.verification.verify import labels_of, random_inputs, run_graph
 from ..errors import InputError, UsageError
 from ..formats.files import open_input
 from ..formats.onnx import OnnxValue
@@ -40,19 +44,23 @@ TYPES: dict[str, np.dtype[Any]] = {  # of inputs in onnxruntime
 class NetSide(Protocol):
     path: str
     place: str
+    graph: Graph | None
+    is_half: bool
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]: ...
     def random(self, seed: int, prepared: Mapping[str, Preparation]) -> Arrays: ...
     def run(self, inputs: Arrays, *, reference: bool) -> Arrays: ...
     def scales(self, inputs: Arrays, outputs: Arrays) -> Mapping[str, Any]: ...
+    def labels(self, inputs: Arrays) -> set[str]: ...
 
 
 class CaffeSide:
     """A net that caffe64 runs."""
 
     def __init__(self, net: CaffeNet):
-        self.net, self.path, self.place = net, net.path, "caffe64"
+        self.net, self.graph, self.path, self.place = net, net.graph, net.path, "caffe64"
+        self.is_half = False
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -68,16 +76,19 @@ class CaffeSide:
     def scales(self, inputs: Arrays, outputs: Arrays) -> Mapping[str, Any]:
         return output_scales(self.net.graph, inputs)
 
+    def labels(self, inputs: Arrays) -> set[str]:
+        return labels_of(self.net.graph, inputs)
+
 
 class RuntimeSide:
     """An ONNX model that onnxruntime runs. Raises UsageError where that is not installed, InputError where it refuses
     the model, or where a shape is not known."""
 
-    place = "onnxruntime"
+    place, graph = "onnxruntime", None
 
     def __init__(self, path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | Sequence[int] | None = None):
         if importlib.util.find_spec("onnxruntime") is None:
-            raise UsageError(f"{os.fspath(path)}: only onnxruntime runs this, which is not installed")
+            raise UsageError(f"{os.fspath(path)}: needs onnxruntime, which is not installed (pip install onnxruntime)")
         import onnxruntime
 
         self.path = os.fspath(path)
@@ -86,6 +97,7 @@ class RuntimeSide:
         onnxruntime.set_default_logger_severity(4)
         self.session = self._try(lambda: onnxruntime.InferenceSession(self.path, providers=["CPUExecutionProvider"]))
         self.types = {each.name: each.type for each in self.session.get_inputs()}
+        self.is_half = "tensor(float16)" in self.types.values()
         for name, kind in self.types.items():
             if kind not in TYPES:
                 raise InputError(self.path, f"input {name!r} is of type {kind}", "one of numbers")
@@ -121,6 +133,9 @@ class RuntimeSide:
         """The largest value of each output."""
         return {name: float(np.abs(values).max(initial=0)) for name, values in outputs.items()}
 
+    def labels(self, inputs: Arrays) -> set[str]:
+        return {name for name, kind in self.types.items() if TYPES[kind].kind != "f"}
+
 
 def _dimensions(shape: Sequence[Any] | None) -> tuple[int | str | None, ...] | None:
     return None if shape is None else tuple(n if isinstance(n, str) or (n and n > 0) else None for n in shape)
@@ -137,7 +152,7 @@ def verify_sides(
     seed: int = 0,
     reference: bool = False,
 ) -> list[Difference]:
-    """As `verify`, for nets of which one at least is not run by caffe64. `inputs` are by the names of the first net's;
+    """As `verify`, for nets that caffe64 or something else runs. `inputs` are by the names of the first net's;
     inputs and outputs of other names are taken in their order. Without a graph of the first net the scale of an output
     is its largest value."""
     prepared = prepared or {}
@@ -146,11 +161,16 @@ def verify_sides(
     names = _pairs("inputs", list(first.shapes), list(second.shapes))
     raw = {names[name]: each for name, each in raw.items() if name in names}
     expected, found = first.run(ready, reference=True), second.run(raw, reference=reference)
-    check_finite(expected, ready, first.path)
-    check_finite(found, raw, second.path)
+    check_finite(expected, ready, f"{first.path} in {first.place}", first.graph)
+    check_finite(found, raw, f"{second.path} in {second.place}", second.graph)
     scales, others = first.scales(ready, expected), _pairs("outputs", list(expected), list(found))
     differences = [difference(name, expected[name], found[others[name]], scales[name], floor) for name in expected]
-    check_close(differences, tolerance, floor, "the nets differ")
+
+    def rounding(wrong: Sequence[Difference]) -> str:
+        run = functools.partial(first.run, reference=True)
+        return ulp_text(wrong, run, ready, scales, still=first.labels(ready), floor=floor)
+
+    check_close(differences, tolerance, floor, "the nets differ", rounding)
     return differences
 
 

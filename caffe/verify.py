@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..arguments import FLOOR, TOLERANCE, by_name, flag, instance, not_negative
 from ..conversion import ArrayLike, as_numbers
 from ..engine.graph.passes.preparation import Preparation
 from ..engine.graph.verification.difference import Difference, check_close
-from ..engine.graph.verification.verify import compare_graphs, random_inputs
+from ..engine.graph.verification.verify import compare_graphs, input_rounding, random_inputs
 from ..errors import UsageError
 from .net import NET, CaffeNet
 
@@ -35,7 +35,8 @@ def verify(
     `prepared`: preparations of inputs that are part of the second net. A value may differ by `floor` + `tolerance` *
     scale. The scale is that of its channel: the largest value there, or, where large sums cancel, a quarter of the
     movement of its values, over the size of the change, when all values within the first net are changed a little at
-    random. Raises CheckFailed where one differs by more, or is not finite although all inputs are; UsageError.
+    random. Raises CheckFailed where one differs by more, with how far one ulp of the inputs moves the first net, or is
+    not finite although all inputs are; UsageError.
     """
     tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
     flag("reference", reference)
@@ -53,5 +54,9 @@ def verify(
     given = by_name("inputs", inputs, "arrays by the names of inputs")
     arrays = {name: as_numbers(values, name) for name, values in given.items()}
     differences = compare_graphs(first.graph, second.graph, arrays, prepared, floor=floor, reference=reference)
-    check_close(differences, tolerance, floor, "the nets differ")
+
+    def rounding(wrong: Sequence[Difference]) -> str:
+        return input_rounding(wrong, first.graph, second.graph, arrays, prepared, floor=floor)
+
+    check_close(differences, tolerance, floor, "the nets differ", rounding)
     return differences

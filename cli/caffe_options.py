@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ..arguments import LARGEST_SEED, per_channel
+from ..arguments import FLOOR, LARGEST_SEED, RUNTIME_FLOOR, per_channel
 from .options import input_argument
+
+HALF_TOLERANCE = 2e-3  # at least, of models that compute in float16, which rounds in between
 
 Prototxt = Annotated[Path, input_argument("NET", "The net, a .prototxt of any version, or an .onnx.")]
 Caffemodel = Annotated[
@@ -42,7 +44,14 @@ Scale = Annotated[
 Tolerance = Annotated[
     float, typer.Option(min=0, metavar="T", help="Largest difference, relative to the scale of its channel.")
 ]
-Floor = Annotated[float, typer.Option(min=0, metavar="A", help="Largest difference that counts as none.")]
+Floor = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="A",
+        help=f"Largest difference that counts as none.  [default: {FLOOR:g}, beside onnxruntime {RUNTIME_FLOOR:g}]",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, metavar="N", help="Seed of the random inputs.")]
 
 
@@ -51,8 +60,18 @@ class Limits:
     """The bounds of differences, and the seed of the random inputs on which they are compared."""
 
     tolerance: float
-    floor: float
+    floor: float | None
     seed: int
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """As arguments, of nets that caffe64 runs."""
+        return {"tolerance": self.tolerance, "floor": FLOOR if self.floor is None else self.floor, "seed": self.seed}
+
+    def beside_onnxruntime(self, *, half: bool = False) -> dict[str, Any]:
+        """As arguments, of nets of which onnxruntime runs one, a model of float16 if `half`."""
+        floor = RUNTIME_FLOOR if self.floor is None else self.floor
+        return {**self.own, "floor": floor, "tolerance": max(self.tolerance, HALF_TOLERANCE if half else 0)}
 
 
 @dataclass(frozen=True)

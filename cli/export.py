@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..arguments import FLOOR, TOLERANCE
+from ..arguments import TOLERANCE
 from . import caffe_options as caffe
 from . import options
 from . import picture_options as pictures
@@ -50,7 +50,7 @@ def command(
     allow_unknown: caffe.AllowUnknown = False,
     phase: caffe.Phase = "test",
     tolerance: caffe.Tolerance = TOLERANCE,
-    floor: caffe.Floor = FLOOR,
+    floor: caffe.Floor = None,
     seed: caffe.Seed = 0,
 ) -> None:
     """Write a net as ONNX or for Caffe, or its weights as safetensors.

@@ -75,7 +75,7 @@ def run(given: NetFiles, result: Path, blobs, preparation, reading, limits: caff
         return
     loaded = load(given.net, given.model, reading, output, layers=True)
     metadata = input_metadata(loaded, loaded.shapes, *preparation, output)
-    differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, **vars(limits))
+    differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, **limits.beside_onnxruntime())
     if differences is None:
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
     for each in differences or []:

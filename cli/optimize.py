@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..arguments import FLOOR, TOLERANCE
+from ..arguments import TOLERANCE
 from . import caffe_options as caffe
 from . import options
 
@@ -59,7 +59,7 @@ def command(
         options.input_option("--verify-with", metavar="X.npy", help="Compare on these inputs as well."),
     ] = None,
     tolerance: caffe.Tolerance = TOLERANCE,
-    floor: caffe.Floor = FLOOR,
+    floor: caffe.Floor = None,
     seed: caffe.Seed = 0,
     as_json: options.Json = False,
 ) -> None:

@@ -27,7 +27,6 @@ from .net_files import is_onnx
 from .output import Output
 from .table import print_table
 
-HALF_TOLERANCE = 2e-3  # of models that compute in float16, at least
 Compared = dict[str, list[Difference]]
 
 
@@ -76,7 +75,7 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
     if request.optimized_model is not None:
         smaller.save(request.optimized_net, request.optimized_model)
     else:
-        export_onnx(smaller, request.optimized_net, **vars(limits))
+        export_onnx(smaller, request.optimized_net, **limits.beside_onnxruntime())
     costs = (cost_of(net.graph, net.shapes), cost_of(smaller.graph, smaller.shapes))
     recipe = prepared_by_the_net(net, prepared)
     (print_json if as_json else print_text)(request, reports, costs, differences, recipe)
@@ -85,10 +84,10 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
 def compare(request, net: CaffeNet, smaller: CaffeNet, check_with, prepared, reading, limits, output) -> Compared:
     """Differences by what was compared: both nets, and a model that is read in onnxruntime, where that runs it. The
     model that is written is compared when it is. Raises CheckFailed."""
-    differences = verify(net, smaller, prepared=prepared, **vars(limits))
+    differences = verify(net, smaller, prepared=prepared, **limits.own)
     for path in check_with:
         inputs = {net.needed_inputs[0]: read_npy(path)}
-        differences += verify(net, smaller, inputs, prepared=prepared, **vars(limits))
+        differences += verify(net, smaller, inputs, prepared=prepared, **limits.own)
     found = {"verified": differences}
     if is_onnx(request.net):
         try:
@@ -96,9 +95,8 @@ def compare(request, net: CaffeNet, smaller: CaffeNet, check_with, prepared, rea
         except (InputError, UsageError) as error:
             output.say(f"not compared with onnxruntime: {error}")
             return found
-        if any("float16" in notice for notice in net.notices):  # in which onnxruntime rounds in between
-            limits = dataclasses.replace(limits, tolerance=max(limits.tolerance, HALF_TOLERANCE))
-        found["onnxruntime"] = verify_sides(CaffeSide(net), original, **vars(limits))
+        half = any("float16" in notice for notice in net.notices)
+        found["onnxruntime"] = verify_sides(CaffeSide(net), original, **limits.beside_onnxruntime(half=half))
     return found
 
 

@@ -139,20 +139,72 @@ def test_verify(cli, folder):
     pytest.importorskip("onnxruntime")
     net = write_net(folder)
     caffe64.export_onnx(net, "small.onnx")
-    both = cli("verify small.prototxt small.caffemodel small.onnx")
-    assert both.exit_code == 0, both.stderr
-    assert "small.onnx: runs in onnxruntime" in both.stderr
-    assert both.stdout.startswith("'prob' differs by at most ")
+    for option, place in (("", "caffe64"), ("--onnxruntime second", "onnxruntime")):
+        both = cli(f"verify small.prototxt small.caffemodel small.onnx {option}")
+        assert both.exit_code == 0, both.stderr
+        assert f"small.onnx: runs in {place}" in both.stderr
+        assert both.stdout.startswith("'prob' differs by at most ")
     assert cli("verify small.onnx small.prototxt small.caffemodel").exit_code == 0
-    assert cli("verify net.onnx net.onnx").stdout == "'y' differs by at most 0 relative, 0 absolute\n"
+    same = "verify net.onnx net.onnx --onnxruntime both"
+    assert cli(same).stdout == "'y' differs by at most 0 relative, 0 absolute\n"
     np.save("x.npy", random(3, 3, 6, 6))
-    assert json.loads(cli("verify net.onnx net.onnx --with x.npy --json").stdout)[0]["absolute"] == 0
+    assert json.loads(cli(f"{same} --with x.npy --json").stdout)[0]["absolute"] == 0
     made = small_net()
     made.graph.node[-1].attribute.add(name="alpha", f=1.01, type=onnx.AttributeProto.FLOAT)
     onnx.save(made, "other.onnx")
     result = cli("verify net.onnx other.onnx")
     assert result.exit_code == 4
     assert "the nets differ: 'y' by " in result.stderr
+    moved = re.search(r"one ulp of the input moves 'y' by (\S+) relative, (\S+) absolute", result.stderr)
+    assert 0 <= float(moved[1]) < 1e-5
+    assert 0 < float(moved[2]) < 1e-4
+
+
+def test_verify_one_model_in_both(cli, folder):
+    """What caffe64 makes of a file, beside onnxruntime; a file that only one of them runs has nothing beside it."""
+    pytest.importorskip("onnxruntime")
+    for options, first, second in (("", "onnxruntime", "caffe64"), ("--onnxruntime second", "caffe64", "onnxruntime")):
+        result = cli(f"verify net.onnx {options}")
+        assert result.exit_code == 0, result.stderr
+        assert re.findall(r"net.onnx: runs in (\w+)", result.stderr) == [first, second]
+    ends = [value(name, [2], onnx.TensorProto.BOOL) for name in "xy"]
+    onnx.save(model([node("Not", "x", "y")], ends[:1], ends[1:]), "not.onnx")
+    result = cli("verify not.onnx")
+    assert (result.exit_code, "caffe64 does not know: Not " in result.stderr) == (3, True)
+    result = cli("verify not.onnx not.onnx")
+    assert (result.exit_code, result.stderr.count("not.onnx: runs in onnxruntime")) == (0, 2)
+
+
+def test_results_that_are_not_finite_are_not_equal(cli, folder):
+    """They are named with where they were made, on whichever side."""
+    onnx.save(model([node("Log", "x", "y", name="log")], {"x": ["N", 4]}, {"y": None}), "log.onnx")
+    result = cli("verify log.onnx log.onnx")
+    assert result.exit_code == 4
+    said = " ".join(result.stderr.split())
+    assert "log.onnx in caffe64: values that are not finite, of finite inputs: 'y' holds" in said
+    assert "the first layer that makes such is 'log' (Log)" in said
+    pytest.importorskip("onnxruntime")
+    result = cli("verify log.onnx")
+    assert (result.exit_code, "log.onnx in onnxruntime: values that are not finite" in result.stderr) == (4, True)
+
+
+def test_onnxruntimes_sigmoid_of_small_results(cli, folder):
+    """It is off by more than 1e-7 where the result is 1e-6: no fault of ours, unless --floor says so."""
+    pytest.importorskip("onnxruntime")
+    onnx.save(model([node("Sigmoid", "x", "y")], {"x": ["N", 2000]}, {"y": None}), "s.onnx")
+    np.save("low.npy", np.linspace(-16, -11, 2000, dtype=np.float32)[None])
+    assert cli("verify s.onnx --with low.npy").exit_code == 0
+    result = cli("verify s.onnx --with low.npy --floor 1e-7")
+    assert (result.exit_code, "beyond a floor of 1e-07" in result.stderr) == (4, True)
+
+
+def test_float16_is_compared_as_such(cli, folder):
+    pytest.importorskip("onnxruntime")
+    half = [value("x", ["N", 3, 6, 6], onnx.TensorProto.FLOAT16), value("y", ["N", 16, 6, 6], onnx.TensorProto.FLOAT16)]
+    constants = {"w": random(16, 3, 3, 3).astype(np.float16)}
+    onnx.save(model([node("Conv", "x w", "y", pads=[1] * 4)], half[:1], half[1:], constants), "half.onnx")
+    result = cli("verify half.onnx")
+    assert result.exit_code == 0, result.stderr
 
 
 def test_verify_with_a_preparation(cli, folder):
@@ -174,7 +226,10 @@ def test_verify_with_a_preparation(cli, folder):
     [
         ("summary net.onnx x.caffemodel", 2, "net.onnx holds its weights itself; leave 'x.caffemodel' out"),
         ("draw net.onnx x.caffemodel -o a.html", 2, "net.onnx holds its weights itself"),
-        ("verify net.onnx", 2, "one net, net.onnx; expected two nets, each NET MODEL or one .onnx"),
+        ("verify net.onnx --onnxruntime both", 2, "leaves nothing to compare with one model"),
+        ("verify net.onnx --onnxruntime third", 2, "'third' is none of first, second, both"),
+        ("verify a.prototxt a.caffemodel net.onnx --onnxruntime first", 2, "runs an .onnx, which a.prototxt is not"),
+        ("verify a.prototxt a.caffemodel", 2, "one net, a.prototxt; expected two nets, each NET MODEL or one .onnx"),
         ("verify net.onnx a.prototxt", 2, "needs the weights of a.prototxt"),
         ("verify net.onnx net.onnx x.caffemodel", 2, "'x.caffemodel' is more than two nets"),
         ("summary net.onnx --deploy", 2, "is for a .prototxt, which net.onnx is not"),
@@ -186,7 +241,7 @@ def test_verify_with_a_preparation(cli, folder):
         ("summary page.onnx", 3, "page.onnx: is a web page, not the file itself"),
         ("verify page.onnx net.onnx", 3, "page.onnx: is a web page"),
         ("draw text.onnx -o a.html", 3, "text.onnx: is text, expected an ONNX model"),
-        ("verify strange.onnx strange.onnx", 3, "strange.onnx: onnxruntime cannot run it: "),
+        ("verify strange.onnx strange.onnx", 3, "expected operators of ONNX itself (onnxruntime cannot run it: "),
         ("verify net.onnx strange2.onnx", 2, "the nets have 1 and 2 inputs"),
     ],
 )

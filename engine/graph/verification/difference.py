@@ -6,7 +6,7 @@ two figures: the largest |a - b|, and the largest (|a - b| - floor) / scale, whi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,9 +54,15 @@ def difference(
     return Difference(name, float(error.max()), float(relative.max()), place, values)
 
 
-def check_close(differences: Sequence[Difference], tolerance: float, floor: float, subject: str) -> None:
+def check_close(
+    differences: Sequence[Difference],
+    tolerance: float,
+    floor: float,
+    subject: str,
+    more: Callable[[Sequence[Difference]], str] | None = None,
+) -> None:
     """Raises CheckFailed that names the outputs which differ by more than that, or else hold no values that could
-    differ; `subject` begins the message: "the nets differ"."""
+    differ; `subject` begins the message: "the nets differ"; what `more` says of those outputs ends it."""
     if empty := [each.output for each in differences if not each.values]:
         named = ", ".join(map(repr, empty))
         raise CheckFailed(f"nothing to compare: no values in {named} for these inputs (are they batches of 0?)")
@@ -67,7 +73,8 @@ def check_close(differences: Sequence[Difference], tolerance: float, floor: floa
             f"({each.values[0]:.6g} and {each.values[1]:.6g} at {list(each.place)})"
             for each in wrong
         )
-        raise CheckFailed(f"{subject}: {found}; allowed is {tolerance:g} relative, beyond a floor of {floor:g}")
+        allowed = f"allowed is {tolerance:g} relative, beyond a floor of {floor:g}"
+        raise CheckFailed(f"{subject}: {found}; {allowed}{more(wrong) if more else ''}")
 
 
 def count_not_finite(outputs: Mapping[str, np.ndarray]) -> dict[str, int]:

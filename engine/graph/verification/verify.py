@@ -5,13 +5,14 @@ The first is run by the reference, so that a fault of the second's executor cann
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ....arguments import FLOOR, seed_number
 from ....errors import UsageError
 from ..analysis.labels import class_counts
+from ..analysis.shapes import infer_shapes
 from ..ir.graph import Blob, Graph, Shape
 from ..passes.preparation import Preparation
 from ..plan import Plan
@@ -19,6 +20,7 @@ from ..reference import Interpreter
 from .difference import Difference, difference
 from .finite import check_finite
 from .scale import output_scales
+from .ulp import ulp_text
 
 
 def compare_graphs(
@@ -37,9 +39,7 @@ def compare_graphs(
     inputs or numbers of outputs; outputs of other names are compared in their order. Raises CheckFailed where an output
     is not finite and all inputs are.
     """
-    raw = {name: np.ascontiguousarray(values, np.float32) for name, values in inputs.items()}
-    ready = {name: _prepared(name, values, (prepared or {}).get(name)) for name, values in raw.items()}
-    ready, raw = _fitting(first, ready, second), _fitting(second, raw, first)
+    raw, ready = _both_inputs(first, second, inputs, prepared)
     expected, found = run_graph(first, ready, reference=True), run_graph(second, raw, reference=reference)
     if len(expected) != len(found):
         raise UsageError(f"the nets have {len(expected)} and {len(found)} outputs: {[*expected]} and {[*found]}")
@@ -48,6 +48,41 @@ def compare_graphs(
     pairs = zip(expected, expected if expected.keys() == found.keys() else found, strict=True)
     scales = output_scales(first, ready)
     return [difference(name, expected[name], found[other], scales[name], floor) for name, other in pairs]
+
+
+def input_rounding(
+    wrong: Sequence[Difference],
+    first: Graph,
+    second: Graph,
+    inputs: Mapping[str, np.ndarray],
+    prepared: Mapping[str, Preparation] | None = None,
+    *,
+    floor: float = FLOOR,
+) -> str:
+    """How far one ulp of the first net's inputs moves the outputs that are `wrong`; arguments as for
+    `compare_graphs`."""
+    ready = _both_inputs(first, second, inputs, prepared)[1]
+    still = labels_of(first, ready)
+    scales = output_scales(first, ready)
+    return ulp_text(wrong, lambda each: run_graph(first, each, reference=True), ready, scales, still=still, floor=floor)
+
+
+def labels_of(graph: Graph, inputs: Mapping[str, np.ndarray]) -> set[str]:
+    """The names of the inputs that are class numbers."""
+    shapes = infer_shapes(graph, {name: values.shape for name, values in inputs.items()})
+    return {blob.name for blob in class_counts(graph, shapes)}
+
+
+def _both_inputs(
+    first: Graph,
+    second: Graph,
+    inputs: Mapping[str, np.ndarray],
+    prepared: Mapping[str, Preparation] | None,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The inputs of the second net, and those of the first, which are prepared."""
+    raw = {name: np.ascontiguousarray(values, np.float32) for name, values in inputs.items()}
+    ready = {name: _prepared(name, values, (prepared or {}).get(name)) for name, values in raw.items()}
+    return _fitting(second, raw, first), _fitting(first, ready, second)
 
 
 def _fitting(graph: Graph, inputs: Mapping[str, np.ndarray], other: Graph) -> dict[str, np.ndarray]:

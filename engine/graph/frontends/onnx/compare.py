@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
-from .....arguments import FLOOR
+from .....arguments import RUNTIME_FLOOR
 from ...ir.graph import Blob, Graph, Shape
 from ...verification.difference import Difference, difference
 from ...verification.finite import check_finite
@@ -17,7 +17,7 @@ from .origin import model_outputs
 
 
 def compare_with_onnxruntime(
-    model: onnx.ModelProto, graph: Graph, shapes: Mapping[Blob, Shape], seed: int = 0, *, floor: float = FLOOR
+    model: onnx.ModelProto, graph: Graph, shapes: Mapping[Blob, Shape], seed: int = 0, *, floor: float = RUNTIME_FLOOR
 ) -> list[Difference]:
     """Differences of all outputs beyond `floor` for random inputs; if the batch is free, the larger one of it and of
     one more.
