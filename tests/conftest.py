@@ -1,5 +1,6 @@
 """Random tests take the same examples in every run. The sdist and the wheel, for tests of what is installed."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,10 @@ class Collection:
 
 
 def pytest_configure(config):
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # started in the background: then all programs would ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(Collection())  # hooks of this file are not asked about the folders above it
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,16 @@ ENTRIES = {
 }
 
 
+@contextlib.contextmanager
+def program(command: list[str], **options) -> Iterator[subprocess.Popen]:
+    """A process that does not outlive its test, which may fail while it runs."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def catches(process: subprocess.Popen, number: int) -> bool:
     """Whether the process has a handler of its own for this signal."""
     with open(f"/proc/{process.pid}/status") as file:
@@ -98,7 +110,7 @@ def catches(process: subprocess.Popen, number: int) -> bool:
 @pytest.mark.parametrize("delay", [*range(0, 300, 15), 350, 400, 500])
 def test_a_signal_while_modules_are_imported_leaves_no_traceback(endless, entry, delay):
     command = [*ENTRIES[entry], *TRAIN.split()]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    with program(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         while not catches(process, signal.SIGTERM):  # which Python's own start does not: from here on, we do
             time.sleep(0.001)
         time.sleep(delay / 1000)
@@ -111,7 +123,7 @@ def test_a_signal_while_modules_are_imported_leaves_no_traceback(endless, entry,
 
 def test_help_and_version_can_be_interrupted_as_well(task):
     for command in ("--help", "train --help", "nothing"):
-        with subprocess.Popen([*ENTRIES["module"], *command.split()], stderr=subprocess.PIPE, text=True) as process:
+        with program([*ENTRIES["module"], *command.split()], stderr=subprocess.PIPE, text=True) as process:
             while not catches(process, signal.SIGTERM):
                 time.sleep(0.001)
             process.send_signal(signal.SIGTERM)
