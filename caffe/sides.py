@@ -26,6 +26,7 @@ from ..errors import InputError, UsageError
 from ..formats.files import open_input
 from ..formats.onnx import OnnxValue
 from ..formats.onnx.inputs import with_shapes
+from ..formats.onnx.outline import unread_inputs
 from .net import CaffeNet
 
 Arrays = dict[str, np.ndarray]
@@ -103,7 +104,10 @@ class RuntimeSide:
                 raise InputError(self.path, f"input {name!r} is of type {kind}", "one of numbers")
         values = [OnnxValue(each.name, _dimensions(each.shape)) for each in self.session.get_inputs()]
         known = with_shapes(self.path, values, shapes or None)
-        self.shapes = {name: tuple(n if isinstance(n, int) else 1 for n in shape) for name, shape in known.items()}
+        sizes = {name: tuple(n if isinstance(n, int) else 1 for n in shape) for name, shape in known.items()}
+        unread = unread_inputs(self.path)
+        self.shapes = {name: shape for name, shape in sizes.items() if name not in unread}
+        self.unread = {name: np.zeros(sizes[name], np.float32) for name in sizes if name in unread}
 
     def _try(self, action: Any) -> Any:
         try:
@@ -123,7 +127,8 @@ class RuntimeSide:
 
     def run(self, inputs: Arrays, *, reference: bool) -> Arrays:
         names = [each.name for each in self.session.get_outputs()]
-        feeds = {name: values.astype(TYPES[self.types[name]]) for name, values in inputs.items() if name in self.types}
+        given = {name: values for name, values in {**self.unread, **inputs}.items() if name in self.types}
+        feeds = {name: values.astype(TYPES[self.types[name]]) for name, values in given.items()}
         if missing := self.types.keys() - feeds.keys():
             raise UsageError(f"no values for the input {min(missing)!r}")
         found = self._try(lambda: self.session.run(names, feeds))

@@ -15,6 +15,7 @@ from ..caffe.reading import read_weights, weights_alone
 from ..engine.graph.analysis.shapes import known_shapes
 from ..engine.graph.ir.graph import Blob, Shape
 from ..errors import UsageError
+from ..formats.onnx import losses
 from . import caffe_options as caffe
 from .differences import difference_line
 from .loading import load
@@ -80,6 +81,8 @@ def run(given: NetFiles, result: Path, blobs, preparation, reading, limits: caff
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
     for each in differences or []:
         print(f"onnxruntime: {difference_line(each)}")
+    for each in losses(given.net, result) if given.is_onnx else []:
+        print(f"not written: {each}")
     print(f"wrote {result}: {result.stat().st_size:,} bytes")
     for key, value in metadata.items():
         print(f"metadata {key}: {value}")

@@ -17,6 +17,7 @@ from ..caffe.weights import check_sayable
 from ..engine.graph.analysis.cost import Cost, cost_of
 from ..errors import InputError, UsageError
 from ..formats.npy import read_npy
+from ..formats.onnx import losses
 from . import caffe_options as caffe
 from . import files
 from .config_file import ConfigFile
@@ -76,9 +77,10 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
         smaller.save(request.optimized_net, request.optimized_model)
     else:
         export_onnx(smaller, request.optimized_net, **limits.beside_onnxruntime())
+    lost = losses(request.net, request.optimized_net) if is_onnx(request.net) and is_onnx(request.optimized_net) else []
     costs = (cost_of(net.graph, net.shapes), cost_of(smaller.graph, smaller.shapes))
     recipe = prepared_by_the_net(net, prepared)
-    (print_json if as_json else print_text)(request, reports, costs, differences, recipe)
+    (print_json if as_json else print_text)(request, reports, costs, differences, recipe, lost)
 
 
 def compare(request, net: CaffeNet, smaller: CaffeNet, check_with, prepared, reading, limits, output) -> Compared:
@@ -110,7 +112,7 @@ def prepared_by_the_net(net: CaffeNet, prepared: dict[str, Preparation]) -> str:
     return f"input {name!r}: raw values, same order of channels; the net itself does {done}"
 
 
-def print_text(request, reports, costs: tuple[Cost, Cost], differences: Compared, recipe: str) -> None:
+def print_text(request, reports, costs: tuple[Cost, Cost], differences: Compared, recipe: str, lost) -> None:
     for report in reports:
         for change in report.changes:
             print(f"{report.name}: {change}")
@@ -122,10 +124,12 @@ def print_text(request, reports, costs: tuple[Cost, Cost], differences: Compared
     for how, found in differences.items():
         for each in found:
             print(f"{how}: {difference_line(each)}")
+    for each in lost:
+        print(f"not written: {each}")
     print(f"wrote {' and '.join(written(request))}")
 
 
-def print_json(request, reports, costs: tuple[Cost, Cost], differences: Compared, recipe: str) -> None:
+def print_json(request, reports, costs: tuple[Cost, Cost], differences: Compared, recipe: str, lost) -> None:
     found = {
         "passes": [vars(report) for report in reports],
         "before": vars(costs[0]),
@@ -133,6 +137,7 @@ def print_json(request, reports, costs: tuple[Cost, Cost], differences: Compared
         "inputs": recipe,
         "differences": [vars(each) for each in differences.get("verified", [])],
         "onnxruntime": [vars(each) for each in differences.get("onnxruntime", [])],
+        "lost": lost,
         "written": written(request),
     }
     print(json.dumps(found, indent=2))

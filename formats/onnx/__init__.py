@@ -4,6 +4,7 @@ Importing this package does not import onnx; reading a file does.
 """
 
 from .inputs import check_types
+from .losses import losses
 from .message import is_onnx
 from .outline import read_outline
 from .read import read_onnx
@@ -17,6 +18,7 @@ __all__ = [
     "OnnxValue",
     "check_types",
     "is_onnx",
+    "losses",
     "read_onnx",
     "read_outline",
 ]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import InputError
+from ...errors import InputError, UsageError
 from .attributes import READ_AS, attribute_type
 from .fold import Budget, Folding
 from .functions import subgraphs
@@ -147,3 +147,14 @@ def _attribute(attribute: Any) -> Any:
     if word == "GRAPH":
         return f"a graph of {len(attribute.g.node)} nodes"
     return word.lower().replace("_", " ")
+
+
+def unread_inputs(path: str) -> set[str]:
+    """The inputs of a model that nothing in it reads; none where this is not known."""
+    try:
+        graph = parse_model(path, any_opset=True).model.graph
+    except (InputError, UsageError):
+        return set()
+    constants = {each.name for each in graph.initializer}
+    read = {name for node in graph.node for name in reads(node)}.union(each.name for each in graph.output)
+    return {each.name for each in graph.input} - read - constants

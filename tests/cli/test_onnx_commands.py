@@ -92,6 +92,33 @@ def test_a_file_that_is_read_wrongly_is_not_written(cli, folder, monkeypatch):
     assert not (folder / "small.onnx").exists()
 
 
+def test_what_is_not_written_is_said(cli, folder):
+    ends = [value("x", ["N", 3, "h", "w"]), value("spare", [1])]
+    ends[0].doc_string = "pixels"
+    nodes = [node("Conv", "x w", "c", name="conv", doc_string="line 7"), node("Relu", "c", "y", name="relu")]
+    nodes.append(node("Identity", "y", "z", name="same"))
+    old = model(nodes, ends, {"z": None}, {"w": random(4, 3, 3, 3)}, opset=9)
+    old.metadata_props.add(key="labels", value="a,b")
+    onnx.save(old, "old.onnx")
+    result = cli("optimize old.onnx -o new.onnx --input-shape x:1x3x8x8")
+    assert result.exit_code == 0, result.stderr
+    lost = [line.removeprefix("not written: ") for line in result.stdout.splitlines() if line.startswith("not written")]
+    expected = [
+        "opset 9, which is 13 now",
+        "names of nodes that went into others or did nothing: 1",
+        "doc_strings of nodes: 1",
+        "doc_strings of the graph, inputs and outputs: 1",
+        "free dimensions of input 'x', which is ['N', 3, 8, 8] now",
+        "input 'spare', which nothing reads",
+    ]
+    assert lost == expected
+    assert {each.key: each.value for each in onnx.load("new.onnx").metadata_props}["labels"] == "a,b"
+    found = json.loads(cli("optimize old.onnx -o new.onnx --input-shape x:1x3x8x8 --json").stdout)
+    assert found["lost"] == expected
+    assert "not written: opset 9" in cli("export old.onnx new.onnx --input-shape x:1x3x8x8").stdout
+    assert cli("verify old.onnx new.onnx --onnxruntime both --input-shape x:1x3x8x8").exit_code == 0
+
+
 def test_caffes_files_and_back(cli, folder):
     assert cli("optimize net.onnx -o small").exit_code == 0
     assert cli("export net.onnx same.prototxt same.caffemodel").exit_code == 0
