@@ -36,7 +36,7 @@ def load_onnx(
     sizes that the file leaves free. `threads` and `exact` as in CaffeNet.
 
     Raises InputError for a file that is not a valid model, and one that names all operators that caffe64 does not know
-    (`summarize_caffe`, `draw_caffe` and `verify` take those too); UsageError for a wrong argument, and without the
+    (`draw` takes those too, as do the commands summary, draw and verify); UsageError for a wrong argument, and without the
     package onnx.
     """
     flag("exact", exact)
