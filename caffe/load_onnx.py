@@ -36,8 +36,8 @@ def load_onnx(
     sizes that the file leaves free. `threads` and `exact` as in CaffeNet.
 
     Raises InputError for a file that is not a valid model, and one that names all operators that caffe64 does not know
-    (`draw` takes those too, as do the commands summary, draw and verify); UsageError for a wrong argument, and without the
-    package onnx.
+    (`draw` takes those too, as do the commands summary, draw and verify); UsageError for a wrong argument, and without
+    the package onnx.
     """
     flag("exact", exact)
     check_threads(threads)

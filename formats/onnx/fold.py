@@ -103,6 +103,9 @@ class Folding:
         if condition.size != 1:
             raise InputError(self.path, f"{title(node)} has {condition.size} conditions", "one")
         nodes, initialisers = branch_nodes(node, bool(condition.reshape(())), self._is_taken)
+        made = {name for each in nodes for name in each.output}
+        if missing := [name for name in node.output if name and name not in made]:
+            raise InputError(self.path, f"{title(node)} has a branch that does not give {missing[0]!r}", "all outputs")
         for tensor in initialisers:
             self._set(tensor.name, self.tensors.read(tensor, f"initialiser {tensor.name!r}"))
         self.names.update(name for each in nodes for name in each.output)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import InputError
 
-MOST_NODES = 1 << 20  # of a model: what a file can hold in a few MB
+MOST_NODES = 1 << 17  # of a model: each costs some 50 microseconds and a few KB; large nets have some thousands
 
 
 def inline_functions(path: str, message: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Mutants of small ONNX models: read_onnx and read_outline give a model or raise an InputError, nothing else.
+"""Mutants of small ONNX models: load_onnx and read_outline give a net or raise an InputError, nothing else.
 
 python -m reference.onnx_mutants 100000    (in tests) more of them than the tests run
 """
@@ -14,8 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 from reference.onnx_models import model, node, small_net
 from reference.onnx_models import random as numbers
 
+from caffe64 import load_onnx
 from caffe64.errors import InputError
-from caffe64.formats.onnx import read_onnx, read_outline
+from caffe64.formats.onnx import read_outline
 
 NUMBERS = (0, 1, 2, 3, 7, 127, 128, 255, 1 << 16, 1 << 31, (1 << 63) - 1)
 
@@ -120,7 +121,7 @@ def varint(number: int) -> bytes:
     return bytes([*data, number])
 
 
-READERS = (read_onnx, read_outline)
+READERS = (load_onnx, read_outline)
 
 
 def run(count: int, seed: int = 0) -> tuple[int, float]:

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from reference.onnx_models import model, node, random, small_net, value
 from reference.onnx_mutants import run
 
+from caffe64 import load_onnx
 from caffe64.errors import InputError
 from caffe64.formats.onnx import read_onnx, read_outline
 
@@ -371,7 +372,7 @@ def test_functions_that_double_or_call_themselves():
         return model(nodes, {"x": [1]}, {"y": None}, functions=functions, imports=[("own", 1)])
 
     doubling = [function(f"F{n}", *[f"F{n + 1}"] * 2) for n in range(60)]
-    assert "nodes, expected at most 1,048,576" in refusal(calling(*doubling, function("F60", "Relu")))
+    assert "nodes, expected at most 131,072" in refusal(calling(*doubling, function("F60", "Relu")))
     assert "the function 'F0' calls itself" in refusal(calling(function("F0", "F1"), function("F1", "F0")))
     assert "defines a function twice" in refusal(calling(function("F0", "Relu"), function("F0", "Exp")))
 
@@ -395,13 +396,31 @@ def test_forty_thousand_nodes_in_linear_time():
     assert seconds(many) < 25 * seconds(few)
 
 
-def test_more_than_a_million_nodes():
+def test_too_many_nodes():
     made = model([], {"x": [1]}, {"y": None})
     one = onnx.ModelProto()
     one.graph.node.append(node("Relu", "x", "y"))
-    content = made.SerializeToString() + one.SerializeToString() * ((1 << 20) + 1)  # protobuf joins parts of a message
-    with pytest.raises(InputError, match=r"has 1,048,577 nodes, expected at most 1,048,576"):
+    content = made.SerializeToString() + one.SerializeToString() * ((1 << 17) + 1)  # protobuf joins parts of a message
+    with pytest.raises(InputError, match=r"has 131,073 nodes, expected at most 131,072"):
         read_onnx(content)
+
+
+def test_an_if_whose_branch_gives_less():
+    graphs = [helper.make_graph([node("Relu", "x", f"b{n}")], "g", [], []) for n in range(2)]
+    made = model(
+        [node("If", "yes", "y", then_branch=graphs[0], else_branch=graphs[1], name="if")],
+        {"x": [1]}, {"y": None}, {"yes": np.array(True)},
+    )  # fmt: skip
+    assert "node 'if' (If) has a branch that does not give 'y', expected all outputs" in refusal(made)
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("", "''"), ("Re\nlu\x1b", r"Re\nlu\x1b")])
+@pytest.mark.parametrize("domain", ["", "own"])
+def test_odd_types_of_operators(kind, shown, domain):
+    made = model([node(kind, "x", "y", domain=domain)], {"x": [1]}, {"y": None}, imports=[("own", 1)])
+    with pytest.raises(InputError) as caught:
+        load_onnx(made.SerializeToString())
+    assert f": {shown} " in str(caught.value)
 
 
 def test_a_chain_of_ifs_is_taken_without_recursion():

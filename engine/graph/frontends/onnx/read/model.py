@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from ......errors import InputError
 from ......formats.onnx import check_types
 from ......formats.onnx.records import Dimension, OnnxModel, OnnxNode
@@ -27,12 +29,13 @@ def graph_of(model: OnnxModel) -> Graph:
     check_operators(model, OPERATORS)
     check_types(model)
     fixed_by = model.fixed_by
-    if model.free_batch:
-        try:
-            return _Construction(model, 2).graph("")
-        except InputError as error:
-            fixed_by = str(error)
-    return _Construction(model, 1).graph(fixed_by)
+    with np.errstate(all="ignore"):  # of the file's numbers, whatever they are
+        if model.free_batch:
+            try:
+                return _Construction(model, 2).graph("")
+            except InputError as error:
+                fixed_by = str(error)
+        return _Construction(model, 1).graph(fixed_by)
 
 
 class _Construction:

@@ -19,7 +19,7 @@ def check_operators(model: OnnxModel, table: Mapping[str, Callable]) -> None:
     that is newer than it."""
     foreign = [node for node in model.nodes if node.domain]
     if foreign:
-        named = _listed(foreign, lambda node: f"{node.type} of the domain {node.domain!r}")
+        named = _listed(foreign, lambda node: f"{_shown(node.type)} of the domain {node.domain!r}")
         raise InputError(model.path, f"has operators of other domains: {named}", "operators of ONNX itself", WAY_OUT)
     unknown = {node.name: words for node in model.nodes if (words := _unknown(model, node, table))}
     if unknown:
@@ -34,11 +34,16 @@ WAY_OUT = "summary, draw and verify work with any operator"
 def _unknown(model: OnnxModel, node: OnnxNode, table: Mapping[str, Callable]) -> str:
     """What a node is, if it is not known."""
     if node.type not in table:
-        return node.type
+        return _shown(node.type)
     if node.version > READ_UP_TO and node.type not in SAME_SINCE:
         return f"{node.type} of opset {node.version}"
     computed = not any(name in model.constants for name in node.inputs[:2])
     return f"{node.type} of two computed values" if node.type in ("Gemm", "MatMul", "Pow") and computed else ""
+
+
+def _shown(kind: str) -> str:
+    """A type as the file has it, in one line."""
+    return repr(kind)[1:-1] or "''"
 
 
 def _listed(nodes: Sequence[OnnxNode], words: Callable[[OnnxNode], str]) -> str:
