@@ -31,8 +31,7 @@ def test_the_same_pythons_are_named_everywhere():
 
 
 def unpacked(sdist: Path, folder: Path) -> Path:
-    with tarfile.open(sdist) as archive:
-        archive.extractall(folder, filter="data")
+    subprocess.run(["tar", "-xf", sdist, "-C", folder], check=True)
     return folder / sdist.name.removesuffix(".tar.gz")
 
 

@@ -117,7 +117,7 @@ def test_caffe_nets_too(tmp_path, monkeypatch, start):
         ("test - - all X.txt out.txt", "'WEIGHTS': only one file can be '-', stdin."),
         ("verify a b - -", "'NET MODEL NET2 MODEL2': only one file can be '-', stdin."),
         ("run net model -i a=- -i b=-", "'--input' / '-i': only one file can be '-', stdin."),
-        ("classify net model - -", "'IMAGE': only one file can be '-', stdin."),
+        ("classify net model - -", "'NET [MODEL] IMAGE...': only one file can be '-', stdin."),
         ("export - - out.onnx", "only one file can be '-', stdin."),
         (f"{TRAIN} --checkpoint -", "'--checkpoint': '-' is not a file here"),
         ("optimize net model -o -", "'--output' / '-o': '-' is not a file here"),
