@@ -46,7 +46,7 @@ from .winograd_transforms import FOUR_POINTS, four_of_six, transform_four, trans
 LEAST_CHANNELS = 16  # channels and outputs; with fewer the transforms take longer than they save
 BLOCK_BYTES = 512 << 10  # of transformed tiles and products, about the size of L2
 FILTER_BYTES = 1 << 20  # of all filters: more are read only once, so all tiles make one block
-FILTER_READ_COST = 7 / 8 * LANES  # multiplications that take as long as reading a filter from memory
+FILTER_READ_COST = 14 if LANES == 16 else 10  # multiplications that take as long as reading a filter from memory
 TRANSFORM_COST = 1.25  # the time of all three steps over that of the products
 
 
