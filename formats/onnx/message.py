@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ MODEL = "an ONNX model"
 A_BINARY_FILE = "a binary file"  # of a kind that is not recognised: so is every ONNX model
 MOST_BYTES_OF_MODEL = (1 << 31) - 1  # protobuf's own end
 OLDEST_IR, OLDEST_OPSET = 3, 6
+OLDEST_PACKAGE = (1, 22)  # shape inference of older ones ends the process on strides of 0, by a division
 OWN_DOMAINS = ("", "ai.onnx")
 
 
@@ -38,10 +40,9 @@ def is_onnx(path: object) -> bool:
 
 def parse_model(source: str | os.PathLike[str] | bytes, *, any_opset: bool = False) -> OnnxFile:
     """Raises InputError for what is not an ONNX model of opset 6 up to the newest that the package onnx knows, and
-    UsageError where that package is not installed. With `any_opset` the opset is 0 where it is another, and functions
-    stay as they are."""
-    if importlib.util.find_spec("onnx") is None:
-        raise UsageError("reading ONNX models needs the package onnx (pip install 'caffe64[onnx]')")
+    UsageError where that package is not installed, or too old. With `any_opset` the opset is 0 where it is another, and
+    functions stay as they are."""
+    _check_package()
     if isinstance(source, bytes | bytearray | memoryview):
         path, folder, content = "model", None, bytes(source)
         refuse_stand_ins(path, content[:HEAD])
@@ -60,6 +61,18 @@ def parse_model(source: str | os.PathLike[str] | bytes, *, any_opset: bool = Fal
     for node in all_nodes(message.graph.node):
         node.domain = "" if node.domain in OWN_DOMAINS else node.domain
     return OnnxFile(path, folder, message, opset)
+
+
+def _check_package() -> None:
+    if importlib.util.find_spec("onnx") is None:
+        raise UsageError("reading ONNX models needs the package onnx (pip install 'caffe64[onnx]')")
+    installed = importlib.metadata.version("onnx")
+    if tuple(map(int, installed.split(".")[:2])) < OLDEST_PACKAGE:
+        needed = ".".join(map(str, OLDEST_PACKAGE))
+        raise UsageError(
+            f"reading ONNX models needs the package onnx {needed} or later, {installed} is installed "
+            "(pip install 'caffe64[onnx]')"
+        )
 
 
 def _read(path: str) -> bytes:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from reference.child import TESTS
 from reference.onnx_models import DOUBLE, HALF, INT64, model, node, random, small_net, value
 
 from caffe64.errors import InputError, UsageError
 from caffe64.formats.onnx import check_types, read_onnx
+from caffe64.formats.onnx.message import OLDEST_PACKAGE
 
 
 def read(made, shapes=None):
@@ -328,3 +332,21 @@ def test_views_take_no_memory():
     nodes += [node("Gemm", f"{'x' if n == 0 else f'y{n - 1}'} w{n}", f"y{n}") for n in range(4)]
     found = read(model(nodes, {"x": ["N", 10_000]}, {"y3": None}, {"s": np.array([10_000, 10_000])}))
     assert [found.constants[f"w{n}"].strides for n in range(4)] == [(0, 0)] * 4
+
+
+@pytest.mark.parametrize(("version", "fits"), [("1.21.0", False), ("1.22.0", True), ("2.0.0", True)])
+def test_an_older_package_onnx_is_refused_as_its_shape_inference_may_end_the_process(version, fits, monkeypatch):
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    content = small_net().SerializeToString()
+    if fits:
+        assert read_onnx(content).opset == 13
+    else:
+        message = r"needs the package onnx 1\.22 or later, 1\.21\.0 is installed \(pip install 'caffe64\[onnx\]'\)"
+        with pytest.raises(UsageError, match=message):
+            read_onnx(content)
+
+
+def test_pyproject_asks_for_the_package_that_is_not_refused():
+    extras = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    found = {each for extra in extras.values() for each in extra if each.startswith("onnx>")}
+    assert found == {f"onnx>={'.'.join(map(str, OLDEST_PACKAGE))}"}
