@@ -25,11 +25,14 @@ from .caffe.net import CaffeNet as CaffeNet
 from .caffe.optimize import Passes as Passes
 from .caffe.optimize import Preparation as Preparation
 from .caffe.optimize import optimize as optimize
+from .caffe.own_layer import Layer as Layer
+from .caffe.own_layer import LayerBlob as LayerBlob
 from .caffe.pycaffe import set_device as set_device
 from .caffe.pycaffe import set_mode_cpu as set_mode_cpu
 from .caffe.pycaffe import set_mode_gpu as set_mode_gpu
 from .caffe.pycaffe_words import TEST as TEST
 from .caffe.pycaffe_words import TRAIN as TRAIN
+from .caffe.register_layer import register_layer as register_layer
 from .caffe.summary import Summary as Summary
 from .caffe.timing import Timing as Timing
 from .caffe.timing import time as time

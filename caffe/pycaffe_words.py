@@ -22,7 +22,6 @@ MODULE_HINTS = {
     **dict.fromkeys(("layers", "params", "to_proto", "net_spec"), _SPEC),
     **dict.fromkeys(("NCCL", "has_nccl", "solver_count", "set_solver_count", "set_multiprocess"), _MANY),
     "Detector": "cut the windows out with NumPy, and run them with net.forward_all",
-    "Layer": "layers in Python cannot be run",
     "Timer": "time.perf_counter, or caffe64.time",
     "layer_type_list": "caffe64 summary says which layers of a net are not known",
     "set_random_seed": "load_caffe(..., seed=)",

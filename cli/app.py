@@ -7,6 +7,7 @@ quick. A command imports the rest when it runs.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,15 +44,27 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help=f"Show the traceback of an error (also: {DEBUG}=1).")] = False,
+    layers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.py", help="Run this file first: it registers layers of your own.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     if debug:
         os.environ[DEBUG] = "1"
+    if layers:
+        from .own_layers import run_layers_file
+
+        run_layers_file(layers)
+
+
+app.callback()(guard(options))
 
 
 TEXT_NETS = (train, test, evaluate, info, convert)

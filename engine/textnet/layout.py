@@ -22,7 +22,7 @@ from ...formats.network import NetSpec
 from ..compiler.jit import Kernel
 from ..parameters.owner import Slice, placed, total_size
 from .layers import TABLE
-from .layers.layer import Layer
+from .layers.layer import TextLayer
 
 BUFFER_ALIGNMENT = 16  # floats: one 64-byte cache line
 UNUSED = -1  # instead of a buffer column or an address
@@ -50,7 +50,7 @@ class NetLayout:
     """See the module's docstring. `table` is int64 [layers, 14] with the three function columns still 0."""
 
     spec: NetSpec
-    layers: tuple[Layer, ...]
+    layers: tuple[TextLayer, ...]
     infos: tuple[LayerInfo, ...]
     table: np.ndarray
     settings: np.ndarray
@@ -60,7 +60,7 @@ class NetLayout:
     scratch_size: int
 
     @property
-    def loss(self) -> Layer | None:
+    def loss(self) -> TextLayer | None:
         """The loss layer that ends the net, or None."""
         return self.layers[-1] if self.layers[-1].loss else None
 
@@ -106,7 +106,7 @@ class NetLayout:
             ]
         return linked
 
-    def _functions(self, row, layer: Layer, training: bool) -> tuple[Kernel | None, ...]:
+    def _functions(self, row, layer: TextLayer, training: bool) -> tuple[Kernel | None, ...]:
         """forward, backward and update of one layer, None where it is not called."""
         if row[Y] == UNUSED:  # the loss layer: training calls its `loss` instead
             return (None if training else layer.forward), None, None

@@ -4,13 +4,15 @@
     outline, text  prototxt -> message -> prototxt           wire, binary   the same for binary files
     upgrade        older versions of a net to the newest     weights        which blobs belong to which layer
     rules          the layers of a phase                     deploy         a net for training to one that predicts
-    own_scale      NVIDIA's BatchNorm in two layers          hdf5           HDF5 models, by hdf5_offsets
+    own_scale      NVIDIA's BatchNorm in two layers          own_fields     layers of types that are not known
+    hdf5           HDF5 models, by hdf5_offsets
 
 Importing this package imports protobuf, which nothing else of caffe64 does.
 """
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
 from .deploy import deploy_net, dropped_inputs, known_shape
+from .own_fields import layer_fields
 from .own_scale import split_batch_norms
 from .rules import filter_net
 from .schema import MESSAGES, BlobProto, LayerParameter, NetParameter, enum_name
@@ -32,6 +34,7 @@ __all__ = [
     "filter_net",
     "format_prototxt",
     "known_shape",
+    "layer_fields",
     "match_weights",
     "parse_prototxt",
     "read_binaryproto",

@@ -122,6 +122,7 @@ message LayerParameter
     PriorBoxParameter prior_box_param=1000203
     DetectionOutputParameter detection_output_param=1000204
     NormalizeParameter norm_param=1000206
+    repeated string own_fields=1000300
 """
 
 DATA_LAYER_MESSAGES = """

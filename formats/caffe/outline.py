@@ -28,6 +28,7 @@ TEXT_TOKEN = re.compile(
     |(?P<sign>[][{}<>:;,./-]))""",
     re.VERBOSE | re.ASCII,
 )
+OWN_FIELDS = "own_fields"  # of LayerParameter, which no file has: it holds the text of fields that the schema lacks
 SURROGATE = re.compile("[\ud800-\udfff]")  # the result of reading a byte that is not UTF-8
 SPACE = re.compile(r"(?:\s++|#[^\n]*+)*+", re.ASCII)
 LAYER_TYPES_OF_VERSIONS = ("LayerParameter", "V1LayerParameter", "V0LayerParameter")  # the last is inside of a V1 one
@@ -157,7 +158,7 @@ class Walk:
     def _field(self, message: Descriptor) -> None:
         """One `name: value` or `name { ...`; an unknown one is skipped and noted."""
         start, name = self.start, self._name()
-        known = message.fields_by_name.get(name)
+        known = None if name == OWN_FIELDS else message.fields_by_name.get(name)
         colon = self._skip(":")
         if known is None:
             self._unknown_value(colon)

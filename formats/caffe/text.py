@@ -18,7 +18,8 @@ from ..content import A_PROTOTXT, A_SOLVER, HEAD, ORDER, refuse_others
 from ..files import open_input
 from ..text import quote
 from .fork_fields import obey, of_other_layers, why_left_out
-from .outline import Malformed, Outline, Unknown, Walk
+from .outline import OWN_FIELDS, Malformed, Outline, Unknown, Walk
+from .own_fields import as_field, format_own_fields, is_kept
 from .schema import Message, NetParameter, shortest_float
 from .upgrade import upgrade_net
 
@@ -52,7 +53,8 @@ def read_prototxt(
     """Reads a net of any version. Raises InputError naming line, column, layer and field.
 
     Fields of Caffe, of SSD and the known ones of other forks (`fork_fields`) are read. Any other is an error, or with
-    `allow_unknown` left out with a notice. In layers of other types than `types`, if given, it is not an error.
+    `allow_unknown` left out with a notice. In layers of other types than `types`, if given, it is not an error, and
+    kept as it is (`own_fields`).
     """
     with open_input(path) as file:
         data = file.read(MOST_PROTOTXT_BYTES + 1)
@@ -75,7 +77,12 @@ def parse_prototxt(
         outline = walk.run()
     except Malformed as error:
         raise _error(name, text, walk.outline, error) from None
-    matters = [each for each in outline.unknown if allow_unknown or not of_other_layers(each, outline, types)]
+    kept = {each for each in outline.unknown if is_kept(each, outline.layer_at(each.start), types)}
+    matters = [
+        each
+        for each in outline.unknown
+        if each not in kept and (allow_unknown or not of_other_layers(each, outline, types))
+    ]
     reasons = {unknown: why_left_out(unknown, text) for unknown in matters}
     refused = [unknown for unknown in matters if reasons[unknown] is None]
     if refused and not allow_unknown:
@@ -83,7 +90,7 @@ def parse_prototxt(
     notices = _notices(name, text, outline, reasons)
     message = NetParameter()
     try:
-        text_format.Parse(_without(text, outline.unknown), message)
+        text_format.Parse(_without(text, outline.unknown, kept), message)
     except (text_format.ParseError, ValueError) as error:
         raise _error(name, text, outline, _malformed(error, text)) from None
     notices += upgrade_net(message, name)
@@ -116,7 +123,9 @@ def write_prototxt(path: str | os.PathLike[str], message: Message) -> None:
 def _format_fields(message: Message, indent: str, lines: list[str]) -> None:
     for known, value in message.ListFields():
         for item in value if _is_repeated(known, value) else [value]:
-            if known.message_type is None:
+            if known.name == OWN_FIELDS:
+                lines += format_own_fields(item, indent)
+            elif known.message_type is None:
                 lines.append(f"{indent}{known.name}: {_format_scalar(known, item)}")
             else:
                 lines.append(f"{indent}{known.name} {{")
@@ -141,11 +150,13 @@ def _format_scalar(known: FieldDescriptor, value: Any) -> str:
     return repr(value).removesuffix(".0")
 
 
-def _without(text: str, unknown: list[Unknown]) -> str:
-    """`text` with the unknown parts blanked, every other character where it was."""
+def _without(text: str, unknown: list[Unknown], kept: Collection[Unknown]) -> str:
+    """`text` with the unknown parts blanked, every other character where it was, but for the parts behind one of `kept`
+    on its last line."""
     pieces, done = [], 0
     for part in unknown:
-        pieces += [text[done : part.start], re.sub(r"[^\n]", " ", text[part.start : part.stop])]
+        own = text[part.start : part.stop]
+        pieces += [text[done : part.start], as_field(own, ESCAPES) if part in kept else re.sub(r"[^\n]", " ", own)]
         done = part.stop
     return "".join([*pieces, text[done:]])
 

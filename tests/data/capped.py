@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from caffe64.engine.graph.frontends.caffe.attributes import register_layer
+from caffe64.engine.graph.frontends.caffe.attributes import register_op
 from caffe64.engine.graph.frontends.caffe.fields import by_name
 from caffe64.engine.graph.ir.op import Gradient, Op, count
 
@@ -71,4 +71,4 @@ LAYER = Op(
     onnx=to_onnx,
     kind="act",
 )
-register_layer(LAYER, by_name(Capped, "relu_param"))
+register_op(LAYER, by_name(Capped, "relu_param"))

@@ -3,7 +3,7 @@
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.compiler.jit import kernel
 from caffe64.engine.textnet.layers import register
-from caffe64.engine.textnet.layers.layer import BACKWARD, FORWARD, Layer
+from caffe64.engine.textnet.layers.layer import BACKWARD, FORWARD, TextLayer
 from caffe64.engine.vectors.simd import broadcast, load_part, store_part, where_less, zeros
 from caffe64.formats.network import Argument, Word
 
@@ -27,4 +27,4 @@ def backward(x, p, settings, y, dy, dx, scratch):
 
 
 WORD = Word("lky", (Argument("slope", float, 0, 1),), "hidden", "leaky ReLU")
-LAYER = register(Layer(word=WORD, forward=forward, backward=backward, reads_input=False))  # y has the sign of x
+LAYER = register(TextLayer(word=WORD, forward=forward, backward=backward, reads_input=False))  # y has the sign of x

@@ -20,12 +20,16 @@ import numpy as np
 from ..ir.filler import Filler
 from ..ir.graph import Node, Shape
 from ..ir.op import count
+from ..ops import op_of
 
 FAN_IN, FAN_OUT = 0, 1  # VarianceNorm; 2 is the average
 
 
 def fill(node: Node, shapes: Sequence[Shape], generator: np.random.Generator) -> list[np.ndarray]:
     """Initial weights of a layer, float32, of `shapes` (`Op.weight_shapes`). Raises node.error for a wrong filler."""
+    op = op_of(node)
+    if op and op.initial:
+        return op.initial(node)
     fillers = node.fillers or (Filler(),) * len(shapes)
     fillers = fillers[len(fillers) - len(shapes) :]  # with two bottoms, a Scale has only its bias
     return [

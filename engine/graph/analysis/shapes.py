@@ -28,10 +28,11 @@ def check_supported(graph: Graph) -> None:
 
 
 def _way_out(unknown: list[Node]) -> str:
-    """A remedy, if there is one: another spelling, or leaving out layers that only training needs."""
+    """A remedy: another spelling, leaving out layers that only training needs, or a layer of one's own."""
     if all(node.type.endswith("Loss") or not node.bottoms for node in unknown):
         return "--deploy does without data and loss layers"
-    return next(filter(None, (near_miss(node.type, caffe_types(), TYPE_LIKENESS) for node in unknown)), "")
+    spelled = (near_miss(node.type, caffe_types(), TYPE_LIKENESS) for node in unknown)
+    return next(filter(None, spelled), "caffe64.register_layer teaches a type of your own")
 
 
 def infer_shapes(graph: Graph, inputs: Mapping[str, Shape] | None = None) -> dict[Blob, Shape]:

@@ -75,7 +75,8 @@ class Op:
     all or of each channel. A plan may then run it in another layer's loop, in place. `onnx(builder, layer)` adds its
     ONNX nodes, and `kind` gives a drawing its colour: for types that are not in `frontends/onnx/write/` and
     `drawing/kinds.py`. `attributes` is the dataclass of a type that Caffe's format does not have; without such
-    attributes, a layer of that name is another one."""
+    attributes, a layer of that name is another one. `initial(node)` are weights that neither a model nor fillers give,
+    float32 arrays, after `weight_shapes` was asked; without it they are 0."""
 
     type: str
     shapes: Callable[[Node, list[Shape]], list[Shape]]
@@ -92,6 +93,7 @@ class Op:
     onnx: Callable[[Any, Any], None] | None = None
     kind: str = ""
     attributes: type | None = None
+    initial: Callable[[Node], list[np.ndarray]] | None = None
 
 
 def count(shape: Sequence[int], start: int = 0, end: int | None = None) -> int:

@@ -9,7 +9,7 @@ and if it is to be faster, exported or coloured
     its ONNX nodes   in frontends/onnx/write/, or in the Op
     its kind         in drawing/kinds.py, or in the Op
 
-One from outside the package is the same in a file of its own, and `frontends.caffe.attributes.register_layer`.
+One from outside the package is the same in a file of its own, and `frontends.caffe.attributes.register_op`.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ OWN = frozenset(OPS)
 
 
 def caffe_types() -> list[str]:
-    """The types that a layer of a Caffe file may have."""
-    return [kind for kind, op in OPS.items() if not op.attributes]
+    """The package's types that a layer of a Caffe file may have."""
+    return [kind for kind in OWN if not OPS[kind].attributes]
 
 
 def op_of(node: Node) -> Op | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from ....errors import UsageError
 from ....formats.network import GRAMMAR, add_word
 from . import inp, l2l, lin, rel, sce, smx, tnh
-from .layer import Layer
+from .layer import TextLayer
 
-TABLE: dict[str, Layer] = {module.LAYER.word.name: module.LAYER for module in (inp, lin, rel, tnh, smx, sce, l2l)}
+TABLE: dict[str, TextLayer] = {module.LAYER.word.name: module.LAYER for module in (inp, lin, rel, tnh, smx, sce, l2l)}
 
 
-def register(layer: Layer) -> Layer:
+def register(layer: TextLayer) -> TextLayer:
     """Make `layer` known to network files and nets. Raises UsageError if its word is taken by a built-in layer."""
     name = layer.word.name
     if name in TABLE and TABLE[name].word.meaning != layer.word.meaning:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....formats.network import GRAMMAR
 from ...compiler.jit import kernel
 from ...vectors.copying import copy
-from .layer import FORWARD, Layer
+from .layer import FORWARD, TextLayer
 
 
 @kernel(FORWARD)
@@ -14,4 +14,4 @@ def forward(x, p, settings, y, scratch):
     copy(x, 0, y, 0, x.size)
 
 
-LAYER = Layer(word=GRAMMAR["inp"], forward=forward)
+LAYER = TextLayer(word=GRAMMAR["inp"], forward=forward)

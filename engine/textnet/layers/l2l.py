@@ -12,7 +12,7 @@ from ...compiler.cpu import LANES
 from ...compiler.jit import F1, F2, F2_IN, inline, kernel
 from ...vectors.copying import copy
 from ...vectors.simd import fma, load, load_part, reduce_add, store, store_part, zeros
-from .layer import FORWARD, LOSS, Layer
+from .layer import FORWARD, LOSS, TextLayer
 
 
 @inline
@@ -56,4 +56,4 @@ def l2l_loss(x: types.Floats, target: types.Floats, dx: types.Floats, losses: ty
     squared_error(x, target, dx, losses)
 
 
-LAYER = Layer(word=GRAMMAR["l2l"], forward=forward, loss=loss, reads_input=False, targets=lambda outputs: outputs)
+LAYER = TextLayer(word=GRAMMAR["l2l"], forward=forward, loss=loss, reads_input=False, targets=lambda outputs: outputs)

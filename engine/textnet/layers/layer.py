@@ -48,7 +48,7 @@ call_picking_update = pointer_call(PICKING_UPDATE)
 
 
 @dataclass(frozen=True)
-class Layer:
+class TextLayer:
     """One kind of layer. The callables take the number of inputs F and the numbers of the layer's line.
 
     forward, backward, update, loss   kernels with the signatures above; only a layer with parameters has `update`,

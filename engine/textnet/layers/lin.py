@@ -40,7 +40,7 @@ from ...products.tile import step_tile
 from ...vectors.copying import copy_transposed
 from ...vectors.simd import load, load_part, prefetch, store, store_part, zeros
 from ...vectors.views import no_rows, view1
-from .layer import BACKWARD, PICKING_FORWARD, PICKING_UPDATE, Layer
+from .layer import BACKWARD, PICKING_FORWARD, PICKING_UPDATE, TextLayer
 
 # The length of a stretch of the sums: a panel of W or W.T streams from L2, 1024 * NR * 4 bytes = 96 KiB, and y is
 # written once. Derived, not measured alone.
@@ -242,7 +242,7 @@ def lin_gradient(x: types.Floats, dy: types.Floats, dW: types.Floats, db: types.
     sum_rows(dy, db)
 
 
-LAYER = Layer(
+LAYER = TextLayer(
     word=GRAMMAR["lin"],
     forward=forward,
     backward=backward,

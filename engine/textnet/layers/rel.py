@@ -10,7 +10,7 @@ from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.jit import F2, F2_IN, inline, kernel
 from ...vectors.simd import load, load_part, maximum, store, store_part, where_less, zeros
-from .layer import BACKWARD, FORWARD, Layer
+from .layer import BACKWARD, FORWARD, TextLayer
 
 
 @inline
@@ -64,4 +64,4 @@ def rel_backward(y: types.Floats, dy: types.Floats, dx: types.Floats) -> None:
     pass_where_positive(y, dy, dx)
 
 
-LAYER = Layer(word=GRAMMAR["rel"], forward=forward, backward=backward, reads_input=False)
+LAYER = TextLayer(word=GRAMMAR["rel"], forward=forward, backward=backward, reads_input=False)

@@ -16,7 +16,7 @@ from ....formats.network import GRAMMAR
 from ...compiler import signatures as types
 from ...compiler.jit import F1, F2, F2_IN, inline, kernel
 from ...vectors.elementary import ONE
-from .layer import FORWARD, LOSS, Layer
+from .layer import FORWARD, LOSS, TextLayer
 from .smx import row_exponentials, scale_row, softmax
 
 
@@ -60,4 +60,4 @@ def sce_loss(x: types.Floats, target: types.Floats, dx: types.Floats, losses: ty
     cross_entropy(x, target, dx, losses)
 
 
-LAYER = Layer(word=GRAMMAR["sce"], forward=forward, loss=loss, reads_input=False, classes=True)
+LAYER = TextLayer(word=GRAMMAR["sce"], forward=forward, loss=loss, reads_input=False, classes=True)

@@ -25,7 +25,7 @@ from ...vectors.simd import (
     store_part,
     zeros,
 )
-from .layer import BACKWARD, FORWARD, Layer
+from .layer import BACKWARD, FORWARD, TextLayer
 
 
 @inline
@@ -131,4 +131,4 @@ def smx_backward(y: types.Floats, dy: types.Floats, dx: types.Floats) -> None:
     softmax_gradient(y, dy, dx)
 
 
-LAYER = Layer(word=GRAMMAR["smx"], forward=forward, backward=backward, reads_input=False)
+LAYER = TextLayer(word=GRAMMAR["smx"], forward=forward, backward=backward, reads_input=False)

@@ -8,7 +8,7 @@ from ...compiler.cpu import LANES
 from ...compiler.jit import F2, F2_IN, inline, kernel
 from ...vectors.elementary import ONE, tanh
 from ...vectors.simd import broadcast, fma, load, load_part, store, store_part
-from .layer import BACKWARD, FORWARD, Layer
+from .layer import BACKWARD, FORWARD, TextLayer
 
 
 @inline
@@ -66,4 +66,4 @@ def tnh_backward(y: types.Floats, dy: types.Floats, dx: types.Floats) -> None:
     scale_by_slope(y, dy, dx)
 
 
-LAYER = Layer(word=GRAMMAR["tnh"], forward=forward, backward=backward, reads_input=False)
+LAYER = TextLayer(word=GRAMMAR["tnh"], forward=forward, backward=backward, reads_input=False)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import caffe64
 from caffe64.cli.app import app
-from caffe64.engine.graph.frontends.caffe.attributes import READERS, register_layer
+from caffe64.engine.graph.frontends.caffe.attributes import READERS, register_op
 from caffe64.engine.graph.ops import OPS
 
 XAVIER = 'bias_term: false weight_filler { type: "xavier" }'
@@ -122,4 +122,4 @@ def test_what_does_not_fit_names_the_layer(capped):
 
 def test_a_type_of_the_package_is_not_replaced(capped):
     with pytest.raises(caffe64.UsageError, match="'ReLU' is taken"):
-        register_layer(replace(capped.LAYER, type="ReLU"))
+        register_op(replace(capped.LAYER, type="ReLU"))

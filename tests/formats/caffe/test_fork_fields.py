@@ -7,7 +7,7 @@ from reference.caffe_messages import net
 from support import FOUND
 
 from caffe64.errors import InputError
-from caffe64.formats.caffe import format_prototxt, parse_prototxt, read_prototxt
+from caffe64.formats.caffe import format_prototxt, layer_fields, parse_prototxt, read_prototxt
 from caffe64.formats.caffe.fork_fields import IGNORED, NOTICED, NUMBER_TYPES
 from caffe64.formats.caffe.schema import MESSAGES
 
@@ -166,9 +166,36 @@ OTHER = 'layer { name: "u" type: "Upsample" upsample_param { scale: 2 } }'
 
 def test_what_layers_of_other_types_hold_does_not_matter():
     found = read(OTHER, types={"ReLU"})
-    assert (found.notices, found.message) == ([], net({"name": "u", "type": "Upsample"}))
+    kept = {"name": "u", "type": "Upsample", "own_fields": ["upsample_param { scale: 2 }"]}
+    assert (found.notices, found.message) == ([], net(kept))
     assert "unknown field 'upsample_param'" in refusal(OTHER, types={"Upsample"})
     assert refusal(OTHER).endswith(f"unknown field 'upsample_param', expected a field of LayerParameter {ALLOW}")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "upsample_param { scale: 2 }",
+        "a: -1 b: [2, 3.5e1]",
+        'own_param {\n  text: "a\\"}" \'b\' # a comment }\n  deeper <\n    yes: true\n  >\n}',
+    ],
+)
+def test_what_layers_of_other_types_hold_is_written_as_it_was_read(field):
+    found = read(f'layer {{ name: "u" type: "Own" {field} bottom: "x" }}', types={"ReLU"}).message
+    text = format_prototxt(found)
+    again = read(text, types={"ReLU"}).message
+    assert layer_fields(again.layer[0]) == layer_fields(found.layer[0])
+    assert format_prototxt(again) == text
+    assert again.layer[0].bottom == ["x"]
+
+
+def test_no_file_has_the_field_that_keeps_them():
+    assert "unknown field 'own_fields'" in refusal('layer { name: "u" own_fields: "x" }', types={"ReLU"})
+
+
+def test_errors_behind_such_fields_have_their_lines():
+    text = 'layer { name: "u" type: "Own"\nown_param {\n a: 1\n}\n}\nlayer { name: "c" type: "ReLU"\n bottom: 3 }'
+    assert ":7:" in refusal(text, types={"ReLU"})
 
 
 def test_of_types_that_are_known_unknown_fields_are_refused():

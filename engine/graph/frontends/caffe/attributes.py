@@ -177,7 +177,7 @@ def read_blob_specs(layer) -> tuple[BlobSpec, ...]:
     )
 
 
-def register_layer(op: Op, reader: Reader = NONE) -> Op:
+def register_op(op: Op, reader: Reader = NONE) -> Op:
     """Make a layer type of the caller's own known: to graphs, and to Caffe's files, whose messages of its parameters
     `reader` reads. Raises UsageError for a type of the package's."""
     READERS[register(op).type] = reader

@@ -9,6 +9,7 @@ from ...ir.graph import Blob, Graph, Node
 from .attributes import read_attributes, read_blob_specs, read_fillers
 from .fields import copy_message
 from .fork_fields import refused_field
+from .python_layers import type_of
 
 
 def build_graph(message, phase: str = "TEST", *, path: str = "<net>", left_out: Iterable = ()) -> Graph:
@@ -48,7 +49,7 @@ def weights_graph(message, path: str) -> Graph:
 
 
 def _new_node(layer, phase: str) -> Node:
-    node = Node(layer.name, layer.type, [], [], phase=_phase(layer, phase), origin=copy_message(layer))
+    node = Node(layer.name, type_of(layer), [], [], phase=_phase(layer, phase), origin=copy_message(layer))
     node.origin.ClearField("blobs")
     return node
 

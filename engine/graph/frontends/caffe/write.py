@@ -8,6 +8,7 @@ from ...ir.graph import Blob, Graph, Node
 from ...ops import op_of
 from .attributes import write_attributes
 from .fields import copy_message, is_message
+from .python_layers import type_in_file
 
 
 def graph_message(graph: Graph):
@@ -25,7 +26,7 @@ def graph_message(graph: Graph):
         layer = net.layer.add()
         if is_message(node.origin, "LayerParameter"):
             layer.CopyFrom(node.origin)
-        layer.name, layer.type = layer_names[node], node.type
+        layer.name, layer.type = layer_names[node], type_in_file(layer, node.type)
         del layer.bottom[:], layer.top[:]
         layer.bottom.extend(names[blob] for blob in node.bottoms)
         layer.top.extend(names[blob] for blob in node.tops)
