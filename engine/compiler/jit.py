@@ -79,11 +79,15 @@ class _Deferred(Generic[*Arguments, Result]):
 class Inline(_Deferred[*Arguments, Result]):
     """A helper of kernels; `made` is Numba's dispatcher."""
 
+    def __init__(self, py_func: Callable[[*Arguments], Result], fastmath: Set[str]):
+        super().__init__(py_func)
+        self._fastmath = fastmath
+
     @functools.cached_property
     def made(self) -> Any:
         from .numba_backend import make_inline
 
-        return make_inline(self.py_func, FAST_MATH)
+        return make_inline(self.py_func, self._fastmath or False)
 
     def __call__(self, *arguments: *Arguments) -> Result:
         raise TypeError(f"{self.__name__} is a helper of kernels: call it from compiled code")
@@ -201,7 +205,12 @@ def kernel(
 
 def inline(function: Callable[[*Arguments], Result]) -> Inline[*Arguments, Result]:
     """Decorator for helpers of kernels: compiled into their callers, for whatever types these pass."""
-    return Inline(function)
+    return Inline(function, FAST_MATH)
+
+
+def exact_inline(function: Callable[[*Arguments], Result]) -> Inline[*Arguments, Result]:
+    """`inline` for kernels whose every rounding counts: a helper keeps its own flags in them."""
+    return Inline(function, set())
 
 
 @overload

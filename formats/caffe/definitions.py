@@ -13,6 +13,7 @@ treatment, and which others may be left out.
 
 from .layer_definitions import LAYER_MESSAGES, SSD_LAYER_MESSAGES
 from .old_definitions import OLD_LAYER_MESSAGES
+from .region_definitions import REGION_LAYER_MESSAGES
 
 BLOB_MESSAGES = """
 message BlobShape
@@ -123,6 +124,14 @@ message LayerParameter
     DetectionOutputParameter detection_output_param=1000204
     NormalizeParameter norm_param=1000206
     repeated string own_fields=1000300
+    CTCDecoderParameter ctc_decoder_param=1000158
+    MultiBoxLossParameter multibox_loss_param=1000201
+    YoloDetectionOutputParameter yolo_detection_output_param=1000601
+    Yolov3DetectionOutputParameter yolov3_detection_output_param=1000602
+    PSROIPoolingParameter psroi_pooling_param=1010001
+    ROIPoolingParameter roi_pooling_param=9266711
+    SmoothL1LossParameter smooth_l1_loss_param=9266712
+    ProposalParameter proposal_param=9266713
 """
 
 DATA_LAYER_MESSAGES = """
@@ -183,4 +192,9 @@ message WindowDataParameter
     string root_folder=13
 """
 
-ALL = BLOB_MESSAGES + NET_MESSAGES + DATA_LAYER_MESSAGES + LAYER_MESSAGES + SSD_LAYER_MESSAGES + OLD_LAYER_MESSAGES
+ALL = "".join(
+    (
+        *(BLOB_MESSAGES, NET_MESSAGES, DATA_LAYER_MESSAGES, LAYER_MESSAGES),
+        *(SSD_LAYER_MESSAGES, REGION_LAYER_MESSAGES, OLD_LAYER_MESSAGES),
+    )
+)

@@ -36,6 +36,7 @@ from . import (
     pooling,
     powers,
     reductions,
+    region_pooling,
     relu,
     resize,
     scale,
@@ -69,6 +70,7 @@ MODULES = (
     reductions,
     losses,
     detection,
+    region_pooling,
 )
 
 OPS: dict[str, Op] = {op.type: op for module in MODULES for op in module.OPS}

@@ -16,7 +16,7 @@ is base + index in any unit, so nothing is converted, neither in kernels nor whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from ...compiler import signatures as types
@@ -28,16 +28,16 @@ STEP = types.void(U1, U1_IN, I1_IN, i64, i64, i64)  # arena, weights, tables, at
 class StepKernel(Kernel):
     """A kernel with the signature STEP, and the NamedTuple class of its fields."""
 
-    def __init__(self, py_func: Callable, fields: type):
-        super().__init__(py_func, STEP, FAST_MATH)
+    def __init__(self, py_func: Callable, fields: type, fastmath: Set[str]):
+        super().__init__(py_func, STEP, fastmath)
         self.fields = fields
 
 
-def step_kernel(fields: type) -> Callable[[Callable], StepKernel]:
-    """Decorator: a kernel of a plan that reads `fields`."""
+def step_kernel(fields: type, *, fastmath: Set[str] = FAST_MATH) -> Callable[[Callable], StepKernel]:
+    """Decorator: a kernel of a plan that reads `fields`; `fastmath` as of `kernel`."""
 
     def decorate(function: Callable) -> StepKernel:
-        made = StepKernel(function, fields)
+        made = StepKernel(function, fields, fastmath)
         KERNELS.append(made)
         return made
 

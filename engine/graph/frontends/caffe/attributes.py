@@ -30,7 +30,7 @@ from ...ops import (
     softmax,
     views,
 )
-from . import detection, inputs, windows
+from . import detection, forks_regions, inputs, windows
 from .fields import Reader, by_name, is_message, read_fields, writes
 
 
@@ -91,6 +91,7 @@ READERS: dict[str, Reader] = {
     **inputs.READERS,
     **windows.READERS,
     **detection.READERS,
+    **forks_regions.READERS,
     "Accuracy": by_name(losses.Accuracy, "accuracy_param"),
     "ArgMax": by_name(reductions.ArgMax, "argmax_param"),
     "BatchNorm": by_name(batch_norm.BatchNorm, "batch_norm_param"),

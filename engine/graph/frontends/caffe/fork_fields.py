@@ -21,6 +21,7 @@ REFUSED = {  # message of a layer's parameters -> field -> its effect
     "inner_product_param": {"normalize": "the weights are normalised"},
     "pooling_param": {"avg_include_pad": "a mean leaves out the padding"},
     "reshape_param": {"pixelshuffler": "pixels are rearranged"},
+    "roi_pooling_param": {"pad_ratio": "regions are enlarged"},
 }
 
 

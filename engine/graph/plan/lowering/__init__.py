@@ -16,6 +16,7 @@ from .lrn import ACROSS_CHANNELS
 from .permute import OTHER_ORDERS, TURN
 from .pieces import CONCAT, SLICE
 from .pooling import POOLING
+from .region_pooling import REGION_POOLING
 from .resize import RESIZE
 from .separable import SEPARABLE
 from .softmax import SOFTMAX
@@ -25,6 +26,7 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     **dict.fromkeys(CONVOLUTIONS, (WINOGRAD, DEPTHWISE, DIRECT)),
     "InnerProduct": (INNER_PRODUCT,),
     "Pooling": (POOLING,),
+    "ROIPooling": (REGION_POOLING,),
     "Eltwise": (ELTWISE,),
     "LRN": (ACROSS_CHANNELS,),
     "Softmax": (SOFTMAX,),
