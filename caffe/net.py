@@ -156,7 +156,8 @@ class CaffeNet(NetTables):
             session.run_layers(*layers)
         self._has_run = True
         given = self.graph.outputs if layers is None or end is None else self.graph.nodes[layers[1]].tops
-        return {blob.name: session.array(blob).copy() for blob in (*given, *map(session.latest, wanted))}
+        # an output that was made in place of an input has its name, and is what a caller asks for by that
+        return {blob.name: session.array(blob).copy() for blob in (*map(session.latest, wanted), *given)}
 
     @overload
     def forward_all(self, **inputs: ArrayLike) -> Outputs: ...

@@ -8,8 +8,8 @@ KINDS_OF_OPERATORS = {  # keys of `drawing.kinds`
     "pool": "MaxPool AveragePool GlobalMaxPool GlobalAveragePool ReduceMean ReduceSum ReduceL1 ReduceL2 "
     "ReduceSumSquare",
     "norm": "BatchNormalization InstanceNormalization GroupNormalization LRN",
-    "act": "Relu LeakyRelu PRelu Elu Selu Celu Sigmoid HardSigmoid HardSwish Swish Tanh Softplus Clip Exp Log Abs Sqrt "
-    "Neg Pow Reciprocal Dropout",
+    "act": "Relu LeakyRelu PRelu Elu Selu Celu Sigmoid HardSigmoid HardSwish Swish Mish Tanh Softplus Clip Exp Log Abs "
+    "Sqrt Neg Pow Reciprocal Dropout",
     "join": "Add Sub Mul Div Sum Max Min Mean Concat Split",
     "shape": "Reshape Flatten Transpose Squeeze Unsqueeze Slice Gather Pad Resize Upsample DepthToSpace SpaceToDepth "
     "Expand Tile Identity Cast Shape Size ConstantOfShape",
@@ -29,6 +29,7 @@ LAYERS = {  # that keep their names where a Caffe net becomes an ONNX model, or 
     "LeakyRelu": "ReLU",
     "PRelu": "PReLU",
     "Elu": "ELU",
+    "Selu": "SELU",
     "Tanh": "TanH",
     "Abs": "AbsVal",
     "Softplus": "BNLL",

@@ -30,10 +30,11 @@ def command(
 
     Layers of these types run: AbsVal, Accuracy, ArgMax, BNLL, BatchNorm, Bias, Clip, Concat, Convolution,
     ConvolutionDepthwise, Crop, Data, Deconvolution, DepthwiseConvolution, DetectionOutput, Dropout, DummyData,
-    ELU, Eltwise, Embed, EuclideanLoss, Exp, Flatten, HDF5Data, HingeLoss, ImageData, InnerProduct, Input, LRN,
-    Log, MVN, MemoryData, Normalize, PReLU, Parameter, Permute, Pooling, Power, PriorBox, ReLU, Reduction,
-    Reshape, Scale, Sigmoid, SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split, Swish,
-    TanH, Threshold, Tile, WindowData.
+    ELU, Eltwise, Embed, EuclideanLoss, Exp, Flatten, HDF5Data, HSigmoid, HSwish, HardSigmoid, HardSwish,
+    HingeLoss, ImageData, InnerProduct, Input, LRN, Log, MVN, MemoryData, Mish, Normalize, PReLU, Parameter,
+    Permute, Pooling, Power, PriorBox, ReLU, ReLU6, Reduction, Reshape, SELU, Scale, SeLu, Sigmoid,
+    SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split, Swish, TanH, Threshold, Tile,
+    WindowData.
     """
     from ..summaries import summary
     from .loading import load

@@ -9,7 +9,10 @@ from .net import DrawnNet
 CONVOLUTIONS = {"Convolution", "ConvolutionDepthwise", "DepthwiseConvolution", "Deconvolution", "InnerProduct"}
 FIRST = CONVOLUTIONS | {"BatchNorm", "Eltwise", "Concat"}
 NORMALISE = {"BatchNorm", "Scale", "Bias", "BN"}
-ACTIVATE = {"ReLU", "ReLU6", "PReLU", "ELU", "Sigmoid", "TanH", "Swish", "Clip", "AbsVal", "BNLL"}
+ACTIVATE = {
+    *("ReLU", "ReLU6", "PReLU", "ELU", "SELU", "SeLu", "Sigmoid", "TanH", "Swish", "Mish", "HardSwish", "HSwish"),
+    *("Clip", "AbsVal", "BNLL"),
+}
 FOLLOW = NORMALISE | ACTIVATE
 
 

@@ -34,9 +34,10 @@ KINDS = (
         "act",
         "activation",
         "#dc4c3f",
-        "ReLU ReLU6 PReLU ELU Sigmoid TanH Swish HardSigmoid HardSwish Clip AbsVal BNLL Exp Log Threshold Dropout",
+        "ReLU ReLU6 PReLU ELU SELU SeLu Sigmoid TanH Swish Mish HardSigmoid HSigmoid HardSwish HSwish Clip AbsVal BNLL "
+        "Exp Log Threshold Dropout",
     ),
-    LayerColour("join", "join and split", "#3a9a3f", "Concat Eltwise Slice Split Silence Filter BatchReindex"),
+    LayerColour("join", "join and split", "#3a9a3f", "Concat Eltwise Axpy Slice Split Silence Filter BatchReindex"),
     LayerColour(
         "shape",
         "shape",

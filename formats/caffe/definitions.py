@@ -119,6 +119,7 @@ message LayerParameter
     RecurrentParameter recurrent_param=146
     SwishParameter swish_param=147
     ClipParameter clip_param=148
+    BNParameter bn_param=1000045
     PermuteParameter permute_param=1000202
     PriorBoxParameter prior_box_param=1000203
     DetectionOutputParameter detection_output_param=1000204
@@ -132,6 +133,9 @@ message LayerParameter
     ROIPoolingParameter roi_pooling_param=9266711
     SmoothL1LossParameter smooth_l1_loss_param=9266712
     ProposalParameter proposal_param=9266713
+    ReLUParameter relu6_param=1000211
+    SELUParameter selu_param=1000301
+    HardSigmoidParameter hard_sigmoid_param=1000302
 """
 
 DATA_LAYER_MESSAGES = """

@@ -1,4 +1,4 @@
-"""The parameters of the layers, Caffe's own and those of the SSD forks, in the notation of `definitions`."""
+"""The parameters of the layers, Caffe's own and those of forks, in the notation of `definitions`."""
 
 LAYER_MESSAGES = """
 message AccuracyParameter
@@ -8,6 +8,15 @@ message ArgMaxParameter
     bool out_max_val=1[false]
     uint32 top_k=2[1]
     int32 axis=3
+message BNParameter
+    enum BNMode LEARN=0 INFERENCE=1
+    enum Engine DEFAULT=0 CAFFE=1 CUDNN=2
+    FillerParameter scale_filler=1000101 shift_filler=1000102
+    BNMode bn_mode=1000103[LEARN]
+    FillerParameter slope_filler=1000201 bias_filler=1000202
+    float momentum=1000203[0.9] eps=1000204[1e-5]
+    bool frozen=1000205[false]
+    Engine engine=1000206[DEFAULT]
 message BatchNormParameter
     bool use_global_stats=1
     float moving_average_fraction=2[0.999] eps=3[1e-5]
@@ -62,6 +71,8 @@ message ExpParameter
     float base=1[-1] scale=2[1] shift=3[0]
 message FlattenParameter
     int32 axis=1[1] end_axis=2[-1]
+message HardSigmoidParameter
+    float alpha=1[0.2] beta=2[0.5]
 message HingeLossParameter
     enum Norm L1=1 L2=2
     Norm norm=1[L1]
@@ -128,6 +139,8 @@ message ReductionParameter
 message ReshapeParameter
     BlobShape shape=1
     int32 axis=2[0] num_axes=3[-1] pixelshuffler=1000004[1]
+message SELUParameter
+    float alpha=1[1.6732632] lambda=2[1.050701]
 message SPPParameter
     enum PoolMethod MAX=0 AVE=1 STOCHASTIC=2
     enum Engine DEFAULT=0 CAFFE=1 CUDNN=2

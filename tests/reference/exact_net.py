@@ -116,6 +116,11 @@ def rectify(node, bottom):
     return np.maximum(x, 0) + slope * np.minimum(x, 0), steepest * error + 2 * UNIT * steepest * (np.abs(x) + error)
 
 
+def relu6(node, bottom):
+    (x, error), slope = bottom, node.origin.relu6_param.negative_slope
+    return np.minimum(np.maximum(x, 0) + slope * np.minimum(x, 0), 6), error + 2 * UNIT * (np.abs(x) + error)
+
+
 def curve(node, bottom):
     """Smooth functions within 4 units in the last place: what they make of the bottom's error comes on top."""
     x, error = bottom
@@ -130,13 +135,19 @@ def curve(node, bottom):
     elif node.type == "ELU":
         alpha = np.float64(np.float32(node.origin.elu_param.alpha))
         y, carried = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))), max(1, alpha) * error
+    elif node.type == "SELU":
+        alpha, scale = 1.6732632, 1.050701
+        y = scale * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+        carried = alpha * scale * error
+    elif node.type == "Mish":
+        y, carried = x * np.tanh(np.logaddexp(0, x)), 1.1 * error
     return y, carried + 8 * UNIT * np.abs(y) + 1e-44
 
 
 def hard(node, bottom):
-    """Of HardSigmoid and HardSwish, whose slope is at most 3/2."""
+    """Of HardSigmoid and HSwish, whose slope is at most 3/2."""
     x, error = bottom
-    swish = node.type == "HardSwish"
+    swish = node.type == "HSwish"
     a, b = (1 / 6, 0.5) if swish else (node.attributes.alpha, node.attributes.beta)
     s = np.clip(a * x + b, 0, 1)
     rounding = 4 * UNIT * (np.abs(a * x) + b)
@@ -251,8 +262,9 @@ LAYERS = {
     "Bias": bias,
     "ReLU": rectify,
     "PReLU": rectify,
-    **dict.fromkeys(("Sigmoid", "Swish", "TanH", "ELU"), curve),
-    **dict.fromkeys(("HardSigmoid", "HardSwish"), hard),
+    **dict.fromkeys(("Sigmoid", "Swish", "TanH", "ELU", "SELU", "Mish"), curve),
+    **dict.fromkeys(("HardSigmoid", "HSwish"), hard),
+    "ReLU6": relu6,
     "Clip": clip,
     "Power": power,
     "Eltwise": eltwise,

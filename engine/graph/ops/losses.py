@@ -9,7 +9,8 @@ import numpy as np
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of, count
 from .checks import at_most_four_axes, same_batch, whole_numbers
-from .curves import SIGMOID, smooth_activation
+from .curves import SIGMOID
+from .smooth import smooth_activation
 from .softmax import axis_sizes, softmax
 
 NORMALIZE_FULL, NORMALIZE_VALID, NORMALIZE_BATCH_SIZE, NORMALIZE_NONE = range(4)  # LossParameter.NormalizationMode

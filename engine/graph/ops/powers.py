@@ -8,7 +8,9 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
-from .curves import EXP, LINEAR, SIGMOID, curve, piecewise_activation, smooth_activation
+from .curves import EXP, LINEAR, SIGMOID, curve
+from .piecewise import piecewise_activation
+from .smooth import smooth_activation, smooth_activation_gradient
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ OPS = (
         "Power", same_shape, prepare_power, in_place=True, kernels=(piecewise_activation,),
         gradient=Gradient(power_back), curve=power_curve,
     ),
-    curve("Exp", exponential),
+    curve("Exp", exponential, smooth_activation, smooth_activation_gradient),
     Op(
         "Log", same_shape, prepare_log, in_place=True, kernels=(piecewise_activation,),
         gradient=Gradient(log_back),

@@ -5,6 +5,7 @@
     x * HardSigmoid(x), with slope 1/6 and 1/2        becomes  HardSwish
     x * (Clip(x + 3) of 0 to 6), then / 6             becomes  HardSwish
     x * Sigmoid(x)                                    becomes  Swish
+    x * TanH(BNLL(x))                                 becomes  Mish
 
 where what is inside has no other reader. The new layer has the name and the top of the last one.
 """
@@ -16,8 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ir.graph import Blob, Graph, Node
-from ..ops.curves import Clip, HardSigmoid, HardSwish, Swish
 from ..ops.eltwise import ELTWISE_PROD
+from ..ops.piecewise import Clip, HardSigmoid
+from ..ops.smooth import Swish
 from .report import Report
 
 CLOSE = 1e-6  # of constants: files have 0.16666667 for 1/6, and 0.167
@@ -27,7 +29,7 @@ SIXTH = 1 / 6
 def recognise_activations(graph: Graph) -> Report:
     """Replaces them in place of `graph`."""
     report = Report("recognise activations")
-    for find in (_clip, _hard_sigmoid, _swish, _hard_swish, _divided_hard_swish):
+    for find in (_clip, _hard_sigmoid, _swish, _mish, _hard_swish, _divided_hard_swish):
         for node in list(graph.nodes):
             if node in graph.nodes and (found := find(graph, node)):
                 _replace(graph, node, *found, report)
@@ -97,13 +99,18 @@ def _hard_sigmoid(graph: Graph, node: Node) -> Found | None:
 
 def _factors(graph: Graph, node: Node, kind: str) -> tuple[Blob, Node] | None:
     """x and the layer of that type on x, of which the layer is the product."""
-    if node.type != "Eltwise" or node.attributes.operation != ELTWISE_PROD or len(node.bottoms) != 2:
-        return None
-    for x, other in (node.bottoms, node.bottoms[::-1]):
+    for x, other in _pairs(node):
         producer = _before(graph, other, kind)
         if producer is not None and producer.bottoms[0] is x:
             return x, producer
     return None
+
+
+def _pairs(node: Node | None) -> tuple[list[Blob], ...]:
+    """The bottoms of a product of two, in both orders; of another layer none."""
+    if node is None or node.type != "Eltwise" or node.attributes.operation != ELTWISE_PROD or len(node.bottoms) != 2:
+        return ()
+    return node.bottoms, node.bottoms[::-1]
 
 
 def _swish(graph: Graph, node: Node) -> Found | None:
@@ -111,11 +118,20 @@ def _swish(graph: Graph, node: Node) -> Found | None:
     return None if found is None else ("Swish", Swish(), found[0], [found[1]])
 
 
+def _mish(graph: Graph, node: Node) -> Found | None:
+    for x, gate in _pairs(node):
+        tanh = _before(graph, gate, "TanH")
+        soft = _before(graph, tanh.bottoms[0], "BNLL") if tanh else None
+        if tanh and soft and soft.bottoms[0] is x:
+            return "Mish", None, x, [soft, tanh]
+    return None
+
+
 def _hard_swish(graph: Graph, node: Node) -> Found | None:
     found = _factors(graph, node, "HardSigmoid")
     if found is None or not _close((found[1].attributes.alpha, SIXTH), (found[1].attributes.beta, 0.5)):
         return None
-    return "HardSwish", HardSwish(), found[0], [found[1]]
+    return "HardSwish", None, found[0], [found[1]]
 
 
 def _divided_hard_swish(graph: Graph, node: Node) -> Found | None:
@@ -126,12 +142,8 @@ def _divided_hard_swish(graph: Graph, node: Node) -> Found | None:
         or not _close((node.attributes.scale, SIXTH), (node.attributes.shift, 0))
     ):
         return None
-    product = graph.producer(node.bottoms[0])
-    if product is None or product.type != "Eltwise" or graph.readers(node.bottoms[0]) != [node]:
-        return None
-    if product.attributes.operation != ELTWISE_PROD or len(product.bottoms) != 2:
-        return None
-    for x, other in (product.bottoms, product.bottoms[::-1]):
+    product = graph.producer(node.bottoms[0]) if graph.readers(node.bottoms[0]) == [node] else None
+    for x, other in _pairs(product):
         clip = _before(graph, other, "Clip")
         shift = _before(graph, clip.bottoms[0], "Power") if clip else None
         if not _is_linear(shift) or shift.bottoms[0] is not x:
@@ -140,5 +152,5 @@ def _divided_hard_swish(graph: Graph, node: Node) -> Found | None:
         if None not in (clip.attributes.min, clip.attributes.max) and _close(
             *bounds, (shift.attributes.scale, 1), (shift.attributes.shift, 3)
         ):
-            return "HardSwish", HardSwish(), x, [shift, clip, product]
+            return "HardSwish", None, x, [shift, clip, product]
     return None

@@ -3,8 +3,8 @@
 Convolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ function]        Eltwise [+ function]
 Depthwise convolution  [+ function]  + 1 x 1 convolution  [+ Eltwise sum]  [+ function]
 
-A function is an element-wise one of `lowering/curves.py`. A ReLU inside gives 0 for -inf, a Clip NaN for NaN; by
-themselves they give NaN and the lower bound, as Caffe's.
+A function is an element-wise one of `lowering/curves.py`. A ReLU or ReLU6 inside gives 0 for -inf, a Clip NaN for
+NaN; by themselves they give NaN and the lower bound, as Caffe's.
 """
 
 from __future__ import annotations

@@ -12,12 +12,14 @@ from ..ir.graph import Node, Shape
 from ..ir.op import Run, no_curve
 from ..ops import OPS
 from ..ops.curves import (
+    CAPPED,
     CLIP,
     ELU_CURVE,
     EXP,
     HARD_SIGMOID,
     HARD_SWISH,
     LINEAR,
+    MISH,
     RECTIFIED,
     SIGMOID,
     SWISH,
@@ -38,13 +40,15 @@ CURVES = {  # of x, and z = a*x rounded to float32, in float64
     TANH: lambda x, z, a, b: np.tanh(z),
     SIGMOID: lambda x, z, a, b: 1 / (1 + np.exp(-z)),
     SWISH: lambda x, z, a, b: x / (1 + np.exp(-z)),
-    ELU_CURVE: lambda x, z, a, b: np.maximum(x, 0) + a * np.expm1(np.minimum(x, 0)),
+    ELU_CURVE: lambda x, z, a, b: b * (np.maximum(x, 0) + a * np.expm1(np.minimum(x, 0))),
     EXP: lambda x, z, a, b: b * np.exp(z),
+    MISH: lambda x, z, a, b: x * np.tanh(np.logaddexp(0, x)),
     CLIP: lambda x, z, a, b: np.fmax(np.minimum(x, b), a),
     THRESHOLD: lambda x, z, a, b: x > a,
     LINEAR: lambda x, z, a, b: a * x + b,
     HARD_SIGMOID: lambda x, z, a, b: np.clip(a * x + b, 0, 1),
     HARD_SWISH: lambda x, z, a, b: x * np.clip(a * x + b, 0, 1),
+    CAPPED: lambda x, z, a, b: np.minimum(np.maximum(x, 0) + a * np.minimum(x, 0), b),
     RECTIFIED: lambda x, z, a, b: np.maximum(x, 0) + a * np.minimum(x, 0),
 }
 

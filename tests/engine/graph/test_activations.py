@@ -42,6 +42,24 @@ FORMULAS = {
     "TanH": lambda a, b: ("", np.tanh),
     "Sigmoid": lambda a, b: ("", sigmoid),
     "Swish": lambda a, b: (f"swish_param {{ beta: {a} }}", lambda x: x * sigmoid(a * x)),
+    "Mish": lambda a, b: ("", lambda x: x * np.tanh(np.logaddexp(0, x))),
+    **dict.fromkeys(
+        ("SELU", "SeLu"),
+        lambda a, b: (
+            f"selu_param {{ alpha: {a} lambda: {b} }}",
+            lambda x: b * np.where(x > 0, x, a * np.expm1(below(x))),
+        ),
+    ),
+    "ReLU6": lambda a, b: (
+        f"relu6_param {{ negative_slope: {a} }}",
+        lambda x: np.minimum(above(x) + a * below(x), 6),
+    ),
+    "HardSigmoid": lambda a, b: (
+        f"hard_sigmoid_param {{ alpha: {b} beta: {a} }}",
+        lambda x: np.clip(b * x + a, 0, 1),
+    ),
+    "HSigmoid": lambda a, b: ("", lambda x: np.clip(x + 3, 0, 6) / 6),
+    **dict.fromkeys(("HSwish", "HardSwish"), lambda a, b: ("", lambda x: x * np.clip(x + 3, 0, 6) / 6)),
     "AbsVal": lambda a, b: ("", np.abs),
     "Clip": lambda a, b: (f"clip_param {{ min: {a} max: {a + b} }}", lambda x: np.clip(x, a, a + b)),
     "Threshold": lambda a, b: (f"threshold_param {{ threshold: {a} }}", lambda x: (x > a).astype(float)),
@@ -68,6 +86,20 @@ def test_activations_are_their_formulas(kind, in_place, size, a, b, seed):
     # exp(z) of a rounded z = a * ln(b) * x + c is off by |z| roundings of z
     share = max(3e-6, 1.2e-7 * np.abs(np.log(expected)).max()) if kind == "Exp" else 3e-6
     assert_close(kind, found, expected, share * (1 + np.abs(expected).max()))
+
+
+DEFAULTS = [  # of parameters that a file leaves out: type, x, y
+    ("SELU", -1.0, 1.0507009 * 1.6732632 * np.expm1(-1)),
+    ("SeLu", 2.0, 2 * 1.0507009),
+    ("HardSigmoid", 1.0, 0.7),
+    ("ReLU6", -2.0, 0.0),
+]
+
+
+@pytest.mark.parametrize(("kind", "x", "y"), DEFAULTS)
+def test_what_a_file_leaves_out(kind, x, y):
+    (found,) = run_layer(kind, [np.float32([x])])
+    np.testing.assert_allclose(found, [y], rtol=1e-6)
 
 
 @few
@@ -97,6 +129,13 @@ EDGES = [  # type, parameters, what becomes of NaN, -inf, inf
     ("TanH", "", [NAN, -1, 1]),
     ("Sigmoid", "", [NAN, 0, 1]),
     ("Swish", "", [NAN, NAN, INF]),
+    ("Mish", "", [NAN, NAN, INF]),
+    ("SELU", "selu_param { alpha: 2 lambda: 0.5 }", [NAN, -1, INF]),
+    ("ReLU6", "", [NAN, NAN, 6]),
+    ("ReLU6", "relu6_param { negative_slope: 0.5 }", [NAN, -INF, 6]),
+    ("HardSigmoid", "", [NAN, 0, 1]),
+    ("HSigmoid", "", [NAN, 0, 1]),
+    ("HSwish", "", [NAN, NAN, INF]),
     ("AbsVal", "", [NAN, INF, INF]),
     ("Clip", "clip_param { min: -1 max: 2 }", [-1, -1, 2]),
     ("Threshold", "", [0, 0, 1]),

@@ -24,9 +24,26 @@ X = np.concatenate([both_signs(1e-45, 1e-3, 100_003), both_signs(1e-3, 120, 1009
 WIDE = X.astype(np.float64)
 BELOW = np.minimum(WIDE, 0)
 
+
+def mish_gate(x):
+    """tanh(ln(1 + exp(x))), by tanh(s) = 1 - 2 / (exp(2s) + 1) above 0 and n / (n + 2) below."""
+    small = np.exp(np.minimum(x, 0))
+    n = small * (small + 2)
+    return np.where(x > 0, np.tanh(np.logaddexp(0, x)), n / (n + 2))
+
+
+def mish_bend(x):
+    """The derivative of that: sech(s)**2 * sigmoid(x)."""
+    u = np.exp(-np.abs(x))
+    sech = np.where(x > 0, 2 * u * (1 + u) / (1 + 2 * u + 2 * u**2), 2 * (1 + u) / (2 + 2 * u + u**2))
+    return sech**2 * exact_sigmoid(x)
+
+
 CURVES = {  # type: parameters, function, the error it may have
     "Sigmoid": ("", exact_sigmoid(WIDE), 2.6),
     "Swish": ("", WIDE * exact_sigmoid(WIDE), 3.2),
+    "Mish": ("", WIDE * mish_gate(WIDE), 6),
+    "SELU": ("", 1.0507010 * np.where(WIDE > 0, WIDE, 1.6732632 * np.expm1(BELOW)), 3),
     "TanH": ("", np.tanh(WIDE), 1.4),
     "ELU": (f"elu_param {{ alpha: {ALPHA} }}", np.where(WIDE > 0, WIDE, float(ALPHA) * np.expm1(BELOW)), 2),
     "BNLL": ("", np.logaddexp(0, WIDE), 5),
@@ -38,6 +55,12 @@ SLOPES = {  # type: parameters, derivative, what its error is measured by, the e
         exact_sigmoid(WIDE) + WIDE * exact_sigmoid_slope(WIDE),
         exact_sigmoid(WIDE) + np.abs(WIDE) * exact_sigmoid_slope(WIDE),  # whose difference is 0 at -1.28
         6,
+    ),
+    "Mish": (
+        "",
+        mish_gate(WIDE) + WIDE * mish_bend(WIDE),
+        mish_gate(WIDE) + np.abs(WIDE) * mish_bend(WIDE),  # whose difference is 0 at -1.19
+        8,
     ),
     "TanH": ("", 4 * exact_sigmoid_slope(2 * WIDE), None, 4.5),
     "ELU": (f"elu_param {{ alpha: {ALPHA} }}", np.where(WIDE > 0, 1, float(ALPHA) * np.exp(BELOW)), None, 2),

@@ -141,8 +141,7 @@ def test_the_value_that_caffes_layers_stand_for_is_taken(message, field, value):
 @pytest.mark.parametrize(
     ("kind", "hint"),
     [
-        ("Mish", ""),
-        ("ReLU6", ""),
+        ("Softplus", ""),
         ("Relu", " (did you mean 'ReLU'?)"),
         ("SmoothL1Loss", " (--deploy does without data and loss layers)"),
     ],

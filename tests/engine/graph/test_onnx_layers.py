@@ -1,4 +1,4 @@
-"""LogSoftmax, GroupNorm, HardSigmoid, HardSwish, Eltwise's MIN, and Scale by a prefix of the axes: against float64,
+"""LogSoftmax, GroupNorm, HardSigmoid, Eltwise's MIN, and Scale by a prefix of the axes: against float64,
 with gradients, in ONNX; and what Caffe's writer says of layers that it does not have."""
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.ir.graph import Blob, Node
 from caffe64.engine.graph.ops import OPS, op_of
-from caffe64.engine.graph.ops.curves import Clip, HardSigmoid, HardSwish
 from caffe64.engine.graph.ops.eltwise import ELTWISE_MIN, Eltwise
 from caffe64.engine.graph.ops.group_norm import GroupNorm
 from caffe64.engine.graph.ops.padding import Pad
+from caffe64.engine.graph.ops.piecewise import Clip, HardSigmoid
 from caffe64.engine.graph.ops.scale import Bias, Scale
 from caffe64.engine.graph.ops.softmax import LogSoftmax
 from caffe64.errors import InputError
@@ -53,7 +53,7 @@ CASES = [
     ("LogSoftmax", LogSoftmax(0), (3, 4), log_softmax(0)),
     *(("HardSigmoid", HardSigmoid(), (2, size), hard_sigmoid(0.2, 0.5)) for size in SIZES),
     ("HardSigmoid", HardSigmoid(1 / 6, 0.25), (3, 7), hard_sigmoid(1 / 6, 0.25)),
-    *(("HardSwish", HardSwish(), (2, size), lambda x: x * np.clip(x / 6 + 0.5, 0, 1)) for size in SIZES),
+    *(("HardSwish", None, (2, size), lambda x: x * np.clip(x / 6 + 0.5, 0, 1)) for size in SIZES),
     ("GroupNorm", GroupNorm(), (2, 3, 4, 5), group_norm(None, 1e-5)),
     ("GroupNorm", GroupNorm(2, 0.1), (2, 6, 3), group_norm(2, 0.1)),
     ("GroupNorm", GroupNorm(3), (2, 6), group_norm(3, 1e-5)),
@@ -97,7 +97,7 @@ def test_the_hard_curves_keep_nan_and_bound_infinities():
     x = np.array([[np.nan, np.inf, -np.inf, 3, -3, 2.5, -2.5]], np.float32)
     found = outputs_of(one_layer("HardSigmoid", HardSigmoid(), x.shape), x)
     np.testing.assert_allclose(found, [[np.nan, 1, 0, 1, 0, 1, 0]], atol=1e-7)
-    found = outputs_of(one_layer("HardSwish", HardSwish(), x.shape), x)
+    found = outputs_of(one_layer("HardSwish", None, x.shape), x)
     np.testing.assert_allclose(found, [[np.nan, np.inf, np.nan, 3, 0, 2.5 * 11 / 12, -2.5 / 12]], rtol=1e-6, atol=1e-6)
 
 
@@ -143,7 +143,7 @@ def test_a_clip_of_one_side_is_exported_with_one_bound():
 
 
 # ------------------------------------------------------------------------------------------------------ and Caffe
-FOREIGN = ["GroupNorm", "HardSigmoid", "HardSwish", "LogSoftmax", "Pad", "Resize", "StridedSlice"]
+FOREIGN = ["GroupNorm", "LogSoftmax", "Pad", "Resize", "StridedSlice"]
 
 
 def test_types_that_caffe_does_not_have():
@@ -161,10 +161,10 @@ def test_in_a_prototxt_they_are_unknown_types(kind):
 
 
 def test_caffes_writer_names_all_that_it_does_not_have():
-    graph = one_layer("HardSwish", HardSwish(), (1, 2, 3, 4))
+    graph = one_layer("LogSoftmax", LogSoftmax(), (1, 2, 3, 4))
     top = Blob("z")
     graph.nodes.append(Node("p", "Pad", list(graph.nodes[-1].tops), [top], Pad((0,) * 4, (1,) * 4)))
-    message = r"made: layers that Caffe does not have: 'y' \(HardSwish\), 'p' \(Pad\) \(an .onnx file has them\)"
+    message = r"made: layers that Caffe does not have: 'y' \(LogSoftmax\), 'p' \(Pad\) \(an .onnx file has them\)"
     with pytest.raises(InputError, match=message):
         graph_message(graph)
 

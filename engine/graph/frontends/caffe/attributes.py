@@ -15,22 +15,23 @@ from ...ir.op import Op
 from ...ops import (
     arrangement,
     batch_norm,
-    curves,
     dropout,
     eltwise,
     inner_product,
     losses,
     normalise,
     parameters,
+    piecewise,
     powers,
     reductions,
     register,
     relu,
     scale,
+    smooth,
     softmax,
     views,
 )
-from . import detection, forks_regions, inputs, windows
+from . import detection, forks_curves, forks_regions, inputs, windows
 from .fields import Reader, by_name, is_message, read_fields, writes
 
 
@@ -92,15 +93,16 @@ READERS: dict[str, Reader] = {
     **windows.READERS,
     **detection.READERS,
     **forks_regions.READERS,
+    **forks_curves.READERS,
     "Accuracy": by_name(losses.Accuracy, "accuracy_param"),
     "ArgMax": by_name(reductions.ArgMax, "argmax_param"),
     "BatchNorm": by_name(batch_norm.BatchNorm, "batch_norm_param"),
     "Bias": by_name(scale.Bias, "bias_param", filler=0.0),
-    "Clip": by_name(curves.Clip, "clip_param"),
+    "Clip": by_name(piecewise.Clip, "clip_param"),
     "Concat": _by_axis(arrangement.Concat, "concat_param", "concat_dim"),
     "Crop": by_name(arrangement.Crop, "crop_param"),
     "Dropout": by_name(dropout.Dropout, "dropout_param"),
-    "ELU": by_name(curves.ELU, "elu_param"),
+    "ELU": by_name(smooth.ELU, "elu_param"),
     "Eltwise": by_name(eltwise.Eltwise, "eltwise_param"),
     "Embed": by_name(parameters.Embed, "embed_param", weight_filler=0.0, bias_filler=0.0),
     "Exp": by_name(powers.Exp, "exp_param"),
@@ -126,8 +128,8 @@ READERS: dict[str, Reader] = {
     "Slice": _by_axis(arrangement.Slicing, "slice_param", "slice_dim"),
     "Softmax": by_name(softmax.Softmax, "softmax_param"),
     "SoftmaxWithLoss": Reader(_read_softmax_loss),
-    "Swish": by_name(curves.Swish, "swish_param"),
-    "Threshold": by_name(curves.Threshold, "threshold_param"),
+    "Swish": by_name(smooth.Swish, "swish_param"),
+    "Threshold": by_name(piecewise.Threshold, "threshold_param"),
     "Tile": by_name(arrangement.Tile, "tile_param"),
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ...ir.graph import FLOAT32, PICTURE_AXES
+from ...ir.op import no_curve
+from ...ops import piecewise, smooth
 from ..groups import CONVOLUTIONS
 from .channels import CHANNELS
 from .convolution import DIRECT
@@ -37,8 +39,11 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "Pad": (GATHER,),
     **dict.fromkeys(("Crop", "StridedSlice"), (GATHER, ONE_PIECE)),
     **dict.fromkeys(("BatchNorm", "Scale", "Bias"), (CHANNELS,)),
-    **dict.fromkeys(("ELU", "TanH", "Sigmoid", "Swish", "Exp"), (SMOOTH_CURVE,)),
-    **dict.fromkeys(("ReLU", "PReLU", "Clip", "Threshold", "HardSigmoid", "HardSwish", "Power"), (PIECEWISE_CURVE,)),
+    **dict.fromkeys(("Exp", *(op.type for op in smooth.OPS)), (SMOOTH_CURVE,)),
+    **dict.fromkeys(
+        (*("ReLU", "PReLU", "Power"), *(op.type for op in piecewise.OPS if op.curve is not no_curve)),
+        (PIECEWISE_CURVE,),
+    ),
 }
 
 

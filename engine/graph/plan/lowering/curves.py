@@ -21,30 +21,24 @@ from ....vectors.simd import load, store, where_less, zeros
 from ...ir.graph import Node
 from ...ops import OPS
 from ...ops.curves import (
+    CAPPED,
     CLIP,
     ELU_CURVE,
     EXP,
     HARD_SIGMOID,
     HARD_SWISH,
     LINEAR,
+    MISH,
     RECTIFIED,
     SIGMOID,
     SMOOTH,
     SWISH,
     TANH,
     THRESHOLD,
-    clip,
-    elu,
-    hard_sigmoid,
-    hard_swish,
-    linear,
-    scaled_exp,
-    scaled_tanh,
-    sigmoid_curve,
-    swish,
-    threshold,
 )
+from ...ops.piecewise import capped, clip, hard_sigmoid, hard_swish, linear, threshold
 from ...ops.relu import rectify
+from ...ops.smooth import elu, mish, scaled_exp, scaled_tanh, sigmoid_curve, swish
 from ..emitter import NO_HIGHEST, NO_LOWEST, ZEROS, Emitter
 from ..storage import blocks
 from .filters import numbers_offset
@@ -97,6 +91,8 @@ def apply_smooth(arena, weights, tables, kind, x, x_pixels, y, y_pixels, count, 
         each_pixel(elu, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
     elif kind == EXP:
         each_pixel(scaled_exp, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
+    elif kind == MISH:
+        each_pixel(mish, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
 
 
 @inline
@@ -117,6 +113,8 @@ def apply_piecewise(arena, weights, tables, kind, x, x_pixels, y, y_pixels, coun
         each_pixel(hard_sigmoid, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
     elif kind == HARD_SWISH:
         each_pixel(hard_swish, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
+    elif kind == CAPPED:
+        each_pixel(capped, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
     elif kind == RECTIFIED:
         each_pixel(rectified, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
 
@@ -171,4 +169,6 @@ def emit_epilogue(emitter: Emitter, node: Node | None, channels: int) -> Epilogu
         return NO_EPILOGUE._replace(lowest=ZEROS)
     if kind == CLIP and a <= 0 <= b:
         return NO_EPILOGUE._replace(lowest=emitter.constant([a]), highest=emitter.constant([b]))
+    if kind == CAPPED and not a:
+        return NO_EPILOGUE._replace(lowest=ZEROS, highest=emitter.constant([b]))
     return NO_EPILOGUE._replace(curve=emit_curve(emitter, node, channels))

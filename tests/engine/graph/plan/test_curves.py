@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.caffe_graphs import data, layer
-from reference.caffe_graphs import graph_of as graph_of_text
+from reference.caffe_graphs import data, graph_of, layer
 from reference.plans import check_plan, draw_inputs, run_plan, same_bits, ways
 
 from caffe64.engine.compiler.cpu import LANES
-from caffe64.engine.graph.ops.curves import HardSigmoid, HardSwish
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.storage import StorageKind
 from caffe64.engine.graph.reference import Interpreter
@@ -28,10 +26,13 @@ FUNCTIONS = {  # by a name: layer type and parameters
     "PReLU": ("PReLU", ""),
     "PReLU, one slope": ("PReLU", "prelu_param { channel_shared: true }"),
     "Power": ("Power", "power_param { scale: -2 shift: 0.5 }"),
-    "HardSigmoid": ("HardSigmoid", ""),
-    "HardSwish": ("HardSwish", ""),
+    "Mish": ("Mish", ""),
+    "SELU": ("SELU", ""),
+    "HardSigmoid": ("HardSigmoid", "hard_sigmoid_param { alpha: 0.25 beta: 0.375 }"),
+    "HSwish": ("HSwish", ""),
+    "ReLU6": ("ReLU6", ""),
+    "leaky ReLU6": ("ReLU6", "relu6_param { negative_slope: 0.25 }"),
 }
-WITHOUT_TEXT = {"HardSigmoid": HardSigmoid(0.25, 0.375), "HardSwish": HardSwish()}  # which Caffe's format does not have
 PRODUCTS = {
     "direct": ("Convolution", "convolution_param { num_output: %d kernel_size: 1 }"),
     "strided": ("Convolution", "convolution_param { num_output: %d kernel_size: 3 pad: 1 stride: 2 }"),
@@ -46,19 +47,8 @@ every_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
 def function(name, bottom, top="f"):
-    """Types without a text stand there as a Sigmoid, by whose name `graph_of` finds them."""
     kind, more = FUNCTIONS[name]
-    named = f"{top}={kind}" if kind in WITHOUT_TEXT else top
-    return layer(named, "Sigmoid" if kind in WITHOUT_TEXT else kind, bottom, top, more)
-
-
-def graph_of(*layers):
-    graph = graph_of_text(*layers)
-    for node in graph.nodes:
-        node.name, _, kind = node.name.partition("=")
-        if kind:
-            node.type, node.attributes = kind, WITHOUT_TEXT[kind]
-    return graph
+    return layer(top, kind, bottom, top, more)
 
 
 def made_by(how, channels, bottom="data"):
@@ -200,12 +190,15 @@ def with_one_weight(name, values):
 
 @every_function
 def test_not_finite_values_inside_a_product(name):
-    """As by itself, but that a Clip whose bounds are the product's own does not hide NaN."""
+    """As by itself, but that bounds of the product's own do not hide NaN, and make -inf 0."""
     found, reference = with_one_weight(name, np.array([np.nan, np.inf, -np.inf, 0, -100, 100], np.float32))
     if name == "Clip":
         assert np.isnan(found[0])
         assert reference[0] == 0
         reference[0] = np.nan
+    if name == "ReLU6":
+        assert np.isnan(reference[2])
+        reference[2] = 0
     np.testing.assert_allclose(found, reference, rtol=1e-6, atol=1e-44)
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from ......formats.onnx.records import OnnxNode
 from ....ir.graph import Blob
 from ....ops.arrangement import Tile
-from ....ops.curves import Clip
 from ....ops.eltwise import ELTWISE_MAX, ELTWISE_MIN, ELTWISE_PROD, ELTWISE_SUM, Eltwise
+from ....ops.piecewise import Clip
 from ....ops.powers import Power
 from ....ops.scale import Bias, Scale
 from .builder import Axes, GraphBuilder

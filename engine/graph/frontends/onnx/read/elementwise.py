@@ -9,10 +9,11 @@ import numpy as np
 
 from ......formats.onnx.records import OnnxNode
 from ....ir.graph import Blob
-from ....ops.curves import ELU, Clip, HardSigmoid, HardSwish, Swish, Threshold
 from ....ops.eltwise import ELTWISE_PROD, ELTWISE_SUM, Eltwise
+from ....ops.piecewise import Clip, HardSigmoid, Threshold
 from ....ops.powers import Exp, Log, Power
 from ....ops.relu import PReLU, ReLU
+from ....ops.smooth import ELU, SELU, Swish
 from .broadcast import negated, power, times
 from .builder import GraphBuilder
 
@@ -78,8 +79,9 @@ def clip(builder: GraphBuilder, node: OnnxNode) -> Blob:
 
 
 def selu(builder: GraphBuilder, node: OnnxNode) -> Blob:
-    alpha, gamma = builder.number("alpha", 1.6732632), builder.number("gamma", 1.0507010)
-    return builder.add("Power", [builder.add("ELU", [builder.input()], ELU(alpha))], Power(scale=gamma))
+    default = SELU()
+    attributes = SELU(builder.number("alpha", default.alpha), builder.number("gamma", default.scale))
+    return builder.add("SELU", [builder.input()], attributes)
 
 
 def celu(builder: GraphBuilder, node: OnnxNode) -> Blob:
@@ -122,9 +124,10 @@ OPERATORS = {
     "Elu": simple("ELU", ELU, alpha=1.0),
     "Exp": simple("Exp", Exp),
     "HardSigmoid": simple("HardSigmoid", HardSigmoid, alpha=0.2, beta=0.5),
-    "HardSwish": simple("HardSwish", HardSwish),
+    "HardSwish": simple("HardSwish"),
     "LeakyRelu": leaky_relu,
     "Log": simple("Log", Log),
+    "Mish": simple("Mish"),
     "Neg": lambda builder, node: negated(builder, builder.input()),
     "PRelu": prelu,
     "Pow": pow_,

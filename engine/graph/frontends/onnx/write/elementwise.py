@@ -6,10 +6,12 @@ import math
 
 from onnx import TensorProto
 
-from ....ops.curves import clip_bounds
 from ....ops.eltwise import ELTWISE_MAX, ELTWISE_MIN, ELTWISE_PROD
+from ....ops.piecewise import RELU6_CAP, clip_bounds
 from ....ops.powers import checked_log, exponential
 from .builder import Builder, ExportedLayer
+
+HARD_SWISH_TYPES = "HardSwish", "HSwish"
 
 
 def simple(kind: str):
@@ -51,6 +53,24 @@ def clip(builder: Builder, layer: ExportedLayer) -> None:
 
 def hard_sigmoid(builder: Builder, layer: ExportedLayer) -> None:
     builder.add("HardSigmoid", layer.inputs, layer.outputs, alpha=layer.attributes.alpha, beta=layer.attributes.beta)
+
+
+def selu(builder: Builder, layer: ExportedLayer) -> None:
+    builder.add("Selu", layer.inputs, layer.outputs, alpha=layer.attributes.alpha, gamma=layer.attributes.scale)
+
+
+def mish(builder: Builder, layer: ExportedLayer) -> None:
+    """ONNX's Mish came with opset 18."""
+    gate = builder.add("Tanh", [builder.add("Softplus", layer.inputs)])
+    builder.add("Mul", [layer.inputs[0], gate], layer.outputs)
+
+
+def relu6(builder: Builder, layer: ExportedLayer) -> None:
+    value, slope = layer.inputs[0], layer.attributes.negative_slope
+    if slope:
+        value = builder.add("LeakyRelu", [value], alpha=slope)
+    lowest = "" if slope else builder.constant(0)
+    builder.add("Clip", [value, lowest, builder.constant(RELU6_CAP)], layer.outputs)
 
 
 def threshold(builder: Builder, layer: ExportedLayer) -> None:
@@ -114,11 +134,15 @@ EXPORTS = {
     "Eltwise": eltwise,
     "Exp": exp,
     "HardSigmoid": hard_sigmoid,
-    "HardSwish": simple("HardSwish"),
+    "HSigmoid": hard_sigmoid,
+    **dict.fromkeys(HARD_SWISH_TYPES, simple("HardSwish")),
     "Log": log,
+    "Mish": mish,
     "PReLU": prelu,
     "Power": power,
     "ReLU": relu,
+    "ReLU6": relu6,
+    **dict.fromkeys(("SELU", "SeLu"), selu),
     "Sigmoid": simple("Sigmoid"),
     "Swish": swish,
     "TanH": simple("Tanh"),

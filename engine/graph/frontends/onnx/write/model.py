@@ -66,7 +66,7 @@ def onnx_model(
 
 def _needed_opset(node: Node) -> int:
     """The first opset that has what a layer needs, 0 for any."""
-    if node.type == "HardSwish":
+    if node.type in elementwise.HARD_SWISH_TYPES:
         return HARD_SWISH_OPSET
     symmetric = node.type == "Resize" and node.attributes.coordinates == "half_pixel_symmetric"
     return SYMMETRIC_OPSET if symmetric else 0
