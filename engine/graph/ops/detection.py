@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...compiler import signatures as types
-from ...compiler.jit import F2_IN, I1, I1_IN, f32, inline, kernel
 from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Op, Run, count
 from .checks import at_most_four_axes
+from .suppression import strongest, suppress, suppression_scratch
 
 CORNER, CENTER_SIZE, CORNER_SIZE = range(1, 4)  # as in DetectionOutputParameter
 NO_DETECTION = -1  # fills unused rows of a top
@@ -143,45 +142,6 @@ class DetectionOutput:
     eta: float = 1.0
 
 
-@inline
-def overlap(boxes, a, b):
-    """Area of the intersection of two boxes over that of their union."""
-    width = min(boxes[a, 2], boxes[b, 2]) - max(boxes[a, 0], boxes[b, 0])
-    height = min(boxes[a, 3], boxes[b, 3]) - max(boxes[a, 1], boxes[b, 1])
-    if not (width > 0 and height > 0):
-        return width * 0
-    shared = width * height
-    return shared / (area(boxes, a) + area(boxes, b) - shared)
-
-
-@inline
-def area(boxes, a):
-    width, height = boxes[a, 2] - boxes[a, 0], boxes[a, 3] - boxes[a, 1]
-    return width * height if width >= 0 and height >= 0 else width * 0
-
-
-@kernel(types.i64(F2_IN, I1_IN, f32, f32, I1), fastmath=set())
-def suppress(boxes, candidates, threshold, eta, kept):
-    """Non-maximum suppression: of the candidates, best first, those that overlap none kept before by more than
-    `threshold`, which shrinks by `eta` after each that is kept, while it is above 0.5.
-
-    boxes [P, 4], candidates [N], kept [N]: its first values are written, their number is returned.
-    """
-    number = 0
-    for n in range(candidates.size):
-        fits = True
-        for k in range(number):
-            if overlap(boxes, candidates[n], kept[k]) > threshold:
-                fits = False
-                break
-        if fits:
-            kept[number] = candidates[n]
-            number += 1
-            if eta < 1 and threshold > np.float32(0.5):
-                threshold *= eta
-    return number
-
-
 def detection_sizes(node: Node, bottoms: list[Shape]) -> tuple[int, int, int]:
     """Numbers of priors, of classes, and of classes with boxes of their own (1 if they are shared)."""
     parameter, (locations, scores, priors) = node.attributes, bottoms[:3]
@@ -228,24 +188,22 @@ def decode(parameter, locations: np.ndarray, priors: np.ndarray) -> np.ndarray:
     return np.concatenate([centers - half, centers + half], axis=-1)
 
 
-def class_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def class_detections(parameter, boxes: np.ndarray, scores: np.ndarray, scratch: np.ndarray) -> np.ndarray:
     """Indices of the boxes [P, 4] of one class that are detections by their scores [P], best first."""
     lowest = -np.inf if parameter.confidence_threshold is None else parameter.confidence_threshold
-    candidates = np.flatnonzero(scores > np.float32(lowest))
-    candidates = candidates[np.argsort(-scores[candidates], kind="stable")]
-    candidates = candidates[: parameter.top_k]
+    candidates = strongest(scores, np.flatnonzero(scores > np.float32(lowest)), parameter.top_k)
     kept = np.empty_like(candidates)
-    return kept[: suppress.run(boxes, candidates, parameter.nms_threshold, parameter.eta, kept)]
+    return kept[: suppress.run(boxes, candidates, parameter.nms_threshold, parameter.eta, scratch, kept)]
 
 
-def image_detections(parameter, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def image_detections(parameter, boxes: np.ndarray, scores: np.ndarray, scratch: np.ndarray) -> np.ndarray:
     """Rows [label, score, box] of one image, by class, the best of each first.  boxes [owners, P, 4], scores [P, C]"""
     rows = [np.empty((0, 6), np.float32)]
     for label in range(scores.shape[1]):
         if label == parameter.background_label_id:
             continue
         own, of_class = boxes[label % len(boxes)], np.ascontiguousarray(scores[:, label])
-        kept = class_detections(parameter, own, of_class)
+        kept = class_detections(parameter, own, of_class, scratch)
         rows.append(np.column_stack([np.full(len(kept), label, np.float32), of_class[kept], own[kept]]))
     found = np.concatenate(rows)
     if 0 <= parameter.keep_top_k < len(found):
@@ -258,6 +216,7 @@ def prepare_detection(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
     """Rows [image, label, score, xmin, ymin, xmax, ymax]; -1 in all rows after the last detection."""
     parameter, images = node.attributes, bottoms[0][0]
     priors, classes, owners = detection_sizes(node, bottoms)
+    scratch = suppression_scratch(priors)
 
     def run(inputs, outputs):
         locations = inputs[0].reshape(images, priors, owners, 4).transpose(0, 2, 1, 3)
@@ -265,7 +224,7 @@ def prepare_detection(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
         scores, top, row = inputs[1].reshape(images, priors, classes), outputs[0].reshape(-1, 7), 0
         top.fill(NO_DETECTION)
         for image in range(images):
-            found = image_detections(parameter, boxes[image], scores[image])
+            found = image_detections(parameter, boxes[image], scores[image], scratch)
             top[row : row + len(found), 0], top[row : row + len(found), 1:] = image, found
             row += len(found)
 
