@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..engine.graph.ir.graph import Node
+from ..engine.graph.ops.interp import Interp
 from ..engine.graph.ops.pooling import Pooling
 from ..engine.graph.ops.resize import Resize
+from ..engine.graph.ops.upsample import Upsample
 from ..engine.graph.ops.windows import MOST_NUMBERS, Convolution
 from ..formats.caffe.schema import shortest_float
 
@@ -47,8 +49,18 @@ def main_parameters(node: Node) -> str:
             return f"axis {attributes.axis}"
         case "Reshape":
             return "×".join(map(str, attributes.dims))
-        case "Permute":
+        case "Permute" | "Transpose":
             return ", ".join(map(str, attributes.order))
+        case "Interp" | "Upsample":
+            return _new_size(attributes)
+        case "ShuffleChannel":
+            return f"{attributes.group} groups"
+        case "Reorg":
+            return f"{'back ' if attributes.reverse else ''}/{attributes.stride}"
+        case "CropCenter":
+            return "×".join(map(str, attributes.crop_size))
+        case "Reverse":
+            return f"axis {attributes.axis}"
     return ""
 
 
@@ -73,6 +85,20 @@ def _factors(attributes: Resize) -> str:
     if attributes.sizes:
         return "→ " + "×".join(map(str, attributes.sizes))
     return "×" + _one([shortest_float(scale) for scale in attributes.scales])
+
+
+def _new_size(attributes: Interp | Upsample) -> str:
+    """×2, → 40×40 or /2 ×4: what is given in the file."""
+    if isinstance(attributes, Upsample):
+        sizes, scale = (attributes.upsample_h, attributes.upsample_w), attributes.scale
+        scales = (attributes.scale_h or scale, attributes.scale_w or scale)
+        return (
+            "→ " + "×".join(map(str, sizes)) if None not in sizes else f"×{_one(scales)}" if None not in scales else ""
+        )
+    shrink, zoom = attributes.shrink_factor, attributes.zoom_factor
+    if attributes.by_size:
+        return f"→ {attributes.height}×{attributes.width}"
+    return " ".join(([f"/{shrink}"] if shrink else []) + ([f"×{zoom}"] if zoom else []))
 
 
 def _slice(axis: int, start: int, end: int, step: int) -> str:

@@ -29,12 +29,13 @@ def command(
     node by node, operators of any kind.
 
     Layers of these types run: AbsVal, Accuracy, ArgMax, BNLL, BatchNorm, Bias, Clip, Concat, Convolution,
-    ConvolutionDepthwise, Crop, Data, Deconvolution, DepthwiseConvolution, DetectionOutput, Dropout, DummyData,
-    ELU, Eltwise, Embed, EuclideanLoss, Exp, Flatten, HDF5Data, HSigmoid, HSwish, HardSigmoid, HardSwish,
-    HingeLoss, ImageData, InnerProduct, Input, LRN, Log, MVN, MemoryData, Mish, Normalize, PReLU, Parameter,
-    Permute, Pooling, Power, PriorBox, ReLU, ReLU6, Reduction, Reshape, SELU, Scale, SeLu, Sigmoid,
-    SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split, Swish, TanH, Threshold, Tile,
-    WindowData.
+    ConvolutionDepthwise, Crop, CropCenter, Data, Deconvolution, DepthwiseConvolution, DetectionOutput,
+    Dropout, DummyData, ELU, Eltwise, Embed, EuclideanLoss, Exp, Flatten, HDF5Data, HSigmoid, HSwish,
+    HardSigmoid, HardSwish, HingeLoss, ImageData, InnerProduct, Input, Interp, LRN, Log, MVN, MemoryData,
+    Mish, Normalize, PReLU, PSROIPooling, Parameter, Permute, Pooling, Power, PriorBox, ROIPooling, ReLU,
+    ReLU6, Reduction, Reorg, Reshape, Reverse, ReverseTime, SELU, Scale, SeLu, ShuffleChannel, Sigmoid,
+    SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split, Swish, TanH, Threshold,
+    Tile, Transpose, Upsample, WindowData.
     """
     from ..summaries import summary
     from .loading import load

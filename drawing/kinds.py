@@ -42,7 +42,8 @@ KINDS = (
         "shape",
         "shape",
         "#9a6b42",
-        "Flatten Reshape Permute Crop StridedSlice Pad Tile Resize Upsample Interp ShuffleChannel",
+        "Flatten Reshape Permute Transpose Crop CropCenter StridedSlice Pad Tile Resize Upsample Interp ShuffleChannel "
+        "Reorg Reverse ReverseTime",
     ),
     LayerColour(
         "output",

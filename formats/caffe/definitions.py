@@ -6,12 +6,13 @@ message NAME                          its fields follow, indented
 
 Names, numbers and defaults are those of BVLC Caffe. The layers of the SSD forks have other numbers in every fork
 (Permute's parameters are field 148 in one, 202 in another): theirs are 1,000,000 higher than in SSD's own, where no
-fork has anything. So text is understood, and a fork's field in a binary file stays an unknown field. The same holds
-for fields that forks have added to Caffe's own messages and that change a layer's result; `fork_fields` defines their
-treatment, and which others may be left out.
+fork has anything; so are those of other forks' layers. So text is understood, and a fork's field in a binary file
+stays an unknown field. The same holds for fields that forks have added to Caffe's own messages and that change a
+layer's result; `fork_fields` defines their treatment, and which others may be left out.
 """
 
 from .layer_definitions import LAYER_MESSAGES, SSD_LAYER_MESSAGES
+from .move_definitions import MOVE_LAYER_MESSAGES
 from .old_definitions import OLD_LAYER_MESSAGES
 from .region_definitions import REGION_LAYER_MESSAGES
 
@@ -136,6 +137,14 @@ message LayerParameter
     ReLUParameter relu6_param=1000211
     SELUParameter selu_param=1000301
     HardSigmoidParameter hard_sigmoid_param=1000302
+    UpsampleParameter upsample_param=1000137
+    InterpParameter interp_param=1000143
+    CropCenterParameter crop_center_param=1000149
+    ReverseParameter reverse_param=1000160
+    ReverseTimeParameter reverse_time_param=1000161
+    ReorgParameter reorg_param=1000159
+    ShuffleChannelParameter shuffle_channel_param=1000164
+    TransposeParameter transpose_param=9266710
 """
 
 DATA_LAYER_MESSAGES = """
@@ -199,6 +208,6 @@ message WindowDataParameter
 ALL = "".join(
     (
         *(BLOB_MESSAGES, NET_MESSAGES, DATA_LAYER_MESSAGES, LAYER_MESSAGES),
-        *(SSD_LAYER_MESSAGES, REGION_LAYER_MESSAGES, OLD_LAYER_MESSAGES),
+        *(SSD_LAYER_MESSAGES, REGION_LAYER_MESSAGES, MOVE_LAYER_MESSAGES, OLD_LAYER_MESSAGES),
     )
 )

@@ -1,4 +1,4 @@
-"""Which inputs of a graph must be class numbers, so that random values for them are valid."""
+"""Which inputs of a graph must be whole numbers, as classes and indices, so that random values for them are valid."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import axis_of, count
 from ..ops.softmax import axis_sizes
+from ..ops.upsample import has_places
 
 PASSING = ("Concat", "Flatten", "Reshape", "Slice", "Split")  # their tops hold the numbers of their bottoms
 
@@ -28,6 +29,10 @@ def _limits(node: Node, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
     """Of one layer's bottoms."""
     if node.type == "Embed":
         return {node.bottoms[0]: node.attributes.input_dim}
+    if node.type == "Upsample" and has_places(node):
+        return {node.bottoms[1]: count(shapes[node.tops[0]], 2)}
+    if node.type == "ReverseTime":
+        return {node.bottoms[1]: shapes[node.bottoms[0]][0] + 1}
     if node.type not in ("Accuracy", "HingeLoss", "SoftmaxWithLoss"):
         return {}
     scores, labels = node.bottoms[:2]

@@ -95,6 +95,6 @@ def _check(node: Node, need: Need) -> None:
             )
         return
     for number in gradient.labels:
-        if need.bottoms[number]:
+        if number < len(need.bottoms) and need.bottoms[number]:
             name = node.bottoms[number].name
             raise node.error(f"gives no gradient to {name!r}, and one is asked for", "propagate_down: false")

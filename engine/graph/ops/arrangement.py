@@ -1,5 +1,5 @@
-"""Layers that move values: Concat, Slice, Crop, Tile, Permute. Here NumPy copies them; plans have kernels that leave
-most values in their blocks of channels."""
+"""Layers that move values: Concat, Slice, Crop, Tile, Permute, Transpose. Here NumPy copies them; plans have kernels
+that leave most values in their blocks of channels."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Back, Gradient, Layers, Op, Run, axis_of, count
+from .checks import refuse_in_place
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,12 @@ class Tile:
 
 @dataclass(frozen=True)
 class Permute:
+    """Also of a Transpose, whose order has all axes."""
+
     order: tuple[int, ...] = ()
+
+
+PERMUTES = ("Permute", "Transpose")
 
 
 def own_axis(node: Node, dimensions: int) -> int:
@@ -162,13 +168,20 @@ def prepare_tile(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 def permutation(node: Node, dimensions: int) -> list[int]:
     """`order`, then the axes that it does not name, in their order."""
     order = list(node.attributes.order)
-    if len(set(order)) < len(order) or any(axis >= dimensions for axis in order):
+    if len(set(order)) < len(order) or not all(0 <= axis < dimensions for axis in order):
         raise node.error(f"order {order} of {dimensions} axes", f"different numbers from 0 to {dimensions - 1}")
     return order + [axis for axis in range(dimensions) if axis not in order]
 
 
 def permute_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     return [tuple(bottoms[0][axis] for axis in permutation(node, len(bottoms[0])))]
+
+
+def transpose_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    refuse_in_place(node)
+    if len(node.attributes.order) != len(bottoms[0]):
+        raise node.error(f"has {len(node.attributes.order)} dim for {len(bottoms[0])} axes", "one per axis")
+    return permute_shapes(node, bottoms)
 
 
 def prepare_permute(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -245,4 +258,5 @@ OPS = (
     Op("Crop", crop_shapes, prepare_crop, bottoms=(2, 2), gradient=Gradient(crop_back)),
     Op("Tile", tile_shapes, prepare_tile, gradient=Gradient(tile_back)),
     Op("Permute", permute_shapes, prepare_permute, gradient=Gradient(permute_back)),
+    Op("Transpose", transpose_shapes, prepare_permute, gradient=Gradient(permute_back)),
 )

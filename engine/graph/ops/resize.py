@@ -7,13 +7,14 @@ onnxruntime does: a tie decides which pixel is the nearest one. Axes are resized
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from ...vectors.elementary import HALF, F
 from ..ir.graph import Node, Shape
-from ..ir.op import Back, Gradient, Layers, Op, Run, count
+from ..ir.op import Back, Gradient, Layers, Op, Run
+from .axes import ResizedAxis, add_shares, axes_back, axes_macs, prepare_axes
 from .windows import MOST_NUMBERS, SPATIAL_AXES
 
 Coordinates = Literal[
@@ -61,31 +62,6 @@ ROUNDINGS = {
 }
 
 
-class ResizedAxis(NamedTuple):
-    """What the pixels of one axis are made of: (1 - share) * x[first] + share * x[second]; nearest ones of the first
-    alone, with no shares. `first` and `second` int64 [m], `share` float32 [m] or None; `size` is n."""
-
-    size: int
-    first: np.ndarray
-    second: np.ndarray
-    share: np.ndarray | None
-
-    @property
-    def is_same(self) -> bool:
-        """Whether the axis stays as it is."""
-        still = len(self.first) == self.size and bool((self.first == np.arange(self.size)).all())
-        return still and (self.share is None or not self.share.any())
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """The same as a matrix [m, n], float32."""
-        matrix, rows = np.zeros((len(self.first), self.size), F), np.arange(len(self.first))
-        share = F(0) if self.share is None else self.share
-        np.add.at(matrix, (rows, self.first), 1 - share)
-        np.add.at(matrix, (rows, self.second), share)
-        return matrix
-
-
 def spatial_scales(node: Node, bottom: Shape) -> list[tuple[int, int, np.float32]]:
     """(n, m, scale) of each spatial axis. Raises node.error."""
     attributes, axes = node.attributes, len(bottom) - 2
@@ -127,48 +103,20 @@ def resize_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
 
 
 def prepare_resize(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """The last axis first, while there are few rows."""
-    shape, steps = list(bottoms[0]), []
-    for number, axis in reversed(list(enumerate(resized_axes(node, bottoms[0]), 2))):
-        if not axis.is_same:
-            shape[number] = len(axis.first)
-            steps.append((number, axis, *(np.empty(shape, F) for _ in range(1 if axis.share is None else 2))))
-
-    def run(inputs, outputs):
-        values = inputs[0]
-        for number, axis, result, *others in steps:
-            np.take(values, axis.first, number, out=result, mode="clip")
-            for second in others:
-                np.take(values, axis.second, number, out=second, mode="clip")
-                share = axis.share.reshape(-1, *(1,) * (len(shape) - number - 1))
-                np.multiply(result, 1 - share, out=result)
-                np.multiply(second, share, out=second)
-                np.add(result, second, out=result)
-            values = result
-        np.copyto(outputs[0], values)
-
-    return run
+    return prepare_axes(bottoms[0], resized_axes(node, bottoms[0]))
 
 
 def resize_macs(node: Node, bottoms: list[Shape], tops: list[Shape]) -> int:
-    """Two per pixel and axis of linear ones."""
-    interpolated = sum(not axis.is_same and axis.share is not None for axis in resized_axes(node, bottoms[0]))
-    return 2 * interpolated * count(tops[0])
+    return axes_macs(resized_axes(node, bottoms[0]), tops[0])
 
 
 def resize_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
-    """The transposed matrices of the axes."""
-    matrices = [axis.matrix for axis in resized_axes(node, bottoms[0])]
-
-    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
-        gradient = output_gradients[0]
-        for number, matrix in enumerate(matrices, 2):
-            gradient = np.moveaxis(np.tensordot(gradient, matrix, (number, 0)), -1, number)
-        np.copyto(input_gradients[0], gradient)
-
-    return back
+    return axes_back(bottoms[0], resized_axes(node, bottoms[0]))
 
 
 OPS = (
-    Op("Resize", resize_shapes, prepare_resize, macs=resize_macs, gradient=Gradient(resize_back), attributes=Resize),
-)
+    Op(
+        "Resize", resize_shapes, prepare_resize, macs=resize_macs,
+        gradient=Gradient(resize_back, kernels=(add_shares,)), attributes=Resize,
+    ),
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""StridedSlice: each `step`-th value of some axes, from `start` on, up to `end`."""
+"""Layers that take a range of each axis: StridedSlice, CropCenter, and Reverse, which takes one backwards."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, axis_of
+from .checks import refuse_in_place
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,18 @@ class StridedSlice:
     starts: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     steps: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class CropCenter:
+    """`crop_size`: of each axis, what is taken off both its ends."""
+
+    crop_size: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reverse:
+    axis: int = 0
 
 
 def slice_ranges(node: Node, bottom: Shape) -> list[range]:
@@ -49,21 +62,49 @@ def slice_ranges(node: Node, bottom: Shape) -> list[range]:
     return ranges
 
 
+def center_ranges(node: Node, bottom: Shape) -> list[range]:
+    """The same of a CropCenter."""
+    crops = node.attributes.crop_size
+    if len(crops) != len(bottom):
+        raise node.error(f"has {len(crops)} crop_size for {len(bottom)} axes", "one per axis")
+    for axis, (crop, size) in enumerate(zip(crops, bottom, strict=True)):
+        if crop < 0 or 2 * crop >= size:
+            raise node.error(f"crop_size {crop} of an axis of {size}", "at least 1 left", f"axis {axis}")
+    return [range(crop, size - crop) for crop, size in zip(crops, bottom, strict=True)]
+
+
+def reversed_ranges(node: Node, bottom: Shape) -> list[range]:
+    """The same of a Reverse."""
+    axis = node.attributes.axis
+    if not 0 <= axis < len(bottom):
+        raise node.error(f"axis {axis} of a blob with {len(bottom)} axes", f"0 to {len(bottom) - 1}")
+    return [range(size)[:: -1 if number == axis else 1] for number, size in enumerate(bottom)]
+
+
+RANGES = {"StridedSlice": slice_ranges, "CropCenter": center_ranges, "Reverse": reversed_ranges}
+
+
+def taken_ranges(node: Node, bottom: Shape) -> list[range]:
+    """The indices that the layer takes of each axis. Raises node.error."""
+    return RANGES[node.type](node, bottom)
+
+
 def _slices(node: Node, bottom: Shape) -> tuple[slice, ...]:
-    ranges = slice_ranges(node, bottom)
+    ranges = taken_ranges(node, bottom)
     return tuple(slice(each.start, each.stop if each.stop >= 0 else None, each.step) for each in ranges)
 
 
-def strided_slice_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
-    return [tuple(map(len, slice_ranges(node, bottoms[0])))]
+def range_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    refuse_in_place(node)
+    return [tuple(map(len, taken_ranges(node, bottoms[0])))]
 
 
-def prepare_strided_slice(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+def prepare_ranges(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     slices = _slices(node, bottoms[0])
     return lambda inputs, outputs: np.copyto(outputs[0], inputs[0][slices])
 
 
-def strided_slice_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
+def ranges_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
     slices = _slices(node, bottoms[0])
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
@@ -73,9 +114,9 @@ def strided_slice_back(node: Node, bottoms: list[Shape], tops: list[Shape], run:
     return back
 
 
+GRADIENT = Gradient(ranges_back)
 OPS = (
-    Op(
-        "StridedSlice", strided_slice_shapes, prepare_strided_slice, gradient=Gradient(strided_slice_back),
-        attributes=StridedSlice,
-    ),
-)  # fmt: skip
+    Op("StridedSlice", range_shapes, prepare_ranges, gradient=GRADIENT, attributes=StridedSlice),
+    Op("CropCenter", range_shapes, prepare_ranges, gradient=GRADIENT),
+    Op("Reverse", range_shapes, prepare_ranges, gradient=GRADIENT),
+)

@@ -2,7 +2,8 @@
 
     Split, Concat, Eltwise or Slice of one    Reshape and Flatten to the same shape
     Power with power 1, scale 1, shift 0      Scale by 1 and without an offset
-    Permute that leaves all axes where they are
+    Permute and Transpose that leave all axes where they are, ShuffleChannel of groups of one or of all, Reorg by 1
+    Interp and Upsample to the same pixels    CropCenter of nothing, Reverse of one
 
 A blob that is an output of the net keeps its name, or its layer.
 """
@@ -14,9 +15,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
-from ..ops.arrangement import permutation
+from ..ops.arrangement import PERMUTES, permutation
+from ..ops.interp import interp_axes
+from ..ops.shuffle import ORDERS
+from ..ops.strided_slice import RANGES, taken_ranges
+from ..ops.upsample import upsampled_axes
 from .affine import Affine, affine_of
 from .report import Report
+
+AXES = {"Interp": interp_axes, "Upsample": upsampled_axes}
 
 
 def drop_dropout(graph: Graph) -> Report:
@@ -46,14 +53,22 @@ def _changes_nothing(node: Node, shapes: Mapping[Blob, Shape]) -> bool:
         return False
     if node.type in ("Concat", "Slice", "Reshape", "Flatten"):
         return shapes[node.bottoms[0]] == shapes[node.tops[0]]
-    if node.type == "Permute":
-        axes = len(shapes[node.bottoms[0]])
-        return permutation(node, axes) == list(range(axes))
+    shape = shapes[node.bottoms[0]]
+    if node.type in PERMUTES:
+        return permutation(node, len(shape)) == list(range(len(shape)))
+    if node.type in RANGES:
+        return taken_ranges(node, shape) == [range(size) for size in shape]
+    if node.type in AXES:
+        return all(axis.is_same for axis in AXES[node.type](node, shape))
+    if node.type in ORDERS and shapes[node.tops[0]] == shape:
+        axes, order = ORDERS[node.type](node, shape)
+        moved = [axis for axis in order if axes[axis] != 1]
+        return moved == sorted(moved)
     if node.type == "Power":
         power = node.attributes
         return (power.power, power.scale, power.shift) == (1, 1, 0)
     if node.type == "Scale":
-        affine = affine_of(node, len(shapes[node.bottoms[0]]))
+        affine = affine_of(node, len(shape))
         return isinstance(affine, Affine) and bool(np.all(affine.factor == 1) and np.all(affine.offset == 0))
     return False
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
+from ..ops.arrangement import PERMUTES
 from ..ops.scale import Bias
 from .affine import AFFINE_TYPES, Affine, affine_chain, is_affine
 from .producers import PRODUCERS, cannot_fold_before, fold_before, pads_input
@@ -71,7 +72,7 @@ def _padded(readers: list[Node]) -> Node | None:
 def _needs_offset(graph: Graph, source: Blob, affine: Affine, padded: Node) -> str | None:
     """Why the offset cannot be a Bias on raw values instead, or None."""
     producer = graph.producer(source)
-    if producer.type == "Permute":  # of an input whose channels come last
+    if producer.type in PERMUTES:  # of an input whose channels come last
         producer = graph.producer(producer.bottoms[0])
     if producer.bottoms:
         return f"{padded.name!r} pads its input with zeros, which stand for values behind the offset"

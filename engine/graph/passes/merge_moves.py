@@ -1,4 +1,4 @@
-"""Merge layers that only move values: Permute, and Reshape and Flatten, which only rename axes.
+"""Merge layers that only move values: Permute (or Transpose), and Reshape and Flatten, which only rename axes.
 
     Permute -> Permute                      becomes  Permute, or nothing if the axes are where they were
     Reshape -> Reshape (or Flatten)         becomes  Reshape, where both keep the first axis
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..ir.graph import Blob, Graph, Node, Shape
-from ..ops.arrangement import Permute, permutation
+from ..ops.arrangement import PERMUTES, Permute, permutation
 from ..ops.views import Reshape
 from .drop_no_ops import bypass
 from .report import Report
@@ -30,15 +30,15 @@ VIEWS = {"Flatten", "Reshape"}
 def merge_moves(graph: Graph, shapes: Mapping[Blob, Shape]) -> Report:
     """Merges in place of `graph`."""
     report = Report("merge moves")
-    axes = {node: len(shapes[node.bottoms[0]]) for node in graph.nodes if node.type == "Permute"}
+    axes = {node: len(shapes[node.bottoms[0]]) for node in graph.nodes if node.type in PERMUTES}
     for node, number in axes.items():
-        _pass_to_next(graph, node, number, report)
-        _pass_to_input(graph, node, number, report)
+        if not _pass_to_next(graph, node, number, report):
+            _pass_to_input(graph, node, number, report)
     for node in list(graph.nodes):
         before = graph.producer(node.bottoms[0]) if len(node.bottoms) == 1 else None
         if before is None or graph.readers(node.bottoms[0]) != [node]:
             continue
-        if node.type == "Permute" and before.type == "Permute":
+        if node.type in PERMUTES and before.type in PERMUTES:
             _merge_permutes(graph, before, node, axes[node], report)
         elif node.type in VIEWS and before.type in VIEWS:
             _merge_views(graph, before, node, shapes, report)
@@ -59,19 +59,21 @@ def _passable(node: Node | None, axes: int) -> bool:
     return node.type in ELEMENT_WISE
 
 
-def _pass_to_next(graph: Graph, node: Node, axes: int, report: Report) -> None:
-    """Move a Permute to the next one, past layers that allow it."""
+def _pass_to_next(graph: Graph, node: Node, axes: int, report: Report) -> bool:
+    """Move a Permute to the next one, past layers that allow it. Returns whether it was."""
     passed: list[Node] = []
     following = _only_reader(graph, node)
     while following is not None and _passable(following, axes):
         passed.append(following)
         following = _only_reader(graph, following)
-    if passed and following is not None and following.type == "Permute":
+    moves = bool(passed) and following is not None and following.type in PERMUTES
+    if moves:
         order = permutation(node, axes)
         for each in passed:
             _rename_axis(each, [order[axis] for axis in range(axes)], axes)
         _reorder(graph, [node, *passed], [*passed, node])
         report.changes.append(f"{_named(node)} behind {_named(passed[-1])}")
+    return moves
 
 
 def _pass_to_input(graph: Graph, node: Node, axes: int, report: Report) -> None:
@@ -98,13 +100,17 @@ def _rename_axis(node: Node, to: list[int], axes: int) -> None:
 
 
 def _reorder(graph: Graph, before: list[Node], after: list[Node]) -> None:
-    """Run layers that follow each other, `before`, in the order `after`. The last top keeps its blob and name."""
+    """Run layers that follow each other, `before`, in the order `after`. The last top keeps its blob and name; none
+    works in place."""
     source, end = before[0].bottoms[0], before[-1].tops[0]
     places = sorted(graph.nodes.index(node) for node in before)
     for place, node in zip(places, after, strict=True):
         graph.nodes[place] = node
         node.bottoms = [source]
-        source = Blob(node.name)
+        name = node.name
+        while name in (source.name, end.name):
+            name += "_"
+        source = Blob(name)
         node.tops = [source]
     after[-1].tops = [end]
 

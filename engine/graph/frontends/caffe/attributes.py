@@ -31,7 +31,7 @@ from ...ops import (
     softmax,
     views,
 )
-from . import detection, forks_curves, forks_regions, inputs, windows
+from . import detection, forks_curves, forks_moves, forks_regions, inputs, windows
 from .fields import Reader, by_name, is_message, read_fields, writes
 
 
@@ -92,6 +92,7 @@ READERS: dict[str, Reader] = {
     **inputs.READERS,
     **windows.READERS,
     **detection.READERS,
+    **forks_moves.READERS,
     **forks_regions.READERS,
     **forks_curves.READERS,
     "Accuracy": by_name(losses.Accuracy, "accuracy_param"),

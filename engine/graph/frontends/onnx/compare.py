@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from .....arguments import RUNTIME_FLOOR
+from ...analysis.shapes import infer_shapes
 from ...ir.graph import Blob, Graph, Shape
 from ...verification.difference import Difference, difference
 from ...verification.finite import check_finite
@@ -52,5 +53,6 @@ def run_model(model: onnx.ModelProto, *batches: Mapping[str, np.ndarray]) -> lis
 
 
 def _random_batch(graph: Graph, shapes: Mapping[Blob, Shape], extra: int, seed: int) -> dict[str, np.ndarray]:
-    sizes = {blob: (shapes[blob][0] + extra, *shapes[blob][1:]) if extra else shapes[blob] for blob in graph.inputs}
-    return random_inputs(graph, sizes, seed, {})
+    if extra:
+        shapes = infer_shapes(graph, {blob.name: (shapes[blob][0] + extra, *shapes[blob][1:]) for blob in graph.inputs})
+    return random_inputs(graph, shapes, seed, {})

@@ -37,10 +37,15 @@ def batch_axes(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, int] | 
 
 
 def _cuts(node: Node, shapes: Mapping[Blob, Shape], axes: Mapping[Blob, int]) -> bool:
-    """Whether a layer takes a part of the batch, or the batch for channels: a constant of the exported net."""
+    """Whether a layer takes a part of the batch, or the batch for channels or pixels: a constant of the exported
+    net."""
     if node.type == "GroupNorm":
         return axes.get(node.bottoms[0]) == 1
     if node.type == "Slice":
         axis = own_axis(node, len(shapes[node.bottoms[0]]))
         return len(node.tops) > 1 and axes.get(node.bottoms[0]) == axis
+    if node.type in ("Interp", "Resize", "Upsample", "Reorg"):
+        return axes.get(node.bottoms[0], 0) > 0
+    if node.type == "ReverseTime":
+        return not node.attributes.copy_remaining and axes.get(node.bottoms[0]) == 0
     return node.type == "Crop" and axes.get(node.bottoms[0]) != axes.get(node.tops[0])

@@ -4,7 +4,7 @@ needs.
     MAX     a MaxPool, with any padding, which is never the maximum
     AVE     divides by the cells of the picture and its padding that a window covers. AveragePool divides by all cells
             with count_include_pad, by those of the picture without; where neither is right, the quotient of both
-            divisors, one number per window, is a factor.
+                    divisors, one number per window, is a factor.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
+from ....ir.op import count
 from ....ops.pooling import LOWEST_FLOAT32, POOL_AVE, pooling_windows, window_table
 from .builder import Builder, ExportedLayer
 
@@ -62,6 +63,18 @@ def _with_indices(builder: Builder, layer: ExportedLayer, attributes: dict, pixe
     builder.add("MaxPool", layer.inputs, [layer.outputs[0], index], **attributes)
     in_plane = builder.add("Mod", [index, builder.constant(pixels, np.int64)])
     builder.add("Cast", [in_plane], layer.outputs[1], to=TensorProto.FLOAT)
+
+
+def unpool(builder: Builder, layer: ExportedLayer) -> None:
+    """The values scattered in their planes, which have one place more: the index -1 counts from the end there."""
+    size = count(layer.tops[0], 2)
+    x, index = (builder.reshape(value, [0, 0, -1]) for value in layer.inputs)
+    shape = builder.add("Slice", [builder.add("Shape", layer.inputs[:1]), builder.indices([0]), builder.indices([2])])
+    zeros = builder.add("ConstantOfShape", [builder.add("Concat", [shape, builder.indices([size + 1])], axis=0)])
+    index = builder.add("Cast", [index], to=TensorProto.INT64)
+    values = builder.add("ScatterElements", [zeros, index, x], axis=2)
+    inside = builder.add("Slice", [values, *map(builder.indices, ([0], [size], [2]))])
+    builder.reshape(inside, [0, 0, *layer.tops[0][2:]], layer.outputs)
 
 
 EXPORTS = {"Pooling": pooling}
