@@ -32,10 +32,10 @@ def command(
     ConvolutionDepthwise, Crop, CropCenter, Data, Deconvolution, DepthwiseConvolution, DetectionOutput,
     Dropout, DummyData, ELU, Eltwise, Embed, EuclideanLoss, Exp, Flatten, HDF5Data, HSigmoid, HSwish,
     HardSigmoid, HardSwish, HingeLoss, ImageData, InnerProduct, Input, Interp, LRN, Log, MVN, MemoryData,
-    Mish, Normalize, PReLU, PSROIPooling, Parameter, Permute, Pooling, Power, PriorBox, ROIPooling, ReLU,
-    ReLU6, Reduction, Reorg, Reshape, Reverse, ReverseTime, SELU, Scale, SeLu, ShuffleChannel, Sigmoid,
-    SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split, Swish, TanH, Threshold,
-    Tile, Transpose, Upsample, WindowData.
+    Mish, Normalize, PReLU, PSROIPooling, Parameter, Permute, Pooling, Power, PriorBox, Proposal,
+    ROIPooling, ReLU, ReLU6, Reduction, Reorg, Reshape, Reverse, ReverseTime, SELU, Scale, SeLu,
+    ShuffleChannel, Sigmoid, SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split,
+    Swish, TanH, Threshold, Tile, Transpose, Upsample, WindowData.
     """
     from ..summaries import summary
     from .loading import load

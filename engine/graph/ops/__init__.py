@@ -36,6 +36,7 @@ from . import (
     piecewise,
     pooling,
     powers,
+    proposal,
     reductions,
     region_pooling,
     relu,
@@ -81,6 +82,7 @@ MODULES = (
     losses,
     detection,
     region_pooling,
+    proposal,
 )
 
 OPS: dict[str, Op] = {op.type: op for module in MODULES for op in module.OPS}

@@ -1,11 +1,46 @@
-"""Layers of forks for regions and detections: R-CNN's and R-FCN's pooling, Proposal, YOLO's outputs, their losses."""
+"""Layers of forks for regions and detections: R-CNN's and R-FCN's pooling, and Proposal, also as a Python layer."""
 
 from __future__ import annotations
 
-from ...ops import region_pooling
-from .fields import by_name
+from dataclasses import fields
 
+from .....formats.caffe.param_str import Value, read_param_str
+from ...ir.graph import Node
+from ...ops import proposal, region_pooling
+from .fields import Reader, by_name, read_fields, writes
+from .python_layers import PYTHON
+
+PYTHON_RATIOS, PYTHON_SCALES = (0.5, 1.0, 2.0), [8, 16, 32]  # of py-faster-rcnn's code, as are Proposal's defaults
+
+
+def _read_proposal(node: Node, layer) -> proposal.Proposal:
+    if layer.type == PYTHON:
+        return _read_python_proposal(node, layer.python_param.param_str)
+    return read_fields(proposal.Proposal, layer.proposal_param, form="c++")
+
+
+def _read_python_proposal(node: Node, text: str) -> proposal.Proposal:
+    try:
+        given = read_param_str(text)
+    except ValueError as error:
+        raise node.error(f"has a param_str with {error}", "'feat_stride': 16, and 'scales': [8, 16, 32]") from None
+    stride, scales = given.pop("feat_stride", None), given.pop("scales", PYTHON_SCALES)
+    if given:
+        raise node.error(f"has a param_str with {', '.join(map(repr, given))}", "feat_stride and scales")
+    if not isinstance(stride, int):
+        raise node.error(f"has a param_str with feat_stride {stride!r}", "a whole number")
+    if not isinstance(scales, list) or not all(map(_is_number, scales)):
+        raise node.error(f"has a param_str with scales {scales!r}", "a list of numbers")
+    return proposal.Proposal(stride, ratio=PYTHON_RATIOS, scale=tuple(map(float, scales)), form="python")
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, int | float)
+
+
+_IN_FILES = [each.name for each in fields(proposal.Proposal) if each.name != "form"]
 READERS = {
     "ROIPooling": by_name(region_pooling.ROIPooling, "roi_pooling_param"),
     "PSROIPooling": by_name(region_pooling.PSROIPooling, "psroi_pooling_param"),
+    "Proposal": Reader(_read_proposal, {name: writes("proposal_param", name) for name in _IN_FILES}),
 }
