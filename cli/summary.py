@@ -35,7 +35,8 @@ def command(
     Mish, Normalize, PReLU, PSROIPooling, Parameter, Permute, Pooling, Power, PriorBox, Proposal,
     ROIPooling, ReLU, ReLU6, Reduction, Reorg, Reshape, Reverse, ReverseTime, SELU, Scale, SeLu,
     ShuffleChannel, Sigmoid, SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split,
-    Swish, TanH, Threshold, Tile, Transpose, Upsample, WindowData.
+    Swish, TanH, Threshold, Tile, Transpose, Upsample, WindowData, YoloDetectionOutput,
+    Yolov3DetectionOutput.
     """
     from ..summaries import summary
     from .loading import load

@@ -49,6 +49,7 @@ from . import (
     strided_slice,
     upsample,
     views,
+    yolo,
 )
 
 MODULES = (
@@ -83,6 +84,7 @@ MODULES = (
     detection,
     region_pooling,
     proposal,
+    yolo,
 )
 
 OPS: dict[str, Op] = {op.type: op for module in MODULES for op in module.OPS}

@@ -1,4 +1,5 @@
-"""Layers of forks for regions and detections: R-CNN's and R-FCN's pooling, and Proposal, also as a Python layer."""
+"""Layers of forks for regions and detections: R-CNN's and R-FCN's pooling, Proposal, also as a Python layer, and YOLO's
+outputs."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from dataclasses import fields
 
 from .....formats.caffe.param_str import Value, read_param_str
 from ...ir.graph import Node
-from ...ops import proposal, region_pooling
+from ...ops import proposal, region_pooling, yolo
 from .fields import Reader, by_name, read_fields, writes
 from .python_layers import PYTHON
 
@@ -43,4 +44,6 @@ READERS = {
     "ROIPooling": by_name(region_pooling.ROIPooling, "roi_pooling_param"),
     "PSROIPooling": by_name(region_pooling.PSROIPooling, "psroi_pooling_param"),
     "Proposal": Reader(_read_proposal, {name: writes("proposal_param", name) for name in _IN_FILES}),
+    "YoloDetectionOutput": by_name(yolo.YoloDetectionOutput, "yolo_detection_output_param"),
+    "Yolov3DetectionOutput": by_name(yolo.Yolov3DetectionOutput, "yolov3_detection_output_param"),
 }
