@@ -17,6 +17,12 @@ def main_parameters(node: Node) -> str:
     """A layer's main parameters, for its box: window, number of outputs, operation, axis."""
     attributes = node.attributes
     match node.type:
+        case "Im2col":
+            return _window(attributes)
+        case "SPP":
+            return f"{('max', 'average', 'stochastic')[attributes.pool]}, {attributes.pyramid_height} levels"
+        case "LSTM" | "Lstm" | "RNN" | "CenterLoss":
+            return f"→ {attributes.num_output}"
         case "Convolution" | "ConvolutionDepthwise" | "DepthwiseConvolution" | "Deconvolution":
             group = f", group {attributes.group}" if (attributes.group or 1) > 1 else ""
             dilated = f", dilation {_one(attributes.dilation)}" if any(d > 1 for d in attributes.dilation) else ""

@@ -29,6 +29,7 @@ from ..formats.caffe import (
     split_batch_norms,
 )
 from ..formats.caffe.schema import Message
+from .beside import read_beside
 from .blob import checked_shape
 from .pycaffe_words import phase_name
 
@@ -61,7 +62,8 @@ def read_graph(
         notices += [f"{path}: the input {name!r} is left out: nothing reads it" for name in gone]
         shapes = {name: shape for name, shape in shapes.items() if name not in gone}
     notices += split_batch_norms(message, model, path)
-    return build_graph(message, phase, path=path, left_out=read.message.layer), shapes, notices
+    graph = build_graph(message, phase, path=path, left_out=read.message.layer)
+    return graph, shapes, notices + read_beside(graph)
 
 
 def _named(message: Message, shapes: Mapping[str, Shape] | Shape) -> dict[str, Shape]:

@@ -28,15 +28,16 @@ def command(
     """Show a Caffe net layer by layer: output shape, parameters, multiply-accumulates (MACs), bytes; or an ONNX model
     node by node, operators of any kind.
 
-    Layers of these types run: AbsVal, Accuracy, ArgMax, BNLL, BatchNorm, Bias, Clip, Concat, Convolution,
-    ConvolutionDepthwise, Crop, CropCenter, Data, Deconvolution, DepthwiseConvolution, DetectionOutput,
-    Dropout, DummyData, ELU, Eltwise, Embed, EuclideanLoss, Exp, Flatten, HDF5Data, HSigmoid, HSwish,
-    HardSigmoid, HardSwish, HingeLoss, ImageData, InnerProduct, Input, Interp, LRN, Log, MVN, MemoryData,
-    Mish, Normalize, PReLU, PSROIPooling, Parameter, Permute, Pooling, Power, PriorBox, Proposal,
-    ROIPooling, ReLU, ReLU6, Reduction, Reorg, Reshape, Reverse, ReverseTime, SELU, Scale, SeLu,
-    ShuffleChannel, Sigmoid, SigmoidCrossEntropyLoss, Silence, Slice, Softmax, SoftmaxWithLoss, Split,
-    Swish, TanH, Threshold, Tile, Transpose, Upsample, WindowData, YoloDetectionOutput,
-    Yolov3DetectionOutput.
+    Layers of these types run: AbsVal, Accuracy, ArgMax, BNLL, BatchNorm, BatchReindex, Bias, CenterLoss,
+    Clip, Concat, ContrastiveLoss, Convolution, ConvolutionDepthwise, Crop, CropCenter, Data,
+    Deconvolution, DepthwiseConvolution, DetectionOutput, Dropout, DummyData, ELU, Eltwise, Embed,
+    EuclideanLoss, Exp, Filter, Flatten, HDF5Data, HDF5Output, HSigmoid, HSwish, HardSigmoid, HardSwish,
+    HingeLoss, Im2col, ImageData, InfogainLoss, InnerProduct, Input, Interp, LRN, Log, MVN, MemoryData,
+    Mish, MultinomialLogisticLoss, Normalize, PReLU, PSROIPooling, Parameter, Permute, Pooling, Power,
+    PriorBox, Proposal, ROIPooling, ReLU, ReLU6, Reduction, Reorg, Reshape, Reverse, ReverseTime, SELU,
+    SPP, Scale, SeLu, ShuffleChannel, Sigmoid, SigmoidCrossEntropyLoss, Silence, Slice, Softmax,
+    SoftmaxWithLoss, Split, Swish, TanH, Threshold, Tile, Transpose, Upsample, WindowData,
+    YoloDetectionOutput, Yolov3DetectionOutput.
     """
     from ..summaries import summary
     from .loading import load

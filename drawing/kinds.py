@@ -27,7 +27,7 @@ KINDS = (
         "#2f74e0",
         "Convolution ConvolutionDepthwise DepthwiseConvolution Deconvolution Im2col",
     ),
-    LayerColour("dense", "inner product", "#7d55d9", "InnerProduct Embed LSTM RNN Recurrent MatMul"),
+    LayerColour("dense", "inner product", "#7d55d9", "InnerProduct Embed LSTM Lstm LSTMUnit RNN Recurrent MatMul"),
     LayerColour("pool", "pooling", "#0d968b", "Pooling SPP ROIPooling Reduction"),
     LayerColour("norm", "normalisation", "#c98a08", "BatchNorm BN GroupNorm Scale Bias LRN MVN Normalize Power"),
     LayerColour(
@@ -50,7 +50,8 @@ KINDS = (
         "output and loss",
         "#c9418f",
         "Softmax LogSoftmax SoftmaxWithLoss EuclideanLoss SigmoidCrossEntropyLoss HingeLoss InfogainLoss "
-        "ContrastiveLoss MultinomialLogisticLoss Accuracy ArgMax PriorBox DetectionOutput MultiBoxLoss HDF5Output",
+        "ContrastiveLoss MultinomialLogisticLoss CenterLoss Accuracy ArgMax PriorBox DetectionOutput MultiBoxLoss "
+        "HDF5Output",
     ),
 )
 UNKNOWN = LayerColour("unknown", "other types", "#8b9099", "")

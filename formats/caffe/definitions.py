@@ -145,6 +145,8 @@ message LayerParameter
     ReorgParameter reorg_param=1000159
     ShuffleChannelParameter shuffle_channel_param=1000164
     TransposeParameter transpose_param=9266710
+    CenterLossParameter center_loss_param=1000147
+    LSTMParameter lstm_param=10266711
 """
 
 DATA_LAYER_MESSAGES = """

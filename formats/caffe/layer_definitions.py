@@ -182,6 +182,15 @@ message NormalizeParameter
     FillerParameter scale_filler=2
     bool channel_shared=3[true]
     float eps=4[1e-10]
+message CenterLossParameter
+    uint32 num_output=1
+    FillerParameter center_filler=2
+    int32 axis=3[1]
+message LSTMParameter
+    uint32 num_output=1
+    float clipping_threshold=2[0]
+    FillerParameter weight_filler=3 bias_filler=4
+    uint32 batch_size=5[1]
 message PriorBoxParameter
     enum CodeType CORNER=1 CENTER_SIZE=2 CORNER_SIZE=3
     repeated float min_size=1 max_size=2 aspect_ratio=3

@@ -23,7 +23,7 @@ TOKEN = re.compile(
 CLOSING = {"[": "]", "(": ")"}
 WHOLE = re.compile(r"[-+]?\d+")
 DEEPEST = 8  # lists in lists
-LONGEST_NUMBER = 40  # characters
+LONGEST_LITERAL = 40  # characters
 
 
 def read_param_str(text: str) -> dict[str, Value]:
@@ -118,7 +118,7 @@ def _items(tokens: _Tokens, closing: str, depth: int) -> list[Value]:
 
 def _number(word: str) -> Value:
     """The number that a word is, or the word."""
-    if len(word) > LONGEST_NUMBER:
+    if len(word) > LONGEST_LITERAL:
         return word
     if WHOLE.fullmatch(word):
         return int(word)

@@ -23,6 +23,7 @@ class WildCase:
 
     text: str
     phase: str
+    tops: list[str]
     arrays: dict[str, list[np.ndarray]]
     dynamic: int | None
     with_gradient: list[int]
@@ -32,12 +33,17 @@ class WildCase:
     def type(self) -> str:
         return self._words("type")[0]
 
-    @property
-    def tops(self) -> list[str]:
-        return self._words("top")
-
     def _words(self, field: str) -> list[str]:
         return re.findall(rf"""\b{field}: ['"]([^'"]+)""", self.text.splitlines()[-1])  # the layer's line
+
+    def filled_up(self, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """`array` with NaN for the rows that `shape` has beyond it, along the axis whose length depends on the
+        values."""
+        if self.dynamic is None:
+            return array
+        filled = np.full(shape, np.nan, np.float32)
+        filled.swapaxes(0, self.dynamic)[: array.shape[self.dynamic]] = array.swapaxes(0, self.dynamic)
+        return filled
 
     def write(self, folder: Path) -> tuple[Path, Path | None]:
         """The net and, if its last layer has weights, its model, as files in `folder`, with those that it names."""
@@ -67,6 +73,7 @@ def read_wild_case(name: str) -> WildCase:
     return WildCase(
         str(found["prototxt"]),
         str(found["phase"]),
+        [str(name) for name in found["tops"]],
         arrays,
         int(found["dynamic"]) if "dynamic" in found else None,
         [int(number) for number in found.get("bottom_diff_index", np.arange(len(arrays.get("bottom_diff", []))))],

@@ -9,6 +9,7 @@ from ..ir.op import axis_of, count
 from ..ops.softmax import axis_sizes
 from ..ops.upsample import has_places
 
+YES_OR_NO = 2  # 0 or 1
 PASSING = ("Concat", "Flatten", "Reshape", "Slice", "Split")  # their tops hold the numbers of their bottoms
 
 
@@ -27,17 +28,24 @@ def class_counts(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
 
 def _limits(node: Node, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
     """Of one layer's bottoms."""
-    if node.type == "Embed":
-        return {node.bottoms[0]: node.attributes.input_dim}
-    if node.type == "Upsample" and has_places(node):
-        return {node.bottoms[1]: count(shapes[node.tops[0]], 2)}
-    if node.type == "ReverseTime":
-        return {node.bottoms[1]: shapes[node.bottoms[0]][0] + 1}
-    if node.type not in ("Accuracy", "HingeLoss", "SoftmaxWithLoss"):
-        return {}
-    scores, labels = node.bottoms[:2]
-    if node.type == "SoftmaxWithLoss":
-        return {labels: axis_sizes(node, shapes[scores])[1]}
-    if node.type == "HingeLoss":
-        return {labels: count(shapes[scores], 1)}
-    return {labels: shapes[scores][axis_of(node, node.attributes.axis, len(shapes[scores]))]}
+    first, *others = node.bottoms or [None]
+    match node.type:
+        case "Embed":
+            return {first: node.attributes.input_dim}
+        case "SoftmaxWithLoss" | "InfogainLoss":
+            return {others[0]: axis_sizes(node, shapes[first])[1]}
+        case "HingeLoss" | "MultinomialLogisticLoss":
+            return {others[0]: count(shapes[first], 1)}
+        case "Accuracy":
+            return {others[0]: shapes[first][axis_of(node, node.attributes.axis, len(shapes[first]))]}
+        case "CenterLoss":
+            return {others[0]: node.attributes.num_output}
+        case "Upsample" if has_places(node):
+            return {others[0]: count(shapes[node.tops[0]], 2)}
+        case "ReverseTime":
+            return {others[0]: shapes[first][0] + 1}
+        case "BatchReindex":
+            return {others[0]: shapes[first][0]}
+        case "Filter" | "ContrastiveLoss":
+            return {others[-1]: YES_OR_NO}
+    return {}

@@ -31,7 +31,7 @@ def loss_weights(node: Node) -> list[float]:
     tops = max(len(node.tops), 1) if is_loss else len(node.tops)
     if given and len(given) != tops:
         raise node.error(f"has {len(given)} loss_weight for {tops} tops", "none, or one per top")
-    return given or [float(is_loss)] * tops
+    return given or [float(is_loss and number == 0) for number in range(tops)]
 
 
 def find_needs(graph: Graph, seeds: Collection[Blob] = ()) -> dict[Node, Need]:
@@ -81,9 +81,14 @@ def _learning_rates(node: Node) -> list[float]:
 
 def _allowed(node: Node) -> list[bool]:
     """The bottoms that `force_backward` may ask for."""
-    gradient = OPS[node.type].gradient
-    labels = gradient.labels if gradient else range(len(node.bottoms))
+    labels = _labels(node) if OPS[node.type].gradient else range(len(node.bottoms))
     return [number not in labels for number in range(len(node.bottoms))]
+
+
+def _labels(node: Node) -> list[int]:
+    """The bottoms to which a layer that has a gradient gives none."""
+    bottoms = len(node.bottoms)
+    return [number % bottoms for number in OPS[node.type].gradient.labels if number < bottoms]
 
 
 def _check(node: Node, need: Need) -> None:
@@ -94,7 +99,7 @@ def _check(node: Node, need: Need) -> None:
                 "has no gradient, and one is asked for through it", "a layer that has one, or propagate_down: false"
             )
         return
-    for number in gradient.labels:
-        if number < len(need.bottoms) and need.bottoms[number]:
+    for number in _labels(node):
+        if need.bottoms[number]:
             name = node.bottoms[number].name
             raise node.error(f"gives no gradient to {name!r}, and one is asked for", "propagate_down: false")

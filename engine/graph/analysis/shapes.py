@@ -11,11 +11,12 @@ from ..ir.op import MANY, Op
 from ..ops import OPS, caffe_types, op_of
 from ..ops.inputs import DATA_LAYERS, check_given
 from ..ops.windows import MOST_NUMBERS
+from .filtered import check_filtered
 
 
 def check_supported(graph: Graph) -> None:
-    """Raises InputError that names the layers whose type is not known, or one with a fork's field that changes its
-    result in an unknown way, before anything is allocated or run."""
+    """Raises InputError that names the layers whose type is not known, one with a fork's field that changes its result
+    in an unknown way, or one that mixes rows of which a Filter leaves out some, before anything is allocated or run."""
     unknown = [node for node in graph.nodes if not op_of(node)]
     if unknown:
         named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown[:5])
@@ -25,6 +26,7 @@ def check_supported(graph: Graph) -> None:
     for node in graph.nodes:
         if node.unsupported:
             raise node.error(node.unsupported)
+    check_filtered(graph)
 
 
 def _way_out(unknown: list[Node]) -> str:

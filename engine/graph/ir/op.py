@@ -55,9 +55,9 @@ class Layers:
 
 @dataclass(frozen=True)
 class Gradient:
-    """`labels` are the bottoms to which there is none; `loss` says that the layer's top is a loss, of which gradients
-    are taken unless loss_weight is 0. `kernels` are those that it runs itself, `layers` the types of the layers that it
-    runs."""
+    """`labels` are the bottoms to which there is none, -1 for the last; `loss` says that the layer's first top is a
+    loss, of which gradients are taken unless loss_weight is 0. `kernels` are those that it runs itself, `layers` the
+    types of the layers that it runs."""
 
     prepare: Callable[[Node, list[Shape], list[Shape], Run, Layers], Back]
     labels: tuple[int, ...] = ()

@@ -1,4 +1,6 @@
-"""Layers that do not even move values: Flatten, Reshape, Split; and Silence, which gives none."""
+"""Layers that do not even move values: Flatten, Reshape, Split; and Silence and HDF5Output, which give none.
+
+HDF5Output is a Silence here: it writes no file."""
 
 from __future__ import annotations
 
@@ -9,6 +11,8 @@ import numpy as np
 from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Back, Gradient, Layers, Op, Run, axis_of, count, nothing
 from .checks import refuse_in_place
+
+WITHOUT_RESULT = ("HDF5Output", "Silence")
 
 
 @dataclass(frozen=True)
@@ -113,4 +117,5 @@ OPS = (
         "Silence", lambda node, bottoms: [], nothing, bottoms=(1, MANY), tops=(0, 0),
         gradient=Gradient(silence_back),
     ),
+    Op("HDF5Output", lambda node, bottoms: [], nothing, bottoms=(2, MANY), tops=(0, 0)),
 )  # fmt: skip

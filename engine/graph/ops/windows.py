@@ -109,21 +109,21 @@ def window_of(node: Node, bottoms: list[Shape]) -> Window:
         raise node.error(
             f"has {sides}_h or {sides}_w and {len(size)} spatial axes", f"2 spatial axes for {sides}_h and {sides}_w"
         )
-    kernel = _by_axis(node, "kernel_size", attributes.kernel, len(size))
+    kernel = by_axis(node, "kernel_size", attributes.kernel, len(size))
     if (weights := outputs * bottom[axis] // group * count(kernel)) > MOST_NUMBERS:
         raise node.error(f"has {weights} weights", f"at most {MOST_NUMBERS}")
-    stride = _by_axis(node, "stride", attributes.stride, len(size))
+    stride = by_axis(node, "stride", attributes.stride, len(size))
     for name, values in (("kernel_size", kernel), ("stride", stride)):
         if not all(values):
             raise node.error(f"has {name} {list(values)}", "at least 1 on each axis")
-    before, after = (_by_axis(node, "pad", pads, len(size)) for pads in (attributes.pads_before, attributes.pads_after))
-    dilation = _by_axis(node, "dilation", attributes.dilation, len(size))
+    before, after = (by_axis(node, "pad", pads, len(size)) for pads in (attributes.pads_before, attributes.pads_after))
+    dilation = by_axis(node, "dilation", attributes.dilation, len(size))
     return Window(
         axis, count(bottom, 0, axis), bottom[axis], outputs, group, size, kernel, stride, before, after, dilation
     )
 
 
-def _by_axis(node: Node, name: str, values: PerAxis, axes: int) -> Shape:
+def by_axis(node: Node, name: str, values: PerAxis, axes: int) -> Shape:
     """A parameter of each axis. Raises node.error for another number of them."""
     if len(values) not in (1, axes):
         raise node.error(f"has {len(values)} values of {name}", f"one, or one for each of {axes} spatial axes")

@@ -1,5 +1,5 @@
-"""Remove layers without effect: Silence and layers that only lead to it; or all that given outputs do not need. Then
-the blobs of Input layers that no layer reads.
+"""Remove layers without effect: Silence and HDF5Output, and layers that only lead to them; or all that given outputs
+do not need. Then the blobs of Input layers that no layer reads.
 
 In Caffe every blob without a reader is an output, so without a list of outputs only Silence makes a layer useless. A
 Silence stays for what layers give that are not useless, such as a data layer or a Slice whose other top is read:
@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ....errors import InputError
 from ..ir.graph import Blob, Graph, Node
+from ..ops.views import WITHOUT_RESULT
 from .report import Report
 
 
@@ -28,7 +29,7 @@ def drop_dead_layers(graph: Graph, outputs: Sequence[str] | None = None) -> Repo
             wanted |= set(node.bottoms)
     given = {top for node in needed if node.type != "Input" for top in node.tops}
     for node in graph.nodes if outputs is None else ():
-        if node.type == "Silence" and (silenced := [blob for blob in node.bottoms if blob in given - wanted]):
+        if node.type in WITHOUT_RESULT and (silenced := [blob for blob in node.bottoms if blob in given - wanted]):
             node.bottoms = silenced
             needed.add(node)
     dead = [node for node in graph.nodes if node not in needed]

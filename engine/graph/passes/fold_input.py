@@ -19,12 +19,13 @@ import numpy as np
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops.inputs import InputBlobs, Transform
 from ..ops.scale import Bias, Scale
+from ..ops.views import WITHOUT_RESULT
 from .affine import Affine
 from .preparation import Preparation
 from .producers import cannot_fold_before, fold_before, pads_input
 from .report import Report
 
-SHAPE_ONLY = ("PriorBox", "Silence")  # they do not read the input's values
+SHAPE_ONLY = ("PriorBox", *WITHOUT_RESULT)  # they do not read the input's values
 
 
 def fold_input(graph: Graph, shapes: Mapping[Blob, Shape], blob: Blob, preparation: Preparation) -> Report:

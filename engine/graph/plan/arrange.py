@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops import OPS
+from ..ops.views import WITHOUT_RESULT
 from .emitter import Emitter
 from .groups import LayerGroup
 from .lowering.lowered import PLANAR, Lowered, Want
 from .lowering.moves import emit_move
 from .storage import NO_HALO, Halo, Memory, Storage, StorageKind, same_memory, wider
 
-WITHOUT_RESULT = ("Silence",)
 PREFERRED = (StorageKind.BLOCKED, StorageKind.PLANAR, StorageKind.PADDED)  # to move a blob from
 Key = tuple[Blob, StorageKind]
 

@@ -48,12 +48,17 @@ def reads_fillers(parameter: str, **fillers: float) -> Callable[[Any], tuple[Fil
     def read(layer) -> tuple[Filler, ...]:
         message = getattr(layer, parameter)
         return tuple(
-            read_fields(Filler, getattr(message, name)) if message.HasField(name) else Filler(value=default)
+            filler_of(message, name, default)
             for name, default in fillers.items()
             if name != "bias_filler" or message.bias_term
         )
 
     return read
+
+
+def filler_of(message, name: str, default: float) -> Filler:
+    """The filler in that field, or else a constant."""
+    return read_fields(Filler, getattr(message, name)) if message.HasField(name) else Filler(value=default)
 
 
 def read_fields(kind: type, message, **given) -> Any:

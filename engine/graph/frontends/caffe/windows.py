@@ -135,6 +135,16 @@ _CONVOLUTION = Reader(
     reads_fillers("convolution_param", weight_filler=0.0, bias_filler=0.0),
     _say_convolution,
 )
+IM2COL = Reader(
+    _read_convolution,
+    {
+        **_windows("convolution_param"),
+        **{
+            name: writes("convolution_param", name) for name in ("num_output", "dilation", "group", "axis", "bias_term")
+        },
+    },
+    said=_say_convolution,
+)
 _POOLING = Reader(
     _read_pooling,
     {**_windows("pooling_param"), "pool": writes("pooling_param", "pool"), "round_mode": _write_round_mode},

@@ -2,6 +2,6 @@
 
 model.py         the whole model              builder.py   nodes, initialisers, names
 batch.py         which axes grow with the batch
-filters.py, pooling.py, affine.py, elementwise.py, statistics.py, arrangement.py, resize.py
+filters.py, pooling.py, affine.py, elementwise.py, statistics.py, arrangement.py, resize.py, selection.py
                  one per family: layer type -> function(builder, layer) that adds its nodes
 """

@@ -134,7 +134,7 @@ def permute(builder: Builder, layer: ExportedLayer) -> None:
 
 
 def nothing(builder: Builder, layer: ExportedLayer) -> None:
-    """Inputs, which are declared with the graph, and Silence."""
+    """Inputs, which are declared with the graph, Silence and HDF5Output."""
 
 
 EXPORTS = {
@@ -142,6 +142,7 @@ EXPORTS = {
     "Crop": crop,
     "CropCenter": crop_center,
     "Flatten": reshape,
+    "HDF5Output": nothing,
     "Pad": pad,
     "Permute": permute,
     "Reorg": reorg,
