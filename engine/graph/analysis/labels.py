@@ -46,6 +46,10 @@ def _limits(node: Node, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
             return {others[0]: shapes[first][0] + 1}
         case "BatchReindex":
             return {others[0]: shapes[first][0]}
-        case "Filter" | "ContrastiveLoss":
+        case "Filter" | "ContrastiveLoss" | "LSTMUnit":
             return {others[-1]: YES_OR_NO}
+        case "LSTM" | "RNN":
+            return {others[0]: YES_OR_NO}
+        case "Lstm" if others:
+            return {others[0]: YES_OR_NO}
     return {}

@@ -10,6 +10,7 @@ import numpy as np
 from ...team.memory import aligned_zeros
 from ..analysis.aliasing import exclusive_blobs
 from ..analysis.shapes import check_weights, infer_shapes
+from ..ir.carried import Carried, carried_states
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import Layers, Run, count
 from ..ir.ownership import own_parameters
@@ -49,6 +50,11 @@ class Runtime:
         own_parameters(graph)
         self.arrays = self._place(arrays or {})
         self.runs: list[tuple[Node, Run]] = [(node, self._prepare(node)) for node in graph.nodes]
+
+    @property
+    def states(self) -> dict[Node, Carried]:
+        """What layers carry over from run to run."""
+        return carried_states(dict(self.runs))
 
     def fill(self, inputs: Mapping[str, np.ndarray]) -> None:
         """Write values into the inputs of these names."""

@@ -101,6 +101,8 @@ class Session:
     def _made_runtime(self, *, gradients: bool) -> Runtime:
         shapes = {blob.name: self.shapes[blob] for blob in self.graph.inputs}
         runtime = Runtime(self.graph, shapes, gradients=gradients, arrays=self._inputs, **self._options)
+        for node, state in (self._plan or self._runtime or runtime).states.items():
+            runtime.states[node].take_over(state)
         self._plan = None
         if self._has_run:
             self._run(runtime)

@@ -7,6 +7,7 @@ A file of `ops/` declares it for a family of types:
     prepare(node, bottoms, tops)     for these shapes: a function run(inputs, outputs) of two lists of float32
                                      C-contiguous arrays. It reads node.weights when it runs and writes the outputs;
                                      other memory is allocated in `prepare`, not in `run`.
+                                     What a layer carries over to its next run is run.state (`carried.py`).
     macs(node, bottoms, tops)        multiply-accumulates of one run
 
 and of its gradient, if there is one:

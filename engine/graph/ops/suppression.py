@@ -8,12 +8,11 @@ from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.jit import F1, F2_IN, I1, I1_IN, exact_inline, f32, kernel
 from ...team.memory import aligned_zeros
-from ...vectors.elementary import ONE
+from ...vectors.elementary import HALF, ONE
 from ...vectors.simd import broadcast, load, maximum, minimum, reduce_max, store, where_less, zeros
 
 CORNERS = 4  # xmin, ymin, xmax, ymax
 BLOCK = (CORNERS + 1) * LANES  # float32 of LANES boxes: their corners and areas
-HALF = np.float32(0.5)
 
 
 @exact_inline

@@ -22,7 +22,9 @@ import numpy as np
 from ...team.memory import aligned_bytes
 from ...team.threads import choose_threads
 from ..analysis.shapes import check_weights, infer_shapes, macs
-from ..ir.graph import Blob, Graph, Shape
+from ..ir.carried import Carried, carried_states
+from ..ir.graph import Blob, Graph, Node, Shape
+from ..ir.op import Run
 from ..ir.ownership import own_parameters
 from ..ops import OPS
 from .arrange import Action, Arrangement
@@ -100,6 +102,11 @@ class Plan:
         self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.outputs}
         self._write(Emitter(self.threads, Scratch(offset=size, thread=step)))
 
+    @property
+    def states(self) -> dict[Node, Carried]:
+        """What layers carry over from run to run."""
+        return carried_states(self._own_runs)
+
     def array(self, blob: Blob) -> np.ndarray:
         """The float32 memory of an input or an output."""
         return self.inputs[blob] if blob in self.inputs else self.outputs[blob]
@@ -146,6 +153,7 @@ class Plan:
     def _write(self, emitter: Emitter) -> None:
         """The program in pieces, one per action, and in segments as long as possible."""
         self.pieces: list[list[Segment]] = []
+        self._own_runs: dict[Node, Run] = {}
         self._step_owners: list[LayerGroup] = []
         for action in self.actions:
             first = len(emitter.steps)
@@ -176,6 +184,7 @@ class Plan:
         node = action.owner.main
         bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
         run = OPS[node.type].prepare(node, bottoms, tops)
+        self._own_runs[node] = run
         inputs, outputs = ([each.view(self.arena) for each in blobs] for blobs in (action.bottoms, action.tops))
         return lambda: run(inputs, outputs)
 

@@ -14,11 +14,7 @@ NOT_YET = {  # types that are not there yet
     "Axpy",
     "BN",
     "CTCGreedyDecoder",
-    "LSTM",
-    "LSTMUnit",
-    "Lstm",
     "MultiBoxLoss",
-    "RNN",
     "SmoothL1Loss",
 }
 

@@ -31,7 +31,7 @@ from ...ops import (
     softmax,
     views,
 )
-from . import detection, forks_curves, forks_moves, forks_regions, inputs, rarer_layers, windows
+from . import detection, forks_curves, forks_moves, forks_regions, inputs, rarer_layers, recurrent, windows
 from .fields import Reader, by_name, is_message, read_fields, writes
 
 
@@ -96,6 +96,7 @@ READERS: dict[str, Reader] = {
     **forks_regions.READERS,
     **forks_curves.READERS,
     **rarer_layers.READERS,
+    **recurrent.READERS,
     "Accuracy": by_name(losses.Accuracy, "accuracy_param"),
     "ArgMax": by_name(reductions.ArgMax, "argmax_param"),
     "BatchNorm": by_name(batch_norm.BatchNorm, "batch_norm_param"),
