@@ -93,20 +93,23 @@ class Reading:
         return parse_shapes(self.input_shape)
 
 
-def parse_shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]] | tuple[int, ...]:
-    """Shapes by the name of an input; of a text without a name the shape alone, which is the first input's."""
+def parse_shapes(
+    texts: list[str] | None, option: str = "--input-shape"
+) -> dict[str, tuple[int, ...]] | tuple[int, ...]:
+    """Shapes by the name of an input; of a text without a name the shape alone, which is the first input's. `option`
+    is what messages name."""
     shapes = {}
     for text in texts or []:
         name, _, dims = text.rpartition(":")
         numbers = dims.replace(",", "x").split("x")
         if not all(number.isascii() and number.isdigit() and int(number) > 0 for number in numbers):
-            raise typer.BadParameter(f"'{text}' is not a shape such as 1x3x224x224.", param_hint="--input-shape")
+            raise typer.BadParameter(f"'{text}' is not a shape such as 1x3x224x224.", param_hint=option)
         if name in shapes:
             owner = f"'{name}'" if name else "the first input"
-            raise typer.BadParameter(f"two shapes of {owner}.", param_hint="--input-shape")
+            raise typer.BadParameter(f"two shapes of {owner}.", param_hint=option)
         shapes[name] = tuple(map(int, numbers))
     if "" in shapes and len(shapes) > 1:
-        raise typer.BadParameter("say which input each shape is of: NAME:1x3x224x224.", param_hint="--input-shape")
+        raise typer.BadParameter("say which input each shape is of: NAME:1x3x224x224.", param_hint=option)
     return shapes.get("", shapes)
 
 

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from ..cli.caffe_options import parse_shapes
 from ..cli.failure import guard
 from ..cli.options import Command, examples
+from ..cli.options import Json as JsonOption
 from ..errors import CheckFailed, UsageError
 from . import suites
 from .results import SUITES
@@ -186,5 +188,46 @@ def optimizers(
         put_between(each, {MARKS: table})
 
 
-for command in (compare, plot, readme, optimizers):
+def census(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="All .prototxt below it.", show_default=False),
+    ],
+    guess: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SHAPE",
+            help="1x3x224x224 for a net's first input whose shape its file does not say, or NAME:1x3 for all inputs of "
+            "that name. May be repeated.",
+        ),
+    ] = None,
+    seconds: Annotated[int, typer.Option(min=1, metavar="N", help="The most for one net.")] = 120,
+    memory: Annotated[int, typer.Option(min=1, metavar="GB", help="The most for one net.")] = 8,
+    page: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE.md", help="Replace the tables there; may be repeated.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How many nets of a folder caffe64 opens: parses, gives shapes, runs with random weights, exports to ONNX, and why
+    not the rest. Nets with data or loss layers are read as --deploy reads them. Each net is in a process that
+    may crash."""
+    from .census import table
+    from .census.census import Bounds, take_census
+    from .pages import put_between
+
+    shapes = parse_shapes(guess, "--guess")
+    guesses = shapes if isinstance(shapes, dict) else {"": shapes}
+    with _Progress(str(folder)) as show:
+        found = take_census(folder, guesses, Bounds(seconds, memory << 30), show)
+    if not found:
+        raise UsageError(f"{folder}: {'there is no .prototxt in it' if folder.is_dir() else 'no such folder'}")
+    words = [folder.name, *(word for shape in guess or [] for word in ("--guess", shape))]
+    if as_json or not page:
+        print(table.as_json(found) if as_json else table.text_tables(found))
+    for each in page or []:
+        put_between(each, {table.MARKS: table.page_tables(found, " ".join(["python -m caffe64.perf census", *words]))})
+
+
+for command in (compare, plot, readme, optimizers, census):
     app.command(cls=Command)(guard(command))

@@ -168,6 +168,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.vectors",
         "errors",
         "formats",
+        "formats.caffe",
         "kernels",
         "results",
     },
