@@ -11,7 +11,7 @@ Importing this package imports protobuf, which nothing else of caffe64 does.
 """
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
-from .deploy import deploy_net, dropped_inputs, known_shape
+from .deploy import deploy_net, dropped_inputs, known_shape, reads_labels
 from .own_fields import layer_fields
 from .own_scale import split_batch_norms
 from .rules import filter_net
@@ -40,6 +40,7 @@ __all__ = [
     "read_binaryproto",
     "read_caffemodel",
     "read_prototxt",
+    "reads_labels",
     "split_batch_norms",
     "write_caffemodel",
     "write_prototxt",

@@ -3,7 +3,8 @@ inputs.
 
 data layers              Input, for those of their tops that are still read; so do Input layers
 SoftmaxWithLoss          Softmax `prob`               SigmoidCrossEntropyLoss   Sigmoid
-other losses, Accuracy   removed, with layers that only prepared their labels or read their results
+other losses, Accuracy   removed, with layers that only prepared their labels or read their results; so are types of
+                         forks that end in Loss, LossOHEM, Accuracy or Evaluate
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ..text import quote
 from .schema import Message, NetParameter
 
 PICTURE_PARAMS = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
-READERS_OF_LABELS = {"Accuracy", "DetectionEvaluate", "HDF5Output"}  # besides all types that end in Loss
+READERS_OF_LABELS = ("Loss", "LossOHEM", "Accuracy", "Evaluate", "HDF5Output")  # ends of types
 ACTIVATIONS = {"SoftmaxWithLoss": ("Softmax", "prob"), "SigmoidCrossEntropyLoss": ("Sigmoid", "sigmoid")}
 SOURCES = {"Input", "Parameter"}  # layers without a bottom that read no data base
 # Layers that may prepare labels between a data layer and a loss. They have no weights.
@@ -55,6 +56,9 @@ def deploy_net(
         elif index not in removed:
             net.layer.add().CopyFrom(layer)
     _add_activations(net, layers)
+    if all(layer.type == "Input" for layer in net.layer) and any(layer.type != "Input" for layer in layers):
+        found = "has only layers that give data or read labels, so that --deploy leaves nothing of it"
+        raise InputError(path, found, hint="without --deploy it is run as it is")
     for layer in net.layer:
         for field in ("include", "exclude", "phase", "loss_weight"):
             layer.ClearField(field)
@@ -78,6 +82,11 @@ def _missing_data(layers: Sequence[Message], left_out: Sequence[Message]) -> lis
     return found
 
 
+def reads_labels(kind: str) -> bool:
+    """Whether layers of this type compare with labels, so that a net that predicts does without them."""
+    return kind.endswith(READERS_OF_LABELS)
+
+
 def _is_data(layer: Message) -> bool:
     return not layer.bottom and layer.type not in SOURCES
 
@@ -87,7 +96,7 @@ def _removed(layers: Sequence[Message]) -> set[int]:
     removed: set[int] = set()
     lost: set[str] = set()
     for index, layer in enumerate(layers):
-        if layer.type.endswith("Loss") or layer.type in READERS_OF_LABELS or lost.intersection(layer.bottom):
+        if reads_labels(layer.type) or lost.intersection(layer.bottom):
             removed.add(index)
             lost.update(layer.top)
     for index in reversed(_preparing(layers)):
@@ -131,7 +140,8 @@ def _add_read_inputs(net: Message, layer: Message, read: set[str]) -> None:
 
 
 def _add_activations(net: Message, layers: Sequence[Message]) -> None:
-    """Softmax and Sigmoid in the place of their losses, at the end; the last of several has the plain name."""
+    """Softmax and Sigmoid in the place of their losses, at the end; the last of several has the plain name, the others
+    begin with that of the loss, or of its bottom if it has none."""
     losses = [layer for layer in layers if layer.type in ACTIVATIONS]
     last = {layer.type: layer for layer in losses}
     for loss in losses:
@@ -139,7 +149,10 @@ def _add_activations(net: Message, layers: Sequence[Message]) -> None:
         if any(layer.type == kind and layer.bottom[:1] == loss.bottom[:1] for layer in net.layer):
             continue  # the net has it already, for TEST or beside another loss
         taken = {name for layer in net.layer for name in (layer.name, *layer.top)}
-        name = plain if loss is last[loss.type] and plain not in taken else f"{loss.name}_{plain}"
+        is_plain = loss is last[loss.type] and plain not in taken
+        name = plain if is_plain else f"{loss.name or loss.bottom[0]}_{plain}"
+        while name in taken:
+            name += "_"
         new = net.layer.add(name=name, type=kind, bottom=loss.bottom[:1], top=[name])
         if kind == "Softmax" and loss.HasField("softmax_param"):
             new.softmax_param.CopyFrom(loss.softmax_param)

@@ -25,6 +25,7 @@ IGNORED = {
     "NetParameter": "global_grad_scale global_grad_scale_adaptive default_conv_algos_override reduce_buckets"
     " default_cudnn_math_override eltwise_mem_sharing compile_net_state multinode",
     "LayerParameter": "cudnn_math_override debug multinode mn_grad_compress_param",
+    "BatchNormParameter": "filler",
     "ConcatParameter": "per_fla_fuse",
     "ConvolutionParameter": "cudnn_convolution_algo_seeker conv_algos_override conv_algorithm coeff",
     "DataParameter": "backend cache parser_threads precache shuffle side threads",

@@ -83,6 +83,12 @@ NETS = {
 }
 
 
+@pytest.mark.parametrize("text", ["", 'layer { name: "s" type: "Silence" bottom: "data" }'])
+def test_a_net_that_computes_nothing_is_refused(text):
+    with pytest.raises(InputError, match="has no layer that computes anything, of which ONNX needs one"):
+        export(graph_of(data(), text))
+
+
 @needs_shared
 @pytest.mark.parametrize("name", NETS)
 def test_a_real_net_gives_real_caffes_outputs(name):

@@ -170,6 +170,29 @@ def test_several_losses_and_a_softmax_that_is_there_already():
     assert [name for name, *_ in outline(deployed(DATA + FC + taken + LOSS))][-1] == "loss_prob"
 
 
+def test_losses_without_a_name_give_outputs_of_different_names():
+    """HED's train_val, whose losses beside its outputs are called nothing."""
+    scores, losses = "", ""
+    for name in ("a", "b", "c"):
+        scores += FC.replace('"fc"', f'"{name}"')
+        losses += f"layer {{ type: 'SigmoidCrossEntropyLoss' bottom: '{name}' bottom: 'label' top: 'loss_{name}' }}"
+    found = [name for name, *_ in outline(deployed(DATA + scores + losses))]
+    assert found == ["d", "a", "b", "c", "a_sigmoid", "b_sigmoid", "sigmoid"]
+
+
+@pytest.mark.parametrize("kind", ["SmoothL1LossOHEM", "SegAccuracy", "DetectionEvaluate"])
+def test_layers_of_forks_that_read_labels_are_left_out(kind):
+    other = f"layer {{ name: 'x' type: '{kind}' bottom: 'fc' bottom: 'label' top: 'x' }}"
+    assert [name for name, *_ in outline(deployed(DATA + FC + other + LOSS))] == ["d", "fc", "prob"]
+
+
+@pytest.mark.parametrize("data", [DATA, 'layer { name: "d" type: "Input" top: "data" top: "label" }'])
+def test_a_net_of_data_and_losses_alone_is_refused(data):
+    loss = "layer { name: 'l' type: 'EuclideanLoss' bottom: 'data' bottom: 'label' top: 'l' }"
+    with pytest.raises(InputError, match="has only layers that give data or read labels, so that --deploy leaves"):
+        deployed(data + loss)
+
+
 def test_what_prepares_labels_and_reads_losses_goes_too():
     labels = """
         layer { name: "slice" type: "Slice" bottom: "label" top: "l1" top: "l2" }

@@ -32,8 +32,8 @@ def onnx_model(
     """The model, checked by onnx. `shapes` are all blobs', `version` is caffe64's, `metadata` texts by key.
 
     The batch is of any size, of the file's name or "N", if every layer allows it. What a graph that was read from ONNX
-    has beside its layers is kept. Raises InputError that names the layers which
-    ONNX cannot express, or if the weights are too large for one file.
+    has beside its layers is kept. Raises InputError that names the layers which ONNX cannot express, for a net of none,
+    or if the weights are too large for one file.
     """
     _check(graph)
     axes = batch_axes(graph, shapes) or {}
@@ -54,6 +54,8 @@ def onnx_model(
     for node in graph.nodes:
         builder.layer = _layer(node, shapes, axes, names)
         _word(node)(builder, builder.layer)
+    if not model.graph.node:
+        raise InputError(graph.path, "has no layer that computes anything, of which ONNX needs one")
 
     def declared(blob: Blob):
         return helper.make_tensor_value_info(names[blob], TensorProto.FLOAT, _dims(blob, shapes, axes, origin.batch))
