@@ -83,7 +83,7 @@ class OwnLstmRun:
             np.not_equal(inputs[1].reshape(-1), 0, out=self.cont, casting="unsafe")
         run.begin(inputs, None, [self.zeros, self.zeros])
         lstm_forward.run(
-            run.z, run.weight("state"), run.of_state, self.cont, *run.starts,
+            run.z, run.of_state.panels(), self.cont, *run.starts,
             sizes.steps, sizes.streams, sizes.units, run.masked, h, self.cells,
         )  # fmt: skip
         run.keep(h, self.cells)
@@ -102,7 +102,7 @@ def lstm_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, lay
         terms.begin()
         lstm_backward.run(
             unrolled.z, run.cells, unrolled.starts[1], run.cont, output_gradients[0].reshape(-1),
-            unrolled.weight("state"), terms.of_state, bound, sizes.steps, sizes.streams, sizes.units,
+            terms.of_state.panels(), bound, sizes.steps, sizes.streams, sizes.units,
             *terms.carried, terms.dz,
         )  # fmt: skip
         terms.finish(inputs, input_gradients, weight_gradients, None)
@@ -130,9 +130,7 @@ class UnitRun:
         cells, z, cont = (each.reshape(-1) for each in inputs)
         np.copyto(self.gates, z)
         c, h = (each.reshape(-1) for each in outputs)
-        lstm_forward.run(
-            self.gates, NO_VALUES, NO_VALUES, cont, NO_VALUES, cells, 1, self.streams, self.units, NO_VALUES, h, c
-        )
+        lstm_forward.run(self.gates, NO_VALUES, cont, NO_VALUES, cells, 1, self.streams, self.units, NO_VALUES, h, c)
 
 
 def prepare_unit(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -147,7 +145,7 @@ def unit_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, lay
         of_c, of_h = (each.reshape(-1) for each in output_gradients)
         np.copyto(of_cells, of_c)
         lstm_backward.run(
-            run.gates, outputs[0].reshape(-1), inputs[0].reshape(-1), inputs[2].reshape(-1), of_h, NO_VALUES, NO_VALUES,
+            run.gates, outputs[0].reshape(-1), inputs[0].reshape(-1), inputs[2].reshape(-1), of_h, NO_VALUES,
             np.inf, 1, run.streams, run.units, nothing, of_cells, dz,
         )  # fmt: skip
         for dx, values in zip(input_gradients, (of_cells, dz), strict=False):

@@ -22,10 +22,10 @@ from ..ir.carried import Carried
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, count
 from .curves import TANH
-from .product import multiply
+from .product import PANELS, multiply
 from .recurrent_kernels import lstm_backward, lstm_forward, rnn_backward, rnn_forward
 from .smooth import smooth_activation
-from .unrolled import BACK_PRODUCTS, PRODUCTS, Sizes, Unrolled, UnrolledBack, check_sizes
+from .unrolled import BACK_PRODUCTS, STEP_PRODUCTS, Sizes, Unrolled, UnrolledBack, check_sizes
 
 STATES = {"LSTM": 2, "RNN": 1}  # arrays of a stream's state
 GATES = {"LSTM": 4, "RNN": 1}
@@ -122,7 +122,7 @@ class LstmRun(RecurrentRun):
         self.begin(inputs)
         run, sizes, h = self.unrolled, self.unrolled.sizes, outputs[0].reshape(-1)
         lstm_forward.run(
-            run.z, run.weight("state"), run.of_state, inputs[1].reshape(-1), *run.starts,
+            run.z, run.of_state.panels(), inputs[1].reshape(-1), *run.starts,
             sizes.steps, sizes.streams, sizes.units, run.masked, h, self.cells,
         )  # fmt: skip
         self.finish(outputs, h, self.cells)
@@ -131,18 +131,18 @@ class LstmRun(RecurrentRun):
 class RnnRun(RecurrentRun):
     def __init__(self, node: Node, bottoms: list[Shape]):
         super().__init__(node, bottoms)
-        self.hidden = aligned_zeros(self.unrolled.masked.size)
+        self.hidden, self.panels = aligned_zeros(self.unrolled.masked.size), aligned_zeros(PANELS)
 
     def __call__(self, inputs, outputs) -> None:
         self.begin(inputs)
         run, sizes, o = self.unrolled, self.unrolled.sizes, outputs[0].reshape(-1)
         rnn_forward.run(
-            run.z, run.weight("state"), run.of_state, inputs[1].reshape(-1), *run.starts,
+            run.z, run.of_state.panels(), inputs[1].reshape(-1), *run.starts,
             sizes.steps, sizes.streams, sizes.units, run.masked, self.hidden,
         )  # fmt: skip
         weights, bias = run.node.weights[-2].reshape(-1), run.node.weights[-1]
         units = sizes.units
-        multiply.run(self.hidden, units, 1, weights, 1, bias, sizes.rows, units, units, run.panels, o)
+        multiply.run(self.hidden, units, 1, weights, 1, bias, sizes.rows, units, units, self.panels, o)
         smooth_activation.run(o, o, TANH, 1.0, 0.0)
         self.finish(outputs, self.hidden)
 
@@ -164,7 +164,7 @@ def lstm_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, lay
         terms.begin()
         lstm_backward.run(
             unrolled.z, run.cells, unrolled.starts[1], inputs[1].reshape(-1), output_gradients[0].reshape(-1),
-            unrolled.weight("state"), terms.of_state, np.inf, sizes.steps, sizes.streams, sizes.units,
+            terms.of_state.panels(), np.inf, sizes.steps, sizes.streams, sizes.units,
             *terms.carried, terms.dz,
         )  # fmt: skip
         terms.finish(inputs, input_gradients, weight_gradients, run.static)
@@ -185,7 +185,7 @@ def rnn_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, laye
         terms.times(of_output, node.weights[-2].reshape(-1), sizes.rows, of_hidden)
         terms.begin()
         rnn_backward.run(
-            run.hidden, inputs[1].reshape(-1), of_hidden, unrolled.weight("state"), terms.of_state,
+            run.hidden, inputs[1].reshape(-1), of_hidden, terms.of_state.panels(),
             sizes.steps, sizes.streams, units, *terms.carried, terms.dz,
         )  # fmt: skip
         terms.finish(inputs, input_gradients, weight_gradients, run.static)
@@ -197,12 +197,12 @@ CONT = (1,)  # the bottom that never gets a gradient
 OPS = (
     Op(
         "LSTM", recurrent_shapes, prepare_lstm, recurrent_weights, recurrent_macs, bottoms=(2, 5), tops=(1, 3),
-        kernels=(*PRODUCTS, lstm_forward),
+        kernels=(*STEP_PRODUCTS, lstm_forward),
         gradient=Gradient(lstm_back, CONT, kernels=(*BACK_PRODUCTS, lstm_backward)),
     ),
     Op(
         "RNN", recurrent_shapes, prepare_rnn, recurrent_weights, recurrent_macs, bottoms=(2, 4), tops=(1, 2),
-        kernels=(*PRODUCTS, rnn_forward, smooth_activation),
+        kernels=(*STEP_PRODUCTS, rnn_forward, multiply, smooth_activation),
         gradient=Gradient(rnn_back, CONT, kernels=(*BACK_PRODUCTS, rnn_backward)),
     ),
 )  # fmt: skip

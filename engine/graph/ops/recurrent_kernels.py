@@ -17,23 +17,21 @@ from ...products.gemm import (
     KC,
     MR,
     NO_LOWER_BOUND,
-    multiply_column,
+    NV,
     pack_panels,
     pack_panels_transposed,
     panel_width,
     whole,
 )
-from ...products.gemv import DOT_SUMS, multiply_columns, multiply_rows
+from ...products.tile import multiply_tile
 from ...vectors.elementary import ONE, sigmoid, tanh
 from ...vectors.simd import broadcast, load, load_part, maximum, minimum, store, store_part, zeros
 from ...vectors.views import no_rows, view1
 
-PACKED_STREAMS = MR  # rows from which a matrix is packed, once for all steps; below, tiles would be cut off
 
-
-def panels_size(rows: int, columns: int, depth: int) -> int:
-    """Floats of the panels of a matrix [depth, columns] that is multiplied by `rows` rows at a time; 0 for none."""
-    return depth * (-(-columns // LANES) * LANES) if rows >= PACKED_STREAMS else 0
+def panels_size(columns: int, depth: int) -> int:
+    """Floats of the panels of a matrix [depth, columns]."""
+    return depth * (-(-columns // LANES) * LANES)
 
 
 @inline
@@ -56,29 +54,38 @@ def pack_matrix(b, transposed, columns, depth, panels):
             pack_panels(b, k * columns, columns, deep, columns, part)
 
 
-@kernel(types.void(F1_IN, i64, F1_IN, i64, F1_IN, i64, i64, i64, F1, i64))
-def add_step(a, a_at, b, transposed, panels, rows, columns, depth, c, c_at):
-    """C [rows, columns] += A @ B, for A [rows, depth] at a_at and C at c_at.   b, transposed: as `pack_matrix`, whose
-    `panels` are read if there are any."""
-    if panels.size == 0:
-        for n in range(0, columns, DOT_SUMS):
-            for m in range(rows):
-                if transposed:
-                    count = min(DOT_SUMS, columns - n)
-                    multiply_rows(a, a_at + m * depth, b, n * depth, depth, depth, c, c_at + m * columns + n, count)
-                elif n == 0:
-                    multiply_columns(a, a_at + m * depth, b, 0, columns, depth, c, c_at + m * columns, columns)
-        return
-    picks, stretch = no_rows(), stretch_of(depth)
+@inline
+def add_rows(a, at, panels, panel, depth, deep, width, c, c_at, columns, rows):
+    """C[:rows, :width] += A @ B for `rows`, a literal, rows of A at `at` and `deep` rows of a panel at `panel`."""
+    multiply_tile(
+        a, at, depth, 1, no_rows(), -1, panels, panel, whole(width), deep, c, c_at, columns, NO_LOWER_BOUND,
+        c, c_at, columns, width, rows, NV,
+    )  # fmt: skip
+
+
+@kernel(types.void(F1_IN, i64, F1_IN, i64, i64, i64, F1, i64))
+def add_packed(a, a_at, panels, rows, columns, depth, c, c_at):
+    """C [rows, columns] += A @ B, for A [rows, depth] at a_at, C at c_at and B in the `panels` of `pack_matrix`.
+
+    Streams are few, so those that are left of MR rows run four and two at a time too.
+    """
+    stretch, tall = stretch_of(depth), rows // MR * MR
     for k in range(0, depth, stretch):
-        deep, at = min(stretch, depth - k), 0
-        while at < columns:
-            width = panel_width(columns - at)
-            multiply_column(
-                a, a_at + k, depth, 1, picks, -1, panels, k * whole(columns) + at * deep, whole(width), deep,
-                c, c_at + at, columns, NO_LOWER_BOUND, c, c_at + at, columns, rows, width,
-            )  # fmt: skip
-            at += width
+        deep, n = min(stretch, depth - k), 0
+        while n < columns:
+            width, m = panel_width(columns - n), tall
+            panel, at, to = k * whole(columns) + n * deep, a_at + k, c_at + n
+            for band in range(0, tall, MR):
+                add_rows(a, at + band * depth, panels, panel, depth, deep, width, c, to + band * columns, columns, MR)
+            if rows - m >= 4:
+                add_rows(a, at + m * depth, panels, panel, depth, deep, width, c, to + m * columns, columns, 4)
+                m += 4
+            if rows - m >= 2:
+                add_rows(a, at + m * depth, panels, panel, depth, deep, width, c, to + m * columns, columns, 2)
+                m += 2
+            if m < rows:
+                add_rows(a, at + m * depth, panels, panel, depth, deep, width, c, to + m * columns, columns, 1)
+            n += width
 
 
 @inline
@@ -122,18 +129,19 @@ def before(c, c_start, factor, t, rows, at, left):
     return read(c, at - rows, left) if t else read(c_start, at, left)
 
 
-@kernel(types.void(F1, F1_IN, F1_IN, F1_IN, F1_IN, F1_IN, i64, i64, i64, F1, F1, F1))
-def lstm_forward(z, weights, panels, cont, h_start, c_start, steps, rows, units, masked, h, c):
+@kernel(types.void(F1, F1_IN, F1_IN, F1_IN, F1_IN, i64, i64, i64, F1, F1, F1))
+def lstm_forward(z, panels, cont, h_start, c_start, steps, rows, units, masked, h, c):
     """All steps of an LSTM.   z [steps, rows, 4*units] is W_x x + b, and becomes the gates s(i), s(f), s(o), tanh(g).
 
-    weights [4*units, units], or empty: then nothing is added to z; cont [steps, rows]; h_start, c_start [rows, units].
+    panels: of the weights [4*units, units], transposed, or empty: then nothing is added to z; cont [steps, rows];
+    h_start, c_start [rows, units].
     Writes masked, cont * h of the step before, h and c [steps, rows, units].
     """
     for t in range(steps):
-        if weights.size:
+        if panels.size:
             mask_step(h, h_start, cont, t, rows, units, masked)
             at = t * rows * units
-            add_step(masked, at, weights, 1, panels, rows, 4 * units, units, z, 4 * at)
+            add_packed(masked, at, panels, rows, 4 * units, units, z, 4 * at)
         for n in range(rows):
             factor, to = cont[t * rows + n], (t * rows + n) * units
             for j in range(0, units, LANES):
@@ -149,13 +157,13 @@ def lstm_forward(z, weights, panels, cont, h_start, c_start, steps, rows, units,
                 write(h, to + j, o * tanh(cell), left)
 
 
-@kernel(types.void(F1_IN, F1_IN, F1_IN, F1_IN, F1_IN, F1_IN, F1_IN, f32, i64, i64, i64, F1, F1, F1))
-def lstm_backward(gates, c, c_start, cont, dy, weights, panels, bound, steps, rows, units, dh, dc, dz):
+@kernel(types.void(F1_IN, F1_IN, F1_IN, F1_IN, F1_IN, F1_IN, f32, i64, i64, i64, F1, F1, F1))
+def lstm_backward(gates, c, c_start, cont, dy, panels, bound, steps, rows, units, dh, dc, dz):
     """The gradient dz [steps, rows, 4*units] of z, from those of h, dy, and what `lstm_forward` left.
 
-    panels: of weights, not transposed. `bound`: each of dz is cut off to -bound ... bound; inf for no bound.
+    panels: of the weights, or empty. `bound`: each of dz is cut off to -bound ... bound; inf for no bound.
     dh, dc [rows, units]: what is added to the last step's gradients of h and c, and afterwards the gradients of
-    cont * h_start (without weights unchanged) and of c_start.
+    cont * h_start (without panels unchanged) and of c_start.
     """
     one, most, least = broadcast(ONE), broadcast(bound), broadcast(-bound)
     for back in range(steps):
@@ -175,33 +183,33 @@ def lstm_backward(gates, c, c_start, cont, dy, weights, panels, bound, steps, ro
                 write(dz, at + 2 * units, maximum(least, minimum(most, of_h * top * o * (one - o))), left)
                 write(dz, at + 3 * units, maximum(least, minimum(most, of_c * i * (one - g * g))), left)
                 write(dc, of_row + j, of_c * kept, left)
-        if weights.size:
-            step_back(dz, 4 * t * rows * units, weights, panels, cont, t, rows, 4 * units, units, dh)
+        if panels.size:
+            step_back(dz, 4 * t * rows * units, panels, cont, t, rows, 4 * units, units, dh)
 
 
 @inline
-def step_back(dz, dz_at, weights, panels, cont, t, rows, depth, units, dh):
+def step_back(dz, dz_at, panels, cont, t, rows, depth, units, dh):
     """dh = cont[t] * (dz[t] @ W): the gradient of h of the step before."""
     dh[:] = 0
-    add_step(dz, dz_at, weights, 0, panels, rows, units, depth, dh, 0)
+    add_packed(dz, dz_at, panels, rows, units, depth, dh, 0)
     for n in range(rows):
         scale_row(dh, n * units, cont[t * rows + n], dh, n * units, units)
 
 
-@kernel(types.void(F1_IN, F1_IN, F1_IN, F1_IN, F1_IN, i64, i64, i64, F1, F1))
-def rnn_forward(z, weights, panels, cont, h_start, steps, rows, units, masked, h):
-    """All steps of an RNN's hidden state. Arguments as `lstm_forward`, z and weights with one block of rows."""
+@kernel(types.void(F1_IN, F1_IN, F1_IN, F1_IN, i64, i64, i64, F1, F1))
+def rnn_forward(z, panels, cont, h_start, steps, rows, units, masked, h):
+    """All steps of an RNN's hidden state. Arguments as `lstm_forward`, with one block of rows."""
     for t in range(steps):
         mask_step(h, h_start, cont, t, rows, units, masked)
         at, size = t * rows * units, rows * units
         h[at : at + size] = z[at : at + size]
-        add_step(masked, at, weights, 1, panels, rows, units, units, h, at)
+        add_packed(masked, at, panels, rows, units, units, h, at)
         for j in range(0, size, LANES):
             write(h, at + j, tanh(read(h, at + j, size - j)), size - j)
 
 
-@kernel(types.void(F1_IN, F1_IN, F1_IN, F1_IN, F1_IN, i64, i64, i64, F1, F1))
-def rnn_backward(h, cont, dy, weights, panels, steps, rows, units, dh, dz):
+@kernel(types.void(F1_IN, F1_IN, F1_IN, F1_IN, i64, i64, i64, F1, F1))
+def rnn_backward(h, cont, dy, panels, steps, rows, units, dh, dz):
     """The gradient dz [steps, rows, units] of z, from that of h, dy; dh as in `lstm_backward`."""
     size = rows * units
     for back in range(steps):
@@ -211,4 +219,4 @@ def rnn_backward(h, cont, dy, weights, panels, steps, rows, units, dh, dz):
             top = read(h, at + j, left)
             of_h = read(dy, at + j, left) + read(dh, j, left)
             write(dz, at + j, of_h * (broadcast(ONE) - top * top), left)
-        step_back(dz, at, weights, panels, cont, steps - 1 - back, rows, units, units, dh)
+        step_back(dz, at, panels, cont, steps - 1 - back, rows, units, units, dh)

@@ -13,11 +13,11 @@ from ..ir.graph import Node
 from ..ir.op import NO_VALUES, Arrays, Gradients
 from .channels import add_sums, channel_sums
 from .product import PANELS, add_product, multiply
-from .recurrent_kernels import add_step, pack_matrix, panels_size
+from .recurrent_kernels import add_packed, pack_matrix, panels_size
 from .windows import MOST_NUMBERS
 
-STEP_PRODUCTS = (multiply, pack_matrix, add_step)
-BACK_PRODUCTS: tuple[Kernel, ...] = (multiply, add_product, channel_sums, pack_matrix, add_step)
+STEP_PRODUCTS = (pack_matrix, add_packed)
+BACK_PRODUCTS: tuple[Kernel, ...] = (multiply, add_product, channel_sums, *STEP_PRODUCTS)
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,24 @@ def check_sizes(node: Node, sizes: Sizes) -> Sizes:
     return sizes
 
 
+class Packed:
+    """A blob [columns, depth] of a layer's weights in panels, for products with it, or transposed (`transposed` 1) with
+    its transpose; packed again after it was written to."""
+
+    def __init__(self, node: Node, number: int, transposed: int, columns: int, depth: int):
+        self._node, self._number, self._sizes = node, number, (transposed, columns, depth)
+        self._panels = aligned_zeros(panels_size(columns, depth))
+        self._made: tuple | None = None
+
+    def panels(self) -> np.ndarray:
+        held = self._node.held
+        now = (held.owner, held.versions()) if held else None
+        if now is None or now != self._made:
+            pack_matrix.run(self._node.weights[self._number].reshape(-1), *self._sizes, self._panels)
+            self._made = now
+        return self._panels
+
+
 class Unrolled:
     """Memory and products of one preparation of a layer.
 
@@ -68,8 +86,10 @@ class Unrolled:
         self.node, self.sizes, self.roles, self.state = node, sizes, roles, state
         self.z, self.masked = aligned_zeros(sizes.rows * sizes.values), aligned_zeros(sizes.rows * sizes.units)
         self.starts: list[np.ndarray] = []
-        self.panels = aligned_zeros(PANELS)
-        self.of_state = aligned_zeros(panels_size(sizes.streams, sizes.values, sizes.units))
+        self.of_x, self.of_static, self.of_state = (
+            None if roles[role] is None else Packed(node, roles[role], 1, sizes.values, depth)
+            for role, depth in (("x", sizes.inputs), ("static", sizes.static), ("state", sizes.units))
+        )
 
     def weight(self, role: str) -> np.ndarray:
         """The blob of that role, flat."""
@@ -77,21 +97,14 @@ class Unrolled:
 
     def begin(self, inputs: Arrays, static: np.ndarray | None, given: Arrays) -> None:
         """Compute z, and take the state from the bottoms `given`, or from the last run."""
-        sizes, z = self.sizes, self.z
-        x, bias = inputs[0].reshape(-1), self.weight("bias")
-        multiply.run(
-            x, sizes.inputs, 1, self.weight("x"), 1, bias, sizes.rows, sizes.values, sizes.inputs, self.panels, z
-        )
-        if static is not None:
-            part = np.empty(sizes.streams * sizes.values, np.float32)
-            multiply.run(
-                static.reshape(-1), sizes.static, 1, self.weight("static"), 1, NO_VALUES,
-                sizes.streams, sizes.values, sizes.static, self.panels, part,
-            )  # fmt: skip
-            of_steps = z.reshape(sizes.steps, part.size)
-            np.add(of_steps, part, out=of_steps)
-        if self.of_state.size:
-            pack_matrix.run(self.weight("state"), 1, sizes.values, sizes.units, self.of_state)
+        sizes, z, values = self.sizes, self.z, self.sizes.values
+        if static is None:
+            np.copyto(z.reshape(sizes.rows, values), self.weight("bias"))
+        else:
+            part = np.tile(self.weight("bias"), sizes.streams)
+            add_packed.run(static.reshape(-1), 0, self.of_static.panels(), sizes.streams, values, sizes.static, part, 0)
+            np.copyto(z.reshape(sizes.steps, part.size), part)
+        add_packed.run(inputs[0].reshape(-1), 0, self.of_x.panels(), sizes.rows, values, sizes.inputs, z, 0)
         self.starts = self.state.begin(self.node.streams) if self.state else [each.reshape(-1) for each in given]
 
     def keep(self, *ends: np.ndarray) -> None:
@@ -104,13 +117,13 @@ class Unrolled:
 class UnrolledBack:
     """The gradients of the terms of one preparation's z, from its gradient `dz`, which the steps backward write.
 
-    `of_state`: panels of the weights of the state for products with dz; `carried`: memory for gradients of the state.
+    `of_state`: the weights of the state for products with dz; `carried`: memory for gradients of the state.
     """
 
     def __init__(self, run: Unrolled, states: int):
         self.run, sizes = run, run.sizes
         self.dz, self.panels = aligned_zeros(sizes.rows * sizes.values), aligned_zeros(PANELS)
-        self.of_state = aligned_zeros(panels_size(sizes.streams, sizes.units, sizes.values))
+        self.of_state = Packed(run.node, run.roles["state"], 0, sizes.units, sizes.values)
         self.carried = [aligned_zeros(sizes.streams * sizes.units) for _ in range(states)]
         self.sums = np.empty(sizes.values), np.empty(sizes.values)
 
@@ -118,9 +131,6 @@ class UnrolledBack:
         """The gradients are truncated: nothing comes from steps after the last."""
         for each in self.carried:
             each.fill(0)
-        if self.of_state.size:
-            sizes = self.run.sizes
-            pack_matrix.run(self.run.weight("state"), 0, sizes.units, sizes.values, self.of_state)
 
     def add(self, number: int | None, weight_gradients: Gradients, dz: np.ndarray, x: np.ndarray, depth: int) -> None:
         """Adds dz.T @ x to the gradient of a blob, x of `depth` rows."""
