@@ -16,7 +16,7 @@ from ..ir.carried import Carried
 from ..ir.graph import Node, Shape
 from ..ir.op import NO_VALUES, Back, Gradient, Layers, Op, Run, count
 from .recurrent_kernels import lstm_backward, lstm_forward
-from .unrolled import BACK_PRODUCTS, PRODUCTS, Sizes, Unrolled, UnrolledBack, check_sizes
+from .unrolled import BACK_PRODUCTS, STEP_PRODUCTS, Sizes, Unrolled, UnrolledBack, check_sizes
 
 GATES = 4
 
@@ -158,7 +158,7 @@ def unit_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, lay
 OPS = (
     Op(
         "Lstm", lstm_shapes, prepare_lstm, lstm_weights, lstm_macs, bottoms=(1, 2),
-        kernels=(*PRODUCTS, lstm_forward),
+        kernels=(*STEP_PRODUCTS, lstm_forward),
         gradient=Gradient(lstm_back, (1,), kernels=(*BACK_PRODUCTS, lstm_backward)),
     ),
     Op(

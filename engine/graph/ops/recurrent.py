@@ -28,7 +28,7 @@ from .smooth import smooth_activation
 from .unrolled import BACK_PRODUCTS, STEP_PRODUCTS, Sizes, Unrolled, UnrolledBack, check_sizes
 
 STATES = {"LSTM": 2, "RNN": 1}  # arrays of a stream's state
-GATES = {"LSTM": 4, "RNN": 1}
+ROWS_PER_UNIT = {"LSTM": 4, "RNN": 1}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def sizes_of(node: Node, bottoms: list[Shape]) -> Sizes:
         if shape != (1, streams, units):
             raise node.error(f"has a state of shape {list(shape)}", f"{[1, streams, units]}")
     width = 0 if static is None else count(bottoms[static], 1)
-    return check_sizes(node, Sizes(steps, streams, count(x, 2), width, units, GATES[node.type]))
+    return check_sizes(node, Sizes(steps, streams, count(x, 2), width, units, ROWS_PER_UNIT[node.type]))
 
 
 def recurrent_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
