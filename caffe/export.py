@@ -26,7 +26,11 @@ from ..formats.atomic import write_atomically
 from ..formats.caffe import format_prototxt
 from .net import NET, CaffeNet
 
-BLOBS = {"BatchNorm": ("mean", "variance", "factor"), "Bias": ("bias",)}  # of other types: weight, bias
+BLOBS = {  # of other types: weight, bias
+    "BN": ("weight", "bias", "mean", "variance"),
+    "BatchNorm": ("mean", "variance", "factor"),
+    "Bias": ("bias",),
+}
 
 
 def export_onnx(
@@ -75,7 +79,7 @@ def export_safetensors(
     net: CaffeNet, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
 ) -> list[str]:
     """Write the weights, float32 in Caffe's shapes, as LAYER.weight, LAYER.bias, of BatchNorm .mean, .variance and
-    .factor, the sums and their factor as Caffe keeps them; returns these names.
+    .factor, the sums and their factor as Caffe keeps them, of BN also .mean and .variance; returns these names.
 
     The file's metadata holds the net as prototxt, so that the file is complete, unless Caffe does not have its layers,
     and `metadata`.

@@ -20,6 +20,7 @@ from ..engine.graph.ops import caffe_types
 from ..errors import InputError
 from ..formats.caffe import (
     CaffeModel,
+    decide_bns,
     deploy_net,
     dropped_inputs,
     filter_net,
@@ -48,7 +49,7 @@ def read_graph(
     """The graph of a .prototxt, without weights; the given shapes of its inputs; notices.
 
     Arguments as of `load_caffe`. A BatchNorm with a scale of its own becomes two layers, and so do its blobs in
-    `model`. Raises InputError, UsageError for a wrong argument.
+    `model`; a BN of no fields is what its blobs there show. Raises InputError, UsageError for a wrong argument.
     """
     path, phase = file_name(prototxt), phase_name(phase)
     level, stages = whole_number("level", level, -(2**31), 2**31 - 1), names("stages", stages, "names of stages")
@@ -61,7 +62,7 @@ def read_graph(
         gone = dropped_inputs(whole, message)
         notices += [f"{path}: the input {name!r} is left out: nothing reads it" for name in gone]
         shapes = {name: shape for name, shape in shapes.items() if name not in gone}
-    notices += split_batch_norms(message, model, path)
+    notices += split_batch_norms(message, model, path) + decide_bns(message, model, path)
     graph = build_graph(message, phase, path=path, left_out=read.message.layer)
     return graph, shapes, notices + read_beside(graph)
 

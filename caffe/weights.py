@@ -10,7 +10,7 @@ from ..engine.graph.frontends.caffe.write import graph_message
 from ..engine.graph.ir.graph import Graph, Node
 from ..engine.graph.ir.ownership import own_parameters
 from ..errors import InputError, UsageError
-from ..formats.caffe import match_weights, read_caffemodel, write_caffemodel, write_prototxt
+from ..formats.caffe import match_weights, read_caffemodel, shape_bn_blobs, write_caffemodel, write_prototxt
 from .blob import Array
 from .gradients import NetGradients
 
@@ -23,7 +23,9 @@ def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
     nodes = [node for node in graph.nodes if node.weights]
     shapes = [[blob.shape for blob in node.weights] for node in nodes]
     shared = [[spec.name for spec in node.blob_specs] for node in nodes]
-    matched = match_weights([node.name for node in nodes], shapes, read_caffemodel(caffemodel), shared)
+    model = read_caffemodel(caffemodel)
+    shape_bn_blobs(model, {node.name for node in nodes if node.type == "BN"})
+    matched = match_weights([node.name for node in nodes], shapes, model, shared)
     if nodes and not matched.arrays:
         raise InputError(caffemodel, "has weights for no layer of the net", "a model with layers of the same names")
     for number, arrays in matched.arrays.items():

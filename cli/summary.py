@@ -28,8 +28,8 @@ def command(
     """Show a Caffe net layer by layer: output shape, parameters, multiply-accumulates (MACs), bytes; or an ONNX model
     node by node, operators of any kind.
 
-    Layers of these types run: AbsVal, Accuracy, ArgMax, BNLL, BatchNorm, BatchReindex, Bias, CenterLoss,
-    Clip, Concat, ContrastiveLoss, Convolution, ConvolutionDepthwise, Crop, CropCenter, Data,
+    Layers of these types run: AbsVal, Accuracy, ArgMax, Axpy, BN, BNLL, BatchNorm, BatchReindex, Bias,
+    CenterLoss, Clip, Concat, ContrastiveLoss, Convolution, ConvolutionDepthwise, Crop, CropCenter, Data,
     Deconvolution, DepthwiseConvolution, DetectionOutput, Dropout, DummyData, ELU, Eltwise, Embed,
     EuclideanLoss, Exp, Filter, Flatten, HDF5Data, HDF5Output, HSigmoid, HSwish, HardSigmoid, HardSwish,
     HingeLoss, Im2col, ImageData, InfogainLoss, InnerProduct, Input, Interp, LRN, LSTM, LSTMUnit, Log,

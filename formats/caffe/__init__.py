@@ -12,6 +12,7 @@ Importing this package imports protobuf, which nothing else of caffe64 does.
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
 from .deploy import deploy_net, dropped_inputs, known_shape, reads_labels
+from .own_bn import decide_bns, shape_bn_blobs
 from .own_fields import layer_fields
 from .own_scale import split_batch_norms
 from .rules import filter_net
@@ -28,6 +29,7 @@ __all__ = [
     "MatchedWeights",
     "NetParameter",
     "ParsedNet",
+    "decide_bns",
     "deploy_net",
     "dropped_inputs",
     "enum_name",
@@ -41,6 +43,7 @@ __all__ = [
     "read_caffemodel",
     "read_prototxt",
     "reads_labels",
+    "shape_bn_blobs",
     "split_batch_norms",
     "write_caffemodel",
     "write_prototxt",

@@ -8,7 +8,7 @@ message V1LayerParameter
         HDF5_OUTPUT=10 IM2COL=11 IMAGE_DATA=12 INFOGAIN_LOSS=13 INNER_PRODUCT=14 LRN=15 MULTINOMIAL_LOGISTIC_LOSS=16
         POOLING=17 RELU=18 SIGMOID=19 SOFTMAX=20 SOFTMAX_LOSS=21 SPLIT=22 TANH=23 WINDOW_DATA=24 ELTWISE=25 POWER=26
         SIGMOID_CROSS_ENTROPY_LOSS=27 HINGE_LOSS=28 MEMORY_DATA=29 ARGMAX=30 THRESHOLD=31 DUMMY_DATA=32 SLICE=33
-        MVN=34 ABSVAL=35 SILENCE=36 CONTRASTIVE_LOSS=37 EXP=38 DECONVOLUTION=39
+        MVN=34 ABSVAL=35 SILENCE=36 CONTRASTIVE_LOSS=37 EXP=38 DECONVOLUTION=39 BN=1000040
     enum DimCheckMode STRICT=0 PERMISSIVE=1
     repeated string bottom=2 top=3
     string name=4
@@ -48,6 +48,7 @@ message V1LayerParameter
     WindowDataParameter window_data_param=20
     TransformationParameter transform_param=36
     LossParameter loss_param=42
+    BNParameter bn_param=1000045
     V0LayerParameter layer=1
 message V0LayerParameter
     enum PoolMethod MAX=0 AVE=1 STOCHASTIC=2

@@ -232,7 +232,9 @@ def test_two_layers_of_a_name_are_drawn(cli, folder):
 # ------------------------------------------------------------------------------------------ weights that run nowhere
 def test_weights_are_exported_whatever_the_layers(cli, folder):
     read = pytest.importorskip("safetensors.numpy").load_file
-    result = cli("export segnet_bn.prototxt segnet_bn.caffemodel w.safetensors")
+    text = (folder / "segnet_bn.prototxt").read_text()
+    (folder / "fancy.prototxt").write_text(text.replace('"BN"', '"Fancy"').replace("bn_param", "fancy_param"))
+    result = cli("export fancy.prototxt segnet_bn.caffemodel w.safetensors")
     assert result.exit_code == 0, result.stderr
     shapes = {"c.weight": (4, 3, 3, 3), "c.bias": (4,), "b.weight": (1, 4, 1, 1), "b.bias": (1, 4, 1, 1)}
     assert {name: array.shape for name, array in read("w.safetensors").items()} == shapes
@@ -240,7 +242,7 @@ def test_weights_are_exported_whatever_the_layers(cli, folder):
     assert alone.exit_code == 0, alone.stderr
     for name, array in read("w.safetensors").items():
         np.testing.assert_array_equal(read("alone.safetensors")[name], array)
-    assert cli("export segnet_bn.prototxt segnet_bn.caffemodel net.onnx").exit_code == 3
+    assert cli("export fancy.prototxt segnet_bn.caffemodel net.onnx").exit_code == 3
 
 
 def test_both_layers_of_a_name_are_exported(cli, folder):

@@ -46,6 +46,9 @@ def give_weights(graph, seed=0, inputs=None):
         drawn = [source.standard_normal(shape) for shape in shapes]
         if node.type == "BatchNorm":
             drawn = [0.3 * drawn[0] * 999.98, (0.5 + np.abs(drawn[1])) * 999.98, np.array([999.98])]
+        elif node.type == "BN":
+            drawn[0] = 1 + 0.3 * drawn[0]
+            drawn[2:] = [0.3 * drawn[2], 0.5 + np.abs(drawn[3])] if drawn[2:] else []
         elif drawn and drawn[0].ndim > 1:
             drawn[0] /= np.sqrt(drawn[0].size / len(drawn[0]))
         elif node.type == "Scale" and drawn:

@@ -90,6 +90,23 @@ def batch_norm(node, bottom):
     return affine(bottom, factor, -mean * share * factor)
 
 
+def bn(node, bottom):
+    """SegNet's in the mode INFERENCE, or PSPNet's with stored statistics."""
+    scale, shift, *statistics = (blob.astype(np.float64).reshape(-1) for blob in node.weights)
+    if not statistics:
+        return affine(bottom, scale, shift)
+    mean, variance = statistics
+    factor = scale / np.sqrt(variance + node.origin.bn_param.eps)
+    largest = np.abs(shift) + np.abs(mean * factor)
+    y, error = affine(bottom, factor, shift - mean * factor)
+    return y, error + 4 * UNIT * largest.reshape(-1, *(1,) * (y.ndim - 2))
+
+
+def axpy(node, factor, x, z):
+    product, error = scale(node, x, tuple(each.reshape(each.shape[:2]) for each in factor))
+    return product + z[0], error + z[1] + 2 * UNIT * (np.abs(product) + error + np.abs(z[0]) + z[1])
+
+
 def scale(node, bottom, operand=None):
     """With a second bottom: one factor for each picture and channel."""
     if operand is None:
@@ -257,6 +274,8 @@ def absolute(node, bottom):
 LAYERS = {
     **dict.fromkeys(("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution"), convolution),
     "InnerProduct": inner_product,
+    "Axpy": axpy,
+    "BN": bn,
     "BatchNorm": batch_norm,
     "Scale": scale,
     "Bias": bias,

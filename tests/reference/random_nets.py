@@ -11,8 +11,13 @@ IN_PLACE = {
     "BatchNorm": "",
     "Scale": "scale_param { bias_term: true }",
     "Bias": "",
+    "BN": "",
+    "BN of SegNet": "bn_param { bn_mode: INFERENCE }",
     "Dropout": "",
     "TanH": "",
+    "ReLU6": "",
+    "Mish": "",
+    "HSwish": "",
 }
 OTHERS = {
     "Convolution": f"convolution_param {{ {CONVOLUTION} }}",
@@ -23,6 +28,7 @@ OTHERS = {
     "Split": "",
     "Eltwise": "",
     "Scale by a blob": "scale_param { axis: 0 }",
+    "Axpy": "",
     **IN_PLACE,
 }
 MORE = {
@@ -34,6 +40,9 @@ MORE = {
     "PReLU": "",
     "Softmax": "",
     "Softmax, last axis": "softmax_param { axis: -1 }",
+    "SELU": "",
+    "HSigmoid": "",
+    "HardSigmoid": "",
     "Eltwise, largest": "eltwise_param { operation: MAX }",
     "AbsVal": "",
 }
@@ -55,6 +64,11 @@ def net_of(chosen, channels=3):
             layers.append(layer(name, word, bottom, bottom, more))
             continue
         bottoms = [bottom]
+        if word == "Axpy":
+            mean = f"{name}_mean"
+            layers.append(layer(mean, "Pooling", bottom, mean, "pooling_param { pool: AVE global_pooling: true }"))
+            bottoms = [mean, blobs[second % len(blobs)], blobs[(first + second) % len(blobs)]]
+            read.add(bottom)
         if word == "Eltwise" or kind == "Scale by a blob":
             bottoms.append(blobs[second % len(blobs)])
         tops = f"{name} {name}_2" if kind == "Split" else name

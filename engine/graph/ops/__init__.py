@@ -19,7 +19,9 @@ from ..ir.graph import Node
 from ..ir.op import Op
 from . import (
     arrangement,
+    axpy,
     batch_norm,
+    bn,
     class_losses,
     contrastive,
     convolution,
@@ -70,6 +72,7 @@ MODULES = (
     pooling,
     pyramid,
     batch_norm,
+    bn,
     group_norm,
     scale,
     normalise,
@@ -80,6 +83,7 @@ MODULES = (
     dropout,
     softmax,
     eltwise,
+    axpy,
     arrangement,
     strided_slice,
     reverse_time,

@@ -1,7 +1,8 @@
-"""BatchNorm, Scale, Bias and linear Power layers at inference: y = factor * x + offset per channel.
+"""BatchNorm, BN, Scale, Bias and linear Power layers at inference: y = factor * x + offset per channel.
 
     BatchNorm   factor = 1 / sqrt(var + eps), offset = -mean * factor, where mean and var are the stored sums over the
                 stored scale factor, and 0 where that is 0
+    BN          factor = slope / sqrt(var + eps), offset = bias - mean * factor; of SegNet's, scale and shift
     Scale       factor = gamma, offset = beta or 0
     Bias        factor = 1, offset = beta
     Power       factor = scale, offset = shift, where the power is 1
@@ -18,8 +19,9 @@ import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops.batch_norm import global_statistics, uses_global_statistics
+from ..ops.bn import normalises_batch, stored_statistics
 
-AFFINE_TYPES = ("BatchNorm", "Scale", "Bias")
+AFFINE_TYPES = ("BatchNorm", "BN", "Scale", "Bias")
 
 
 def is_affine(node: Node) -> bool:
@@ -48,7 +50,9 @@ def affine_of(node: Node, axes: int) -> Affine | str:
         return Affine(np.array([power.scale], np.float64), np.array([power.shift], np.float64))
     if not node.weights:
         return f"{node.name!r} has no weights"
-    return _batch_norm(node) if node.type == "BatchNorm" else _scale(node, axes)
+    if node.type in ("BatchNorm", "BN"):
+        return _batch_norm(node) if node.type == "BatchNorm" else _bn(node)
+    return _scale(node, axes)
 
 
 def affine_chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tuple[list[Node], Affine | None]:
@@ -71,8 +75,25 @@ def affine_chain(graph: Graph, node: Node, shapes: Mapping[Blob, Shape]) -> tupl
 
 def _batch_norm(node: Node) -> Affine | str:
     if not uses_global_statistics(node):
-        return f"{node.name!r} normalises by the statistics of each batch"
-    mean, variance = global_statistics(node)
+        return _by_batch(node)
+    return _normalised(node, *global_statistics(node))
+
+
+def _by_batch(node: Node) -> str:
+    return f"{node.name!r} normalises by the statistics of each batch"
+
+
+def _bn(node: Node) -> Affine | str:
+    if normalises_batch(node):
+        return _by_batch(node)
+    scaled = Affine(*(blob.astype(np.float64).reshape(-1) for blob in node.weights[:2]))
+    if node.attributes.bn_mode is not None:
+        return scaled
+    normalised = _normalised(node, *stored_statistics(node))
+    return normalised.then(scaled) if isinstance(normalised, Affine) else normalised
+
+
+def _normalised(node: Node, mean: np.ndarray, variance: np.ndarray) -> Affine | str:
     variance = variance + np.float64(np.float32(node.attributes.eps))
     if not (variance > 0).all():
         channel = int(np.argmin(variance > 0))

@@ -1,4 +1,4 @@
-"""Fold BatchNorm, Scale and Bias into the Convolution, Deconvolution or InnerProduct before them.
+"""Fold BatchNorm, BN, Scale and Bias into the Convolution, Deconvolution or InnerProduct before them.
 
     conv -> BatchNorm -> Scale        becomes        conv'        W' = W * f,  b' = b * f + o
 

@@ -1,4 +1,4 @@
-"""Fold BatchNorm, Scale, Bias and linear Power layers into the layers with weights behind them.
+"""Fold BatchNorm, BN, Scale, Bias and linear Power layers into the layers with weights behind them.
 
     Scale -> conv        becomes        conv'        W' = W * f,  b' = b + sum of W * o
 

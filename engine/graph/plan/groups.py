@@ -1,6 +1,6 @@
 """Groups of layers that run as one: a layer, or, where fusing is allowed, a product with the operations on its outputs.
 
-Convolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ function]        Eltwise [+ function]
+Convolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ function]        Eltwise or Axpy [+ function]
 Depthwise convolution  [+ function]  + 1 x 1 convolution  [+ Eltwise sum]  [+ function]
 
 A function is an element-wise one of `lowering/curves.py`. A ReLU or ReLU6 inside gives 0 for -inf, a Clip NaN for
@@ -74,7 +74,7 @@ def find_groups(graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool) -> list[
 
 def _extend(group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], known: set[Blob]) -> None:
     """Take in the only reader of the group's top, as long as there is one that fits."""
-    if len(group.main.tops) != 1 or group.main.type not in (*PRODUCTS, "Eltwise"):
+    if len(group.main.tops) != 1 or group.main.type not in (*PRODUCTS, "Eltwise", "Axpy"):
         return
     while group.activation is None:
         top = group.tops[0]

@@ -17,7 +17,7 @@ from .program import Program
 from .steps import PackingSource, Scratch
 from .team import ProgramRow
 
-MOST_STEP_BLOBS = 3
+MOST_STEP_BLOBS = 4
 TEAM_BYTES = 256 << 10  # of constants to be packed: fewer are done before another thread is awake (0.03 ms); derived
 AT, BARRIER = ProgramRow._fields.index("at"), ProgramRow._fields.index("barrier")
 

@@ -82,7 +82,8 @@ class PackingSource(NamedTuple):
     first: int
     second: int
     third: int
+    fourth: int
     scratch: Scratch
 
 
-UNKNOWN_SOURCE = PackingSource(first=-1, second=-1, third=-1, scratch=Scratch(offset=-1, thread=0))
+UNKNOWN_SOURCE = PackingSource(first=-1, second=-1, third=-1, fourth=-1, scratch=Scratch(offset=-1, thread=0))

@@ -11,8 +11,6 @@ import caffe64
 
 TOLERANCE = 1e-5  # of the largest magnitude
 NOT_YET = {  # types that are not there yet
-    "Axpy",
-    "BN",
     "CTCGreedyDecoder",
     "MultiBoxLoss",
     "SmoothL1Loss",

@@ -212,10 +212,10 @@ def test_of_types_that_are_known_unknown_fields_are_refused():
 def test_v1_layers_of_other_types_keep_their_types():
     text = """
         input: "x" input_dim: 1 input_dim: 1 input_dim: 1 input_dim: 1
-        layers { name: "r" type: RELU } layers { name: "b" type: BN bn_param { mode: 1 } }
+        layers { name: "r" type: RELU } layers { name: "b" type: FANCY fancy_param { mode: 1 } }
         layers { name: "c" type: CONVOLUTION }
     """
     found = read(text, types={"ReLU", "Convolution"}).message
-    assert [layer.type for layer in found.layer] == ["Input", "ReLU", "BN", "Convolution"]
-    assert "type: 'BN' is unknown, expected a type of Caffe's" in refusal(text)
+    assert [layer.type for layer in found.layer] == ["Input", "ReLU", "FANCY", "Convolution"]
+    assert "type: 'FANCY' is unknown, expected a type of Caffe's" in refusal(text)
     assert "--allow-unknown" not in refusal(text)

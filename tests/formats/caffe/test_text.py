@@ -179,13 +179,13 @@ def test_errors_name_file_line_column_and_layer(text, message):
 
 def test_unknown_parts_are_dropped_with_a_notice_each_when_that_is_allowed():
     text = (
-        'name: "n"\nfork { a: [1, 2], b < c: "}" > };\nlayer {\n  bn_param: -1; name: "conv1"\n'
+        'name: "n"\nfork { a: [1, 2], b < c: "}" > };\nlayer {\n  zz_param: -1; name: "conv1"\n'
         '  pooling_param { pool: BEST kernel_size: 3 }\n  top: "t"\n}\n'
     )
     found = parse_prototxt(text, "net.prototxt", allow_unknown=True)
     assert found.notices == [
         "net.prototxt:2: 'fork' is left out: it is unknown, and results may differ",
-        "net.prototxt:4: layer 'conv1': 'bn_param' is left out: it is unknown, and results may differ",
+        "net.prototxt:4: layer 'conv1': 'zz_param' is left out: it is unknown, and results may differ",
         "net.prototxt:5: layer 'conv1': 'pool: BEST' is left out: it is unknown, and results may differ",
     ]
     assert found.message == net({"name": "conv1", "top": ["t"], "pooling_param": {"kernel_size": 3}}, name="n")

@@ -43,7 +43,7 @@ def test_v1_layers_become_layers():
 
 
 TYPES = """
-    AbsVal Accuracy ArgMax BNLL Concat ContrastiveLoss Convolution Data Deconvolution Dropout DummyData Eltwise
+    AbsVal Accuracy ArgMax BN BNLL Concat ContrastiveLoss Convolution Data Deconvolution Dropout DummyData Eltwise
     EuclideanLoss Exp Flatten HDF5Data HDF5Output HingeLoss Im2col ImageData InfogainLoss InnerProduct LRN MVN
     MemoryData MultinomialLogisticLoss Pooling Power ReLU Sigmoid SigmoidCrossEntropyLoss Silence Slice Softmax
     SoftmaxWithLoss Split TanH Threshold WindowData

@@ -31,7 +31,7 @@ from ...ops import (
     softmax,
     views,
 )
-from . import detection, forks_curves, forks_moves, forks_regions, inputs, rarer_layers, recurrent, windows
+from . import detection, forks_curves, forks_moves, forks_norm, forks_regions, inputs, rarer_layers, recurrent, windows
 from .fields import Reader, by_name, is_message, read_fields, writes
 
 
@@ -97,6 +97,7 @@ READERS: dict[str, Reader] = {
     **forks_curves.READERS,
     **rarer_layers.READERS,
     **recurrent.READERS,
+    **forks_norm.READERS,
     "Accuracy": by_name(losses.Accuracy, "accuracy_param"),
     "ArgMax": by_name(reductions.ArgMax, "argmax_param"),
     "BatchNorm": by_name(batch_norm.BatchNorm, "batch_norm_param"),
@@ -178,9 +179,10 @@ def _same(one: Any, other: Any) -> bool:
 
 def read_blob_specs(layer) -> tuple[BlobSpec, ...]:
     """What a LayerParameter says of each of the layer's first blobs."""
-    return tuple(
+    specs = tuple(
         BlobSpec(spec.name, spec.lr_mult, spec.decay_mult, spec.share_mode == PERMISSIVE) for spec in layer.param
     )
+    return forks_norm.bn_specs(layer, specs) if layer.type == "BN" else specs
 
 
 def register_op(op: Op, reader: Reader = NONE) -> Op:

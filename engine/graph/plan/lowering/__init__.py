@@ -6,6 +6,7 @@ from ...ir.graph import FLOAT32, PICTURE_AXES
 from ...ir.op import no_curve
 from ...ops import piecewise, smooth
 from ..groups import CONVOLUTIONS
+from .axpy import AXPY
 from .channels import CHANNELS
 from .convolution import DIRECT
 from .depthwise import DEPTHWISE
@@ -30,6 +31,7 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "Pooling": (POOLING,),
     "ROIPooling": (REGION_POOLING,),
     "Eltwise": (ELTWISE,),
+    "Axpy": (AXPY,),
     "LRN": (ACROSS_CHANNELS,),
     "Softmax": (SOFTMAX,),
     "Concat": (CONCAT,),
@@ -38,7 +40,7 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "Resize": (GATHER, RESIZE),
     "Pad": (GATHER,),
     **dict.fromkeys(("Crop", "StridedSlice"), (GATHER, ONE_PIECE)),
-    **dict.fromkeys(("BatchNorm", "Scale", "Bias"), (CHANNELS,)),
+    **dict.fromkeys(("BatchNorm", "BN", "Scale", "Bias"), (CHANNELS,)),
     **dict.fromkeys(("Exp", *(op.type for op in smooth.OPS)), (SMOOTH_CURVE,)),
     **dict.fromkeys(
         (*("ReLU", "PReLU", "Power"), *(op.type for op in piecewise.OPS if op.curve is not no_curve)),

@@ -1,4 +1,4 @@
-"""Operations on each channel of a BLOCKED blob by itself: BatchNorm, Scale and Bias.
+"""Operations on each channel of a BLOCKED blob by itself: BatchNorm, BN, Scale and Bias.
 
 y = factor[c] * x + offset[c]    with weights
 y = factor[n, c] * x,  x + offset[n, c]    with a second bottom, one number per picture and channel
@@ -15,9 +15,10 @@ from ....compiler.fields import read_fields
 from ....vectors.simd import element, fma, load, store, store_element
 from ...ir.graph import Node
 from ...ops.batch_norm import uses_global_statistics
+from ...ops.bn import normalises_batch
 from ...ops.scale import operand
 from ..emitter import Emitter
-from ..steps import NO_BLOB, PackingSource, Strided, step_kernel
+from ..steps import NO_BLOB, PackingSource, StepKernel, Strided, step_kernel
 from ..storage import Storage, StorageKind, blocks
 from .filters import bias_offset, numbers_offset, pack_filters
 from .lowered import BLOCKED, Context, Lowered, Lowering
@@ -77,6 +78,19 @@ def pack_statistics(arena, weights, tables, at, item, thread):
         store_element(arena, f.to + f.offsets + c, np.float32(-(mean * share) * scale))
 
 
+@step_kernel(PackedStatistics)
+def pack_scaled_statistics(arena, weights, tables, at, item, thread):
+    """The same of PSPNet's BN, from its blobs slope, bias, mean and variance, [channels] each."""
+    f = read_fields(tables, at, PackedStatistics)
+    eps = np.float64(element(arena, f.eps))
+    for c in range(0, f.channels * FLOAT_BYTES, FLOAT_BYTES):
+        slope, bias = np.float64(element(weights, f.source.first + c)), element(weights, f.source.second + c)
+        mean, variance = np.float64(element(weights, f.source.third + c)), element(weights, f.source.fourth + c)
+        scale = slope / np.sqrt(variance + eps)
+        store_element(arena, f.to + c, np.float32(scale))
+        store_element(arena, f.to + f.offsets + c, np.float32(bias - mean * scale))
+
+
 def lower_channels(context: Context) -> Lowered | None:
     node, channels = context.group.main, context.bottoms[0][1]
     if not _is_per_channel(context):
@@ -94,17 +108,17 @@ def lower_channels(context: Context) -> Lowered | None:
     return Lowered([BLOCKED] * len(context.bottoms), StorageKind.BLOCKED, emit, in_place=True)
 
 
-CHANNELS = Lowering(lower_channels, kernels=(scale_channels, pack_filters, pack_statistics))
+CHANNELS = Lowering(lower_channels, kernels=(scale_channels, pack_filters, pack_statistics, pack_scaled_statistics))
 
 
 def _affine(emitter: Emitter, node: Node, channels: int) -> tuple[int, int]:
     """The offsets of factors and offsets, in whole vectors."""
-    if node.type == "BatchNorm":
+    packing = _packing(node)
+    if packing:
         lines = blocks(channels) * LANES
         offsets, eps = lines * FLOAT_BYTES, emitter.constant([node.attributes.eps])
-        factors = emitter.packed(
-            pack_statistics, 1, node, (0, 1, 2), 2 * lines, offsets=offsets, channels=channels, eps=eps
-        )
+        kernel, blobs = packing
+        factors = emitter.packed(kernel, 1, node, blobs, 2 * lines, offsets=offsets, channels=channels, eps=eps)
         return factors, factors + offsets
     number = blocks(channels) * LANES
     if len(node.bottoms) == 2:  # what is not the second bottom
@@ -114,10 +128,21 @@ def _affine(emitter: Emitter, node: Node, channels: int) -> tuple[int, int]:
     return numbers_offset(emitter, node, 0, channels), bias_offset(emitter, node, channels)
 
 
+def _packing(node: Node) -> tuple[StepKernel, tuple[int, ...]] | None:
+    """What packs the statistics of a layer that has some, and from which blobs."""
+    if node.type == "BatchNorm":
+        return pack_statistics, (0, 1, 2)
+    if node.type == "BN" and node.attributes.bn_mode is None:
+        return pack_scaled_statistics, (0, 1, 2, 3)
+    return None
+
+
 def _is_per_channel(context: Context) -> bool:
     node, bottoms = context.group.main, context.bottoms
     if node.type == "BatchNorm":
         return uses_global_statistics(node)
+    if node.type == "BN":
+        return not normalises_batch(node)
     axis, shape = operand(node, bottoms)
     if len(bottoms) == 2:
         return axis == 0 and len(bottoms[0]) > 2 and shape == bottoms[0][:2] and not node.weights

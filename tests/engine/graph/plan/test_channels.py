@@ -33,6 +33,8 @@ KINDS = {
     "Scale": "scale_param { bias_term: true }",
     "Scale without bias": "",
     "Bias": "",
+    "BN": "",
+    "BN of SegNet": "bn_param { bn_mode: INFERENCE }",
     "ReLU": "",
     "ReLU with a slope": "relu_param { negative_slope: 0.25 }",
     "PReLU": "",
@@ -109,6 +111,27 @@ def test_eltwise(shape, bottoms, kind, coefficients, relu, again):
     layers.append(layer("e", "Eltwise", " ".join(used), more=f"eltwise_param {{ operation: {kind} {factors} }}"))
     layers += [layer("r", "ReLU", "e")] * relu
     assert ways(check_plan(graph_of(*layers)))["e"]
+
+
+@few
+@given(
+    shape=SHAPES,
+    axes=st.sampled_from([2, 4]),
+    behind=st.sampled_from(["", "ReLU", "Sigmoid"]),
+    again=st.booleans(),
+    padded=st.booleans(),
+)
+def test_axpy(shape, axes, behind, again, padded):
+    """Also of one blob twice, with a function of the result in its loop, and with zeros around all of it."""
+    layers = [shaped((*shape[:2], 1, 1)[:axes], "a"), shaped(shape, "x"), *([] if again else [shaped(shape, "z")])]
+    layers.append(layer("y", "Axpy", "a x x" if again else "a x z"))
+    layers += [layer("f", behind, "y")] if behind else []
+    last = "f" if behind else "y"
+    layers += [layer(f"c{blob}", "Convolution", blob, more=CONVOLUTION) for blob in ("x", last) if padded]
+    plan = check_plan(graph_of(*layers), exact=True)
+    assert ways(plan)["y"]
+    if behind and not padded:
+        assert [[node.name for node in group.nodes] for group in plan.groups][-1] == ["y", "f"]
 
 
 @pytest.mark.parametrize("kind", ["SUM", "PROD", "MAX"])

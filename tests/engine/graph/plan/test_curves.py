@@ -241,19 +241,31 @@ def test_a_second_bottom_with_a_number_per_picture_and_channel(kind, pictures, c
     assert ways(check_plan(graph_of(*layers), exact=True))["it"]
 
 
-def test_squeeze_and_excitation():
+def dense(name, bottom, outputs):
+    return layer(name, "InnerProduct", bottom, more=PRODUCTS["product"][1] % outputs)
+
+
+EXCITATIONS = {  # how the factors of the channels are made, and what they do, with an input "data"
+    "Scale": (pointwise, [layer("v", "Flatten", "e"), layer("s", "Scale", "f v", more="scale_param { axis: 0 }")]),
+    "Axpy": (pointwise, [layer("s", "Axpy", "e f data")]),
+    "Axpy, inner products": (dense, [layer("s", "Axpy", "e f data"), layer("w", "ReLU", "s", "s")]),
+}
+
+
+@pytest.mark.parametrize("name", EXCITATIONS)
+@pytest.mark.parametrize("channels", [2 * LANES, LANES + 3])
+def test_squeeze_and_excitation(name, channels):
     """Nothing of it runs outside the program."""
-    channels = 2 * LANES
+    product, excitation = EXCITATIONS[name]
     layers = [
         made_by("depthwise", channels),
         function("Swish", "p"),
         layer("m", "Pooling", "f", more="pooling_param { pool: AVE global_pooling: true }"),
-        pointwise("q", "m", LANES),
+        product("q", "m", LANES),
         layer("r", "ReLU", "q", "q"),
-        pointwise("e", "q", channels),
+        product("e", "q", channels),
         layer("g", "Sigmoid", "e", "e"),
-        layer("v", "Flatten", "e"),
-        layer("s", "Scale", "f v", more="scale_param { axis: 0 }"),
+        *excitation,
         pointwise("o", "s", LANES),
     ]
     plan = check_plan(graph_of(data(f"2 {channels} 7 6"), *layers), exact=True)

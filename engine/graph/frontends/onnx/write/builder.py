@@ -64,7 +64,7 @@ class Builder:
         array = blob if shape is None else blob.reshape(shape)
         key = (blob.__array_interface__["data"][0], array.shape)
         if key not in self._weights:
-            self._weights[key] = self._store(self.fresh(("weight", "bias")[number]), array)
+            self._weights[key] = self._store(self.fresh(("weight", "bias", "mean", "variance")[number]), array)
         return self._weights[key]
 
     def reshape(self, value: str, dims: Sequence[int], output: str | Sequence[str] = ()) -> str:
