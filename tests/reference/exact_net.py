@@ -207,12 +207,15 @@ def pooling(node, bottom):
     stride = (p.stride_h, p.stride_w) if p.HasField("stride_h") else (p.stride,) * 2
     pad = (p.pad_h, p.pad_w) if p.HasField("pad_h") else (p.pad,) * 2
     out = [pooled_size(size[a], kernel[a], stride[a], pad[a], p.round_mode == 1, any(pad)) for a in (0, 1)]
-    y, y_error = np.zeros((*x.shape[:2], *out)), np.zeros((*x.shape[:2], *out))
+    y, y_error, places = (np.zeros((*x.shape[:2], *out)) for _ in range(3))
     for i, j in np.ndindex(*out):
         starts = [place * stride[a] - pad[a] for a, place in enumerate((i, j))]
         ends = [min(starts[a] + kernel[a], size[a] + pad[a]) for a in (0, 1)]
         inside = (slice(None), slice(None), *(slice(max(starts[a], 0), min(ends[a], size[a])) for a in (0, 1)))
         here, here_error = x[inside], error[inside]
+        if len(node.tops) == 2:
+            h, w = np.unravel_index(here.reshape(*here.shape[:2], -1).argmax(axis=2), here.shape[2:])
+            places[:, :, i, j] = (max(starts[0], 0) + h) * size[1] + max(starts[1], 0) + w
         if p.pool == 1:
             cells = np.float64((ends[0] - starts[0]) * (ends[1] - starts[1]))
             y[:, :, i, j] = here.sum(axis=(2, 3)) / cells
@@ -221,7 +224,53 @@ def pooling(node, bottom):
         else:
             y[:, :, i, j] = here.max(axis=(2, 3), initial=float(np.finfo(np.float32).min))
             y_error[:, :, i, j] = here_error.max(axis=(2, 3), initial=0)
-    return y, y_error
+    return [(y, y_error), (places, 0 * places)][: len(node.tops)]
+
+
+def upsample(node, bottom, places=None):
+    """By `scale`; of places without errors by 2."""
+    s = node.origin.upsample_param.scale
+    if places is None:
+        return tuple(each.repeat(s, -1).repeat(s, -2) for each in bottom)
+    found = []
+    for each in bottom:
+        y = np.zeros((*each.shape[:2], 4 * each[0, 0].size))
+        for n, c in np.ndindex(each.shape[:2]):
+            y[n, c, places[0][n, c].astype(int)] = each[n, c]
+        found.append(y.reshape(*each.shape[:2], 2 * each.shape[2], 2 * each.shape[3]))
+    return tuple(found)
+
+
+def interp(node, bottom):
+    """To a pixel out of `shrink_factor`, or the same; 3 roundings per axis, and of the place by UNIT of it."""
+    p, (x, error) = node.origin.interp_param, bottom
+    step = p.shrink_factor
+    sizes = [(size - 1) // step + 1 for size in x.shape[2:]]
+    places = [np.arange(m) * (n - 1) / max(m - 1, 1) for n, m in zip(x.shape[2:], sizes, strict=True)]
+    moved = sum(4 * UNIT * size for size in x.shape[2:]) * np.abs(x).max(initial=0, where=np.isfinite(x))
+
+    def taken(values):
+        for axis, at in enumerate(places, 2):
+            low = np.minimum(at.astype(int), values.shape[axis] - 1)
+            high, share = np.minimum(low + 1, values.shape[axis] - 1), (at - low).reshape(-1, *(1,) * (3 - axis))
+            values = (1 - share) * values.take(low, axis) + share * values.take(high, axis)
+        return values
+
+    return taken(x), taken(error) + 2 * moved
+
+
+def transpose(node, bottom):
+    return tuple(each.transpose(list(node.origin.transpose_param.dim)) for each in bottom)
+
+
+def reverse(node, bottom):
+    return tuple(np.flip(each, node.origin.reverse_param.axis) for each in bottom)
+
+
+def shuffle_channel(node, bottom):
+    group = node.origin.shuffle_channel_param.group
+    order = [g * (bottom[0].shape[1] // group) + k for k in range(bottom[0].shape[1] // group) for g in range(group)]
+    return tuple(each[:, order] for each in bottom)
 
 
 def lrn(node, bottom):
@@ -288,6 +337,11 @@ LAYERS = {
     "Power": power,
     "Eltwise": eltwise,
     "Pooling": pooling,
+    "Upsample": upsample,
+    "Interp": interp,
+    "Transpose": transpose,
+    "Reverse": reverse,
+    "ShuffleChannel": shuffle_channel,
     "LRN": lrn,
     "Softmax": softmax,
     "Concat": concat,

@@ -126,14 +126,17 @@ def prepare_upsample(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run
 
 
 def upsample_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
-    """There is none to the indices."""
+    """That of the indices is 0, so that it may be asked for: nets have no propagate_down there."""
     if not has_places(node):
         return axes_back(bottoms[0], upsampled_axes(node, bottoms[0]))
     sizes = count(tops[0], 0, 2), count(bottoms[0], 2), count(tops[0], 2)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
-        dy, places, dx = (array.reshape(-1) for array in (output_gradients[0], inputs[1], input_gradients[0]))
-        gather.run(dy, places, *sizes, dx)
+        if input_gradients[1] is not None:
+            input_gradients[1].fill(0)
+        if input_gradients[0] is not None:
+            dy, places, dx = (array.reshape(-1) for array in (output_gradients[0], inputs[1], input_gradients[0]))
+            gather.run(dy, places, *sizes, dx)
 
     return back
 
@@ -141,6 +144,6 @@ def upsample_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run,
 OPS = (
     Op(
         "Upsample", upsample_shapes, prepare_upsample, bottoms=(1, 2), kernels=(scatter,),
-        gradient=Gradient(upsample_back, labels=(1,), kernels=(gather, add_shares)),
+        gradient=Gradient(upsample_back, kernels=(gather, add_shares)),
     ),
 )  # fmt: skip

@@ -188,12 +188,16 @@ class Plan:
         inputs, outputs = ([each.view(self.arena) for each in blobs] for blobs in (action.bottoms, action.tops))
         return lambda: run(inputs, outputs)
 
+    def _producer(self, blob: Blob) -> tuple[Node, list[Shape]] | None:
+        node = self.graph.producer(blob)
+        return (node, [self.shapes[bottom] for bottom in node.bottoms]) if node else None
+
     def _lower(self, groups: list[LayerGroup], exact: bool) -> list[tuple[LayerGroup, Lowered | None]]:
         """The lowering of each group. A group of several layers without a lowering is divided again."""
         done = []
         for group in groups:
             bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops))
-            how = lower(Context(group, bottoms, tops, exact))
+            how = lower(Context(group, bottoms, tops, exact, self._producer))
             if how is None and len(group.nodes) > 1:
                 done += self._lower(group.parts, exact)
             else:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from ...ir.graph import FLOAT32, PICTURE_AXES
 from ...ir.op import no_curve
 from ...ops import piecewise, smooth
+from ...ops.arrangement import PERMUTES
+from ...ops.shuffle import ORDERS
+from ...ops.strided_slice import RANGES
 from ..groups import CONVOLUTIONS
 from .axpy import AXPY
 from .channels import CHANNELS
@@ -22,7 +25,9 @@ from .pooling import POOLING
 from .region_pooling import REGION_POOLING
 from .resize import RESIZE
 from .separable import SEPARABLE
+from .shuffle import SHUFFLE
 from .softmax import SOFTMAX
+from .unpooling import UNPOOLING
 from .winograd import WINOGRAD
 
 LOWERINGS: dict[str, tuple[Lowering, ...]] = {
@@ -36,10 +41,13 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "Softmax": (SOFTMAX,),
     "Concat": (CONCAT,),
     "Slice": (SLICE,),
-    "Permute": (TURN, OTHER_ORDERS),
+    **dict.fromkeys(PERMUTES, (TURN, OTHER_ORDERS)),
+    **dict.fromkeys(ORDERS, (SHUFFLE,)),
     "Resize": (GATHER, RESIZE),
+    "Interp": (RESIZE,),
+    "Upsample": (GATHER, UNPOOLING),
     "Pad": (GATHER,),
-    **dict.fromkeys(("Crop", "StridedSlice"), (GATHER, ONE_PIECE)),
+    **dict.fromkeys(("Crop", *RANGES), (GATHER, ONE_PIECE)),
     **dict.fromkeys(("BatchNorm", "BN", "Scale", "Bias"), (CHANNELS,)),
     **dict.fromkeys(("Exp", *(op.type for op in smooth.OPS)), (SMOOTH_CURVE,)),
     **dict.fromkeys(

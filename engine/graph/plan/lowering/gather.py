@@ -1,5 +1,5 @@
 """Layers whose pixels are pixels of the bottom, row by row and column by column, or one value: Resize to the nearest
-pixel, Pad, and Crop and StridedSlice of pictures."""
+pixel, Upsample by a scale, Pad, and Crop, StridedSlice, CropCenter and Reverse of pictures."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from ....compiler.fields import read_fields
 from ....vectors.simd import load, store
 from ...ir.graph import PICTURE_AXES, Node, Shape
 from ...ops.arrangement import crop_window
+from ...ops.axes import ResizedAxis
 from ...ops.resize import resized_axes
-from ...ops.strided_slice import slice_ranges
+from ...ops.strided_slice import RANGES, taken_ranges
+from ...ops.upsample import has_places, upsampled_axes
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
@@ -61,8 +63,17 @@ class Gathered(NamedTuple):
 
 
 def resized(node: Node, bottoms: list[Shape]) -> Gathered | None:
-    axes = resized_axes(node, bottoms[0])
-    if node.attributes.mode != "nearest" or len(axes) > PICTURE_AXES - 2:
+    return _from_axes(resized_axes(node, bottoms[0])) if node.attributes.mode == "nearest" else None
+
+
+def upsampled(node: Node, bottoms: list[Shape]) -> Gathered | None:
+    if has_places(node) or len(bottoms[0]) != PICTURE_AXES:
+        return None
+    return _from_axes(upsampled_axes(node, bottoms[0]))
+
+
+def _from_axes(axes: list[ResizedAxis]) -> Gathered | None:
+    if len(axes) > PICTURE_AXES - 2:
         return None
     rows, columns = [*(axis.first for axis in axes), np.zeros(1, np.int64)][:2]
     return Gathered(rows, columns)
@@ -81,7 +92,7 @@ def padded(node: Node, bottoms: list[Shape]) -> Gathered | None:
 
 
 def sliced(node: Node, bottoms: list[Shape]) -> Gathered | None:
-    return _from_ranges(slice_ranges(node, bottoms[0]), bottoms[0])
+    return _from_ranges(taken_ranges(node, bottoms[0]), bottoms[0])
 
 
 def cropped(node: Node, bottoms: list[Shape]) -> Gathered | None:
@@ -94,7 +105,13 @@ def _from_ranges(ranges: list[range], shape: Shape) -> Gathered | None:
     return Gathered(*(np.array(each, np.int64) for each in ranges[2:]))
 
 
-GATHERED = {"Resize": resized, "Pad": padded, "StridedSlice": sliced, "Crop": cropped}
+GATHERED = {
+    "Resize": resized,
+    "Upsample": upsampled,
+    "Pad": padded,
+    "Crop": cropped,
+    **dict.fromkeys(RANGES, sliced),
+}
 
 
 def lower_gather(context: Context) -> Lowered | None:
@@ -118,12 +135,12 @@ def lower_gather(context: Context) -> Lowered | None:
 
 
 def lower_one_piece(context: Context) -> Lowered | None:
-    """A Crop or StridedSlice of adjacent indices of one axis, of blobs that are not pictures or of channels."""
+    """Adjacent indices of one axis, of blobs that are not pictures or of channels."""
     node, shape = context.group.main, context.bottoms[0]
     if node.type == "Crop":
         ranges = [range(part.start, part.stop) for part in crop_window(node, context.bottoms)]
     else:
-        ranges = slice_ranges(node, shape)
+        ranges = taken_ranges(node, shape)
     cut = [axis for axis, (part, size) in enumerate(zip(ranges, shape, strict=True)) if part != range(size)]
     if len(cut) != 1 or ranges[cut[0]].step != 1:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ....compiler.jit import Kernel
-from ...ir.graph import Shape
+from ...ir.graph import Blob, Node, Shape
 from ..emitter import Emitter
 from ..groups import LayerGroup
 from ..storage import NO_HALO, Halo, Storage, StorageKind
@@ -43,12 +43,14 @@ class Lowered:
 
 @dataclass(frozen=True)
 class Context:
-    """The input of a lowering: the group, its first layer's bottoms and the group's tops. `exact`: plain sums only."""
+    """The input of a lowering: the group, its first layer's bottoms and the group's tops. `exact`: plain sums only.
+    `producer(blob)`: the layer that gives a blob, and the shapes of its bottoms, where that is known."""
 
     group: LayerGroup
     bottoms: list[Shape]
     tops: list[Shape]
     exact: bool = False
+    producer: Callable[[Blob], tuple[Node, list[Shape]] | None] = lambda blob: None
 
 
 @dataclass(frozen=True)

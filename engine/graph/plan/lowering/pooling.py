@@ -1,4 +1,5 @@
-"""Pooling of BLOCKED pictures: the largest value or the mean of each window, LANES channels at a time."""
+"""Pooling of BLOCKED pictures: the largest value of each window, and its place, or the mean, LANES channels at a
+time."""
 
 from __future__ import annotations
 
@@ -6,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....compiler.cpu import VECTOR_BYTES
+from ....compiler.cpu import LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields, read_row
-from ....vectors.simd import broadcast, load, maximum, store, zeros
+from ....vectors.simd import broadcast, load, maximum, store, where_less, zeros
 from ...ops.pooling import LOWEST_FLOAT32, POOL_AVE, Side, pooling_windows, window_table
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
@@ -55,21 +56,61 @@ def pool(arena, weights, tables, at, item, thread):
                 store(arena, y + r * f.y.row + c * VECTOR_BYTES, highest)
 
 
+class PooledPlaces(NamedTuple):
+    x: Strided
+    y: Strided
+    places: Strided
+    down: int  # table of a Side for each row of y
+    across: int  # table of a Side for each column of y
+    rows: int  # of y
+    columns: int
+    parts: int  # items that share a plane, by its rows
+    width: int  # of x
+    planes: int  # of a picture
+    inside: int  # of a constant [channels]: 1, and 0 behind the last channel
+
+
+@step_kernel(PooledPlaces)
+def pool_places(arena, weights, tables, at, item, thread):
+    """The largest values as `pool` writes them, and the index in its plane of each window's first maximum, -1 where it
+    has no number above -FLT_MAX, to places [rows, columns, LANES]."""
+    f = read_fields(tables, at, PooledPlaces)
+    plane, part = item // f.parts, item % f.parts
+    x, y = f.x.offset + plane * f.x.plane, f.y.offset + plane * f.y.plane
+    places, inside = f.places.offset + plane * f.places.plane, load(weights, f.inside + plane % f.planes * VECTOR_BYTES)
+    for r in range(f.rows * part // f.parts, f.rows * (part + 1) // f.parts):
+        down = read_row(tables, f.down, r, Side)
+        for c in range(f.columns):
+            across = read_row(tables, f.across, c, Side)
+            highest, place = broadcast(LOWEST_FLOAT32), broadcast(np.float32(-1))
+            for h in range(down.first, down.last):
+                for w in range(across.first, across.last):
+                    v = load(arena, x + h * f.x.row + w * VECTOR_BYTES)
+                    place = where_less(highest, v, broadcast(np.float32(h * f.width + w)), place)
+                    highest = where_less(highest, v, v, highest)
+            store(arena, y + r * f.y.row + c * VECTOR_BYTES, highest)
+            store(arena, places + r * f.places.row + c * VECTOR_BYTES, place * inside)
+
+
 def lower_pooling(context: Context) -> Lowered | None:
     node = context.group.main
-    if len(node.tops) != 1:
-        return None
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
         down, across = (emitter.table(window_table(axis)) for axis in pooling_windows(node, x.shape))
         parts = max(1, rows // ROWS_PER_ITEM)
+        windows = {"down": down, "across": across, "rows": rows, "columns": columns, "parts": parts}
+        items, blobs = y.four[0] * y.planes * parts, {"x": x.strided, "y": y.strided}
+        if len(tops) == 1:
+            emitter.step(pool, items, **blobs, **windows, mean=node.attributes.pool == POOL_AVE)
+            return
+        inside = emitter.constant(np.arange(y.planes * LANES) < y.four[1])
         emitter.step(
-            pool, y.four[0] * y.planes * parts, x=x.strided, y=y.strided, down=down, across=across,
-            rows=rows, columns=columns, parts=parts, mean=node.attributes.pool == POOL_AVE,
+            pool_places, items, **blobs, places=tops[1].strided, **windows, width=x.four[3], planes=y.planes,
+            inside=inside,
         )  # fmt: skip
 
     return Lowered([BLOCKED], StorageKind.BLOCKED, emit)
 
 
-POOLING = Lowering(lower_pooling, kernels=(pool,))
+POOLING = Lowering(lower_pooling, kernels=(pool, pool_places))

@@ -1,4 +1,4 @@
-"""Resize of BLOCKED pictures by linear interpolation."""
+"""Resize of BLOCKED pictures by linear interpolation, and Interp."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ....compiler.jit import inline
 from ....vectors.elementary import ONE
 from ....vectors.simd import broadcast, element, fma, load, store
 from ...ir.graph import PICTURE_AXES
-from ...ops.resize import ResizedAxis, resized_axes
+from ...ops.axes import ResizedAxis
+from ...ops.interp import interp_axes
+from ...ops.resize import resized_axes
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
@@ -66,8 +68,12 @@ def interpolate_pixels(arena, weights, tables, at, item, thread):
             store(arena, y + c * VECTOR_BYTES, between(v, w, lower_share))
 
 
+AXES = {"Interp": interp_axes, "Resize": resized_axes}
+
+
 def lower_resize(context: Context) -> Lowered | None:
-    axes = resized_axes(context.group.main, context.bottoms[0])
+    node = context.group.main
+    axes = AXES[node.type](node, context.bottoms[0])
     if len(axes) > PICTURE_AXES - 2 or any(axis.share is None for axis in axes):
         return None
     still = np.zeros(1, np.int64)

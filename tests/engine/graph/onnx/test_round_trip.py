@@ -30,6 +30,8 @@ COMPUTED = {  # cases whose ONNX operators are not of CNNs: TopK, Gather by comp
     "argmax", "argmax_axis", "argmax_topk_val", "embed", "embed_nobias", "threshold",
 }  # fmt: skip
 
+NOT_READ = {"Pooling and Upsample"}  # which is ScatterElements there
+
 
 def assert_near(found: np.ndarray, expected: np.ndarray, tolerance: float = TOLERANCE) -> None:
     assert_close("output", found, expected, tolerance * np.abs(expected).max(initial=1e-6))
@@ -98,7 +100,7 @@ def test_a_layer_of_caffe_gives_real_caffes_tops_by_way_of_onnx(name):
 
 
 @settings(max_examples=25, deadline=None)
-@given(chosen=steps({**OTHERS, **MORE}), seed=st.integers(0, 99))
+@given(chosen=steps({**OTHERS, **MORE}.keys() - NOT_READ), seed=st.integers(0, 99))
 def test_random_nets_stay_equal(chosen, seed):
     """The graph, the graph that is read from its model, and both models in onnxruntime; for another batch as well."""
     graph = graph_of(data("2 3 4 5"), *net_of(chosen), seed=seed)

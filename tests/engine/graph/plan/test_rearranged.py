@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.caffe_graphs import data, graph_of, layer
-from reference.plans import draw_inputs, run_again, run_plan, same_bits, ways
-from reference.products import UNIT
+from reference.moves import CHANNELS, PADDED, PICTURES, check, shaped
+from reference.plans import run_plan, ways
 
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.ops.padding import Pad
@@ -19,17 +19,9 @@ from caffe64.engine.graph.ops.strided_slice import StridedSlice
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.lowering import permute
 from caffe64.engine.graph.plan.lowering.gather import ROW_VECTORS
-from caffe64.engine.graph.reference import Interpreter
 
-CHANNELS = st.sampled_from([1, 3, LANES - 1, LANES, LANES + 1, 2 * LANES, 3 * LANES + 2])
-PICTURES = st.tuples(st.integers(1, 2), CHANNELS, st.integers(1, 9), st.integers(1, 9))
 ANY_SHAPE = st.lists(st.integers(1, 6), min_size=1, max_size=6)
-PADDED = layer("z", "Convolution", "it", more="convolution_param { num_output: 5 kernel_size: 3 pad: 2 }")
 some = settings(max_examples=60)
-
-
-def shaped(shape, name="data"):
-    return data(" ".join(map(str, shape)), name)
 
 
 def with_attributes(graph, kind, attributes):
@@ -37,28 +29,6 @@ def with_attributes(graph, kind, attributes):
     (node,) = [node for node in graph.nodes if node.name == "it"]
     node.type, node.attributes = kind, attributes
     return graph
-
-
-def check(graph, *, rounding=0, lowered=True):
-    """Of one thread and of two; beside other values with which the memory is filled. Numbers may be off by `rounding`
-    units of the largest, where they are finite."""
-    inputs, interpreter = draw_inputs(graph), Interpreter(graph)
-    for blob, x in inputs.items():
-        interpreter.arrays[blob][...] = x
-    interpreter.forward()
-    first = None
-    for threads in (1, 2):
-        plan = Plan(graph, threads=threads, exact=True)
-        assert bool(ways(plan)["it"]) == lowered
-        found = run_plan(plan, inputs)
-        assert same_bits(run_again(plan, inputs), found)
-        assert first is None or same_bits(found, first)
-        first = found
-        for blob, values in found.items():
-            expected = interpreter.arrays[blob]
-            limit = rounding * UNIT * abs(expected).max() if rounding else 0
-            np.testing.assert_allclose(values, expected, rtol=0, atol=limit)
-    return plan
 
 
 @some
