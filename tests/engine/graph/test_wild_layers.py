@@ -81,9 +81,5 @@ def test_whole_models(name):
         bottom, top = answers["bottom0"], answers["top0"]
         (blob,) = answers["tops"].tolist() if "tops" in answers else [None]
     model = next(path for path in WILD.glob(f"{name}.caffemodel*"))
-    if name in {"model_bn_pspnet", "model_bn_segnet", "model_pspnet", "model_segnet", "model_senet"}:  # not there yet
-        with pytest.raises(caffe64.InputError):
-            caffe64.load_caffe(WILD / f"{name}.prototxt", model).forward()
-        return
     net = caffe64.load_caffe(WILD / f"{name}.prototxt", model)
     check(name, net.forward(blobs=[blob], **{next(iter(net.inputs)): bottom})[blob], top)
