@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +20,8 @@ from ..engine.graph.ir.graph import Graph
 from ..engine.graph.passes.preparation import Preparation
 from ..engine.graph.verification.difference import Difference, check_close, difference
 from ..engine.graph.verification.finite import check_finite
-from ..engine.graph.verification.scale import output_scales
+from ..engine.graph.verification.rows import FoundRows
+from ..engine.graph.verification.scale import output_rows, output_scales
 from ..engine.graph.verification.ulp import ulp_text
 from ..engine.graph.verification.verify import labels_of, random_inputs, run_graph
 from ..errors import InputError, UsageError
@@ -168,8 +170,17 @@ def verify_sides(
     expected, found = first.run(ready, reference=True), second.run(raw, reference=reference)
     check_finite(expected, ready, f"{first.path} in {first.place}", first.graph)
     check_finite(found, raw, f"{second.path} in {second.place}", second.graph)
-    scales, others = first.scales(ready, expected), _pairs("outputs", list(expected), list(found))
-    differences = [difference(name, expected[name], found[others[name]], scales[name], floor) for name in expected]
+    rows = output_rows(second.graph, raw) if first.graph is None and second.graph is not None else {}
+    others = _pairs("outputs", list(expected), list(found))
+    turned = {name: rows[other] for name, other in others.items() if other in rows}
+    scales = {**first.scales(ready, expected)}
+    scales |= {name: FoundRows(each.keys, (expected[name],)) for name, each in turned.items()}
+    differences = [
+        _turned(name, expected[name], found[other], turned[name], floor)
+        if name in turned
+        else difference(name, expected[name], found[other], scales[name], floor)
+        for name, other in others.items()
+    ]
 
     def rounding(wrong: Sequence[Difference]) -> str:
         run = functools.partial(first.run, reference=True)
@@ -177,6 +188,12 @@ def verify_sides(
 
     check_close(differences, tolerance, floor, "the nets differ", rounding)
     return differences
+
+
+def _turned(name: str, expected: np.ndarray, found: np.ndarray, rows: FoundRows, floor: float) -> Difference:
+    """Of rows that only the second net knows to be some."""
+    other_way = difference(name, found, expected, rows, floor)
+    return replace(other_way, values=other_way.values[::-1])
 
 
 def _pairs(what: str, first: Sequence[str], second: Sequence[str]) -> dict[str, str]:

@@ -6,4 +6,5 @@ from ..caffe.verify import Difference
 
 
 def difference_line(each: Difference) -> str:
-    return f"{each.output!r} differs by at most {each.relative:.2g} relative, {each.absolute:.2g} absolute"
+    figures = f"{each.relative:.2g} relative, {each.absolute:.2g} absolute"
+    return f"{each.output!r} differs by at most {figures}" + (f": {each.note}" if each.note else "")

@@ -33,6 +33,7 @@ from ...compiler.jit import Kernel
 from .graph import Node, Shape
 
 MANY = 1 << 30
+NO_ROW = -1  # the last key of rows behind those that are found
 NO_VALUES = np.zeros(0, np.float32)  # for an operand that a layer does not have
 Arrays = Sequence[np.ndarray]
 Gradients = Sequence[np.ndarray | None]
@@ -77,7 +78,11 @@ class Op:
     ONNX nodes, and `kind` gives a drawing its colour: for types that are not in `frontends/onnx/write/` and
     `drawing/kinds.py`. `attributes` is the dataclass of a type that Caffe's format does not have; without such
     attributes, a layer of that name is another one. `initial(node)` are weights that neither a model nor fillers give,
-    float32 arrays, after `weight_shapes` was asked; without it they are 0."""
+    float32 arrays, after `weight_shapes` was asked; without it they are 0.
+
+    `row_keys`, if not 0, says that tops [..., rows, columns] hold the rows that are found, and behind them padding: so
+    many of the first columns (an image's number, a label) tell which rows of two results may be the same one, and in
+    padding the last of these is NO_ROW."""
 
     type: str
     shapes: Callable[[Node, list[Shape]], list[Shape]]
@@ -95,6 +100,7 @@ class Op:
     kind: str = ""
     attributes: type | None = None
     initial: Callable[[Node], list[np.ndarray]] | None = None
+    row_keys: int = 0
 
 
 def count(shape: Sequence[int], start: int = 0, end: int | None = None) -> int:

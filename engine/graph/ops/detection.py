@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import MANY, Op, Run, count
+from ..ir.op import MANY, NO_ROW, Op, Run, count
 from .checks import at_most_four_axes
 from .suppression import strongest, suppress, suppression_scratch
 
 CORNER, CENTER_SIZE, CORNER_SIZE = range(1, 4)  # as in DetectionOutputParameter
-NO_DETECTION = -1  # fills unused rows of a top
 
 
 # ------------------------------------------------------------------------------------------------- PriorBox
@@ -222,7 +221,7 @@ def prepare_detection(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
         locations = inputs[0].reshape(images, priors, owners, 4).transpose(0, 2, 1, 3)
         boxes = np.ascontiguousarray(decode(parameter, locations, inputs[2].reshape(2, priors, 4)))
         scores, top, row = inputs[1].reshape(images, priors, classes), outputs[0].reshape(-1, 7), 0
-        top.fill(NO_DETECTION)
+        top.fill(NO_ROW)
         for image in range(images):
             found = image_detections(parameter, boxes[image], scores[image], scratch)
             top[row : row + len(found), 0], top[row : row + len(found), 1:] = image, found
@@ -233,5 +232,5 @@ def prepare_detection(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Ru
 
 OPS = (
     Op("PriorBox", prior_shapes, prepare_prior, bottoms=(2, MANY)),
-    Op("DetectionOutput", detection_shapes, prepare_detection, bottoms=(3, 4), kernels=(suppress,)),
+    Op("DetectionOutput", detection_shapes, prepare_detection, bottoms=(3, 4), kernels=(suppress,), row_keys=2),
 )

@@ -12,6 +12,7 @@ from ...vectors.elementary import HALF, ONE
 from ...vectors.simd import broadcast, load, maximum, minimum, reduce_max, store, where_less, zeros
 
 CORNERS = 4  # xmin, ymin, xmax, ymax
+SHRINKS_ABOVE = HALF  # the threshold, by eta
 BLOCK = (CORNERS + 1) * LANES  # float32 of LANES boxes: their corners and areas
 
 
@@ -40,8 +41,8 @@ def overlaps_kept(boxes, a, own, kept, blocks, threshold):
 @kernel(types.i64(F2_IN, I1_IN, f32, f32, F1, I1), fastmath=set())
 def suppress(boxes, candidates, threshold, eta, blocks, kept):
     """Of the candidates, best first, those that overlap none kept before by more than `threshold`, as the area of
-    their intersection over that of their union; it shrinks by `eta` after each that is kept, while it is above 0.5.
-    A box with a side that is not finite overlaps none.
+    their intersection over that of their union; it shrinks by `eta` after each that is kept, while it is above
+    SHRINKS_ABOVE. A box with a side that is not finite overlaps none.
 
     boxes [P, 4], candidates [N]; blocks is scratch of `suppression_scratch`. kept [K]: its first values are written,
     the places of at most K boxes; their number is returned.
@@ -62,7 +63,7 @@ def suppress(boxes, candidates, threshold, eta, blocks, kept):
         blocks[i + CORNERS * LANES + lane] = own
         kept[number] = a
         number += 1
-        if eta < 1 and threshold > HALF:
+        if eta < 1 and threshold > SHRINKS_ABOVE:
             threshold *= eta
     return number
 

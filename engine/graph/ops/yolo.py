@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ir.graph import Node, Shape
-from ..ir.op import MANY, Op, Run, count
-from .detection import NO_DETECTION
+from ..ir.op import MANY, NO_ROW, Op, Run, count
 from .suppression import strongest, suppress, suppression_scratch
 
 ROW = 7  # picture, label, score, box
@@ -178,7 +177,7 @@ def prepare_outputs(
         best, boxes = strongest(rows[:, 1], np.arange(len(rows)), None), np.ascontiguousarray(rows[:, 2:])
         found = kept[: suppress.run(boxes, best, below, 1.0, scratch, kept)]
         top = outputs[0].reshape(-1, ROW)
-        top.fill(NO_DETECTION)
+        top.fill(NO_ROW)
         top[: len(found), 0], top[: len(found), 1:] = 0, rows[found]
         if not len(found):
             top[:pictures, 0] = np.arange(pictures)
@@ -205,6 +204,6 @@ def prepare_yolov3(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 OPS = (
-    Op("YoloDetectionOutput", yolo_shapes, prepare_yolo, kernels=(suppress,)),
-    Op("Yolov3DetectionOutput", yolov3_shapes, prepare_yolov3, bottoms=(1, MANY), kernels=(suppress,)),
+    Op("YoloDetectionOutput", yolo_shapes, prepare_yolo, kernels=(suppress,), row_keys=2),
+    Op("Yolov3DetectionOutput", yolov3_shapes, prepare_yolov3, bottoms=(1, MANY), kernels=(suppress,), row_keys=2),
 )

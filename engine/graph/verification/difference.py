@@ -13,8 +13,8 @@ import numpy as np
 
 from ....arguments import FLOOR
 from ....errors import CheckFailed, UsageError
-
-TINY = float(np.finfo(np.float32).tiny)
+from ..ir.op import NO_ROW
+from .rows import TINY, FoundRows
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Difference:
     relative    the largest (|a - b| - floor) / scale, 0 where no value is beyond the floor
     place       indices of the value with the largest relative difference, or else with the largest absolute one
     values      (a, b) there
+    note        what there is to say of it
     """
 
     output: str
@@ -32,13 +33,21 @@ class Difference:
     relative: float
     place: tuple[int, ...]
     values: tuple[float, float]
+    note: str = ""
 
 
 def difference(
-    name: str, expected: np.ndarray, found: np.ndarray, scale: np.ndarray | float, floor: float = FLOOR
+    name: str, expected: np.ndarray, found: np.ndarray, scale: np.ndarray | float | FoundRows, floor: float = FLOOR
 ) -> Difference:
     """Of two arrays of one shape; `scale` is broadcast to it. Equal values differ by 0, NaN and NaN too; what differs
-    otherwise from a value that is not finite, by inf. Raises UsageError for arrays of other shapes."""
+    otherwise from a value that is not finite, by inf. Raises UsageError for arrays of other shapes.
+
+    Of rows as they are found, for the scale `FoundRows`, shapes may differ. A row without a partner differs by inf from
+    NaN, and `place` is a row of those found and, behind them, missed, and a column."""
+    if isinstance(scale, FoundRows):
+        expected, found, scale = scale.aligned(expected, found, floor)
+        if not expected.size:
+            return Difference(name, 0.0, 0.0, (0, 0), (NO_ROW, NO_ROW), "nothing is found in these inputs")
     if expected.shape != found.shape:
         raise UsageError(f"the output {name!r} has the shapes {expected.shape} and {found.shape}")
     if not expected.size:

@@ -29,25 +29,67 @@ from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import count
 from ..ops import OPS
 from ..reference import Interpreter
+from .rows import FoundRows
 
 CHANGE = 2.0**-14  # of a value: far above its rounding, and small enough to move results in proportion
 SHARE = 0.25
+ROUNDING = 2.0**-16  # of the largest value of a blob: more than what roundings within a net add up to
 CHANGED_RUNS = 8  # of a thousand values, the one that moves least in all runs moves by a third of the usual amount
 FACTORS = np.float32([1 - CHANGE, 1 + CHANGE])
 
 
-def output_scales(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The scales of all results for float32 `inputs` by name: float64 arrays that broadcast to the results' shapes."""
+def output_scales(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | FoundRows]:
+    """The scales of all results for float32 `inputs` by name: float64 arrays that broadcast to the results' shapes, or
+    the FoundRows of those that are rows as they are found."""
     interpreter = Interpreter(graph, {name: values.shape for name, values in inputs.items()})
     random, fixed = np.random.default_rng(0), _whole_numbers(graph, interpreter.shapes)
     kept = _run_as_it_is(interpreter, inputs)
+    rows = _moved_rows(interpreter, random)
     squares = {blob: np.zeros(interpreter.shapes[blob]) for blob in graph.results}
     with np.errstate(all="ignore"):
         for _ in range(CHANGED_RUNS):
             _run_changed(interpreter, inputs, kept, fixed, random)
             for blob, total in squares.items():
                 total += np.square(interpreter.arrays[blob] - kept[blob].astype(np.float64))
-        return {blob.name: _scale(kept[blob], total) for blob, total in squares.items()}
+        return {blob.name: rows.get(blob) or _scale(kept[blob], total) for blob, total in squares.items()}
+
+
+def output_rows(graph: Graph, inputs: Mapping[str, np.ndarray]) -> dict[str, FoundRows]:
+    """Of `output_scales` those of results that are rows as they are found."""
+    if not any(OPS[node.type].row_keys for node in graph.nodes):
+        return {}
+    interpreter = Interpreter(graph, {name: values.shape for name, values in inputs.items()})
+    interpreter.fill(inputs)
+    interpreter.forward()
+    rows = _moved_rows(interpreter, np.random.default_rng(0))
+    return {blob.name: rows[blob] for blob in graph.results if blob in rows}
+
+
+def _moved_rows(interpreter: Interpreter, random: np.random.Generator) -> dict[Blob, FoundRows]:
+    """Of the layers that find rows: their tops, and those of runs in which the values of their bottoms are rounded
+    otherwise."""
+    found = {}
+    for node in interpreter.graph.nodes:
+        if keys := OPS[node.type].row_keys:
+            bottoms = [interpreter.arrays[blob] for blob in node.bottoms]
+            changed = ([_rounded(each, random) for each in bottoms] for _ in range(CHANGED_RUNS))
+            runs = [_rerun(interpreter, node, each) for each in changed]
+            found |= {top: FoundRows(keys, tops) for top, tops in zip(node.tops, zip(*runs, strict=True), strict=True)}
+    return found
+
+
+def _rounded(values: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Changed by ROUNDING, up or down at random."""
+    change = ROUNDING * np.abs(values).max(initial=0)
+    return values + np.where(random.random(values.shape) < 0.5, np.float32(-change), np.float32(change))
+
+
+def _rerun(interpreter: Interpreter, node: Node, bottoms: list[np.ndarray]) -> list[np.ndarray]:
+    """The tops of one layer for other bottoms."""
+    tops = [np.empty_like(interpreter.arrays[top]) for top in node.tops]
+    with np.errstate(all="ignore"):
+        interpreter.runs[node](bottoms, tops)
+    return tops
 
 
 def _whole_numbers(graph: Graph, shapes: Mapping[Blob, Shape]) -> set[Blob]:

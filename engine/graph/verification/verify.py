@@ -108,6 +108,14 @@ def run_graph(graph: Graph, inputs: Mapping[str, np.ndarray], *, reference: bool
     return {blob.name: runner.array(blob).copy() for blob in graph.results}
 
 
+def blob_values(graph: Graph, inputs: Mapping[str, np.ndarray], blobs: Sequence[Blob]) -> dict[Blob, np.ndarray]:
+    """Any blobs of one run by the reference."""
+    runner = Interpreter(graph, {name: values.shape for name, values in inputs.items()})
+    runner.fill(inputs)
+    runner.forward()
+    return {blob: runner.array(blob) for blob in blobs}
+
+
 def random_inputs(
     graph: Graph, shapes: Mapping[Blob, Shape], seed: int, prepared: Mapping[str, Preparation]
 ) -> dict[str, np.ndarray]:
