@@ -19,7 +19,7 @@ LOWEST := $(SMOKE) $(addprefix tests/,test_api.py test_pickles.py test_packaging
 TESTS ?=
 RESULTS ?= $(wildcard perf/results/*.json)
 
-.PHONY: demo demos test smoke test-widths sdist-test wheels lowest lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
+.PHONY: demo demos test smoke test-widths sdist-test wheels lowest opencv5 lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
 demo: $(VENV)/.demos
 	$(BIN)/python demos/mnist/run.py
@@ -49,6 +49,10 @@ wheels: $(VENV)/.dev
 
 lowest: $(VENV)/.dev
 	$(BIN)/python tests/release/lowest.py $(LOWEST)
+
+# Detectors as ONNX in OpenCV 5.
+opencv5: $(VENV)/.dev
+	$(BIN)/python tests/release/opencv5.py tests/engine/graph/test_detection_export.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -6,14 +6,15 @@ KINDS_OF_OPERATORS = {  # keys of `drawing.kinds`
     "conv": "Conv ConvTranspose",
     "dense": "Gemm MatMul",
     "pool": "MaxPool AveragePool GlobalMaxPool GlobalAveragePool ReduceMean ReduceSum ReduceL1 ReduceL2 "
-    "ReduceSumSquare",
+    "ReduceSumSquare ReduceMax ReduceMin",
     "norm": "BatchNormalization InstanceNormalization GroupNormalization LRN",
     "act": "Relu LeakyRelu PRelu Elu Selu Celu Sigmoid HardSigmoid HardSwish Swish Mish Tanh Softplus Clip Exp Log Abs "
     "Sqrt Neg Pow Reciprocal Dropout",
-    "join": "Add Sub Mul Div Sum Max Min Mean Concat Split",
+    "join": "Add Sub Mul Div Sum Max Min Mean Concat Split Where Equal Greater Less",
     "shape": "Reshape Flatten Transpose Squeeze Unsqueeze Slice Gather Pad Resize Upsample DepthToSpace SpaceToDepth "
-    "Expand Tile Identity Cast Shape Size ConstantOfShape",
-    "output": "Softmax LogSoftmax",
+    "Expand Tile Identity Cast Shape Size ConstantOfShape Range NonZero GatherElements GatherND ScatterElements "
+    "ScatterND",
+    "output": "Softmax LogSoftmax ArgMax ArgMin TopK NonMaxSuppression",
 }
 LAYERS = {  # that keep their names where a Caffe net becomes an ONNX model, or the other way round
     "Conv": "Convolution",

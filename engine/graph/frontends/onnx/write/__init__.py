@@ -2,6 +2,7 @@
 
 model.py         the whole model              builder.py   nodes, initialisers, names
 batch.py         which axes grow with the batch
-filters.py, pooling.py, affine.py, elementwise.py, statistics.py, arrangement.py, resize.py, selection.py
+filters.py, pooling.py, affine.py, elementwise.py, statistics.py, arrangement.py, resize.py, selection.py,
+detection.py
                  one per family: layer type -> function(builder, layer) that adds its nodes
 """

@@ -11,7 +11,7 @@ from ......errors import InputError
 from ....ir.graph import Blob, Graph, Node, Shape
 from ....ops import OPS
 from ..origin import model_outputs, origin_of
-from . import affine, arrangement, elementwise, filters, pooling, resize, selection, statistics
+from . import affine, arrangement, detection, elementwise, filters, pooling, resize, selection, statistics
 from .batch import batch_axes
 from .builder import Builder, ExportedLayer, value_names
 
@@ -21,7 +21,7 @@ MOST_MODEL_BYTES = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with so
 
 EXPORTS = {
     kind: function
-    for family in (affine, arrangement, elementwise, filters, pooling, resize, selection, statistics)
+    for family in (affine, arrangement, detection, elementwise, filters, pooling, resize, selection, statistics)
     for kind, function in family.EXPORTS.items()
 }
 
@@ -57,8 +57,13 @@ def onnx_model(
     if not model.graph.node:
         raise InputError(graph.path, "has no layer that computes anything, of which ONNX needs one")
 
+    found = _found_rows(graph)
+
     def declared(blob: Blob):
-        return helper.make_tensor_value_info(names[blob], TensorProto.FLOAT, _dims(blob, shapes, axes, origin.batch))
+        dims = _dims(blob, shapes, axes, origin.batch)
+        if blob in found:
+            dims = [*shapes[blob][:-2], f"{names[blob]}/rows", shapes[blob][-1]]
+        return helper.make_tensor_value_info(names[blob], TensorProto.FLOAT, dims)
 
     model.graph.input.extend(declared(blob) for blob in graph.inputs if graph.readers(blob))
     model.graph.output.extend(declared(blob) for blob in model_outputs(graph))
@@ -79,12 +84,21 @@ def _word(node: Node) -> Callable[[Builder, ExportedLayer], None] | None:
     return EXPORTS.get(node.type) or OPS[node.type].onnx
 
 
+def _found_rows(graph: Graph) -> set[Blob]:
+    """The tops that hold rows as they are found: there are no others in ONNX."""
+    return {top for node in graph.nodes if OPS[node.type].row_keys for top in node.tops}
+
+
 def _check(graph: Graph) -> None:
     unknown = [node for node in graph.nodes if _word(node) is None]
+    hint = "--output-blob NAME exports the net up to a blob"
     if unknown:
         named = ", ".join(f"{node.name!r} ({node.type})" for node in unknown)
-        hint = "--output-blob NAME exports the net up to a blob"
         raise InputError(graph.path, f"layers that ONNX cannot express: {named}", "", hint)
+    rows = _found_rows(graph)
+    for node in graph.nodes:
+        for bottom in rows.intersection(node.bottoms):
+            raise node.error(f"reads the rows of {bottom.name!r}", "no reader: ONNX has as many as are found", hint)
     size = sum({id(blob): blob.nbytes for node in graph.nodes for blob in node.weights}.values())
     if size > MOST_MODEL_BYTES:
         raise InputError(

@@ -6,7 +6,6 @@ import numpy as np
 from onnx import TensorProto
 
 from ....ir.op import axis_of
-from ....ops import OPS
 from ....ops.normalise import WITHIN_CHANNEL
 from ....ops.reductions import REDUCE_ASUM, REDUCE_MEAN, REDUCE_SUM, REDUCE_SUMSQ
 from .builder import Builder, ExportedLayer
@@ -113,13 +112,6 @@ def parameter(builder: Builder, layer: ExportedLayer) -> None:
     builder.finish(builder.weight(0))
 
 
-def prior_box(builder: Builder, layer: ExportedLayer) -> None:
-    """Boxes depend on shapes only."""
-    boxes = np.empty(layer.tops[0], np.float32)
-    OPS["PriorBox"].prepare(layer.node, layer.bottoms, layer.tops)([], [boxes])
-    builder.finish(builder.constant(boxes))
-
-
 EXPORTS = {
     "ArgMax": argmax,
     "Embed": embed,
@@ -129,7 +121,6 @@ EXPORTS = {
     "MVN": mvn,
     "Normalize": normalize,
     "Parameter": parameter,
-    "PriorBox": prior_box,
     "Reduction": reduction,
     "Softmax": softmax,
 }

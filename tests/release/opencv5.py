@@ -1,0 +1,28 @@
+"""SSD detectors as ONNX in OpenCV 5, which no other tests have, as it reads no Caffe models: `make opencv5`.
+
+Runs pytest with the arguments, in an environment of its own, on this Python.
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from environments import ROOT, install, make
+
+PACKAGES = ("opencv-python-headless>=5", "onnxruntime", "pytest", "hypothesis")
+
+
+def main(arguments: list[str]) -> int:
+    with tempfile.TemporaryDirectory() as name:
+        python = make(Path(name) / "opencv5", ".".join(platform.python_version_tuple()[:2]))
+        if not python or not install(python, *PACKAGES, "--editable", f"{ROOT}[export]"):
+            return 1
+        return subprocess.run([python, "-m", "pytest", "-q", *arguments], cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
