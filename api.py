@@ -20,6 +20,7 @@ from .engine.textnet.one_hot import OneHot, one_hot_plan
 from .engine.textnet.predict import run_rows
 from .engine.textnet.training import EpochRecord, Training
 from .errors import InputError, UsageError
+from .formats.files import memory_bytes
 from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, write_network
 from .formats.optimizer import Optimizer
 from .formats.weights import read_weights, write_weights
@@ -54,7 +55,7 @@ class _TextNet(Model):
     def __init__(self, net: NetSpec | str):
         super().__init__(net if isinstance(net, NetSpec) else _parse(net))
         needed = 3 * 4 * self.plan.parameter_total  # parameters, velocity, and a copy while saving
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = memory_bytes()
         if needed > memory:
             raise InputError(
                 "<net>",

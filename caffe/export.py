@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import __version__
 from ..arguments import RUNTIME_FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
+from ..engine.compiler.support import obstacle
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.frontends.caffe.write import graph_message, unique_names
 from ..engine.graph.frontends.onnx.origin import is_from_onnx
@@ -26,6 +27,7 @@ from ..formats.atomic import write_atomically
 from ..formats.caffe import format_prototxt
 from .net import NET, CaffeNet
 
+EXTRA = ("onnx", "safetensors")  # packages of the extra `export`
 BLOBS = {  # of other types: weight, bias
     "BN": ("weight", "bias", "mean", "variance"),
     "BatchNorm": ("mean", "variance", "factor"),
@@ -48,7 +50,8 @@ def export_onnx(
     `outputs` are the blobs that are wanted, if not all unread ones; layers and inputs that none of them needs are left
     out.
     `metadata` is added to the model's properties. Before it is written, the model runs in onnxruntime on random inputs:
-    returns the difference of each output from the net's own, None if onnxruntime is not installed.
+    returns the difference of each output from the net's own, None if onnxruntime is not installed, and where kernels do
+    not run, so that the net gives none: there it is only seen that the model runs, and gives finite values.
     Raises UsageError for a wrong argument and without the package onnx, InputError that names layers which ONNX cannot
     express, CheckFailed where an output differs by more than `tolerance` and `floor` allow (as in verify) or is not
     finite; OutputError.
@@ -59,7 +62,7 @@ def export_onnx(
     if outputs is not None:
         names("outputs", outputs, "names of blobs", least=1)
     require("onnx")
-    from ..engine.graph.frontends.onnx.compare import compare_with_onnxruntime
+    from ..engine.graph.frontends.onnx.compare import compare_with_onnxruntime, try_in_onnxruntime
     from ..engine.graph.frontends.onnx.write.model import onnx_model
 
     graph = _graph_of(net, outputs)
@@ -67,7 +70,9 @@ def export_onnx(
     shapes = infer_shapes(graph, {blob.name: net.shapes[blob] for blob in net.graph.inputs if blob.name in left})
     model = onnx_model(graph, shapes, __version__, metadata)
     differences = None
-    if importlib.util.find_spec("onnxruntime"):
+    if importlib.util.find_spec("onnxruntime") and obstacle():
+        try_in_onnxruntime(model, graph, shapes, seed)
+    elif importlib.util.find_spec("onnxruntime"):
         differences = compare_with_onnxruntime(model, graph, shapes, seed, floor=floor)
         check_close(differences, tolerance, floor, "onnxruntime differs")
     with write_atomically(path) as file:
@@ -123,10 +128,11 @@ def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
     return found
 
 
-def require(package: str) -> None:
+def require(package: str, what: str = "this") -> None:
     """Raises UsageError with what to install."""
     if importlib.util.find_spec(package) is None:
-        raise UsageError(f"this needs the package {package}: pip install 'caffe64[export]', or pip install {package}")
+        extra = "pip install 'caffe64[export]', or " if package in EXTRA else ""
+        raise UsageError(f"{what} needs the package {package}: {extra}pip install {package}")
 
 
 def _blob_names(node: Node) -> list[str]:

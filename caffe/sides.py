@@ -62,8 +62,8 @@ class CaffeSide:
     """A net that caffe64 runs."""
 
     def __init__(self, net: CaffeNet):
-        self.net, self.graph, self.path, self.place = net, net.graph, net.path, "caffe64"
-        self.is_half = False
+        self.net, self.path, self.place, self.is_half = net, net.path, "caffe64", False
+        self.graph: Graph | None = net.graph
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -137,11 +137,15 @@ class RuntimeSide:
         return {name: np.asarray(values, np.float32) for name, values in zip(names, found, strict=True)}
 
     def scales(self, inputs: Arrays, outputs: Arrays) -> Mapping[str, Any]:
-        """The largest value of each output."""
-        return {name: float(np.abs(values).max(initial=0)) for name, values in outputs.items()}
+        return largest(outputs)
 
     def labels(self, inputs: Arrays) -> set[str]:
         return {name for name, kind in self.types.items() if TYPES[kind].kind != "f"}
+
+
+def largest(outputs: Arrays) -> Mapping[str, float]:
+    """The largest value of each output: its scale, where layers cannot be looked into."""
+    return {name: float(np.abs(values).max(initial=0)) for name, values in outputs.items()}
 
 
 def _dimensions(shape: Sequence[Any] | None) -> tuple[int | str | None, ...] | None:

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from ..arguments import FLOOR, TOLERANCE, by_name, flag, instance, not_negative
 from ..conversion import ArrayLike, as_numbers
+from ..engine.compiler.support import obstacle, require_kernels
 from ..engine.graph.passes.preparation import Preparation
 from ..engine.graph.verification.difference import Difference, check_close
 from ..engine.graph.verification.verify import compare_graphs, input_rounding, random_inputs
 from ..errors import UsageError
+from .exported import ExportedSide
 from .net import NET, CaffeNet
+from .sides import verify_sides
 
 __all__ = ["Difference", "verify"]
 
@@ -32,11 +35,14 @@ def verify(
     executor is verified too. With `reference` both nets are run by the reference: where they agree there
     and differ otherwise, caffe64 runs the second one wrongly.
 
+    Where kernels do not run, both nets run in onnxruntime, as ONNX models, and the scale of an output is its largest
+    value.
+
     `prepared`: preparations of inputs that are part of the second net. A value may differ by `floor` + `tolerance` *
     scale. The scale is that of its channel: the largest value there, or, where large sums cancel, a quarter of the
     movement of its values, over the size of the change, when all values within the first net are changed a little at
     random. Raises CheckFailed where one differs by more, with how far one ulp of the inputs moves the first net, or is
-    not finite although all inputs are; UsageError.
+    not finite although all inputs are; UsageError, also for what is missing where kernels do not run.
     """
     tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
     flag("reference", reference)
@@ -53,6 +59,11 @@ def verify(
         inputs = random_inputs(first.graph, first.shapes, seed, prepared)
     given = by_name("inputs", inputs, "arrays by the names of inputs")
     arrays = {name: as_numbers(values, name) for name, values in given.items()}
+    if obstacle():
+        if reference:
+            require_kernels("reference=True")
+        sides = ExportedSide(first), ExportedSide(second)
+        return verify_sides(*sides, arrays, prepared=prepared, tolerance=tolerance, floor=floor, seed=seed)
     differences = compare_graphs(first.graph, second.graph, arrays, prepared, floor=floor, reference=reference)
 
     def rounding(wrong: Sequence[Difference]) -> str:

@@ -7,6 +7,7 @@ quick. A command imports the rest when it runs.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -69,15 +70,20 @@ app.callback()(guard(options))
 
 TEXT_NETS = (train, test, evaluate, info, convert)
 CAFFE_NETS = (run, classify, summary, timing, optimize, verify, draw, export)
+COMPUTING = (train, test, evaluate, run, classify, timing, warmup)  # with compiled kernels; the others work on files
 for module in (*TEXT_NETS, *CAFFE_NETS, warmup, doctor):
-    app.command(module.NAME, cls=Command, epilog=examples(*module.EXAMPLES))(guard(module.command))
+    needs = f"caffe64 {module.NAME}" if module in COMPUTING else ""
+    app.command(module.NAME, cls=Command, epilog=examples(*module.EXAMPLES))(guard(module.command, needs))
 
 cache_app = typer.Typer(cls=HelpGroup, help="Show or clear the cache of compiled kernels.", no_args_is_help=True)
 for function, lines in ((cache.path, cache.PATH_EXAMPLES), (cache.clear, cache.CLEAR_EXAMPLES)):
-    cache_app.command(cls=Command, epilog=examples(*lines))(guard(function))
+    cache_app.command(cls=Command, epilog=examples(*lines))(guard(function, "caffe64 cache"))
 app.add_typer(cache_app, name="cache", epilog=examples("caffe64 cache path"))
 
 
 def main() -> None:
     """Run the command that the process was started with. Ends it with one of the exit codes of `errors.py`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # of what a terminal's code page does not have, Windows' for one, escapes
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="caffe64")

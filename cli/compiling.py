@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 
 def prepare(kernels: Sequence[Kernel], output: Output) -> float:
-    """Compile those of `kernels` that are not kept on disk yet; returns the seconds that it took."""
+    """Compile those of `kernels` that are not kept on disk yet; returns the seconds that it took. Raises UsageError
+    where kernels do not run."""
     missing = [kernel for kernel in kernels if not kernel.is_ready]
     if not missing:
         return 0.0
     from ..engine.compiler.cache import cache_directory
+    from ..engine.compiler.support import require_kernels
 
+    require_kernels("this")
     kept = cache_directory()
     note = f"first run only; kept in {kept}" if kept else "nothing can be kept"
     output.say(f"compiling {count(len(missing), 'kernel')} for this CPU ({note})")

@@ -29,20 +29,29 @@ def examine() -> dict[str, dict]:
 
 def _versions() -> dict:
     import platform
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
+
+    def installed(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "not installed"
 
     names = ("caffe64", "numba", "llvmlite", "numpy", "typer", "rich")
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
-        **{name: version(name) for name in names},
+        **{name: installed(name) for name in names},
     }
 
 
 def _cpu() -> dict:
     from ..engine.compiler import cpu
+    from ..engine.compiler.support import NEEDED, obstacle
     from ..engine.team.threads import usable_threads
 
+    if obstacle():
+        return {"name": _cpu_name(), "kernels": f"do not run here: {obstacle()}; they need {NEEDED}"}
     return {
         "name": _cpu_name(),
         "compiled for": cpu.codegen_key()[1],
@@ -64,9 +73,10 @@ def _cpu_name() -> str:
 
 def _cache() -> dict:
     from ..engine.compiler.cache import cache_directory
+    from ..engine.compiler.support import obstacle
     from .compiling import every_kernel, label
 
-    directory, kernels = cache_directory(), every_kernel()
+    directory, kernels = (None, []) if obstacle() else (cache_directory(), every_kernel())
     files = list(directory.glob("*.c64k")) if directory else []
     return {
         "directory": str(directory) if directory else None,

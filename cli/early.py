@@ -8,7 +8,9 @@ import contextlib
 import os
 import signal
 
-NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "terminal closed"}
+NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    NAMES[signal.SIGHUP] = "terminal closed"
 
 
 def leave_on_signals() -> None:

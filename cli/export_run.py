@@ -12,6 +12,7 @@ from ..caffe.net import CaffeNet
 from ..caffe.optimize import Preparation
 from ..caffe.pictures import make_recipe, numbers_text, transform_of
 from ..caffe.reading import read_weights, weights_alone
+from ..engine.compiler.support import obstacle
 from ..engine.graph.analysis.shapes import known_shapes
 from ..engine.graph.ir.graph import Blob, Shape
 from ..errors import UsageError
@@ -77,7 +78,9 @@ def run(given: NetFiles, result: Path, blobs, preparation, reading, limits: caff
     loaded = load(given.net, given.model, reading, output, layers=True)
     metadata = input_metadata(loaded, loaded.shapes, *preparation, output)
     differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, **limits.beside_onnxruntime())
-    if differences is None:
+    if obstacle():
+        output.say(f"not compared with the net, which caffe64 does not run here: {obstacle()}")
+    elif differences is None:
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
     for each in differences or []:
         print(f"onnxruntime: {difference_line(each)}")

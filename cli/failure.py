@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import typer
 
+from ..engine.compiler.support import require_kernels
 from ..errors import Caffe64Error, Interrupted
 from . import signals
 
@@ -24,8 +25,9 @@ DEBUG = "CAFFE64_DEBUG"
 READER_GONE = 141
 
 
-def guard(command: Callable) -> Callable:
-    """Decorator for the functions that Typer calls: errors become messages and exit codes."""
+def guard(command: Callable, computing: str = "") -> Callable:
+    """For the functions that Typer calls: errors become messages and exit codes. `computing` is the name of one that
+    needs compiled kernels: where these do not run, it says so before it does anything."""
 
     @functools.wraps(command)
     def guarded(*arguments, **options):
@@ -33,6 +35,8 @@ def guard(command: Callable) -> Callable:
             warnings.showwarning = _show_warning
             try:
                 with signals.handled():
+                    if computing:
+                        require_kernels(computing)
                     command(*arguments, **options)
                     if sys.stdout:  # None if the caller closed it
                         sys.stdout.flush()  # so that a full disk is found while it can be reported

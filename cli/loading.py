@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..caffe.load import load_caffe
 from ..caffe.net import CaffeNet
+from ..engine.compiler.support import obstacle
 from ..engine.graph.execution.required_kernels import kernels_of
 from . import caffe_options as caffe
 from . import compiling
@@ -30,7 +31,7 @@ def load(
     loaded = _read(net, model, reading, threads=threads, exact=exact)
     for notice in loaded.notices:
         output.say(notice)
-    if runs:
+    if runs and not obstacle():
         compiling.prepare(kernels_of(loaded.graph, gradients=gradients, layers=layers), output)
     return loaded
 

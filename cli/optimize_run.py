@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..caffe.export import export_onnx
+from ..caffe.exported import side_of
 from ..caffe.net import CaffeNet
 from ..caffe.optimize import Passes, Preparation, optimize
 from ..caffe.pictures import numbers_text
-from ..caffe.sides import CaffeSide, RuntimeSide, verify_sides
+from ..caffe.sides import RuntimeSide, verify_sides
 from ..caffe.verify import Difference, verify
 from ..caffe.weights import check_sayable
+from ..engine.compiler.support import obstacle
 from ..engine.graph.analysis.cost import Cost, cost_of
 from ..errors import InputError, UsageError
 from ..formats.npy import read_npy
@@ -86,6 +88,8 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
 def compare(request, net: CaffeNet, smaller: CaffeNet, check_with, prepared, reading, limits, output) -> Compared:
     """Differences by what was compared: both nets, and a model that is read in onnxruntime, where that runs it. The
     model that is written is compared when it is. Raises CheckFailed."""
+    if obstacle():
+        output.say(f"both nets are compared in onnxruntime, as ONNX models: {obstacle()}")
     differences = verify(net, smaller, prepared=prepared, **limits.own)
     for path in check_with:
         inputs = {net.needed_inputs[0]: read_npy(path)}
@@ -98,7 +102,7 @@ def compare(request, net: CaffeNet, smaller: CaffeNet, check_with, prepared, rea
             output.say(f"not compared with onnxruntime: {error}")
             return found
         half = any("float16" in notice for notice in net.notices)
-        found["onnxruntime"] = verify_sides(CaffeSide(net), original, **limits.beside_onnxruntime(half=half))
+        found["onnxruntime"] = verify_sides(side_of(net), original, **limits.beside_onnxruntime(half=half))
     return found
 
 

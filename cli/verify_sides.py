@@ -8,7 +8,9 @@ from pathlib import Path
 
 import typer
 
-from ..caffe.sides import CaffeSide, NetSide, RuntimeSide
+from ..caffe.exported import side_of
+from ..caffe.sides import NetSide, RuntimeSide
+from ..engine.compiler.support import obstacle
 from ..errors import InputError
 from . import caffe_options as caffe
 from .loading import load
@@ -46,7 +48,11 @@ def _side(files: NetFiles, asked: bool, may_leave: bool, reading: caffe.Reading,
     if not files.is_onnx:
         if asked:
             raise typer.BadParameter(f"runs an .onnx, which {files.net} is not.", param_hint="--onnxruntime")
-        return CaffeSide(load(files.net, files.model, reading, output, layers=True))
+        side = side_of(load(files.net, files.model, reading, output, layers=True))
+        if obstacle():
+            output.say(f"{files.net}: runs in {side.place}, as an ONNX model: {obstacle()}")
+        return side
+    asked = asked or bool(may_leave and obstacle())
     side = RuntimeSide(files.net, reading.shapes) if asked else _where_it_can(files, may_leave, reading, output)
     output.say(f"{files.net}: runs in {side.place}")
     return side
@@ -54,7 +60,7 @@ def _side(files: NetFiles, asked: bool, may_leave: bool, reading: caffe.Reading,
 
 def _where_it_can(files: NetFiles, may_leave: bool, reading: caffe.Reading, output: Output) -> NetSide:
     try:
-        return CaffeSide(load(files.net, None, reading, output, layers=True))
+        return side_of(load(files.net, None, reading, output, layers=True))
     except InputError as error:
         if not may_leave or importlib.util.find_spec("onnxruntime") is None:
             raise

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from ..arguments import file_name
-from ..aside import file_aside
+from ..aside import PRIVATE, file_aside, put_in_place
 from ..errors import OutputError
 from .streams import stream_number
 
@@ -36,7 +36,7 @@ def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator
             with _open(os.dup(descriptor), mode) as file:
                 yield file
         elif _is_special(path):
-            with _open(os.open(path, os.O_WRONLY | os.O_CLOEXEC), mode) as file:
+            with _open(os.open(path, os.O_WRONLY | PRIVATE), mode) as file:
                 yield file
         else:
             with _replacing(os.path.realpath(path), mode) as file:
@@ -52,15 +52,15 @@ def _replacing(target: str, mode: str) -> Iterator[IO[Any]]:
     folder = os.path.dirname(target)
     permissions = _permissions(target)
     with file_aside(folder) as (path, descriptor), _open(descriptor, mode) as file:
-        if permissions is not None:
+        if permissions is not None and hasattr(os, "fchmod"):  # of Windows from Python 3.13 on
             os.fchmod(descriptor, permissions)
         yield file
         file.flush()
         os.fsync(descriptor)
-        os.replace(path, target)
-    # The new name must survive a power cut as well. Some file systems cannot sync a directory; the file is whole.
+        put_in_place(path, file, target)
+    # The new name must survive a power cut as well. Some systems cannot sync a directory; the file is whole.
     with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

@@ -15,6 +15,7 @@ import mmap
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -69,13 +70,21 @@ def _open(path: str) -> IO[bytes]:
     """A file, from its start, or stdin and its kind (`streams`) from their present position: a shell may have read the
     first line of a file already."""
     number = stream_number(path)
-    if number is None or not os.path.exists(path):
+    if number is None or not _is_open(number):
         return open(path, "rb")
-    if not stat.S_ISREG(os.fstat(number).st_mode):
+    if not (stat.S_ISREG(os.fstat(number).st_mode) and os.path.exists(path)):  # Windows has no files of these names
         return open(os.dup(number), "rb")
     file = open(path, "rb")  # noqa: SIM115 (open_input closes it)
     file.seek(os.lseek(number, 0, os.SEEK_CUR))
     return file
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -131,9 +140,24 @@ def open_data(path: str | os.PathLike[str]) -> Iterator[Source]:
         yield Source(os.fspath(path), stream, size, zipped)
 
 
+def memory_bytes() -> int:
+    """The size of this machine's memory; where the system does not say it, of all that can be addressed."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return sys.maxsize
+
+
+def forget_pages(mapping: mmap.mmap, start: int, size: int) -> None:
+    """Drop pages of a mapped file from memory, where the system can; `start` is a multiple of a page. They are read
+    from the file again if needed."""
+    if hasattr(mapping, "madvise"):
+        mapping.madvise(mmap.MADV_DONTNEED, start, size)
+
+
 def check_memory(path: str, size: int) -> None:
     """Raises InputError if `size` bytes are more than this machine has."""
-    limit = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = memory_bytes()
     if size > limit:
         needs, has = f"needs {size / 1e9:.1f} GB of memory", f"at most {limit / 1e9:.1f} GB, which this machine has"
         raise InputError(path, needs, has)

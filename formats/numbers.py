@@ -25,7 +25,7 @@ import numpy as np
 from ..engine.team.threads import usable_threads
 from ..errors import InputError, UsageError
 from .atomic import write_atomically
-from .files import PIECE, Source, check_memory, open_data
+from .files import PIECE, Source, check_memory, forget_pages, open_data
 from .layout import Surveyed, TextLayout
 from .line_survey import RUN_COUNT, STATE, survey_lines
 from .number_printer import LONGEST, PRINTED, print_numbers
@@ -202,7 +202,7 @@ class _Block(NamedTuple):
         """Drop the pages of `parts` from memory. They are read from the file again if needed."""
         if self.mapping:
             start = parts[0].start // mmap.PAGESIZE * mmap.PAGESIZE
-            self.mapping.madvise(mmap.MADV_DONTNEED, start, parts[-1].stop - start)
+            forget_pages(self.mapping, start, parts[-1].stop - start)
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of a byte of this block."""

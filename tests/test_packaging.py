@@ -11,6 +11,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from caffe64.engine.compiler import support
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("caffe", "cli", "drawing", "engine", "formats", "perf")
@@ -28,6 +31,24 @@ def test_the_same_pythons_are_named_everywhere():
     choice = (ROOT / "Makefile").read_text().partition("PYTHON ?=")[2].partition("done)")[0]
     assert re.findall(r"python3\.(\d+)", choice) == named[::-1]
     assert re.findall(r"\(3, (\d+)\)", choice) == [named[0], named[-1]]
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64", "arm64", "AMD64", "ARM64", "riscv64"])
+def test_numba_is_needed_where_kernels_run(monkeypatch, system, machine):
+    """It has no files to install for some of the others."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    where = {"sys_platform": system, "platform_machine": machine}
+    needed = {
+        each.name
+        for each in map(Requirement, project["dependencies"])
+        if not each.marker or each.marker.evaluate(where)
+    }
+    monkeypatch.setattr(support.sys, "platform", system)
+    monkeypatch.setattr(support.platform, "machine", lambda: machine)
+    runs = not support.obstacle.__wrapped__()
+    assert needed & {"numba", "llvmlite"} == ({"numba", "llvmlite"} if runs else set())
+    assert {"numpy", "typer", "rich", "protobuf", "pillow"} <= needed
 
 
 def unpacked(sdist: Path, folder: Path) -> Path:

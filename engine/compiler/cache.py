@@ -39,7 +39,7 @@ def directory_name() -> str:
 
 def _version(package: str) -> str:
     """The source text of the package's version, read without importing it."""
-    return Path(find_spec(package).origin).with_name("_version.py").read_text()
+    return Path(find_spec(package).origin).with_name("_version.py").read_text(encoding="utf-8")
 
 
 def _cpu() -> str:
@@ -60,7 +60,7 @@ def _settings() -> str:
     settings = [f"{name}={value}" for name, value in sorted(os.environ.items()) if name.startswith(changing)]
     settings = [text for text in settings if not text.startswith(("NUMBA_CACHE_DIR=", "NUMBA_NUM_THREADS="))]
     with contextlib.suppress(OSError, UnicodeError):  # as a rule there is none
-        settings.append(Path(".numba_config.yaml").read_text())
+        settings.append(Path(".numba_config.yaml").read_text(encoding="utf-8"))
     return "\n".join(settings)
 
 

@@ -2,7 +2,8 @@
 
 The result follows Numba's own settings (NUMBA_CPU_NAME, NUMBA_CPU_FEATURES), so that forcing an older CPU
 also narrows the vectors. Instead of interpreting feature names, a sixteen-lane addition is compiled for
-that CPU and the registers in its assembly are read. The result is kept beside the kernels.
+that CPU and the registers in its assembly are read. The result is kept beside the kernels. Where kernels do
+not run (`support.py`) nothing is compiled, and the numbers below only let the modules with kernels be imported.
 
 CAFFE64_LANES (4, 8 or 16) makes vectors of another width than a register's: LLVM splits wider ones. It is how the code
 of every width runs on any CPU, tests and the processes that they start; no width is faster than that of a register.
@@ -12,11 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 
 from ...errors import UsageError
 from .cache import cache_directory
 from .sealed import read_sealed, write_sealed
+from .support import ARM, obstacle
 
 _PROBE = """
 target triple = "{triple}"
@@ -47,7 +50,10 @@ def _probe_lanes() -> int:
 
 
 def _lanes() -> int:
-    """The probe's result. It is kept, because probing imports Numba, which takes a second."""
+    """The probe's result. It is kept, because probing imports Numba, which takes a second. Every aarch64 CPU has
+    registers of 4."""
+    if IS_ARM or obstacle():
+        return 4
     directory = cache_directory()
     path = directory and directory / "lanes"
     lanes = path and read_sealed(path)
@@ -67,8 +73,9 @@ def _asked(lanes: int) -> int:
     return int(asked)
 
 
-REGISTER_LANES = _lanes()  # float32 lanes of a register: 16 AVX-512, 8 AVX, 4 SSE
+IS_ARM = platform.machine() == ARM
+REGISTER_LANES = _lanes()  # float32 lanes of a register: 16 AVX-512, 8 AVX, 4 SSE and NEON
 LANES = _asked(REGISTER_LANES)  # of a vector
 FLOAT_BYTES, VECTOR_BYTES = 4, 4 * LANES  # of one float32, of a vector of them
 REGISTERS = 32 if LANES == 16 else 16
-ISA = {16: "AVX-512", 8: "AVX", 4: "SSE"}[REGISTER_LANES]
+ISA = "NEON" if IS_ARM else {16: "AVX-512", 8: "AVX", 4: "SSE"}[REGISTER_LANES]

@@ -39,6 +39,7 @@ from .signatures import (  # noqa: F401 (the types that kernels are declared wit
     uint64,
     void,
 )
+from .support import obstacle, require_kernels
 
 # "contract": a*b + c may become one FMA. Sums keep their order, so results do not depend on how work is
 # split. No "nnan"/"ninf": a diverging loss must still surface as NaN.
@@ -125,14 +126,17 @@ class Kernel(_Deferred[*Arguments, Result]):
 
     @functools.cached_property
     def made(self) -> Any:
+        require_kernels(f"{self.__name__}()")
         from .numba_backend import KernelDispatcher
 
         return KernelDispatcher(self.py_func, self._fastmath, self.signature, self.file)
 
     def compile(self) -> None:
-        """Load the machine code, or make and keep it. Several threads may come here at once."""
+        """Load the machine code, or make and keep it. Several threads may come here at once. Raises UsageError where
+        kernels do not run."""
         if self.is_loaded:
             return
+        require_kernels("this")
         with _loading:
             if not self.is_loaded:
                 kept = c_types(self.signature) and self.file.read()
@@ -184,7 +188,7 @@ class Kernel(_Deferred[*Arguments, Result]):
     @property
     def is_ready(self) -> bool:
         """True if using this kernel compiles nothing: it is compiled, or kept on disk."""
-        return self.is_loaded or (self.file.path is not None and self.file.path.exists())
+        return self.is_loaded or bool(not obstacle() and self.file.path and self.file.path.exists())
 
 
 def kernel(

@@ -7,7 +7,8 @@ Numba's library of a kernel also holds a wrapper for calls from Python, and the 
 Where a kernel raises none and allocates nothing, LLVM can see that: with everything but the C wrapper made internal,
 constant propagation across functions removes all references to Python. What is left is one block of code and
 constants that holds absolute addresses (the large code model, which Numba's JIT compiles for): of bytes of the block
-itself, or of functions of the C library. A kernel that needs more is not loaded this way; Numba runs it.
+itself, or of functions of the C library. A kernel that needs more is not loaded this way, nor is one for another CPU
+than x86-64, whose code lies in memory in another way; Numba runs it.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ def stand_alone(library, entry: str) -> tuple | None:
     import llvmlite.binding as llvm
 
     machine = library.codegen._tm
+    if not machine.triple.startswith("x86_64"):
+        return None
     module = llvm.parse_bitcode(library._final_module.as_bitcode())
     for value in (*module.functions, *module.global_variables):
         if not value.is_declaration and value.name != entry:

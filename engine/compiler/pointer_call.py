@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from llvmlite import ir
-
 from . import signatures as types
 from .jit import intrinsic
+from .llvm_ir import ir
 from .signatures import as_numba
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import pickle
 from pathlib import Path
 
-from ...aside import file_aside
+from ...aside import file_aside, put_in_place
 
 SEAL_MAGIC = b"c64kern3"
 
@@ -46,8 +45,7 @@ def write_sealed(path: Path, content) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with file_aside(str(path.parent), 0o600) as (aside, descriptor), open(descriptor, "wb") as file:
         file.write(SEAL_MAGIC + _seal(path, payload) + payload)
-        file.flush()
-        os.replace(aside, path)
+        put_in_place(aside, file, str(path))
 
 
 def forget(path: Path) -> None:

@@ -14,10 +14,10 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
-from llvmlite import ir
 
 from ..compiler import signatures as types
 from ..compiler.jit import I1, I1_IN, i64, intrinsic, kernel
+from ..compiler.llvm_ir import ir
 from ..team.memory import CACHE_LINE_BYTES
 from ..team.pool import run_together
 from ..vectors.llvm import I64

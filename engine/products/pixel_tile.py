@@ -26,11 +26,11 @@ recorded.) The loop over tiles inside the function halves a tile's overhead, 28 
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
 
 from ..compiler import signatures as types
 from ..compiler.cpu import LANES, REGISTERS, VECTOR_BYTES
 from ..compiler.jit import inline, intrinsic
+from ..compiler.llvm_ir import ir
 from ..vectors.llvm import (
     FLOAT,
     I64,

@@ -28,11 +28,10 @@ accumulator, so a value does not depend on the tile that it was computed in.
 
 from __future__ import annotations
 
-from llvmlite import ir
-
 from ..compiler import signatures as types
-from ..compiler.cpu import LANES, REGISTER_LANES
+from ..compiler.cpu import IS_ARM, LANES, REGISTER_LANES
 from ..compiler.jit import intrinsic
+from ..compiler.llvm_ir import ir
 from ..vectors.llvm import (
     FLOAT,
     I64,
@@ -50,7 +49,7 @@ from ..vectors.llvm import (
 )
 
 _POINTER = FLOAT.as_pointer()
-_REGISTER = "v" if REGISTER_LANES == 16 else "x"  # LLVM's letter for those of vectors
+_REGISTER = "w" if IS_ARM else "v" if REGISTER_LANES == 16 else "x"  # LLVM's letter for those of vectors
 # Steps of k in a turn of the loop: fewer instructions beside the FMAs (38 for 48), which counts where another thread
 # shares the core: the update's median time fell by 8 to 15 % (EPYC Zen 3, AVX2, 2026-11-22).
 UNROLL = 4

@@ -1,7 +1,7 @@
 """CPU instructions for threads that run one compiled loop: atomic counters, the cycle counter, a turn of a spin loop.
 
     atomic_load(x, i)   atomic_store(x, i, value)   atomic_add(x, i, value) -> the value before      x: int64 array
-    cycles()                   the CPU's time stamp counter, int64
+    cycles()                   the CPU's time stamp counter, on ARM that of the system's timer, int64
     relax(spins)               one turn of a spin loop; yields the CPU after SPINS_BEFORE_YIELD of them
 
 All accesses are sequentially consistent.
@@ -9,14 +9,15 @@ All accesses are sequentially consistent.
 
 from __future__ import annotations
 
-from llvmlite import ir
-
 from ..compiler import signatures as types
+from ..compiler.cpu import IS_ARM
 from ..compiler.jit import intrinsic
+from ..compiler.llvm_ir import ir
 
 _COUNTER = ir.IntType(64)
 # Some microseconds: longer than a balanced barrier takes, shorter than a time slice. Derived, not measured.
 SPINS_BEFORE_YIELD = 2000
+WHOLE_SYSTEM = 15  # the operand of ARM's barriers that has no other meaning for isb
 
 
 def _atomic(emit, result):
@@ -48,6 +49,10 @@ def atomic_load(typingctx, x, i):
 @intrinsic
 def cycles(typingctx):
     def codegen(context, builder, signature, args):
+        if IS_ARM:  # whose cycle counter is for the operating system alone
+            register = builder.module.add_metadata([ir.MetaDataString(builder.module, "cntvct_el0")])
+            function = _extern(builder, "llvm.read_volatile_register.i64", _COUNTER, ir.MetaDataType())
+            return builder.call(function, [register])
         return builder.call(_extern(builder, "llvm.readcyclecounter", _COUNTER), [])
 
     return types.int64(), codegen
@@ -58,7 +63,11 @@ def relax(typingctx, spins):
     """One turn of a spin loop: the CPU's pause, and after SPINS_BEFORE_YIELD turns also the C library's sched_yield."""
 
     def codegen(context, builder, signature, args):
-        builder.call(_extern(builder, "llvm.x86.sse2.pause", ir.VoidType()), [])
+        if IS_ARM:  # waits some cycles; its own hint, yield, waits for none on most CPUs
+            barrier = ir.IntType(32)
+            builder.call(_extern(builder, "llvm.aarch64.isb", ir.VoidType(), barrier), [barrier(WHOLE_SYSTEM)])
+        else:
+            builder.call(_extern(builder, "llvm.x86.sse2.pause", ir.VoidType()), [])
         many = builder.icmp_signed(">", args[0], ir.Constant(_COUNTER, SPINS_BEFORE_YIELD))
         with builder.if_then(many):
             builder.call(_extern(builder, "sched_yield", ir.IntType(32)), [])
@@ -67,7 +76,7 @@ def relax(typingctx, spins):
     return types.void(types.int64), codegen
 
 
-def _extern(builder, name, result):
-    """A function without arguments, of LLVM or of the C library."""
+def _extern(builder, name, result, *arguments):
+    """A function of LLVM, or of the C library. LLVM reads no assembly language here: Numba does not ask it to."""
     known = builder.module.globals.get(name)
-    return known if known is not None else ir.Function(builder.module, ir.FunctionType(result, []), name)
+    return known if known is not None else ir.Function(builder.module, ir.FunctionType(result, arguments), name)

@@ -8,6 +8,7 @@ milliseconds (half of all runs of a net on two threads took as long as on one).
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -16,7 +17,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 MOST_POOL_THREADS = 4096
 _pool: ThreadPoolExecutor | None = None
 _own = threading.local()
-_current_cpu = ctypes.CDLL(None).sched_getcpu
+
+
+@functools.cache
+def _current_cpu() -> Callable[[], int | None]:
+    """The C library's function that says on which CPU a thread runs; None where a thread cannot choose others."""
+    return ctypes.CDLL(None).sched_getcpu if hasattr(os, "sched_setaffinity") else lambda: None
 
 
 def submit(work, *arguments) -> Future:
@@ -33,7 +39,7 @@ def run_together(works: Sequence[Callable[[], object]], *, ends_in_barrier: bool
     `ends_in_barrier`: they wait for each other at their end, so that all have done their work when the first one has:
     the others' return, and their errors, are not waited for, which takes 0.04 ms.
     """
-    jobs, cpu = [[work] for work in works], _current_cpu()
+    jobs, cpu = [[work] for work in works], _current_cpu()()
     try:
         others = [submit(_run_once, job, cpu) for job in jobs[1:]]
         _run_once(jobs[0])
@@ -66,4 +72,5 @@ def _forget() -> None:
     _pool = None
 
 
-os.register_at_fork(after_in_child=_forget)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -26,9 +26,9 @@ BRIEF_MACS = 2_000_000
 
 def usable_threads() -> int:
     """CPUs this process may use: affinity, cgroup quota, OMP_NUM_THREADS and NUMBA_NUM_THREADS all bound it."""
-    bounds = [len(os.sched_getaffinity(0))]
+    bounds = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
         bounds.append(max(1, int(quota) // int(period)))
     except (OSError, ValueError):
         pass  # no cgroup v2, or "max"

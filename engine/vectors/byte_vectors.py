@@ -28,10 +28,9 @@ from __future__ import annotations
 
 import functools
 
-from llvmlite import ir
-
 from ..compiler import signatures as types
 from ..compiler.jit import intrinsic
+from ..compiler.llvm_ir import ir
 from .llvm import FLOAT
 
 WINDOW = 64  # bytes, one for each bit of a uint64

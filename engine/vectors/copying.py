@@ -10,11 +10,10 @@ copy_zipped(x, i, x_step, y, j, ROWS)
 
 from __future__ import annotations
 
-from llvmlite import ir
-
 from ..compiler import signatures as types
 from ..compiler.cpu import LANES
 from ..compiler.jit import inline, intrinsic
+from ..compiler.llvm_ir import ir
 from .llvm import I64, INTS, VECTOR, element_pointer, require_array, require_literals, require_memory
 from .simd import load, load_part, store, store_part
 

@@ -5,9 +5,8 @@ Each takes llvmlite's builder and LLVM values; none is called by kernels.
 
 from __future__ import annotations
 
-from llvmlite import ir
-
 from ..compiler.cpu import LANES
+from ..compiler.llvm_ir import ir
 
 FLOAT = ir.FloatType()
 I32 = ir.IntType(32)

@@ -25,11 +25,10 @@ operations, written once for all widths.
 
 from __future__ import annotations
 
-from llvmlite import ir
-
 from ..compiler import signatures as types
 from ..compiler.cpu import LANES
 from ..compiler.jit import intrinsic
+from ..compiler.llvm_ir import ir
 from ..compiler.signatures import register, vector
 from .llvm import (
     I32,

@@ -11,10 +11,9 @@ outlive the array.
 
 from __future__ import annotations
 
-from llvmlite import ir
-
 from ..compiler import signatures as types
 from ..compiler.jit import intrinsic
+from ..compiler.llvm_ir import ir
 from .llvm import I64, element_pointer, require_array, require_memory
 
 

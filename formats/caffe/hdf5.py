@@ -65,10 +65,11 @@ def _find(path: str, file: IO[bytes]) -> list[Any]:
     # It is started as a file, without its folder in sys.path, and finds h5py where this process does.
     command = [sys.executable, "-P", hdf5_offsets.__file__]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, stdin=file, capture_output=True, env=settings, check=False)
+    limit = None if hdf5_offsets.HAS_LIMITS else hdf5_offsets.MOST_SECONDS
     try:
+        done = subprocess.run(command, stdin=file, capture_output=True, env=settings, check=False, timeout=limit)
         reply = json.loads(done.stdout)
-    except ValueError:
+    except (ValueError, subprocess.TimeoutExpired):
         reply = {"damaged": "HDF5's library does not come to an end with it"}
     if "missing" in reply:
         raise _missing(path)

@@ -6,18 +6,24 @@ package.
               {"refused": [found, expected, hint]}, {"damaged": why}, {"missing": why}
 
 HDF5's library, written in C, crashes on some damaged files, and never ends on others. Here that only ends this process,
-whose time and memory are limited. It only finds the datasets, and reads none of them.
+whose time and memory are limited (on Windows by its caller). It only finds the datasets, and reads none of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
-import resource
 import sys
 from typing import Any
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+HAS_LIMITS = resource is not None
 MOST_SECONDS, MOST_MEMORY = 20, 1 << 30  # of computing, of address space besides the file
 MOST_HDF5_LAYERS, MOST_LAYER_BLOBS = 100_000, 1000
 
@@ -27,13 +33,13 @@ class Refused(Exception):
 
 
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
+    limit("RLIMIT_CORE", 0)
+    limit("RLIMIT_CPU", MOST_SECONDS)
     mapping = mmap.mmap(0, 0, access=mmap.ACCESS_READ)
     try:
         import h5py
 
-        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY + len(mapping),) * 2)
+        limit("RLIMIT_AS", MOST_MEMORY + len(mapping))
         with h5py.File(mapping, "r") as file:
             reply: dict[str, Any] = {"layers": find(file)}
     except ImportError as error:
@@ -43,6 +49,13 @@ def main() -> None:
     except Exception as error:  # h5py raises many kinds for errors of the library
         reply = {"damaged": str(error)}
     json.dump(reply, sys.stdout)
+
+
+def limit(what: str, most: int) -> None:
+    """Of this process, where the system has such limits; macOS refuses some."""
+    if HAS_LIMITS:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(getattr(resource, what), (most, most))
 
 
 def find(file: Any) -> list[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...wording import counted
+from ..files import forget_pages
 from ..text import quote
 from .binary import CaffeModel
 
@@ -123,5 +124,5 @@ def _copy(mapping: mmap.mmap, array: np.ndarray, shape: tuple[int, ...]) -> np.n
         page = mmap.PAGESIZE
         begin, end = -(-start // page) * page, (start + array.nbytes) // page * page
         if begin < end:
-            mapping.madvise(mmap.MADV_DONTNEED, begin, end - begin)
+            forget_pages(mapping, begin, end - begin)
     return copy

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import stat
 from typing import Any
 
 import numpy as np
 
+from ...aside import PLAIN, PRIVATE
 from ...errors import InputError
 from ..content import CUT_SHORT
 
@@ -61,7 +63,8 @@ class ExternalData:
         if self.folder is None:
             raise InputError(self.path, f"{what} lies in another file, {location!r}", "a path, not bytes")
         folder = os.path.realpath(self.folder)
-        inside = location and not os.path.isabs(location) and ".." not in location.split("/") and "\0" not in location
+        inside = location and not os.path.isabs(location) and "\0" not in location
+        inside = inside and ".." not in re.split(r"[/\\]", location) and not os.path.splitdrive(location)[0]
         target = os.path.realpath(os.path.join(folder, location)) if inside else ""
         if not inside or os.path.commonpath([folder, target]) != folder:
             expected = f"a file in the folder of {self.path}"
@@ -78,7 +81,7 @@ class ExternalData:
 
 def _mapped(target: str) -> mmap.mmap:
     """The bytes of a regular file. Raises OSError, and ValueError for other kinds."""
-    file = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = os.open(target, os.O_RDONLY | PLAIN | PRIVATE)
     try:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):

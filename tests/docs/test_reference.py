@@ -15,7 +15,7 @@ from test_architecture import FLOORS
 
 import caffe64
 from caffe64 import errors
-from caffe64.cli import config_ini, log
+from caffe64.cli import app, config_ini, log
 from caffe64.formats.network import GRAMMAR
 from caffe64.proto import caffe_pb2
 
@@ -53,6 +53,15 @@ def test_environment_variables():
     read = {name for file in files for name in re.findall(VARIABLE, file.read_text())}
     assert {"CAFFE64_DATA", "XDG_CACHE_HOME", "OMP_NUM_THREADS"} <= read
     assert read - shown == set()
+
+
+def test_commands_where_kernels_do_not_run():
+    """test_elsewhere.py runs them."""
+    header = "| command | Linux on x86-64 or aarch64 | macOS, Windows, other CPUs, or without Numba |"
+    table = rows("reference/platforms.md", header)
+    assert names(table) == {module.NAME for module in (*app.TEXT_NETS, *app.CAFFE_NETS)} | {"warmup", "doctor", "cache"}
+    refused = names([cells for cells in table if "exit code 2" in cells[2]])
+    assert refused == {module.NAME for module in app.COMPUTING} | {"cache"}
 
 
 def test_the_lines_of_a_network_file():

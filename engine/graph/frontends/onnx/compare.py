@@ -29,8 +29,7 @@ def compare_with_onnxruntime(
 
     Raises ImportError where onnxruntime is not installed, CheckFailed where an output is not finite.
     """
-    free = any(dim.dim_param for each in model.graph.input for dim in each.type.tensor_type.shape.dim)
-    batches = [_random_batch(graph, shapes, more, seed) for more in range(1 + free)]
+    batches = _random_batches(model, graph, shapes, seed)
     found = _compare(model, graph, batches, floor)
     for node in graph.nodes:
         if node.type == "DetectionOutput":
@@ -67,15 +66,36 @@ def _compare_detections(graph: Graph, node: Node, inputs: Arrays, seed: int, flo
     return _compare(onnx_model(alone, shapes, ""), alone, [bottoms], floor)
 
 
-def run_model(model: onnx.ModelProto, *batches: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """The outputs of onnxruntime for each of these inputs, by name. Raises ImportError."""
+def try_in_onnxruntime(model: onnx.ModelProto, graph: Graph, shapes: Mapping[Blob, Shape], seed: int = 0) -> None:
+    """Run a model on the same inputs alone. Raises as `compare_with_onnxruntime`."""
+    batches = _random_batches(model, graph, shapes, seed)
+    for inputs, found in zip(batches, run_model(model, *batches), strict=True):
+        check_finite(found, inputs, "onnxruntime")
+
+
+def run_model(
+    model: onnx.ModelProto, *batches: Mapping[str, np.ndarray], fuse: bool = True
+) -> list[dict[str, np.ndarray]]:
+    """The outputs of onnxruntime for each of these inputs, by name; `fuse`: with its own folding of the layers. Raises
+    ImportError."""
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(3)  # errors
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    if not fuse:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names, known = ([each.name for each in kind] for kind in (session.get_outputs(), session.get_inputs()))
     feeds = [{name: inputs[name] for name in known} for inputs in batches]
     return [dict(zip(names, session.run(names, feed), strict=True)) for feed in feeds]
+
+
+def _random_batches(
+    model: onnx.ModelProto, graph: Graph, shapes: Mapping[Blob, Shape], seed: int
+) -> list[dict[str, np.ndarray]]:
+    """Inputs of one batch, and of one more where the model's is free."""
+    free = any(dim.dim_param for each in model.graph.input for dim in each.type.tensor_type.shape.dim)
+    return [_random_batch(graph, shapes, more, seed) for more in range(1 + free)]
 
 
 def _random_batch(graph: Graph, shapes: Mapping[Blob, Shape], extra: int, seed: int) -> dict[str, np.ndarray]:

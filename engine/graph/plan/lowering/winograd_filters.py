@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir
 
 from ....compiler import signatures as types
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....compiler.jit import intrinsic
+from ....compiler.llvm_ir import ir
 from ....products.pixel_tile import PANEL
 from ....vectors.llvm import FLAGS, VECTOR, element_pointer, require_literals, require_memory
 from ....vectors.streaming import LINE_VECTORS, finish_streams, store_streaming
