@@ -5,7 +5,8 @@ Else they are the batch's own, the variance biased, and each run adds them to th
 
     factor = f * factor + 1    mean_sum = f * mean_sum + mean    variance_sum = f * variance_sum + m/(m-1) * variance
 
-with m numbers per channel and f = moving_average_fraction.
+with m numbers per channel and f = moving_average_fraction. A fork's disable_mean subtracts no mean, its
+disable_variance divides by nothing; how it trains with them is not known, so that is refused.
 """
 
 from __future__ import annotations
@@ -22,17 +23,26 @@ from .scale import affine
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """`use_global_stats`: use the statistics of the blobs; None: in the TEST phase."""
+    """`use_global_stats`: use the statistics of the blobs; None: in the TEST phase. `disable_mean`: the mean is taken
+    to be 0, `disable_variance`: variance + eps to be 1."""
 
     use_global_stats: bool | None = None
     moving_average_fraction: float = 0.999
     eps: float = 1e-5
+    disable_mean: bool = False
+    disable_variance: bool = False
 
 
 def batch_norm_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     if len(bottoms[0]) < 2:
         raise node.error(f"has a bottom of shape {list(bottoms[0])}", "2 axes or more, channels on axis 1")
     return same_shape(node, bottoms)
+
+
+def checked_batch_norm_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    if disables(node) and not uses_global_statistics(node):
+        raise node.error("has disable_mean or disable_variance with the statistics of each batch", "stored ones")
+    return batch_norm_shapes(node, bottoms)
 
 
 def batch_norm_weights(node: Node, bottoms: list[Shape]) -> list[Shape]:
@@ -46,11 +56,19 @@ def uses_global_statistics(node: Node) -> bool:
     return node.phase == "TEST" if stored is None else stored
 
 
+def disables(node: Node) -> bool:
+    """Whether a BatchNorm does without its mean or variance."""
+    return node.attributes.disable_mean or node.attributes.disable_variance
+
+
 def global_statistics(node: Node) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance, float64 [C], in the blobs of a BatchNorm."""
-    mean, variance, factor = node.weights
+    """Mean and variance, float64 [C], in the blobs of a BatchNorm; 0 and 1 - eps where it does without them."""
+    (mean, variance, factor), attributes = node.weights, node.attributes
     share = np.float64(0 if factor[0] == 0 else 1 / np.float64(factor[0]))
-    return mean * share, variance * share
+    return (
+        np.zeros(mean.size) if attributes.disable_mean else mean * share,
+        np.full(variance.size, 1 - attributes.eps) if attributes.disable_variance else variance * share,
+    )
 
 
 def prepare_batch_norm(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -114,7 +132,7 @@ def batch_norm_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Ru
 
 OPS = (
     Op(
-        "BatchNorm", batch_norm_shapes, prepare_batch_norm, batch_norm_weights, batch_norm_macs, in_place=True,
+        "BatchNorm", checked_batch_norm_shapes, prepare_batch_norm, batch_norm_weights, batch_norm_macs, in_place=True,
         kernels=(moments, affine),
         gradient=Gradient(batch_norm_back, kernels=(affine, channel_sums, normalised_gradient)),
     ),

@@ -9,10 +9,12 @@ from reference.caffe_running import check, runtime_of
 from reference.caffe_slopes import backward
 from support import SHARED, assert_close, needs_shared
 
+import caffe64
 from caffe64.engine.graph.analysis.shapes import infer_shapes, known_shapes
 from caffe64.engine.graph.frontends.caffe.fork_fields import REFUSED
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.ir.ownership import assign_weights
+from caffe64.engine.graph.passes.affine import affine_of
 from caffe64.engine.graph.passes.optimize import Passes, optimize_graph
 from caffe64.engine.graph.verification.verify import run_graph
 from caffe64.errors import InputError
@@ -98,10 +100,45 @@ def test_fused_relus_are_done():
     assert_close("relu", found, np.where(expected > 0, expected, expected / 2), 1e-5 * np.abs(expected).max())
 
 
+WITHOUT = [(True, False), (False, True), (True, True)]  # disable_mean, disable_variance
+
+
+def without(mean, variance):
+    return f"batch_norm_param {{ disable_mean: {mean} disable_variance: {variance} eps: 0.5 }}".lower()
+
+
+@pytest.mark.parametrize(("mean", "variance"), WITHOUT)
+def test_batch_norm_without_its_mean_or_variance(mean, variance, tmp_path):
+    """Layer by layer, in a plan, folded, and as ONNX."""
+    text = net_text("BatchNorm", [X.shape], without(mean, variance))
+    graph = built(text)
+    weights = [np.array(blob, np.float32) for blob in ([2, 4, -6], [1, 3, 5], [2])]
+    assign_weights(graph, [[], weights])
+    means, variances = (blob.astype(float).reshape(-1, 1, 1) / 2 for blob in weights[:2])
+    expected = X - (0 if mean else means)
+    expected = expected if variance else expected / np.sqrt(variances + 0.5)
+    assert_close("layer", run_layer("BatchNorm", [X], without(mean, variance), weights)[0], expected, 1e-5)
+    assert_close("plan", run_graph(graph, {"b0": X})["t0"], expected, 1e-5)
+    (found,) = (each for each in optimize_graph(graph, Passes())[0].nodes if each.type == "BatchNorm")
+    affine = affine_of(found, 4)
+    assert_close("folded", affine.factor.reshape(-1, 1, 1) * X + affine.offset.reshape(-1, 1, 1), expected, 1e-5)
+    written = built(format_prototxt(graph_message(graph)))
+    assert written.nodes[1].attributes == graph.nodes[1].attributes
+    pytest.importorskip("onnxruntime")
+    (difference,) = caffe64.export_onnx(caffe64.CaffeNet(graph), tmp_path / "n.onnx")
+    assert difference.relative < 1e-6
+
+
+@pytest.mark.parametrize(("mean", "variance"), WITHOUT)
+def test_it_is_not_trained(mean, variance):
+    with pytest.raises(InputError, match="has disable_mean or disable_variance with the statistics of each batch"):
+        infer_shapes(built(net_text("BatchNorm", [X.shape], without(mean, variance)), "TRAIN"))
+
+
 # -------------------------------------------------------------------------------------------------------- refused
 LAYER_FIELDS = MESSAGES["LayerParameter"].DESCRIPTOR.fields_by_name
 OTHER_VALUES = {"fusion_type": "SUM_FUSION", "shape_offset": "1", "objectness_score": "0.01", "lambda": "2",
-                "pixelshuffler": "2"}  # fmt: skip
+                "pixelshuffler": "2", "pad_ratio": "0.5"}  # fmt: skip
 
 
 def with_field(message: str, field: str, value: str) -> str:
@@ -141,7 +178,7 @@ def test_the_value_that_caffes_layers_stand_for_is_taken(message, field, value):
 @pytest.mark.parametrize(
     ("kind", "hint"),
     [
-        ("Softplus", ""),
+        ("Softplus", " (caffe64.register_layer teaches a type of your own)"),
         ("Relu", " (did you mean 'ReLU'?)"),
         ("SmoothL1Loss", " (--deploy does without data and loss layers)"),
     ],

@@ -4,10 +4,6 @@ own behaviour. (Supported ones: `formats/caffe/fork_fields.py`, and the layers' 
 from __future__ import annotations
 
 REFUSED = {  # message of a layer's parameters -> field -> its effect
-    "batch_norm_param": {
-        "disable_mean": "the mean is not subtracted",
-        "disable_variance": "nothing is divided by the deviation",
-    },
     "convolution_param": {
         "fusion_type": "a second bottom is added to the output",
         "shape_offset": "the output has another size",

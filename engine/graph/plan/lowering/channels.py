@@ -14,7 +14,7 @@ from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....vectors.simd import element, fma, load, store, store_element
 from ...ir.graph import Node
-from ...ops.batch_norm import uses_global_statistics
+from ...ops.batch_norm import disables, uses_global_statistics
 from ...ops.bn import normalises_batch
 from ...ops.scale import operand
 from ..emitter import Emitter
@@ -140,7 +140,7 @@ def _packing(node: Node) -> tuple[StepKernel, tuple[int, ...]] | None:
 def _is_per_channel(context: Context) -> bool:
     node, bottoms = context.group.main, context.bottoms
     if node.type == "BatchNorm":
-        return uses_global_statistics(node)
+        return uses_global_statistics(node) and not disables(node)
     if node.type == "BN":
         return not normalises_batch(node)
     axis, shape = operand(node, bottoms)
