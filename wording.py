@@ -10,7 +10,13 @@ from difflib import SequenceMatcher
 
 FIELD_LIKENESS = 0.8  # difflib's ratio: one letter of three is one too many, or two of six are exchanged
 TYPE_LIKENESS = 0.9  # of a layer type: ReLU6 is not a spelling of ReLU
+READERS_OF_LABELS = ("Loss", "OHEM", "Yolov3", "Accuracy", "Evaluate", "HDF5Output")  # ends of types of layers
 SHORTEST = 6  # letters of a `..._param`: bn, selu, mish and relu6 are other layers, not misspelt ones
+
+
+def reads_labels(kind: str) -> bool:
+    """Whether layers of this type compare with labels, so that a net that predicts does without them."""
+    return kind.endswith(READERS_OF_LABELS)
 
 
 def near_miss(name: str, known: Iterable[str], alike: float = FIELD_LIKENESS) -> str:

@@ -29,15 +29,15 @@ def command(
     node by node, operators of any kind.
 
     Layers of these types run: AbsVal, Accuracy, ArgMax, Axpy, BN, BNLL, BatchNorm, BatchReindex, Bias,
-    CenterLoss, Clip, Concat, ContrastiveLoss, Convolution, ConvolutionDepthwise, Crop, CropCenter, Data,
-    Deconvolution, DepthwiseConvolution, DetectionOutput, Dropout, DummyData, ELU, Eltwise, Embed,
-    EuclideanLoss, Exp, Filter, Flatten, HDF5Data, HDF5Output, HSigmoid, HSwish, HardSigmoid, HardSwish,
-    HingeLoss, Im2col, ImageData, InfogainLoss, InnerProduct, Input, Interp, LRN, LSTM, LSTMUnit, Log,
-    Lstm, MVN, MemoryData, Mish, MultinomialLogisticLoss, Normalize, PReLU, PSROIPooling, Parameter,
-    Permute, Pooling, Power, PriorBox, Proposal, RNN, ROIPooling, ReLU, ReLU6, Reduction, Reorg, Reshape,
-    Reverse, ReverseTime, SELU, SPP, Scale, SeLu, ShuffleChannel, Sigmoid, SigmoidCrossEntropyLoss,
-    Silence, Slice, Softmax, SoftmaxWithLoss, Split, Swish, TanH, Threshold, Tile, Transpose, Upsample,
-    WindowData, YoloDetectionOutput, Yolov3DetectionOutput.
+    CTCGreedyDecoder, CenterLoss, Clip, Concat, ContrastiveLoss, Convolution, ConvolutionDepthwise, Crop,
+    CropCenter, Data, Deconvolution, DepthwiseConvolution, DetectionOutput, Dropout, DummyData, ELU,
+    Eltwise, Embed, EuclideanLoss, Exp, Filter, Flatten, HDF5Data, HDF5Output, HSigmoid, HSwish,
+    HardSigmoid, HardSwish, HingeLoss, Im2col, ImageData, InfogainLoss, InnerProduct, Input, Interp, LRN,
+    LSTM, LSTMUnit, Log, Lstm, MVN, MemoryData, Mish, MultiBoxLoss, MultinomialLogisticLoss, Normalize,
+    PReLU, PSROIPooling, Parameter, Permute, Pooling, Power, PriorBox, Proposal, RNN, ROIPooling, ReLU,
+    ReLU6, Reduction, Reorg, Reshape, Reverse, ReverseTime, SELU, SPP, Scale, SeLu, ShuffleChannel, Sigmoid,
+    SigmoidCrossEntropyLoss, Silence, Slice, SmoothL1Loss, Softmax, SoftmaxWithLoss, Split, Swish, TanH,
+    Threshold, Tile, Transpose, Upsample, WindowData, YoloDetectionOutput, Yolov3DetectionOutput.
     """
     from ..summaries import summary
     from .loading import load

@@ -28,7 +28,7 @@ KINDS = (
         "Convolution ConvolutionDepthwise DepthwiseConvolution Deconvolution Im2col",
     ),
     LayerColour("dense", "inner product", "#7d55d9", "InnerProduct Embed LSTM Lstm LSTMUnit RNN Recurrent MatMul"),
-    LayerColour("pool", "pooling", "#0d968b", "Pooling SPP ROIPooling Reduction"),
+    LayerColour("pool", "pooling", "#0d968b", "Pooling SPP ROIPooling PSROIPooling Reduction"),
     LayerColour("norm", "normalisation", "#c98a08", "BatchNorm BN GroupNorm Scale Bias LRN MVN Normalize Power"),
     LayerColour(
         "act",
@@ -51,7 +51,7 @@ KINDS = (
         "#c9418f",
         "Softmax LogSoftmax SoftmaxWithLoss EuclideanLoss SigmoidCrossEntropyLoss HingeLoss InfogainLoss "
         "ContrastiveLoss MultinomialLogisticLoss CenterLoss Accuracy ArgMax PriorBox DetectionOutput MultiBoxLoss "
-        "HDF5Output",
+        "HDF5Output Proposal YoloDetectionOutput Yolov3DetectionOutput RegionLoss SmoothL1Loss CTCGreedyDecoder",
     ),
 )
 UNKNOWN = LayerColour("unknown", "other types", "#8b9099", "")

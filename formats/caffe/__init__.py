@@ -11,7 +11,7 @@ Importing this package imports protobuf, which nothing else of caffe64 does.
 """
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
-from .deploy import deploy_net, dropped_inputs, known_shape, reads_labels
+from .deploy import deploy_net, dropped_inputs, known_shape
 from .own_bn import decide_bns, shape_bn_blobs
 from .own_fields import layer_fields
 from .own_scale import split_batch_norms
@@ -42,7 +42,6 @@ __all__ = [
     "read_binaryproto",
     "read_caffemodel",
     "read_prototxt",
-    "reads_labels",
     "shape_bn_blobs",
     "split_batch_norms",
     "write_caffemodel",

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import InputError
+from ...wording import reads_labels
 from ..text import quote
 from .schema import Message, NetParameter
 
 PICTURE_PARAMS = {"Data": "data_param", "ImageData": "image_data_param", "WindowData": "window_data_param"}
-READERS_OF_LABELS = ("Loss", "LossOHEM", "Accuracy", "Evaluate", "HDF5Output")  # ends of types
 ACTIVATIONS = {"SoftmaxWithLoss": ("Softmax", "prob"), "SigmoidCrossEntropyLoss": ("Sigmoid", "sigmoid")}
 SOURCES = {"Input", "Parameter"}  # layers without a bottom that read no data base
 # Layers that may prepare labels between a data layer and a loss. They have no weights.
@@ -80,11 +80,6 @@ def _missing_data(layers: Sequence[Message], left_out: Sequence[Message]) -> lis
             missing.difference_update(layer.top)
             found.append(layer)
     return found
-
-
-def reads_labels(kind: str) -> bool:
-    """Whether layers of this type compare with labels, so that a net that predicts does without them."""
-    return kind.endswith(READERS_OF_LABELS)
 
 
 def _is_data(layer: Message) -> bool:

@@ -18,7 +18,7 @@ from ...engine.graph.ir.graph import Graph, Node, Shape
 from ...engine.graph.ops.inputs import DATA_LAYERS
 from ...engine.graph.verification.verify import random_inputs
 from ...errors import InputError
-from ...formats.caffe import reads_labels
+from ...wording import reads_labels
 from ..suites.caffe_nets import give_weights
 from .reasons import NOT_FINITE, Ended, reasons_of, unknown_types
 

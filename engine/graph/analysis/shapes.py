@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ....errors import InputError
-from ....wording import TYPE_LIKENESS, near_miss, one_of
+from ....wording import TYPE_LIKENESS, near_miss, one_of, reads_labels
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import MANY, Op
 from ..ops import OPS, caffe_types, op_of
@@ -31,7 +31,7 @@ def check_supported(graph: Graph) -> None:
 
 def _way_out(unknown: list[Node]) -> str:
     """A remedy: another spelling, leaving out layers that only training needs, or a layer of one's own."""
-    if all(node.type.endswith("Loss") or not node.bottoms for node in unknown):
+    if all(reads_labels(node.type) or not node.bottoms for node in unknown):
         return "--deploy does without data and loss layers"
     spelled = (near_miss(node.type, caffe_types(), TYPE_LIKENESS) for node in unknown)
     return next(filter(None, spelled), "caffe64.register_layer teaches a type of your own")

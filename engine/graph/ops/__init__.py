@@ -25,6 +25,7 @@ from . import (
     class_losses,
     contrastive,
     convolution,
+    ctc,
     deconvolution,
     detection,
     dropout,
@@ -36,6 +37,7 @@ from . import (
     interp,
     losses,
     lstm_forms,
+    multibox_loss,
     normalise,
     padding,
     parameters,
@@ -54,6 +56,7 @@ from . import (
     selection,
     shuffle,
     smooth,
+    smooth_l1_loss,
     softmax,
     strided_slice,
     upsample,
@@ -103,6 +106,9 @@ MODULES = (
     region_pooling,
     proposal,
     yolo,
+    smooth_l1_loss,
+    multibox_loss,
+    ctc,
 )
 
 OPS: dict[str, Op] = {op.type: op for module in MODULES for op in module.OPS}

@@ -10,11 +10,6 @@ from support import assert_close, needs_shared
 import caffe64
 
 TOLERANCE = 1e-5  # of the largest magnitude
-NOT_YET = {  # types that are not there yet
-    "CTCGreedyDecoder",
-    "MultiBoxLoss",
-    "SmoothL1Loss",
-}
 
 
 def check(name: str, found: np.ndarray, expected: np.ndarray, dynamic: int | None = None) -> None:
@@ -31,10 +26,6 @@ def test_outputs(name, keep, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     case = read_wild_case(name)
     files = case.write(tmp_path)
-    if case.type in NOT_YET:
-        with pytest.raises(caffe64.InputError):
-            caffe64.load_caffe(*files, phase=case.phase).forward()
-        return
     net = caffe64.load_caffe(*files, phase=case.phase)
     names = case.tops
     if keep:
@@ -52,8 +43,7 @@ def test_outputs(name, keep, tmp_path, monkeypatch):
 
 
 def has_gradient(name: str) -> bool:
-    case = read_wild_case(name)
-    return "top_diff" in case.arrays and case.type not in NOT_YET
+    return "top_diff" in read_wild_case(name).arrays
 
 
 @needs_shared

@@ -301,3 +301,12 @@ def test_real_nets_deploy(name, output):
     assert message.layer[0].type == "Input"
     assert not {"Data", "Accuracy", "SoftmaxWithLoss"} & {layer.type for layer in message.layer}
     assert "label" not in format_prototxt(message)
+
+
+@pytest.mark.parametrize("kind", ["RegionLoss", "Yolov3", "SmoothL1LossOHEM", "MultiBoxLoss"])
+def test_losses_of_forks_are_left_out(kind):
+    loss = f'layer {{ name: "l" type: "{kind}" bottom: "fc" bottom: "label" top: "l" }}\n'
+    assert [layer.type for layer in deployed(DATA + FC + loss, {"data": (1, 3, 8, 8)}).layer] == [
+        "Input",
+        "InnerProduct",
+    ]

@@ -1,5 +1,5 @@
 """Layers of forks for regions and detections: R-CNN's and R-FCN's pooling, Proposal, also as a Python layer, and YOLO's
-outputs."""
+outputs, the losses of detectors, and a decoder of lines of text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from .....formats.caffe.param_str import Value, read_param_str
 from ...ir.graph import Node
-from ...ops import proposal, region_pooling, yolo
+from ...ops import ctc, multibox_loss, proposal, region_pooling, smooth_l1_loss, yolo
 from .fields import Reader, by_name, read_fields, writes
 from .python_layers import PYTHON
 
@@ -39,6 +39,25 @@ def _is_number(value: Value) -> bool:
     return isinstance(value, int | float)
 
 
+def _read_smooth_l1(node: Node, layer) -> smooth_l1_loss.SmoothL1Loss:
+    normalization = layer.loss_param.normalization
+    return read_fields(smooth_l1_loss.SmoothL1Loss, layer.smooth_l1_loss_param, normalization=normalization)
+
+
+def _write_sigma(layer, sigma: float | None) -> None:
+    """Its presence says which layer this is, also of its default."""
+    layer.ClearField("smooth_l1_loss_param")
+    if sigma is not None:
+        layer.smooth_l1_loss_param.sigma = sigma
+
+
+def _read_multibox(node: Node, layer) -> multibox_loss.MultiBoxLoss:
+    normalization = layer.loss_param.normalization
+    return read_fields(multibox_loss.MultiBoxLoss, layer.multibox_loss_param, normalization=normalization)
+
+
+_NORMALIZATION = writes("loss_param", "normalization")
+_MULTIBOX = by_name(multibox_loss.MultiBoxLoss, "multibox_loss_param")
 _IN_FILES = [each.name for each in fields(proposal.Proposal) if each.name != "form"]
 READERS = {
     "ROIPooling": by_name(region_pooling.ROIPooling, "roi_pooling_param"),
@@ -46,4 +65,7 @@ READERS = {
     "Proposal": Reader(_read_proposal, {name: writes("proposal_param", name) for name in _IN_FILES}),
     "YoloDetectionOutput": by_name(yolo.YoloDetectionOutput, "yolo_detection_output_param"),
     "Yolov3DetectionOutput": by_name(yolo.Yolov3DetectionOutput, "yolov3_detection_output_param"),
+    "SmoothL1Loss": Reader(_read_smooth_l1, {"sigma": _write_sigma, "normalization": _NORMALIZATION}),
+    "MultiBoxLoss": Reader(_read_multibox, {**_MULTIBOX.write, "normalization": _NORMALIZATION}),
+    "CTCGreedyDecoder": by_name(ctc.CTCGreedyDecoder, "ctc_decoder_param"),
 }
