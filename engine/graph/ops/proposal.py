@@ -21,7 +21,7 @@ from .suppression import strongest, suppress, suppression_scratch
 
 NO_PROPOSAL = -1  # fills unused rows of the tops
 SIDES = 4  # offsets, or corners, of an anchor
-MOST_PIXELS = 1 << 16  # sides of anchors stay whole numbers in float32
+MOST_ANCHOR_PIXELS = 1 << 16  # sides of anchors stay whole numbers in float32
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ def anchors_of(parameter: Proposal) -> np.ndarray:
 def check_numbers(node: Node) -> None:
     parameter = node.attributes
     for name in ("feat_stride", "base_size"):
-        if not 1 <= getattr(parameter, name) <= MOST_PIXELS:
-            raise node.error(f"{name} {getattr(parameter, name)}", f"1 to {MOST_PIXELS}")
+        if not 1 <= getattr(parameter, name) <= MOST_ANCHOR_PIXELS:
+            raise node.error(f"{name} {getattr(parameter, name)}", f"1 to {MOST_ANCHOR_PIXELS}")
     for name in ("pre_nms_topn", "post_nms_topn"):
         if getattr(parameter, name) < 1:
             raise node.error(f"{name} {getattr(parameter, name)}", "a number from 1")
     for name in ("ratio", "scale"):
         values = getattr(parameter, name)
-        if not values or not all(1 / MOST_PIXELS <= value <= MOST_PIXELS for value in values):
+        if not values or not all(1 / MOST_ANCHOR_PIXELS <= value <= MOST_ANCHOR_PIXELS for value in values):
             raise node.error(f"{name} {list(values)}", "one or more positive numbers")
     if not 0 <= parameter.nms_thresh < math.inf:
         raise node.error(f"nms_thresh {parameter.nms_thresh:g}", "a number from 0")

@@ -23,7 +23,7 @@ from ..ops.upsample import upsampled_axes
 from .affine import Affine, affine_of
 from .report import Report
 
-AXES = {"Interp": interp_axes, "Upsample": upsampled_axes}
+SAME_SIZE_AXES = {"Interp": interp_axes, "Upsample": upsampled_axes}
 
 
 def drop_dropout(graph: Graph) -> Report:
@@ -58,8 +58,8 @@ def _changes_nothing(node: Node, shapes: Mapping[Blob, Shape]) -> bool:
         return permutation(node, len(shape)) == list(range(len(shape)))
     if node.type in RANGES:
         return taken_ranges(node, shape) == [range(size) for size in shape]
-    if node.type in AXES:
-        return all(axis.is_same for axis in AXES[node.type](node, shape))
+    if node.type in SAME_SIZE_AXES:
+        return all(axis.is_same for axis in SAME_SIZE_AXES[node.type](node, shape))
     if node.type in ORDERS and shapes[node.tops[0]] == shape:
         axes, order = ORDERS[node.type](node, shape)
         moved = [axis for axis in order if axes[axis] != 1]

@@ -68,12 +68,12 @@ def interpolate_pixels(arena, weights, tables, at, item, thread):
             store(arena, y + c * VECTOR_BYTES, between(v, w, lower_share))
 
 
-AXES = {"Interp": interp_axes, "Resize": resized_axes}
+RESIZED_AXES = {"Interp": interp_axes, "Resize": resized_axes}
 
 
 def lower_resize(context: Context) -> Lowered | None:
     node = context.group.main
-    axes = AXES[node.type](node, context.bottoms[0])
+    axes = RESIZED_AXES[node.type](node, context.bottoms[0])
     if len(axes) > PICTURE_AXES - 2 or any(axis.share is None for axis in axes):
         return None
     still = np.zeros(1, np.int64)

@@ -62,7 +62,7 @@ def move_channels(arena, weights, tables, at, item, thread):
                         store_element(arena, to + lane * FLOAT_BYTES, element(arena, i + tables[starts + lane]))
 
 
-class Source(NamedTuple):
+class SourcePlace(NamedTuple):
     """Where the first pixels of the top's runs lie in the bottom, arrays that broadcast to [rows, runs, channels]; and
     the `stride` of its pixels."""
 
@@ -72,26 +72,26 @@ class Source(NamedTuple):
     stride: int = 1
 
 
-def shuffled_source(node: Node, bottom: Shape, row, run, channel) -> Source:
+def shuffled_source(node: Node, bottom: Shape, row, run, channel) -> SourcePlace:
     group = node.attributes.group
-    return Source(channel % group * (bottom[1] // group) + channel // group, row, run)
+    return SourcePlace(channel % group * (bottom[1] // group) + channel // group, row, run)
 
 
-def reorganised_source(node: Node, bottom: Shape, row, run, channel) -> Source:
+def reorganised_source(node: Node, bottom: Shape, row, run, channel) -> SourcePlace:
     """The row of the top is a part of a row of the bottom's shape, whose pixels come from a row of twice, in general
     `s` times, its width: that is a whole row of the bottom."""
     s, (_, channels, height, _) = node.attributes.stride, bottom
     outputs = channels // (s * s)
     if node.attributes.reverse:  # a run for each column of the cells
-        return Source((row % s * s + run) * outputs + channel, row // s, 0 * run)
+        return SourcePlace((row % s * s + run) * outputs + channel, row // s, 0 * run)
     line = channel * (height // s) + row  # of the top's, of which s are a row of the bottom's shape
     c, h, part = line // s // height, line // s % height, line % s
     c, cell = c % outputs, c // outputs
     line = (c * height * s + h * s + cell // s) * s + part  # of the bottom's
-    return Source(line // height, line % height, cell % s, s)
+    return SourcePlace(line // height, line % height, cell % s, s)
 
 
-SOURCES = {"ShuffleChannel": shuffled_source, "Reorg": reorganised_source}
+PLACES = {"ShuffleChannel": shuffled_source, "Reorg": reorganised_source}
 
 
 def lower_shuffle(context: Context) -> Lowered | None:
@@ -99,7 +99,7 @@ def lower_shuffle(context: Context) -> Lowered | None:
     runs = node.attributes.stride if node.type == "Reorg" and node.attributes.reverse else 1
     if top[2] * runs * top[1] > MOST_ROWS:
         return None
-    source = SOURCES[node.type](node, bottom, *np.ix_(*(np.arange(size) for size in (top[2], runs, top[1]))))
+    source = PLACES[node.type](node, bottom, *np.ix_(*(np.arange(size) for size in (top[2], runs, top[1]))))
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y = bottoms[0], tops[0]

@@ -18,7 +18,7 @@ from ..storage import Storage, StorageKind
 from .lowered import BLOCKED, Context, Lowered, Lowering
 from .pooling import ROWS_PER_ITEM
 
-MOST_PIXELS = 1 << 24  # of a plane: more have no index of their own in float32
+MOST_PLACES = 1 << 24  # of a plane: more have no index of their own in float32
 
 
 class Windows(NamedTuple):
@@ -71,7 +71,7 @@ def lower_unpooling(context: Context) -> Lowered | None:
     """Where the places are those of a Pooling of pictures of the top's size, so that none lies outside."""
     node, top = context.group.main, context.tops[0]
     given = context.producer(node.bottoms[1]) if has_places(node) else None
-    if given is None or given[0].type != "Pooling" or given[1][0][2:] != top[2:] or count(top, 2) > MOST_PIXELS:
+    if given is None or given[0].type != "Pooling" or given[1][0][2:] != top[2:] or count(top, 2) > MOST_PLACES:
         return None
     tables = [windows_of(axis) for axis in pooling_windows(given[0], given[1][0])]
 
