@@ -172,6 +172,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "formats.caffe",
         "kernels",
         "results",
+        "wording",
     },
 }
 LLVM_BUILDERS = {
