@@ -15,7 +15,8 @@ from onnx import TensorProto, numpy_helper
 
 from ....ir.op import NO_ROW, count
 from ....ops import OPS
-from ....ops.detection import CENTER_SIZE, CORNER, SHRINKS_ABOVE, detection_sizes
+from ....ops.detection import CENTER_SIZE, CORNER, detection_sizes
+from ....ops.suppression import SHRINKS_ABOVE
 from .builder import Builder, ExportedLayer
 
 LEAST_RANK = 0.5  # above that of boxes that are not candidates
