@@ -80,6 +80,14 @@ def export_onnx(
     return differences
 
 
+def not_in_onnx(net: CaffeNet, outputs: Sequence[str] | None = None) -> list[str]:
+    """What the ONNX model of a net does not keep, a text each."""
+    from ..engine.graph.frontends.onnx.write.recurrent import carried_over
+
+    nodes = [node for node in _graph_of(net, outputs).nodes if carried_over(node)]
+    return [f"the state of {node.name!r} ({node.type}), which begins with zeros in each run" for node in nodes]
+
+
 def export_safetensors(
     net: CaffeNet, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
 ) -> list[str]:

@@ -169,8 +169,8 @@ def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool)
         memory = _activations(graph, plan.shapes, plan.bytes.arena, plan.bytes.scratch)
         return _Prepared(time_plan(plan, options.iterations), plan.threads, memory)
     runtime = Runtime(graph, shapes, gradients=True, threads=threads, exact=exact)
-    for blob in graph.inputs:
-        runtime.arrays[blob][...] = some_inputs(runtime.shapes[blob])
+    for blob, values in some_inputs(graph, runtime.shapes).items():
+        runtime.arrays[blob][...] = values
     has_loss = any(weight for node in graph.nodes for weight in loss_weights(node))
     gradients = Gradients(runtime, () if has_loss else graph.outputs)
     runs = time_gradients(runtime, gradients, options.iterations)

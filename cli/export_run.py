@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from ..caffe.export import export_onnx, export_safetensors, require
+from ..caffe.export import export_onnx, export_safetensors, not_in_onnx, require
 from ..caffe.net import CaffeNet
 from ..caffe.optimize import Preparation
 from ..caffe.pictures import make_recipe, numbers_text, transform_of
@@ -84,7 +84,7 @@ def run(given: NetFiles, result: Path, blobs, preparation, reading, limits: caff
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
     for each in differences or []:
         print(f"onnxruntime: {difference_line(each)}")
-    for each in losses(given.net, result) if given.is_onnx else []:
+    for each in losses(given.net, result) if given.is_onnx else not_in_onnx(loaded, blobs):
         print(f"not written: {each}")
     print(f"wrote {result}: {result.stat().st_size:,} bytes")
     for key, value in metadata.items():

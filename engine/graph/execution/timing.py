@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..analysis.labels import class_counts
 from ..analysis.shapes import macs
-from ..ir.graph import Blob, Node, Shape
+from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import count
 from ..plan import Plan
 from .gradients import Gradients
@@ -87,7 +88,7 @@ def alternate(timings: Sequence[Timing]) -> list[NetTime]:
 def time_plan(plan: Plan, iterations: int) -> Timing:
     """Run `plan` once untimed and then `iterations` times on `some_inputs`. The layers' times are parts of the whole
     runs."""
-    inputs = {blob: some_inputs(array.shape) for blob, array in plan.inputs.items()}
+    inputs = some_inputs(plan.graph, plan.shapes)
     whole, samples = [], {group: _Samples() for group in plan.groups}
     for iteration in range(iterations + 1):
         for blob, values in inputs.items():
@@ -119,12 +120,19 @@ def time_gradients(runtime: Runtime, gradients: Gradients, iterations: int) -> T
     return NetTime(layers, Seconds.of(whole), Seconds.of(whole_back))
 
 
-def some_inputs(shape: Shape) -> np.ndarray:
-    """float32 values for an input: normally distributed; zeros where there is one number per picture, such as a
-    class."""
-    if count(shape, 1) == 1:
-        return np.zeros(shape, np.float32)
-    return np.random.default_rng(0).standard_normal(shape, np.float32)
+def some_inputs(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, np.ndarray]:
+    """float32 values for all inputs: class numbers where layers need these, zeros where there is one number per
+    picture, such as a class that the net prepares; else normally distributed."""
+    limits, found = class_counts(graph, shapes), {}
+    for blob in graph.inputs:
+        source, shape = np.random.default_rng(0), shapes[blob]
+        if blob in limits:
+            found[blob] = source.integers(0, max(1, limits[blob]), shape).astype(np.float32)
+        elif count(shape, 1) == 1:
+            found[blob] = np.zeros(shape, np.float32)
+        else:
+            found[blob] = source.standard_normal(shape, np.float32)
+    return found
 
 
 def _time_layers(runtime: Runtime, back: dict[Node, Callable[[], None]], samples: dict[Node, _Samples]) -> None:

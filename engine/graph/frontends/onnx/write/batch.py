@@ -37,10 +37,12 @@ def batch_axes(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, int] | 
 
 
 def _cuts(node: Node, shapes: Mapping[Blob, Shape], axes: Mapping[Blob, int]) -> bool:
-    """Whether a layer takes a part of the batch, or the batch for channels or pixels: a constant of the exported
+    """Whether a layer takes a part of the batch, or the batch for channels, pixels or steps: a constant of the exported
     net."""
     if node.type == "GroupNorm":
         return axes.get(node.bottoms[0]) == 1
+    if node.type in ("LSTM", "RNN") or (node.type == "Lstm" and len(node.bottoms) > 1):
+        return any(blob in axes for blob in node.bottoms)  # its steps are written one by one
     if node.type == "Slice":
         axis = own_axis(node, len(shapes[node.bottoms[0]]))
         return len(node.tops) > 1 and axes.get(node.bottoms[0]) == axis

@@ -64,7 +64,9 @@ class Builder:
         array = blob if shape is None else blob.reshape(shape)
         key = (blob.__array_interface__["data"][0], array.shape)
         if key not in self._weights:
-            self._weights[key] = self._store(self.fresh(("weight", "bias", "mean", "variance")[number]), array)
+            names = "weight", "bias", "mean", "variance"  # of the blobs that most layers have
+            name = names[number] if number < len(names) else f"blob{number}"
+            self._weights[key] = self._store(self.fresh(name), array)
         return self._weights[key]
 
     def reshape(self, value: str, dims: Sequence[int], output: str | Sequence[str] = ()) -> str:

@@ -11,7 +11,7 @@ from ......errors import InputError
 from ....ir.graph import Blob, Graph, Node, Shape
 from ....ops import OPS
 from ..origin import model_outputs, origin_of
-from . import affine, arrangement, detection, elementwise, filters, pooling, resize, selection, statistics
+from . import affine, arrangement, detection, elementwise, filters, pooling, recurrent, resize, selection, statistics
 from .batch import batch_axes
 from .builder import Builder, ExportedLayer, value_names
 
@@ -21,7 +21,18 @@ MOST_MODEL_BYTES = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with so
 
 EXPORTS = {
     kind: function
-    for family in (affine, arrangement, detection, elementwise, filters, pooling, resize, selection, statistics)
+    for family in (
+        affine,
+        arrangement,
+        detection,
+        elementwise,
+        filters,
+        pooling,
+        recurrent,
+        resize,
+        selection,
+        statistics,
+    )
     for kind, function in family.EXPORTS.items()
 }
 
