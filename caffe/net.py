@@ -45,6 +45,9 @@ class CaffeNet(NetTables):
     layers only, and of gradients. `threads`: None for as many as pay off; `exact`: convolutions as plain sums, without
     Winograd's algorithm, which is faster and loses some digits. A pickle or a copy holds the net, its shapes and its
     weights; values of blobs and gradients are not included.
+
+    LSTM and RNN without expose_hidden, and Lstm with clip, begin each `forward` with the state that the one before has
+    left, in each stream whose cont (clip) is not 0 at the first step; a new net, a copy and a reshaped one with zeros.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reference.caffe_layers import layer_text
 from reference.small_caffe_net import write_net
 from support import SHARED, needs_shared
 
@@ -35,6 +36,18 @@ def test_the_file_runs_in_onnxruntime_for_any_batch(net, cli):
         x = np.random.default_rng(batch).standard_normal((batch, 3, 8, 6), np.float32)
         (found,) = session.run(["prob"], {"data": x})
         np.testing.assert_allclose(found, net.forward(data=x)["prob"], rtol=1e-5)
+
+
+def test_the_state_that_a_model_does_not_keep_is_said(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = layer_text("Input", [], ["x"], "input_param { shape { dim: 2 dim: 1 dim: 3 } }", name="x")
+    text += layer_text("Input", [], ["cont"], "input_param { shape { dim: 2 dim: 1 } }", name="cont")
+    text += layer_text("RNN", ["x", "cont"], ["h"], "recurrent_param { num_output: 2 }", name="rnn")
+    Path("net.prototxt").write_text(text)
+    caffe64.load_caffe("net.prototxt").save("net.caffemodel")
+    result = cli("export net.prototxt net.caffemodel net.onnx")
+    assert result.exit_code == 0, result.stderr
+    assert "not written: the state of 'rnn' (RNN), which begins with zeros in each run\n" in result.stdout
 
 
 def test_metadata_has_the_preparation_of_inputs(net, cli):
