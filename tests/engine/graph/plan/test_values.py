@@ -22,6 +22,8 @@ LAYERS = {  # by a name: layer type and parameters
     "mean": ("Pooling", "pooling_param { pool: AVE kernel_size: 2 stride: 2 }"),
     "scale": ("Scale", "scale_param { bias_term: true }"),
     "norm": ("BatchNorm", ""),
+    "bn": ("BN", ""),
+    "segnet": ("BN", "bn_param { bn_mode: INFERENCE }"),
     "relu": ("ReLU", ""),
     "leaky": ("ReLU", "relu_param { negative_slope: 0.5 }"),
     "prelu": ("PReLU", ""),
