@@ -40,6 +40,10 @@ class NetGradients:
             self._weights = weight_gradients(self.graph)
         return self._weights
 
+    def use(self, weights: WeightGradients) -> None:
+        """Let these arrays be the gradients of all weights."""
+        self._weights, self._made = weights, None
+
     def of(self, blob: Blob, session: Session) -> np.ndarray:
         """The diff of a blob. Raises UsageError for an input that gets none."""
         if blob not in self.graph.inputs:

@@ -20,6 +20,7 @@ from ..engine.graph.ops import caffe_types
 from ..errors import InputError
 from ..formats.caffe import (
     CaffeModel,
+    ParsedNet,
     decide_bns,
     deploy_net,
     dropped_inputs,
@@ -51,10 +52,30 @@ def read_graph(
     Arguments as of `load_caffe`. A BatchNorm with a scale of its own becomes two layers, and so do its blobs in
     `model`; a BN of no fields is what its blobs there show. Raises InputError, UsageError for a wrong argument.
     """
-    path, phase = file_name(prototxt), phase_name(phase)
+    allow_unknown = flag("allow_unknown", allow_unknown)
+    read = read_net(prototxt, allow_unknown=allow_unknown)
+    return graph_of(read, phase, input_shapes, level=level, stages=stages, deploy=deploy, model=model)
+
+
+def read_net(prototxt: str | os.PathLike[str], *, allow_unknown: bool = False) -> ParsedNet:
+    """The message of a .prototxt. Raises InputError."""
+    return read_prototxt(file_name(prototxt), allow_unknown=allow_unknown, types=caffe_types())
+
+
+def graph_of(
+    read: ParsedNet,
+    phase: str | int,
+    input_shapes: Mapping[str, Shape] | Shape,
+    *,
+    level: int = 0,
+    stages: Sequence[str] = (),
+    deploy: bool = False,
+    model: CaffeModel | None = None,
+) -> tuple[Graph, dict[str, Shape], list[str]]:
+    """`read_graph` of a net that was read."""
+    path, phase = read.path, phase_name(phase)
     level, stages = whole_number("level", level, -(2**31), 2**31 - 1), names("stages", stages, "names of stages")
-    deploy, allow_unknown = flag("deploy", deploy), flag("allow_unknown", allow_unknown)
-    read = read_prototxt(prototxt, allow_unknown=allow_unknown, types=caffe_types())
+    deploy = flag("deploy", deploy)
     message = filter_net(read.message, phase, level, stages, path=path)
     shapes, notices = _named(message, input_shapes), [*read.notices, *_preparations(message)]
     if deploy:

@@ -31,6 +31,7 @@ CAFFE = "for caffe64 summary, time, run, classify, optimize, verify, draw and ex
 A_TEXT_NET, ITS_WEIGHTS = "a text net", "the weights of a text net"
 A_PROTOTXT, A_MODEL = "a prototxt, the net of a Caffe model", "a .caffemodel, the weights of a Caffe model"
 A_SOLVER, A_MEAN, AN_OPTIMIZER = "a solver of Caffe's", "a .binaryproto", "an optimizer file"
+A_STATE = "a .solverstate"
 FAMILIES = ({A_TEXT_NET, ITS_WEIGHTS, AN_OPTIMIZER}, {A_PROTOTXT, A_MODEL, A_MEAN})
 _TEXT_NET = re.compile(rb"(?:\s|#[^\n]*\n)*[0-9]+[ \t\r]*(?:#[^\n]*)?\n(?:\s|#[^\n]*\n)*inp\b")
 _PROTOTXT = re.compile(rb"^\s*(?:name\s*:|input(?:_dim|_shape)?\s*[:{]|layers?\s*:?\s*\{)", re.MULTILINE)

@@ -52,18 +52,18 @@ def decode_image(
 ) -> np.ndarray:
     """The prepared picture, float32 [channels, height, width] for 1 or 3 channels; `size` is the net's (width, height).
 
-    Raises InputError (of `path`) as `_opened` does, for a picture of more than 8 bits per channel, and for one that is
+    Raises InputError (of `path`) as `opened` does, for a picture of more than 8 bits per channel, and for one that is
     smaller than the crop.
     """
-    picture = _opened(file, path, lambda image: _decode(path, image, channels))
+    picture = opened(file, path, lambda image: _decode(path, image, channels))
     return prepare_pixels(_cut(path, picture, size, recipe), recipe)
 
 
 def read_intensities(path: str | os.PathLike[str], color: bool) -> np.ndarray:
     """A picture as it is stored, float32 [height, width, RGB], or [height, width, 1] if not `color`; 0 is black, 1 is
-    white. Transparency is left out. Raises InputError as `_opened` does."""
+    white. Transparency is left out. Raises InputError as `opened` does."""
     with open_input(path) as file:
-        return _opened(file, path, lambda image: _intensities(image, color))
+        return opened(file, path, lambda image: _intensities(image, color))
 
 
 def _intensities(image: Image.Image, color: bool) -> np.ndarray:
@@ -79,7 +79,7 @@ def _intensities(image: Image.Image, color: bool) -> np.ndarray:
     return np.repeat(values, 3, axis=2) if color and grey else values
 
 
-def _opened(file: IO[bytes], path: str | os.PathLike[str], read: Callable[[Image.Image], T]) -> T:
+def opened(file: IO[bytes], path: str | os.PathLike[str], read: Callable[[Image.Image], T]) -> T:
     """The result of `read` for a picture. Raises InputError (of `path`) for a file that is not a picture, is damaged,
     or announces more pixels than Pillow thinks safe."""
     with warnings.catch_warnings():

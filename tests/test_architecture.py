@@ -119,6 +119,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.ops",
         "engine.graph.passes",
         "engine.graph.plan",
+        "engine.parameters",
         "engine.graph.verification",
         "engine.products",
         "engine.team",

@@ -17,7 +17,7 @@ from .own_fields import layer_fields
 from .own_scale import split_batch_norms
 from .rules import filter_net
 from .schema import MESSAGES, BlobProto, LayerParameter, NetParameter, enum_name
-from .text import ParsedNet, format_prototxt, parse_prototxt, read_prototxt, write_prototxt
+from .text import ParsedNet, format_prototxt, parse_prototxt, read_prototxt, upgraded, write_prototxt
 from .weights import MatchedWeights, match_weights
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "read_prototxt",
     "shape_bn_blobs",
     "split_batch_norms",
+    "upgraded",
     "write_caffemodel",
     "write_prototxt",
 ]

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 
 from ...errors import InputError, OutputError
 from ..atomic import write_atomically
-from ..content import A_MEAN, A_MODEL, CUT_SHORT, HEAD, refuse_others
+from ..content import A_MEAN, A_MODEL, A_STATE, CUT_SHORT, HEAD, refuse_others
 from ..files import open_input
 from ..text import quote
 from .hdf5 import HDF5_MAGIC, read_hdf5
@@ -26,7 +26,7 @@ LEGACY_SHAPE = ("num", "channels", "height", "width")
 MOST_AXES = 32
 MOST_MESSAGE_BYTES = (1 << 31) - 1  # of a protobuf message
 LAYER_FIELD, BLOBS_FIELD, DATA_FIELD = 100, 7, 5
-EXPECTED = {"net": "a .caffemodel", "blob": A_MEAN}
+EXPECTED = {"net": "a .caffemodel", "blob": A_MEAN, "state": A_STATE}
 
 
 class LayerBlobs(NamedTuple):
@@ -66,17 +66,17 @@ def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
     """
     path = os.fspath(path)
     with open_input(path) as file:
-        mapping = _map(path, file, "net")
+        mapping = map_file(path, file, "net")
         if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
             return _hdf5_model(path, file, mapping)
-    message, payloads = _parse(path, mapping, "net", NetParameter())
+    message, payloads = parse_file(path, mapping, "net", NetParameter())
     notices = upgrade_net(message, path)
     blobs = []
     for number, layer in enumerate(message.layer, start=1):
         arrays: list[np.ndarray | None] = []
         for index, blob in enumerate(layer.blobs):
             where = f"layer {number} {quote(layer.name)} blob {index}: "
-            arrays.append(_take_array(path, where, blob, payloads))
+            arrays.append(take_array(path, where, blob, payloads))
         blobs.append(LayerBlobs(layer.name, layer.type, arrays))
     return CaffeModel(message, blobs, path, mapping, notices)
 
@@ -86,9 +86,9 @@ def read_binaryproto(path: str | os.PathLike[str]) -> np.ndarray:
     path = os.fspath(path)
     blob = BlobProto()
     with open_input(path) as file:
-        mapping = _map(path, file, "blob")
-    _, payloads = _parse(path, mapping, "blob", blob)
-    array = _take_array(path, "", blob, payloads)
+        mapping = map_file(path, file, "blob")
+    _, payloads = parse_file(path, mapping, "blob", blob)
+    array = take_array(path, "", blob, payloads)
     return np.array(array[0] if array.ndim == 4 and len(array) == 1 else array)
 
 
@@ -112,7 +112,7 @@ def write_caffemodel(path: str | os.PathLike[str], message: Message, blobs: Mapp
         for parts, size in zip(layers, sizes, strict=True):
             file.write(varint(LAYER_FIELD << 3 | LENGTH) + varint(size))
             for part in parts:
-                _write(file, part)
+                write_part(file, part)
 
 
 def is_legacy(blob: Message) -> bool:
@@ -120,7 +120,7 @@ def is_legacy(blob: Message) -> bool:
     return any(blob.HasField(name) for name in LEGACY_SHAPE)
 
 
-def _map(path: str, file: IO[bytes], kind: str) -> mmap.mmap:
+def map_file(path: str, file: IO[bytes], kind: str) -> mmap.mmap:
     if os.fstat(file.fileno()).st_size == 0:
         raise InputError(path, "is empty", EXPECTED[kind], CUT_SHORT)
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -136,7 +136,7 @@ def _hdf5_model(path: str, file: IO[bytes], mapping: mmap.mmap) -> CaffeModel:
     return CaffeModel(message, blobs, path, mapping)
 
 
-def _parse(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[Message, list[Payload]]:
+def parse_file(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[Message, list[Payload]]:
     cutter = Cutter(memoryview(mapping))
     try:
         message.ParseFromString(cutter.cut(kind))
@@ -160,7 +160,7 @@ def _check_text(message: Message) -> None:
             raise UnicodeError
 
 
-def _take_array(path: str, where: str, blob: Message, payloads: list[Payload]) -> np.ndarray:
+def take_array(path: str, where: str, blob: Message, payloads: list[Payload]) -> np.ndarray:
     """The numbers that were cut out of a blob, in its shape; clears their index."""
     try:
         array = payloads[int(blob.double_data[0])].floats()
@@ -194,14 +194,19 @@ def _layer_parts(layer: Message, arrays: Sequence[np.ndarray] | None) -> list[by
         blob = BlobProto()
         if index < len(layer.blobs):
             blob.CopyFrom(layer.blobs[index])  # for its unknown fields
-        head = _blob_head(blob, array.shape)
-        if array.size:
-            head += varint(DATA_FIELD << 3 | LENGTH) + varint(4 * array.size)
-        parts += [varint(BLOBS_FIELD << 3 | LENGTH) + varint(len(head) + 4 * array.size) + head, array]
+        parts += blob_parts(BLOBS_FIELD, array, blob)
     return parts
 
 
-def _blob_head(blob: Message, shape: tuple[int, ...]) -> bytes:
+def blob_parts(field: int, array: np.ndarray, blob: Message) -> list[bytes | np.ndarray]:
+    """The bytes and the array that are a BlobProto in the field of this number; `blob` holds what it had besides."""
+    head = blob_head(blob, array.shape)
+    if array.size:
+        head += varint(DATA_FIELD << 3 | LENGTH) + varint(4 * array.size)
+    return [varint(field << 3 | LENGTH) + varint(len(head) + 4 * array.size) + head, array]
+
+
+def blob_head(blob: Message, shape: tuple[int, ...]) -> bytes:
     """All but the data. A shape that was of the old kind and has not changed stays: Caffe matches the two by different
     rules."""
     for name in ("data", "diff", "double_data", "double_diff"):
@@ -218,5 +223,5 @@ def _size(part: bytes | np.ndarray) -> int:
     return len(part) if isinstance(part, bytes) else 4 * part.size
 
 
-def _write(file: IO[bytes], part: bytes | np.ndarray) -> None:
+def write_part(file: IO[bytes], part: bytes | np.ndarray) -> None:
     file.write(part if isinstance(part, bytes) else np.ascontiguousarray(part, "<f4").reshape(-1).data.cast("B"))

@@ -15,6 +15,7 @@ from .layer_definitions import LAYER_MESSAGES, SSD_LAYER_MESSAGES
 from .move_definitions import MOVE_LAYER_MESSAGES
 from .old_definitions import OLD_LAYER_MESSAGES
 from .region_definitions import REGION_LAYER_MESSAGES
+from .solver_definitions import SOLVER_MESSAGES
 
 BLOB_MESSAGES = """
 message BlobShape
@@ -211,5 +212,6 @@ ALL = "".join(
     (
         *(BLOB_MESSAGES, NET_MESSAGES, DATA_LAYER_MESSAGES, LAYER_MESSAGES),
         *(SSD_LAYER_MESSAGES, REGION_LAYER_MESSAGES, MOVE_LAYER_MESSAGES, OLD_LAYER_MESSAGES),
+        SOLVER_MESSAGES,
     )
 )

@@ -73,10 +73,12 @@ class Unknown:
 
 @dataclass
 class Outline:
-    """The layers and the unknown parts in the order of the text."""
+    """The layers and the unknown parts in the order of the text; `fields`: where each field of the whole first
+    stands."""
 
     layers: list[LayerOutline] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
+    fields: dict[str, int] = field(default_factory=dict)
 
     def layer_at(self, offset: int) -> LayerOutline | None:
         """The layer that text[offset] is in, or None."""
@@ -96,11 +98,11 @@ class _Open:
 class Walk:
     """Goes over `text` and fills `outline`; after a Malformed it holds all before it."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, root: Descriptor = NetParameter.DESCRIPTOR):
         self.text, self.outline = text, Outline()
         self.kind = self.token = ""
         self.start = self.stop = self.last_stop = 0
-        self.stack = [_Open(NetParameter.DESCRIPTOR, "")]
+        self.stack = [_Open(root, "")]
 
     def run(self) -> Outline:
         """Raises Malformed where the text is not protobuf's."""
@@ -158,6 +160,8 @@ class Walk:
     def _field(self, message: Descriptor) -> None:
         """One `name: value` or `name { ...`; an unknown one is skipped and noted."""
         start, name = self.start, self._name()
+        if len(self.stack) == 1:
+            self.outline.fields.setdefault(name, start)
         known = None if name == OWN_FIELDS else message.fields_by_name.get(name)
         colon = self._skip(":")
         if known is None:

@@ -20,7 +20,7 @@ from ..text import quote
 from .fork_fields import obey, of_other_layers, why_left_out
 from .outline import OWN_FIELDS, Malformed, Outline, Unknown, Walk
 from .own_fields import as_field, format_own_fields, is_kept
-from .schema import Message, NetParameter, shortest_float
+from .schema import MESSAGES, Message, NetParameter, shortest_float
 from .upgrade import upgrade_net
 
 MOST_PROTOTXT_BYTES = (
@@ -45,6 +45,14 @@ class ParsedNet:
     message: Message
     notices: list[str] = field(default_factory=list)
     path: str = "<net>"
+
+    def state(self, *others: Message | None) -> Message:
+        """The NetState of the net, with those of a solver merged over it: level and stages."""
+        found: Message = MESSAGES["NetState"]()
+        for each in (self.message.state, *others):
+            if each is not None:
+                found.MergeFrom(each)
+        return found
 
 
 def read_prototxt(
@@ -76,7 +84,7 @@ def parse_prototxt(
     try:
         outline = walk.run()
     except Malformed as error:
-        raise _error(name, text, walk.outline, error) from None
+        raise text_error(name, text, walk.outline, error) from None
     kept = {each for each in outline.unknown if is_kept(each, outline.layer_at(each.start), types)}
     matters = [
         each
@@ -86,17 +94,26 @@ def parse_prototxt(
     reasons = {unknown: why_left_out(unknown, text) for unknown in matters}
     refused = [unknown for unknown in matters if reasons[unknown] is None]
     if refused and not allow_unknown:
-        raise _error(name, text, outline, _refusal(refused[0]))
+        raise text_error(name, text, outline, unknown_field(refused[0]))
     notices = _notices(name, text, outline, reasons)
     message = NetParameter()
     try:
         text_format.Parse(_without(text, outline.unknown, kept), message)
     except (text_format.ParseError, ValueError) as error:
-        raise _error(name, text, outline, _malformed(error, text)) from None
+        raise text_error(name, text, outline, malformed(error, text)) from None
     notices += upgrade_net(message, name)
     _name_old_types(message, outline)
     obey(message, name)
     return ParsedNet(message, notices, name)
+
+
+def upgraded(message: Message, name: str) -> ParsedNet:
+    """A net of any version that was parsed as part of another message. Raises InputError (of `name`)."""
+    net = NetParameter()
+    net.CopyFrom(message)
+    notices = upgrade_net(net, name)
+    obey(net, name)
+    return ParsedNet(net, notices, name)
 
 
 def _name_old_types(message: Message, outline: Outline) -> None:
@@ -161,7 +178,7 @@ def _without(text: str, unknown: list[Unknown], kept: Collection[Unknown]) -> st
     return "".join([*pieces, text[done:]])
 
 
-def _refusal(unknown: Unknown) -> Malformed:
+def unknown_field(unknown: Unknown) -> Malformed:
     parent, name = unknown.parent, unknown.name
     if unknown.value:
         known = list(parent.fields_by_name[name].enum_type.values_by_name)
@@ -200,10 +217,10 @@ def _quoted(unknown: Unknown) -> str:
 
 def _where(name: str, text: str, outline: Outline, unknown: Unknown) -> str:
     layer = outline.layer_at(unknown.start)
-    return f"{name}:{_line_and_column(text, unknown.start)[0]}" + (f": {layer}" if layer else "")
+    return f"{name}:{line_and_column(text, unknown.start)[0]}" + (f": {layer}" if layer else "")
 
 
-def _malformed(error: Any, text: str) -> Malformed:
+def malformed(error: Any, text: str) -> Malformed:
     """protobuf's error. It counts lines and columns from 1, where known."""
     line = error.GetLine() if isinstance(error, text_format.ParseError) else None
     found, offset = str(error), 0
@@ -216,12 +233,12 @@ def _malformed(error: Any, text: str) -> Malformed:
     return Malformed(offset, quote(" ".join(found.split()), 200)[1:-1])
 
 
-def _error(name: str, text: str, outline: Outline, error: Malformed) -> InputError:
-    line, column = _line_and_column(text, error.offset)
+def text_error(name: str, text: str, outline: Outline, error: Malformed) -> InputError:
+    line, column = line_and_column(text, error.offset)
     layer = outline.layer_at(error.offset)
     found = f"{layer}: {error.found}" if layer else error.found
     return InputError(name, found, error.expected, error.hint, line=line, column=column)
 
 
-def _line_and_column(text: str, offset: int) -> tuple[int, int]:
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
     return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)

@@ -26,6 +26,7 @@ NESTED = {  # message -> number of a field -> the message in it
     "V1": {1: "V0", 6: "blob"},
     "V0": {50: "blob"},
     "layer": {7: "blob"},
+    "state": {3: "blob"},
 }
 NAME_FIELDS = {"layer": 1, "V1": 4, "V0": 1}
 FLOAT4, FLOAT8 = np.dtype("<f4"), np.dtype("<f8")

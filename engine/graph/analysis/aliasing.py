@@ -1,4 +1,5 @@
-"""Which blobs have memory to themselves, so that a layer may work in place on it."""
+"""Which blobs have memory to themselves, so that a layer may work in place on it; and what in-place layers of a file
+leave there."""
 
 from __future__ import annotations
 
@@ -22,3 +23,13 @@ def exclusive_blobs(graph: Graph) -> set[Blob]:
             if alone and not (shares and (len(node.tops) > 1 or node.bottoms[0] not in exclusive)):
                 exclusive.add(top)
     return exclusive
+
+
+def left_in_memory(graph: Graph) -> dict[Blob, Blob]:
+    """Each blob over which layers of the file work in place, by its name -> the last of these in its memory."""
+    last: dict[Blob, Blob] = {}
+    for node in reversed(graph.nodes):
+        for bottom, top in zip(node.bottoms, node.tops, strict=False):
+            if bottom.name == top.name:
+                last[bottom] = last.get(top, top)
+    return last

@@ -33,12 +33,12 @@ def fill(node: Node, shapes: Sequence[Shape], generator: np.random.Generator) ->
     fillers = node.fillers or (Filler(),) * len(shapes)
     fillers = fillers[len(fillers) - len(shapes) :]  # with two bottoms, a Scale has only its bias
     return [
-        np.asarray(_filled(node, filler, shape, generator), np.float32, order="C")
+        np.asarray(filled_blob(node, filler, shape, generator), np.float32, order="C")
         for filler, shape in zip(fillers, shapes, strict=True)
     ]
 
 
-def _filled(node: Node, filler: Filler, shape: Shape, generator: np.random.Generator) -> np.ndarray:
+def filled_blob(node: Node, filler: Filler, shape: Shape, generator: np.random.Generator) -> np.ndarray:
     if filler.sparse != -1 and filler.type != "gaussian":
         raise node.error(f"has a {filler.type} filler with sparse {filler.sparse}", "sparse with gaussian only")
     match filler.type:

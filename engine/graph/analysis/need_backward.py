@@ -75,8 +75,8 @@ def _wanted(graph: Graph, force: bool) -> dict[Node, Need]:
 
 
 def _learning_rates(node: Node) -> list[float]:
-    specs = node.blob_specs
-    return [specs[number].lr_mult if number < len(specs) else 1.0 for number in range(len(node.weights))]
+    given = [spec.lr_mult for spec in node.blob_specs[: len(node.weights)]]
+    return [1.0 if rate is None else rate for rate in (*given, *[None] * (len(node.weights) - len(given)))]
 
 
 def _allowed(node: Node) -> list[bool]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...team.memory import aligned_zeros
+from ..analysis.aliasing import left_in_memory
 from ..analysis.need_backward import Need, find_needs, loss_weights
 from ..ir.graph import Blob, Graph, Node
 from ..ir.op import Back, count
@@ -68,7 +69,7 @@ class Gradients:
         self.needs = find_needs(self.graph, seeds)
         self._losses = loss_blobs(self.needs)
         self._seeds, self._memory = frozenset(seeds), memory or self._new
-        self._runs = dict(runtime.runs)
+        self._runs, self._left = dict(runtime.runs), left_in_memory(self.graph)
         self.blobs = self._place()
         self.steps = self._prepare()
 
@@ -130,7 +131,8 @@ class Gradients:
             gradient if wanted else None
             for gradient, wanted in zip(self.weights.get(node, []), need.weights, strict=True)
         ]
-        inputs, outputs = ([arrays[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
+        left = self._left if OPS[node.type].gradient.reads_memory else {}
+        inputs, outputs = ([arrays[left.get(blob, blob)] for blob in each] for each in (node.bottoms, node.tops))
         back = OPS[node.type].gradient.prepare(
             node,
             [shapes[blob] for blob in node.bottoms],

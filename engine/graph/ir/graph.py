@@ -38,12 +38,14 @@ class Blob:
 @dataclass(frozen=True)
 class BlobSpec:
     """How a net shares a blob of weights. Blobs of one `name` are one; if it `takes_any_shape`, also where another
-    layer has it in another shape."""
+    layer has it in another shape. Without an `lr_mult` or `decay_mult` of its own, it has that of a sharer, or 1.
+    One that `is_statistic` no update moves, whatever its lr_mult."""
 
     name: str = ""
-    lr_mult: float = 1.0
-    decay_mult: float = 1.0
+    lr_mult: float | None = None
+    decay_mult: float | None = None
     takes_any_shape: bool = False
+    is_statistic: bool = False
 
 
 @dataclass(eq=False)

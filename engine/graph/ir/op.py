@@ -59,13 +59,15 @@ class Layers:
 class Gradient:
     """`labels` are the bottoms to which there is none, -1 for the last; `loss` says that the layer's first top is a
     loss, of which gradients are taken unless loss_weight is 0. `kernels` are those that it runs itself, `layers` the
-    types of the layers that it runs."""
+    types of the layers that it runs. `reads_memory`: as in Caffe, of a bottom over which later layers work in place
+    it gets what these left."""
 
     prepare: Callable[[Node, list[Shape], list[Shape], Run, Layers], Back]
     labels: tuple[int, ...] = ()
     loss: bool = False
     kernels: tuple[Kernel, ...] = ()
     layers: tuple[str, ...] = ()
+    reads_memory: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ...parameters.owner import Held, Parameters, Slice
-from .graph import Graph, Node
+from .graph import BlobSpec, Graph, Node
 
 WeightGradients = dict[Node, list[np.ndarray]]
 
@@ -40,6 +41,7 @@ def own_parameters(graph: Graph) -> None:
     """Move the weights of all nodes without an owner into one owner's vector; blobs that share memory, once."""
     nodes = [node for node in graph.nodes if node.weights and node.held is None]
     slices: list[Slice] = []
+    specs: list[list[tuple[Node, BlobSpec]]] = []  # of the layers that have a slice
     found: dict[tuple[int, int], int] = {}  # address and size -> slice
     numbers = []
     for node in nodes:
@@ -48,10 +50,11 @@ def own_parameters(graph: Graph) -> None:
             known = (blob.ctypes.data, blob.size) if blob.size else (id(node), number)
             if known not in found:
                 found[known] = len(slices)
-                rates = _rates(node, number)
-                slices.append(Slice(node.name, number, blob.shape, 0, *rates))
+                slices.append(Slice(node.name, number, blob.shape, 0))
+                specs.append([])
+            specs[found[known]] += [(node, spec) for spec in node.blob_specs[number : number + 1]]
             numbers[-1].append(found[known])
-    owner = Parameters(slices)
+    owner = Parameters(replace(each, **_multipliers(sharers)) for each, sharers in zip(slices, specs, strict=True))
     for node, held in zip(nodes, numbers, strict=True):
         views = [owner.view(at).reshape(blob.shape) for at, blob in zip(held, node.weights, strict=True)]
         for view, blob in zip(views, node.weights, strict=True):
@@ -68,15 +71,30 @@ def weight_gradients(graph: Graph) -> WeightGradients:
     for node in graph.nodes:
         if node.held:
             owner = node.held.owner
-            found = node.held.views(vectors.setdefault(owner, owner.zeros()))
-            made[node] = [gradient.reshape(blob.shape) for gradient, blob in zip(found, node.weights, strict=True)]
+            made[node] = views_of(node, vectors.setdefault(owner, owner.zeros()))
     return made
 
 
-def _rates(node: Node, number: int) -> tuple[float, float]:
-    """lr_mult and decay_mult of a blob, from the first layer that has it."""
-    specs = node.blob_specs
-    return (specs[number].lr_mult, specs[number].decay_mult) if number < len(specs) else (1.0, 1.0)
+def views_of(node: Node, vector: np.ndarray) -> list[np.ndarray]:
+    """Views of a node's blobs, in their shapes, in a vector of their owner's layout."""
+    assert node.held
+    return [part.reshape(blob.shape) for part, blob in zip(node.held.views(vector), node.weights, strict=True)]
+
+
+def _multipliers(sharers: Sequence[tuple[Node, BlobSpec]]) -> dict[str, float]:
+    """lr_mult and decay_mult of a blob: what the first of its layers that has one gives. Raises node.error for a layer
+    that gives another one."""
+    chosen = {}
+    for name in ("lr_mult", "decay_mult"):
+        given = [(node, getattr(spec, name)) for node, spec in sharers if getattr(spec, name) is not None]
+        chosen[name] = given[0][1] if given else 1.0
+        for node, value in given:
+            if value != chosen[name]:
+                found = f"shares a blob with {given[0][0].name!r} and has {name} {value:g}"
+                raise node.error(found, f"{chosen[name]:g}, as there, or none")
+    if any(spec.is_statistic for _, spec in sharers):
+        chosen["lr_mult"] = 0.0
+    return chosen
 
 
 def _share_weights(graph: Graph) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..ir.filler import Filler
 from ..ir.graph import Node, Shape
 from ..ir.op import MANY, Op, nothing
 
@@ -26,15 +27,58 @@ class Transform:
 
 
 @dataclass(frozen=True)
+class DatabaseFiles:
+    """Of a Data layer: records of an LMDB or LevelDB folder (`backend`), `batch` at a time."""
+
+    path: str
+    backend: str
+    batch: int
+
+
+@dataclass(frozen=True)
+class RowFiles:
+    """Of an HDF5Data layer: rows of the HDF5 files that the text file `path` lists, a dataset per top."""
+
+    path: str
+    batch: int
+    shuffle: bool = False
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """Of an ImageData layer: the text file `path` has lines of a picture's file and a label; `root` comes before each
+    file. `size` is (height, width), None for pictures as they are; `skip`: the first is a random one below it."""
+
+    path: str
+    batch: int
+    shuffle: bool = False
+    size: tuple[int, int] | None = None
+    color: bool = True
+    root: str = ""
+    skip: int = 0
+
+
+@dataclass(frozen=True)
+class FilledBlobs:
+    """Of a DummyData layer: a filler per top, or one for all."""
+
+    fillers: tuple[Filler, ...] = (Filler(),)
+
+
+DataFiles = DatabaseFiles | RowFiles | PictureFiles | FilledBlobs
+
+
+@dataclass(frozen=True)
 class InputBlobs:
     """Of the layers here: the shapes of the tops in the net, with zeros for unknown sizes. `transform` is None without
     one. The sizes of axes from `fixed_from` on are those of the shapes, because the net was made for them; None: the
-    net takes any. `fixed_by` says why it takes one batch only."""
+    net takes any. `fixed_by` says why it takes one batch only. `files` are what a data layer reads in training."""
 
     shapes: tuple[Shape, ...] = ()
     transform: Transform | None = None
     fixed_from: int | None = None
     fixed_by: str = ""
+    files: DataFiles | None = None
 
 
 def check_given(node: Node, shapes: list[Shape]) -> None:

@@ -122,7 +122,7 @@ def prelu_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, la
 OPS = (
     Op(
         "ReLU", same_shape, prepare_relu, in_place=True, kernels=(relu,),
-        gradient=Gradient(relu_back, kernels=(relu_gradient,)),
+        gradient=Gradient(relu_back, kernels=(relu_gradient,), reads_memory=True),
         curve=lambda node: (RECTIFIED, node.attributes.negative_slope, 0.0),
     ),
     Op(

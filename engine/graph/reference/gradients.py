@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..analysis.aliasing import left_in_memory
 from ..analysis.need_backward import Need, find_needs, loss_weights
 from ..ir.graph import FLOAT32, Blob, Node
 from ..ir.op import Layers
@@ -40,7 +41,10 @@ def gradients_of(
 
 def _add_gradients(interpreter: Interpreter, node: Node, need: Need, blobs, weights: list[np.ndarray]) -> None:
     """What one layer adds to the gradients of its bottoms and weights."""
-    inputs, outputs = ([interpreter.arrays[blob] for blob in each] for each in (node.bottoms, node.tops))
+    left = left_in_memory(interpreter.graph) if OPS[node.type].gradient.reads_memory else {}
+    inputs, outputs = (
+        [interpreter.arrays[left.get(blob, blob)] for blob in each] for each in (node.bottoms, node.tops)
+    )
     shapes = [[array.shape for array in arrays] for arrays in (inputs, outputs)]
     of_tops = [blobs[top] for top in node.tops] or [np.float32(weight) for weight in loss_weights(node)]
     of_bottoms = _only([np.full_like(array, np.nan) for array in inputs], need.bottoms)

@@ -88,6 +88,7 @@ def _normalization(loss, default: int) -> int:
 
 
 PERMISSIVE = 1  # ParamSpec.share_mode
+NORM_STATISTICS = 3  # blobs of a BatchNorm
 READERS: dict[str, Reader] = {
     **inputs.READERS,
     **windows.READERS,
@@ -180,8 +181,17 @@ def _same(one: Any, other: Any) -> bool:
 def read_blob_specs(layer) -> tuple[BlobSpec, ...]:
     """What a LayerParameter says of each of the layer's first blobs."""
     specs = tuple(
-        BlobSpec(spec.name, spec.lr_mult, spec.decay_mult, spec.share_mode == PERMISSIVE) for spec in layer.param
+        BlobSpec(
+            spec.name,
+            spec.lr_mult if spec.HasField("lr_mult") else None,
+            spec.decay_mult if spec.HasField("decay_mult") else None,
+            spec.share_mode == PERMISSIVE,
+        )
+        for spec in layer.param
     )
+    if layer.type == "BatchNorm":
+        every = (*specs, *[BlobSpec()] * (NORM_STATISTICS - len(specs)))
+        return tuple(dataclasses.replace(spec, is_statistic=True) for spec in every)
     return forks_norm.bn_specs(layer, specs) if layer.type == "BN" else specs
 
 

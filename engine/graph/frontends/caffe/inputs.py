@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from .....formats.caffe.schema import enum_name
+from ...ir.filler import Filler
 from ...ir.graph import Node, Shape
-from ...ops.inputs import InputBlobs, Transform
+from ...ops.inputs import DatabaseFiles, FilledBlobs, InputBlobs, PictureFiles, RowFiles, Transform
 from .fields import Reader, read_fields, set_field
 
 
-def _reader(shapes_of: Callable) -> Reader:
+def _reader(shapes_of: Callable, files_of: Callable = lambda node, layer: None) -> Reader:
     def read(node: Node, layer) -> InputBlobs:
         has = layer.HasField("transform_param")
-        return InputBlobs(tuple(shapes_of(layer)), read_fields(Transform, layer.transform_param) if has else None)
+        transform = read_fields(Transform, layer.transform_param) if has else None
+        return InputBlobs(tuple(shapes_of(layer)), transform, files=files_of(node, layer))
 
     return Reader(read, {"shapes": _write_shapes, "transform": _write_transform}, said=_say_inputs)
 
@@ -63,12 +66,37 @@ def _write_transform(layer, transform: Transform | None) -> None:
         layer.ClearField("transform_param")
 
 
+def _database(node: Node, layer) -> DatabaseFiles:
+    data = layer.data_param
+    return DatabaseFiles(data.source, enum_name(data, "backend"), data.batch_size)
+
+
+def _rows(node: Node, layer) -> RowFiles:
+    data = layer.hdf5_data_param
+    return RowFiles(data.source, data.batch_size, data.shuffle)
+
+
+def _pictures(node: Node, layer) -> PictureFiles:
+    data = layer.image_data_param
+    if (data.new_height > 0) != (data.new_width > 0):
+        raise node.error(f"has new_height {data.new_height} and new_width {data.new_width}", "both, or none")
+    size = (data.new_height, data.new_width) if data.new_height else None
+    return PictureFiles(
+        data.source, data.batch_size, data.shuffle, size, data.is_color, data.root_folder, data.rand_skip
+    )
+
+
+def _filled(node: Node, layer) -> FilledBlobs:
+    fillers = tuple(read_fields(Filler, filler) for filler in layer.dummy_data_param.data_filler)
+    return FilledBlobs(fillers or (Filler(),))
+
+
 READERS = {
     "Input": _reader(_input_shapes),
-    "DummyData": _reader(_dummy_shapes),
+    "DummyData": _reader(_dummy_shapes, _filled),
     "MemoryData": _reader(_memory_shapes),
-    "HDF5Data": _reader(lambda layer: []),
-    "Data": _reader(_picture_shapes("data_param")),
-    "ImageData": _reader(_picture_shapes("image_data_param")),
+    "HDF5Data": _reader(lambda layer: [], _rows),
+    "Data": _reader(_picture_shapes("data_param"), _database),
+    "ImageData": _reader(_picture_shapes("image_data_param"), _pictures),
     "WindowData": _reader(_picture_shapes("window_data_param")),
 }

@@ -1,0 +1,1 @@
+"""The data of nets that are trained: what their data layers read, batch by batch."""

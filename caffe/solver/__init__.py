@@ -1,0 +1,1 @@
+"""Training of Caffe nets by solver files, as `caffe train` does it."""

@@ -1,0 +1,114 @@
+"""The nets of a solver: the one that is trained, and those that test it, each with what its data layers read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ...engine.graph.analysis.fillers import fill
+from ...engine.graph.analysis.shapes import infer_shapes, weight_shapes
+from ...engine.graph.execution.gradients import loss_blobs
+from ...engine.graph.ir.graph import Shape
+from ...engine.graph.ir.ownership import assign_weights
+from ...formats.caffe import ParsedNet, upgraded
+from ...formats.caffe.schema import Message
+from ...formats.caffe.solver import ParsedSolver
+from ..data.sources import Batch, BatchSource, make_source
+from ..net import CaffeNet
+from ..reading import graph_of, read_net
+
+
+@dataclass
+class NetOrigin:
+    """A net as read, and the state that the solver gives it."""
+
+    read: ParsedNet
+    own: Message | None = None
+
+
+def origins(solver: ParsedSolver, *, allow_unknown: bool = False) -> tuple[NetOrigin, list[NetOrigin]]:
+    """The train net, and the test nets in Caffe's order. Raises InputError."""
+    settings = solver.settings
+
+    def file(name: str) -> ParsedNet:
+        return read_net(place(solver, name), allow_unknown=allow_unknown)
+
+    def inline(net: Message) -> ParsedNet:
+        return upgraded(net, solver.path)
+
+    own = settings.train_net_param or settings.net_param
+    whole = inline(own) if own is not None else file(settings.train_net or settings.net)
+    train = NetOrigin(whole, settings.train_state)
+    tests = [NetOrigin(inline(net)) for net in settings.test_net_param] + [
+        NetOrigin(file(n)) for n in settings.test_net
+    ]
+    tests += [NetOrigin(whole) for _ in range(len(settings.test_iter) - len(tests))]
+    for test, state in zip(tests, settings.test_state, strict=False):
+        test.own = state
+    return train, tests
+
+
+def place(solver: ParsedSolver, name: str) -> Path:
+    """The file of a name in a solver or its nets: from the working directory, as in Caffe, else beside the solver."""
+    path, beside = Path(name), Path(solver.path).parent / name
+    return beside if not path.exists() and beside.exists() else path
+
+
+@dataclass
+class FedNet:
+    """A net and the sources of its data layers, which are asked for batch after batch; `passes` have run."""
+
+    net: CaffeNet
+    sources: dict[str, tuple[list[str], BatchSource]]
+    passes: int = 0
+    _kept: dict[str, Batch] = field(default_factory=dict)  # first batches, which gave the shapes
+
+    def forward(self) -> tuple[np.float32, dict[str, np.ndarray]]:
+        """One pass on the next batch: the loss, and copies of the outputs by name."""
+        self.feed()
+        outputs = self.net.forward()
+        self.passes += 1
+        return self.loss(), outputs
+
+    def feed(self) -> None:
+        for layer, (tops, source) in self.sources.items():
+            batch = self._kept.pop(layer, None) if self.passes == 0 else None
+            for top, array in zip(tops, batch or source.take(self.passes), strict=True):
+                blob = self.net.blobs[top]
+                if blob.shape != array.shape:
+                    blob.reshape(*array.shape)
+                blob.data[...] = array
+
+    def loss(self) -> np.float32:
+        """The weighted sum of the losses of the last pass."""
+        session = self.net.session
+        parts = loss_blobs(self.net.graph.nodes).items()
+        return np.float32(sum(weight * session.array(blob).sum(dtype=np.float32) for blob, weight in parts))
+
+
+def build(
+    origin: NetOrigin, solver: ParsedSolver, phase: str, draws: np.random.Generator, seed: int, threads: int | None,
+    *, level: int | None = None, stages: Sequence[str] = (),
+) -> FedNet:  # fmt: skip
+    """A net in `phase` with weights by its fillers, drawn from `draws`; its sources draw by `seed`."""
+    state = origin.read.state(origin.own)
+    if level is not None:
+        state.level = level
+    graph, _, notices = graph_of(origin.read, phase, {}, level=state.level, stages=[*state.stage, *stages])
+    graph.streams.seed = seed
+    sources: dict[str, tuple[list[str], BatchSource]] = {}
+    shapes: dict[str, Shape] = {}
+    kept: dict[str, Batch] = {}
+    for node in graph.nodes:
+        if not node.bottoms and (source := make_source(node, seed, lambda name: place(solver, name))):
+            sources[node.name] = [top.name for top in node.tops], source
+            kept[node.name] = source.take(0)
+            shapes |= {top.name: array.shape for top, array in zip(node.tops, kept[node.name], strict=True)}
+    net = CaffeNet(graph, path=graph.path, notices=notices, threads=threads)
+    expected = weight_shapes(graph, infer_shapes(graph, shapes))
+    assign_weights(graph, [fill(node, each, draws) for node, each in zip(graph.nodes, expected, strict=True)])
+    net.reshape(**shapes)
+    return FedNet(net, sources, _kept=kept)

@@ -1,0 +1,157 @@
+"""The state of a solver: SolverState messages (.solverstate), and the same as HDF5 (.solverstate.h5).
+
+    iter, current_step    int32            iteration, and the step of a multistep policy
+    learned_net           a string         the file of the weights
+    history               0, 1, ...        float32 of a blob's shape, one or two per parameter
+
+What caffe64 needs besides to go on with the same bits is a text, which Caffe leaves alone: an unknown field of the
+message, an attribute of the HDF5 file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError, UsageError
+from ..atomic import write_atomically
+from ..content import A_STATE, CUT_SHORT
+from ..files import open_input
+from ..text import quote
+from .binary import blob_parts, map_file, parse_file, take_array, write_part
+from .hdf5 import HDF5_MAGIC
+from .schema import MESSAGES, BlobProto
+
+SOLVER_STATE = MESSAGES["SolverState"]
+HISTORY_FIELD = 3
+MOST_HISTORIES = 100_000
+OWN_TEXT = "caffe64"  # the attribute
+
+
+@dataclass
+class SolverState:
+    """`own` is the text of caffe64, "" without one."""
+
+    iteration: int
+    learned_net: str
+    history: list[np.ndarray]
+    current_step: int = 0
+    own: str = ""
+
+
+def read_state(path: str | os.PathLike[str]) -> SolverState:
+    """Reads a state of either kind. Raises InputError, UsageError for an HDF5 one without the package h5py."""
+    path = os.fspath(path)
+    with open_input(path) as file:
+        mapping = map_file(path, file, "state")
+    if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
+        return _read_hdf5(path)
+    message, payloads = parse_file(path, mapping, "state", SOLVER_STATE())
+    history = [
+        np.array(take_array(path, f"history {number}: ", blob, payloads)) for number, blob in enumerate(message.history)
+    ]
+    return _checked(
+        path, SolverState(message.iter, message.learned_net, history, message.current_step, message.caffe64)
+    )
+
+
+def write_state(path: str | os.PathLike[str], state: SolverState) -> None:
+    """Writes a .solverstate, or for a name that ends in .h5 the HDF5 kind. Raises OutputError."""
+    if os.fspath(path).endswith(".h5"):
+        _write_hdf5(path, state)
+        return
+    head = SOLVER_STATE(iter=state.iteration, learned_net=state.learned_net, current_step=state.current_step)
+    if state.own:
+        head.caffe64 = state.own
+    with write_atomically(path) as file:
+        file.write(head.SerializeToString())
+        for array in state.history:
+            for part in blob_parts(HISTORY_FIELD, array, BlobProto()):
+                write_part(file, part)
+
+
+def _checked(path: str, state: SolverState) -> SolverState:
+    if state.iteration < 0 or state.current_step < 0:
+        found = f"is of iteration {state.iteration} and step {state.current_step}"
+        raise InputError(path, found, "numbers from 0", CUT_SHORT)
+    return state
+
+
+def _h5py(path: str | os.PathLike[str]) -> Any:
+    if importlib.util.find_spec("h5py") is None:
+        needs = "needs the package h5py: pip install 'caffe64[hdf5]', or pip install h5py"
+        raise UsageError(f"{os.fspath(path)}: an HDF5 state {needs}")
+    import h5py
+
+    return h5py
+
+
+def _read_hdf5(path: str) -> SolverState:
+    h5py = _h5py(path)
+    try:
+        with h5py.File(path, "r") as file:
+            names = ("iter", "learned_net", "current_step")
+            found = {name: file[name] for name in names if isinstance(file.get(name, getlink=True), h5py.HardLink)}
+            group = file.get("history")
+            if "iter" not in found or not isinstance(group, h5py.Group) or len(group) > MOST_HISTORIES:
+                raise InputError(path, "is an HDF5 file without iter and history", A_STATE)
+            size = os.path.getsize(path)
+            history = [_dataset(path, h5py, group, str(number), size) for number in range(len(group))]
+            name = found["learned_net"][()] if "learned_net" in found else b""
+            step = int(np.ravel(found["current_step"][()])[0]) if "current_step" in found else 0
+            own = file.attrs.get(OWN_TEXT, "")
+            text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+            state = SolverState(int(np.ravel(found["iter"][()])[0]), text, history, step, str(own))
+    except (OSError, KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(path, f"is no state of a solver: {quote(str(error), 100)}", hint=CUT_SHORT) from None
+    return _checked(path, state)
+
+
+def _dataset(path: str, h5py: Any, group: Any, name: str, size: int) -> np.ndarray:
+    dataset: Any = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    usable = isinstance(dataset, h5py.Dataset) and dataset.dtype.kind == "f"
+    if not usable or dataset.is_virtual or dataset.external or math.prod(dataset.shape) * 2 > size:
+        raise InputError(path, f"has no history {name} of numbers", "0, 1, ...", CUT_SHORT)
+    return np.asarray(dataset[()], np.float32)
+
+
+def _write_hdf5(path: str | os.PathLike[str], state: SolverState) -> None:
+    h5py = _h5py(path)
+    with write_atomically(path) as file, h5py.File(file, "w") as target:
+        target["iter"] = np.array([state.iteration], np.int32)
+        target["current_step"] = np.array([state.current_step], np.int32)
+        target["learned_net"] = np.bytes_(state.learned_net.encode())
+        group = target.create_group("history")
+        for number, array in enumerate(state.history):
+            group[str(number)] = array
+        if state.own:
+            target.attrs[OWN_TEXT] = state.own
+
+
+def write_hdf5_model(
+    path: str | os.PathLike[str],
+    layers: Sequence[tuple[str, Sequence[np.ndarray]]],
+    owned: Sequence[Sequence[bool]],
+    differences: Sequence[Sequence[np.ndarray]] | None = None,
+) -> None:
+    """Writes a .caffemodel.h5: a group per layer, with the blobs that it owns; with `differences` those of all blobs as
+    well. Raises OutputError, UsageError without the package h5py."""
+    h5py = _h5py(path)
+    with write_atomically(path) as file, h5py.File(file, "w") as target:
+        data = target.create_group("data")
+        diff = target.create_group("diff") if differences is not None else None
+        for index, ((name, blobs), mine) in enumerate(zip(layers, owned, strict=True)):
+            group = data.create_group(name)
+            for number, (blob, own) in enumerate(zip(blobs, mine, strict=True)):
+                if own:
+                    group[str(number)] = blob
+            if diff is not None and differences is not None:
+                other = diff.create_group(name)
+                for number, blob in enumerate(differences[index]):
+                    other[str(number)] = blob
