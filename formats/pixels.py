@@ -49,7 +49,8 @@ def resize_pixels(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     values = pixels.astype(np.int32)
     rows = (values[:, :, left] * first + values[:, :, right] * second) >> 4
     upper, lower = upper[:, np.newaxis], lower[:, np.newaxis]
-    return (((rows[:, above] * upper >> 16) + (rows[:, below] * lower >> 16) + 2) >> 2).astype(np.uint8)
+    found: np.ndarray = ((rows[:, above] * upper >> 16) + (rows[:, below] * lower >> 16) + 2) >> 2
+    return found.astype(np.uint8)
 
 
 def _between(size: int, wanted: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
