@@ -135,6 +135,11 @@ def file_name(path: Any) -> str:
     return os.fspath(path)
 
 
+def file_or_content(source: Any) -> str | bytes:
+    """The name of a file as text, or the contents of one as bytes."""
+    return bytes(source) if isinstance(source, bytes | bytearray | memoryview) else file_name(source)
+
+
 def instance(name: str, value: Any, kind: type[T] | tuple[type[T], ...], expected: str) -> T:
     """`value`, which is a `kind`; `expected` calls that by its public name."""
     if not isinstance(value, kind):

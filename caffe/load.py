@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..arguments import file_name, flag, seed_number
+from ..arguments import file_or_content, flag, seed_number
 from ..engine.graph.analysis.fillers import fill
 from ..engine.graph.analysis.shapes import infer_shapes, weight_shapes
 from ..engine.graph.ir.graph import Shape
@@ -26,8 +26,8 @@ from .reading import load_weights, read_graph
 
 
 def load_caffe(
-    prototxt: str | os.PathLike[str],
-    caffemodel: str | os.PathLike[str] | None = None,
+    prototxt: str | os.PathLike[str] | bytes,
+    caffemodel: str | os.PathLike[str] | bytes | None = None,
     *,
     phase: str | int = "TEST",
     level: int = 0,
@@ -41,8 +41,8 @@ def load_caffe(
     threads: int | None = None,
     exact: bool = False,
 ) -> CaffeNet:
-    """A net of a .prototxt (any version) and its .caffemodel or .caffemodel.h5; without one, weights are drawn by the
-    layers' fillers.
+    """A net of a .prototxt (any version) and its .caffemodel or .caffemodel.h5, files or their contents as bytes;
+    without a model, weights are drawn by the layers' fillers.
 
     `phase`, `level` and `stages` choose layers by their rules. `input_shapes` by the name of an input, or the first
     input's alone; `deploy`: data and loss layers become inputs and Softmax, and unread inputs are removed;
@@ -55,7 +55,7 @@ def load_caffe(
         flag(name, value)
     check_threads(threads)
     source = np.random.default_rng(seed_number(seed))
-    model = None if caffemodel is None else read_caffemodel(file_name(caffemodel))
+    model = None if caffemodel is None else read_caffemodel(file_or_content(caffemodel))
     graph, shapes, notices = read_graph(
         prototxt,
         phase,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import by_name, file_name, flag, names, whole_number
+from ..arguments import by_name, file_or_content, flag, names, whole_number
 from ..engine.graph.analysis.fillers import fill
 from ..engine.graph.analysis.shapes import known_shapes, known_weight_shapes
 from ..engine.graph.frontends.caffe.build import build_graph, weights_graph
@@ -25,6 +25,7 @@ from ..formats.caffe import (
     deploy_net,
     dropped_inputs,
     filter_net,
+    is_for_training,
     match_weights,
     read_caffemodel,
     read_prototxt,
@@ -37,29 +38,30 @@ from .pycaffe_words import phase_name
 
 
 def read_graph(
-    prototxt: str | os.PathLike[str],
+    prototxt: str | os.PathLike[str] | bytes,
     phase: str | int,
     input_shapes: Mapping[str, Shape] | Shape,
     *,
     level: int = 0,
     stages: Sequence[str] = (),
-    deploy: bool = False,
+    deploy: bool | None = False,
     allow_unknown: bool = False,
     model: CaffeModel | None = None,
 ) -> tuple[Graph, dict[str, Shape], list[str]]:
     """The graph of a .prototxt, without weights; the given shapes of its inputs; notices.
 
-    Arguments as of `load_caffe`. A BatchNorm with a scale of its own becomes two layers, and so do its blobs in
-    `model`; a BN of no fields is what its blobs there show. Raises InputError, UsageError for a wrong argument.
+    Arguments as of `load_caffe`; `deploy` None: of a net with layers for training, whose inputs then need no shapes.
+    A BatchNorm with a scale of its own becomes two layers, and so do its blobs in `model`; a BN of no fields is what
+    its blobs there show. Raises InputError, UsageError for a wrong argument.
     """
     allow_unknown = flag("allow_unknown", allow_unknown)
     read = read_net(prototxt, allow_unknown=allow_unknown)
     return graph_of(read, phase, input_shapes, level=level, stages=stages, deploy=deploy, model=model)
 
 
-def read_net(prototxt: str | os.PathLike[str], *, allow_unknown: bool = False) -> ParsedNet:
-    """The message of a .prototxt. Raises InputError."""
-    return read_prototxt(file_name(prototxt), allow_unknown=allow_unknown, types=caffe_types())
+def read_net(prototxt: str | os.PathLike[str] | bytes, *, allow_unknown: bool = False) -> ParsedNet:
+    """The message of a .prototxt, or of its content. Raises InputError."""
+    return read_prototxt(file_or_content(prototxt), allow_unknown=allow_unknown, types=caffe_types())
 
 
 def graph_of(
@@ -69,17 +71,17 @@ def graph_of(
     *,
     level: int = 0,
     stages: Sequence[str] = (),
-    deploy: bool = False,
+    deploy: bool | None = False,
     model: CaffeModel | None = None,
 ) -> tuple[Graph, dict[str, Shape], list[str]]:
     """`read_graph` of a net that was read."""
     path, phase = read.path, phase_name(phase)
     level, stages = whole_number("level", level, -(2**31), 2**31 - 1), names("stages", stages, "names of stages")
-    deploy = flag("deploy", deploy)
     message = filter_net(read.message, phase, level, stages, path=path)
     shapes, notices = _named(message, input_shapes), [*read.notices, *_preparations(message)]
-    if deploy:
-        whole, message = message, deploy_net(message, shapes, path=path, left_out=read.message.layer)
+    if is_for_training(message, read.message.layer) if deploy is None else flag("deploy", deploy):
+        left_out, whole = read.message.layer, message
+        message = deploy_net(message, shapes, path=path, left_out=left_out, need_shapes=deploy is not None)
         gone = dropped_inputs(whole, message)
         notices += [f"{path}: the input {name!r} is left out: nothing reads it" for name in gone]
         shapes = {name: shape for name, shape in shapes.items() if name not in gone}

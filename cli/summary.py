@@ -35,9 +35,10 @@ def command(
     HardSigmoid, HardSwish, HingeLoss, Im2col, ImageData, InfogainLoss, InnerProduct, Input, Interp, LRN,
     LSTM, LSTMUnit, Log, Lstm, MVN, MemoryData, Mish, MultiBoxLoss, MultinomialLogisticLoss, Normalize,
     PReLU, PSROIPooling, Parameter, Permute, Pooling, Power, PriorBox, Proposal, RNN, ROIPooling, ReLU,
-    ReLU6, Reduction, Reorg, Reshape, Reverse, ReverseTime, SELU, SPP, Scale, SeLu, ShuffleChannel, Sigmoid,
-    SigmoidCrossEntropyLoss, Silence, Slice, SmoothL1Loss, Softmax, SoftmaxWithLoss, Split, Swish, TanH,
-    Threshold, Tile, Transpose, Upsample, WindowData, YoloDetectionOutput, Yolov3DetectionOutput.
+    ReLU6, Reduction, Reorg, Reshape, Reverse, ReverseTime, SELU, SPP, Scale, SeLu, ShuffleChannel,
+    Sigmoid, SigmoidCrossEntropyLoss, Silence, Slice, SmoothL1Loss, Softmax, SoftmaxWithLoss, Split,
+    Swish, TanH, Threshold, Tile, Transpose, Upsample, WindowData, YoloDetectionOutput,
+    Yolov3DetectionOutput.
     """
     from ..summaries import summary
     from .loading import load

@@ -11,7 +11,7 @@ Importing this package imports protobuf, which nothing else of caffe64 does.
 """
 
 from .binary import CaffeModel, LayerBlobs, read_binaryproto, read_caffemodel, write_caffemodel
-from .deploy import deploy_net, dropped_inputs, known_shape
+from .deploy import deploy_net, dropped_inputs, is_for_training, known_shape
 from .own_bn import decide_bns, shape_bn_blobs
 from .own_fields import layer_fields
 from .own_scale import split_batch_norms
@@ -35,6 +35,7 @@ __all__ = [
     "enum_name",
     "filter_net",
     "format_prototxt",
+    "is_for_training",
     "known_shape",
     "layer_fields",
     "match_weights",

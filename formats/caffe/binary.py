@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, NamedTuple
@@ -14,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from ...errors import InputError, OutputError
 from ..atomic import write_atomically
-from ..content import A_MEAN, A_MODEL, A_STATE, CUT_SHORT, HEAD, refuse_others
+from ..content import A_MEAN, A_MODEL, A_STATE, CUT_SHORT, HEAD, refuse_others, refuse_stand_ins
 from ..files import open_input
 from ..text import quote
 from .hdf5 import HDF5_MAGIC, read_hdf5
@@ -26,6 +27,7 @@ LEGACY_SHAPE = ("num", "channels", "height", "width")
 MOST_AXES = 32
 MOST_MESSAGE_BYTES = (1 << 31) - 1  # of a protobuf message
 LAYER_FIELD, BLOBS_FIELD, DATA_FIELD = 100, 7, 5
+Content = mmap.mmap | bytes  # of a file
 EXPECTED = {"net": "a .caffemodel", "blob": A_MEAN, "state": A_STATE}
 
 
@@ -44,13 +46,14 @@ class LayerBlobs(NamedTuple):
 class CaffeModel:
     """A binary model: `message`, a NetParameter as of a `CaffeNet`, its blobs without numbers, its unknown fields kept.
 
-    blobs[i] are those of message.layer[i]. `mapping` is the file, from which the arrays are read when they are used.
+    blobs[i] are those of message.layer[i]. `mapping` is the file, or its contents, from which the arrays are read when
+    they are used.
     """
 
     message: Message
     blobs: list[LayerBlobs]
     path: str
-    mapping: mmap.mmap
+    mapping: Content
     notices: list[str] = field(default_factory=list)
 
     def legacy(self, layer: int, blob: int) -> bool:
@@ -58,17 +61,36 @@ class CaffeModel:
         return is_legacy(self.message.layer[layer].blobs[blob])
 
 
-def read_caffemodel(path: str | os.PathLike[str]) -> CaffeModel:
-    """Reads a model of any version, mapped: the numbers are read when they are used.
+def read_caffemodel(source: str | os.PathLike[str] | bytes) -> CaffeModel:
+    """Reads a model of any version, a file or its contents; a file is mapped: the numbers are read when they are used.
 
     Data of type double or half becomes float32; diffs are not kept. Raises InputError naming layer and blob; UsageError
     for an HDF5 model without the package h5py.
     """
-    path = os.fspath(path)
+    if isinstance(source, bytes):
+        return _read_content(source)
+    path = os.fspath(source)
     with open_input(path) as file:
         mapping = map_file(path, file, "net")
         if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
             return _hdf5_model(path, file, mapping)
+    return _model(path, mapping)
+
+
+def _read_content(content: bytes) -> CaffeModel:
+    path = "<model>"
+    if not content:
+        raise InputError(path, "is empty", EXPECTED["net"], CUT_SHORT)
+    refuse_stand_ins(path, content[:HEAD])
+    if not content.startswith(HDF5_MAGIC):
+        return _model(path, content)
+    with tempfile.TemporaryFile() as file:  # HDF5's library reads files
+        file.write(content)
+        file.seek(0)
+        return _hdf5_model(path, file, content)
+
+
+def _model(path: str, mapping: Content) -> CaffeModel:
     message, payloads = parse_file(path, mapping, "net", NetParameter())
     notices = upgrade_net(message, path)
     blobs = []
@@ -126,7 +148,7 @@ def map_file(path: str, file: IO[bytes], kind: str) -> mmap.mmap:
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _hdf5_model(path: str, file: IO[bytes], mapping: mmap.mmap) -> CaffeModel:
+def _hdf5_model(path: str, file: IO[bytes], mapping: Content) -> CaffeModel:
     message, blobs = NetParameter(), []
     for name, arrays in read_hdf5(path, file, mapping):
         layer = message.layer.add(name=name)
@@ -136,7 +158,7 @@ def _hdf5_model(path: str, file: IO[bytes], mapping: mmap.mmap) -> CaffeModel:
     return CaffeModel(message, blobs, path, mapping)
 
 
-def parse_file(path: str, mapping: mmap.mmap, kind: str, message: Message) -> tuple[Message, list[Payload]]:
+def parse_file(path: str, mapping: Content, kind: str, message: Message) -> tuple[Message, list[Payload]]:
     cutter = Cutter(memoryview(mapping))
     try:
         message.ParseFromString(cutter.cut(kind))

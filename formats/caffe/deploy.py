@@ -30,13 +30,14 @@ def deploy_net(
     *,
     path: str = "<net>",
     left_out: Sequence[Message] = (),
+    need_shapes: bool = True,
 ) -> Message:
     """The deploy form of a net that `filter_net` returned for TEST; the argument is not changed.
 
     `shapes` are the inputs' by blob name and override those of data layers: batch_size, crop_size or new_height and
     new_width, and the channels that follow from mean_value, is_color, force_color or force_gray. Of `left_out`, the
     layers of other phases, data layers are used whose tops are read and not given by another layer.
-    Raises InputError (of `path`) if an input's shape is neither given nor known.
+    Raises InputError (of `path`) if an input's shape is neither given nor known, and `need_shapes`.
     """
     net = NetParameter()
     net.CopyFrom(message)
@@ -50,7 +51,7 @@ def deploy_net(
         if _is_data(layer):
             for top, name in enumerate(layer.top):
                 if name in read:
-                    _add_input(net, layer, top, _shape(layer, top, shapes or {}, path))
+                    _add_input(net, layer, top, _shape(layer, top, shapes or {}, path if need_shapes else None))
         elif layer.type == "Input" and read:
             _add_read_inputs(net, layer, read)
         elif index not in removed:
@@ -63,6 +64,12 @@ def deploy_net(
         for field in ("include", "exclude", "phase", "loss_weight"):
             layer.ClearField(field)
     return net
+
+
+def is_for_training(message: Message, left_out: Sequence[Message] = ()) -> bool:
+    """Whether a net of phase TEST has layers that `deploy_net` replaces or leaves out."""
+    layers = [*_missing_data(message.layer, left_out), *message.layer]
+    return any(_is_data(layer) or reads_labels(layer.type) for layer in layers)
 
 
 def dropped_inputs(message: Message, deployed: Message) -> list[str]:
@@ -118,7 +125,8 @@ def _add_input(net: Message, layer: Message, top: int, shape: Sequence[int]) -> 
     new = net.layer.add(name=name, type="Input", top=[layer.top[top]])
     if top == 0 and layer.HasField("transform_param"):
         new.transform_param.CopyFrom(layer.transform_param)  # how inputs have to be prepared
-    new.input_param.shape.add(dim=shape)
+    if shape:
+        new.input_param.shape.add(dim=shape)
 
 
 def _add_read_inputs(net: Message, layer: Message, read: set[str]) -> None:
@@ -153,13 +161,15 @@ def _add_activations(net: Message, layers: Sequence[Message]) -> None:
             new.softmax_param.CopyFrom(loss.softmax_param)
 
 
-def _shape(layer: Message, top: int, shapes: Mapping[str, Sequence[int]], path: str) -> Sequence[int]:
-    """Of a data layer's top."""
+def _shape(layer: Message, top: int, shapes: Mapping[str, Sequence[int]], path: str | None) -> Sequence[int]:
+    """Of a data layer's top; none if it is unknown, which is an error of the file `path`, if given."""
     blob = layer.top[top]
     if shapes.get(blob):
         return shapes[blob]
     shape = known_shape(layer, top)
     if not shape or not all(shape):
+        if path is None:
+            return ()
         found = f"layer {quote(layer.name)} does not say the shape of {quote(blob)}"
         raise InputError(path, found, hint="--input-shape gives it")
     return shape

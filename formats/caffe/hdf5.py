@@ -34,7 +34,7 @@ __all__ = ["HDF5_MAGIC", "read_hdf5"]
 LEAST_ITEM_BYTES = 2  # bytes of a number
 
 
-def read_hdf5(path: str, file: IO[bytes], mapping: mmap.mmap) -> list[tuple[str, list[np.ndarray | None]]]:
+def read_hdf5(path: str, file: IO[bytes], mapping: mmap.mmap | bytes) -> list[tuple[str, list[np.ndarray | None]]]:
     """The layers that have blobs, by name, and these, float32; None for an absent one before a later one.
 
     `mapping` is that of `file`. Raises InputError for another file, UsageError without h5py.
@@ -81,7 +81,7 @@ def _find(path: str, file: IO[bytes]) -> list[Any]:
 
 
 def _array(
-    path: str, mapping: mmap.mmap, where: str, dtype: np.dtype, shape: tuple[int, ...], offset: int | None
+    path: str, mapping: mmap.mmap | bytes, where: str, dtype: np.dtype, shape: tuple[int, ...], offset: int | None
 ) -> np.ndarray:
     """A dataset's numbers, float32; of a float32 dataset a read-only view of the mapped file."""
     count = math.prod(shape)

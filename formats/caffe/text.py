@@ -14,7 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from ...errors import InputError
 from ...wording import near_miss
 from ..atomic import write_atomically
-from ..content import A_PROTOTXT, A_SOLVER, HEAD, ORDER, refuse_others
+from ..content import A_PROTOTXT, A_SOLVER, HEAD, ORDER, refuse_others, refuse_stand_ins
 from ..files import open_input
 from ..text import quote
 from .fork_fields import obey, of_other_layers, why_left_out
@@ -27,6 +27,7 @@ MOST_PROTOTXT_BYTES = (
     4 << 20
 )  # bytes; a RetinaFace of 210 layers has 42,382. Text this long takes 14 s and 470 MB at worst
 MOST_NOTICES = 20
+CONTENT = "<net>"  # stands for the name of a file
 ESCAPES = str.maketrans(
     {chr(code): f"\\{code:03o}" for code in (*range(32), 127)}
     | {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "'": "\\'", "\\": "\\\\"}
@@ -56,16 +57,21 @@ class ParsedNet:
 
 
 def read_prototxt(
-    path: str | os.PathLike[str], *, allow_unknown: bool = False, types: Collection[str] | None = None
+    source: str | os.PathLike[str] | bytes, *, allow_unknown: bool = False, types: Collection[str] | None = None
 ) -> ParsedNet:
-    """Reads a net of any version. Raises InputError naming line, column, layer and field.
+    """Reads a net of any version, a file or its contents. Raises InputError naming line, column, layer and field.
 
     Fields of Caffe, of SSD and the known ones of other forks (`fork_fields`) are read. Any other is an error, or with
     `allow_unknown` left out with a notice. In layers of other types than `types`, if given, it is not an error, and
     kept as it is (`own_fields`).
     """
-    with open_input(path) as file:
-        data = file.read(MOST_PROTOTXT_BYTES + 1)
+    if isinstance(source, bytes):
+        path, data = CONTENT, source
+        refuse_stand_ins(path, data[:HEAD])
+    else:
+        path = os.fspath(source)
+        with open_input(path) as file:
+            data = file.read(MOST_PROTOTXT_BYTES + 1)
     if not data:
         raise InputError(path, "is empty", "a prototxt", "was it copied completely?")
     refuse_others(path, data[:HEAD], "a prototxt, which is text", "text", A_PROTOTXT, A_SOLVER)
@@ -73,7 +79,7 @@ def read_prototxt(
         raise InputError(path, f"is larger than {MOST_PROTOTXT_BYTES >> 20} MiB", "a prototxt", ORDER)
     # Comments may be in any encoding; in a string, other bytes than UTF-8's are an error.
     text = data.decode("utf-8-sig", "surrogateescape")
-    return parse_prototxt(text, os.fspath(path), allow_unknown=allow_unknown, types=types)
+    return parse_prototxt(text, path, allow_unknown=allow_unknown, types=types)
 
 
 def parse_prototxt(

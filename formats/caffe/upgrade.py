@@ -53,7 +53,7 @@ def upgrade_net(message: Message, path: str) -> list[str]:
     if message.layers:
         notices += _upgrade_layers(message, path)
     if message.input or message.input_dim or message.input_shape:
-        changes.append("`input`" if _upgrade_inputs(message, path) else "`input` without dimensions, which is dropped")
+        changes.append(f"`input`{'' if _upgrade_inputs(message, path) else ' without dimensions'}")
     for layer in message.layer:
         _fix_batch_norm(layer)
     if changes:
@@ -110,17 +110,19 @@ def _upgrade_layer(old: Message, new: Message) -> None:
 
 
 def _upgrade_inputs(message: Message, path: str) -> bool:
-    """Whether there are shapes for an Input layer; the fields are cleared anyway."""
+    """Whether there are shapes for the Input layer; the fields are cleared anyway. A layer may give an input without a
+    shape, which Caffe drops."""
     names, dims, shapes = list(message.input), list(message.input_dim), message.input_shape
     found = bool(names) and bool(dims or shapes)
-    if found:
-        if len(shapes) != len(names) if shapes else len(dims) != 4 * len(names):
-            what = f"{len(shapes)} input_shape" if shapes else f"{len(dims)} input_dim"
-            expected = "one each" if shapes else "four each"
-            raise InputError(path, f"has {len(names)} inputs and {what}", expected)
-        layers = list(message.layer)
+    if found and (len(shapes) != len(names) if shapes else len(dims) != 4 * len(names)):
+        what = f"{len(shapes)} input_shape" if shapes else f"{len(dims)} input_dim"
+        raise InputError(path, f"has {len(names)} inputs and {what}", "one each" if shapes else "four each")
+    layers = list(message.layer)
+    if not found:
+        names = [name for name in names if not any(name in layer.top for layer in layers)]
+    if names:
         first = NetParameter().layer.add(name="input", type="Input", top=names)
-        for i in range(len(names)):
+        for i in range(len(names) if found else 0):
             first.input_param.shape.add(dim=shapes[i].dim if shapes else dims[4 * i : 4 * i + 4])
         copies = NetParameter(layer=[first, *layers])
         message.ClearField("layer")

@@ -114,10 +114,12 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "[" + ", ".join(map(str, shape)) + "]"
 
 
-def _copy(mapping: mmap.mmap, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _copy(mapping: mmap.mmap | bytes, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """An aligned copy. The pages of the file are released, or all weights would be in memory twice when the last one is
     copied."""
     copy = np.array(array, np.float32, order="C").reshape(shape)
+    if isinstance(mapping, bytes):
+        return copy
     base = np.frombuffer(mapping, np.uint8).__array_interface__["data"][0]
     start = array.__array_interface__["data"][0] - base
     if 0 <= start < len(mapping):

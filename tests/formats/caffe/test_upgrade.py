@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from reference.caffe_messages import blob, delimited, floats, net
 
+import caffe64
 from caffe64.errors import InputError
 from caffe64.formats.caffe import NetParameter, format_prototxt, parse_prototxt, read_caffemodel
 from caffe64.formats.caffe.upgrade import LAYER_TYPES, type_name
@@ -195,10 +197,21 @@ def test_inputs_become_the_first_layer():
     )  # input_shape goes before input_dim
 
 
-def test_inputs_without_dimensions_are_dropped():
-    message, notice = upgraded("input: 'a' layer { name: 'r' bottom: 'a' }")
-    assert "without dimensions, which is dropped" in notice
-    assert message == net({"name": "r", "bottom": ["a"]})
+def test_inputs_without_dimensions_need_shapes_unless_a_layer_gives_them():
+    message, notice = upgraded("input: 'a' input: 'b' layer { name: 'r' bottom: 'a' top: 'b' }")
+    assert "(`input` without dimensions)" in notice
+    reader = {"name": "r", "bottom": ["a"], "top": ["b"]}
+    assert message == net({"name": "input", "type": "Input", "top": ["a"]}, reader)
+    message, _ = upgraded("input: 'b' layer { name: 'r' top: 'b' }")
+    assert message == net({"name": "r", "top": ["b"]})
+
+
+def test_inputs_without_dimensions_run_with_given_shapes(tmp_path):
+    (tmp_path / "net.prototxt").write_text('input: "a" layer { name: "r" type: "ReLU" bottom: "a" top: "r" }')
+    with pytest.raises(InputError, match="0 shapes for 1 tops"):
+        caffe64.load_caffe(tmp_path / "net.prototxt")
+    net = caffe64.load_caffe(tmp_path / "net.prototxt", input_shapes={"a": (1, 2)})
+    assert net.forward(a=np.float32([[-1, 2]]))["r"].tolist() == [[0, 2]]
 
 
 def test_nothing_learns_the_three_blobs_of_batch_norm():
