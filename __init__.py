@@ -69,7 +69,7 @@ _EXPORTS = {
     "write_optimizer": "formats.optimizer",
 }
 
-_MODULES = ("io", "kernels", "proto")
+_MODULES = ("dnn", "io", "kernels", "proto")
 
 __all__ = [*sorted(_EXPORTS), *_MODULES]
 

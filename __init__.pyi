@@ -3,6 +3,7 @@
 `tests/test_types.py` compares the names and their modules with those there.
 """
 
+from . import dnn as dnn
 from . import io as io
 from . import kernels as kernels
 from . import proto as proto

@@ -43,7 +43,7 @@ SHORTER = (
     (r"~(?:\w+\.)+", ""),
     (r"ndarray\[Any, dtype\[(\w+)\]\]", r"NDArray[\1]"),
 )
-MODULES = ("io", "kernels", "proto")  # which the page names one by one
+MODULES = ("dnn", "io", "kernels", "proto")  # which the page names one by one
 
 
 def write(docs: Path) -> None:
@@ -88,6 +88,8 @@ def api() -> str:
     parts += ["## Kernels", "`from caffe64 import kernels`. They are called from Python and from `@njit` functions."]
     parts += [f"```{{eval-rst}}\n.. autofunction:: caffe64.kernels.{name}\n```" for name in kernels.__all__]
     parts += ["## caffe64.io", "```{eval-rst}\n.. automodule:: caffe64.io\n   :members:\n```"]
+    parts += ["## caffe64.dnn", "The names of `cv2.dnn`: [a page of its own](dnn.md) says what is the same."]
+    parts += ["```{eval-rst}\n.. automodule:: caffe64.dnn\n   :members:\n```"]
     parts += ["`caffe64.proto.caffe_pb2` has the messages and enumerations that code written for pycaffe uses."]
     return "\n\n".join(parts) + "\n"
 

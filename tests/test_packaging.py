@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from caffe64.engine.compiler import support
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("caffe", "cli", "drawing", "engine", "formats", "perf")
+PACKAGES = ("caffe", "cli", "dnn", "drawing", "engine", "formats", "perf")
 
 
 def test_the_same_pythons_are_named_everywhere():

@@ -27,6 +27,7 @@ from typing import assert_type
 import numpy as np
 
 import caffe64
+import caffe64.dnn as dnn
 from caffe64 import Net, Optimizer, OneHot, kernels
 from caffe64.io import Transformer, array_to_datum
 
@@ -72,6 +73,13 @@ except caffe64.InputError as error:
 transformer = Transformer({"data": model.blobs["data"].shape})
 transformer.set_mean("data", [104.0, 117.0, 123.0])
 array_to_datum(np.zeros((3, 8, 8), np.uint8)).label = 3
+image = np.zeros((480, 640, 3), np.uint8)
+opened = dnn.readNetFromCaffe("net.prototxt", "net.caffemodel")
+assert_type(opened, dnn.Net)
+opened.setInput(dnn.blobFromImage(image, 1.0, (300, 300), (104.0, 177.0, 123.0), swapRB=False))
+assert_type(opened.forward(), np.ndarray)
+assert_type(opened.forward(["a", "b"]), tuple[np.ndarray, ...])
+opened.getLayer(opened.getLayerId("a")).blobs = [image.astype("float32")]
 a = np.zeros((4, 4), np.float32)
 kernels.gemm(a, a, a[0], a, False, False, False, -np.inf)
 kernels.rel_forward(a, a)
@@ -105,6 +113,8 @@ model.params["conv1"].data  # a list
 caffe64.verify(model, net)  # a text net for a Caffe net
 caffe64.io.Transformer(["data"])  # a list for a dict
 caffe64.io.load_imag("a.png")  # misspelt
+caffe64.dnn.readNetFromCafe("a.prototxt")  # misspelt
+caffe64.dnn.Net().forward(3)  # a number for a name
 caffe64.OneHot(X)  # an argument less
 caffe64.kernels.gemm(X[0], X[0])  # arguments less
 kernels.rel_forward(X, X)  # float64

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).resolve().parents[2]
-FOLDERS = ("engine", "formats")  # those with kernels; their modules import each other relatively
+FOLDERS = ("dnn", "engine", "formats")  # those with kernels; their modules import each other relatively
 # from .a.b import c, d   from ..a import (c, d)   from . import c
 _IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.+)([\w.]*)[ \t]+import[ \t]+(?:\(([^)]*)\)|([^\n]*))", re.MULTILINE)
 _COMMENT = re.compile("#.*")
