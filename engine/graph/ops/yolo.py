@@ -185,21 +185,28 @@ def prepare_outputs(
     return run
 
 
+def yolo_anchors(parameter: YoloDetectionOutput, bottom: Shape) -> np.ndarray:
+    """Widths and heights as fractions of the picture, float32 [num_box, 2]."""
+    return np.array(parameter.biases[: 2 * parameter.num_box], np.float32).reshape(-1, 2) / np.float32(bottom[3])
+
+
 def prepare_yolo(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """The score is that of something times the class's by Softmax; it counts from confidence_threshold on."""
-    parameter = node.attributes
-    anchors = np.array(parameter.biases[: 2 * parameter.num_box], np.float32).reshape(-1, 2) / bottoms[0][3]
-    return prepare_outputs(node, bottoms, tops, [grid_of(bottoms[0], anchors)], softmax, np.greater_equal)
+    grids = [grid_of(bottoms[0], yolo_anchors(node.attributes, bottoms[0]))]
+    return prepare_outputs(node, bottoms, tops, grids, softmax, np.greater_equal)
+
+
+def yolov3_anchors(parameter: Yolov3DetectionOutput, number: int, bottom: Shape) -> np.ndarray:
+    """Those of the bottom of that number, as `yolo_anchors`."""
+    biases = np.array(parameter.biases[: len(parameter.biases) // 2 * 2], np.float32).reshape(-1, 2)
+    of_bottom = parameter.mask[number * parameter.num_box : (number + 1) * parameter.num_box]
+    size = np.array([bottom[3], bottom[2]], np.float32) * parameter.anchors_scale[number]
+    return biases[list(of_bottom)] / size
 
 
 def prepare_yolov3(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """The score is that of something times the class's, both by Sigmoid; it counts above confidence_threshold."""
-    parameter, grids = node.attributes, []
-    biases = np.array(parameter.biases[: len(parameter.biases) // 2 * 2], np.float32).reshape(-1, 2)
-    for number, bottom in enumerate(bottoms):
-        of_bottom = parameter.mask[number * parameter.num_box : (number + 1) * parameter.num_box]
-        size = np.array([bottom[3], bottom[2]], np.float32) * parameter.anchors_scale[number]
-        grids.append(grid_of(bottom, biases[list(of_bottom)] / size))
+    grids = [grid_of(each, yolov3_anchors(node.attributes, number, each)) for number, each in enumerate(bottoms)]
     return prepare_outputs(node, bottoms, tops, grids, sigmoid, np.greater)
 
 

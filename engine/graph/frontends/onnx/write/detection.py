@@ -63,7 +63,7 @@ class _Detections:
         if 0 <= self.attributes.keep_top_k < len(self.labels) * self.candidates:
             found = self._best(scores, found)
         rows = self.add("Concat", self._columns(found, scores, boxes), axis=1)
-        self.builder.reshape(self._or_nothing(rows), [1, 1, -1, 7], self.layer.outputs)
+        self.builder.reshape(or_nothing(self.builder, self.layer, rows), [1, 1, -1, 7], self.layer.outputs)
 
     def _columns(self, found: str, scores: str, boxes: str) -> list[str]:
         """Image, label, score and box, [M, 1] and [M, 4]."""
@@ -172,17 +172,17 @@ class _Detections:
         chosen = self.builder.reshape(self.add("NonZero", [marks]), [-1])
         return self.add("Gather", [found, chosen], axis=0)
 
-    def _or_nothing(self, rows: str) -> str:
-        """[M, 7], or [N, 7] of what stands for no detections."""
-        start, behind, zero, one = (self.builder.constant(each, np.int64) for each in ([0], [1], 0, 1))
-        images = self.add("Gather", [self.add("Shape", [self.layer.inputs[0]]), zero], axis=0)
-        numbers = self.add("Cast", [self.add("Range", [zero, images, one])], to=TensorProto.FLOAT)
-        numbers = self.builder.reshape(numbers, [-1, 1])
-        padding = self.builder.indices([0, 0, 0, 6])
-        nothing = self.add("Pad", [numbers, padding, self.builder.constant(NO_ROW)])
-        number = self.add("Slice", [self.add("Shape", [rows]), start, behind])
-        number = self.add("Where", [self.add("Equal", [number, start]), self.builder.reshape(images, [1]), number])
-        return self.add("Slice", [self.add("Concat", [rows, nothing], axis=0), start, number, start])
+
+def or_nothing(builder: Builder, layer: ExportedLayer, rows: str) -> str:
+    """[M, 7], or [N, 7] of what stands for no detections."""
+    add = builder.add
+    start, behind, zero, one = (builder.constant(each, np.int64) for each in ([0], [1], 0, 1))
+    images = add("Gather", [add("Shape", [layer.inputs[0]]), zero], axis=0)
+    numbers = builder.reshape(add("Cast", [add("Range", [zero, images, one])], to=TensorProto.FLOAT), [-1, 1])
+    nothing = add("Pad", [numbers, builder.indices([0, 0, 0, 6]), builder.constant(NO_ROW)])
+    number = add("Slice", [add("Shape", [rows]), start, behind])
+    number = add("Where", [add("Equal", [number, start]), builder.reshape(images, [1]), number])
+    return add("Slice", [add("Concat", [rows, nothing], axis=0), start, number, start])
 
 
 EXPORTS = {"DetectionOutput": detection_output, "PriorBox": prior_box}

@@ -11,7 +11,20 @@ from ......errors import InputError
 from ....ir.graph import Blob, Graph, Node, Shape
 from ....ops import OPS
 from ..origin import model_outputs, origin_of
-from . import affine, arrangement, detection, elementwise, filters, pooling, recurrent, resize, selection, statistics
+from . import (
+    affine,
+    arrangement,
+    detection,
+    elementwise,
+    filters,
+    pooling,
+    recurrent,
+    regions,
+    resize,
+    selection,
+    statistics,
+    yolo,
+)
 from .batch import batch_axes
 from .builder import Builder, ExportedLayer, value_names
 
@@ -19,22 +32,11 @@ OPSET = 13  # of 2020, which older runtimes read; a later one only where a layer
 HARD_SWISH_OPSET, SYMMETRIC_OPSET = 14, 19
 MOST_MODEL_BYTES = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with some room for other data than weights
 
-EXPORTS = {
-    kind: function
-    for family in (
-        affine,
-        arrangement,
-        detection,
-        elementwise,
-        filters,
-        pooling,
-        recurrent,
-        resize,
-        selection,
-        statistics,
-    )
-    for kind, function in family.EXPORTS.items()
-}
+EXPORTERS = (
+    *(affine, arrangement, detection, elementwise, filters, pooling, recurrent, regions, resize, selection),
+    *(statistics, yolo),
+)
+EXPORTS = {kind: function for family in EXPORTERS for kind, function in family.EXPORTS.items()}
 
 
 def onnx_model(
