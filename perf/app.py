@@ -229,5 +229,20 @@ def census(
         put_between(each, {table.MARKS: table.page_tables(found, " ".join(["python -m caffe64.perf census", *words]))})
 
 
-for command in (compare, plot, readme, optimizers, census):
+def net(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of those below.", show_default=False)],
+    folder: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where they go; made if it is not there.")
+    ] = Path(),
+) -> None:
+    """Write a well-known kind of Caffe net, NAME.prototxt and NAME.caffemodel with random weights, to try things on."""
+    from .known.nets import write_net
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, made in write_net(name, folder):
+        size = path.with_suffix(".caffemodel").stat().st_size
+        print(f"wrote {path} and {path.stem}.caffemodel: {len(made.graph.nodes)} layers, {size / 1e6:.1f} MB")
+
+
+for command in (compare, plot, readme, optimizers, census, net):
     app.command(cls=Command)(guard(command))

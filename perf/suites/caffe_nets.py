@@ -16,6 +16,7 @@ from ...engine.graph.analysis.shapes import weight_shapes
 from ...engine.graph.ir.ownership import assign_weights
 
 FACTOR = 999.98  # of BatchNorm's sums over the values they stand for, after some thousand training steps
+FACTORS = ("BN", "Normalize", "Scale")  # types whose first blob is about 1
 SCALED = "scale_param { bias_term: true }"
 
 
@@ -177,16 +178,18 @@ def inner_product() -> str:
 
 def give_weights(net: CaffeNet, seed: int = 9) -> None:
     """Weights with which values stay at a scale of about 1: N(0, 1 / fan in), biases N(0, 1/4), factors about 1, and
-    for BatchNorm means about 0 and variances about 1, as sums over a factor."""
+    for BatchNorm means about 0 and variances about 1, as sums over a factor; BN's, of forks, as they are."""
     source = np.random.default_rng(seed)
 
     def drawn(kind: str, number: int, shape: tuple[int, ...]) -> np.ndarray:
         values = source.standard_normal(shape, np.float32)
         if kind == "BatchNorm":
             return FACTOR * (0.3 * values, 0.5 + np.abs(values), np.ones(shape))[number]
+        if kind == "BN" and number == 3:
+            return 0.5 + np.abs(values)
         if number:
             return 0.5 * values
-        return 1 + 0.3 * values if kind == "Scale" else values / np.sqrt(np.prod(shape[1:]))
+        return 1 + 0.3 * values if kind in FACTORS else values / np.sqrt(np.prod(shape[1:]))
 
     shapes = zip(net.graph.nodes, weight_shapes(net.graph, net.shapes), strict=True)
     weights = [[drawn(node.type, number, shape) for number, shape in enumerate(each)] for node, each in shapes]

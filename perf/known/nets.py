@@ -1,0 +1,46 @@
+"""The names of the nets, and their files: NAME.prototxt and NAME.caffemodel with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ... import load_caffe
+from ...caffe.net import CaffeNet
+from ...errors import UsageError
+from ...formats.atomic import write_atomically
+from ..suites.caffe_nets import give_weights
+from . import classes, faces, pixels, pose, regions, single_shot
+
+Texts = Mapping[str, str]  # prototxts by the names of their files
+NETS: dict[str, Callable[[], Texts]] = {
+    "res10_ssd": lambda: {"res10_ssd": single_shot.res10_ssd()},
+    "mobilenet_ssd": lambda: {"mobilenet_ssd": single_shot.mobilenet_ssd()},
+    "openpose": lambda: {"openpose": pose.openpose()},
+    "age": lambda: {"age": classes.age()},
+    "colorization": lambda: {"colorization": pixels.colorization()},
+    "hed": lambda: {"hed": pixels.hed()},
+    "googlenet": lambda: {"googlenet": classes.googlenet()},
+    "segnet": lambda: {"segnet": pixels.segnet()},
+    "fcn8s": lambda: {"fcn8s": pixels.fcn8s()},
+    "faster_rcnn": lambda: {"faster_rcnn": regions.faster_rcnn()},
+    "rfcn": lambda: {"rfcn": regions.rfcn()},
+    "mtcnn": faces.mtcnn,
+    "retinaface": lambda: {"retinaface": faces.retinaface()},
+}
+
+
+def write_net(name: str, folder: Path) -> list[tuple[Path, CaffeNet]]:
+    """The nets of one of NETS, each written as FILE.prototxt and FILE.caffemodel. Raises UsageError, OutputError."""
+    if name not in NETS:
+        raise UsageError(f"there is no net {name!r}; there are {', '.join(NETS)}")
+    made = []
+    for file, text in NETS[name]().items():
+        path = folder / f"{file}.prototxt"
+        with write_atomically(path, "w") as stream:
+            stream.write(text)
+        net = load_caffe(path)
+        give_weights(net)
+        net.save(path.with_suffix(".caffemodel"))
+        made.append((path, net))
+    return made
