@@ -33,7 +33,7 @@ _OPEN: WeakValueDictionary[tuple[str, Path], Database] = WeakValueDictionary()
 
 
 def open_database(path: Path, backend: str) -> Database:
-    """Raises InputError for what is no such database, UsageError without the package that reads it."""
+    """Raises InputError for another file than such a database, UsageError without the package that reads it."""
     name, extra = PACKAGES[backend]
     try:
         library = importlib.import_module(name)
@@ -64,7 +64,7 @@ class LmdbDatabase:
             with self._environment.begin() as transaction:
                 self.count = int(transaction.stat()["entries"])
         except lmdb.Error as error:
-            raise InputError(path, f"is no LMDB database: {error}", hint="was it copied completely?") from None
+            raise InputError(path, f"is not an LMDB database: {error}", hint="was it copied completely?") from None
         if not self.count:
             raise InputError(path, "is an empty database", "at least one record")
 
@@ -93,7 +93,7 @@ class LevelDatabase:
                 self.count = sum(1 for _ in keys)
         except (plyvel.Error, OSError) as error:
             self._copy.cleanup()
-            raise InputError(path, f"is no LevelDB database: {error}", hint="was it copied completely?") from None
+            raise InputError(path, f"is not a LevelDB database: {error}", hint="was it copied completely?") from None
         if not self.count:
             raise InputError(path, "is an empty database", "at least one record")
 

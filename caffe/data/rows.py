@@ -101,7 +101,7 @@ class RowSource:
             with h5py.File(path, "r") as file:
                 return [take(self._dataset(path, file, name)) for name in self._names]
         except OSError as error:
-            raise InputError(path, f"is no HDF5 file that can be read: {error}") from None
+            raise InputError(path, f"is not an HDF5 file that can be read: {error}") from None
 
     def _dataset(self, path: Path, file: Any, name: str) -> Any:
         import h5py

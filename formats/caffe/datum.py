@@ -30,7 +30,7 @@ def parse_datum(data: bytes) -> Record:
     try:
         datum.ParseFromString(data)
     except DecodeError:
-        raise BadRecord("is no Datum message", "a database that Caffe's tools made") from None
+        raise BadRecord("is not a Datum message", "a database that Caffe's tools made") from None
     if datum.encoded:
         return Record(None, datum.data, datum.label)
     shape = datum.channels, datum.height, datum.width

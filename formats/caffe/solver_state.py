@@ -109,7 +109,7 @@ def _read_hdf5(path: str) -> SolverState:
             text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
             state = SolverState(int(np.ravel(found["iter"][()])[0]), text, history, step, str(own))
     except (OSError, KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
-        raise InputError(path, f"is no state of a solver: {quote(str(error), 100)}", hint=CUT_SHORT) from None
+        raise InputError(path, f"is not a state of a solver: {quote(str(error), 100)}", hint=CUT_SHORT) from None
     return _checked(path, state)
 
 
