@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.caffe_layers import built, net_text, run_layer
 
+from caffe64.engine.graph.analysis.shapes import infer_shapes
 from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.errors import InputError
@@ -43,6 +44,32 @@ def test_line_by_line(steps, lines, classes, blank, merges, seed):
     for n in range(lines):
         expected = line_of(scores[:, n], blank % classes, merges)
         assert top[n].ravel().tolist() == expected + [-1] * (steps - len(expected))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    steps=st.integers(1, 9),
+    lines=st.integers(1, 3),
+    classes=st.integers(1, 4),
+    blank=st.integers(-1, 3),
+    merges=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_onnxruntime_decodes_alike(steps, lines, classes, blank, merges, seed):
+    pytest.importorskip("onnxruntime")
+    from caffe64.engine.graph.frontends.onnx.compare import run_model
+    from caffe64.engine.graph.frontends.onnx.write.model import onnx_model
+
+    source = np.random.default_rng(seed)
+    scores = source.integers(0, 3, (steps, lines, classes)).astype(np.float32)
+    scores[source.random(scores.shape) < 0.1] = np.nan
+    parameters = f"""ctc_decoder_param {{ blank_index: {min(blank, classes - 1)}
+        ctc_merge_repeated: {str(merges).lower()} }}"""
+    graph = built(net_text("CTCGreedyDecoder", [scores.shape], parameters))
+    model = onnx_model(graph, infer_shapes(graph), "1")
+    for values in (scores, np.concatenate([scores, scores])):  # steps are axis 0, of any number
+        (expected,) = run_layer("CTCGreedyDecoder", [values], parameters)
+        np.testing.assert_array_equal(run_model(model, {"b0": values})[0]["t0"], expected)
 
 
 WRONG = [

@@ -296,16 +296,10 @@ def test_what_depends_on_the_phase_train_is_refused(layers, message):
     assert str(caught.value).startswith(message)
 
 
-NOT_EXPORTED = {  # beside losses
-    *("Accuracy", "CTCGreedyDecoder"),
-    *("PSROIPooling", "Proposal", "ROIPooling", "YoloDetectionOutput", "Yolov3DetectionOutput"),
-}
-
-
 def test_every_layer_of_the_engine_is_exported_or_known_not_to_be():
     from caffe64.engine.graph.ops import OPS
 
     losses = {kind for kind, op in OPS.items() if op.gradient and op.gradient.loss}
     said = {*EXPORTS, *(kind for kind, op in OPS.items() if op.onnx)}
-    assert set(OPS) - said == {*losses, *NOT_EXPORTED}
+    assert set(OPS) - said == {*losses, "Accuracy"}
     assert set(EXPORTS) < set(OPS)

@@ -14,6 +14,7 @@ from ..origin import model_outputs, origin_of
 from . import (
     affine,
     arrangement,
+    ctc,
     detection,
     elementwise,
     filters,
@@ -33,7 +34,7 @@ HARD_SWISH_OPSET, SYMMETRIC_OPSET = 14, 19
 MOST_MODEL_BYTES = (1 << 31) - (1 << 20)  # bytes of a protobuf message, with some room for other data than weights
 
 EXPORTERS = (
-    *(affine, arrangement, detection, elementwise, filters, pooling, recurrent, regions, resize, selection),
+    *(affine, arrangement, ctc, detection, elementwise, filters, pooling, recurrent, regions, resize, selection),
     *(statistics, yolo),
 )
 EXPORTS = {kind: function for family in EXPORTERS for kind, function in family.EXPORTS.items()}
