@@ -134,7 +134,9 @@ class DatabaseRecords:
         if record.pixels is None:
             return read_pixels(BytesIO(record.file), self.name(number), self._color), record.label
         if self._color is not None:
-            raise self.node.error("has force_color or force_gray, and records that are no files of pictures", "neither")
+            raise self.node.error(
+                "has force_color or force_gray, and records that are not files of pictures", "neither"
+            )
         return record.pixels, record.label
 
     def close(self) -> None:

@@ -161,15 +161,15 @@ def test_leaving_out_the_padding_matters_for_padded_means_only(pooling, kept):
 
 
 # ---------------------------------------------------------------------------------------- layers of other types
-OTHER = 'layer { name: "u" type: "Upsample" upsample_param { scale: 2 } }'
+OTHER = 'layer { name: "u" type: "Wavelet" wavelet_param { scale: 2 } }'
 
 
 def test_what_layers_of_other_types_hold_does_not_matter():
     found = read(OTHER, types={"ReLU"})
-    kept = {"name": "u", "type": "Upsample", "own_fields": ["upsample_param { scale: 2 }"]}
+    kept = {"name": "u", "type": "Wavelet", "own_fields": ["wavelet_param { scale: 2 }"]}
     assert (found.notices, found.message) == ([], net(kept))
-    assert "unknown field 'upsample_param'" in refusal(OTHER, types={"Upsample"})
-    assert refusal(OTHER).endswith(f"unknown field 'upsample_param', expected a field of LayerParameter {ALLOW}")
+    assert "unknown field 'wavelet_param'" in refusal(OTHER, types={"Wavelet"})
+    assert refusal(OTHER).endswith(f"unknown field 'wavelet_param', expected a field of LayerParameter {ALLOW}")
 
 
 @pytest.mark.parametrize(
