@@ -53,6 +53,7 @@ _EXPORTS = {
     "export_safetensors": "caffe.export",
     "load_caffe": "caffe.load",
     "load_onnx": "caffe.load_onnx",
+    "load_safetensors": "caffe.tensors",
     "optimize": "caffe.optimize",
     "read_checkpoint": "formats.checkpoint",
     "read_matrix": "formats.data",

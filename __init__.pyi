@@ -35,6 +35,7 @@ from .caffe.pycaffe_words import TEST as TEST
 from .caffe.pycaffe_words import TRAIN as TRAIN
 from .caffe.register_layer import register_layer as register_layer
 from .caffe.summary import Summary as Summary
+from .caffe.tensors import load_safetensors as load_safetensors
 from .caffe.timing import Timing as Timing
 from .caffe.timing import time as time
 from .caffe.verify import verify as verify

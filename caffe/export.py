@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .. import __version__
-from ..arguments import RUNTIME_FLOOR, TOLERANCE, by_name, file_name, instance, names, not_negative
+from ..arguments import RUNTIME_FLOOR, TOLERANCE, by_name, file_name, flag, instance, names, not_negative
 from ..engine.compiler.support import obstacle
+from ..engine.graph.analysis.halves import halves, rounded
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.frontends.caffe.write import graph_message, unique_names
 from ..engine.graph.frontends.onnx.origin import is_from_onnx
@@ -44,31 +45,34 @@ def export_onnx(
     tolerance: float = TOLERANCE,
     floor: float = RUNTIME_FLOOR,
     seed: int = 0,
+    half: bool = False,
 ) -> list[Difference] | None:
     """Write the net as ONNX, shaped as it is now; the batch is free if every layer allows it.
 
     `outputs` are the blobs that are wanted, if not all unread ones; layers and inputs that none of them needs are left
     out.
-    `metadata` is added to the model's properties. Before it is written, the model runs in onnxruntime on random inputs:
-    returns the difference of each output from the net's own, None if onnxruntime is not installed, and where kernels do
-    not run, so that the net gives none: there it is only seen that the model runs, and gives finite values.
+    `metadata` is added to the model's properties. `half`: filters and matrices are stored as float16, and computed with
+    as float32; the model is then that of the net with weights rounded so.
+    Before it is written, the model runs in onnxruntime on random inputs: returns the difference of each output from the
+    net's own, None if onnxruntime is not installed, and where kernels do not run, so that the net gives none: there it
+    is only seen that the model runs, and gives finite values.
     Raises UsageError for a wrong argument and without the package onnx, InputError that names layers which ONNX cannot
-    express, CheckFailed where an output differs by more than `tolerance` and `floor` allow (as in verify) or is not
-    finite; OutputError.
+    express, or with weights beyond float16 for `half`, CheckFailed where an output differs by more than `tolerance` and
+    `floor` allow (as in verify) or is not finite; OutputError.
     """
     instance("net", net, CaffeNet, NET)
     tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
-    path, metadata = file_name(path), _texts(metadata)
+    path, metadata, half = file_name(path), _texts(metadata), flag("half", half)
     if outputs is not None:
         names("outputs", outputs, "names of blobs", least=1)
     require("onnx")
     from ..engine.graph.frontends.onnx.compare import compare_with_onnxruntime, try_in_onnxruntime
     from ..engine.graph.frontends.onnx.write.model import onnx_model
 
-    graph = _graph_of(net, outputs)
+    graph = rounded(_graph_of(net, outputs)) if half else _graph_of(net, outputs)
     left = {blob.name for blob in graph.inputs}
     shapes = infer_shapes(graph, {blob.name: net.shapes[blob] for blob in net.graph.inputs if blob.name in left})
-    model = onnx_model(graph, shapes, __version__, metadata)
+    model = onnx_model(graph, shapes, __version__, metadata, half=half)
     differences = None
     if importlib.util.find_spec("onnxruntime") and obstacle():
         try_in_onnxruntime(model, graph, shapes, seed)
@@ -89,21 +93,23 @@ def not_in_onnx(net: CaffeNet, outputs: Sequence[str] | None = None) -> list[str
 
 
 def export_safetensors(
-    net: CaffeNet, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
+    net: CaffeNet, path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None, half: bool = False
 ) -> list[str]:
     """Write the weights, float32 in Caffe's shapes, as LAYER.weight, LAYER.bias, of BatchNorm .mean, .variance and
-    .factor, the sums and their factor as Caffe keeps them, of BN also .mean and .variance; returns these names.
+    .factor, the sums and their factor as Caffe keeps them, of BN also .mean and .variance; returns these names. `half`:
+    filters and matrices as float16. `load_safetensors`, and all that takes a .caffemodel, reads them back.
 
     The file's metadata holds the net as prototxt, so that the file is complete, unless Caffe does not have its layers,
     and `metadata`.
-    Raises UsageError for a wrong argument and without the package safetensors; OutputError.
+    Raises UsageError for a wrong argument and without the package safetensors; InputError for weights beyond float16;
+    OutputError.
     """
     instance("net", net, CaffeNet, NET)
-    path, metadata = file_name(path), _texts(metadata)
+    path, metadata, half = file_name(path), _texts(metadata), flag("half", half)
     require("safetensors")
     from safetensors.numpy import save
 
-    tensors = named_weights(net.graph)
+    tensors = named_weights(net.graph, half=half)
     texts = {"caffe64": __version__, **_prototxt(net.graph), **metadata}
     with write_atomically(path) as file:
         file.write(save(tensors, texts))
@@ -119,12 +125,12 @@ def _prototxt(graph: Graph) -> dict[str, str]:
         raise
 
 
-def named_weights(graph: Graph) -> dict[str, np.ndarray]:
+def named_weights(graph: Graph, *, half: bool = False) -> dict[str, np.ndarray]:
     unique = unique_names(graph)
     return {
         f"{unique[node]}.{name}": blob
         for node in graph.nodes
-        for name, blob in zip(_blob_names(node), node.weights, strict=True)
+        for name, blob in zip(_blob_names(node), halves(node) if half else node.weights, strict=True)
     }
 
 

@@ -41,8 +41,8 @@ def load_caffe(
     threads: int | None = None,
     exact: bool = False,
 ) -> CaffeNet:
-    """A net of a .prototxt (any version) and its .caffemodel or .caffemodel.h5, files or their contents as bytes;
-    without a model, weights are drawn by the layers' fillers.
+    """A net of a .prototxt (any version) and its .caffemodel, .caffemodel.h5 or .safetensors, files or their contents
+    as bytes; without a model, weights are drawn by the layers' fillers.
 
     `phase`, `level` and `stages` choose layers by their rules. `input_shapes` by the name of an input, or the first
     input's alone; `deploy`: data and loss layers become inputs and Softmax, and unread inputs are removed;

@@ -216,8 +216,8 @@ class CaffeNet(NetTables):
         self._batches = MemoryBatches(self.graph, data, labels)
 
     def copy_from(self, caffemodel: str | os.PathLike[str]) -> None:
-        """Take the weights of a .caffemodel for the layers that it has by name; others keep theirs, with a notice in
-        `notices`.
+        """Take the weights of a model, as of `load_caffe`, for the layers that it has by name; others keep theirs, with
+        a notice in `notices`.
 
         Raises InputError for a layer with blobs of other shapes, and a file that has none of the layers.
         """
@@ -233,10 +233,14 @@ class CaffeNet(NetTables):
         share_weights(self.graph, other.graph)
         self._gradients.forget(weights=True)
 
-    def save(self, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None = None) -> None:
+    def save(
+        self, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None = None, *, half: bool = False
+    ) -> None:
         """save(prototxt, caffemodel) writes the net and its weights; save("NAME.caffemodel") the weights alone, as in
-        pycaffe, save("NAME.prototxt") the net alone. Raises UsageError for one file of another name, OutputError."""
-        save_net(self.graph, path, caffemodel)
+        pycaffe, save("NAME.prototxt") the net alone. `half`: filters and matrices as float16, half the size, which
+        NVIDIA's Caffe and OpenCV read, but not Caffe itself. Raises UsageError for one file of another name, InputError
+        for weights beyond float16, OutputError."""
+        save_net(self.graph, path, caffemodel, half=flag("half", half))
 
     def _prepare(self, shapes: Mapping[str, Shape]) -> Session:
         """Make the session for these shapes of inputs."""

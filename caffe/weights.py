@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ..arguments import file_name
+from ..engine.graph.analysis.halves import halves
 from ..engine.graph.frontends.caffe.spell_out import spell_out
 from ..engine.graph.frontends.caffe.write import graph_message
 from ..engine.graph.ir.graph import Graph, Node
@@ -16,7 +17,7 @@ from .gradients import NetGradients
 
 
 def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
-    """Overwrite the weights of the layers that a .caffemodel has by name; others keep theirs, and are returned.
+    """Overwrite the weights of the layers that a model has by name; others keep theirs, and are returned.
 
     Raises InputError for a layer with blobs of other shapes, and a file that has none of the layers.
     """
@@ -80,20 +81,24 @@ def check_sayable(graph: Graph) -> None:
     graph_message(spell_out(graph))
 
 
-def save_net(graph: Graph, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None) -> None:
-    """Write the net, the weights, or both, as `CaffeNet.save` says. Raises UsageError, OutputError."""
+def save_net(
+    graph: Graph, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None, *, half: bool = False
+) -> None:
+    """Write the net, the weights, or both, as `CaffeNet.save` says. Raises UsageError, InputError, OutputError."""
     suffix = os.path.splitext(file_name(path))[1].lower()
     other = "" if caffemodel is None else os.path.splitext(file_name(caffemodel))[1].lower()
     if caffemodel is None and suffix not in (".caffemodel", ".prototxt"):
         raise UsageError(f"cannot tell what {os.fspath(path)} is to hold: name it .caffemodel (weights) or .prototxt")
+    if caffemodel is None and suffix == ".prototxt" and half:
+        raise UsageError(f"half is True, expected False for {os.fspath(path)}, which holds no weights")
     if caffemodel is not None and (suffix == ".caffemodel" or other == ".prototxt"):
         raise UsageError(f"save({os.fspath(path)}, {os.fspath(caffemodel)}): the net comes first, then the weights")
     if caffemodel is not None and os.path.abspath(path) == os.path.abspath(caffemodel):
         raise UsageError(f"the net and the weights cannot both go to {os.fspath(path)}")
     graph = spell_out(graph)
     message = graph_message(graph)
+    weights = {number: halves(node) if half else node.weights for number, node in enumerate(graph.nodes)}
     if suffix != ".caffemodel":
         write_prototxt(path, message)
     if suffix == ".caffemodel" or caffemodel is not None:
-        weights = {number: node.weights for number, node in enumerate(graph.nodes)}
         write_caffemodel(path if caffemodel is None else caffemodel, message, weights)

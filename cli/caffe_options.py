@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,8 @@ HALF_TOLERANCE = 2e-3  # at least, of models that compute in float16, which roun
 
 Prototxt = Annotated[Path, input_argument("NET", "The net, a .prototxt of any version, or an .onnx.")]
 Caffemodel = Annotated[
-    Path | None, input_argument("[MODEL]", "Its weights, a .caffemodel or .caffemodel.h5; none for an .onnx.")
+    Path | None,
+    input_argument("[MODEL]", "Its weights, a .caffemodel, .caffemodel.h5 or .safetensors; none for an .onnx."),
 ]
 InputShape = Annotated[
     list[str] | None,
@@ -52,6 +54,9 @@ Floor = Annotated[
         help=f"Largest difference that counts as none.  [default: {FLOOR:g}, beside onnxruntime {RUNTIME_FLOOR:g}]",
     ),
 ]
+Half = Annotated[
+    bool, typer.Option("--half", help="Filters and matrices as float16, half the size; computed with as float32.")
+]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, metavar="N", help="Seed of the random inputs.")]
 
 
@@ -67,6 +72,11 @@ class Limits:
     def own(self) -> dict[str, Any]:
         """As arguments, of nets that caffe64 runs."""
         return {"tolerance": self.tolerance, "floor": FLOOR if self.floor is None else self.floor, "seed": self.seed}
+
+    @property
+    def without_end(self) -> dict[str, Any]:
+        """As arguments, for differences that are shown whatever they are."""
+        return {**self.own, "tolerance": math.inf}
 
     def beside_onnxruntime(self, *, half: bool = False) -> dict[str, Any]:
         """As arguments, of nets of which onnxruntime runs one, a model of float16 if `half`."""

@@ -52,6 +52,7 @@ def command(
     tolerance: caffe.Tolerance = TOLERANCE,
     floor: caffe.Floor = None,
     seed: caffe.Seed = 0,
+    half: caffe.Half = False,
 ) -> None:
     """Write a net as ONNX or for Caffe, or its weights as safetensors.
 
@@ -61,6 +62,9 @@ def command(
     metadata.
 
     An ONNX model may be written for Caffe, NAME.prototxt NAME.caffemodel, if Caffe has its layers.
+
+    With --half a model is compared with the net whose weights are rounded so, and how far that moves the outputs is
+    said. Every command takes a .safetensors in place of a .caffemodel.
 
     For .safetensors nothing is run, so a Caffe net's layers may be of any type. Without NET all weights of MODEL are
     written.
@@ -77,6 +81,6 @@ def command(
     files.check_inputs(given.paths)
     files.check_outputs(results, given.paths)
     if len(results) == 2:
-        save(given, results, reading)
+        save(given, results, reading, half=half)
     else:
-        run(given, results[0], output_blob, preparation, reading, limits)
+        run(given, results[0], output_blob, preparation, reading, limits, half=half)

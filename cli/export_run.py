@@ -8,10 +8,12 @@ from pathlib import Path
 import typer
 
 from ..caffe.export import export_onnx, export_safetensors, not_in_onnx, require
+from ..caffe.halves import rounded_net
 from ..caffe.net import CaffeNet
 from ..caffe.optimize import Preparation
 from ..caffe.pictures import make_recipe, numbers_text, transform_of
 from ..caffe.reading import read_weights, weights_alone
+from ..caffe.verify import verify
 from ..engine.compiler.support import obstacle
 from ..engine.graph.analysis.shapes import known_shapes
 from ..engine.graph.ir.graph import Blob, Shape
@@ -59,31 +61,35 @@ def check_request(net: Path | None, results: Sequence[Path], blobs: list[str] | 
         raise UsageError("--input-shape, --deploy, --allow-unknown and --phase are for a net: NET MODEL OUT")
 
 
-def save(given: NetFiles, results: Sequence[Path], reading: caffe.Reading) -> None:
+def save(given: NetFiles, results: Sequence[Path], reading: caffe.Reading, *, half: bool) -> None:
     """Write an ONNX model for Caffe."""
     loaded = load(given.net, None, reading, Output(), runs=False)
-    loaded.save(*results)
+    loaded.save(*results, half=half)
     print(f"wrote {results[0]} and {results[1]}")
 
 
-def run(given: NetFiles, result: Path, blobs, preparation, reading, limits: caffe.Limits) -> None:
+def run(given: NetFiles, result: Path, blobs, preparation, reading, limits: caffe.Limits, *, half: bool) -> None:
     """Read, export, and print what was written and its difference from the net."""
     output = Output()
     if result.suffix.lower() == ".safetensors":
         loaded = load_weights(given, reading, output)
         metadata = input_metadata(loaded, known_shapes(loaded.graph), *preparation, output)
-        names = export_safetensors(loaded, result, metadata=metadata)
+        names = export_safetensors(loaded, result, metadata=metadata, half=half)
         print(f"wrote {result}: {len(names)} arrays, {result.stat().st_size:,} bytes")
         return
     loaded = load(given.net, given.model, reading, output, layers=True)
     metadata = input_metadata(loaded, loaded.shapes, *preparation, output)
-    differences = export_onnx(loaded, result, outputs=blobs, metadata=metadata, **limits.beside_onnxruntime())
+    options = {"outputs": blobs, "metadata": metadata, "half": half}
+    differences = export_onnx(loaded, result, **options, **limits.beside_onnxruntime())
     if obstacle():
         output.say(f"not compared with the net, which caffe64 does not run here: {obstacle()}")
     elif differences is None:
         output.say("not compared with onnxruntime, which is not installed (pip install onnxruntime)")
     for each in differences or []:
         print(f"onnxruntime: {difference_line(each)}")
+    if half:
+        for each in verify(loaded, rounded_net(loaded), **limits.without_end):
+            print(f"rounded to float16: {difference_line(each)}")
     for each in losses(given.net, result) if given.is_onnx else not_in_onnx(loaded, blobs):
         print(f"not written: {each}")
     print(f"wrote {result}: {result.stat().st_size:,} bytes")

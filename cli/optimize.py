@@ -61,6 +61,7 @@ def command(
     tolerance: caffe.Tolerance = TOLERANCE,
     floor: caffe.Floor = None,
     seed: caffe.Seed = 0,
+    half: caffe.Half = False,
     as_json: options.Json = False,
 ) -> None:
     """Make a Caffe net or an ONNX model smaller and faster, with the same outputs.
@@ -68,7 +69,7 @@ def command(
     BatchNorm, Scale and Bias go into the weights before them, --mean and --scale into the first layer, so that the net
     takes raw pixels. Dropout and layers that change nothing are removed. Then both nets are run and compared: exit code
     4, and no files, if they differ (see `caffe64 verify --help`). Models that are read from ONNX or written as ONNX are
-    run in onnxruntime as well, if that is installed.
+    run in onnxruntime as well, if that is installed. With --half, how far that moves the outputs is said.
     """
     if check_with and not check:
         raise typer.BadParameter("--no-verify compares nothing; leave --verify-with out.")
@@ -78,7 +79,7 @@ def command(
 
     reading = caffe.Reading(input_shape, deploy, allow_unknown, phase)
     check_reading(reading, request.net)
-    run(request, reading, check, check_with or [], caffe.Limits(tolerance, floor, seed), as_json)
+    run(request, reading, check, check_with or [], caffe.Limits(tolerance, floor, seed), as_json, half=half)
 
 
 def _request(net, model, output, config, mean, scale, fold_bn, drop_dropout, in_place) -> OptimizeRequest:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..caffe.export import export_onnx
 from ..caffe.exported import side_of
+from ..caffe.halves import rounded_net
 from ..caffe.net import CaffeNet
 from ..caffe.optimize import Passes, Preparation, optimize
 from ..caffe.pictures import numbers_text
@@ -30,6 +31,7 @@ from .net_files import is_onnx
 from .output import Output
 from .table import print_table
 
+ROUNDED = "rounded to float16"
 Compared = dict[str, list[Difference]]
 
 
@@ -51,7 +53,9 @@ class OptimizeRequest:
     config: ConfigFile | None = None
 
 
-def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, limits: caffe.Limits, as_json) -> None:
+def run(
+    request: OptimizeRequest, reading: caffe.Reading, check, check_with, limits: caffe.Limits, as_json, *, half: bool
+) -> None:
     """Read, optimise, verify, write, and print what was done."""
     output = Output(quiet=as_json)
     for notice in request.notices:
@@ -75,10 +79,12 @@ def run(request: OptimizeRequest, reading: caffe.Reading, check, check_with, lim
     differences = {}
     if check:
         differences = compare(request, net, smaller, check_with, prepared, reading, limits, output)
+        if half:
+            differences[ROUNDED] = verify(net, rounded_net(smaller), prepared=prepared, **limits.without_end)
     if request.optimized_model is not None:
-        smaller.save(request.optimized_net, request.optimized_model)
+        smaller.save(request.optimized_net, request.optimized_model, half=half)
     else:
-        export_onnx(smaller, request.optimized_net, **limits.beside_onnxruntime())
+        export_onnx(smaller, request.optimized_net, **limits.beside_onnxruntime(), half=half)
     lost = losses(request.net, request.optimized_net) if is_onnx(request.net) and is_onnx(request.optimized_net) else []
     costs = (cost_of(net.graph, net.shapes), cost_of(smaller.graph, smaller.shapes))
     recipe = prepared_by_the_net(net, prepared)
@@ -141,6 +147,7 @@ def print_json(request, reports, costs: tuple[Cost, Cost], differences: Compared
         "inputs": recipe,
         "differences": [vars(each) for each in differences.get("verified", [])],
         "onnxruntime": [vars(each) for each in differences.get("onnxruntime", [])],
+        "float16": [vars(each) for each in differences.get(ROUNDED, [])],
         "lost": lost,
         "written": written(request),
     }

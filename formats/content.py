@@ -30,6 +30,7 @@ SIGNATURES = {
 CAFFE = "for caffe64 summary, time, run, classify, optimize, verify, draw and export"
 A_TEXT_NET, ITS_WEIGHTS = "a text net", "the weights of a text net"
 A_PROTOTXT, A_MODEL = "a prototxt, the net of a Caffe model", "a .caffemodel, the weights of a Caffe model"
+A_TENSOR_FILE = "a .safetensors file"
 A_SOLVER, A_MEAN, AN_OPTIMIZER = "a solver of Caffe's", "a .binaryproto", "an optimizer file"
 A_STATE = "a .solverstate"
 FAMILIES = ({A_TEXT_NET, ITS_WEIGHTS, AN_OPTIMIZER}, {A_PROTOTXT, A_MODEL, A_MEAN})
@@ -75,6 +76,8 @@ def recognise(head: bytes) -> tuple[str, str]:
     for magic, kind in SIGNATURES.items():
         if head.startswith(magic):
             return kind
+    if head[4:9] == b"\0\0\0\0{" and b"\0" not in head[8:16]:
+        return A_TENSOR_FILE, "the weights of a Caffe model, for the commands that take a .caffemodel"
     if known := _of_a_net(head):
         return known
     strange = sum(head.count(byte) for byte in CONTROL)

@@ -1,4 +1,4 @@
-"""Binary files: a .caffemodel is one NetParameter, or an HDF5 file; a mean (.binaryproto) is one BlobProto."""
+"""Binary files: a model is one NetParameter, an HDF5 or .safetensors file; a mean (.binaryproto) is one BlobProto."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from ...errors import InputError, OutputError
 from ..atomic import write_atomically
 from ..content import A_MEAN, A_MODEL, A_STATE, CUT_SHORT, HEAD, refuse_others, refuse_stand_ins
 from ..files import open_input
+from ..safetensors import is_safetensors, parse_safetensors
 from ..text import quote
 from .hdf5 import HDF5_MAGIC, read_hdf5
 from .schema import BlobProto, LayerParameter, Message, NetParameter
+from .tensors import layers_of
 from .upgrade import upgrade_net
-from .wire import LENGTH, Cutter, Payload, WireError, varint
+from .wire import LENGTH, RAW_DATA, RAW_TYPE, RAW_TYPES, VARINT, Cutter, Payload, WireError, varint
 
 LEGACY_SHAPE = ("num", "channels", "height", "width")
 MOST_AXES = 32
@@ -34,7 +36,8 @@ EXPECTED = {"net": "a .caffemodel", "blob": A_MEAN, "state": A_STATE}
 class LayerBlobs(NamedTuple):
     """The blobs of one layer, float32 of the shape in the file; read-only views of it where possible.
 
-    None stands for a blob that an HDF5 file leaves out, since the layer shares it. There, `type` is empty.
+    None stands for a blob that an HDF5 or .safetensors file leaves out, since the layer shares it. There, `type` is
+    empty.
     """
 
     name: str
@@ -73,7 +76,7 @@ def read_caffemodel(source: str | os.PathLike[str] | bytes) -> CaffeModel:
     with open_input(path) as file:
         mapping = map_file(path, file, "net")
         if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
-            return _hdf5_model(path, file, mapping)
+            return _model_of(path, read_hdf5(path, file, mapping), mapping)
     return _model(path, mapping)
 
 
@@ -87,10 +90,12 @@ def _read_content(content: bytes) -> CaffeModel:
     with tempfile.TemporaryFile() as file:  # HDF5's library reads files
         file.write(content)
         file.seek(0)
-        return _hdf5_model(path, file, content)
+        return _model_of(path, read_hdf5(path, file, content), content)
 
 
 def _model(path: str, mapping: Content) -> CaffeModel:
+    if is_safetensors(mapping[:HEAD]):
+        return _model_of(path, layers_of(parse_safetensors(path, mapping)), mapping)
     message, payloads = parse_file(path, mapping, "net", NetParameter())
     notices = upgrade_net(message, path)
     blobs = []
@@ -115,7 +120,8 @@ def read_binaryproto(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def write_caffemodel(path: str | os.PathLike[str], message: Message, blobs: Mapping[int, Sequence[np.ndarray]]) -> None:
-    """Writes `message` (NetParameter) with blobs[i], float32 of any shapes, as those of message.layer[i].
+    """Writes `message` (NetParameter) with blobs[i], of any shapes, as those of message.layer[i]: float32, or float16,
+    which becomes raw data as in NVIDIA's Caffe and OpenCV's shrinkCaffeModel.
 
     A layer that is not in `blobs` keeps the blobs of its message that hold data. Unknown fields are kept. The arrays
     are streamed to the file. Raises OutputError, also if the file would be larger than protobuf allows.
@@ -148,9 +154,10 @@ def map_file(path: str, file: IO[bytes], kind: str) -> mmap.mmap:
     return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _hdf5_model(path: str, file: IO[bytes], mapping: Content) -> CaffeModel:
+def _model_of(path: str, layers: Sequence[tuple[str, list[np.ndarray | None]]], mapping: Content) -> CaffeModel:
+    """The model of a file that has only names and blobs of layers."""
     message, blobs = NetParameter(), []
-    for name, arrays in read_hdf5(path, file, mapping):
+    for name, arrays in layers:
         layer = message.layer.add(name=name)
         for array in arrays:
             layer.blobs.add().shape.dim.extend(() if array is None else array.shape)
@@ -221,11 +228,16 @@ def _layer_parts(layer: Message, arrays: Sequence[np.ndarray] | None) -> list[by
 
 
 def blob_parts(field: int, array: np.ndarray, blob: Message) -> list[bytes | np.ndarray]:
-    """The bytes and the array that are a BlobProto in the field of this number; `blob` holds what it had besides."""
-    head = blob_head(blob, array.shape)
+    """The bytes and the array that are a BlobProto in the field of this number: raw data where it is of float16, else
+    float32. `blob` holds what it had besides."""
+    head, is_half = blob_head(blob, array.shape), array.dtype == np.float16
+    if is_half:
+        head += varint(RAW_TYPE << 3 | VARINT) + varint(RAW_TYPES.index("FLOAT16"))
+    else:
+        array = array.astype(np.float32, copy=False)
     if array.size:
-        head += varint(DATA_FIELD << 3 | LENGTH) + varint(4 * array.size)
-    return [varint(field << 3 | LENGTH) + varint(len(head) + 4 * array.size) + head, array]
+        head += varint((RAW_DATA if is_half else DATA_FIELD) << 3 | LENGTH) + varint(array.nbytes)
+    return [varint(field << 3 | LENGTH) + varint(len(head) + array.nbytes) + head, array]
 
 
 def blob_head(blob: Message, shape: tuple[int, ...]) -> bytes:
@@ -242,8 +254,11 @@ def blob_head(blob: Message, shape: tuple[int, ...]) -> bytes:
 
 
 def _size(part: bytes | np.ndarray) -> int:
-    return len(part) if isinstance(part, bytes) else 4 * part.size
+    return len(part) if isinstance(part, bytes) else part.nbytes
 
 
 def write_part(file: IO[bytes], part: bytes | np.ndarray) -> None:
-    file.write(part if isinstance(part, bytes) else np.ascontiguousarray(part, "<f4").reshape(-1).data.cast("B"))
+    if isinstance(part, bytes):
+        file.write(part)
+    else:
+        file.write(np.ascontiguousarray(part, part.dtype.newbyteorder("<")).reshape(-1).view(np.uint8).data)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import GraphProto, helper
+from onnx import GraphProto, TensorProto, helper
 
+from ....analysis.halves import is_halved
 from ....ir.graph import Blob, Graph, Node, Shape
 
 REDUCE_OPSET = 18
@@ -34,10 +35,11 @@ class ExportedLayer:
 
 class Builder:
     """Collects the nodes of `opset` that the functions of the layer families add to `graph`, an ONNX graph with the
-    names `taken`; `layer` is the present one. Numbers are stored without another copy: models may be large."""
+    names `taken`; `layer` is the present one. Numbers are stored without another copy: models may be large. `half`:
+    filters and matrices as float16, which a Cast makes float32 (`halves.py`)."""
 
-    def __init__(self, graph: GraphProto, taken: Iterable[str], opset: int):
-        self.graph, self.opset = graph, opset
+    def __init__(self, graph: GraphProto, taken: Iterable[str], opset: int, *, half: bool = False):
+        self.graph, self.opset, self.half = graph, opset, half
         self.layer: ExportedLayer | None = None
         self._weights: dict[tuple, str] = {}
         self._names = set(taken)
@@ -59,14 +61,18 @@ class Builder:
         return self.constant(list(values), np.int64)
 
     def weight(self, number: int, shape: Sequence[int] | None = None) -> str:
-        """An initialiser of a blob of the layer, reshaped; one for all layers that share the blob."""
+        """A blob of the layer, reshaped; one initialiser for all layers that share the blob."""
         blob = self.layer.node.weights[number]
         array = blob if shape is None else blob.reshape(shape)
         key = (blob.__array_interface__["data"][0], array.shape)
         if key not in self._weights:
             names = "weight", "bias", "mean", "variance"  # of the blobs that most layers have
-            name = names[number] if number < len(names) else f"blob{number}"
-            self._weights[key] = self._store(self.fresh(name), array)
+            name = self.fresh(names[number] if number < len(names) else f"blob{number}")
+            if self.half and is_halved(blob):
+                stored = self._store(unused(f"{name}_half", self._names), array.astype(np.float16))
+                self._weights[key] = self.add("Cast", [stored], name, to=TensorProto.FLOAT)
+            else:
+                self._weights[key] = self._store(name, array)
         return self._weights[key]
 
     def reshape(self, value: str, dims: Sequence[int], output: str | Sequence[str] = ()) -> str:

@@ -41,9 +41,15 @@ EXPORTS = {kind: function for family in EXPORTERS for kind, function in family.E
 
 
 def onnx_model(
-    graph: Graph, shapes: Mapping[Blob, Shape], version: str, metadata: Mapping[str, str] | None = None
+    graph: Graph,
+    shapes: Mapping[Blob, Shape],
+    version: str,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    half: bool = False,
 ) -> onnx.ModelProto:
-    """The model, checked by onnx. `shapes` are all blobs', `version` is caffe64's, `metadata` texts by key.
+    """The model, checked by onnx. `shapes` are all blobs', `version` is caffe64's, `metadata` texts by key. `half`:
+    with weights in float16, of a graph whose weights are `rounded`.
 
     The batch is of any size, of the file's name or "N", if every layer allows it. What a graph that was read from ONNX
     has beside its layers is kept. Raises InputError that names the layers which ONNX cannot express, for a net of none,
@@ -64,7 +70,7 @@ def onnx_model(
     origin = origin_of(graph)
     model.doc_string = origin.doc
     helper.set_model_props(model, {**origin.metadata, "caffe64": version, **(metadata or {})})
-    builder = Builder(model.graph, names.values(), opset)
+    builder = Builder(model.graph, names.values(), opset, half=half)
     for node in graph.nodes:
         builder.layer = _layer(node, shapes, axes, names)
         _word(node)(builder, builder.layer)
