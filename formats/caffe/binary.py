@@ -120,8 +120,8 @@ def read_binaryproto(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def write_caffemodel(path: str | os.PathLike[str], message: Message, blobs: Mapping[int, Sequence[np.ndarray]]) -> None:
-    """Writes `message` (NetParameter) with blobs[i], of any shapes, as those of message.layer[i]: float32, or float16,
-    which becomes raw data as in NVIDIA's Caffe and OpenCV's shrinkCaffeModel.
+    """Writes `message` (NetParameter) with blobs[i], of any shapes, as those of message.layer[i]: as float32, or of
+    arrays of float16 as raw data of these, as NVIDIA's Caffe and OpenCV's shrinkCaffeModel do.
 
     A layer that is not in `blobs` keeps the blobs of its message that hold data. Unknown fields are kept. The arrays
     are streamed to the file. Raises OutputError, also if the file would be larger than protobuf allows.
@@ -219,8 +219,8 @@ def _layer_parts(layer: Message, arrays: Sequence[np.ndarray] | None) -> list[by
         own.blobs.extend(blob for blob in layer.blobs if blob.data or blob.double_data)
         return [own.SerializeToString()]
     parts = [own.SerializeToString()]
-    for index, array in enumerate(arrays):
-        blob = BlobProto()
+    for index, given in enumerate(arrays):
+        blob, array = BlobProto(), given if given.dtype == np.float16 else given.astype(np.float32, copy=False)
         if index < len(layer.blobs):
             blob.CopyFrom(layer.blobs[index])  # for its unknown fields
         parts += blob_parts(BLOBS_FIELD, array, blob)
