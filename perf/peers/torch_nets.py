@@ -15,9 +15,11 @@ from ... import load_caffe
 from ...engine.graph.analysis.shapes import infer_shapes
 from ...engine.graph.ir.graph import Blob, Graph, Node, Shape
 from ...engine.graph.ops.batch_norm import global_statistics, uses_global_statistics
+from ...engine.graph.ops.interp import interp_sizes
 from ...engine.graph.ops.pooling import POOL_MAX, pooling_windows
 from ...engine.graph.ops.scale import operand
 from ...engine.graph.ops.windows import window_of
+from . import flat
 
 Tensors = list[torch.Tensor]
 Layer = Callable[..., torch.Tensor]
@@ -34,11 +36,11 @@ class Job:
         def run() -> None:
             with torch.inference_mode():
                 for _ in range(repeats):
-                    (self.output,) = net(data=x).values()
+                    self.outputs = net(data=x)
 
         self.run = run
         self.run()
-        self.facts = {"outputs": self.output.ravel().tolist()}
+        self.facts = {"outputs": flat(self.outputs[name].numpy() for name in sorted(self.outputs))}
 
 
 class TorchNet:
@@ -110,7 +112,25 @@ def _scale(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
 
 
 def _relu(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
-    return torch.relu_ if node.bottoms[0].name == node.tops[0].name else torch.relu
+    in_place, slope = node.bottoms[0].name == node.tops[0].name, node.attributes.negative_slope
+    if slope:
+        return lambda x: F.leaky_relu(x, slope, in_place)
+    return torch.relu_ if in_place else torch.relu
+
+
+def _interp(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    """Of whole pictures."""
+    sizes = [size for _, size in interp_sizes(node, bottoms[0])]
+    return lambda x: F.interpolate(x, sizes, mode="bilinear", align_corners=True)
+
+
+def _upsample(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    """By a scale."""
+    return lambda x: F.interpolate(x, scale_factor=node.attributes.scale, mode="nearest")
+
+
+def _concat(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    return lambda *parts: torch.cat(parts, node.attributes.axis)
 
 
 def _dropout(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
@@ -126,6 +146,9 @@ LAYERS = {
     "Scale": _scale,
     "ReLU": _relu,
     "Dropout": _dropout,
+    "Interp": _interp,
+    "Upsample": _upsample,
+    "Concat": _concat,
     "Eltwise": lambda node, bottoms, weights: torch.add,  # of two, operation SUM
     "Softmax": lambda node, bottoms, weights: lambda x: torch.softmax(x, 1),
     "SoftmaxWithLoss": lambda node, bottoms, weights: lambda x, label: F.cross_entropy(x, label.long()),

@@ -4,12 +4,13 @@ NET forward                 our optimised net by a Plan, next to others with the
 NET naive, ... optimised    the gain of the optimiser and of the Plan's fusing, within caffe64
 CIFAR forward+backward      the TRAIN phase, gradients of all weights
 InnerProduct                one row: weights are read once, so the yardstick is reading memory
+Interp, Upsample, BN, ...   single layers on one thread, whose yardstick is reading memory too
 load ResNet-18              from files to a Plan, in a fresh process
 
 Before anything is timed, all outputs must be those of the unoptimised net, run layer by layer with plain sums. The
 operations are those of the definition (two per multiply-accumulate), and Winograd's algorithm needs fewer: 3 x 3
 convolutions can come out above 100 % of the FMA peak. One thread is measured in CPU time, several in wall time. --quick
-leaves ResNet-18 and AlexNet-BN out.
+leaves ResNet-18, AlexNet-BN and YOLOv3-tiny out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from ..processes import ask
 from ..results import ARENA, BLOBS, IN_PLACE, Entry
 from . import Report, Settings
 from .caffe_backward import backward
-from .caffe_files import PEERS, Files, installed_peers, write_files
+from .caffe_files import PEERS, Files, installed_peers, peers_of, write_files
+from .caffe_forks import FORK_NETS
+from .caffe_layers import layers
 from .caffe_load import loading
 from .caffe_nets import NETS, PRODUCT, CaffeCase
 from .comparison import Jobs, Workload, run_comparison
@@ -37,13 +40,16 @@ RUNS, QUICK_RUNS = 31, 5  # in which layers are timed
 def run(settings: Settings, report: Report) -> list[Entry]:
     """Verify and time everything. Raises CheckFailed."""
     entries, peers = [], installed_peers(settings.peers)
-    for case in (*NETS.values(), PRODUCT):
+    for case in (*NETS.values(), *FORK_NETS.values(), PRODUCT):
         if settings.quick and case.large:
             continue
         with tempfile.TemporaryDirectory(prefix="caffe64-perf-") as folder:
-            for entry in _entries(case, Path(folder), peers, settings):
+            for entry in _entries(case, Path(folder), peers_of(case, peers), settings):
                 entries.append(entry)
                 report(entry)
+    for entry in layers(settings):
+        entries.append(entry)
+        report(entry)
     return entries
 
 
@@ -68,7 +74,7 @@ def forward(
     """One entry per number of threads. Raises CheckFailed."""
     modules = {"caffe64": "caffe64", **{peer: PEERS[peer] for peer in peers}}
     arguments = {"files": str(files.optimised), "repeats": case.repeats}
-    jobs: Jobs = {name: (JOB.format(module), arguments) for name, module in modules.items()}
+    jobs: Jobs = {name: (case.instead.get(name) or JOB.format(module), arguments) for name, module in modules.items()}
     comparison = run_comparison("caffe", jobs, work, settings, lambda facts: files.expected.verify(name, facts))
     for threads in settings.threads:
         runs = QUICK_RUNS if settings.quick else RUNS

@@ -49,6 +49,11 @@ def installed_peers(wanted: bool) -> list[str]:
     return found
 
 
+def peers_of(case: CaffeCase, peers: Iterable[str]) -> list[str]:
+    """Those that can read it."""
+    return [peer for peer in peers if peer not in case.instead or is_installed("onnx")]
+
+
 def write_files(case: CaffeCase, folder: Path, peers: Iterable[str]) -> Files:
     """Write a net as it is and optimised, and run it as it is."""
     x, source = case.input(), folder / f"{case.slug}-source.prototxt"
@@ -60,7 +65,7 @@ def write_files(case: CaffeCase, folder: Path, peers: Iterable[str]) -> Files:
     for path, each in files.items():
         each.save(f"{path}.prototxt", f"{path}.caffemodel")
         np.save(f"{path}.npy", x)
-    if READ_ONNX.intersection(peers):
+    if READ_ONNX.union(case.instead).intersection(peers):
         export_onnx(smaller, f"{path}.onnx")
     costs = {path: cost_of(each.graph, each.shapes) for path, each in files.items()}
     return Files(*files, Expected.of(net.graph, {"data": x}, net.outputs), costs)

@@ -18,12 +18,14 @@ from ...engine.graph.ir.ownership import assign_weights
 FACTOR = 999.98  # of BatchNorm's sums over the values they stand for, after some thousand training steps
 FACTORS = ("BN", "Normalize", "Scale")  # types whose first blob is about 1
 SCALED = "scale_param { bias_term: true }"
+BN = "bn_param { slope_filler { value: 1 } bias_filler { value: 0 } frozen: true momentum: 0.95 }"  # PSPNet's
 
 
 @dataclass(frozen=True)
 class CaffeCase:
     """`text()` is the net's prototxt, `shape` that of its input `data`. `repeats`: runs per time measurement.
-    `goals` are peer times over ours that the project wants to reach. `large`: left out with --quick."""
+    `goals` are peer times over ours that the project wants to reach. `large`: left out with --quick. `instead`: the
+    jobs of peers that cannot read it as a Caffe file, and get the ONNX model."""
 
     name: str
     text: Callable[[], str]
@@ -31,6 +33,7 @@ class CaffeCase:
     repeats: int
     goals: dict[str, float] = field(default_factory=dict)
     large: bool = False
+    instead: dict[str, str] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:

@@ -15,7 +15,7 @@ from caffe64.perf import report
 from caffe64.perf.processes import Rounds
 from caffe64.perf.results import read_results, write_results
 from caffe64.perf.sampling import paired
-from caffe64.perf.suites import Settings, caffe, caffe_backward, caffe_files, caffe_nets
+from caffe64.perf.suites import Settings, caffe, caffe_backward, caffe_files, caffe_forks, caffe_layers, caffe_nets
 from caffe64.perf.suites.caffe_nets import NETS, PRODUCT, CaffeCase
 from caffe64.perf.suites.comparison import Comparison, Workload
 from caffe64.perf.suites.expected import Expected
@@ -39,6 +39,7 @@ def tiny_text() -> str:
     return net + caffe_nets.layer("Softmax", "prob", "fc")
 
 
+SMALL = replace(caffe_layers.LAYERS_IN_PLANS[1], shape=(1, 8, 9, 8))
 TINY = CaffeCase("tiny", tiny_text, (2, 3, 17, 17), 2, {"OpenCV": 1.0})
 
 
@@ -47,6 +48,8 @@ def tiny(monkeypatch):
     """A suite of the tiny net, which is loaded as well, and of a small product."""
     text = 'name: "product"\n' + caffe_nets.data(1, 64) + caffe_nets.product("ip", "data", 32)
     monkeypatch.setattr(caffe, "NETS", {"tiny": TINY})
+    monkeypatch.setattr(caffe, "FORK_NETS", {})
+    monkeypatch.setattr(caffe_layers, "LAYERS_IN_PLANS", (SMALL,))
     monkeypatch.setattr(caffe, "PRODUCT", replace(PRODUCT, text=lambda: text, shape=(1, 64)))
     monkeypatch.setattr(caffe, "LOADED", "tiny")
 
@@ -57,7 +60,11 @@ def test_a_tiny_net_goes_through_the_whole_suite(tiny, tmp_path, make_results):
     assert entries == shown
     assert [entry.name for entry in entries] == [
         "tiny forward", "tiny naive", "tiny optimised, not fused", "tiny optimised", "load tiny", PRODUCT.name,
+        SMALL.name,
     ]  # fmt: skip
+    *entries, alone = entries
+    assert (alone.suite, alone.threads, alone.yardstick) == ("caffe", 1, "memory")
+    assert alone.bytes == 4 * (8 * 9 * 8 + 8 * 18 * 16)
     for entry in entries:
         assert entry.rate > 0
         assert entry.relative > 0
@@ -76,7 +83,7 @@ def test_a_tiny_net_goes_through_the_whole_suite(tiny, tmp_path, make_results):
     assert (product.unit, product.yardstick, product.bytes) == ("GB/s", "memory", 4 * (64 * 32 + 32))
     assert (loading.share, loading.first > 0) == (False, True)
     made = make_results({})
-    made.entries = entries
+    made.entries = entries = [*entries, alone]
     write_results(tmp_path / "run.json", made)
     assert [entry.key for entry in read_results(tmp_path / "run.json").entries] == [entry.key for entry in entries]
 
@@ -98,6 +105,27 @@ def test_the_outputs_of_all_peers_are_the_nets(peer, tmp_path):
     job = importlib.import_module(f"caffe64.perf.peers.{module}_nets").Job(str(files.optimised), 1, TINY.repeats)
     job.run()
     files.expected.verify("tiny", {f"{peer} 1": job.facts})
+
+
+@pytest.mark.parametrize("peer", ["caffe64", *PEERS])
+@pytest.mark.parametrize("name", caffe_forks.FORK_NETS)
+def test_nets_of_forks_are_read_by_all_peers(peer, name, tmp_path):
+    """OpenCV reads PSPNet's Caffe file, in which Interp is left of the forks' layers, and YOLOv3-tiny's ONNX model."""
+    case = caffe_forks.FORK_NETS[name]
+    assert case.instead.keys() == ({"OpenCV"} if name == "YOLOv3-tiny" else set())
+    files = caffe_files.write_files(case, tmp_path, PEERS)
+    module = {"caffe64": "caffe64", **caffe_files.PEERS}[peer]
+    path = case.instead.get(peer) or caffe.JOB.format(module)
+    job = importlib.import_module(path.partition(":")[0]).Job(str(files.optimised), 1, 1)
+    files.expected.verify(name, {f"{peer} 1": job.facts})
+
+
+@pytest.mark.parametrize("case", caffe_layers.LAYERS_IN_PLANS, ids=lambda case: case.name)
+def test_single_layers_are_steps_of_a_plan_that_are_verified(case):
+    made = caffe_layers.layer_case(replace(case, shape=(1, 6, 8, 8)))
+    made.ours()
+    assert made.footprint == made.bytes > 4 * 6 * 64
+    assert not made.peers
 
 
 def test_openvino_computes_in_float32_with_as_many_threads_as_the_others(tmp_path):

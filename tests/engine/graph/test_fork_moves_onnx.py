@@ -15,10 +15,10 @@ from support import assert_close, needs_shared
 from caffe64.engine.graph.analysis.shapes import infer_shapes
 from caffe64.engine.graph.ops.interp import Interp
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-from caffe64.engine.graph.frontends.onnx.compare import compare_with_onnxruntime, run_model
-from caffe64.engine.graph.frontends.onnx.write.model import onnx_model
+from caffe64.engine.graph.frontends.onnx.compare import compare_with_onnxruntime, run_model  # noqa: E402
+from caffe64.engine.graph.frontends.onnx.write.model import onnx_model  # noqa: E402
 
 TYPES = {"CropCenter", "Interp", "Reorg", "Reverse", "ReverseTime", "ShuffleChannel", "Transpose", "Upsample"}
 WILD = [name for name in CASES if read_wild_case(name).type in TYPES] if CASES else []
@@ -99,3 +99,10 @@ def test_usual_factors_need_one_node():
         model, _ = check(one_layer("Interp", Interp(m, m), (1, 1, n, n)))
         assert [node.op_type for node in model.graph.node][-1] == "Resize"
         assert "Gather" not in [node.op_type for node in model.graph.node]
+
+
+def test_the_size_is_also_what_onnx_infers():
+    """48 * float32(377 / 48) is 377 in float32, and less in float64."""
+    model, _ = check(one_layer("Interp", Interp(zoom_factor=8), (1, 1, 48, 48)))
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    assert [dim.dim_value for dim in inferred.graph.output[0].type.tensor_type.shape.dim[2:]] == [377, 377]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
-from ....compiler.fields import read_fields
+from ....compiler.fields import read_fields, read_row
 from ....vectors.simd import element, load, store, store_element, zeros
 from ...ir.graph import Node, Shape
 from ..emitter import Emitter
@@ -22,6 +22,12 @@ from .lowered import BLOCKED, Context, Lowered, Lowering
 from .permute import MOST_ROWS
 
 START_NUMBERS = LANES + 1  # of a vector in the table: where the runs of its lanes start; and 1 if they are one vector
+
+
+class RunStart(NamedTuple):
+    """Of one lane. As a row it is read faster than as an element of the table, which may be counted from the end."""
+
+    at: int
 
 
 class MovedChannels(NamedTuple):
@@ -55,11 +61,13 @@ def move_channels(arena, weights, tables, at, item, thread):
                     store(arena, to, load(arena, i + tables[starts]))
                 elif lanes == LANES:
                     for lane in range(LANES):
-                        store_element(arena, to + lane * FLOAT_BYTES, element(arena, i + tables[starts + lane]))
+                        v = element(arena, i + read_row(tables, starts, lane, RunStart).at)
+                        store_element(arena, to + lane * FLOAT_BYTES, v)
                 else:
                     store(arena, to, zeros())
                     for lane in range(lanes):
-                        store_element(arena, to + lane * FLOAT_BYTES, element(arena, i + tables[starts + lane]))
+                        v = element(arena, i + read_row(tables, starts, lane, RunStart).at)
+                        store_element(arena, to + lane * FLOAT_BYTES, v)
 
 
 class SourcePlace(NamedTuple):

@@ -36,7 +36,8 @@ def resize(builder: Builder, layer: ExportedLayer) -> None:
     if attributes.mode == "nearest":
         words["nearest_mode"] = attributes.rounding
     inputs = [layer.inputs[0], "", builder.constant([1, 1, *(scale for _, _, scale in axes)])]
-    if not all(floors):  # m / n in float32, times n, is a little less than m
+    exactly = [int(n * float(scale)) == m for n, m, scale in axes]  # as shapes are inferred before a run
+    if not attributes.scales and not all(floors + exactly):  # m / n in float32, times n, is a little less than m
         shape = builder.add("Shape", layer.inputs)
         outer = builder.add("Slice", [shape, builder.indices([0]), builder.indices([2])])
         sizes = builder.indices(m for _, m, _ in axes)
