@@ -78,7 +78,7 @@ def graph_of(
     path, phase = read.path, phase_name(phase)
     level, stages = whole_number("level", level, -(2**31), 2**31 - 1), names("stages", stages, "names of stages")
     message = filter_net(read.message, phase, level, stages, path=path)
-    shapes, notices = _named(message, input_shapes), [*read.notices, *_preparations(message)]
+    shapes, notices = _named(message, input_shapes), [*read.notices, *_preparations(message), *_crops(message)]
     if is_for_training(message, read.message.layer) if deploy is None else flag("deploy", deploy):
         left_out, whole = read.message.layer, message
         message = deploy_net(message, shapes, path=path, left_out=left_out, need_shapes=deploy is not None)
@@ -171,6 +171,20 @@ def weights_alone(caffemodel: str | os.PathLike[str]) -> tuple[Graph, list[str]]
         node.weights = [np.array(array, np.float32) for array in arrays if array is not None]
     graph.remove([node for node, (_, _, arrays) in zip(graph.nodes, model.blobs, strict=True) if not arrays])
     return graph, model.notices
+
+
+def _crops(message: Message) -> list[str]:
+    """A notice about crops that do not say from where, behind padding that is more than a frame for the kernels: the
+    Caffe that HED was made for found the offsets by itself, and OpenCV's sample takes the middle."""
+    crops = [layer.name for layer in message.layer if layer.type == "Crop" and not layer.HasField("crop_param")]
+    windows = [layer.convolution_param for layer in message.layer if layer.convolution_param.kernel_size]
+    if not crops or not any(max(each.pad, default=0) >= max(each.kernel_size) for each in windows):
+        return []
+    said = f"{crops[0]!r}{f' and {len(crops) - 1} more' if crops[1:] else ''}"
+    return [
+        f"the Crop layers {said} keep the upper left corner, as in Caffe; if the net means the middle, as HED does, give "
+        "each a crop_param { axis: 2 offset: N }"
+    ]
 
 
 def _preparations(message: Message) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from ... import load_caffe
 from ...caffe.net import CaffeNet
 from ...errors import UsageError
@@ -12,6 +14,7 @@ from ...formats.atomic import write_atomically
 from ..suites.caffe_nets import give_weights
 from . import classes, faces, pixels, pose, regions, single_shot
 
+PIXEL = 64.0  # the deviation of a picture's values
 Texts = Mapping[str, str]  # prototxts by the names of their files
 NETS: dict[str, Callable[[], Texts]] = {
     "res10_ssd": lambda: {"res10_ssd": single_shot.res10_ssd()},
@@ -41,6 +44,17 @@ def write_net(name: str, folder: Path) -> list[tuple[Path, CaffeNet]]:
             stream.write(text)
         net = load_caffe(path)
         give_weights(net)
+        _take_pixels(net)
         net.save(path.with_suffix(".caffemodel"))
         made.append((path, net))
     return made
+
+
+def _take_pixels(net: CaffeNet) -> None:
+    """Let the first layers read pixels up to 255, so that the values behind them are those of numbers about 1."""
+    inputs = {*net.graph.inputs}
+    for node in net.graph.nodes:
+        if node.weights and inputs.intersection(node.bottoms):
+            number, factor = (1, PIXEL**2) if node.type == "BatchNorm" else (0, 1 / PIXEL)
+            node.weights[number] *= np.float32(factor)
+            node.held.written()

@@ -104,3 +104,23 @@ def test_a_pickle_keeps_the_shapes_and_the_weights(net):
     assert again.blobs["data"].shape == (1, 3, 9, 8)
     assert not again.blobs["data"].data.any()
     np.testing.assert_array_equal(again.forward(data=X)["prob"], net.forward(data=X)["prob"])
+
+
+CROPPED = """
+    layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 1 dim: 1 dim: 9 dim: 9 }} }} }}
+    layer {{ name: "conv" type: "Convolution" bottom: "data" top: "conv"
+            convolution_param {{ num_output: 1 kernel_size: 3 pad: {pad} }} }}
+    layer {{ name: "crop" type: "Crop" bottom: "conv" bottom: "data" top: "crop" {offset} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("pad", "offset", "noticed"),
+    [(5, "", True), (5, "crop_param { axis: 2 offset: 4 }", False), (1, "", False), (2, "", False)],
+)
+def test_crops_that_undo_padding_without_an_offset_are_noticed(pad, offset, noticed, tmp_path):
+    """HED's, which mean the middle; Caffe takes the upper left corner."""
+    path = tmp_path / "net.prototxt"
+    path.write_text(CROPPED.format(pad=pad, offset=offset))
+    net = caffe64.load_caffe(path)
+    assert any("'crop' keep the upper left corner" in notice for notice in net.notices) == noticed
