@@ -182,8 +182,8 @@ def _crops(message: Message) -> list[str]:
         return []
     said = f"{crops[0]!r}{f' and {len(crops) - 1} more' if crops[1:] else ''}"
     return [
-        f"the Crop layers {said} keep the upper left corner, as in Caffe; if the net means the middle, as HED does, give "
-        "each a crop_param { axis: 2 offset: N }"
+        f"the Crop layers {said} keep the upper left corner, as in Caffe; if the net means the middle, as HED does, "
+        "give each a crop_param { axis: 2 offset: N }"
     ]
 
 

@@ -28,8 +28,8 @@ from .text import quote
 
 MOST_HEADER_BYTES, MOST_TENSOR_AXES = 1 << 24, 32
 # Bytes of a number, by the name of its type; the types that hold weights, as numbers in the file.
-SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2}
-SIZES |= {"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8}
+TYPE_BYTES = {"BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2}
+TYPE_BYTES |= {"I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8}
 NUMBERS: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
@@ -107,7 +107,7 @@ def parse_safetensors(path: str, content: mmap.mmap | bytes) -> TensorFile:
         if tensor.start != end:
             found = f"{quote(name)} begins at byte {tensor.start} of the tensors"
             raise InputError(path, found, f"{end}, where the one before it ends: no gaps, and none twice")
-        end += math.prod(tensor.shape) * SIZES[tensor.dtype]
+        end += math.prod(tensor.shape) * TYPE_BYTES[tensor.dtype]
     if 8 + length + end != size:
         raise InputError(path, f"holds {size - 8 - length} bytes of tensors", f"{end}", CUT_SHORT)
     placed = {name: Tensor(each.dtype, each.shape, 8 + length + each.start) for name, each in tensors.items()}
@@ -138,16 +138,18 @@ def _tensor(path: str, name: str, entry: Any, room: int) -> Tensor:
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise InputError(path, f"{quote(name)} has another entry in the header", "dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in SIZES:
-        raise InputError(path, f"{quote(name)} is of the type {quote(str(dtype), 50)}", f"one of {', '.join(SIZES)}")
+    if not isinstance(dtype, str) or dtype not in TYPE_BYTES:
+        raise InputError(
+            path, f"{quote(name)} is of the type {quote(str(dtype), 50)}", f"one of {', '.join(TYPE_BYTES)}"
+        )
     if not _are_sizes(shape) or len(shape) > MOST_TENSOR_AXES:
         raise InputError(path, f"{quote(name)} has the shape {quote(str(shape), 100)}", "a list of sizes")
     if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= room:
         found = f"{quote(name)} has the data_offsets {quote(str(offsets), 100)}"
         raise InputError(path, found, f"two within the {room} bytes of tensors", CUT_SHORT)
-    if math.prod(shape) * SIZES[dtype] != offsets[1] - offsets[0]:
+    if math.prod(shape) * TYPE_BYTES[dtype] != offsets[1] - offsets[0]:
         found = f"{quote(name)} has the shape {quote(str(shape), 100)} of {dtype} and {offsets[1] - offsets[0]} bytes"
-        raise InputError(path, found, str(math.prod(shape) * SIZES[dtype]))
+        raise InputError(path, found, str(math.prod(shape) * TYPE_BYTES[dtype]))
     return Tensor(dtype, tuple(shape), offsets[0])
 
 

@@ -122,5 +122,5 @@ def test_crops_that_undo_padding_without_an_offset_are_noticed(pad, offset, noti
     """HED's, which mean the middle; Caffe takes the upper left corner."""
     path = tmp_path / "net.prototxt"
     path.write_text(CROPPED.format(pad=pad, offset=offset))
-    net = caffe64.load_caffe(path)
+    net = caffe.load_caffe(path)
     assert any("'crop' keep the upper left corner" in notice for notice in net.notices) == noticed
