@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference.caffe_graphs import give_weights
+from reference.wild_cases import MODELS as MODELS_OF_FORKS
 from support import SHARED, needs_shared
 
 import caffe64
@@ -24,14 +25,12 @@ INPUTS = {  # shapes that the files do not say: of data layers
     "train_pictures": (2, 3, 14, 20),
     "solver": (2, 1, 8, 8),
 }
-OPENCV_REFUSES = {  # also in the form that caffe64 writes
-    "found/notation",  # hexadecimal numbers and the like
+OPENCV_REFUSES = {  # or stops when it runs them, also in the form that caffe64 writes
+    *("found/pspnet_bn", "found/segnet_bn"),
+    *("wild/model_bn_pspnet", "wild/model_bn_segnet", "wild/model_pspnet", "wild/model_segnet", "wild/model_senet"),
 }
 OPENCV_STOPS = {"label_input"}  # it opens the net, but has no such loss
 OWN_SCALE = {"model_bn_nvcaffe", "model_bn_nvcaffe_digits", "nv_bn", "nv_bn_filler"}  # two layers here
-NOT_YET = {  # of layers that are not there yet
-    *("model_bn_pspnet", "model_bn_segnet", "model_pspnet", "model_segnet", "model_senet", "pspnet_bn", "segnet_bn")
-}
 NOT_NETS = {"lenet_solver", "solver"}
 LARGEST_BATCH = 2
 pytestmark = needs_shared
@@ -71,17 +70,12 @@ def _shapes(net: dnn.Net, path: Path) -> dict[str, tuple[int, ...]]:
 def test_a_net_is_that_of_opencv(path, tmp_path):
     cv2 = pytest.importorskip("cv2")
     model = _model(path)
-    if path.stem in NOT_YET:
-        with pytest.raises(caffe64.InputError, match="not supported"):
-            dnn.readNetFromCaffe(path, model)
-        return
     net = dnn.readNetFromCaffe(path, model or "")
     shapes = _shapes(net, path)
     if model is None:
         give_weights(net._graph, inputs=shapes)
-    other = _of_opencv(cv2, path, model, net, tmp_path)
-    if other is None:
-        assert _name(path) in OPENCV_REFUSES
+    refused = _name(path) in OPENCV_REFUSES
+    other = None if refused else _of_opencv(cv2, path, model, net, tmp_path)
     rng = np.random.default_rng(0)
     for name, shape in shapes.items():
         x = rng.standard_normal(shape, np.float32)
@@ -90,7 +84,10 @@ def test_a_net_is_that_of_opencv(path, tmp_path):
     outputs = net.getUnconnectedOutLayersNames()
     found = net.forward(outputs)
     assert all(np.isfinite(array).all() for array in found)
-    if other is not None:
+    if refused:
+        with pytest.raises(cv2.error):
+            _run_in_opencv(cv2, path, model, net, tmp_path)
+    else:
         theirs = other.forward(other.getUnconnectedOutLayersNames())
         for name, array, expected in zip(outputs, found, theirs, strict=True):
             _close(array, expected, name, TOLERANCE if model else OF_DRAWN_WEIGHTS)
@@ -109,10 +106,14 @@ def _of_opencv(cv2, path: Path, model: Path | None, net: dnn.Net, folder: Path):
         except cv2.error:
             pass
     caffe64.CaffeNet(net._graph).save(folder / "net.prototxt", folder / "net.caffemodel")
-    try:
-        return cv2.dnn.readNetFromCaffe(str(folder / "net.prototxt"), str(folder / "net.caffemodel"))
-    except cv2.error:
-        return None
+    return cv2.dnn.readNetFromCaffe(str(folder / "net.prototxt"), str(folder / "net.caffemodel"))
+
+
+def _run_in_opencv(cv2, path: Path, model: Path | None, net: dnn.Net, folder: Path) -> None:
+    other = _of_opencv(cv2, path, model, net, folder)
+    for name, blob in net._inputs.items():
+        other.setInput(net._given[blob], name)
+    other.forward()
 
 
 def _same_tables(net: dnn.Net, other, *, two_layers: bool) -> None:
@@ -143,6 +144,16 @@ def test_a_net_gives_what_caffe_does(name):
     net.setInput(expected["input"])
     for blob in expected.files[1:]:
         _close(net.forward(blob.removeprefix("blob:")), expected[blob], blob)
+
+
+@pytest.mark.parametrize("name", MODELS_OF_FORKS)
+def test_a_net_gives_what_its_fork_of_caffe_does(name):
+    with np.load(CAFFE / "wild" / f"{name}_io.npz") as answers:
+        bottom, top = answers["bottom0"], answers["top0"]
+    model = next((CAFFE / "wild").glob(f"{name}.caffemodel*"))
+    net = dnn.readNetFromCaffe(CAFFE / "wild" / f"{name}.prototxt", model)
+    net.setInput(bottom)
+    _close(net.forward(), top, name)
 
 
 def test_nets_on_pictures():
