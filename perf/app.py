@@ -230,18 +230,20 @@ def census(
 
 
 def net(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="One of those below.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="See docs/how-to/caffe-recipes.md.", show_default=False)],
     folder: Annotated[
         Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where they go; made if it is not there.")
     ] = Path(),
+    model: Annotated[bool, typer.Option(help="Write NAME.caffemodel as well.")] = True,
 ) -> None:
     """Write a well-known kind of Caffe net, NAME.prototxt and NAME.caffemodel with random weights, to try things on."""
     from .known.nets import write_net
 
     folder.mkdir(parents=True, exist_ok=True)
-    for path, made in write_net(name, folder):
-        size = path.with_suffix(".caffemodel").stat().st_size
-        print(f"wrote {path} and {path.stem}.caffemodel: {len(made.graph.nodes)} layers, {size / 1e6:.1f} MB")
+    for path, layers in write_net(name, folder, model=model):
+        weights = path.with_suffix(".caffemodel")
+        size = f"{layers} layers, {weights.stat().st_size / 1e6:.1f} MB" if model else f"{layers} layers"
+        print(f"wrote {path}{f' and {weights.name}' if model else ''}: {size}")
 
 
 for command in (compare, plot, readme, optimizers, census, net):

@@ -33,8 +33,9 @@ NETS: dict[str, Callable[[], Texts]] = {
 }
 
 
-def write_net(name: str, folder: Path) -> list[tuple[Path, CaffeNet]]:
-    """The nets of one of NETS, each written as FILE.prototxt and FILE.caffemodel. Raises UsageError, OutputError."""
+def write_net(name: str, folder: Path, *, model: bool = True) -> list[tuple[Path, int]]:
+    """Write the nets of one of NETS, each as FILE.prototxt and, if a `model` is wanted, FILE.caffemodel; returns the
+    paths of the former and their numbers of layers. Raises UsageError, OutputError."""
     if name not in NETS:
         raise UsageError(f"there is no net {name!r}; there are {', '.join(NETS)}")
     made = []
@@ -42,11 +43,12 @@ def write_net(name: str, folder: Path) -> list[tuple[Path, CaffeNet]]:
         path = folder / f"{file}.prototxt"
         with write_atomically(path, "w") as stream:
             stream.write(text)
-        net = load_caffe(path)
-        give_weights(net)
-        _take_pixels(net)
-        net.save(path.with_suffix(".caffemodel"))
-        made.append((path, net))
+        if model:
+            net = load_caffe(path)
+            give_weights(net)
+            _take_pixels(net)
+            net.save(path.with_suffix(".caffemodel"))
+        made.append((path, text.count("type: ")))
     return made
 
 

@@ -41,6 +41,7 @@ def do(page, tmp_path):
     settings = {**os.environ, "PYTHONPATH": f"{TESTS}:{PACKAGES}"}
     done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    shutil.rmtree(tmp_path)  # a page of recipes leaves a gigabyte of models
 
 
 def source(page: str, start: str) -> str:

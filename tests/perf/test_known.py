@@ -112,6 +112,12 @@ def test_the_command_writes_files_that_open(perf, tmp_path):
     assert (tmp_path / "again" / "det2.caffemodel").read_bytes() == (tmp_path / "new" / "det2.caffemodel").read_bytes()
 
 
+def test_the_command_writes_a_net_without_its_model(perf, tmp_path):
+    done = perf("net", "fcn8s", "--no-model", "-o", tmp_path)
+    assert done.stdout == f"wrote {tmp_path}/fcn8s.prototxt: {len(graph_of('fcn8s', tmp_path).nodes) - 1} layers\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["fcn8s.prototxt"]
+
+
 def test_an_unknown_net_is_refused_with_those_there_are(perf):
     done = perf("net", "resnet")
     assert done.exit_code == 2
