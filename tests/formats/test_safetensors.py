@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 from safetensors.numpy import save
 
 from caffe64.errors import InputError
-from caffe64.formats.safetensors import MOST_HEADER_BYTES, NUMBERS, SIZES, read_safetensors
+from caffe64.formats.safetensors import MOST_HEADER_BYTES, NUMBERS, TYPE_BYTES, read_safetensors
 
 NAMES = {"F32": np.float32, "F16": np.float16, "F64": np.float64}
 
@@ -73,10 +73,10 @@ def test_float32_is_a_view_of_the_file(tmp_path):
 
 
 def test_other_types_are_read_where_they_are_not_needed(tmp_path):
-    path, others = tmp_path / "x", SIZES.keys() - NUMBERS.keys()
+    path, others = tmp_path / "x", TYPE_BYTES.keys() - NUMBERS.keys()
     header, end = {}, 0
     for dtype in sorted(others):
-        header[dtype], end = entry(dtype, [3], [end, end + 3 * SIZES[dtype]]), end + 3 * SIZES[dtype]
+        header[dtype], end = entry(dtype, [3], [end, end + 3 * TYPE_BYTES[dtype]]), end + 3 * TYPE_BYTES[dtype]
     path.write_bytes(made({**header, "w": entry(offsets=[end, end + 8])}, bytes(end) + np.float32([1, 2]).tobytes()))
     file = read_safetensors(path)
     assert file.floats("w").tolist() == [1, 2]

@@ -23,7 +23,7 @@ TYPE_NAMES = {number: f"TYPE_{name}" for name, number in [
 ]}  # fmt: skip
 WITHOUT = {  # what the upgrade would change, and numbers, which binary files hold apart
     "NetParameter": {"layers", "input", "input_dim", "input_shape"},
-    "LayerParameter": {"blobs"},
+    "LayerParameter": {"blobs", "own_fields"},
     "BatchNormParameter": {"relu"},  # and forks' fields, which Caffe's own take the place of
     "ConvolutionParameter": {"relu", "negative_slope"},
     "InnerProductParameter": {"relu", "negative_slope"},

@@ -28,6 +28,7 @@ from ..ops.curves import (
 )
 from ..ops.eltwise import ELTWISE_MAX, ELTWISE_MIN, ELTWISE_PROD, ELTWISE_SUM
 from ..ops.softmax import axis_sizes
+from .plain_regions import prepare_regions
 
 COMBINATIONS = {
     ELTWISE_PROD: lambda x, y, a, b: x * y,
@@ -96,6 +97,7 @@ def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 
 PLAIN = {
+    "ROIPooling": prepare_regions,
     "Softmax": prepare_softmax,
     "Eltwise": prepare_eltwise,
     **{kind: prepare_curve for kind, op in OPS.items() if op.curve is not no_curve},

@@ -159,7 +159,7 @@ def test_a_frozen_one_learns_nothing_and_passes_the_gradient_on(phase):
 def test_statistics_are_not_learnt():
     text = 'param { name: "s" lr_mult: 2 } bn_param { eps: 0.1 }'
     rates = [spec.lr_mult for spec in graph_of(data(), layer("b", "BN", "data", more=text)).nodes[1].blob_specs]
-    assert rates == [2, 1, 0, 0]
+    assert rates == [2, None, 0, 0]
     frozen = graph_of(data(), layer("b", "BN", "data", more=FROZEN)).nodes[1]
     assert {spec.lr_mult for spec in frozen.blob_specs} == {0}
     assert graph_of(data(), layer("b", "BN", "data", more=INFERENCE)).nodes[1].blob_specs == ()

@@ -180,7 +180,7 @@ def test_the_value_that_caffes_layers_stand_for_is_taken(message, field, value):
     [
         ("Softplus", " (caffe64.register_layer teaches a type of your own)"),
         ("Relu", " (did you mean 'ReLU'?)"),
-        ("SmoothL1Loss", " (--deploy does without data and loss layers)"),
+        ("CosineLoss", " (--deploy does without data and loss layers)"),
     ],
 )
 def test_types_that_do_not_run_are_named_in_a_short_message(kind, hint):
