@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reference.caffe_graphs import conv, data, graph_of, layer
+from reference.one_layer import one_layer
 from support import SHARED, assert_close, needs_shared
 
 import caffe64
@@ -14,9 +15,14 @@ from caffe64.engine.graph.execution.gradients import Gradients
 from caffe64.engine.graph.execution.required_kernels import kernels_of
 from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.attributes import READERS
+from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.ir.op import Layers
 from caffe64.engine.graph.ops import OPS
+from caffe64.engine.graph.ops.interp import Interp
+from caffe64.engine.graph.ops.piecewise import Clip
+from caffe64.engine.graph.ops.reductions import ArgMax
+from caffe64.engine.graph.ops.upsample import Upsample
 from caffe64.engine.graph.plan import Plan
 from caffe64.errors import InputError
 
@@ -54,6 +60,20 @@ def test_changed_attributes_are_said_in_the_message():
     (_, written) = graph_message(graph).layer
     assert not written.convolution_param.HasField("bias_term")  # the default is true
     assert written.convolution_param.HasField("group")
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes"),
+    [
+        ("ArgMax", ArgMax(axis=0)),
+        ("Clip", Clip(0.0, 6.0)),
+        ("Interp", Interp(height=5, width=7, zoom_factor=1)),
+        ("Upsample", Upsample(scale=2)),
+    ],
+)
+def test_a_default_is_said_where_to_say_nothing_means_another_thing(kind, attributes):
+    graph = one_layer(kind, attributes, (2, 3, 4, 4))
+    assert build_graph(graph_message(graph)).nodes[-1].attributes == attributes
 
 
 def test_what_the_format_cannot_say_is_refused():

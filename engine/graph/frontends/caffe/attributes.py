@@ -46,7 +46,7 @@ def _by_axis(kind: type, parameter: str, legacy: str) -> Reader:
             raise node.error(f"has both axis and {legacy}", "one of them")
         return read_fields(kind, message, axis=getattr(message, legacy))
 
-    return Reader(read, {each.name: writes(parameter, each.name) for each in dataclasses.fields(kind)})
+    return Reader(read, by_name(kind, parameter).write)
 
 
 def _read_reshape(node: Node, layer) -> views.Reshape:

@@ -36,7 +36,7 @@ def by_name(kind: type, parameter: str, **fillers: float) -> Reader:
     `reads_fillers`."""
     return Reader(
         lambda node, layer: read_fields(kind, getattr(layer, parameter)),
-        {each.name: writes(parameter, each.name) for each in dataclasses.fields(kind)},
+        {each.name: writes(parameter, each.name, optional=each.default is None) for each in dataclasses.fields(kind)},
         reads_fillers(parameter, **fillers),
     )
 
@@ -76,17 +76,18 @@ def _value(message, name: str):
     return tuple(value) if hasattr(value, "extend") else value
 
 
-def writes(parameter: str, name: str) -> Write:
-    """A function that sets that field of the message `parameter` of a layer."""
-    return lambda layer, value: set_field(getattr(layer, parameter), name, value)
+def writes(parameter: str, name: str, *, optional: bool = False) -> Write:
+    """A function that sets that field of the message `parameter` of a layer; `optional` as for `set_field`."""
+    return lambda layer, value: set_field(getattr(layer, parameter), name, value, optional=optional)
 
 
-def set_field(message, name: str, value) -> None:
-    """Set a field of a message to `value`; clear it where that is the default."""
+def set_field(message, name: str, value, *, optional: bool = False) -> None:
+    """Set a field of a message to `value`; clear it where that is the default, or if `optional`, where it is None: then
+    to say the default is not the same as to say nothing."""
     message.ClearField(name)
     if isinstance(value, tuple):
         getattr(message, name).extend(value)
-    elif value is not None and value != message.DESCRIPTOR.fields_by_name[name].default_value:
+    elif value is not None and (optional or value != message.DESCRIPTOR.fields_by_name[name].default_value):
         setattr(message, name, value)
 
 
