@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ..ir.graph import Blob, Graph, Node
 from ..ops import OPS
+from ..ops.checks import propagated
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,7 @@ def _wanted(graph: Graph, force: bool) -> dict[Node, Need]:
     needs: dict[Node, Need] = {}
     passed_on: set[Blob] = set()
     for node in graph.nodes:
-        bottoms, given = [bottom in passed_on for bottom in node.bottoms], list(node.propagate_down)
-        if len(given) not in (0, len(bottoms)):
-            raise node.error(f"has {len(given)} propagate_down for {len(bottoms)} bottoms", "none, or one per bottom")
+        bottoms, given = [bottom in passed_on for bottom in node.bottoms], propagated(node)
         weights = [lr_mult != 0 for lr_mult in _learning_rates(node)]
         if any(bottoms) or any(weights) or any(given):
             passed_on.update(node.tops)
@@ -94,11 +93,10 @@ def _labels(node: Node) -> list[int]:
 def _check(node: Node, need: Need) -> None:
     gradient = OPS[node.type].gradient
     if gradient is None:
-        if any(need.bottoms):
-            raise node.error(
-                "has no gradient, and one is asked for through it", "a layer that has one, or propagate_down: false"
-            )
-        return
+        asked, without = (
+            ("through it", "propagate_down: false") if any(need.bottoms) else ("of its weights", "lr_mult: 0")
+        )
+        raise node.error(f"has no gradient, and one is asked for {asked}", f"a layer that has one, or {without}")
     for number in _labels(node):
         if need.bottoms[number]:
             name = node.bottoms[number].name

@@ -84,6 +84,7 @@ def _top_shapes(node: Node, shapes: Mapping[Blob, Shape], given: Mapping[str, Sh
     else:
         tops = _source_shapes(node, op, given)
         check_given(node, tops)
+    _check_number(node, "tops", len(node.tops), (len(tops), len(tops)))
     return {top: _checked(node, top, shape) for top, shape in zip(node.tops, tops, strict=True)}
 
 

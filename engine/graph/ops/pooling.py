@@ -18,7 +18,7 @@ import numpy as np
 from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.fields import read_row
-from ...compiler.jit import F1, F1_IN, I2_IN, i64, kernel
+from ...compiler.jit import F1, F1_IN, I2_IN, i64, inline, kernel
 from ...team.memory import aligned_zeros
 from ...vectors.simd import broadcast, load, load_part, maximum, store, store_part, zeros
 from ..ir.graph import Node, Shape
@@ -204,6 +204,17 @@ def prepare_pooling(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 
 # ------------------------------------------------------------------------------------------------------------- gradient
 # Gradients of Pooling: MAX gives dy to the position of the maximum, AVE dy over the window's size to all its positions.
+@inline
+def place_of(x, value, i, W, height, left, right):
+    """Where the first `value` is in the columns left ... right - 1 of `height` rows of W values from x[i] on; -1 if x,
+    which a program may write to, does not have it any more."""
+    for h in range(height):
+        for w in range(left, right):
+            if x[i + h * W + w] == value:
+                return i + h * W + w
+    return np.int64(-1)
+
+
 @kernel(types.void(F1_IN, F1_IN, F1_IN, i64, i64, i64, I2_IN, I2_IN, F1))
 def maximum_gradient(x, y, dy, planes, H, W, rows, columns, dx):
     """dx = 0, plus dy at each window's first maximum; windows without a number above -FLT_MAX have none.
@@ -217,13 +228,10 @@ def maximum_gradient(x, y, dy, planes, H, W, rows, columns, dx):
             for c in range(columns.shape[0]):
                 if y[at] > LOWEST_FLOAT32:
                     down, across = read_row(rows, 0, r, Side), read_row(columns, 0, c, Side)
-                    i, w = (plane * H + down.first) * W, across.first
-                    while x[i + w] != y[at]:
-                        w += 1
-                        if w == across.last:
-                            w = across.first
-                            i += W
-                    dx[i + w] += dy[at]
+                    first, height = (plane * H + down.first) * W, down.last - down.first
+                    i = place_of(x, y[at], first, W, height, across.first, across.last)
+                    if i >= 0:
+                        dx[i] += dy[at]
                 at += 1
 
 

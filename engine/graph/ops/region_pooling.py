@@ -23,7 +23,7 @@ from ...team.memory import aligned_zeros
 from ...vectors.simd import broadcast, load, load_part, maximum, store
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run
-from .pooling import LOWEST_FLOAT32
+from .pooling import LOWEST_FLOAT32, place_of
 
 REGION = 5  # numbers of a region
 FARTHEST = np.float32(2**30)  # pixels: a bound of corners, which keeps sums of them whole numbers
@@ -168,14 +168,10 @@ def roi_gradient(x, rois, N, C, H, W, rows, columns, scale, down, across, y, dy,
                 top, bottom = down[2 * r], down[2 * r + 1]
                 for c in range(columns):
                     left, right = across[2 * c], across[2 * c + 1]
-                    if top < bottom and left < right and y[at] > LOWEST_FLOAT32:
-                        i, w = (plane + top) * W, left
-                        while x[i + w] != y[at]:
-                            w += 1
-                            if w == right:
-                                w = left
-                                i += W
-                        dx[i + w] += dy[at]
+                    if y[at] > LOWEST_FLOAT32:
+                        i = place_of(x, y[at], (plane + top) * W, W, bottom - top, left, right)
+                        if i >= 0:
+                            dx[i] += dy[at]
                     at += 1
 
 

@@ -109,6 +109,14 @@ def upsample_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     return [(*bottom[:-2], *upsampled_sizes(node, bottom))]
 
 
+def check_places(node: Node, places: np.ndarray, size: int) -> None:
+    """Raises node.error for one behind the last of `size` pixels of a plane."""
+    if (behind := places >= size).any():
+        position = int(behind.argmax())
+        found = f"{node.bottoms[1].name!r} holds {places[position]:g} at position {position}"
+        raise node.error(found, f"an index of the {size} pixels of a plane")
+
+
 def prepare_upsample(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     if not has_places(node):
         return prepare_axes(bottoms[0], upsampled_axes(node, bottoms[0]))
@@ -116,10 +124,7 @@ def prepare_upsample(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run
 
     def run(inputs, outputs):
         x, places = (array.reshape(-1) for array in inputs)
-        if (behind := places >= size).any():
-            position = int(behind.argmax())
-            found = f"{node.bottoms[1].name!r} holds {places[position]:g} at position {position}"
-            raise node.error(found, f"an index of the {size} pixels of a plane")
+        check_places(node, places, size)
         scatter.run(x, places, planes, pixels, size, outputs[0].reshape(-1))
 
     return run
@@ -136,6 +141,7 @@ def upsample_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run,
             input_gradients[1].fill(0)
         if input_gradients[0] is not None:
             dy, places, dx = (array.reshape(-1) for array in (output_gradients[0], inputs[1], input_gradients[0]))
+            check_places(node, places, sizes[2])  # a program may have written to them
             gather.run(dy, places, *sizes, dx)
 
     return back

@@ -199,6 +199,10 @@ def test_propagate_down_stops_a_gradient():
         ([layer("t", "Threshold", "one"), loss("t")], "layer 't' .* has no gradient, and one is asked for through it"),
         ([loss("relu"), layer("l", "ArgMax", "one", more="loss_weight: 1")], "layer 'l' .* has no gradient"),
         (
+            [layer("n", "Normalize", "data"), dense("ip", "n"), loss("ip")],
+            "layer 'n' .* has no gradient, and one is asked for of its weights, expected a layer .* or lr_mult: 0",
+        ),
+        (
             [layer("max", "Reduction", "one", more="reduction_param { axis: 1 }"), 'layer { name: "x" type: '
              '"SoftmaxWithLoss" bottom: "relu" bottom: "max" top: "x" }'],
             "layer 'x' .* gives no gradient to 'max', and one is asked for, expected propagate_down: false",
@@ -230,6 +234,32 @@ def test_diffs_may_be_given_or_written():
     net.blobs["ip"].diff[...] = 2 * top
     close(net.backward()["data"], 2 * given)
     np.testing.assert_array_equal(net.blobs["data"].diff, net.backward()["data"])
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [layer("y", "Pooling", "data", more="pooling_param { kernel_size: 3 stride: 2 }")],
+        [
+            data("2 5", "rois"),
+            layer("y", "ROIPooling", "data rois", more="roi_pooling_param { pooled_h: 2 pooled_w: 3 }"),
+        ],
+    ],
+)
+def test_a_maximum_that_was_written_over_has_no_gradient(layers):
+    net = net_of(FORCE, INPUT, *layers)
+    net.forward(data=X, **{name: values((2, 5), 1) ** 2 for name in net.inputs[1:]})
+    net.blobs["data"].data[...] = 1e9
+    assert not net.backward(y=np.ones(net.blobs["y"].shape))["data"].any()
+
+
+def test_places_that_were_written_over_are_refused():
+    pool = layer("max", "Pooling", "data", "max places", "pooling_param { kernel_size: 2 stride: 2 }")
+    net = net_of(FORCE, data("4 3 8 6"), pool, layer("y", "Upsample", "max places"))
+    net.forward(data=values((4, 3, 8, 6)))
+    net.blobs["places"].data[...] = 1e9
+    with pytest.raises(InputError, match=r"'places' holds 1e\+09 at position 0, expected an index of the 48 pixels"):
+        net.backward(y=np.ones((4, 3, 8, 6)))
 
 
 def test_gradients_that_cannot_be_had():
