@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,50 +10,55 @@ import numpy as np
 from ...engine.graph.ir.graph import Node
 from ...engine.graph.ops.inputs import Transform
 from ...engine.parameters.streams import generator
+from ...errors import InputError
 from ...formats.caffe import read_binaryproto
+from ...formats.npy import read_npy
 from ...formats.transform import transform_picture
-
-NO_MEAN = np.zeros(0, np.float32)
+from .places import Places
 
 
 class PixelTransform:
-    """Of one layer. `purpose` and `seed` choose its random numbers, which depend on the picture's number in all that
-    the layer reads, and on nothing else."""
+    """Of one layer. Its random numbers depend on `seed`, `purpose`, a batch's number and a picture's place in that."""
 
-    def __init__(self, node: Node, transform: Transform, seed: int, purpose: int, find: Callable[[str], Path]):
+    def __init__(self, node: Node, transform: Transform, seed: int, purpose: int, places: Places):
         self.node, self.transform, self._seed, self._purpose = node, transform, seed, purpose
         self._trains = node.phase == "TRAIN"
         if transform.mean_file and transform.mean_value:
             raise node.error("has both mean_file and mean_value", "one of them")
-        self._picture = np.asarray(read_binaryproto(find(transform.mean_file))) if transform.mean_file else None
-        self._mean: np.ndarray | None = None
+        if transform.force_color and transform.force_gray:
+            raise node.error("has force_color and force_gray", "one of them")
+        self._picture = read_mean(places.find(transform.mean_file)) if transform.mean_file else None
+        self._values = np.asarray(transform.mean_value, np.float32)
+        self._scale = 1.0 if transform.scale is None else transform.scale
 
     @property
-    def random(self) -> bool:
-        """Whether it draws random numbers."""
-        return self.transform.mirror or (self._trains and self.transform.crop_size > 0)
+    def color(self) -> bool | None:
+        """Whether files of pictures are read in colour; None: as each is."""
+        return True if self.transform.force_color else False if self.transform.force_gray else None
 
-    def shape(self, picture: tuple[int, int, int]) -> tuple[int, int, int]:
+    def shape(self, picture: tuple[int, ...]) -> tuple[int, int, int]:
         """Of the result for pictures of this shape. Raises node.error for a crop that is larger."""
         channels, height, width = picture
         crop = self.transform.crop_size
         if crop and crop > min(height, width):
             raise self.node.error(f"has crop_size {crop} and pictures of {height}x{width}", "a crop that fits")
-        return (channels, crop, crop) if crop else picture
+        return (channels, crop, crop) if crop else (channels, height, width)
 
-    def run(self, pixels: np.ndarray, number: int, target: np.ndarray) -> None:
-        """Write the picture `number`, [channels, height, width], into target, float32 of `shape`."""
-        _, height, width = pixels.shape
-        corner, mirror, crop = (0, 0), False, self.transform.crop_size
-        draws = generator(self._seed, self._purpose, number) if self.random else None
-        if draws and self.transform.mirror:
-            mirror = bool(draws.integers(2))
-        if draws and crop and self._trains:
-            corner = int(draws.integers(height - crop + 1)), int(draws.integers(width - crop + 1))
-        elif crop:
-            corner = (height - crop) // 2, (width - crop) // 2
-        scale = 1.0 if self.transform.scale is None else self.transform.scale
-        transform_picture(pixels, self._mean_of(pixels.shape), scale, corner, mirror, target)
+    def draws(self, batch: int, rows: int) -> np.ndarray:
+        """Numbers from 0 up to below 1 for the pictures of a batch, [rows, 3]: mirrored, row and column of the crop."""
+        if self.transform.mirror or (self._trains and self.transform.crop_size):
+            return generator(self._seed, self._purpose, batch).random((rows, 3))
+        return np.zeros((rows, 3))
+
+    def run(self, pixels: np.ndarray, draws: np.ndarray, target: np.ndarray) -> None:
+        """Write pixels, [channels, height, width], into target, float32 of `shape`."""
+        free = [size - wanted for size, wanted in zip(pixels.shape[1:], target.shape[1:], strict=True)]
+        mirrored, row, column = draws.tolist()
+        corner = free[0] // 2, free[1] // 2
+        if self._trains:
+            corner = int(row * (free[0] + 1)), int(column * (free[1] + 1))
+        mirror = self.transform.mirror and mirrored < 0.5
+        transform_picture(pixels, self._mean_of(pixels.shape), self._scale, corner, mirror, target)
 
     def _mean_of(self, shape: tuple[int, ...]) -> np.ndarray:
         if self._picture is not None:
@@ -61,9 +66,15 @@ class PixelTransform:
                 found = f"has a mean_file of {list(self._picture.shape)} and a picture of {list(shape)}"
                 raise self.node.error(found, "the same, before the crop")
             return self._picture.reshape(-1)
-        if len(self.transform.mean_value) not in (0, 1, shape[0]):
-            found = f"has {len(self.transform.mean_value)} mean_value and a picture of {shape[0]} channels"
+        if len(self._values) not in (0, 1, shape[0]):
+            found = f"has {len(self._values)} mean_value and a picture of {shape[0]} channels"
             raise self.node.error(found, "one, or one per channel")
-        if self._mean is None:
-            self._mean = np.asarray(self.transform.mean_value, np.float32)
-        return self._mean
+        return self._values
+
+
+def read_mean(path: Path) -> np.ndarray:
+    """A mean picture, float32 [channels, height, width], of a .binaryproto or .npy. Raises InputError."""
+    picture = read_npy(path) if path.suffix.lower() == ".npy" else read_binaryproto(path)
+    if picture.ndim != 3 or not picture.size or not math.isfinite(picture.sum(dtype=np.float64)):
+        raise InputError(path, f"holds an array {list(picture.shape)}", "a mean picture [channels, height, width]")
+    return np.ascontiguousarray(picture, np.float32)

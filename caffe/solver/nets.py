@@ -16,6 +16,8 @@ from ...engine.graph.ir.ownership import assign_weights
 from ...formats.caffe import ParsedNet, upgraded
 from ...formats.caffe.schema import Message
 from ...formats.caffe.solver import ParsedSolver
+from ..data.ahead import Ahead
+from ..data.places import Places
 from ..data.sources import Batch, BatchSource, make_source
 from ..net import CaffeNet
 from ..reading import graph_of, read_net
@@ -59,12 +61,19 @@ def place(solver: ParsedSolver, name: str) -> Path:
 
 @dataclass
 class FedNet:
-    """A net and the sources of its data layers, which are asked for batch after batch; `passes` have run."""
+    """A net and the sources of its data layers, which are asked for batch after batch, those of files ahead; `passes`
+    have run."""
 
     net: CaffeNet
     sources: dict[str, tuple[list[str], BatchSource]]
     passes: int = 0
     _kept: dict[str, Batch] = field(default_factory=dict)  # first batches, which gave the shapes
+    _ahead: dict[str, Ahead] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for layer, (_, source) in self.sources.items():
+            if source.count:
+                self._ahead[layer] = Ahead(source, self._kept[layer])
 
     def forward(self) -> tuple[np.float32, dict[str, np.ndarray]]:
         """One pass on the next batch: the loss, and copies of the outputs by name."""
@@ -76,11 +85,17 @@ class FedNet:
     def feed(self) -> None:
         for layer, (tops, source) in self.sources.items():
             batch = self._kept.pop(layer, None) if self.passes == 0 else None
-            for top, array in zip(tops, batch or source.take(self.passes), strict=True):
+            batch = batch or self._ahead.get(layer, source).take(self.passes)
+            for top, array in zip(tops, batch, strict=True):
                 blob = self.net.blobs[top]
                 if blob.shape != array.shape:
                     blob.reshape(*array.shape)
                 blob.data[...] = array
+
+    def close(self) -> None:
+        """End what reads ahead; `feed` begins again."""
+        for ahead in self._ahead.values():
+            ahead.close()
 
     def loss(self) -> np.float32:
         """The weighted sum of the losses of the last pass."""
@@ -102,8 +117,9 @@ def build(
     sources: dict[str, tuple[list[str], BatchSource]] = {}
     shapes: dict[str, Shape] = {}
     kept: dict[str, Batch] = {}
+    places = Places(graph.path, notices)
     for node in graph.nodes:
-        if not node.bottoms and (source := make_source(node, seed, lambda name: place(solver, name))):
+        if not node.bottoms and (source := make_source(node, seed, places)):
             sources[node.name] = [top.name for top in node.tops], source
             kept[node.name] = source.take(0)
             shapes |= {top.name: array.shape for top, array in zip(node.tops, kept[node.name], strict=True)}
