@@ -8,7 +8,9 @@ from typing import Any
 from .. import __version__
 from ..engine.compiler.support import obstacle
 from ..engine.graph.analysis.shapes import infer_shapes
+from ..engine.graph.ops import OPS
 from ..engine.graph.passes.drop_dead_layers import drop_dead_layers
+from ..engine.graph.verification.rows import FoundRows
 from ..errors import InputError, UsageError
 from .export import require
 from .net import CaffeNet
@@ -43,7 +45,10 @@ class ExportedSide(CaffeSide):
         return {blob.name: found[blob.name] for blob in graph.results if blob.name in found}
 
     def scales(self, inputs: Arrays, outputs: Arrays) -> Mapping[str, Any]:
-        return largest(outputs)
+        """The largest value of each output; of detections, rows in any order."""
+        keys = {top.name: OPS[node.type].row_keys for node in self.net.graph.nodes for top in node.tops}
+        rows = {name: FoundRows(keys[name], (outputs[name],)) for name in outputs if keys[name]}
+        return {**largest(outputs), **rows}
 
 
 def side_of(net: CaffeNet) -> CaffeSide:

@@ -8,12 +8,16 @@ import shutil
 import numpy as np
 import onnx
 import pytest
+from reference.caffe_graphs import give_weights
 from reference.elsewhere import MACHINES, elsewhere
 from reference.onnx_models import small_net
 from reference.small_caffe_net import write_net, write_picture, write_trained
+from reference.ssd_nets import face_ssd
 from support import FOUND
 
 import caffe64
+from caffe64.caffe.exported import ExportedSide
+from caffe64.engine.graph.verification.difference import difference
 
 REASON = {"linux": "the package numba is not installed", "macos": "Darwin on arm64", "windows": "Windows on AMD64"}
 NETS = {
@@ -178,3 +182,21 @@ def test_other_commands(here, machine):
     assert export.exit_code == 0, export
     caffe64.load_caffe("net.prototxt", "net.caffemodel")
     assert "\\u5c64" in summary.stdout, summary  # which the terminal's code page does not have
+
+
+def test_detections_are_compared_as_rows_in_any_order(here):
+    (here / "ssd.prototxt").write_text(face_ssd(96, 0.25))
+    net = caffe64.load_caffe("ssd.prototxt", seed=0)
+    give_weights(net.graph)
+    net.save("ssd.prototxt", "ssd.caffemodel")
+    (done,) = elsewhere("macos", "verify ssd.prototxt ssd.caffemodel ssd.prototxt ssd.caffemodel")
+    assert done.exit_code == 0, done
+    side = ExportedSide(net)
+    inputs = side.random(0, {})
+    outputs = side.run(inputs, reference=True)
+    (name, rows), *others = outputs.items()
+    assert not others
+    scale = side.scales(inputs, outputs)[name]
+    assert rows.shape[-2] > 1
+    assert difference(name, rows, rows[..., ::-1, :], scale).relative == 0
+    assert difference(name, rows, rows[..., :-1, :], scale).relative == np.inf
