@@ -38,6 +38,7 @@ IGNORED = {
     "ParameterParameter": "blob_filler",
     "PoolingParameter": "torch_pooling",
     "SaveOutputParameter": "resize_param",
+    "WindowDataParameter": "shuffle",
     "TransformationParameter": "allow_upscale apply_probability aspect_max aspect_min contrast_brightness_adjustment"
     " crop_h crop_height crop_w crop_width debug_params display distort_param emit_constraint enable_classf_aug"
     " erase_ratio expand_param horizontal_stretch_lower horizontal_stretch_upper img_rand_resize_lower"

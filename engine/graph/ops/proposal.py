@@ -80,8 +80,8 @@ def proposal_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     if len(scores) != 4 or scores[:2] != (1, 2 * anchors) or offsets != (1, SIDES * anchors, *scores[2:]):
         found = f"bottoms of shapes {list(scores)} and {list(offsets)} for {anchors} anchors"
         raise node.error(found, f"[1, {2 * anchors}, H, W] and [1, {SIDES * anchors}, H, W], of one picture")
-    if count(info) not in (3, 4):
-        expected = "3 or 4 numbers: the height and the width of the picture, and its scale, one for both or each"
+    if count(info) < 3:
+        expected = "3 numbers or more: the height and the width of the picture, and its scale, one for both or each"
         raise node.error(f"a third bottom of shape {list(info)}", expected)
     rows = min(anchors * count(scores, 2), parameter.pre_nms_topn, parameter.post_nms_topn)
     return [(rows, 5), (rows, 1) if parameter.form == "python" else (rows,)][: len(node.tops)]
@@ -115,7 +115,7 @@ def prepare_proposal(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run
         info = inputs[2].reshape(-1)
         boxes = moved(anchors, offsets, info[0], info[1])
         there = np.isfinite(boxes).all(axis=1) & ~np.isnan(scores)
-        least = parameter.min_size * info[[-1, 2]]  # of width and height
+        least = parameter.min_size * info[[min(3, len(info) - 1), 2]]  # of width and height
         if parameter.form == "python":
             least = parameter.min_size * info[2]
         enough = (boxes[:, 2:] - boxes[:, :2] + 1 >= least).all(axis=1)

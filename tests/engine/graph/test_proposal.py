@@ -118,13 +118,16 @@ def test_py_faster_rcnns_class(scales):
     check(found, of, expected)
 
 
-def test_three_numbers_of_the_picture_are_height_width_and_one_scale():
+def test_numbers_of_the_picture_are_height_width_and_one_scale_or_two():
+    """PVANet's files have six, of which its port reads four."""
     scores, offsets = net_outputs(4, 3, 4, 3)
-    of_three, of_four = (
+    of_three, of_four, of_six, other = (
         run_layer("Proposal", [scores, offsets, np.array([info], np.float32)], PORT % (9, 50, 50, 0.5))[0]
-        for info in ([40, 50, 1.5], [40, 50, 1.5, 1.5])
+        for info in ([40, 50, 1.5], [40, 50, 1.5, 1.5], [40, 50, 1.5, 1.5, 9, 9], [40, 50, 1.5, 3])
     )
     np.testing.assert_array_equal(of_three, of_four)
+    np.testing.assert_array_equal(of_six, of_four)
+    assert (other != of_four).any()
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
@@ -182,7 +185,7 @@ WRONG = [
     (SHAPES, "proposal_param { ratio: nan scale: 1 }", "ratio [nan], expected one or more positive numbers"),
     ([(2, 8, 3, 4), (2, 16, 3, 4), (1, 4)], PORT % (0, 9, 9, 1), "bottoms of shapes [2, 8, 3, 4] and [2, 16, 3, 4]"),
     ([(1, 8, 3, 4), (1, 12, 3, 4), (1, 4)], PORT % (0, 9, 9, 1), "bottoms of shapes [1, 8, 3, 4] and [1, 12, 3, 4]"),
-    ([(1, 8, 3, 4), (1, 16, 3, 4), (1, 2)], PORT % (0, 9, 9, 1), "a third bottom of shape [1, 2], expected 3 or 4"),
+    ([(1, 8, 3, 4), (1, 16, 3, 4), (1, 2)], PORT % (0, 9, 9, 1), "a third bottom of shape [1, 2], expected 3 numbers"),
 ]
 
 

@@ -99,16 +99,17 @@ PORT = "proposal_param { ratio: 0.5 ratio: 2 scale: 1 scale: 2.5 feat_stride: 8 
     threshold=st.sampled_from([0.3, 0.7, 1.5]),
     odd=st.sampled_from([None, np.nan, np.inf]),
     python=st.booleans(),
+    unread=st.integers(0, 2),
     seed=st.integers(0, 1000),
 )
-def test_proposal(size, least, before, after, threshold, odd, python, seed):
+def test_proposal(size, least, before, after, threshold, odd, python, unread, seed):
     source = np.random.default_rng(seed)
     number = 6 if python else 4
     scores = source.permutation(2 * number * size[0] * size[1]).reshape(1, 2 * number, *size).astype(np.float32)
     offsets = source.normal(0, 0.4, (1, 4 * number, *size)).astype(np.float32)
     if odd is not None:
         scores[0, number, 0, 0], offsets[0, :, -1, -1] = odd, odd
-    info = np.array([[40, 50, 1.25, 1.5]], np.float32)
+    info = np.array([[40, 50, 1.25, 1.5, *[9] * unread]], np.float32)
     kind, parameters = "Proposal", PORT % (least, before, after, threshold)
     if python:
         text = "feat_stride: 8\\nscales: [1, 2.5]"

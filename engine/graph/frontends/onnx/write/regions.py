@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from ....ir.op import NO_ROW
+from ....ir.op import NO_ROW, count
 from ....ops.proposal import SIDES, all_anchors
 from ....ops.region_pooling import LEAST_SIZE, REGION
 from .builder import Builder, ExportedLayer
@@ -148,7 +148,8 @@ def _all_boxes(builder: Builder, layer: ExportedLayer) -> tuple[str, str]:
     scores = builder.reshape(add("Transpose", [scores], perm=[1, 0]), [-1])
     info = builder.reshape(layer.inputs[2], [-1])
     boxes = _moved(builder, layer, all_anchors(attributes, height, width), info)
-    scales = add("Gather", [info, builder.indices([2 if python else -1, 2])], axis=0)
+    across = 2 if python else min(3, count(layer.bottoms[2]) - 1)
+    scales = add("Gather", [info, builder.indices([across, 2])], axis=0)
     first, second = _corners(builder, boxes)
     sizes = builder.plus(add("Sub", [second, first]), 1)
     small = add("Less", [sizes, builder.times(scales, attributes.min_size)])
