@@ -34,11 +34,16 @@ def contrastive_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     return [()] * len(node.tops)
 
 
+def pair_sizes(bottoms: list[Shape]) -> tuple[int, int]:
+    """Rows, and numbers of each."""
+    return bottoms[0][0], count(bottoms[0], 1)
+
+
 class _Pairs:
     """Of one run: differences [N, C], squared distances [N] and whether pairs are similar: a whole number but 0."""
 
-    def __init__(self, inputs, rows: int):
-        self.differences = (inputs[0] - inputs[1].reshape(inputs[0].shape)).reshape(rows, -1)
+    def __init__(self, inputs, sizes: tuple[int, int]):
+        self.differences = inputs[0].reshape(sizes) - inputs[1].reshape(sizes)
         self.squares = np.square(self.differences).sum(axis=1)
         self.similar = np.trunc(inputs[2].reshape(-1)) != 0
 
@@ -46,10 +51,11 @@ class _Pairs:
 def prepare_contrastive(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """The sum of d**2 of similar pairs, and of max(margin - d, 0)**2 of others, over twice the rows; in the legacy
     version, of max(margin - d**2, 0)."""
-    rows, margin, legacy = bottoms[0][0], np.float32(node.attributes.margin), node.attributes.legacy_version
+    sizes, rows = pair_sizes(bottoms), bottoms[0][0]
+    margin, legacy = np.float32(node.attributes.margin), node.attributes.legacy_version
 
     def run(inputs, outputs):
-        pairs = _Pairs(inputs, rows)
+        pairs = _Pairs(inputs, sizes)
         beyond = np.maximum(margin - (pairs.squares if legacy else np.sqrt(pairs.squares)), 0)
         terms = np.where(pairs.similar, pairs.squares, beyond if legacy else np.square(beyond))
         write(outputs, terms.sum(dtype=np.float64) / max(1, 2 * rows))
@@ -60,17 +66,18 @@ def prepare_contrastive(node: Node, bottoms: list[Shape], tops: list[Shape]) -> 
 def contrastive_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
     """With d' = (a - b) * weight / rows: d' of similar pairs, -(margin - d) / (d + 1e-4) * d' of others within the
     margin, in the legacy version -d'; for b the negative."""
-    rows, margin, legacy = bottoms[0][0], np.float32(node.attributes.margin), node.attributes.legacy_version
+    sizes, rows = pair_sizes(bottoms), bottoms[0][0]
+    margin, legacy = np.float32(node.attributes.margin), node.attributes.legacy_version
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
-        pairs = _Pairs(inputs, rows)
+        pairs = _Pairs(inputs, sizes)
         distance = pairs.squares if legacy else np.sqrt(pairs.squares)
         push = np.float32(-1) if legacy else -(margin - distance) / (distance + DISTANCE_ADDEND)
         factors = np.where(pairs.similar, np.float32(1), np.where(distance < margin, push, np.float32(0)))
         da = pairs.differences * (factors * np.float32(output_gradients[0] / max(1, rows)))[:, np.newaxis]
         for dx, sign in zip(input_gradients[:2], (1, -1), strict=True):
             if dx is not None:
-                np.multiply(da, np.float32(sign), out=dx.reshape(rows, -1))
+                np.multiply(da, np.float32(sign), out=dx.reshape(sizes))
 
     return back
 

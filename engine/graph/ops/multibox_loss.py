@@ -18,7 +18,7 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, count
-from .checks import at_most_four_axes, whole_numbers
+from .checks import at_most_four_axes, propagated, whole_numbers
 from .detection import CENTER_SIZE, CORNER, CORNER_SIZE
 from .losses import NORMALIZE_VALID, divisor, write
 from .smooth_l1_loss import NO_SIGMA, smooth_l1, smooth_l1_slope
@@ -145,7 +145,8 @@ def matched_priors(node: Node, scores: np.ndarray, priors: np.ndarray, truth: np
     images = whole_numbers(node, 3, truth[:, 0], len(scores), ignored=-1)
     labels = whole_numbers(node, 3, np.where(images < 0, 0, truth[:, 1]), parameter.num_classes)
     counts = parameter.use_difficult_gt | (truth[:, 7] == 0)
-    places, truths, chosen, wanted = [], [], [], []
+    none = np.empty((0, 2), np.int64)  # where there are no images
+    places, truths, chosen, wanted = [none], [np.empty((0, 4), np.float32)], [none], [none[:, 0]]
     for image, of_image in enumerate(scores):
         own = np.flatnonzero((images == image) & counts)
         found = overlaps(priors, truth[own, 3:7])
@@ -186,11 +187,12 @@ def prepared(node: Node, bottoms: list[Shape]):
     """A function of the inputs: what is matched, the differences of boxes, the scores, the divisor; and whether
     propagate_down lets the terms of boxes and of classes count: it switches them in the forward run as well."""
     parameter, images = node.attributes, bottoms[0][0]
-    switches = tuple(node.propagate_down[:2]) or (True, True)
+    switches = propagated(node)[:2] or (True, True)
 
     def parts(inputs):
-        locations, scores = inputs[0].reshape(images, -1, 4), inputs[1].reshape(images, -1, parameter.num_classes)
         priors, truth = inputs[2].reshape(2, -1, 4), inputs[3].reshape(-1, TRUTH)
+        sizes = images, priors.shape[1]
+        locations, scores = inputs[0].reshape(*sizes, 4), inputs[1].reshape(*sizes, parameter.num_classes)
         matched = matched_priors(node, scores, priors[0], truth)
         whole = divisor(parameter.normalization, images, priors.shape[1], len(matched.places))
         return matched, off_target(parameter, matched, locations, priors), scores, whole
@@ -222,7 +224,9 @@ def multibox_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run,
         if (dx := input_gradients[0]) is not None:
             dx.fill(0)
             slope = smooth_l1_slope(off, NO_SIGMA) if parameter.loc_loss_type == SMOOTH_L1 else off
-            dx.reshape(len(scores), -1, 4)[tuple(matched.places.T)] = slope * np.float32(parameter.loc_weight) * factor
+            dx.reshape(*scores.shape[:2], 4)[tuple(matched.places.T)] = (
+                slope * np.float32(parameter.loc_weight) * factor
+            )
         if (dx := input_gradients[1]) is not None:
             dx.fill(0)
             places = tuple(matched.chosen.T)

@@ -21,6 +21,7 @@ from .losses import NORMALIZE_VALID, divisor, write
 
 FULLY_WEIGHTED, WEIGHTED = 4, 3  # bottoms
 NO_SIGMA = np.float32(1)
+LEAST_SIGMA = 1e-15  # of which the square and its inverse are numbers of float32
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ def smooth_l1_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
     if not bottoms[0] or any(bottom != bottoms[0] for bottom in bottoms):
         raise node.error(f"bottoms of shapes {', '.join(str(list(bottom)) for bottom in bottoms)}", "one shape of all")
     sigma = node.attributes.sigma
-    if sigma is not None and not 0 < sigma < np.inf:
-        raise node.error(f"sigma {sigma:g}", "a positive number")
+    if sigma is not None and not LEAST_SIGMA <= sigma <= 1 / LEAST_SIGMA:
+        raise node.error(f"sigma {sigma:g}", f"{LEAST_SIGMA:g} to {1 / LEAST_SIGMA:g}")
     if sigma is not None and len(bottoms) == WEIGHTED:
         raise node.error("has sigma with 3 bottoms", "2, or 4 with the weights inside and outside")
     return [()] * len(node.tops)

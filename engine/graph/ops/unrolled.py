@@ -49,7 +49,7 @@ def check_sizes(node: Node, sizes: Sizes) -> Sizes:
     weights = sizes.values * max(sizes.inputs, sizes.static, sizes.units)
     if weights > MOST_NUMBERS:
         raise node.error(f"has {weights} weights", f"at most {MOST_NUMBERS}")
-    if (numbers := sizes.rows * sizes.values) > MOST_NUMBERS:
+    if (numbers := max(1, sizes.steps) * sizes.streams * sizes.values) > MOST_NUMBERS:  # without steps, of the state
         raise node.error(f"needs {numbers} numbers for all steps", f"at most {MOST_NUMBERS}")
     return sizes
 

@@ -171,7 +171,8 @@ def prepare_outputs(
     kept, scratch = np.empty(tops[0][2], np.int64), suppression_scratch(tops[0][2])
 
     def run(inputs, outputs):
-        cells = [each.reshape(pictures, parameter.num_box, -1, count(each.shape, 2)) for each in inputs]
+        of_box = CLASSES + parameter.num_classes
+        cells = [each.reshape(pictures, parameter.num_box, of_box, count(each.shape, 2)) for each in inputs]
         pairs = zip(grids, cells, strict=True)
         rows = np.concatenate([found_in(grid, each, lowest, classes_of, above) for grid, each in pairs])
         best, boxes = strongest(rows[:, 1], np.arange(len(rows)), None), np.ascontiguousarray(rows[:, 2:])
@@ -187,7 +188,9 @@ def prepare_outputs(
 
 def yolo_anchors(parameter: YoloDetectionOutput, bottom: Shape) -> np.ndarray:
     """Widths and heights as fractions of the picture, float32 [num_box, 2]."""
-    return np.array(parameter.biases[: 2 * parameter.num_box], np.float32).reshape(-1, 2) / np.float32(bottom[3])
+    return np.array(parameter.biases[: 2 * parameter.num_box], np.float32).reshape(-1, 2) / np.float32(
+        max(1, bottom[3])
+    )
 
 
 def prepare_yolo(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
@@ -200,7 +203,7 @@ def yolov3_anchors(parameter: Yolov3DetectionOutput, number: int, bottom: Shape)
     """Those of the bottom of that number, as `yolo_anchors`."""
     biases = np.array(parameter.biases[: len(parameter.biases) // 2 * 2], np.float32).reshape(-1, 2)
     of_bottom = parameter.mask[number * parameter.num_box : (number + 1) * parameter.num_box]
-    size = np.array([bottom[3], bottom[2]], np.float32) * parameter.anchors_scale[number]
+    size = np.array([max(1, bottom[3]), max(1, bottom[2])], np.float32) * parameter.anchors_scale[number]
     return biases[list(of_bottom)] / size
 
 

@@ -112,8 +112,8 @@ class Storage:
         values = arena[self.memory.offset : self.memory.offset + self.size].view(self.dtype)
         if self.kind is StorageKind.PLANAR:
             return values.reshape(self.shape)
-        pictures, channels, height, width = self.four
-        (top, left), whole = self.halo[:2], values.reshape(pictures, channels, -1, self.row // self.pixel)
+        (pictures, channels, height, width), (top, left, below, _) = self.four, self.halo
+        whole = values.reshape(pictures, channels, top + height + below, self.row // self.pixel)
         return whole[:, :, top : top + height, left : left + width]
 
 

@@ -95,8 +95,9 @@ def test_r_fcns(shape, mode, seed):
 
 WRONG = [
     ([(2, 3), (3, 2)], "", "bottoms of shapes [2, 3], [3, 2], expected one shape of all"),
-    ([(2, 3), (2, 3)], "sigma: 0", "sigma 0, expected a positive number"),
-    ([(2, 3), (2, 3)], "sigma: nan", "sigma nan, expected a positive number"),
+    ([(2, 3), (2, 3)], "sigma: 0", "sigma 0, expected 1e-15 to 1e+15"),
+    ([(2, 3), (2, 3)], "sigma: nan", "sigma nan, expected 1e-15 to 1e+15"),
+    ([(2, 3), (2, 3)], "sigma: 1e-30", "sigma 1e-30, expected 1e-15 to 1e+15"),
     ([(2, 3)] * 3, "sigma: 2", "has sigma with 3 bottoms, expected 2, or 4 with the weights inside and outside"),
 ]
 
@@ -279,6 +280,12 @@ def test_multibox_losses_that_are_refused(shapes, parameters, message):
     with pytest.raises(InputError) as raised:
         Runtime(built(net_text("MultiBoxLoss", shapes, f"multibox_loss_param {{ {parameters} }}")))
     assert str(raised.value).startswith(f"layer 'it' (MultiBoxLoss): {message}")
+
+
+def test_a_wrong_number_of_propagate_down_is_refused():
+    text = net_text("MultiBoxLoss", SHAPES, "propagate_down: true multibox_loss_param { num_classes: 3 }")
+    with pytest.raises(InputError, match="has 1 propagate_down for 4 bottoms, expected none, or one per bottom"):
+        Runtime(built(text))
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,13 @@ def test_the_gradients_of_no_rows(name):
 
 
 OTHERS = [  # type, bottoms, parameters, weights, top
+    (
+        "Convolution",
+        [(2, 0, 3, 5)],
+        "convolution_param { num_output: 4 kernel_size: 3 pad: 1 }",
+        [(4, 0, 3, 3), (4,)],
+        (2, 4, 3, 5),
+    ),
     ("Sigmoid", [(0, 3)], "", [], (0, 3)),
     ("Tile", [(0, 3)], "tile_param { tiles: 2 }", [], (0, 6)),
     ("Reshape", [(0, 3, 4)], "reshape_param { shape { dim: 0 dim: -1 } }", [], (0, 12)),
@@ -79,6 +86,8 @@ OTHERS = [  # type, bottoms, parameters, weights, top
     ("Normalize", [(0, 3, 2, 2)], "norm_param { channel_shared: false }", [(3,)], (0, 3, 2, 2)),
     ("Embed", [(0,)], "embed_param { num_output: 3 input_dim: 4 }", [(4, 3), (3,)], (0, 3)),
     ("ArgMax", [(0, 5, 1, 1)], "argmax_param { top_k: 2 out_max_val: true }", [], (0, 2, 2, 1)),
+    ("ContrastiveLoss", [(0, 3), (0, 3), (0,)], "", [], ()),
+    ("MultiBoxLoss", [(0, 8), (0, 4), (1, 2, 8), (1, 1, 0, 8)], "multibox_loss_param { num_classes: 2 }", [], ()),
     ("DetectionOutput", [(0, 8), (0, 4), (1, 2, 8)], "detection_output_param { num_classes: 2 }", [], (1, 1, 0, 7)),
 ]
 

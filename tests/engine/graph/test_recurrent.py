@@ -363,6 +363,7 @@ REFUSED = [
     ("RNN", [(5, 3, 6), (5, 3), (1, 3, 4)], "num_output: 4 expose_hidden: true", "has 1 tops, expected 2"),
     ("Lstm", [(7, 6)], "num_output: 4 batch_size: 2", "has 7 rows and batch_size 2, expected a multiple"),
     ("Lstm", [(7, 6)], "num_output: 4 batch_size: 0", "has 7 rows and batch_size 0"),
+    ("Lstm", [(0, 6)], "num_output: 4 batch_size: 2000000000", "numbers for all steps, expected at most"),
     ("Lstm", [(5, 3, 6), (5,)], "num_output: 4", "5 numbers of clip, expected 15, one per step of each stream"),
     ("Lstm", [(5, 3, 6)], "num_output: 1000000000", "weights, expected at most"),
     ("Lstm", [(5,)], "num_output: 1", r"has a bottom of shape \[5\]"),

@@ -153,6 +153,15 @@ def test_numbers_that_are_not_finite(kind, odd):
     np.testing.assert_array_equal(finite[finite[:, 1] > 0], others[others[:, 1] > 0])
 
 
+def test_a_map_without_pixels_has_no_boxes():
+    for kind, parameters in (
+        ("Yolov3DetectionOutput", v3(2, 2, 0.2, 0.4, (0, 1), (8,))),
+        ("YoloDetectionOutput", v2(2, 2, 0.2, 0.4)),
+    ):
+        (top,) = run_layer(kind, [np.empty((1, 14, 0, 0), np.float32)], parameters)
+        np.testing.assert_array_equal(top.reshape(-1, 7), [[0, -1, -1, -1, -1, -1, -1]])
+
+
 def test_weird_labels_do_not_come_from_nan_classes():
     """The best of the classes that are numbers."""
     bottom = np.full((1, 7, 1, 1), 2, np.float32)

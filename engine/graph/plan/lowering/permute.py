@@ -115,6 +115,8 @@ def lower_turn(context: Context) -> Lowered | None:
 def lower_rows(context: Context) -> Lowered | None:
     """Any order: the rows of the last axis of the top, one after the other."""
     shape, top = context.bottoms[0], context.tops[0]
+    if not shape:
+        return None
     order = permutation(context.group.main, len(shape))
     steps = [count(shape, axis + 1) * FLOAT_BYTES for axis in order]
     joined = len(order) - 1  # axes from here on lie in the top as in the bottom

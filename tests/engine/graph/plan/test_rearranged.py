@@ -95,6 +95,10 @@ def test_a_permute_of_too_many_rows_is_left_to_the_layer(monkeypatch):
     check(graph_of(data("2 3 4"), layer("it", "Permute", "data", more=more)), lowered=False)
 
 
+def test_a_scalar_is_left_to_the_layer():
+    check(graph_of(data(""), layer("it", "Permute", "data")), lowered=False)
+
+
 SCALES = st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, 0.3])
 
 
