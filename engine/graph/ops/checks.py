@@ -39,3 +39,11 @@ def whole_numbers(node: Node, bottom: int, values: np.ndarray, limit: int, ignor
         found = f"{node.bottoms[bottom].name!r} holds {values.flat[position]:g} at position {position}"
         raise node.error(found, f"a number from 0 to {limit - 1}")
     return numbers
+
+
+def propagated(node: Node) -> list[bool]:
+    """What `propagate_down` says of each bottom; nothing where the file does not have it."""
+    given = list(node.propagate_down)
+    if len(given) not in (0, len(node.bottoms)):
+        raise node.error(f"has {len(given)} propagate_down for {len(node.bottoms)} bottoms", "none, or one per bottom")
+    return given
