@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from reference.caffe_layers import built, net_text, run_layer
 from reference.wild_cases import CASES, read_wild_case
@@ -91,6 +91,7 @@ PORT = "proposal_param { ratio: 0.5 ratio: 2 scale: 1 scale: 2.5 feat_stride: 8 
 
 
 @few
+@example(size=(1, 2), least=9, before=1, after=1, threshold=0.3, odd=np.nan, python=False, unread=0, seed=546)
 @given(
     size=st.tuples(st.integers(1, 5), st.integers(1, 6)),
     least=st.sampled_from([0, 9]),

@@ -155,8 +155,8 @@ def _all_boxes(builder: Builder, layer: ExportedLayer) -> tuple[str, str]:
     small = add("Less", [sizes, builder.times(scales, attributes.min_size)])
     small = builder.reduce("ReduceMax", add("Cast", [small], to=TensorProto.FLOAT), [1], keepdims=0)
     small = add("Cast", [small], to=TensorProto.BOOL)
-    scores = add("Where", [small, builder.constant(-np.inf if python else 0), scores])
     odd = add("IsNaN", [add("Add", [builder.reduce("ReduceSum", boxes, [1], keepdims=0), scores])])
+    scores = add("Where", [small, builder.constant(-np.inf if python else 0), scores])
     return boxes, add("Where", [odd, builder.constant(-np.inf), scores])
 
 
