@@ -45,7 +45,7 @@ def test_the_table_of_the_readme_has_eight_rows_and_a_sentence_on_the_optimiser(
     *table, blank, sentence = pages.summary_table([read_results(path)]).splitlines()
     assert (len(table), blank) == (2 + 2 + 8, "")
     assert re.fullmatch(
-        r"Folding .* a factor of [0-9.]+ to [0-9.]+ \(ResNet-18, .*, CIFAR; threads: 1 and \d+\)\.", sentence
+        r"Folding .* a factor of [0-9.]+ to [0-9.]+ \(ResNet-18, .*, CIFAR.*; threads: 1 and \d+\)\.", sentence
     )
 
 
