@@ -27,10 +27,10 @@ except ImportError:  # Windows
 HAS_CPU_LIMITS = resource is not None
 OPENING, PER_SECOND = 20, 1 << 22  # seconds to find datasets; bytes of numbers read in one, at least
 MOST_DATASET_MEMORY = 3 << 30  # of address space, with h5py's libraries
-BLOCK_BYTES = 1 << 24  # read at a time
+READ_BYTES = 1 << 24  # read at a time
 
 
-class Refused(Exception):
+class RefusedDataset(Exception):
     """found, expected, hint: the parts of an InputError."""
 
 
@@ -47,7 +47,7 @@ def main() -> None:
             file = h5py.File(asked["path"], "r", locking=False)
             found = [_dataset(file, name) for name in asked["names"]]
             reply: dict[str, Any] = {"shapes": [dataset.shape for dataset in found]}
-        except Refused as refused:
+        except RefusedDataset as refused:
             reply, found = {"refused": refused.args}, []
         except Exception as error:  # h5py raises many kinds for errors of the library
             reply, found = {"damaged": str(error)}, []
@@ -78,12 +78,14 @@ def _dataset(file: Any, name: str) -> Any:
     dataset = file[name] if isinstance(link, h5py.HardLink) else None
     if not isinstance(dataset, h5py.Dataset):
         has = ", ".join(map(repr, [name[:40] for name, _ in zip(file, range(10), strict=False)]))
-        raise Refused(f"has no dataset {name!r}", "one for each top of the layer", f"it has {has}" if has else "")
+        raise RefusedDataset(
+            f"has no dataset {name!r}", "one for each top of the layer", f"it has {has}" if has else ""
+        )
     if dataset.is_virtual or dataset.external:
-        raise Refused(f"has a dataset {name!r} whose numbers are in other files", "its numbers in this one", "")
+        raise RefusedDataset(f"has a dataset {name!r} whose numbers are in other files", "its numbers in this one", "")
     if dataset.dtype.kind not in "fiu" or not dataset.shape or 0 in dataset.shape:
         found = f"has a dataset {name!r} of type {str(dataset.dtype)[:40]} and shape {list(dataset.shape or ())}"
-        raise Refused(found, "rows of numbers", "")
+        raise RefusedDataset(found, "rows of numbers", "")
     return dataset
 
 
@@ -91,7 +93,7 @@ def _send(dataset: Any) -> None:
     """The numbers, some rows at a time; of a dataset in chunks, whole ones."""
     _allow(OPENING + 4 * dataset.size / PER_SECOND)
     chunk = dataset.chunks[0] if dataset.chunks else 1
-    rows = max(1, BLOCK_BYTES * len(dataset) // (4 * dataset.size) // chunk) * chunk
+    rows = max(1, READ_BYTES * len(dataset) // (4 * dataset.size) // chunk) * chunk
     for start in range(0, len(dataset), rows):
         sys.stdout.buffer.write(dataset[start : start + rows].astype("f4", order="C").data)
 

@@ -21,13 +21,13 @@ class Ahead:
         self.source = source
         size = sum(array.nbytes for array in batch)
         self._most = max(1, min(MOST_AHEAD, MOST_AHEAD_BYTES // max(1, size)))
-        self._reading: _Reading | None = None
+        self._reading: _BatchesAhead | None = None
 
     def take(self, number: int) -> Batch:
         reading = self._reading
         if reading is None or reading.next != number or reading.process != os.getpid():
             self.close()
-            reading = self._reading = _Reading(self.source, number, self._most)
+            reading = self._reading = _BatchesAhead(self.source, number, self._most)
             weakref.finalize(self, reading.stop)
         return reading.take()
 
@@ -38,7 +38,7 @@ class Ahead:
         self._reading = None
 
 
-class _Reading:
+class _BatchesAhead:
     """One run of the thread: the batches from `next` on, `most` of them before they are taken."""
 
     def __init__(self, source: BatchSource, number: int, most: int):

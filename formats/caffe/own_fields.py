@@ -103,9 +103,20 @@ def _value(tokens: Iterator[tuple[str, str]], token: tuple[str, str]) -> Any:
     if kind == "sign" and text in CLOSERS:
         return _message(tokens, CLOSERS[text])
     if kind == "sign":  # a minus
-        return -_value(tokens, next(tokens))
+        _, text = next(tokens)
+        return _number(f"-{text}")
     if kind == "string":
         return CUnescape(text).decode("utf-8", "replace")
     if kind == "number":
-        return int(text, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", text) else float(text.rstrip("fF"))
+        return _number(text)
     return {"true": True, "false": False}.get(text, text)
+
+
+def _number(text: str) -> Any:
+    """An int or a float; the text itself if it is neither."""
+    try:
+        if re.fullmatch(r"-?(0[xX][0-9a-fA-F]+|0|[1-9][0-9]*)", text):
+            return int(text, 0)
+        return float(text.rstrip("fF") if text[-1] in "fF" and "inf" not in text.lower() else text)
+    except ValueError:
+        return text

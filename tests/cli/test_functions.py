@@ -137,11 +137,11 @@ def test_measured_times_are_drawn(cli, net, tmp_path):
 
 
 def test_notices_are_kept_and_said(tmp_path):
-    (tmp_path / "n.prototxt").write_text('layer { name: "d" type: "Odd" top: "d" odd_param { a: 1 } }')
+    (tmp_path / "n.prototxt").write_text('layer { name: "d" type: "Input" top: "d" input_param { odd: 1 } }')
     said: list[str] = []
     drawing = caffe64.draw(tmp_path / "n.prototxt", say=said.append)
     assert said == drawing.notices
-    assert "'odd_param' is left out" in said[0]
+    assert "'odd' is left out" in said[0]
 
 
 @pytest.mark.parametrize("labels", [None, "labels.txt", ["tench", "old shoe", "cat"]])

@@ -103,7 +103,7 @@ def test_edges_are_where_the_picture_has_them(tmp_path):
 def test_the_command_writes_files_that_open(perf, tmp_path):
     done = perf("net", "mtcnn", "-o", tmp_path / "new")
     assert done.exit_code == 0, done.stderr
-    assert f"wrote {tmp_path}/new/det3.prototxt and det3.caffemodel: 18 layers, 1.6 MB" in done.stdout
+    assert f"wrote {tmp_path}/new/det3.prototxt and det3.caffemodel: 17 layers, 1.6 MB" in done.stdout
     net = caffe64.load_caffe(tmp_path / "new" / "det1.prototxt", tmp_path / "new" / "det1.caffemodel")
     assert net.notices
     assert np.isfinite(net.forward(data=np.ones((2, 3, 20, 30)))["prob1"]).all()

@@ -134,15 +134,15 @@ def upsample_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run,
     """That of the indices is 0, so that it may be asked for: nets have no propagate_down there."""
     if not has_places(node):
         return axes_back(bottoms[0], upsampled_axes(node, bottoms[0]))
-    sizes = count(tops[0], 0, 2), count(bottoms[0], 2), count(tops[0], 2)
+    planes, pixels, places_there = count(tops[0], 0, 2), count(bottoms[0], 2), count(tops[0], 2)
 
     def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
         if input_gradients[1] is not None:
             input_gradients[1].fill(0)
         if input_gradients[0] is not None:
             dy, places, dx = (array.reshape(-1) for array in (output_gradients[0], inputs[1], input_gradients[0]))
-            check_places(node, places, sizes[2])  # a program may have written to them
-            gather.run(dy, places, *sizes, dx)
+            check_places(node, places, places_there)  # a program may have written to them
+            gather.run(dy, places, planes, pixels, places_there, dx)
 
     return back
 

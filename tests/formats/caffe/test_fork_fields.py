@@ -189,6 +189,20 @@ def test_what_layers_of_other_types_hold_is_written_as_it_was_read(field):
     assert again.layer[0].bottom == ["x"]
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1", 1), ("-2", -2), ("0x1F", 31), ("-0x1F", -31), ("1.5e2", 150.0), ("2f", 2.0), ("-.5", -0.5), ("007", 7.0),
+        ("1.2.3", "1.2.3"), ("-inf", float("-inf")), ("inf", "inf"), ("true", True), ("MAX", "MAX"),
+        ("'a' \"b\"", "ab"),
+        ("[1, 2]", [1, 2]), ("[]", []), ("{ a: 1 b { c: 2 } }", {"a": 1, "b": {"c": 2}}), ("-word", "-word"),
+    ],
+)  # fmt: skip
+def test_values_of_such_fields(text, value):
+    found = read(f'layer {{ name: "u" type: "Own" x: {text} }}', types={"ReLU"}).message.layer[0]
+    assert layer_fields(found) == {"x": value}
+
+
 def test_no_file_has_the_field_that_keeps_them():
     assert "unknown field 'own_fields'" in refusal('layer { name: "u" own_fields: "x" }', types={"ReLU"})
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from .....formats.caffe.outline import OWN_FIELDS
+from .....formats.caffe.own_fields import parse_fields
 from .....formats.caffe.schema import shortest_float
 from ...ir.graph import Node
 from .fields import is_message
@@ -43,6 +46,10 @@ def _fields(message, prefix: str, left_out=frozenset()) -> Iterator[tuple[str, s
     for field, value in message.ListFields():
         if field.name in left_out:
             continue
+        if field.name == OWN_FIELDS:
+            for text in value:
+                yield from _own_fields(parse_fields(text), prefix)
+            continue
         values = [value] if isinstance(value, str | bytes) or not hasattr(value, "__len__") else list(value)
         if field.message_type is not None:
             for number, each in enumerate(values):
@@ -58,3 +65,15 @@ def _value_text(field, value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return shortest_float(value) if isinstance(value, float) else str(value)
+
+
+def _own_fields(fields: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    """Those of a layer of an unknown type, whose text is kept."""
+    for name, value in fields.items():
+        values = value if isinstance(value, list) else [value]
+        for number, each in enumerate(values):
+            if isinstance(each, dict):
+                index = f"[{number}]" if len(values) > 1 else ""
+                yield from _own_fields(each, f"{prefix}{name}{index}.")
+        if plain := [str(each) for each in values[:LONGEST_VALUE] if not isinstance(each, dict)]:
+            yield prefix + name, ", ".join(plain)
