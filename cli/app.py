@@ -14,7 +14,23 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import cache, classify, convert, doctor, draw, export, info, optimize, run, summary, test, train, verify, warmup
+from . import (
+    cache,
+    classify,
+    convert,
+    doctor,
+    draw,
+    export,
+    info,
+    mean,
+    optimize,
+    run,
+    summary,
+    test,
+    train,
+    verify,
+    warmup,
+)
 from . import eval as evaluate
 from . import time as timing
 from .failure import DEBUG, guard
@@ -69,7 +85,7 @@ app.callback()(guard(options))
 
 
 TEXT_NETS = (train, test, evaluate, info, convert)
-CAFFE_NETS = (run, classify, summary, timing, optimize, verify, draw, export)
+CAFFE_NETS = (mean, run, classify, summary, timing, optimize, verify, draw, export)
 COMPUTING = (train, test, evaluate, run, classify, timing, warmup)  # with compiled kernels; the others work on files
 for module in (*TEXT_NETS, *CAFFE_NETS, warmup, doctor):
     needs = f"caffe64 {module.NAME}" if module in COMPUTING else ""

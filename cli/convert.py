@@ -1,4 +1,4 @@
-"""caffe64 convert: number files from one format into another."""
+"""caffe64 convert: number files, and data for Caffe nets, from one format into another."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ NAME = "convert"
 EXAMPLES = (
     "caffe64 convert train-images-idx3-ubyte.gz X.txt --add -128",
     "caffe64 convert X.txt X.npy --columns 784",
+    "caffe64 convert train-images-idx3-ubyte.gz train_lmdb --labels train-labels-idx1-ubyte.gz",
+    "caffe64 convert photos/ train_lmdb --resize 256x256 --shuffle",
+    "caffe64 convert list.txt train.h5 --root photos/ --resize 64x64 --scale 0.00390625",
+    "caffe64 convert train_lmdb X.npy --labels Y.npy",
 )
 
 
 def command(
-    source: Annotated[Path, options.input_argument("IN", "File to read, recognised by its content.")],
+    source: Annotated[
+        Path,
+        options.input_argument("IN", "File or folder to read, recognised by its content."),
+    ],
     target: Annotated[
-        Path, options.output_argument("OUT", "File to write: .txt .csv .npy .idx -ubyte .gz, or -: text.")
+        Path,
+        options.output_argument("OUT", "To write: .txt .csv .npy .idx -ubyte .gz, or -: text; NAME_lmdb or .h5."),
     ],
     columns: Annotated[
         int | None,
@@ -28,14 +36,43 @@ def command(
     add: Annotated[float, typer.Option(metavar="A", help="Write (value + A) * S.")] = 0.0,
     scale: Annotated[float, typer.Option(metavar="S", help="See --add.")] = 1.0,
     strict: options.Strict = False,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Labels of an array, IDX or .npy; of an OUT .npy, to write.",
+            callback=options.no_stream,
+        ),
+    ] = None,
+    root: Annotated[str, typer.Option(metavar="DIR", help="What comes before the files of a list.")] = "",
+    resize: Annotated[str | None, typer.Option(metavar="WxH", help="Stretch pictures to this size.")] = None,
+    gray: Annotated[bool, typer.Option("--gray", help="Make pictures gray.")] = False,
+    encoded: Annotated[bool, typer.Option("--encoded", help="Write files of pictures into the LMDB.")] = False,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Write pictures or rows in a random order.")] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of --shuffle.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace an LMDB.")] = False,
 ) -> None:
-    """Convert number files: text, .npy, MNIST's IDX, also with .gz."""
+    """Convert number files: text, .npy, MNIST's IDX, also with .gz; and make data for Caffe nets, or arrays of it.
+
+    Of pictures (a list with lines of a file and a label, or a folder of folders, one per class), of arrays, databases
+    and .h5 files: an LMDB, an HDF5 file with the list that HDF5Data reads, OUT.txt, or .npy.
+    """
+    from . import convert_data, files
+
+    chosen = convert_data.Asked(labels, root, resize, gray, encoded, shuffle, seed, force)
+    files.check_inputs((source,))
+    if convert_data.is_wanted(source, target, chosen):
+        convert_data.run(source, target, chosen, columns, add, scale)
+        return
+    _convert_numbers(source, target, columns, add, scale, strict)
+
+
+def _convert_numbers(source, target, columns, add, scale, strict) -> None:
     from ..formats.data import convert
     from ..formats.export import writer_for
     from . import compiling, files
     from .output import Output
 
-    files.check_inputs((source,))
     files.check_outputs((target,), (source,))
     output = Output()
     writer_for(target)  # a wrong suffix is refused before kernels are compiled

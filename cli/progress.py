@@ -141,6 +141,22 @@ def testing_progress(output: Output, rows: int, minibatch: int) -> Iterator[Call
     yield watch
 
 
+@contextlib.contextmanager
+def counting(output: Output, title: str, total: int, things: str) -> Iterator[Callable[[int], object]]:
+    """Yields a function to call with how many `things` are done; on a terminal it draws a bar."""
+    if not output.can_draw:
+        yield lambda done: None
+        return
+    started = time.perf_counter()
+    with Bar() as bar:
+
+        def watch(done: int) -> None:
+            speed = rows_per_second(done, time.perf_counter() - started)
+            bar.show(done, total, title, [f"{speed:,.0f} {things}/s", f"{done:,} / {total:,}"])
+
+        yield watch
+
+
 def _bar_watch(bar, rows: int) -> Callable[[int], None]:
     started = time.perf_counter()
 

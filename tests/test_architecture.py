@@ -108,6 +108,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
     "caffe": {
         "",
         "arguments",
+        "aside",
         "conversion",
         "drawing",
         "engine.compiler",

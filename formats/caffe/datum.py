@@ -46,9 +46,12 @@ def parse_datum(data: bytes) -> Record:
     return Record(pixels.reshape(shape), b"", datum.label)
 
 
-def make_datum(pixels: np.ndarray, label: int) -> bytes:
-    """The message of a picture, uint8 or float32 [channels, height, width]."""
-    datum = DATUM(channels=pixels.shape[0], height=pixels.shape[1], width=pixels.shape[2], label=label)
+def make_datum(pixels: np.ndarray | bytes, label: int | None, encoded: bool | None = None) -> bytes:
+    """The message of a picture: uint8 or float32 [channels, height, width], or its file. `encoded` of pixels: None for
+    no such field, which Caffe's tools for arrays leave out."""
+    if isinstance(pixels, bytes):
+        return bytes(DATUM(data=pixels, label=label, encoded=True).SerializeToString())
+    datum = DATUM(channels=pixels.shape[0], height=pixels.shape[1], width=pixels.shape[2], label=label, encoded=encoded)
     if pixels.dtype == np.uint8:
         datum.data = pixels.tobytes()
     else:
