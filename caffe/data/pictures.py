@@ -55,21 +55,21 @@ class Pictures:
         return (number + 1) * self.batch // self.count > number * self.batch // self.count
 
     def take(self, number: int) -> list[np.ndarray]:
-        labels = np.empty(self.batch, np.float32)
-        data: np.ndarray = np.empty(0, np.float32)
-        draws = self._transform.draws(number, self.batch)
-        for row in range(self.batch):
-            at = number * self.batch + row
-            pixels, labels[row] = self._records.at(at)
-            shape = self._transform.shape(pixels.shape)
-            if row == 0:
-                check_batch(self.node, self.batch, [shape])
-                data = np.empty((self.batch, *shape), np.float32)
-            if data.shape[1:] != shape:
+        first = number * self.batch
+        pixels, label = self._records.at(first)
+        shape = self._transform.shape(pixels.shape)
+        check_batch(self.node, self.batch, [shape, pixels.shape])
+        pictures, labels = [pixels], [label]
+        for at in range(first + 1, first + self.batch):
+            pixels, label = self._records.at(at)
+            if pixels.shape != pictures[-1].shape and self._transform.shape(pixels.shape) != shape:
                 found = f"{self._records.name(at)} has the shape {list(pixels.shape)}"
-                raise self.node.error(found, f"that of the batch's first, {list(data.shape[1:])}")
-            self._transform.run(pixels, draws[row], data[row])
-        return [data, labels][: self._tops]
+                raise self.node.error(found, f"that of the batch's first, {list(shape)}")
+            pictures.append(pixels)
+            labels.append(label)
+        data = np.empty((self.batch, *shape), np.float32)
+        self._transform.run(pictures, self._transform.draws(number, self.batch), data)
+        return [data, np.array(labels, np.float32)][: self._tops]
 
     def close(self) -> None:
         pass

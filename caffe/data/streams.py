@@ -16,6 +16,7 @@ from ...formats.files import memory_bytes
 
 ORDER, START = 1, 2  # purposes of random numbers besides those of the pictures
 SHARE = 4  # of the memory: what a batch may take, of which several are read ahead
+LEAST_ROW = 256  # numbers that a row counts for at least: each is an object until the batch is whole
 
 
 def purpose_of(node: Node, seed: int, kind: int) -> Callable[[int], np.random.Generator]:
@@ -32,7 +33,6 @@ def check_batch(node: Node, batch: int, rows: Sequence[Shape]) -> None:
     """Raises node.error for a batch without pictures, and for one of rows of these shapes that is too large."""
     if batch < 1:
         raise node.error(f"has batch_size {batch}", "a positive number")
-    most = min(MOST_NUMBERS, memory_bytes() // 4 // SHARE)
-    numbers = batch * max(math.prod(shape) for shape in rows)
-    if numbers > most:
-        raise node.error(f"has batch_size {batch}, {numbers} numbers in a batch", f"at most {most}")
+    most = min(MOST_NUMBERS, memory_bytes() // 4 // SHARE) // max(LEAST_ROW, *map(math.prod, rows))
+    if batch > most:
+        raise node.error(f"has batch_size {batch} of {', '.join(str(list(row)) for row in rows)}", f"at most {most}")

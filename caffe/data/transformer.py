@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from ...engine.parameters.streams import generator
 from ...errors import InputError
 from ...formats.caffe import read_binaryproto
 from ...formats.npy import read_npy
-from ...formats.transform import transform_picture
+from ...formats.transform import transform
 from .places import Places
 
 
@@ -50,15 +52,23 @@ class PixelTransform:
             return generator(self._seed, self._purpose, batch).random((rows, 3))
         return np.zeros((rows, 3))
 
-    def run(self, pixels: np.ndarray, draws: np.ndarray, target: np.ndarray) -> None:
-        """Write pixels, [channels, height, width], into target, float32 of `shape`."""
-        free = [size - wanted for size, wanted in zip(pixels.shape[1:], target.shape[1:], strict=True)]
-        mirrored, row, column = draws.tolist()
-        corner = free[0] // 2, free[1] // 2
-        if self._trains:
-            corner = int(row * (free[0] + 1)), int(column * (free[1] + 1))
-        mirror = self.transform.mirror and mirrored < 0.5
-        transform_picture(pixels, self._mean_of(pixels.shape), self._scale, corner, mirror, target)
+    def run(self, pictures: Sequence[np.ndarray], draws: np.ndarray, target: np.ndarray) -> None:
+        """Write pictures, [channels, height, width] of any sizes, into target, float32 [N, ...] of `shape`."""
+        start = 0
+        for (shape, _), some in itertools.groupby(pictures, lambda each: (each.shape, each.dtype)):
+            pixels = np.stack([*some])
+            rows = slice(start, start + len(pixels))
+            crops = self._crops(shape[1:], target.shape[2:], draws[rows])
+            transform(pixels, self._mean_of(shape), self._scale, crops, target[rows])
+            start = rows.stop
+
+    def _crops(self, size: tuple[int, ...], wanted: tuple[int, ...], draws: np.ndarray) -> np.ndarray:
+        """Upper row, left column, and whether it is mirrored, int64 [N, 3]."""
+        free = np.subtract(size, wanted)
+        crops = np.empty((len(draws), 3), np.int64)
+        crops[:, :2] = draws[:, 1:] * (free + 1) if self._trains else free // 2
+        crops[:, 2] = (draws[:, 0] < 0.5) if self.transform.mirror else 0
+        return crops
 
     def _mean_of(self, shape: tuple[int, ...]) -> np.ndarray:
         if self._picture is not None:
