@@ -32,8 +32,8 @@ def open_database(path: Path, backend: str) -> Database:
         raise FileMissing(path)
     found = backend_of(path)
     if found and found != backend:
-        hint = f"backend: {found} in the data_param" if found == "LMDB" else ""
-        raise InputError(path, f"is of the kind {found}", f"a database of the kind {backend}", hint)
+        hint = f"backend: {found} in the data_param reads it; without it that is LEVELDB"
+        raise InputError(path, f"is a database of the kind {found}", backend, hint)
     database = LmdbFile(path) if backend == "LMDB" else LevelDatabase(path, _plyvel(path))
     if not database.count:
         raise InputError(path, "is an empty database", "at least one record")

@@ -24,7 +24,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 from support import SHARED
+
+from caffe64.formats.idx import write_idx
 
 from .readme import ROOT, check_printed, check_table, run, session
 from .small_caffe_net import write_net
@@ -80,6 +83,23 @@ def caffe_net(folder: Path) -> None:
     net.save(folder / "small.prototxt", folder / "small.caffemodel")
 
 
+def training_data(folder: Path) -> None:
+    """MNIST's files with a few rows, pictures of two classes and a list of some, arrays; a folder of Caffe's tree."""
+    random = np.random.default_rng(0)
+    (folder / "mnist").mkdir()
+    (folder / "examples" / "mnist").mkdir(parents=True)
+    for name, rows in (("train", 70), ("t10k", 20)):
+        write_idx(folder / f"mnist/{name}-labels-idx1-ubyte.gz", random.integers(0, 10, rows, np.uint8))
+        write_idx(folder / f"mnist/{name}-images-idx3-ubyte.gz", random.integers(0, 256, (rows, 28, 28), np.uint8))
+    for number in range(8):
+        kind = folder / "photos" / ("dogs" if number % 2 else "cats")
+        kind.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (40, 30, 3), np.uint8)).save(kind / f"{number}.png")
+    (folder / "photos.txt").write_text("cats/0.png 0\ndogs/1.png 1\ndogs/3.png 1\n")
+    np.save(folder / "X.npy", random.integers(0, 256, (20, 1, 8, 8)))
+    np.save(folder / "Y.npy", np.arange(20) % 4)
+
+
 def checkout(folder: Path) -> None:
     """The demos and the Makefile, whose virtual environment is this interpreter's."""
     shutil.copytree(ROOT / "demos", folder / "demos", ignore=shutil.ignore_patterns("out", "__pycache__"))
@@ -94,7 +114,7 @@ def checkout(folder: Path) -> None:
     os.environ["CAFFE64_DATA"] = str(SHARED)
 
 
-SETUPS = {each.__name__: each for each in (text_net, caffe_net, checkout)}
+SETUPS = {each.__name__: each for each in (text_net, caffe_net, training_data, checkout)}
 
 
 def do_page(page: str, folder: Path) -> None:
