@@ -13,10 +13,10 @@ NAME = "convert"
 EXAMPLES = (
     "caffe64 convert train-images-idx3-ubyte.gz X.txt --add -128",
     "caffe64 convert X.txt X.npy --columns 784",
-    "caffe64 convert train-images-idx3-ubyte.gz train_lmdb --labels train-labels-idx1-ubyte.gz",
-    "caffe64 convert photos/ train_lmdb --resize 256x256 --shuffle",
-    "caffe64 convert list.txt train.h5 --root photos/ --resize 64x64 --scale 0.00390625",
-    "caffe64 convert train_lmdb X.npy --labels Y.npy",
+    "caffe64 convert train-images-idx3-ubyte.gz mnist_lmdb --labels labels.npy",
+    "caffe64 convert photos/ photos_lmdb --resize 256x256 --shuffle",
+    "caffe64 convert list.txt some.h5 --root photos/ --resize 64x64 --scale 0.01",
+    "caffe64 convert train_lmdb pixels.npy --labels classes.npy",
 )
 
 

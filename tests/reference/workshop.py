@@ -11,6 +11,7 @@ from PIL import Image
 
 import caffe64
 
+from .data_nets import datum, write_lmdb
 from .optimize_config import BODY, write_config, write_net
 from .optimize_config import DATA as PICTURES
 from .optimize_config import LOSS as SCORES
@@ -52,6 +53,13 @@ def furnish(folder: Path) -> None:
     random = np.random.default_rng(3)
     for name in ("a.png", "b.png", "a.jpg", "cat.jpg"):
         Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(folder / name)
+    for number in range(4):
+        kind = folder / "photos" / ("dogs" if number % 2 else "cats")
+        kind.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(kind / f"{number}.png")
+    (folder / "list.txt").write_text("cats/0.png 0\ndogs/1.png 1\n")
+    np.save(folder / "labels.npy", np.arange(20) % 7)
+    write_lmdb(folder / "train_lmdb", [datum(random.integers(0, 256, (3, 8, 8), np.uint8), n) for n in range(3)])
     (folder / "synset_words.txt").write_text("".join(f"n{number:08d} thing {number}\n" for number in range(7)))
     np.save(folder / "x.npy", random.random((1, 3, 8, 8), np.float32))
     np.save(folder / "info.npy", random.random((1, 3), np.float32))
