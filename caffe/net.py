@@ -215,6 +215,11 @@ class CaffeNet(NetTables):
         """
         self._batches = MemoryBatches(self.graph, data, labels)
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether `set_input_arrays` has given rows."""
+        return self._batches is not None
+
     def copy_from(self, caffemodel: str | os.PathLike[str]) -> None:
         """Take the weights of a model, as of `load_caffe`, for the layers that it has by name; others keep theirs, with
         a notice in `notices`.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ...engine.graph.analysis.shapes import infer_shapes, weight_shapes
 from ...engine.graph.execution.gradients import loss_blobs
 from ...engine.graph.ir.graph import Shape
 from ...engine.graph.ir.ownership import assign_weights
+from ...errors import UsageError
 from ...formats.caffe import ParsedNet, upgraded
 from ...formats.caffe.schema import Message
 from ...formats.caffe.solver import ParsedSolver
@@ -36,7 +36,10 @@ def origins(solver: ParsedSolver, *, allow_unknown: bool = False) -> tuple[NetOr
     settings = solver.settings
 
     def file(name: str) -> ParsedNet:
-        return read_net(place(solver, name), allow_unknown=allow_unknown)
+        notices: list[str] = []
+        read = read_net(Places(solver.path, notices).find(name), allow_unknown=allow_unknown)
+        read.notices[:0] = notices
+        return read
 
     def inline(net: Message) -> ParsedNet:
         return upgraded(net, solver.path)
@@ -51,12 +54,6 @@ def origins(solver: ParsedSolver, *, allow_unknown: bool = False) -> tuple[NetOr
     for test, state in zip(tests, settings.test_state, strict=False):
         test.own = state
     return train, tests
-
-
-def place(solver: ParsedSolver, name: str) -> Path:
-    """The file of a name in a solver or its nets: from the working directory, as in Caffe, else beside the solver."""
-    path, beside = Path(name), Path(solver.path).parent / name
-    return beside if not path.exists() and beside.exists() else path
 
 
 @dataclass
@@ -83,6 +80,11 @@ class FedNet:
         return self.loss(), outputs
 
     def feed(self) -> None:
+        """Raises UsageError for a MemoryData layer without rows."""
+        first = self.net.graph.nodes[0]
+        if first.type == "MemoryData" and first.name not in self.sources and not self.net.has_rows:
+            hint = "net.set_input_arrays(data, labels) gives them"
+            raise UsageError(f"{self.net.path}: {first.name!r} (MemoryData) has no rows: {hint}")
         for layer, (tops, source) in self.sources.items():
             batch = self._kept.pop(layer, None) if self.passes == 0 else None
             batch = batch or self._ahead.get(layer, source).take(self.passes)

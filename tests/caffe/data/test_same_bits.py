@@ -10,6 +10,7 @@ import pytest
 from reference.data_nets import datum, random_pictures, save_picture, write_hdf5, write_lmdb
 
 from caffe64.caffe.solver.solver import Solver
+from caffe64.errors import InputError, UsageError
 
 NET = """
 layer { name: "data" type: "Data" top: "a" top: "label" transform_param { crop_size: 6 mirror: true scale: 0.004 }
@@ -85,3 +86,35 @@ def test_a_training_that_is_closed_or_dropped_leaves_no_thread(folder):
     assert len(reading()) == 3
     del solver
     assert reading() == []
+
+
+def test_memory_data_is_trained_on_the_rows_that_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "memory.prototxt").write_text(
+        'layer { name: "d" type: "MemoryData" top: "data" top: "label" '
+        "memory_data_param { batch_size: 2 channels: 1 height: 2 width: 2 } }"
+        'layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" '
+        'inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }'
+        'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }'
+    )
+    (tmp_path / "solver.prototxt").write_text('net: "memory.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 9')
+    solver = Solver("solver.prototxt")
+    with pytest.raises(UsageError, match=r"'d' \(MemoryData\) has no rows: net.set_input_arrays"):
+        solver.trainer.step()
+    data = np.arange(16, dtype="f4").reshape(4, 1, 2, 2)
+    solver.net.set_input_arrays(data, np.arange(4) % 3)
+    for number in (0, 1, 0):
+        solver.trainer.step()
+        np.testing.assert_array_equal(solver.net.blobs["data"].data, data[2 * number : 2 * number + 2])
+
+
+def test_a_net_beside_its_solver_is_found_with_a_notice(folder, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    solver = Solver("../solver.prototxt")
+    taken = [notice.split(" is not in the working directory") for notice in solver.net.notices]
+    found = [parts[0] for parts in taken if len(parts) == 2]
+    assert found == ["net.prototxt", "db", "list.txt", "0.png", "rows.txt", "a.h5", "b.h5"]
+    (tmp_path / "net.prototxt").unlink()
+    with pytest.raises(InputError, match=r"solver.prototxt: names 'net.prototxt', which does not exist \(names count"):
+        Solver("../solver.prototxt")
