@@ -111,14 +111,16 @@ class CheckFailed(Caffe64Error):
 
 
 class Diverged(Caffe64Error):
-    """The loss, or a weight after the last minibatch of an epoch, is no longer finite. `epoch` and `minibatch` are
-    1-based."""
+    """The loss is no longer finite, or a weight where it is to be kept: after the last minibatch of an epoch, in a
+    snapshot. `epoch` and `minibatch` are 1-based; of a Caffe net, `epoch` is None and `minibatch` the iteration, from
+    0."""
 
     exit_code = 5
 
-    def __init__(self, epoch: int, minibatch: int, loss: float, hint: str = "try a smaller learning rate"):
-        self.epoch, self.minibatch, self.loss = epoch, minibatch, loss
-        super().__init__(f"training diverged: the loss is {loss} in epoch {epoch}, minibatch {minibatch} ({hint})")
+    def __init__(self, epoch: int | None, minibatch: int, loss: float, hint: str = "try a smaller learning rate"):
+        self.epoch, self.minibatch, self.loss, self.hint = epoch, minibatch, loss, hint
+        where = f"iteration {minibatch}" if epoch is None else f"epoch {epoch}, minibatch {minibatch}"
+        super().__init__(f"training diverged: the loss is {loss} in {where} ({hint})")
 
 
 class Interrupted(Caffe64Error):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from ..conversion import ArrayLike, as_numbers
-from ..engine.graph.execution.gradients import Gradients, loss_blobs
+from ..engine.graph.execution.gradients import BackwardStep, Gradients, loss_blobs, run_step
 from ..engine.graph.execution.session import Session
-from ..engine.graph.ir.graph import Blob, Graph
+from ..engine.graph.ir.graph import Blob, Graph, Node
 from ..engine.graph.ir.op import count
 from ..engine.graph.ir.ownership import WeightGradients, weight_gradients
 from ..engine.team.memory import aligned_zeros
@@ -54,9 +54,16 @@ class NetGradients:
             raise UsageError(f"{what} (with force_backward: true in the net, inputs have one)")
         return made.blobs[blob]
 
-    def backward(self, session: Session, first: int, last: int, given: Mapping[Blob, ArrayLike]) -> Gradients:
-        """Run graph.nodes[last] to nodes[first] backward, from `given` and the diffs of other outputs, or of
-        the tops of nodes[last] if that is not the net's last layer."""
+    def backward(
+        self,
+        session: Session,
+        first: int,
+        last: int,
+        given: Mapping[Blob, ArrayLike],
+        run: Callable[[Node, BackwardStep], None] = run_step,
+    ) -> Gradients:
+        """Run graph.nodes[last] to nodes[first] backward, each by `run`, from `given` and the diffs of other outputs,
+        or of the tops of nodes[last] if that is not the net's last layer."""
         ends = self.graph.outputs if last == len(self.graph.nodes) - 1 else self.graph.nodes[last].tops
         for blob, values in given.items():
             diff, array = self._memory(blob, session), np.asarray(as_numbers(values, blob.name), np.float32)
@@ -65,7 +72,7 @@ class NetGradients:
             diff[...] = array
         written = (blob for blob in ends if blob.name in self._blobs and self._blobs[blob.name].any())
         gradients = self._gradients(session, last, frozenset(written) | given.keys())
-        gradients.backward(first)
+        gradients.backward(first, run)
         return gradients
 
     def _gradients(self, session: Session, last: int, seeds: frozenset[Blob]) -> Gradients:

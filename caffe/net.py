@@ -226,7 +226,7 @@ class CaffeNet(NetTables):
 
         Raises InputError for a layer with blobs of other shapes, and a file that has none of the layers.
         """
-        kept = copy_weights(self.graph, file_name(caffemodel))
+        kept = copy_weights(self.graph, file_name(caffemodel)).kept
         self.notices += [f"{os.fspath(caffemodel)} has no weights for {name!r}, which keeps its own" for name in kept]
 
     def share_with(self, other: CaffeNet) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from ..arguments import file_name
 from ..engine.graph.analysis.halves import halves
@@ -16,10 +17,18 @@ from .blob import Array
 from .gradients import NetGradients
 
 
-def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
-    """Overwrite the weights of the layers that a model has by name; others keep theirs, and are returned.
+@dataclass(frozen=True)
+class Copied:
+    """`kept` are the layers of the net that keep their weights, `layers` all that the file has."""
 
-    Raises InputError for a layer with blobs of other shapes, and a file that has none of the layers.
+    kept: list[str]
+    layers: list[str]
+
+
+def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str], *, needed: bool = True) -> Copied:
+    """Overwrite the weights of the layers that a model has by name; others keep theirs.
+
+    Raises InputError for a layer with blobs of other shapes, and if `needed` a file that has none of the layers.
     """
     nodes = [node for node in graph.nodes if node.weights]
     shapes = [[blob.shape for blob in node.weights] for node in nodes]
@@ -27,7 +36,7 @@ def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
     model = read_caffemodel(caffemodel)
     shape_bn_blobs(model, {node.name for node in nodes if node.type == "BN"})
     matched = match_weights([node.name for node in nodes], shapes, model, shared)
-    if nodes and not matched.arrays:
+    if needed and nodes and not matched.arrays:
         raise InputError(caffemodel, "has weights for no layer of the net", "a model with layers of the same names")
     for number, arrays in matched.arrays.items():
         node = nodes[number]
@@ -35,7 +44,8 @@ def copy_weights(graph: Graph, caffemodel: str | os.PathLike[str]) -> list[str]:
             own[...] = array
         if node.held:
             node.held.written()
-    return [node.name for number, node in enumerate(nodes) if number not in matched.arrays]
+    kept = [node.name for number, node in enumerate(nodes) if number not in matched.arrays]
+    return Copied(kept, [layer.name for layer in model.blobs])
 
 
 def weight_arrays(graph: Graph, gradients: NetGradients) -> dict[str, list[Array]]:

@@ -10,17 +10,20 @@ import numpy as np
 from ...engine.graph.analysis.fillers import fill
 from ...engine.graph.analysis.shapes import infer_shapes, weight_shapes
 from ...engine.graph.execution.gradients import loss_blobs
-from ...engine.graph.ir.graph import Shape
+from ...engine.graph.ir.graph import PICTURE_AXES, Shape
 from ...engine.graph.ir.ownership import assign_weights
 from ...errors import UsageError
 from ...formats.caffe import ParsedNet, upgraded
 from ...formats.caffe.schema import Message
 from ...formats.caffe.solver import ParsedSolver
 from ..data.ahead import Ahead
+from ..data.pictures import Pictures
 from ..data.places import Places
 from ..data.sources import Batch, BatchSource, make_source
-from ..net import CaffeNet
+from ..net import CaffeNet, Outputs
 from ..reading import graph_of, read_net
+from .events import Restarted, Tell, ignore
+from .saved import PHASES
 
 
 @dataclass
@@ -59,10 +62,12 @@ def origins(solver: ParsedSolver, *, allow_unknown: bool = False) -> tuple[NetOr
 @dataclass
 class FedNet:
     """A net and the sources of its data layers, which are asked for batch after batch, those of files ahead; `passes`
-    have run."""
+    have run. `state` is the NetState that chose its layers."""
 
     net: CaffeNet
+    state: Message
     sources: dict[str, tuple[list[str], BatchSource]]
+    places: Places
     passes: int = 0
     _kept: dict[str, Batch] = field(default_factory=dict)  # first batches, which gave the shapes
     _ahead: dict[str, Ahead] = field(default_factory=dict)
@@ -72,8 +77,42 @@ class FedNet:
             if source.count:
                 self._ahead[layer] = Ahead(source, self._kept[layer])
 
-    def forward(self) -> tuple[np.float32, dict[str, np.ndarray]]:
+    @property
+    def place(self) -> list[int]:
+        """The numbers of the next batch and of the next random numbers."""
+        return [self.passes, self.net.graph.streams.iteration]
+
+    def go_to(self, passes: int, draws: int, seed: int) -> None:
+        """Take the batch of this number next, and these random numbers, of another seed perhaps."""
+        if seed != self.net.graph.streams.seed:
+            self.net.graph.streams.seed = seed
+            self.close()
+            for node in self.net.graph.nodes:
+                if node.name in self.sources and (source := make_source(node, seed, self.places)):
+                    self.sources[node.name] = self.sources[node.name][0], source
+                    if node.name in self._ahead:
+                        self._ahead[node.name].source = source
+            self._kept = {}
+        self.passes, self.net.graph.streams.iteration = passes, draws
+
+    @property
+    def rows(self) -> int:
+        """Of one batch: of the first data layer, or of the first input."""
+        names = [tops[0] for tops, _ in self.sources.values() if tops] or self.net.inputs
+        shape = self.net.blobs[names[0]].shape if names else ()
+        return shape[0] if shape else 1
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether these rows are pictures."""
+        names = [tops[0] for tops, _ in self.sources.values() if tops] or self.net.inputs
+        return any(len(self.net.blobs[name].shape) == PICTURE_AXES for name in names)
+
+    def forward(self, tell: Tell = ignore) -> tuple[np.float32, Outputs]:
         """One pass on the next batch: the loss, and copies of the outputs by name."""
+        for layer, (_, source) in self.sources.items():
+            if isinstance(source, Pictures) and source.is_database and source.wraps(self.passes):
+                tell(Restarted(layer))
         self.feed()
         outputs = self.net.forward()
         self.passes += 1
@@ -114,7 +153,9 @@ def build(
     state = origin.read.state(origin.own)
     if level is not None:
         state.level = level
-    graph, _, notices = graph_of(origin.read, phase, {}, level=state.level, stages=[*state.stage, *stages])
+    state.stage.extend(stages)
+    state.phase = PHASES.index(phase)
+    graph, _, notices = graph_of(origin.read, phase, {}, level=state.level, stages=list(state.stage))
     graph.streams.seed = seed
     sources: dict[str, tuple[list[str], BatchSource]] = {}
     shapes: dict[str, Shape] = {}
@@ -129,4 +170,4 @@ def build(
     expected = weight_shapes(graph, infer_shapes(graph, shapes))
     assign_weights(graph, [fill(node, each, draws) for node, each in zip(graph.nodes, expected, strict=True)])
     net.reshape(**shapes)
-    return FedNet(net, sources, _kept=kept)
+    return FedNet(net, state, sources, places, _kept=kept)

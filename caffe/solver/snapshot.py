@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import InputError
-from ...formats.caffe.solver_state import SolverState, read_state, write_hdf5_model, write_state
-from ..weights import copy_weights, save_net
+from ...arguments import seed_number
+from ...engine.graph.ir.ownership import views_of
+from ...errors import InputError, UsageError
+from ...formats.caffe import write_caffemodel
+from ...formats.caffe.solver_state import HDF5Layer, SolverState, read_state, write_hdf5_model, write_state
+from ..weights import copy_weights
+from .saved import numbered, saved_net
 
 if TYPE_CHECKING:
     from .solver import Solver
@@ -32,24 +36,32 @@ def write_snapshot(solver: Solver) -> tuple[str, str]:
     trainer, end = solver.trainer, ".h5" if solver.parsed.settings.hdf5 else ""
     name = f"{prefix_of(solver)}_iter_{trainer.iteration}"
     model, state = f"{name}.caffemodel{end}", f"{name}.solverstate{end}"
-    graph = trainer.fed.net.graph
-    if end:
-        first = {number: node for node in reversed(graph.nodes) if node.held for number in reversed(node.held.numbers)}
-        owned = [[first[number] is node for number in node.held.numbers] if node.held else [] for node in graph.nodes]
-        layers = [(node.name, node.weights) for node in graph.nodes]
-        write_hdf5_model(model, layers, owned)
-    else:
-        save_net(graph, model, None)
+    _write_model(solver, model)
     slices = range(len(trainer.owner.slices))
     history = [trainer.owner.view(number, vector) for vector in trainer.histories for number in slices]
-    own = {
-        "seed": solver.seed,
-        "passes": trainer.fed.passes,
-        "draws": graph.streams.iteration,
-        "tests": [[fed.passes, fed.net.graph.streams.iteration] for fed in solver.tests],
-    }
-    write_state(state, SolverState(trainer.iteration, model, history, trainer.schedule.current, json.dumps(own)))
+    tests = [fed.place for fed in solver.tests] if solver.marks is None else solver.marks
+    own = json.dumps({"seed": solver.seed, "train": trainer.fed.place, "tests": tests})
+    write_state(state, SolverState(trainer.iteration, model, history, trainer.schedule.current, own))
     return model, state
+
+
+def _write_model(solver: Solver, path: str) -> None:
+    """The weights, and what was subtracted from them last as their diff if snapshot_diff asks for it."""
+    graph, settings = solver.net.graph, solver.parsed.settings
+    split = saved_net(graph)
+    weights = numbered(split, [node.weights for node in graph.nodes])
+    updates = [views_of(node, solver.trainer.gradient) if node.held else [] for node in graph.nodes]
+    diffs = numbered(split, updates) if settings.snapshot_diff else None
+    if not settings.hdf5:
+        write_caffemodel(path, split.net, weights, diffs)
+        return
+    first = {number: node for node in reversed(graph.nodes) if node.held for number in reversed(node.held.numbers)}
+    owned = [[first[at] is node for at in node.held.numbers] if node.held else [] for node in graph.nodes]
+    layers = [
+        HDF5Layer(name, weights[at], () if number is None else owned[number], None if diffs is None else diffs[at])
+        for at, (name, number) in enumerate(zip(split.names, split.numbers, strict=True))
+    ]
+    write_hdf5_model(path, layers)
 
 
 def restore(solver: Solver, path: str | os.PathLike[str]) -> None:
@@ -82,13 +94,15 @@ def _model(path: str | os.PathLike[str], name: str) -> str:
 
 
 def _go_on(solver: Solver, path: str | os.PathLike[str], text: str) -> None:
+    """Take data and random numbers where they were; the seed of the state, unless the solver was given one."""
     if not text:
         return
     try:
         own = json.loads(text)
-        feds = [(solver.trainer.fed, own["passes"], own["draws"])]
-        feds += [(fed, *each) for fed, each in zip(solver.tests, own["tests"], strict=False)]
-        for fed, passes, draws in feds:
-            fed.passes, fed.net.graph.streams.iteration = int(passes), int(draws)
-    except (ValueError, KeyError, TypeError) as error:
+        seed = seed_number(int(own["seed"])) if solver.seed_is_free else solver.seed
+        places = [[int(number) for number in place] for place in (own["train"], *own["tests"])]
+        for fed, (passes, draws) in zip((solver.trainer.fed, *solver.tests), places, strict=False):
+            fed.go_to(passes, draws, seed)
+    except (ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(path, f"has a damaged text of caffe64's: {error}") from None
+    solver.seed = seed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,24 +14,14 @@ from ...engine.graph.ir.ownership import own_parameters, views_of
 from ...engine.parameters.owner import Parameters
 from ...engine.parameters.rules import RULES, Rule, scale_vector, sum_of_squares, update_slice
 from ...engine.parameters.schedule import Schedule
+from ...errors import Diverged, InputError, UsageError
 from ...formats.caffe.solver import ParsedSolver, read_solver
-from ..net import CaffeNet
+from ..net import CaffeNet, Outputs
+from ..weights import copy_weights
+from .events import Resumed, Step, Tell, Testing, WeightsLoaded, ignore
 from .nets import FedNet, build, origins
 from .snapshot import restore, write_snapshot
-
-
-@dataclass
-class Step:
-    """What one iteration gave. `outputs` are those of its last pass, `rate` is the learning rate, `norm` the gradients'
-    where they were clipped, `rises` whether multistep went on to its next value."""
-
-    iteration: int
-    loss: np.float32
-    smoothed: np.float32
-    outputs: dict[str, np.ndarray]
-    rate: np.float32
-    norm: float | None = None
-    rises: bool = False
+from .trace import Trace, split_layers
 
 
 class TrainedNet:
@@ -50,34 +40,54 @@ class TrainedNet:
         self._recent: deque[np.float32] = deque(maxlen=settings.average_loss)
         self._smoothed = np.float32(0)
 
-    def step(self) -> Step:
-        """One iteration: passes, clipping, update."""
+    def step(self, tell: Tell = ignore, *, traced: bool = False, keep_going: bool = True) -> Step:
+        """One iteration: passes, clipping, update. `tell` hears of each layer if it is `traced`. Raises Diverged for a
+        loss that is not finite, before the update, unless `keep_going`."""
         settings = self.solver.settings
-        self.gradient.fill(0)
-        losses = []
-        for _ in range(settings.iter_size):
-            loss, outputs = self.fed.forward()
-            losses.append(loss)
-            self.fed.net.backward()
-        loss = np.float32(sum(losses, np.float32(0)) / np.float32(settings.iter_size))
-        rises = self.schedule.rises(self.iteration)
-        rate = self.schedule.rate(self.iteration)
-        norm = self._clip(settings.clip_gradients)
-        found = Step(self.iteration, loss, self.smooth(loss), outputs, rate, norm, rises)
-        self._update(rate, settings.iter_size)
+        loss, outputs = self._passes(tell, traced)
+        if not keep_going and not np.isfinite(loss):
+            raise Diverged(None, self.iteration, float(loss))
+        found = Step(self.iteration, loss, self.smooth(loss), outputs, np.float32(0), limit=settings.clip_gradients)
+        found.rises = self.schedule.rises(self.iteration)
+        found.rate, found.current = self.schedule.rate(self.iteration), self.schedule.current
+        found.norm = self._clip(settings.clip_gradients)
+        self._update(found.rate, settings.iter_size)
         self.iteration += 1
         return found
+
+    def _passes(self, tell: Tell, traced: bool) -> tuple[np.float32, Outputs]:
+        """Add up the gradients of the batches of one iteration; the mean of their losses, and the last outputs."""
+        self.gradient.fill(0)
+        losses = []
+        trace = Trace(self.fed.net, self.owner.vector, self.gradient, tell) if traced else None
+        for _ in range(self.solver.settings.iter_size):
+            loss, outputs = self.fed.forward(tell)
+            losses.append(loss)
+            if trace:
+                trace.forward()
+                trace.backward()
+            else:
+                self.fed.net.backward()
+        return np.float32(sum(losses, np.float32(0)) / np.float32(len(losses))), outputs
+
+    def show(self, tell: Tell = ignore, *, traced: bool = False) -> tuple[np.float32, Outputs]:
+        """One more pass, without an update: the smoothed loss, and the outputs."""
+        loss, outputs = self.fed.forward(tell)
+        if traced:
+            Trace(self.fed.net, self.owner.vector, self.gradient, tell).forward()
+        return self.smooth(loss), outputs
 
     def smooth(self, loss: np.float32) -> np.float32:
         """The mean of the last losses, `average_loss` of them, this one included."""
         full = len(self._recent) == self._recent.maxlen
         oldest = self._recent[0] if full else None
         self._recent.append(loss)
-        if oldest is None:
-            count = np.float32(len(self._recent))
-            self._smoothed = (self._smoothed * (count - 1) + loss) / count
-        else:
-            self._smoothed += (loss - oldest) / np.float32(len(self._recent))
+        count = np.float32(len(self._recent))
+        with np.errstate(all="ignore"):  # inf and NaN are values like others
+            if oldest is None:
+                self._smoothed = (self._smoothed * (count - 1) + loss) / count
+            else:
+                self._smoothed += (loss - oldest) / count
         return self._smoothed
 
     def begin_smoothing(self) -> None:
@@ -125,17 +135,21 @@ def schedule_of(solver: ParsedSolver) -> Schedule:
     )  # fmt: skip
 
 
-Pass = Callable[[np.float32, dict[str, np.ndarray]], None]  # the loss and the outputs of one
+GoOn = Callable[[], bool]
 
 
 class Solver:
-    """Trains the net of a solver file, and tests it."""
+    """Trains the net of a solver file, and tests it. `max_iter` and `weights`, names of files, are in place of the
+    solver's own; `level` and `stages` as of `caffe train`."""
 
     def __init__(
         self, path: str | os.PathLike[str], *, level: int | None = None, stages: Sequence[str] = (),
-        threads: int | None = None, seed: int | None = None,
+        threads: int | None = None, seed: int | None = None, max_iter: int | None = None,
+        weights: Sequence[str] | None = None,
     ):  # fmt: skip
         self.parsed = read_solver(path)
+        if max_iter is not None:
+            self.parsed.settings = replace(self.parsed.settings, max_iter=max_iter)
         settings = self.parsed.settings
         self.seed_is_free = seed is None and settings.random_seed < 0
         self.seed = seed_number(seed if seed is not None else max(0, int(settings.random_seed)))
@@ -144,7 +158,10 @@ class Solver:
         fed = build(train, self.parsed, "TRAIN", draws, self.seed, threads, level=level, stages=stages)
         self.trainer = TrainedNet(self.parsed, fed)
         self.tests = [build(test, self.parsed, "TEST", draws, self.seed, threads) for test in tests]
-        self.load_weights(list(settings.weights))
+        self.marks: list[list[int]] | None = None  # where tests were that are to begin again after a resume
+        for number in range(len(self.tests)):
+            self._share(number)
+        self.load_weights(list(settings.weights) if weights is None else weights)
 
     @property
     def net(self) -> CaffeNet:
@@ -158,31 +175,68 @@ class Solver:
     def iter(self) -> int:
         return self.trainer.iteration
 
-    def load_weights(self, names: Sequence[str]) -> None:
+    def load_weights(self, names: Sequence[str], tell: Tell = ignore) -> None:
         """Take the weights of these files, each perhaps several with commas between, in the layers that they have by
-        name; later ones overwrite. Raises InputError."""
-        for name in ",".join(names).split(",") if names else ():
-            self.net.copy_from(name.strip())
+        name, of the test nets as well; later ones overwrite. Raises InputError."""
+        for number, net in ((None, self.net), *enumerate(self.test_nets)):
+            for name in ",".join(names).split(",") if names else ():
+                ignored = load_weights(net, name.strip(), needed=number is None)
+                tell(WeightsLoaded(name.strip(), ignored, number))
 
     def snapshot(self) -> tuple[str, str]:
         """Write a .caffemodel and a .solverstate; returns their names."""
         return write_snapshot(self)
 
-    def restore(self, path: str | os.PathLike[str]) -> None:
+    def restore(self, path: str | os.PathLike[str], tell: Tell = ignore) -> None:
         """Go on from a .solverstate."""
         restore(self, path)
+        tell(Resumed(os.fspath(path)))
 
-    def test(self, number: int, each: Pass | None = None) -> tuple[np.float32, dict[str, np.ndarray]]:
-        """The mean loss and outputs of a test net with the present weights over its test_iter passes."""
-        fed, count = self.tests[number], self.parsed.settings.test_iter[number]
-        fed.net.share_with(self.net)
-        losses = np.float32(0)
-        sums: dict[str, np.ndarray] = {}
-        for _ in range(count):
-            loss, outputs = fed.forward()
+    def mark_tests(self) -> None:
+        """Tests begin: a snapshot among them is one from before them, since they are run again when it is resumed."""
+        self.marks = [fed.place for fed in self.tests]
+
+    def test(self, number: int, go_on: GoOn = lambda: True, tell: Tell = ignore) -> tuple[np.float32, Outputs] | None:
+        """The mean loss and outputs of a test net with the present weights over its test_iter passes; None if before
+        one of these `go_on` was False."""
+        ignored = self._share(number)
+        tell(Testing(self.iter, number, ignored))
+        return mean_of_passes(self.tests[number], self.parsed.settings.test_iter[number], go_on, tell)
+
+    def _share(self, number: int) -> list[str]:
+        """Let a test net use the weights of the train net; returns the layers of this that it does not have."""
+        net = self.test_nets[number]
+        try:
+            net.share_with(self.net)
+        except UsageError as error:
+            raise InputError(net.path, f"test net {number}: {error}", "the train net's shapes") from None
+        own = layer_names(net)
+        return [name for name in layer_names(self.net) if name not in own]
+
+
+def layer_names(net: CaffeNet) -> list[str]:
+    """As in Caffe, of its Split layers too."""
+    return [message.name for message, _, _ in split_layers(net.graph)]
+
+
+def load_weights(net: CaffeNet, path: str, *, needed: bool) -> list[str]:
+    """Take the weights of a file, of which the net must have some layers if `needed`; returns those that it lacks."""
+    copied, own = copy_weights(net.graph, path, needed=needed), layer_names(net)
+    return [name for name in copied.layers if name not in own]
+
+
+def mean_of_passes(
+    fed: FedNet, count: int, go_on: GoOn = lambda: True, tell: Tell = ignore
+) -> tuple[np.float32, Outputs] | None:
+    """The mean loss and outputs of so many passes; None if before one of these `go_on` was False."""
+    losses, sums = np.float32(0), dict[str, np.ndarray]()
+    for _ in range(count):
+        if not go_on():
+            return None
+        loss, outputs = fed.forward(tell)
+        with np.errstate(all="ignore"):
             losses += loss
             for name, values in outputs.items():
                 sums[name] = sums[name] + values if name in sums else values
-            if each:
-                each(loss, outputs)
-        return losses / np.float32(count), {name: values / np.float32(count) for name, values in sums.items()}
+    share = np.float32(max(count, 1))
+    return losses / share, {name: values / share for name, values in sums.items()}

@@ -28,7 +28,7 @@ from .wire import LENGTH, RAW_DATA, RAW_TYPE, RAW_TYPES, VARINT, Cutter, Payload
 LEGACY_SHAPE = ("num", "channels", "height", "width")
 MOST_AXES = 32
 MOST_MESSAGE_BYTES = (1 << 31) - 1  # of a protobuf message
-LAYER_FIELD, BLOBS_FIELD, DATA_FIELD = 100, 7, 5
+LAYER_FIELD, BLOBS_FIELD, DATA_FIELD, DIFF_FIELD = 100, 7, 5, 6
 Content = mmap.mmap | bytes  # of a file
 EXPECTED = {"net": "a .caffemodel", "blob": A_MEAN, "state": A_STATE}
 
@@ -119,9 +119,15 @@ def read_binaryproto(path: str | os.PathLike[str]) -> np.ndarray:
     return np.array(array[0] if array.ndim == 4 and len(array) == 1 else array)
 
 
-def write_caffemodel(path: str | os.PathLike[str], message: Message, blobs: Mapping[int, Sequence[np.ndarray]]) -> None:
+def write_caffemodel(
+    path: str | os.PathLike[str],
+    message: Message,
+    blobs: Mapping[int, Sequence[np.ndarray]],
+    diffs: Mapping[int, Sequence[np.ndarray]] | None = None,
+) -> None:
     """Writes `message` (NetParameter) with blobs[i], of any shapes, as those of message.layer[i]: as float32, or of
-    arrays of float16 as raw data of these, as NVIDIA's Caffe and OpenCV's shrinkCaffeModel do.
+    arrays of float16 as raw data of these, as NVIDIA's Caffe and OpenCV's shrinkCaffeModel do; and with diffs[i],
+    float32, as what they have besides.
 
     A layer that is not in `blobs` keeps the blobs of its message that hold data. Unknown fields are kept. The arrays
     are streamed to the file. Raises OutputError, also if the file would be larger than protobuf allows.
@@ -130,7 +136,7 @@ def write_caffemodel(path: str | os.PathLike[str], message: Message, blobs: Mapp
     rest.CopyFrom(message)
     rest.ClearField("layer")
     head = rest.SerializeToString()
-    layers = [_layer_parts(layer, blobs.get(index)) for index, layer in enumerate(message.layer)]
+    layers = [_layer_parts(layer, blobs.get(at), (diffs or {}).get(at)) for at, layer in enumerate(message.layer)]
     sizes = [sum(_size(part) for part in parts) for parts in layers]
     total = len(head) + sum(sizes) + 12 * len(sizes)
     if total > MOST_MESSAGE_BYTES:
@@ -210,7 +216,9 @@ def take_array(path: str, where: str, blob: Message, payloads: list[Payload]) ->
         raise InputError(path, f"{where}has the shape {quote(str(shape), 100)}") from None
 
 
-def _layer_parts(layer: Message, arrays: Sequence[np.ndarray] | None) -> list[bytes | np.ndarray]:
+def _layer_parts(
+    layer: Message, arrays: Sequence[np.ndarray] | None, diffs: Sequence[np.ndarray] | None
+) -> list[bytes | np.ndarray]:
     """The bytes and arrays which, one after the other, are this layer."""
     own = LayerParameter()
     own.CopyFrom(layer)
@@ -223,21 +231,25 @@ def _layer_parts(layer: Message, arrays: Sequence[np.ndarray] | None) -> list[by
         blob, array = BlobProto(), given if given.dtype == np.float16 else given.astype(np.float32, copy=False)
         if index < len(layer.blobs):
             blob.CopyFrom(layer.blobs[index])  # for its unknown fields
-        parts += blob_parts(BLOBS_FIELD, array, blob)
+        parts += blob_parts(BLOBS_FIELD, array, blob, None if diffs is None else diffs[index])
     return parts
 
 
-def blob_parts(field: int, array: np.ndarray, blob: Message) -> list[bytes | np.ndarray]:
-    """The bytes and the array that are a BlobProto in the field of this number: raw data where it is of float16, else
-    float32. `blob` holds what it had besides."""
+def blob_parts(
+    field: int, array: np.ndarray, blob: Message, diff: np.ndarray | None = None
+) -> list[bytes | np.ndarray]:
+    """The bytes and the arrays that are a BlobProto in the field of this number: raw data where `array` is of float16,
+    else float32. `blob` holds what it had besides."""
     head, is_half = blob_head(blob, array.shape), array.dtype == np.float16
     if is_half:
         head += varint(RAW_TYPE << 3 | VARINT) + varint(RAW_TYPES.index("FLOAT16"))
     else:
         array = array.astype(np.float32, copy=False)
-    if array.size:
-        head += varint((RAW_DATA if is_half else DATA_FIELD) << 3 | LENGTH) + varint(array.nbytes)
-    return [varint(field << 3 | LENGTH) + varint(len(head) + array.nbytes) + head, array]
+    parts: list[bytes | np.ndarray] = [head]
+    for number, values in ((RAW_DATA if is_half else DATA_FIELD, array), (DIFF_FIELD, diff)):
+        if values is not None and values.size:
+            parts += [varint(number << 3 | LENGTH) + varint(values.nbytes), values]
+    return [varint(field << 3 | LENGTH) + varint(sum(map(_size, parts))), *parts]
 
 
 def blob_head(blob: Message, shape: tuple[int, ...]) -> bytes:

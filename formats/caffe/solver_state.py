@@ -126,7 +126,7 @@ def _write_hdf5(path: str | os.PathLike[str], state: SolverState) -> None:
     with write_atomically(path) as file, h5py.File(file, "w") as target:
         target["iter"] = np.array([state.iteration], np.int32)
         target["current_step"] = np.array([state.current_step], np.int32)
-        target["learned_net"] = np.bytes_(state.learned_net.encode())
+        _write_text(h5py, target, "learned_net", state.learned_net)
         group = target.create_group("history")
         for number, array in enumerate(state.history):
             group[str(number)] = array
@@ -134,24 +134,39 @@ def _write_hdf5(path: str | os.PathLike[str], state: SolverState) -> None:
             target.attrs[OWN_TEXT] = state.own
 
 
-def write_hdf5_model(
-    path: str | os.PathLike[str],
-    layers: Sequence[tuple[str, Sequence[np.ndarray]]],
-    owned: Sequence[Sequence[bool]],
-    differences: Sequence[Sequence[np.ndarray]] | None = None,
-) -> None:
-    """Writes a .caffemodel.h5: a group per layer, with the blobs that it owns; with `differences` those of all blobs as
-    well. Raises OutputError, UsageError without the package h5py."""
+def _write_text(h5py: Any, target: Any, name: str, text: str) -> None:
+    """A string that ends with a zero byte, without which Caffe reads on."""
+    content = text.encode() + b"\0"
+    kind = h5py.h5t.C_S1.copy()
+    kind.set_size(len(content))
+    kind.set_strpad(h5py.h5t.STR_NULLTERM)
+    space = h5py.h5s.create(h5py.h5s.SCALAR)
+    dataset = h5py.h5d.create(target.id, name.encode(), kind, space)
+    dataset.write(space, space, np.frombuffer(content, f"S{len(content)}"), mtype=kind)
+
+
+@dataclass(frozen=True)
+class HDF5Layer:
+    """The `blobs` of a layer, of which those are written that it has `owned`, not another layer; and the `diffs` of all
+    of them, if these are wanted."""
+
+    name: str
+    blobs: Sequence[np.ndarray]
+    owned: Sequence[bool]
+    diffs: Sequence[np.ndarray] | None = None
+
+
+def write_hdf5_model(path: str | os.PathLike[str], layers: Sequence[HDF5Layer]) -> None:
+    """Writes a .caffemodel.h5: a group per layer. Raises OutputError, UsageError without the package h5py."""
     h5py = _h5py(path)
     with write_atomically(path) as file, h5py.File(file, "w") as target:
-        data = target.create_group("data")
-        diff = target.create_group("diff") if differences is not None else None
-        for index, ((name, blobs), mine) in enumerate(zip(layers, owned, strict=True)):
-            group = data.create_group(name)
-            for number, (blob, own) in enumerate(zip(blobs, mine, strict=True)):
-                if own:
-                    group[str(number)] = blob
-            if diff is not None and differences is not None:
-                other = diff.create_group(name)
-                for number, blob in enumerate(differences[index]):
-                    other[str(number)] = blob
+        groups: dict[str, Any] = {}
+        for layer in layers:
+            kinds = [("data", [blob if own else None for blob, own in zip(layer.blobs, layer.owned, strict=True)])]
+            kinds += [] if layer.diffs is None else [("diff", list(layer.diffs))]
+            for kind, blobs in kinds:
+                groups[kind] = groups.get(kind) or target.create_group(kind)
+                group = groups[kind].require_group(layer.name)
+                for number, blob in enumerate(blobs):
+                    if blob is not None:
+                        group[str(number)] = blob

@@ -41,6 +41,10 @@ class BackwardStep:
             np.add(gradient, part, out=gradient)
 
 
+def run_step(node: Node, step: BackwardStep) -> None:
+    step.run()
+
+
 class Gradients:
     """The gradients for the last run of `runtime`, which was made with `gradients`; of the layers of `graph` alone, if
     given: it holds the first of the runtime's nodes.
@@ -73,13 +77,14 @@ class Gradients:
         self.blobs = self._place()
         self.steps = self._prepare()
 
-    def backward(self, first: int = 0) -> None:
-        """Run all layers that need it, from the last to graph.nodes[first]; inf and NaN are values like others."""
+    def backward(self, first: int = 0, run: Callable[[Node, BackwardStep], None] = run_step) -> None:
+        """Run all layers that need it, from the last to graph.nodes[first], each by `run`; inf and NaN are values like
+        others."""
         left_out = set(self.graph.nodes[:first])
         with np.errstate(all="ignore"):
             for node, step in self.steps:
                 if node not in left_out:
-                    step.run()
+                    run(node, step)
 
     def _place(self) -> dict[Blob, np.ndarray]:
         """Memory for the gradients that are needed; those of losses hold their weights."""

@@ -1,0 +1,125 @@
+"""The loop of `caffe train`: what happens at which iteration, in Caffe's order.
+
+    before iteration t     the tests, if t % test_interval = 0, at t = 0 only by test_initialization
+    iteration t            shown if t % display = 0
+    after it, at t + 1     a snapshot, if (t + 1) % snapshot = 0 or a signal asks for one; a stop, if one asks for that
+    at the end             a snapshot unless there is one; if max_iter % display = 0 another pass forward, which is
+                           shown; the tests if max_iter % test_interval = 0
+
+A stop ends after the snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ...errors import Diverged
+from .events import (
+    Begun,
+    Finished,
+    Saved,
+    Shown,
+    Stepped,
+    Tell,
+    Tested,
+    TestStopped,
+    ignore,
+    listed,
+)
+from .solver import Solver
+
+STOP, SNAPSHOT = "stop", "snapshot"  # what a signal may ask for
+Poll = Callable[[], str | None]  # STOP, SNAPSHOT or None, once for each time that it was asked for
+
+
+class TrainingLoop:
+    """Of a solver, as it stands. `tell` hears of what happens; `poll` is asked between iterations, and between the
+    passes of tests. A loss, or weights of a snapshot, that are not finite raise Diverged, unless `keep_going`."""
+
+    def __init__(self, solver: Solver, tell: Tell = ignore, poll: Poll = lambda: None, *, keep_going: bool = False):
+        self.solver, self.tell, self.poll, self.keep_going = solver, tell, poll, keep_going
+        self.settings = solver.parsed.settings
+        self.stopped = False
+        self.saved: Saved | None = None  # the last one
+        self._traced, self._loss = False, np.float32(np.nan)
+
+    def solve(self) -> None:
+        """Train up to max_iter, with all that comes at the end. Raises Diverged, InputError, OutputError."""
+        settings, solver = self.settings, self.solver
+        self.tell(Begun(solver.iter))
+        self.steps(settings.max_iter - solver.iter)
+        if settings.snapshot_after_train and not _falls_on(solver.iter, settings.snapshot):
+            self.snapshot()
+        if not self.stopped:
+            self._finish()
+        self.tell(Finished(solver.iter, self.stopped))
+
+    def steps(self, count: int) -> None:
+        """So many iterations, fewer if a stop is asked for: `stopped` then."""
+        settings, solver = self.settings, self.solver
+        for _ in range(count):
+            if _falls_on(solver.iter, settings.test_interval) and (solver.iter or settings.test_initialization):
+                self.test()
+                if self.stopped:
+                    return
+            self._step()
+            asked = self.poll()
+            if _falls_on(solver.iter, settings.snapshot) or asked == SNAPSHOT:
+                self.snapshot()
+            if asked == STOP:
+                self.stopped = True
+                return
+
+    def test(self) -> None:
+        """Run all test nets."""
+        solver = self.solver
+        solver.mark_tests()
+        for number in range(len(solver.tests)):
+            found = solver.test(number, self._goes_on, self.tell)
+            if found is None:
+                self.tell(TestStopped(solver.iter, number))
+                return
+            loss, outputs = found
+            self.tell(Tested(solver.iter, number, loss, listed(solver.test_nets[number], outputs)))
+        solver.marks = None
+
+    def snapshot(self) -> None:
+        """Write one, unless that of this iteration is there."""
+        solver = self.solver
+        if self.saved and self.saved.iteration == solver.iter:
+            return
+        if not self.keep_going and not np.isfinite(solver.trainer.owner.vector).all():
+            hint = "after it the weights are not finite: try a smaller learning rate"
+            raise Diverged(None, max(0, solver.iter - 1), float(self._loss), hint)
+        self.saved = Saved(solver.iter, *solver.snapshot())
+        self.tell(self.saved)
+
+    def _step(self) -> None:
+        displayed = _falls_on(self.solver.iter, self.settings.display)
+        self._traced = displayed and self.settings.debug_info
+        step = self.solver.trainer.step(self.tell, traced=self._traced, keep_going=self.keep_going)
+        self._loss = step.loss
+        self.tell(Stepped(step, displayed, listed(self.solver.net, step.outputs)))
+
+    def _finish(self) -> None:
+        solver, settings = self.solver, self.settings
+        if _falls_on(solver.iter, settings.display):
+            loss, outputs = solver.trainer.show(self.tell, traced=self._traced)
+            self.tell(Shown(solver.iter, loss, listed(solver.net, outputs)))
+        if _falls_on(solver.iter, settings.test_interval):
+            self.test()
+
+    def _goes_on(self) -> bool:
+        """Whether a test is to go on."""
+        while asked := self.poll():
+            if asked == SNAPSHOT:
+                self.snapshot()
+            else:
+                self.stopped = True
+        return not self.stopped
+
+
+def _falls_on(iteration: int, interval: int) -> bool:
+    return interval > 0 and iteration % interval == 0
