@@ -10,5 +10,8 @@ files.py, data.py, loading.py    inputs and outputs, checked before any work; te
 compiling.py, compile_helper.py    kernels that are not in the cache yet
 output.py, original.py, live.py, progress.py, table.py, differences.py    printing
 log.py, plot.py, resume.py    of a training
+forms.py    commands of two forms; the other one is Caffe's, solver_X.py
+solver_options.py, solver_screen.py, solver_progress.py, solver_history.py    what these share: options, stderr, lines
+            and records of events
 config_file.py, config_ini.py, config_shapes.py    the file of `optimize --config`
 """

@@ -25,6 +25,8 @@ from . import (
     mean,
     optimize,
     run,
+    solver_test,
+    solver_train,
     summary,
     test,
     train,
@@ -34,6 +36,7 @@ from . import (
 from . import eval as evaluate
 from . import time as timing
 from .failure import DEBUG, guard
+from .forms import CaffeForm, two_forms
 from .options import Command, HelpGroup, examples
 
 app = typer.Typer(
@@ -86,10 +89,15 @@ app.callback()(guard(options))
 
 TEXT_NETS = (train, test, evaluate, info, convert)
 CAFFE_NETS = (mean, run, classify, summary, timing, optimize, verify, draw, export)
+CAFFE_FORMS = {train: solver_train, test: solver_test}
 COMPUTING = (train, test, evaluate, run, classify, timing, warmup)  # with compiled kernels; the others work on files
 for module in (*TEXT_NETS, *CAFFE_NETS, warmup, doctor):
     needs = f"caffe64 {module.NAME}" if module in COMPUTING else ""
-    app.command(module.NAME, cls=Command, epilog=examples(*module.EXAMPLES))(guard(module.command, needs))
+    kind = Command
+    if module in CAFFE_FORMS:
+        form = CAFFE_FORMS[module]
+        kind = two_forms(CaffeForm(guard(form.command, needs), form.EXAMPLES, form.TAKES))
+    app.command(module.NAME, cls=kind, epilog=examples(*module.EXAMPLES))(guard(module.command, needs))
 
 cache_app = typer.Typer(cls=HelpGroup, help="Show or clear the cache of compiled kernels.", no_args_is_help=True)
 for function, lines in ((cache.path, cache.PATH_EXAMPLES), (cache.clear, cache.CLEAR_EXAMPLES)):

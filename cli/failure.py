@@ -44,7 +44,7 @@ def guard(command: Callable, computing: str = "") -> Callable:
                 raise
             except BaseException as error:
                 code = report(error)
-                _settle_stdout()
+                _settle_streams()
                 raise typer.Exit(code) from error
 
     return guarded
@@ -85,10 +85,11 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
     _print_to_stderr(f"caffe64: warning: {message}")
 
 
-def _settle_stdout() -> None:
+def _settle_streams() -> None:
     """Keep Python's own flush at exit from failing once more on a pipe without reader, or on a full disk."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError, AttributeError):
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed already, or no file of the system
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed already, or no file of the system
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,20 +1,21 @@
-"""The --log file: one record per epoch, as JSON lines (.jsonl) or as a table (.csv).
+"""The --log file: one record per epoch, of Caffe nets per iteration that is displayed or tested, as JSON lines (.jsonl)
+or as a table (.csv).
 
 Each record is written and flushed when its epoch ends, so the file can be followed while training runs. The
-file holds the whole history: a resumed run writes the epochs before it first.
+file holds the whole history: a resumed run writes the records before it first.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..errors import OutputError
+from ..errors import InputError, OutputError
 
 SUFFIXES = (".jsonl", ".csv")
-FIELDS = (
+FIELDS = (  # of text nets
     "epoch",  # 1-based
     "minibatches",  # since the start of the training
     "rate",
@@ -27,16 +28,16 @@ FIELDS = (
 
 
 class TrainLog:
-    """Context manager; `append(record)` takes a dict with FIELDS as keys."""
+    """Context manager; `append(record)` takes a dict with `fields` as keys, of which some may be missing."""
 
-    def __init__(self, path: Path, history: Iterable[dict]):
-        self._path, self._history = path, history
+    def __init__(self, path: Path, fields: Sequence[str], history: Iterable[dict]):
+        self._path, self._fields, self._history = path, fields, history
 
     def __enter__(self) -> TrainLog:
         try:
             self._file = open(self._path, "w", newline="", encoding="utf-8")
             if self._path.suffix.lower() == ".csv":
-                table = csv.DictWriter(self._file, FIELDS, lineterminator="\n", extrasaction="ignore")
+                table = csv.DictWriter(self._file, self._fields, lineterminator="\n", extrasaction="ignore")
                 table.writeheader()
                 self._write = table.writerow
             else:
@@ -59,4 +60,27 @@ class TrainLog:
             raise OutputError(f"{self._path}: {error.strerror}") from None
 
     def _write_json(self, record: dict) -> None:
-        self._file.write(json.dumps({name: record.get(name) for name in FIELDS}) + "\n")
+        self._file.write(json.dumps({name: record.get(name) for name in self._fields}) + "\n")
+
+
+def read_log(path: Path) -> list[dict]:
+    """The records of such a file; none of a file that does not exist. Raises InputError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(path, f"cannot be read: {error}") from None
+    try:
+        if path.suffix.lower() == ".csv":
+            return [
+                {name: _number(value) if value else None for name, value in row.items()}
+                for row in csv.DictReader(text.splitlines())
+            ]
+        return [dict(json.loads(line)) for line in text.splitlines()]
+    except (ValueError, TypeError) as error:
+        raise InputError(path, f"is not a log of a training: {error}", hint="--log FILE of another name?") from None
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.isdigit() else float(text)

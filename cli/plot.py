@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UsageError
 
 SUFFIXES = (".png", ".svg")
 LOG_SCALE_FROM = 50  # a loss that falls by this factor is drawn on a logarithmic axis
-MARKERS_UP_TO = 30  # epochs; more points would hide the line
+MARKERS_UP_TO = 30  # points; more would hide the line
+COLORS = 10  # of Matplotlib's cycle
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points of one line; those without a y are left out. `color` is a number of Matplotlib's cycle."""
+
+    label: str
+    points: list[tuple[float, float | None]]
+    color: int
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of several diagrams with a common x axis. `percent`: its values are shares of 1; `falls`: the first curve
+    may ask for a logarithmic axis."""
+
+    label: str
+    curves: list[Curve] = field(default_factory=list)
+    percent: bool = False
+    falls: bool = False
 
 
 def check_plotting() -> None:
@@ -20,8 +42,21 @@ def check_plotting() -> None:
         raise UsageError("--plot needs Matplotlib: pip install 'caffe64[plot]'") from None
 
 
-def write_plot(path: Path, history: Sequence[dict]) -> None:
-    """Draw the records of a run (keys as in `log.FIELDS`): losses, and below them the validation accuracy."""
+def epoch_panels(history: Sequence[dict]) -> list[Panel]:
+    """The records of a text net (keys as in `log.FIELDS`): losses, and below them the validation accuracy."""
+
+    def curve(name: str, label: str, color: int) -> Curve:
+        return Curve(label, [(record["epoch"], record.get(name)) for record in history], color)
+
+    panels = [
+        Panel("loss", [curve("loss", "training", 0), curve("validation_loss", "validation", 1)], falls=True),
+        Panel("validation accuracy", [curve("validation_accuracy", "validation", 1)], percent=True),
+    ]
+    return [panel for panel in panels if any(map(_drawn, panel.curves))]
+
+
+def write_plot(path: Path, panels: Sequence[Panel], unit: str) -> None:
+    """Draw panels over numbers of this unit, epoch or iteration."""
     import matplotlib
 
     from ..formats.atomic import write_atomically
@@ -29,39 +64,42 @@ def write_plot(path: Path, history: Sequence[dict]) -> None:
     kind = path.suffix.lower()[1:]
     # The same history gives the same bytes: no date, no random ids.
     with matplotlib.rc_context({"svg.hashsalt": "caffe64", "svg.fonttype": "path"}):
-        figure = draw(history)
+        figure = draw(panels, unit)
         with write_atomically(path) as file:
             figure.savefig(file, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
 
 
-def draw(history: Sequence[dict]):
+def draw(panels: Sequence[Panel], unit: str):
     """The Matplotlib figure of a run."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    has_accuracy = any(record.get("validation_accuracy") is not None for record in history)
-    figure = Figure(figsize=(7, 6 if has_accuracy else 4), layout="constrained")
-    panels = figure.subplots(2 if has_accuracy else 1, 1, sharex=True, squeeze=False)[:, 0]
-    marker = "o" if len(history) <= MARKERS_UP_TO else None
-    for name, label, color in (("loss", "training", "C0"), ("validation_loss", "validation", "C1")):
-        _curve(panels[0], history, name, label, color, marker)
-    losses = [record["loss"] for record in history]
-    if min(losses) > 0 and max(losses) > LOG_SCALE_FROM * min(losses):
-        panels[0].set_yscale("log")
-    panels[0].set(ylabel="loss", title="Learning curve")
-    panels[0].legend()
-    if has_accuracy:
-        _curve(panels[1], history, "validation_accuracy", "validation", "C1", marker)
-        panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
-        panels[1].set_ylabel("validation accuracy")
-    panels[-1].set_xlabel("epoch")
-    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    for panel in panels:
-        panel.grid(alpha=0.3)
+    figure = Figure(figsize=(7, 2 + 2 * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    axes[0].set_title("Learning curve")
+    for panel, axis in zip(panels, axes, strict=True):
+        for each in panel.curves:
+            if points := _drawn(each):
+                marker = "o" if len(points) <= MARKERS_UP_TO else None
+                color = f"C{each.color % COLORS}"
+                axis.plot(*zip(*points, strict=True), label=each.label, color=color, marker=marker, markersize=3.5)
+        if panel.falls and _falls_far(panel.curves[0]):
+            axis.set_yscale("log")
+        if panel.percent:
+            axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+        else:
+            axis.legend()
+        axis.set_ylabel(panel.label)
+        axis.grid(alpha=0.3)
+    axes[-1].set_xlabel(unit)
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
-def _curve(panel, history, name, label, color, marker) -> None:
-    points = [(record["epoch"], record[name]) for record in history if record.get(name) is not None]
-    if points:
-        panel.plot(*zip(*points, strict=True), label=label, color=color, marker=marker, markersize=3.5)
+def _drawn(curve: Curve) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in curve.points if y is not None]
+
+
+def _falls_far(curve: Curve) -> bool:
+    values = [y for _, y in _drawn(curve)]
+    return bool(values) and min(values) > 0 and max(values) > LOG_SCALE_FROM * min(values)

@@ -1,8 +1,9 @@
 """Ctrl-C, SIGTERM and a lost terminal end a command in an orderly way: exit 128 + number of the signal.
 
 A signal raises `Stopped` at once, or within a `deferred` block only sets a flag: training checks it
-(`requested`) between minibatches and epochs. The second signal raises in any case. A signal that the caller
-ignores (nohup, a background job of a script) stays ignored.
+(`requested`, `poll`) between minibatches and epochs. The second signal raises in any case. There a signal may also ask
+for a snapshot, or for nothing. A signal that the caller ignores (nohup, a background job of a script) stays ignored,
+unless it asks for a snapshot.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import contextlib
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from ..errors import Interrupted
 from .early import NAMES
@@ -21,10 +23,16 @@ class Stopped(KeyboardInterrupt):
     """Raised by the handlers. No `Exception`: a signal must not vanish in a library's `except Exception`."""
 
 
+STOP, SNAPSHOT, NONE = EFFECTS = ("stop", "snapshot", "none")
+
+
 class _State:
     deferring = False
     received: int | None = None
     raised = False  # by the handlers
+    effects: Mapping[int, str] = {}
+    snapshot = False  # asked for
+    told = False  # that a signal was received
 
 
 @contextlib.contextmanager
@@ -55,13 +63,30 @@ def handled() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[None]:
-    """Within this block the first signal raises nothing."""
-    _State.deferring = True
+def deferred(effects: Mapping[int, str] = MappingProxyType({})) -> Iterator[None]:
+    """Within this block the first signal raises nothing. `effects`: what signals ask for, one of EFFECTS, if not STOP.
+    Of a snapshot it hears from the start, even where the caller ignores it."""
+    _State.deferring, _State.effects, _State.snapshot, _State.told = True, effects, False, False
+    main = threading.current_thread() is threading.main_thread()
+    taken = [number for number, effect in effects.items() if effect == SNAPSHOT and main]
+    before = {number: signal.signal(number, _receive) for number in taken}
     try:
         yield
     finally:
-        _State.deferring = False
+        _State.deferring, _State.effects = False, {}
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def poll() -> str | None:
+    """What signals have asked for since the last call: SNAPSHOT, then STOP, None if for nothing."""
+    if _State.snapshot:
+        _State.snapshot = False
+        return SNAPSHOT
+    if requested() and not _State.told:
+        _State.told = True
+        return STOP
+    return None
 
 
 def requested() -> bool:
@@ -87,6 +112,10 @@ def interruption(where: str = "") -> Interrupted:
 
 
 def _receive(number: int, frame) -> None:
+    effect = _State.effects.get(number, STOP)
+    if effect != STOP:
+        _State.snapshot |= effect == SNAPSHOT
+        return
     again, _State.received = requested(), number
     if again or not _State.deferring:
         _State.raised = True

@@ -27,6 +27,8 @@ def command(
     """Run a net on N rows of X and write its outputs.
 
     A net that ends in sce gives probabilities, one that ends in l2l the values that it compares with targets.
+
+    Caffe nets: `caffe64 test --model NET --weights FILE`; `caffe64 test --model --help` shows its options.
     """
     import time
 

@@ -79,6 +79,8 @@ def command(
     momentum and the number of epochs. Ctrl-C ends the run after the current minibatch; with --checkpoint
     nothing is lost. With --checkpoint and --resume of one file a run goes on if the file is there, else begins, so
     that a job of a batch queue may be started again as it is.
+
+    Caffe nets: `caffe64 train --solver solver.prototxt`; `caffe64 train --solver --help` shows its options.
     """
     from .train_run import TrainRequest, run
 

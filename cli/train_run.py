@@ -21,8 +21,8 @@ from ..formats.optimizer import read_optimizer
 from . import compiling, files, plot, signals
 from .data import naming_label, read_inputs, read_targets, require_loss
 from .live import rows_per_second
+from .log import FIELDS, TrainLog
 from .log import SUFFIXES as LOG_SUFFIXES
-from .log import TrainLog
 from .output import Output
 from .progress import TrainReport, make_report
 from .resume import changes
@@ -184,7 +184,7 @@ class Trainer:
             self._output.say(
                 f"already finished at epoch {training.epoch}; a larger number of epochs in {request.optimizer} goes on"
             )
-        log = TrainLog(request.log, self._history) if request.log else None
+        log = TrainLog(request.log, FIELDS, self._history) if request.log else None
         report = make_report(self._output, training)
         try:
             with log or nullcontext(), report, signals.deferred():
@@ -197,7 +197,7 @@ class Trainer:
             raise
         finally:
             if request.plot and self._history:
-                plot.write_plot(request.plot, self._history)
+                plot.write_plot(request.plot, plot.epoch_panels(self._history), "epoch")
 
     def _epoch(self, report: TrainReport, log: TrainLog | None) -> None:
         training = self._training

@@ -32,7 +32,7 @@ API = {  # heading -> names of the package
 COLUMNS = re.compile(r"(\S.*?(?:\.\.\.)?)\.? {3,}(\S.*)")  # a term, and what is said of it
 STREAMS = """
 Results go to stdout, messages and progress to stderr. In a pipe, `train` and `test` print the lines of the original
-program on stdout; on a terminal they show a progress bar.
+program on stdout; on a terminal they show a progress bar. Their forms for Caffe nets print Caffe's log on stderr.
 
 `-` in place of a file is stdin, once in a command, or stdout, where `convert` and `test` write text (a file of that
 name is `./-`): `zcat X.txt.gz | caffe64 test net.txt weights.bin all - - --quiet | head`.
@@ -70,6 +70,8 @@ def commands() -> str:
     group = typer.main.get_command(app)
     for name in group.commands:
         parts += [f"## caffe64 {name}", _help(name)]
+        form = getattr(group.commands[name], "caffe_form", None)
+        parts += ["For Caffe nets:", _help(name, form.example)] if form else []
         parts += [_help(name, inner) for inner in getattr(group.commands[name], "commands", ())]
     return "\n\n".join(parts) + "\n"
 

@@ -77,6 +77,15 @@ class Testing:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """Pass `number` of the `count` passes of a test, with its outputs."""
+
+    number: int
+    count: int
+    outputs: list[NetOutput]
+
+
+@dataclass(frozen=True)
 class Tested:
     """The means of a test net's passes."""
 
@@ -158,8 +167,8 @@ class Finished:
 
 
 Event = (
-    WeightsLoaded | Resumed | Begun | Testing | Tested | TestStopped | Stepped | Shown | Saved | Restarted | Traced
-    | Norms | Finished
+    WeightsLoaded | Resumed | Begun | Testing | Passed | Tested | TestStopped | Stepped | Shown | Saved | Restarted
+    | Traced | Norms | Finished
 )  # fmt: skip
 Tell = Callable[[Event], None]
 

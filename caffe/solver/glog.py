@@ -43,23 +43,32 @@ def speed(seconds: float, iterations: int) -> tuple[str, str]:
     return number(iterations / seconds if seconds > 0 else 0), number(round(seconds, 3))
 
 
-class CaffeLog:
-    """Called with the events of a training, it gives the lines of each to `write`."""
+class GlogLines:
+    """Gives lines with the prefix to `write`."""
 
-    def __init__(self, write: Callable[[str], None], solver: Solver):
-        self._write, self.solver = write, solver
-        self.settings = solver.parsed.settings
-        self._shown_at = (time.perf_counter(), 0)  # when iterations were shown last, and up to which
+    def __init__(self, write: Callable[[str], None]):
+        self._write = write
 
     def line(self, where: str, text: str, level: str = "I") -> None:
         now = datetime.now()
         self._write(f"{level}{now:%m%d %H:%M:%S.%f} {os.getpid():5d} {where}] {text}")
 
+
+class CaffeLog(GlogLines):
+    """Called with the events of a training, it gives the lines of each to `write`."""
+
+    def __init__(self, write: Callable[[str], None], solver: Solver):
+        super().__init__(write)
+        self.solver = solver
+        self.settings = solver.parsed.settings
+        self._shown_at = (time.perf_counter(), 0)  # when iterations were shown last, and up to which
+
     def begin(self, weights: Sequence[str]) -> None:
         """What is printed before anything happens: the solver, and its nets."""
         message, parsed = SOLVER(), self.solver.parsed
         text_format.Parse(parsed.text, message)
-        message.max_iter = self.settings.max_iter
+        if message.max_iter != self.settings.max_iter:
+            message.max_iter = self.settings.max_iter
         message.train_state.CopyFrom(self.solver.trainer.fed.state)
         message.train_state.ClearField("phase")
         message.ClearField("weights")

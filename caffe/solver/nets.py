@@ -146,7 +146,7 @@ class FedNet:
 
 
 def build(
-    origin: NetOrigin, solver: ParsedSolver, phase: str, draws: np.random.Generator, seed: int, threads: int | None,
+    origin: NetOrigin, phase: str, draws: np.random.Generator, seed: int, threads: int | None,
     *, level: int | None = None, stages: Sequence[str] = (),
 ) -> FedNet:  # fmt: skip
     """A net in `phase` with weights by its fillers, drawn from `draws`; its sources draw by `seed`."""

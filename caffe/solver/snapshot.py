@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ...engine.graph.ir.ownership import views_of
 from ...errors import InputError, UsageError
 from ...formats.caffe import write_caffemodel
 from ...formats.caffe.solver_state import HDF5Layer, SolverState, read_state, write_hdf5_model, write_state
+from ...formats.text import quote
 from ..weights import copy_weights
 from .saved import numbered, saved_net
 
@@ -29,6 +31,21 @@ def prefix_of(solver: Solver) -> str:
     if prefix is None:
         return str(path.with_suffix(""))
     return os.path.join(prefix, path.stem) if os.path.isdir(prefix) else prefix
+
+
+def check_prefix(solver: Solver) -> None:
+    """Raises InputError, at the line of snapshot_prefix, where snapshots that are to come could not be written."""
+    settings = solver.parsed.settings
+    if not settings.snapshot and not settings.snapshot_after_train:
+        return
+    folder = os.path.dirname(prefix_of(solver)) or "."
+    found = "" if settings.snapshot_prefix is None else f"snapshot_prefix: {quote(settings.snapshot_prefix)}: "
+    if not os.path.isdir(folder):
+        raise solver.parsed.error("snapshot_prefix", f"{found}there is no folder {folder}", hint="mkdir -p makes it")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise solver.parsed.error("snapshot_prefix", f"{found}cannot write into {folder}: {error.strerror}") from None
 
 
 def write_snapshot(solver: Solver) -> tuple[str, str]:

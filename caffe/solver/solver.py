@@ -6,19 +6,22 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ...arguments import seed_number
+from ...engine.graph.execution.required_kernels import kernels_of
 from ...engine.graph.ir.ownership import own_parameters, views_of
 from ...engine.parameters.owner import Parameters
 from ...engine.parameters.rules import RULES, Rule, scale_vector, sum_of_squares, update_slice
 from ...engine.parameters.schedule import Schedule
 from ...errors import Diverged, InputError, UsageError
 from ...formats.caffe.solver import ParsedSolver, read_solver
+from ...formats.transform import transform_bytes, transform_floats
 from ..net import CaffeNet, Outputs
 from ..weights import copy_weights
-from .events import Resumed, Step, Tell, Testing, WeightsLoaded, ignore
+from .events import Passed, Resumed, Step, Tell, Testing, WeightsLoaded, ignore, listed
 from .nets import FedNet, build, origins
 from .snapshot import restore, write_snapshot
 from .trace import Trace, split_layers
@@ -136,6 +139,7 @@ def schedule_of(solver: ParsedSolver) -> Schedule:
 
 
 GoOn = Callable[[], bool]
+KERNELS = (update_slice, sum_of_squares, scale_vector, transform_bytes, transform_floats)  # that any solver may call
 
 
 class Solver:
@@ -155,9 +159,9 @@ class Solver:
         self.seed = seed_number(seed if seed is not None else max(0, int(settings.random_seed)))
         draws = np.random.default_rng(self.seed)
         train, tests = origins(self.parsed)
-        fed = build(train, self.parsed, "TRAIN", draws, self.seed, threads, level=level, stages=stages)
+        fed = build(train, "TRAIN", draws, self.seed, threads, level=level, stages=stages)
         self.trainer = TrainedNet(self.parsed, fed)
-        self.tests = [build(test, self.parsed, "TEST", draws, self.seed, threads) for test in tests]
+        self.tests = [build(test, "TEST", draws, self.seed, threads) for test in tests]
         self.marks: list[list[int]] | None = None  # where tests were that are to begin again after a resume
         for number in range(len(self.tests)):
             self._share(number)
@@ -214,6 +218,12 @@ class Solver:
         return [name for name in layer_names(self.net) if name not in own]
 
 
+def net_kernels(solver: Solver) -> list[Any]:
+    """The kernels that its nets call, beside KERNELS."""
+    found = kernels_of(solver.net.graph, gradients=True)
+    return list(dict.fromkeys([*found, *(each for net in solver.test_nets for each in kernels_of(net.graph))]))
+
+
 def layer_names(net: CaffeNet) -> list[str]:
     """As in Caffe, of its Split layers too."""
     return [message.name for message, _, _ in split_layers(net.graph)]
@@ -230,10 +240,11 @@ def mean_of_passes(
 ) -> tuple[np.float32, Outputs] | None:
     """The mean loss and outputs of so many passes; None if before one of these `go_on` was False."""
     losses, sums = np.float32(0), dict[str, np.ndarray]()
-    for _ in range(count):
+    for number in range(count):
         if not go_on():
             return None
         loss, outputs = fed.forward(tell)
+        tell(Passed(number, count, listed(fed.net, outputs)))
         with np.errstate(all="ignore"):
             losses += loss
             for name, values in outputs.items():

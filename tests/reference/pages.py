@@ -31,6 +31,7 @@ from caffe64.formats.idx import write_idx
 
 from .readme import ROOT, check_printed, check_table, run, session
 from .small_caffe_net import write_net
+from .small_training import write_training
 
 DOCS = ROOT / "docs"
 PIECE = re.compile(r"^<!-- (setup|file|module|reduced): ([^\n]+?) -->$|^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -114,7 +115,11 @@ def checkout(folder: Path) -> None:
     os.environ["CAFFE64_DATA"] = str(SHARED)
 
 
-SETUPS = {each.__name__: each for each in (text_net, caffe_net, training_data, checkout)}
+def caffe_training(folder: Path) -> None:
+    write_training(folder)
+
+
+SETUPS = {each.__name__: each for each in (text_net, caffe_net, training_data, caffe_training, checkout)}
 
 
 def do_page(page: str, folder: Path) -> None:

@@ -1,0 +1,165 @@
+"""The steps of `caffe64 train --solver`:   check -> read -> compile -> weights or snapshot -> iterations.
+
+Everything that can be wrong with the request, the solver, its nets and the place of its snapshots is found before the
+first iteration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..caffe.solver.events import Event
+from ..caffe.solver.glog import CaffeLog
+from ..caffe.solver.loop import TrainingLoop
+from ..caffe.solver.snapshot import check_prefix
+from ..caffe.solver.solver import KERNELS, Solver, net_kernels
+from ..errors import Diverged, UsageError
+from . import compiling, files, plot, signals
+from .live import Bar
+from .log import SUFFIXES, TrainLog, read_log
+from .output import Output
+from .solver_history import SolverHistory, fields, panels
+from .solver_progress import LiveReport, PlainReport
+from .solver_screen import Screen, form_of, notices
+
+Report = CaffeLog | PlainReport | None
+
+
+@dataclass(frozen=True)
+class SolverRequest:
+    """The request of the command line. `weights`: names of files; `gpu`: it asks for one."""
+
+    solver: Path
+    snapshot: Path | None = None
+    weights: tuple[str, ...] = ()
+    level: int = 0
+    stages: tuple[str, ...] = ("",)
+    max_iter: int | None = None
+    seed: int | None = None
+    threads: int | None = None
+    log: Path | None = None
+    plot: Path | None = None
+    log_format: str | None = None
+    sigint_effect: str = signals.STOP
+    sighup_effect: str = signals.SNAPSHOT
+    keep_going: bool = False
+    gpu: bool = False
+    quiet: bool = False
+
+    @property
+    def effects(self) -> dict[int, str]:
+        """Of signals, where the system has them."""
+        found = {int(signal.SIGINT): self.sigint_effect}
+        return found | ({int(signal.SIGHUP): self.sighup_effect} if hasattr(signal, "SIGHUP") else {})
+
+
+def run(request: SolverRequest) -> None:
+    """Train as `request` says. Raises the errors of `errors.py`."""
+    started = time.perf_counter()
+    check(request)
+    output = Output(quiet=request.quiet)
+    training = SolverTraining(request, output)
+    training.run()
+    if output.can_draw and training.loop.saved:
+        output.say(f"{training.loop.saved.model} written after {time.perf_counter() - started:.1f} s")
+
+
+def check(request: SolverRequest) -> None:
+    """Contradicting options, missing files and folders that cannot be written."""
+    if request.snapshot and request.weights:
+        raise UsageError("--snapshot and --weights exclude each other: a snapshot brings its own weights")
+    files.check_suffix(request.log, "--log", SUFFIXES)
+    files.check_suffix(request.plot, "--plot", plot.SUFFIXES)
+    if request.plot is not None:
+        plot.check_plotting()
+    inputs = (request.solver, request.snapshot, *(Path(name.strip()) for name in request.weights))
+    files.check_inputs(inputs)
+    files.check_outputs((request.log, request.plot), inputs)
+
+
+class SolverTraining:
+    """One run: the solver and what listens to it."""
+
+    def __init__(self, request: SolverRequest, output: Output):
+        self._request, self._output = request, output
+        compiling.prepare(KERNELS, output)
+        self.solver = Solver(
+            request.solver, level=request.level, stages=request.stages, threads=request.threads, seed=request.seed,
+            max_iter=request.max_iter, weights=[],
+        )  # fmt: skip
+        check_prefix(self.solver)
+        compiling.prepare(net_kernels(self.solver), output)
+        self._screen = Screen()
+        self._listeners: list[Callable[[Event], None]] = []
+        self.loop = TrainingLoop(self.solver, self._tell, self._poll, keep_going=request.keep_going)
+
+    def run(self) -> None:
+        """Train to max_iter. Raises Interrupted, Diverged; writes snapshots, the log and the curve."""
+        request, history = self._request, None
+        try:
+            with self._report() as report:
+                self._begin(report)
+                with self._history() as history, signals.deferred(request.effects):
+                    self._listeners.append(history)
+                    self.loop.solve()
+        except Diverged as error:
+            raise Diverged(None, error.minibatch, error.loss, f"{error.hint}; {self._kept()}") from None
+        finally:
+            if request.plot and history and history.records:
+                plot.write_plot(request.plot, panels(self.solver, history.records), "iteration")
+        self._screen.check()
+        if self.loop.stopped:
+            raise signals.interruption(f"before iteration {self.solver.iter} ({self._kept()})")
+
+    def _begin(self, report: Report) -> None:
+        """Take the weights that the training begins with, or the snapshot."""
+        request, settings = self._request, self.solver.parsed.settings
+        gpu = f"{request.solver}: solver_mode: GPU" if settings.gpu else ""
+        notices(self._output, "--gpu" if request.gpu else gpu, [self.solver.net, *self.solver.test_nets])
+        weights = list(() if request.snapshot else request.weights or settings.weights)
+        log = report if isinstance(report, CaffeLog) else None
+        if report:
+            self._listeners.append(lambda event: self._screen.run(lambda: report(event)))
+        if log:
+            self._screen.run(lambda: log.begin(weights))
+        self.solver.load_weights(weights, self._tell)
+        if log:
+            self._screen.run(log.ready)
+        if request.snapshot:
+            self.solver.restore(request.snapshot, self._tell)
+
+    @contextlib.contextmanager
+    def _report(self) -> Iterator[Report]:
+        form = form_of(self._output, self._request.log_format)
+        if form == "caffe":
+            yield CaffeLog(Screen.print, self.solver)
+        elif form == "plain" and self._output.can_draw:
+            with Bar() as bar:
+                yield LiveReport(bar, self.solver)
+        else:
+            yield PlainReport(Screen.print, self.solver) if form else None
+
+    @contextlib.contextmanager
+    def _history(self) -> Iterator[SolverHistory]:
+        """The records so far: of a run that goes on, those of the file that it has written before."""
+        path, records = self._request.log, []
+        if path and self._request.snapshot:
+            records = [each for each in read_log(path) if (each.get("iteration") or 0) < self.solver.iter]
+        with TrainLog(path, fields(self.solver), records) if path else contextlib.nullcontext() as log:
+            yield SolverHistory(self.solver, records, log)
+
+    def _tell(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    def _poll(self) -> str | None:
+        return signals.STOP if self._screen.gone and not self.loop.stopped else signals.poll()
+
+    def _kept(self) -> str:
+        saved = self.loop.saved
+        return f"--snapshot {saved.state} goes on from there" if saved else "no snapshot was written"
