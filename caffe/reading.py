@@ -73,12 +73,16 @@ def graph_of(
     stages: Sequence[str] = (),
     deploy: bool | None = False,
     model: CaffeModel | None = None,
+    fed: bool = False,
 ) -> tuple[Graph, dict[str, Shape], list[str]]:
-    """`read_graph` of a net that was read."""
+    """`read_graph` of a net that was read; `fed`: its data layers are going to read their data."""
     path, phase = read.path, phase_name(phase)
     level, stages = whole_number("level", level, -(2**31), 2**31 - 1), names("stages", stages, "names of stages")
     message = filter_net(read.message, phase, level, stages, path=path)
-    shapes, notices = _named(message, input_shapes), [*read.notices, *_preparations(message), *_crops(message)]
+    shapes, notices = (
+        _named(message, input_shapes),
+        [*read.notices, *([] if fed else _preparations(message)), *_crops(message)],
+    )
     if is_for_training(message, read.message.layer) if deploy is None else flag("deploy", deploy):
         left_out, whole = read.message.layer, message
         message = deploy_net(message, shapes, path=path, left_out=left_out, need_shapes=deploy is not None)

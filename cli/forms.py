@@ -33,14 +33,22 @@ class TwoForms(Command):
                 raise typer.BadParameter(f"it is for text nets, {self.usage}", param_hint=wrong[0])
             return self.caffe_form.command.make_context(info_name, spelled, parent, **extra)
         except WrongUsage as error:
-            if "unexpected extra" in error.message:
-                error.message = f"{self.caffe_form.takes} none of {self.usage}: {error.message}"
-            raise
+            if "unexpected extra" not in str(error):
+                raise
+            raise WrongUsage(f"{self.caffe_form.takes} none of {self.usage}: {error}", error.ctx) from None
 
     @property
     def usage(self) -> str:
         """The arguments of the original's form."""
         return " ".join(parameter.metavar for parameter in self.params if parameter.param_type_name == "argument")
+
+
+class FormCommand(Command):
+    """A command whose usage line names the options that it needs."""
+
+    def collect_usage_pieces(self, ctx) -> list[str]:
+        needed = [f"{parameter.opts[0]} {parameter.metavar}" for parameter in self.params if parameter.required]
+        return [*needed, *super().collect_usage_pieces(ctx)]
 
 
 class CaffeForm:
@@ -57,7 +65,7 @@ class CaffeForm:
     @cached_property
     def command(self) -> Command:
         app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        app.command(cls=Command, epilog=examples(*self._lines))(self._function)
+        app.command(cls=FormCommand, epilog=examples(*self._lines))(self._function)
         return typer.main.get_command(app)
 
     @cached_property

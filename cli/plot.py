@@ -15,7 +15,7 @@ COLORS = 10  # of Matplotlib's cycle
 
 
 @dataclass(frozen=True)
-class Curve:
+class Series:
     """Points of one line; those without a y are left out. `color` is a number of Matplotlib's cycle."""
 
     label: str
@@ -29,7 +29,7 @@ class Panel:
     may ask for a logarithmic axis."""
 
     label: str
-    curves: list[Curve] = field(default_factory=list)
+    curves: list[Series] = field(default_factory=list)
     percent: bool = False
     falls: bool = False
 
@@ -45,8 +45,8 @@ def check_plotting() -> None:
 def epoch_panels(history: Sequence[dict]) -> list[Panel]:
     """The records of a text net (keys as in `log.FIELDS`): losses, and below them the validation accuracy."""
 
-    def curve(name: str, label: str, color: int) -> Curve:
-        return Curve(label, [(record["epoch"], record.get(name)) for record in history], color)
+    def curve(name: str, label: str, color: int) -> Series:
+        return Series(label, [(record["epoch"], record.get(name)) for record in history], color)
 
     panels = [
         Panel("loss", [curve("loss", "training", 0), curve("validation_loss", "validation", 1)], falls=True),
@@ -96,10 +96,10 @@ def draw(panels: Sequence[Panel], unit: str):
     return figure
 
 
-def _drawn(curve: Curve) -> list[tuple[float, float]]:
+def _drawn(curve: Series) -> list[tuple[float, float]]:
     return [(x, y) for x, y in curve.points if y is not None]
 
 
-def _falls_far(curve: Curve) -> bool:
+def _falls_far(curve: Series) -> bool:
     values = [y for _, y in _drawn(curve)]
     return bool(values) and min(values) > 0 and max(values) > LOG_SCALE_FROM * min(values)

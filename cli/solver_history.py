@@ -9,7 +9,7 @@ from ..caffe.solver.events import Event, Finished, NetOutput, Shown, Stepped, Te
 from ..caffe.solver.solver import Solver
 from .live import rows_per_second
 from .log import TrainLog
-from .plot import Curve, Panel
+from .plot import Series, Panel
 
 MOST_CURVES = 10  # in one diagram
 FIELDS = (  # and those of the test nets
@@ -76,8 +76,8 @@ def named(solver: Solver, number: int, outputs: Sequence[NetOutput]) -> dict[str
 def panels(solver: Solver, records: Sequence[dict]) -> list[Panel]:
     """Losses, test scores and the rate, over the iterations."""
 
-    def curve(name: str, label: str, color: int) -> Curve:
-        return Curve(label, [(record["iteration"], record.get(name)) for record in records], color)
+    def curve(name: str, label: str, color: int) -> Series:
+        return Series(label, [(record["iteration"], record.get(name)) for record in records], color)
 
     losses, scores = [curve("loss", "training", 0)], []
     for number, net in enumerate(solver.test_nets):

@@ -16,9 +16,11 @@ from pathlib import Path
 from ..caffe.solver.events import Event
 from ..caffe.solver.glog import CaffeLog
 from ..caffe.solver.loop import TrainingLoop
+from ..caffe.solver.nets import required_kernels
 from ..caffe.solver.snapshot import check_prefix
-from ..caffe.solver.solver import KERNELS, Solver, net_kernels
+from ..caffe.solver.solver import KERNELS, Solver
 from ..errors import Diverged, UsageError
+from ..formats.caffe.solver import read_solver
 from . import compiling, files, plot, signals
 from .live import Bar
 from .log import SUFFIXES, TrainLog, read_log
@@ -87,13 +89,13 @@ class SolverTraining:
 
     def __init__(self, request: SolverRequest, output: Output):
         self._request, self._output = request, output
-        compiling.prepare(KERNELS, output)
+        kernels = required_kernels(read_solver(request.solver), request.level, request.stages)
+        compiling.prepare([*KERNELS, *kernels], output)
         self.solver = Solver(
             request.solver, level=request.level, stages=request.stages, threads=request.threads, seed=request.seed,
             max_iter=request.max_iter, weights=[],
         )  # fmt: skip
         check_prefix(self.solver)
-        compiling.prepare(net_kernels(self.solver), output)
         self._screen = Screen()
         self._listeners: list[Callable[[Event], None]] = []
         self.loop = TrainingLoop(self.solver, self._tell, self._poll, keep_going=request.keep_going)

@@ -15,7 +15,6 @@ from ..caffe.solver.glog import GlogLines, output_lines
 from ..caffe.solver.making import making, number
 from ..caffe.solver.nets import FedNet, NetOrigin, build
 from ..caffe.solver.solver import KERNELS, load_weights, mean_of_passes
-from ..engine.graph.execution.required_kernels import kernels_of
 from . import compiling, files
 from .live import Bar
 from .output import Output
@@ -41,12 +40,12 @@ def run(request: ScoreRequest) -> None:
     """Print the means. Raises the errors of `errors.py`."""
     files.check_inputs((request.model, request.weights))
     output = Output(quiet=request.quiet)
-    compiling.prepare(KERNELS, output)
     origin = NetOrigin(read_net(request.model))
+    kernels = origin.kernels(origin.state("TEST", request.level, request.stages))
+    compiling.prepare([*KERNELS, *kernels], output)
     draws = np.random.default_rng(0)
     fed = build(origin, "TEST", draws, 0, request.threads, level=request.level, stages=request.stages)
     notices(output, "--gpu" if request.gpu else "", [fed.net])
-    compiling.prepare(kernels_of(fed.net.graph), output)
     ignored = load_weights(fed.net, str(request.weights), needed=True)
     with _watch(request, output, fed, ignored) as watch:
         found = mean_of_passes(fed, request.iterations, tell=watch)

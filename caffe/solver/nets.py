@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ...engine.graph.analysis.fillers import fill
 from ...engine.graph.analysis.shapes import infer_shapes, weight_shapes
 from ...engine.graph.execution.gradients import loss_blobs
-from ...engine.graph.ir.graph import PICTURE_AXES, Shape
+from ...engine.graph.execution.required_kernels import kernels_of
+from ...engine.graph.ir.graph import PICTURE_AXES, Graph, Shape
 from ...engine.graph.ir.ownership import assign_weights
 from ...errors import UsageError
 from ...formats.caffe import ParsedNet, upgraded
@@ -32,6 +34,25 @@ class NetOrigin:
 
     read: ParsedNet
     own: Message | None = None
+
+    def state(self, phase: str, level: int | None = None, stages: Sequence[str] = ()) -> Message:
+        """The NetState of this phase: of this level, if there is one, and with these stages besides."""
+        state = self.read.state(self.own)
+        if level is not None:
+            state.level = level
+        state.stage.extend(stages)
+        state.phase = PHASES.index(phase)
+        return state
+
+    def graph(self, state: Message) -> tuple[Graph, list[str]]:
+        """The net in this state, without shapes and weights, and notices."""
+        phase, stages = PHASES[state.phase], list(state.stage)
+        graph, _, notices = graph_of(self.read, phase, {}, level=state.level, stages=stages, fed=True)
+        return graph, notices
+
+    def kernels(self, state: Message) -> list[Any]:
+        """What it calls."""
+        return kernels_of(self.graph(state)[0], gradients=PHASES[state.phase] == "TRAIN")
 
 
 def origins(solver: ParsedSolver, *, allow_unknown: bool = False) -> tuple[NetOrigin, list[NetOrigin]]:
@@ -57,6 +78,13 @@ def origins(solver: ParsedSolver, *, allow_unknown: bool = False) -> tuple[NetOr
     for test, state in zip(tests, settings.test_state, strict=False):
         test.own = state
     return train, tests
+
+
+def required_kernels(solver: ParsedSolver, level: int | None = None, stages: Sequence[str] = ()) -> list[Any]:
+    """The kernels that its nets call."""
+    train, tests = origins(solver)
+    found = train.kernels(train.state("TRAIN", level, stages))
+    return list(dict.fromkeys([*found, *(each for test in tests for each in test.kernels(test.state("TEST")))]))
 
 
 @dataclass
@@ -150,12 +178,8 @@ def build(
     *, level: int | None = None, stages: Sequence[str] = (),
 ) -> FedNet:  # fmt: skip
     """A net in `phase` with weights by its fillers, drawn from `draws`; its sources draw by `seed`."""
-    state = origin.read.state(origin.own)
-    if level is not None:
-        state.level = level
-    state.stage.extend(stages)
-    state.phase = PHASES.index(phase)
-    graph, _, notices = graph_of(origin.read, phase, {}, level=state.level, stages=list(state.stage))
+    state = origin.state(phase, level, stages)
+    graph, notices = origin.graph(state)
     graph.streams.seed = seed
     sources: dict[str, tuple[list[str], BatchSource]] = {}
     shapes: dict[str, Shape] = {}

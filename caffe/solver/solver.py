@@ -6,12 +6,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from ...arguments import seed_number
-from ...engine.graph.execution.required_kernels import kernels_of
 from ...engine.graph.ir.ownership import own_parameters, views_of
 from ...engine.parameters.owner import Parameters
 from ...engine.parameters.rules import RULES, Rule, scale_vector, sum_of_squares, update_slice
@@ -216,12 +214,6 @@ class Solver:
             raise InputError(net.path, f"test net {number}: {error}", "the train net's shapes") from None
         own = layer_names(net)
         return [name for name in layer_names(self.net) if name not in own]
-
-
-def net_kernels(solver: Solver) -> list[Any]:
-    """The kernels that its nets call, beside KERNELS."""
-    found = kernels_of(solver.net.graph, gradients=True)
-    return list(dict.fromkeys([*found, *(each for net in solver.test_nets for each in kernels_of(net.graph))]))
 
 
 def layer_names(net: CaffeNet) -> list[str]:

@@ -152,9 +152,9 @@ def test_one_and_two_threads_have_the_same_bits(training, cli):
 
 def test_kills_at_random_moments_cost_iterations_and_no_bits(training, cli, start):
     """Kill -9, and go on from the newest snapshot, which is whole whenever its state is there."""
-    write_solver(training / "solver.prototxt", max_iter=400, snapshot=7, display=0, test_interval=50)
+    write_solver(training / "solver.prototxt", max_iter=60, snapshot=7, display=0)
     assert cli(f"{TRAIN} --quiet").exit_code == 0
-    expected = outcome(training, 400)
+    expected = outcome(training, 60)
     draws, kills = random.Random(11), 0
     while kills < KILLS:
         for path in training.glob("snap*"):
@@ -170,7 +170,7 @@ def test_kills_at_random_moments_cost_iterations_and_no_bits(training, cli, star
             process.kill()
             finished = process.wait() == 0
             kills += not finished
-        assert outcome(training, 400) == expected
+        assert outcome(training, 60) == expected
     assert not [path for path in training.iterdir() if re.search(r"tmp|aside|\.part", path.name)]
 
 

@@ -11,6 +11,7 @@ import sys
 import termios
 
 import pytest
+from reference.small_training import write_training
 
 TRAIN = "train net.txt w.bin optim.txt 400 X.txt Y.txt"
 TEST = "test net.txt w.bin all X.txt out.txt"
@@ -133,3 +134,34 @@ def test_tables_are_drawn(task):
     code, drawn = on_terminal("info net.txt")
     assert code == 0
     assert "━" in drawn or "─" in drawn
+
+
+@pytest.fixture
+def solver(tmp_path, monkeypatch, cli):
+    pytest.importorskip("h5py")
+    monkeypatch.chdir(tmp_path)
+    write_training(tmp_path, max_iter=300, snapshot=None, test_interval=100)
+    assert cli("train --solver solver.prototxt --max-iter 1 --quiet").exit_code == 0
+    return tmp_path
+
+
+def test_a_caffe_net_has_a_bar_with_its_scores_and_lines_of_tests_and_snapshots(solver):
+    code, drawn = on_terminal("train --solver solver.prototxt", columns=120)
+    assert code == 0
+    text = CONTROL.sub("", drawn)
+    notes = r"accuracy [\d.]+, loss [\d.]+  rate 0\.01  [\d,]+ pictures/s  loss \d\.\d+  0:\d\d left"
+    assert re.search(rf"iteration \d+/300  .*  {notes}", text)
+    assert re.search(r"iteration 200  test  accuracy [\d.]+, loss [\d.]+", text)
+    assert "snapshot snap_iter_300.solverstate" in text
+    assert re.search(r"caffe64: snap_iter_300\.caffemodel written after \d+\.\d s", text)
+    assert "solver.cpp" not in text
+    code, drawn = on_terminal("train --solver solver.prototxt --log-format caffe")
+    assert (code, "] Iteration 100, lr = 0.01" in drawn) == (0, True)
+
+
+def test_a_caffe_net_is_tested_with_a_bar(solver, cli):
+    assert cli("train --solver solver.prototxt --quiet").exit_code == 0
+    code, drawn = on_terminal("test --model net.prototxt --weights snap_iter_300.caffemodel --iterations 300")
+    assert code == 0
+    assert re.search(r"testing \d+/300", CONTROL.sub("", drawn))
+    assert re.search(r"accuracy = [\d.]+\r$", drawn, re.MULTILINE)
