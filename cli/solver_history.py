@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 
 from ..caffe.solver.events import Event, Finished, NetOutput, Shown, Stepped, Tested, listed
-from ..caffe.solver.solver import Solver
+from ..caffe.solver.solver import CaffeTraining
 from .live import rows_per_second
 from .log import TrainLog
-from .plot import Series, Panel
+from .plot import Panel, Series
 
 MOST_CURVES = 10  # in one diagram
 FIELDS = (  # and those of the test nets
@@ -21,11 +21,11 @@ FIELDS = (  # and those of the test nets
 )
 
 
-class SolverHistory:
+class SolverRecords:
     """Called with events; `records` have FIELDS, and test_NAME for each output of the test net, test0_NAME and so on of
     several. Each goes to `log` as well, if there is one."""
 
-    def __init__(self, solver: Solver, records: list[dict], log: TrainLog | None = None):
+    def __init__(self, solver: CaffeTraining, records: list[dict], log: TrainLog | None = None):
         self.solver, self.records, self.log = solver, records, log
         self._tests: dict[str, float] = {}  # for the next record
         self._started = self._last = time.perf_counter()
@@ -54,7 +54,7 @@ class SolverHistory:
             self.log.append(self.records[-1])
 
 
-def fields(solver: Solver) -> list[str]:
+def fields(solver: CaffeTraining) -> list[str]:
     """Of the records of this solver."""
     tests = [
         named(solver, number, listed(net, {name: net.blobs[name].data for name in net.outputs}))
@@ -63,7 +63,7 @@ def fields(solver: Solver) -> list[str]:
     return [*FIELDS, *(name for names in tests for name in names)]
 
 
-def named(solver: Solver, number: int, outputs: Sequence[NetOutput]) -> dict[str, float]:
+def named(solver: CaffeTraining, number: int, outputs: Sequence[NetOutput]) -> dict[str, float]:
     """The values of a test net's outputs by the names of their fields."""
     first = f"test{number}_" if len(solver.tests) > 1 else "test_"
     return {
@@ -73,7 +73,7 @@ def named(solver: Solver, number: int, outputs: Sequence[NetOutput]) -> dict[str
     }
 
 
-def panels(solver: Solver, records: Sequence[dict]) -> list[Panel]:
+def panels(solver: CaffeTraining, records: Sequence[dict]) -> list[Panel]:
     """Losses, test scores and the rate, over the iterations."""
 
     def curve(name: str, label: str, color: int) -> Series:

@@ -17,7 +17,7 @@ from ..caffe.solver.events import (
     TestStopped,
     WeightsLoaded,
 )
-from ..caffe.solver.solver import Solver
+from ..caffe.solver.solver import CaffeTraining
 from .live import Bar, clock, rows_per_second
 
 Print = Callable[[str], None]
@@ -34,7 +34,7 @@ def scores(outputs: Sequence[NetOutput]) -> str:
 class PlainReport:
     """Called with events; lines by `print`."""
 
-    def __init__(self, print: Print, solver: Solver):
+    def __init__(self, print: Print, solver: CaffeTraining):
         self.print, self.solver = print, solver
         fed = solver.trainer.fed
         self._rows = fed.rows * solver.parsed.settings.iter_size
@@ -85,7 +85,7 @@ class PlainReport:
 class LiveReport(PlainReport):
     """The same, without a line for each iteration that is displayed: these are in a bar."""
 
-    def __init__(self, bar: Bar, solver: Solver):
+    def __init__(self, bar: Bar, solver: CaffeTraining):
         super().__init__(bar.print, solver)
         self._bar, self._scores = bar, ""
         self._first, self._started = solver.iter, time.perf_counter()

@@ -18,14 +18,14 @@ from ..caffe.solver.glog import CaffeLog
 from ..caffe.solver.loop import TrainingLoop
 from ..caffe.solver.nets import required_kernels
 from ..caffe.solver.snapshot import check_prefix
-from ..caffe.solver.solver import KERNELS, Solver
+from ..caffe.solver.solver import KERNELS, CaffeTraining
 from ..errors import Diverged, UsageError
 from ..formats.caffe.solver import read_solver
 from . import compiling, files, plot, signals
 from .live import Bar
 from .log import SUFFIXES, TrainLog, read_log
 from .output import Output
-from .solver_history import SolverHistory, fields, panels
+from .solver_history import SolverRecords, fields, panels
 from .solver_progress import LiveReport, PlainReport
 from .solver_screen import Screen, form_of, notices
 
@@ -91,7 +91,7 @@ class SolverTraining:
         self._request, self._output = request, output
         kernels = required_kernels(read_solver(request.solver), request.level, request.stages)
         compiling.prepare([*KERNELS, *kernels], output)
-        self.solver = Solver(
+        self.solver = CaffeTraining(
             request.solver, level=request.level, stages=request.stages, threads=request.threads, seed=request.seed,
             max_iter=request.max_iter, weights=[],
         )  # fmt: skip
@@ -147,13 +147,13 @@ class SolverTraining:
             yield PlainReport(Screen.print, self.solver) if form else None
 
     @contextlib.contextmanager
-    def _history(self) -> Iterator[SolverHistory]:
+    def _history(self) -> Iterator[SolverRecords]:
         """The records so far: of a run that goes on, those of the file that it has written before."""
         path, records = self._request.log, []
         if path and self._request.snapshot:
             records = [each for each in read_log(path) if (each.get("iteration") or 0) < self.solver.iter]
         with TrainLog(path, fields(self.solver), records) if path else contextlib.nullcontext() as log:
-            yield SolverHistory(self.solver, records, log)
+            yield SolverRecords(self.solver, records, log)
 
     def _tell(self, event: Event) -> None:
         for listener in self._listeners:

@@ -35,7 +35,7 @@ from .events import (
 )
 from .making import making, number
 from .nets import FedNet
-from .solver import Solver
+from .solver import CaffeTraining
 
 
 def speed(seconds: float, iterations: int) -> tuple[str, str]:
@@ -57,7 +57,7 @@ class GlogLines:
 class CaffeLog(GlogLines):
     """Called with the events of a training, it gives the lines of each to `write`."""
 
-    def __init__(self, write: Callable[[str], None], solver: Solver):
+    def __init__(self, write: Callable[[str], None], solver: CaffeTraining):
         super().__init__(write)
         self.solver = solver
         self.settings = solver.parsed.settings

@@ -28,7 +28,7 @@ from .events import (
     ignore,
     listed,
 )
-from .solver import Solver
+from .solver import CaffeTraining
 
 STOP, SNAPSHOT = "stop", "snapshot"  # what a signal may ask for
 Poll = Callable[[], str | None]  # STOP, SNAPSHOT or None, once for each time that it was asked for
@@ -38,7 +38,9 @@ class TrainingLoop:
     """Of a solver, as it stands. `tell` hears of what happens; `poll` is asked between iterations, and between the
     passes of tests. A loss, or weights of a snapshot, that are not finite raise Diverged, unless `keep_going`."""
 
-    def __init__(self, solver: Solver, tell: Tell = ignore, poll: Poll = lambda: None, *, keep_going: bool = False):
+    def __init__(
+        self, solver: CaffeTraining, tell: Tell = ignore, poll: Poll = lambda: None, *, keep_going: bool = False
+    ):
         self.solver, self.tell, self.poll, self.keep_going = solver, tell, poll, keep_going
         self.settings = solver.parsed.settings
         self.stopped = False

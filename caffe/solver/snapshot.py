@@ -20,10 +20,10 @@ from ..weights import copy_weights
 from .saved import numbered, saved_net
 
 if TYPE_CHECKING:
-    from .solver import Solver
+    from .solver import CaffeTraining
 
 
-def prefix_of(solver: Solver) -> str:
+def prefix_of(solver: CaffeTraining) -> str:
     """What the names of snapshots begin with: the solver's own, by default its file's without the extension; in a
     folder, its file's stem."""
     path = Path(solver.parsed.path)
@@ -33,7 +33,7 @@ def prefix_of(solver: Solver) -> str:
     return os.path.join(prefix, path.stem) if os.path.isdir(prefix) else prefix
 
 
-def check_prefix(solver: Solver) -> None:
+def check_prefix(solver: CaffeTraining) -> None:
     """Raises InputError, at the line of snapshot_prefix, where snapshots that are to come could not be written."""
     settings = solver.parsed.settings
     if not settings.snapshot and not settings.snapshot_after_train:
@@ -48,7 +48,7 @@ def check_prefix(solver: Solver) -> None:
         raise solver.parsed.error("snapshot_prefix", f"{found}cannot write into {folder}: {error.strerror}") from None
 
 
-def write_snapshot(solver: Solver) -> tuple[str, str]:
+def write_snapshot(solver: CaffeTraining) -> tuple[str, str]:
     """Write the weights and the state; returns the names of the files. Raises OutputError."""
     trainer, end = solver.trainer, ".h5" if solver.parsed.settings.hdf5 else ""
     name = f"{prefix_of(solver)}_iter_{trainer.iteration}"
@@ -62,7 +62,7 @@ def write_snapshot(solver: Solver) -> tuple[str, str]:
     return model, state
 
 
-def _write_model(solver: Solver, path: str) -> None:
+def _write_model(solver: CaffeTraining, path: str) -> None:
     """The weights, and what was subtracted from them last as their diff if snapshot_diff asks for it."""
     graph, settings = solver.net.graph, solver.parsed.settings
     split = saved_net(graph)
@@ -81,7 +81,7 @@ def _write_model(solver: Solver, path: str) -> None:
     write_hdf5_model(path, layers)
 
 
-def restore(solver: Solver, path: str | os.PathLike[str]) -> None:
+def restore(solver: CaffeTraining, path: str | os.PathLike[str]) -> None:
     """Go on from a state: of Caffe's, whose data and random numbers begin anew, or of this package, with the same bits
     as if there had been no stop. Raises InputError."""
     found, trainer = read_state(path), solver.trainer
@@ -110,7 +110,7 @@ def _model(path: str | os.PathLike[str], name: str) -> str:
     return name if os.path.exists(name) else str(beside)
 
 
-def _go_on(solver: Solver, path: str | os.PathLike[str], text: str) -> None:
+def _go_on(solver: CaffeTraining, path: str | os.PathLike[str], text: str) -> None:
     """Take data and random numbers where they were; the seed of the state, unless the solver was given one."""
     if not text:
         return

@@ -140,7 +140,7 @@ GoOn = Callable[[], bool]
 KERNELS = (update_slice, sum_of_squares, scale_vector, transform_bytes, transform_floats)  # that any solver may call
 
 
-class Solver:
+class CaffeTraining:
     """Trains the net of a solver file, and tests it. `max_iter` and `weights`, names of files, are in place of the
     solver's own; `level` and `stages` as of `caffe train`."""
 

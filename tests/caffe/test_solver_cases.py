@@ -10,7 +10,7 @@ import pytest
 from reference.solver_cases import CASES, SolverCase, worst
 from support import needs_shared
 
-from caffe64.caffe.solver.solver import Solver
+from caffe64.caffe.solver.solver import CaffeTraining
 
 TOLERANCE = 1e-4  # of the largest value; reached: 3e-6. Two builds of Caffe differ by 1e-6
 
@@ -28,7 +28,7 @@ def test_a_training_is_real_caffes(name, folder, monkeypatch):
     case = SolverCase(name, folder)
     monkeypatch.chdir(case.path)
     stages = [case.options["stage"]] if "stage" in case.options else []
-    solver = Solver("solver.prototxt", level=case.options.get("level"), stages=stages)
+    solver = CaffeTraining("solver.prototxt", level=case.options.get("level"), stages=stages)
     if "weights" in case.options:
         solver.load_weights([case.options["weights"]])
     if "snapshot" in case.options:
@@ -75,14 +75,14 @@ def test_there_are_trainings_of_all_kinds():
 def test_a_training_that_goes_on_has_the_bits_of_one_that_did_not_stop(name, folder, monkeypatch, tmp_path):
     case = SolverCase(name, folder)
     monkeypatch.chdir(case.path)
-    first = Solver("solver.prototxt")
+    first = CaffeTraining("solver.prototxt")
     first.load_weights([case.options["weights"]])
     for _ in range(3):
         first.trainer.step()
     _, state = first.snapshot()
     for _ in range(5):
         first.trainer.step()
-    second = Solver("solver.prototxt")
+    second = CaffeTraining("solver.prototxt")
     second.restore(state)
     for _ in range(5):
         second.trainer.step()

@@ -12,7 +12,7 @@ from support import needs_shared
 
 from caffe64.caffe.solver.glog import CaffeLog
 from caffe64.caffe.solver.loop import TrainingLoop
-from caffe64.caffe.solver.solver import Solver
+from caffe64.caffe.solver.solver import CaffeTraining
 
 LOGGED = [name for name in CASES if (SOLVERS / name / "caffe.log").exists()]
 PREFIX = re.compile(r"([IWEF])(\d{4} \d\d:\d\d:\d\d\.\d{6}) +\d+ (\w+\.[ch]pp):\d+\] (.*)")
@@ -36,7 +36,7 @@ def run(case: SolverCase) -> str:
     lines: list[str] = []
     level, stage = case.options.get("level", 0), case.options.get("stage", "")
     weights = [case.options["weights"]] if "weights" in case.options else []
-    solver = Solver("solver.prototxt", level=level, stages=[stage], weights=[])
+    solver = CaffeTraining("solver.prototxt", level=level, stages=[stage], weights=[])
     log = CaffeLog(lines.append, solver)
     log.begin(weights)
     solver.load_weights(weights or solver.parsed.settings.weights, log)

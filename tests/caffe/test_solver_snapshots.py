@@ -8,7 +8,7 @@ from reference.solver_cases import CASES, SOLVERS, SolverCase, worst
 from support import needs_shared
 
 from caffe64.caffe.solver.loop import TrainingLoop
-from caffe64.caffe.solver.solver import Solver
+from caffe64.caffe.solver.solver import CaffeTraining
 from caffe64.errors import InputError
 from caffe64.formats.caffe.schema import MESSAGES
 
@@ -20,7 +20,7 @@ HDF5 = [name for name in CASES if list((SOLVERS / name).glob("*_iter_*.solversta
 def train(case: SolverCase) -> None:
     level, stages = case.options.get("level", 0), [case.options.get("stage", "")]
     weights = [case.options["weights"]] if "weights" in case.options else None
-    solver = Solver("solver.prototxt", level=level, stages=stages, weights=weights)
+    solver = CaffeTraining("solver.prototxt", level=level, stages=stages, weights=weights)
     if "snapshot" in case.options:
         solver.restore(case.options["snapshot"])
     TrainingLoop(solver).solve()
@@ -105,7 +105,7 @@ def test_a_snapshot_of_another_rule_is_refused(tmp_path, monkeypatch):
     text = (case.path / "solver.prototxt").read_text()
     (case.path / "adam.prototxt").write_text(text + '\ntype: "Adam"\n')
     with pytest.raises(InputError, match=r"holds 6 histories, expected 12, as Adam keeps"):
-        Solver("adam.prototxt").restore(case.options["snapshot"])
+        CaffeTraining("adam.prototxt").restore(case.options["snapshot"])
 
 
 @needs_shared
@@ -114,4 +114,4 @@ def test_a_snapshot_without_its_model_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(case.path)
     (case.path.parent / "solver_sgd" / "snap_iter_25.caffemodel").unlink()
     with pytest.raises(InputError, match=r"snap_iter_25.caffemodel', which does not exist"):
-        Solver("solver.prototxt").restore(case.options["snapshot"])
+        CaffeTraining("solver.prototxt").restore(case.options["snapshot"])

@@ -93,12 +93,13 @@ def test_the_plot_shows_losses_scores_and_the_rate(cli, training):
 
 
 def test_panels_have_the_curves_of_their_kind(cli, training):
-    from caffe64.caffe.solver.solver import Solver
+    from caffe64.caffe.solver.solver import CaffeTraining
     from caffe64.cli.solver_history import panels
 
     records = [{"iteration": 0, "loss": 2.0, "rate": 0.1, "test_accuracy": 0.1, "test_loss": 2.1}]
     found = {
-        panel.label: [curve.label for curve in panel.curves] for panel in panels(Solver("solver.prototxt"), records)
+        panel.label: [curve.label for curve in panel.curves]
+        for panel in panels(CaffeTraining("solver.prototxt"), records)
     }
     assert found == {"loss": ["training", "test loss"], "test scores": ["test accuracy"], "rate": ["rate"]}
 

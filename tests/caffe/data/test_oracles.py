@@ -9,7 +9,7 @@ import pytest
 from reference.solver_cases import SOLVERS, SolverCase
 from support import needs_shared
 
-from caffe64.caffe.solver.solver import Solver
+from caffe64.caffe.solver.solver import CaffeTraining
 
 CASES = sorted(path.name for path in SOLVERS.glob("data_*") if path.is_dir())
 
@@ -28,7 +28,7 @@ def test_batches_are_real_caffes(name, tmp_path, monkeypatch):
         pytest.skip("plyvel is not installed")
     case = SolverCase(name, tmp_path)
     monkeypatch.chdir(case.path)
-    solver = Solver("solver.prototxt")
+    solver = CaffeTraining("solver.prototxt")
     nets = {"train": solver.trainer.fed, **{f"test{number}": fed for number, fed in enumerate(solver.tests)}}
     compared = 0
     for kind, fed in nets.items():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from reference.data_nets import datum, random_pictures, save_picture, write_hdf5, write_lmdb
 
-from caffe64.caffe.solver.solver import Solver
+from caffe64.caffe.solver.solver import CaffeTraining
 from caffe64.errors import InputError, UsageError
 
 NET = """
@@ -56,17 +56,17 @@ def weights(solver, steps):
 
 
 def test_the_same_bits(folder):
-    expected = weights(Solver("solver.prototxt", seed=5), 8)
-    assert not np.array_equal(weights(Solver("solver.prototxt", seed=6), 8), expected)
+    expected = weights(CaffeTraining("solver.prototxt", seed=5), 8)
+    assert not np.array_equal(weights(CaffeTraining("solver.prototxt", seed=6), 8), expected)
     for threads in (1, 2):
-        np.testing.assert_array_equal(weights(Solver("solver.prototxt", seed=5, threads=threads), 8), expected)
-    direct = Solver("solver.prototxt", seed=5)
+        np.testing.assert_array_equal(weights(CaffeTraining("solver.prototxt", seed=5, threads=threads), 8), expected)
+    direct = CaffeTraining("solver.prototxt", seed=5)
     direct.trainer.fed._ahead.clear()
     np.testing.assert_array_equal(weights(direct, 8), expected)
-    first = Solver("solver.prototxt", seed=5)
+    first = CaffeTraining("solver.prototxt", seed=5)
     weights(first, 3)
     _, state = first.snapshot()
-    again = Solver("solver.prototxt", seed=5)
+    again = CaffeTraining("solver.prototxt", seed=5)
     weights(again, 1)  # its thread is elsewhere already
     again.restore(state)
     np.testing.assert_array_equal(weights(again, 5), expected)
@@ -77,7 +77,7 @@ def test_a_training_that_is_closed_or_dropped_leaves_no_thread(folder):
         gc.collect()
         return [thread for thread in threading.enumerate() if thread.name == "caffe64 data"]
 
-    solver = Solver("solver.prototxt")
+    solver = CaffeTraining("solver.prototxt")
     weights(solver, 2)
     assert len(reading()) == 3  # not one for DummyData
     solver.trainer.fed.close()
@@ -98,7 +98,7 @@ def test_memory_data_is_trained_on_the_rows_that_it_is_given(tmp_path, monkeypat
         'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }'
     )
     (tmp_path / "solver.prototxt").write_text('net: "memory.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 9')
-    solver = Solver("solver.prototxt")
+    solver = CaffeTraining("solver.prototxt")
     with pytest.raises(UsageError, match=r"'d' \(MemoryData\) has no rows: net.set_input_arrays"):
         solver.trainer.step()
     data = np.arange(16, dtype="f4").reshape(4, 1, 2, 2)
@@ -111,10 +111,10 @@ def test_memory_data_is_trained_on_the_rows_that_it_is_given(tmp_path, monkeypat
 def test_a_net_beside_its_solver_is_found_with_a_notice(folder, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    solver = Solver("../solver.prototxt")
+    solver = CaffeTraining("../solver.prototxt")
     taken = [notice.split(" is not in the working directory") for notice in solver.net.notices]
     found = [parts[0] for parts in taken if len(parts) == 2]
     assert found == ["net.prototxt", "db", "list.txt", "0.png", "rows.txt", "a.h5", "b.h5"]
     (tmp_path / "net.prototxt").unlink()
     with pytest.raises(InputError, match=r"solver.prototxt: names 'net.prototxt', which does not exist \(names count"):
-        Solver("../solver.prototxt")
+        CaffeTraining("../solver.prototxt")
