@@ -21,6 +21,7 @@ keeps the old one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,5 +123,6 @@ class Rule:
         """Adam's c at the update after `updates` others; 1 for the other rules."""
         if self.name != "Adam":
             return np.float32(1)
-        first, second = np.float32(self.momentum), np.float32(self.other)
-        return np.float32(np.sqrt(1 - np.power(second, updates + 1)) / (1 - np.power(first, updates + 1)))
+        # As in Caffe of the numbers as float32, but in double: 1 - d^t of a d of 0.999 would lose half of its digits.
+        first, second = (float(np.float32(each)) ** (updates + 1) for each in (self.momentum, self.other))
+        return np.float32(math.sqrt(1 - second) / (1 - first))

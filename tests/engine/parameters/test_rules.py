@@ -1,0 +1,185 @@
+"""The update rules and the policies of the rate: against formulas in float64."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from caffe64.engine.parameters.owner import Parameters, Slice
+from caffe64.engine.parameters.rules import RULES, Rule, scale_vector, sum_of_squares, update_slice
+from caffe64.engine.parameters.schedule import Schedule
+
+EDGES = (1, 2, 15, 16, 17, 31, 33, 64, 65)  # of cache lines and of vectors of all widths
+TOLERANCE = 4e-6  # of 1 + |expected|: some 30 units in the last place, of at most three terms of about that size
+eighths = st.integers(-16, 16).map(lambda number: number / 8)
+
+
+def expected_update(rule: Rule, w, g, h, e, *, passes, rate, decay, updates):
+    """The arrays after one update: w, h, e, and what was subtracted from w; all float64."""
+    g = g / passes + decay * (np.sign(w) if rule.absolute else w)
+    m, d, delta = (float(np.float32(each)) for each in (rule.momentum, rule.other, rule.delta))
+    if rule.name == "SGD":
+        h = rate * g + m * h
+        u = h
+    elif rule.name == "Nesterov":
+        new = rate * g + m * h
+        u, h = (1 + m) * new - m * h, new
+    elif rule.name == "AdaGrad":
+        h = h + g**2
+        u = rate * g / (np.sqrt(h) + delta)
+    elif rule.name == "RMSProp":
+        h = d * h + (1 - d) * g**2
+        u = rate * g / (np.sqrt(h) + delta)
+    elif rule.name == "AdaDelta":
+        h = m * h + (1 - m) * g**2
+        v = g * np.sqrt((e + delta) / (h + delta))
+        e = m * e + (1 - m) * v**2
+        u = rate * v
+    else:
+        h = m * h + (1 - m) * g
+        e = d * e + (1 - d) * g**2
+        u = rate * math.sqrt(1 - d ** (updates + 1)) / (1 - m ** (updates + 1)) * h / (np.sqrt(e) + delta)
+    return w - u, h, e, u
+
+
+def drawn_rule(draw) -> Rule:
+    name = draw(st.sampled_from(RULES))
+    momentum = 0.0 if name in ("AdaGrad", "RMSProp") else draw(st.sampled_from([0.0, 0.5, 0.9, 0.95]))
+    return Rule(
+        name,
+        momentum,
+        draw(st.sampled_from([0.5, 0.9, 0.99, 0.999])),
+        draw(st.sampled_from([1e-8, 1e-3, 0.5])),
+        absolute=draw(st.booleans()),
+    )
+
+
+@given(st.data())
+def test_an_update_is_the_formulas(data):
+    """Of several slices of one vector, from any histories; each update starts from what the one before has left."""
+    rule, passes = drawn_rule(data.draw), data.draw(st.integers(1, 3))
+    sizes = data.draw(st.lists(st.sampled_from(EDGES), min_size=1, max_size=3))
+    rates = [data.draw(st.sampled_from([0.0, 0.25, 1.0])) for _ in sizes]
+    decays = [data.draw(st.sampled_from([0.0, 0.125, 2.0])) for _ in sizes]
+    owner = Parameters([Slice("layer", number, (size,), 0) for number, size in enumerate(sizes)])
+    w, g, h, e = owner.vector, owner.zeros(), owner.zeros(), owner.zeros()
+    draws = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    signed = rule.name in ("SGD", "Nesterov", "Adam")  # the others' histories are means of squares
+    for number, size in enumerate(sizes):
+        owner.view(number)[:] = (
+            data.draw(st.lists(eighths, min_size=1, max_size=size)) and draws.integers(-16, 17, size) / 8
+        )
+        owner.view(number, h)[:] = draws.integers(-16 if signed else 0, 17, size) / 8
+        owner.view(number, e)[:] = draws.integers(0, 17, size) / 8
+    for updates in range(3):
+        for number, size in enumerate(sizes):
+            owner.view(number, g)[:] = draws.integers(-16, 17, size) / 8
+        before = [array.astype(np.float64) for array in (w, g, h, e)]
+        for part, rate, decay in zip(owner.slices, rates, decays, strict=True):
+            end = -(-part.size // 16) * 16
+            update_slice.run(
+                w, g, h, e, part.offset, end, RULES.index(rule.name), int(rule.absolute), np.float32(1 / passes),
+                np.float32(decay), np.float32(rate * rule.correction(updates)), np.float32(rule.momentum),
+                np.float32(rule.other), np.float32(rule.delta),
+            )  # fmt: skip
+        for part, rate, decay in zip(owner.slices, rates, decays, strict=True):
+            found = [part.of(array) for array in (w, h, e, g)]
+            old = [part.of(array) for array in before]
+            expected = expected_update(rule, *old, passes=passes, rate=rate, decay=decay, updates=updates)
+            kept = 4 if rule.histories == 2 else 2
+            names = ("w", "h", "e", "u")
+            for name, one, other in zip(names, found, expected, strict=True):
+                if name != "e" or kept == 4:
+                    np.testing.assert_allclose(one, other, atol=TOLERANCE, rtol=TOLERANCE, err_msg=name)
+        gaps = np.ones(w.size, bool)
+        for part in owner.slices:
+            part.of(gaps)[:] = False
+        assert not any(array[gaps].any() for array in (w, h, e))
+
+
+@pytest.mark.parametrize("size", EDGES)
+def test_the_length_of_a_gradient(size):
+    vector = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    assert sum_of_squares.run(vector) == pytest.approx((vector.astype(np.float64) ** 2).sum(), rel=1e-12)
+    scaled = vector.copy()
+    scale_vector.run(scaled, np.float32(0.3))
+    np.testing.assert_array_equal(scaled, vector * np.float32(0.3))
+
+
+def test_a_long_gradient_is_added_up_in_double_precision():
+    assert sum_of_squares.run(np.full(1 << 22, 1e-3, np.float32)) == pytest.approx((1 << 22) * 1e-6, rel=1e-6)
+
+
+def test_the_sign_of_a_weight_of_zero_is_zero():
+    owner = Parameters([Slice("layer", 0, (3,), 0)])
+    owner.view(0)[:] = [0.0, -0.0, 2]
+    g, h = owner.zeros(), owner.zeros()
+    numbers = (1, 1, 0.5, 1, 0, 0, 1e-8)
+    update_slice.run(owner.vector, g, h, h, 0, 16, 0, numbers[0], *map(np.float32, numbers[1:]))
+    assert owner.view(0).tolist() == [0, 0, 1.5]
+
+
+# Policies
+
+
+@given(st.integers(0, 10**5), st.sampled_from([0.0, 0.1, 0.9, 1.0, 1.5]), st.sampled_from([0.5, 0.75, 2.0]))
+def test_rates_are_the_formulas(t, gamma, power):
+    base, size, last = 0.3, 100, 10**5
+    with np.errstate(over="ignore"):
+        expected = {
+            "fixed": base,
+            "step": base * np.float64(gamma) ** (t // size),
+            "exp": base * np.float64(gamma) ** t,
+            "inv": base * (1 + gamma * t) ** -power,
+            "poly": base * (1 - t / last) ** power,
+            "sigmoid": base / (1 + np.exp(-gamma * (np.float64(t) - size))),
+        }
+    for policy, rate in expected.items():
+        if not rate < np.finfo(np.float32).max:
+            continue
+        found = Schedule(policy, base, gamma, power, size, iterations=last).rate(t)
+        assert found == pytest.approx(rate, rel=1e-6, abs=1e-45), policy
+
+
+def steps_of(values, start=0, count=12, current=0):
+    schedule = Schedule("multistep", 1.0, 0.5, values=values, current=current)
+    found = []
+    for t in range(start, start + count):
+        schedule.rises(t)
+        found.append(round(-math.log2(schedule.rate(t))))
+    return found
+
+
+def test_multistep_rises_by_one_in_an_iteration():
+    assert steps_of((3, 6)) == [0, 0, 0, 1, 1, 1, 2, 2, 2, 2, 2, 2]
+    assert steps_of((3, 3, 3)) == [0, 0, 0, 1, 2, 3, 3, 3, 3, 3, 3, 3]  # equal values act late
+    assert steps_of((5, 2, 7)) == [0, 0, 0, 0, 0, 1, 2, 3, 3, 3, 3, 3]  # and so do unordered ones
+    assert steps_of((0,)) == [1] * 12
+    assert steps_of(()) == [0] * 12
+
+
+def test_multistep_goes_on_from_the_step_of_a_snapshot():
+    values = (3, 3, 8)
+    whole = steps_of(values)
+    assert steps_of(values, 4, 8, current=1) == whole[4:]
+    assert steps_of(values, 9, 3, current=0) == [1, 2, 3]  # a state of another solver, or none
+
+
+def test_the_step_of_step_is_that_of_the_iteration():
+    schedule = Schedule("step", 1.0, 0.5, stepsize=4, current=7)
+    assert schedule.rate(9) == 0.25
+    assert schedule.current == 2
+    assert not schedule.rises(8)
+
+
+def test_poly_goes_by_the_last_iteration():
+    rates = {
+        last: [float(Schedule("poly", 1.0, power=2.0, iterations=last).rate(t)) for t in (0, 50, 99)]
+        for last in (100, 200)
+    }
+    assert rates[100] == pytest.approx([1, 0.25, 0.0001])
+    assert rates[200] == pytest.approx([1, 0.5625, (1 - 99 / 200) ** 2])
