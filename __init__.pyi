@@ -16,6 +16,7 @@ from .api import Training as Training
 from .caffe.classification import Classification as Classification
 from .caffe.classification import classify as classify
 from .caffe.classifier import Classifier as Classifier
+from .caffe.data.own import DataSource as DataSource
 from .caffe.drawing import Drawing as Drawing
 from .caffe.drawing import draw as draw
 from .caffe.export import export_onnx as export_onnx
@@ -34,6 +35,15 @@ from .caffe.pycaffe import set_mode_gpu as set_mode_gpu
 from .caffe.pycaffe_words import TEST as TEST
 from .caffe.pycaffe_words import TRAIN as TRAIN
 from .caffe.register_layer import register_layer as register_layer
+from .caffe.solver.history import SolverHistory as SolverHistory
+from .caffe.solver.public import AdaDeltaSolver as AdaDeltaSolver
+from .caffe.solver.public import AdaGradSolver as AdaGradSolver
+from .caffe.solver.public import AdamSolver as AdamSolver
+from .caffe.solver.public import NesterovSolver as NesterovSolver
+from .caffe.solver.public import RMSPropSolver as RMSPropSolver
+from .caffe.solver.public import SGDSolver as SGDSolver
+from .caffe.solver.public import Solver as Solver
+from .caffe.solver.public import get_solver as get_solver
 from .caffe.summary import Summary as Summary
 from .caffe.tensors import load_safetensors as load_safetensors
 from .caffe.timing import Timing as Timing

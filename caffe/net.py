@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
 
@@ -29,7 +29,7 @@ NET = "a caffe64.CaffeNet, such as load_caffe returns"
 Name = str | None
 Names = Sequence[str] | None
 Outputs = dict[str, np.ndarray]
-UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_named", "blobs")
+UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_feed", "_named", "blobs")
 
 
 class CaffeNet(NetTables):
@@ -73,6 +73,7 @@ class CaffeNet(NetTables):
         self._has_run = False
         self._gradients = NetGradients(self.graph)
         self._batches: MemoryBatches | None = None
+        self._feed: Callable[[], None] | None = None  # gives the inputs the next batch of a solver's data
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in UNPICKLED}
@@ -149,8 +150,11 @@ class CaffeNet(NetTables):
         layers = None if start is None and end is None else self._range(start, end)
         wanted = self._chosen("blobs", blobs)
         self._fill(inputs)
-        if self._batches and not inputs and (layers is None or layers[0] == 0):
-            self._fill(self._batches.take())
+        if not inputs and (layers is None or layers[0] == 0):
+            if self._batches:
+                self._fill(self._batches.take())
+            if self._feed:
+                self._feed()
         session = self.session
         self.graph.streams.iteration += 1
         if layers is None:

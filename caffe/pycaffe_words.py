@@ -9,15 +9,10 @@ from ..errors import UsageError
 TRAIN, TEST = 0, 1
 PHASES = ("TRAIN", "TEST")
 
-_SOLVERS = "Caffe models are not trained here: net.backward gives gradients, net.params[...].data takes the steps"
 _LOG = "there is no log: what is to say is in net.notices"
 _SPEC = "write the net as a .prototxt"
 _MANY = "one process runs one net on as many threads as pay off, see load_caffe(threads=)"
 MODULE_HINTS = {
-    **dict.fromkeys(
-        ("SGDSolver", "NesterovSolver", "AdaGradSolver", "RMSPropSolver", "AdaDeltaSolver", "AdamSolver", "get_solver"),
-        _SOLVERS,
-    ),
     **dict.fromkeys(("init_log", "log"), _LOG),
     **dict.fromkeys(("layers", "params", "to_proto", "net_spec"), _SPEC),
     **dict.fromkeys(("NCCL", "has_nccl", "solver_count", "set_solver_count", "set_multiprocess"), _MANY),
@@ -39,6 +34,9 @@ NET_HINTS = {
     "load_hdf5": "copy_from reads weights",
     "_batch": "forward_all runs batches",
     "_set_input_arrays": "set_input_arrays",
+}
+SOLVER_HINTS = {
+    "share_weights": "other.share_with(solver.net) gives another net the weights of the solver's",
 }
 
 

@@ -23,6 +23,8 @@ API = {  # heading -> names of the package
     "Files of text nets": "read_matrix read_optimizer write_optimizer write_numbers read_checkpoint write_checkpoint",
     "Caffe nets": "load_caffe load_onnx CaffeNet optimize Passes Preparation verify export_onnx export_safetensors "
     "load_safetensors",
+    "Training of Caffe nets": "Solver SolverHistory DataSource get_solver SGDSolver NesterovSolver AdaGradSolver "
+    "RMSPropSolver AdaDeltaSolver AdamSolver",
     "Layers of your own": "register_layer Layer LayerBlob",
     "What commands do": "summary Summary TextSummary time Timing draw Drawing classify Classification",
     "Names of pycaffe": "Classifier TRAIN TEST set_mode_cpu set_mode_gpu set_device",

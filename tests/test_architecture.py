@@ -130,6 +130,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "formats.onnx",
         "markup",
         "results",
+        "wording",
     },
     "dnn": {
         "arguments",

@@ -202,7 +202,10 @@ def _callables(owner: str, value: object):
             for name, member in vars(kind).items() if kind.__module__.startswith("caffe64") else ():
                 member = getattr(member, "fget", None) or getattr(member, "func", member)
                 member = getattr(member, "__func__", member)
-                if inspect.isfunction(member) and (not name.startswith("_") or name in ("__init__", "__len__")):
+                own = inspect.isfunction(member) and member.__module__.startswith(
+                    "caffe64"
+                )  # a Protocol's __init__ is not
+                if own and (not name.startswith("_") or name in ("__init__", "__len__")):
                     yield f"{owner}.{name}", member
 
 

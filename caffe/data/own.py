@@ -1,4 +1,4 @@
-"""Data that Python code gives a net: arrays, or batches from an iterable."""
+"""Batches from an iterable of Python code."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ...conversion import ArrayLike, as_numbers
-from ...engine.graph.ir.graph import Node
-from ...engine.graph.ops.inputs import InputBlobs
-from ...engine.parameters.streams import generator
 from ...errors import UsageError
 
 NamedBatch = Mapping[str, ArrayLike]
@@ -86,41 +83,3 @@ class OwnBatches:
         if missing := [top for top in self._tops if top not in batch]:
             raise UsageError(f"the data gave a batch of {sorted(map(str, batch))}, without {missing[0]!r}")
         return [np.asarray(as_numbers(batch[top], top), np.float32) for top in self._tops]
-
-
-def make_input(node: Node, source: DataSource | Iterable[NamedBatch]) -> OwnBatches:
-    """The batches of `source` in place of a data layer, of whatever type: it becomes one that the caller feeds."""
-    batches = OwnBatches(source, [top.name for top in node.tops])
-    node.type, node.attributes = "Input", InputBlobs(tuple(array.shape for array in batches.take(0)))
-    return batches
-
-
-class ArrayRows:
-    """Batches of the rows of arrays, one for each top: rows run on from the last to the first, also within a batch. If
-    they are shuffled, each epoch has its own order, by the seed. Raises UsageError for arrays that are not as long."""
-
-    def __init__(self, arrays: Mapping[str, ArrayLike], batch: int, *, shuffle: bool = False, seed: int = 0):
-        self._arrays = [np.asarray(as_numbers(values, name), np.float32) for name, values in arrays.items()]
-        lengths = sorted({len(array) if array.ndim else 0 for array in self._arrays})
-        if len(lengths) != 1 or not lengths[0] or batch < 1:
-            raise UsageError(f"the data has {lengths} rows for batches of {batch}, expected as many in all arrays")
-        self.count, self.batch, self._shuffle, self._seed = lengths[0], batch, shuffle, seed
-        self._order: tuple[int, np.ndarray] = (-1, np.arange(self.count))
-
-    def take(self, number: int) -> list[np.ndarray]:
-        rows: list[np.ndarray] = []
-        at, end = number * self.batch, (number + 1) * self.batch
-        while at < end:
-            epoch, start = divmod(at, self.count)
-            rows.append(self._rows(epoch)[start : start + end - at])
-            at += len(rows[-1])
-        chosen = np.concatenate(rows)
-        return [array[chosen] for array in self._arrays]
-
-    def close(self) -> None:
-        pass
-
-    def _rows(self, epoch: int) -> np.ndarray:
-        if self._shuffle and self._order[0] != epoch:
-            self._order = epoch, generator(self._seed, epoch).permutation(self.count)
-        return self._order[1]

@@ -19,9 +19,10 @@ from ...formats.caffe import ParsedNet, upgraded
 from ...formats.caffe.schema import Message
 from ...formats.caffe.solver import ParsedSolver
 from ..data.ahead import Ahead
+from ..data.feeds import Feed, Sources, make_inputs
 from ..data.pictures import Pictures
 from ..data.places import Places
-from ..data.sources import Batch, BatchSource, make_source
+from ..data.sources import Batch, make_source
 from ..net import CaffeNet, Outputs
 from ..reading import graph_of, read_net
 from .events import Restarted, Tell, ignore
@@ -55,8 +56,22 @@ class NetOrigin:
         return kernels_of(self.graph(state)[0], gradients=PHASES[state.phase] == "TRAIN")
 
 
-def origins(solver: ParsedSolver, *, allow_unknown: bool = False) -> tuple[NetOrigin, list[NetOrigin]]:
-    """The train net, and the test nets in Caffe's order. Raises InputError."""
+@dataclass(frozen=True)
+class Given:
+    """What Python code gives a solver: a `net` in place of its own, and one with the `weights` that are to be trained;
+    what the train net and the test net read in place of their data layers."""
+
+    net: ParsedNet | None = None
+    weights: CaffeNet | None = None
+    data: Feed | None = None
+    test_data: Feed | None = None
+
+
+def origins(
+    solver: ParsedSolver, given: ParsedNet | None = None, *, allow_unknown: bool = False
+) -> tuple[NetOrigin, list[NetOrigin]]:
+    """The train net, and the test nets in Caffe's order; with a net `given` in place of the solver's. Raises
+    InputError."""
     settings = solver.settings
 
     def file(name: str) -> ParsedNet:
@@ -69,7 +84,7 @@ def origins(solver: ParsedSolver, *, allow_unknown: bool = False) -> tuple[NetOr
         return upgraded(net, solver.path)
 
     own = settings.train_net_param or settings.net_param
-    whole = inline(own) if own is not None else file(settings.train_net or settings.net)
+    whole = given or (inline(own) if own is not None else file(settings.train_net or settings.net))
     train = NetOrigin(whole, settings.train_state)
     tests = [NetOrigin(inline(net)) for net in settings.test_net_param] + [
         NetOrigin(file(n)) for n in settings.test_net
@@ -90,17 +105,20 @@ def required_kernels(solver: ParsedSolver, level: int | None = None, stages: Seq
 @dataclass
 class FedNet:
     """A net and the sources of its data layers, which are asked for batch after batch, those of files ahead; `passes`
-    have run. `state` is the NetState that chose its layers."""
+    have run. `state` is the NetState that chose its layers, `given` what Python code has given in place of data
+    layers."""
 
     net: CaffeNet
     state: Message
-    sources: dict[str, tuple[list[str], BatchSource]]
+    sources: Sources
     places: Places
+    given: Feed | None = None
     passes: int = 0
     _kept: dict[str, Batch] = field(default_factory=dict)  # first batches, which gave the shapes
     _ahead: dict[str, Ahead] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.net._feed = self.feed
         for layer, (_, source) in self.sources.items():
             if source.count:
                 self._ahead[layer] = Ahead(source, self._kept[layer])
@@ -115,11 +133,9 @@ class FedNet:
         if seed != self.net.graph.streams.seed:
             self.net.graph.streams.seed = seed
             self.close()
-            for node in self.net.graph.nodes:
-                if node.name in self.sources and (source := make_source(node, seed, self.places)):
-                    self.sources[node.name] = self.sources[node.name][0], source
-                    if node.name in self._ahead:
-                        self._ahead[node.name].source = source
+            self.sources = sources_of(self.net.graph, seed, self.places, self.given)
+            for layer, ahead in self._ahead.items():
+                ahead.source = self.sources[layer][1]
             self._kept = {}
         self.passes, self.net.graph.streams.iteration = passes, draws
 
@@ -141,13 +157,12 @@ class FedNet:
         for layer, (_, source) in self.sources.items():
             if isinstance(source, Pictures) and source.is_database and source.wraps(self.passes):
                 tell(Restarted(layer))
-        self.feed()
         outputs = self.net.forward()
-        self.passes += 1
         return self.loss(), outputs
 
     def feed(self) -> None:
-        """Raises UsageError for a MemoryData layer without rows."""
+        """Give the net its next batch, at the start of each run forward without inputs. Raises UsageError for a
+        MemoryData layer without rows."""
         first = self.net.graph.nodes[0]
         if first.type == "MemoryData" and first.name not in self.sources and not self.net.has_rows:
             hint = "net.set_input_arrays(data, labels) gives them"
@@ -160,6 +175,7 @@ class FedNet:
                 if blob.shape != array.shape:
                     blob.reshape(*array.shape)
                 blob.data[...] = array
+        self.passes += 1
 
     def close(self) -> None:
         """End what reads ahead; `feed` begins again."""
@@ -175,23 +191,33 @@ class FedNet:
 
 def build(
     origin: NetOrigin, phase: str, draws: np.random.Generator, seed: int, threads: int | None,
-    *, level: int | None = None, stages: Sequence[str] = (),
+    *, level: int | None = None, stages: Sequence[str] = (), given: Feed | None = None,
 ) -> FedNet:  # fmt: skip
     """A net in `phase` with weights by its fillers, drawn from `draws`; its sources draw by `seed`."""
     state = origin.state(phase, level, stages)
     graph, notices = origin.graph(state)
     graph.streams.seed = seed
-    sources: dict[str, tuple[list[str], BatchSource]] = {}
-    shapes: dict[str, Shape] = {}
-    kept: dict[str, Batch] = {}
     places = Places(graph.path, notices)
-    for node in graph.nodes:
-        if not node.bottoms and (source := make_source(node, seed, places)):
-            sources[node.name] = [top.name for top in node.tops], source
-            kept[node.name] = source.take(0)
-            shapes |= {top.name: array.shape for top, array in zip(node.tops, kept[node.name], strict=True)}
+    sources = sources_of(graph, seed, places, given)
+    kept = {layer: source.take(0) for layer, (_, source) in sources.items()}
+    shapes: dict[str, Shape] = {}
+    for layer, (tops, _) in sources.items():
+        shapes |= {top: array.shape for top, array in zip(tops, kept[layer], strict=True)}
+    if given:
+        make_inputs(graph, shapes)
     net = CaffeNet(graph, path=graph.path, notices=notices, threads=threads)
     expected = weight_shapes(graph, infer_shapes(graph, shapes))
     assign_weights(graph, [fill(node, each, draws) for node, each in zip(graph.nodes, expected, strict=True)])
     net.reshape(**shapes)
-    return FedNet(net, state, sources, places, _kept=kept)
+    return FedNet(net, state, sources, places, given, _kept=kept)
+
+
+def sources_of(graph: Graph, seed: int, places: Places, given: Feed | None = None) -> Sources:
+    """What the data layers of a graph read, each by the layer's name, or instead what is given. Raises InputError."""
+    sources = given.sources(graph, seed, places) if given else {}
+    fed = {top for tops, _ in sources.values() for top in tops}
+    for node in graph.nodes:
+        tops = [top.name for top in node.tops]
+        if not node.bottoms and fed.isdisjoint(tops) and (source := make_source(node, seed, places)):
+            sources[node.name] = tops, source
+    return sources

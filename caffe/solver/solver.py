@@ -20,7 +20,7 @@ from ...formats.transform import transform_bytes, transform_floats
 from ..net import CaffeNet, Outputs
 from ..weights import copy_weights
 from .events import Passed, Resumed, Step, Tell, Testing, WeightsLoaded, ignore, listed
-from .nets import FedNet, build, origins
+from .nets import FedNet, Given, build, origins
 from .snapshot import restore, write_snapshot
 from .trace import Trace, split_layers
 
@@ -40,21 +40,41 @@ class TrainedNet:
         fed.net._gradients.use({node: views_of(node, self.gradient) for node in graph.nodes if node.held})
         self._recent: deque[np.float32] = deque(maxlen=settings.average_loss)
         self._smoothed = np.float32(0)
+        self.on_start: list[Callable[[], object]] = []  # before the passes of an iteration
+        self.on_gradients: list[Callable[[], object]] = []  # after them, before the update
 
     def step(self, tell: Tell = ignore, *, traced: bool = False, keep_going: bool = True) -> Step:
         """One iteration: passes, clipping, update. `tell` hears of each layer if it is `traced`. Raises Diverged for a
         loss that is not finite, before the update, unless `keep_going`."""
-        settings = self.solver.settings
+        self._check_owner()
+        for call in self.on_start:
+            call()
         loss, outputs = self._passes(tell, traced)
         if not keep_going and not np.isfinite(loss):
             raise Diverged(None, self.iteration, float(loss))
-        found = Step(self.iteration, loss, self.smooth(loss), outputs, np.float32(0), limit=settings.clip_gradients)
-        found.rises = self.schedule.rises(self.iteration)
-        found.rate, found.current = self.schedule.rate(self.iteration), self.schedule.current
-        found.norm = self._clip(settings.clip_gradients)
-        self._update(found.rate, settings.iter_size)
-        self.iteration += 1
+        for call in self.on_gradients:
+            call()
+        found = Step(self.iteration, loss, self.smooth(loss), outputs, np.float32(0))
+        self.apply_update(found)
         return found
+
+    def apply_update(self, found: Step | None = None) -> None:
+        """The update of an iteration by the gradients that are there, of which `found` takes note."""
+        settings = self.solver.settings
+        rises = self.schedule.rises(self.iteration)
+        rate = self.schedule.rate(self.iteration)
+        norm = self._clip(settings.clip_gradients)
+        self._update(rate, settings.iter_size)
+        self.iteration += 1
+        if found:
+            found.rises, found.rate, found.current = rises, rate, self.schedule.current
+            found.norm, found.limit = norm, settings.clip_gradients
+
+    def _check_owner(self) -> None:
+        """Raises UsageError where the net has other weights than those that are updated."""
+        if any(node.held and node.held.owner is not self.owner for node in self.fed.net.graph.nodes):
+            hint = "other.share_with(solver.net) is the way round"
+            raise UsageError(f"the net of the solver has the weights of another one ({hint})")
 
     def _passes(self, tell: Tell, traced: bool) -> tuple[np.float32, Outputs]:
         """Add up the gradients of the batches of one iteration; the mean of their losses, and the last outputs."""
@@ -136,30 +156,33 @@ def schedule_of(solver: ParsedSolver) -> Schedule:
     )  # fmt: skip
 
 
+NOTHING = Given()
 GoOn = Callable[[], bool]
 KERNELS = (update_slice, sum_of_squares, scale_vector, transform_bytes, transform_floats)  # that any solver may call
 
 
 class CaffeTraining:
-    """Trains the net of a solver file, and tests it. `max_iter` and `weights`, names of files, are in place of the
-    solver's own; `level` and `stages` as of `caffe train`."""
+    """Trains the net of a solver file, or of one that was read, and tests it. `max_iter` and `weights`, names of files,
+    are in place of the solver's own, `given` in place of its data; `level` and `stages` as of `caffe train`."""
 
     def __init__(
-        self, path: str | os.PathLike[str], *, level: int | None = None, stages: Sequence[str] = (),
+        self, path: str | os.PathLike[str] | ParsedSolver, *, level: int | None = None, stages: Sequence[str] = (),
         threads: int | None = None, seed: int | None = None, max_iter: int | None = None,
-        weights: Sequence[str] | None = None,
+        weights: Sequence[str] | None = None, given: Given = NOTHING,
     ):  # fmt: skip
-        self.parsed = read_solver(path)
+        self.parsed = path if isinstance(path, ParsedSolver) else read_solver(path)
         if max_iter is not None:
             self.parsed.settings = replace(self.parsed.settings, max_iter=max_iter)
         settings = self.parsed.settings
         self.seed_is_free = seed is None and settings.random_seed < 0
         self.seed = seed_number(seed if seed is not None else max(0, int(settings.random_seed)))
         draws = np.random.default_rng(self.seed)
-        train, tests = origins(self.parsed)
-        fed = build(train, "TRAIN", draws, self.seed, threads, level=level, stages=stages)
+        train, tests = origins(self.parsed, given.net)
+        fed = build(train, "TRAIN", draws, self.seed, threads, level=level, stages=stages, given=given.data)
+        if given.weights:
+            fed.net.share_with(given.weights)
         self.trainer = TrainedNet(self.parsed, fed)
-        self.tests = [build(test, "TEST", draws, self.seed, threads) for test in tests]
+        self.tests = [build(test, "TEST", draws, self.seed, threads, given=given.test_data) for test in tests]
         self.marks: list[list[int]] | None = None  # where tests were that are to begin again after a resume
         for number in range(len(self.tests)):
             self._share(number)
@@ -231,15 +254,18 @@ def mean_of_passes(
     fed: FedNet, count: int, go_on: GoOn = lambda: True, tell: Tell = ignore
 ) -> tuple[np.float32, Outputs] | None:
     """The mean loss and outputs of so many passes; None if before one of these `go_on` was False."""
-    losses, sums = np.float32(0), dict[str, np.ndarray]()
+    losses, total, first = np.float32(0), np.float32(0), 0
+    sums: dict[str, np.ndarray] = {}
     for number in range(count):
         if not go_on():
             return None
         loss, outputs = fed.forward(tell)
         tell(Passed(number, count, listed(fed.net, outputs)))
+        first = first or max(fed.rows, 1)
+        weight = np.float32(fed.rows / first)  # 1 but for batches of other sizes
         with np.errstate(all="ignore"):
-            losses += loss
+            losses, total = losses + weight * loss, total + weight
             for name, values in outputs.items():
-                sums[name] = sums[name] + values if name in sums else values
-    share = np.float32(max(count, 1))
+                sums[name] = sums[name] + weight * values if name in sums else weight * values
+    share = total or np.float32(1)
     return losses / share, {name: values / share for name, values in sums.items()}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from google.protobuf import text_format
 
@@ -67,6 +70,16 @@ def parse_solver(text: str, name: str = "<solver>") -> ParsedSolver:
     parsed = ParsedSolver(settings_of(message), name, text, outline)
     _check(parsed)
     return parsed
+
+
+def with_settings(solver: ParsedSolver, values: Mapping[str, Any]) -> ParsedSolver:
+    """A solver with some other settings, as if its file had them. Raises InputError as `read_solver`."""
+    outline = dataclasses.replace(solver.outline, fields={**solver.outline.fields})
+    for name in values:
+        outline.fields.pop(name, None)  # an error of it has no line
+    changed = ParsedSolver(dataclasses.replace(solver.settings, **values), solver.path, solver.text, outline)
+    _check(changed)
+    return changed
 
 
 def _check(solver: ParsedSolver) -> None:

@@ -66,8 +66,6 @@ def test_other_attributes_are_missed_as_usual(net):
 @pytest.mark.parametrize(
     ("name", "instead"),
     [
-        ("SGDSolver", "net.backward gives gradients"),
-        ("get_solver", "net.backward gives gradients"),
         ("Detector", "forward_all"),
         ("layers", "prototxt"),
         ("set_random_seed", "seed="),

@@ -9,7 +9,9 @@ import pytest
 from reference.data_nets import source_of
 
 import caffe64
-from caffe64.caffe.data.own import ArrayRows, DataSource, OwnBatches, make_input
+from caffe64.caffe.data.feeds import Feed, make_inputs
+from caffe64.caffe.data.own import DataSource, OwnBatches
+from caffe64.caffe.data.places import Places
 from caffe64.caffe.reading import graph_of
 from caffe64.errors import InputError, UsageError
 from caffe64.formats.caffe import parse_prototxt
@@ -88,8 +90,9 @@ def test_a_python_data_layer_is_refused_with_the_remedy_and_replaced():
     with pytest.raises(InputError, match=r"'d' \(roi.layer.RoI\).* Python code.*caffe64.DataSource"):
         source_of(PYTHON)
     graph, _, _ = graph_of(parse_prototxt(f"layer {{ name: 'd' {PYTHON} }}"), "TRAIN", {})
-    source = make_input(graph.nodes[0], generator())
-    assert first(source.take(0)) == 0
+    (((tops, source),)) = Feed("data", generator()).sources(graph, 0, Places("net", [])).values()
+    assert tops == ["data", "label"]
+    make_inputs(graph, {top: array.shape for top, array in zip(tops, source.take(0), strict=True)})
     net = caffe64.CaffeNet(graph)
     assert net.blobs["data"].shape == (2, 3)
     assert net.blobs["label"].shape == (2,)
@@ -99,37 +102,6 @@ def test_window_data_is_refused_by_name():
     layer = "type: 'WindowData' top: 'data' top: 'label' window_data_param { source: 'w.txt' batch_size: 2 }"
     with pytest.raises(InputError, match=r"\(WindowData\): is not read.*ImageData"):
         source_of(layer)
-
-
-def test_rows_of_arrays_run_on_within_a_batch():
-    X, y = np.arange(14).reshape(7, 2), np.arange(7)
-    source = ArrayRows({"data": X, "label": y}, 4)
-    for number in (0, 1, 2, 5, 1):
-        data, labels = source.take(number)
-        assert labels.tolist() == [at % 7 for at in range(4 * number, 4 * number + 4)]
-        np.testing.assert_array_equal(data, X[labels.astype(int)])
-    assert ArrayRows({"label": y}, 16).take(0)[0].tolist() == [at % 7 for at in range(16)]
-
-
-def test_shuffled_rows_are_a_permutation_in_each_epoch():
-    def epochs(batch, seed):
-        source = ArrayRows({"label": np.arange(12)}, batch, shuffle=True, seed=seed)
-        labels = [label for number in range(36 // batch) for label in source.take(number)[0].astype(int).tolist()]
-        return [labels[:12], labels[12:24], labels[24:]]
-
-    found = epochs(4, 1)
-    assert all(sorted(epoch) == [*range(12)] for epoch in found)
-    assert found[0] != found[1] != found[2]
-    assert epochs(9, 1) == found  # whatever the batch
-    assert epochs(4, 2) != found
-
-
-def test_arrays_of_other_lengths_are_refused():
-    for arrays in ({"data": np.ones(3), "label": np.ones(4)}, {"data": np.ones((0, 2))}, {"data": 3.0}, {}):
-        with pytest.raises(UsageError, match="expected as many in all arrays"):
-            ArrayRows(arrays, 2)
-    with pytest.raises(UsageError, match="for batches of 0"):
-        ArrayRows({"data": np.ones(3)}, 0)
 
 
 def test_dummy_data_is_drawn_by_seed_and_batch():
