@@ -19,7 +19,7 @@ LOWEST := $(SMOKE) $(addprefix tests/,test_api.py test_pickles.py test_packaging
 TESTS ?=
 RESULTS ?= $(wildcard perf/results/*.json)
 
-.PHONY: demo demos test smoke test-widths sdist-test wheels lowest opencv5 lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
+.PHONY: demo demos lenet test smoke test-widths sdist-test wheels lowest opencv5 lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
 demo: $(VENV)/.demos
 	$(BIN)/python demos/mnist/run.py
@@ -27,6 +27,10 @@ demo: $(VENV)/.demos
 # All demos at reduced size; python demos/sheet.py then puts their pictures onto one sheet.
 demos: $(VENV)/.demos
 	$(BIN)/python demos/all.py
+
+# Caffe's example: its net and solver on MNIST, ten thousand minibatches.
+lenet: $(VENV)/.demos
+	$(BIN)/python demos/lenet/run.py
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -29,6 +29,8 @@ COMMANDS = {
     "rank": "rank/run.py --quick",
     "bridges": "bridges/run.py --quick",
     "char": "char/run.py quick",
+    "lenet": "lenet/run.py --quick",
+    "finetune": "finetune/run.py --quick",
 }
 LONGEST = 600  # seconds of one demo; compiling all kernels takes one or two minutes
 RAN, NO_DATA = 0, 3  # exit codes of a demo

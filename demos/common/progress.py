@@ -38,3 +38,22 @@ def fit_with_progress(net, X, Y, optimizer, *, title: str = "", on_epoch=None, *
                 on_epoch(record, evaluation)
 
         return net.fit(X, Y, optimizer, on_epoch=show, **options)
+
+
+def solve_with_progress(solver: caffe64.Solver) -> caffe64.SolverHistory:
+    """`solver.solve()` with a bar on stderr."""
+    columns = (
+        TextColumn("iteration"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=CONSOLE, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=solver.param.max_iter, completed=solver.iter)
+
+        def show() -> None:
+            progress.update(task, completed=solver.iter, description=f"loss {solver.history.loss[-1]:.4f}")
+
+        solver.add_callback(after_update=show)
+        return solver.solve()

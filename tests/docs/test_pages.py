@@ -19,7 +19,7 @@ from support import needs_shared
 
 import caffe64
 
-DEMOS = ["mnist", "image_reco", "facades", "rank", "bridges", "char"]
+DEMOS = ["mnist", "image_reco", "facades", "rank", "bridges", "char", "lenet", "finetune"]
 GENERATED = {"reference/commands.md", "reference/api.md", "reference/layers.md"}
 GENERATED |= {f"tutorials/demos/{name}.md" for name in DEMOS}
 PAGES = sorted({str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - GENERATED)

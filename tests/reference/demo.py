@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,10 @@ def run(name: str, *options, code: int = 0, data: Path | None = None, folder: Pa
     assert done.returncode == code, f"exit code {done.returncode}: {done.stdout}{done.stderr}"
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout, done.stderr
+
+
+def accuracy(printed: str) -> float:
+    """Per cent, after checking that it is the share that is printed beside it."""
+    percent, right, count = map(float, re.search(r"accuracy.* ([\d.]+) %  \((\d+) of (\d+)\)", printed).groups())
+    assert abs(percent - 100 * right / count) < 0.006
+    return percent
