@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,8 @@ from ..net import CaffeNet, Outputs
 from ..reading import graph_of, read_net
 from .events import Restarted, Tell, ignore
 from .saved import PHASES
+
+Place = dict[str, Any]
 
 
 @dataclass
@@ -124,12 +127,16 @@ class FedNet:
                 self._ahead[layer] = Ahead(source, self._kept[layer])
 
     @property
-    def place(self) -> list[int]:
-        """The numbers of the next batch and of the next random numbers."""
-        return [self.passes, self.net.graph.streams.iteration]
+    def place(self) -> Place:
+        """From where it is to go on: the numbers of the next batch and of the last random numbers, and what recurrent
+        layers carry over."""
+        states = self.net.session.states.values()
+        carried = [[b64encode(array.tobytes()).decode() for array in state.end] for state in states]
+        return {"passes": self.passes, "draws": self.net.graph.streams.iteration, "carried": carried}
 
-    def go_to(self, passes: int, draws: int, seed: int) -> None:
-        """Take the batch of this number next, and these random numbers, of another seed perhaps."""
+    def go_to(self, place: Place, seed: int) -> None:
+        """Go on from there, with random numbers of another seed perhaps. Raises ValueError, KeyError or TypeError for
+        what is not such a place."""
         if seed != self.net.graph.streams.seed:
             self.net.graph.streams.seed = seed
             self.close()
@@ -137,6 +144,11 @@ class FedNet:
             for layer, ahead in self._ahead.items():
                 ahead.source = self.sources[layer][1]
             self._kept = {}
+        passes, draws = int(place["passes"]), int(place["draws"])
+        states = self.net.session.states.values()
+        for state, texts in zip(states, place["carried"], strict=True):
+            arrays = [np.frombuffer(b64decode(text), np.float32) for text in texts]
+            state.go_on(arrays, draws)
         self.passes, self.net.graph.streams.iteration = passes, draws
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +59,9 @@ def write_snapshot(solver: CaffeTraining) -> tuple[str, str]:
     slices = range(len(trainer.owner.slices))
     history = [trainer.owner.view(number, vector) for vector in trainer.histories for number in slices]
     tests = [fed.place for fed in solver.tests] if solver.marks is None else solver.marks
-    own = json.dumps({"seed": solver.seed, "train": trainer.fed.place, "tests": tests})
+    own = json.dumps(
+        {"seed": solver.seed, "train": trainer.fed.place, "tests": tests, "weights": zlib.crc32(trainer.owner.vector.data)}
+    )
     write_state(state, SolverState(trainer.iteration, model, history, trainer.schedule.current, own))
     return model, state
 
@@ -95,11 +99,12 @@ def restore(solver: CaffeTraining, path: str | os.PathLike[str]) -> None:
             where = f"{part.layer!r} blob {part.number}"
             raise InputError(path, f"has a history {list(array.shape)} for {where}", f"{list(part.shape)}")
         np.copyto(part.of(vector), array.reshape(part.shape))
-    if found.learned_net:
-        copy_weights(trainer.fed.net.graph, _model(path, found.learned_net))
+    model = _model(path, found.learned_net) if found.learned_net else ""
+    if model:
+        copy_weights(trainer.fed.net.graph, model)
     trainer.iteration, trainer.schedule.current = found.iteration, found.current_step
     trainer.begin_smoothing()
-    _go_on(solver, path, found.own)
+    _go_on(solver, path, found.own, model)
 
 
 def _model(path: str | os.PathLike[str], name: str) -> str:
@@ -110,16 +115,20 @@ def _model(path: str | os.PathLike[str], name: str) -> str:
     return name if os.path.exists(name) else str(beside)
 
 
-def _go_on(solver: CaffeTraining, path: str | os.PathLike[str], text: str) -> None:
-    """Take data and random numbers where they were; the seed of the state, unless the solver was given one."""
+def _go_on(solver: CaffeTraining, path: str | os.PathLike[str], text: str, model: str) -> None:
+    """Take data and random numbers where they were; the seed of the state, unless the solver was given one. Warns of
+    weights that are not those of the state."""
     if not text:
         return
     try:
         own = json.loads(text)
         seed = seed_number(int(own["seed"])) if solver.seed_is_free else solver.seed
-        places = [[int(number) for number in place] for place in (own["train"], *own["tests"])]
-        for fed, (passes, draws) in zip((solver.trainer.fed, *solver.tests), places, strict=False):
-            fed.go_to(passes, draws, seed)
+        places = [own["train"], *own["tests"]]
+        for fed, place in zip((solver.trainer.fed, *solver.tests), places, strict=False):
+            fed.go_to(place, seed)
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise InputError(path, f"has a damaged text of caffe64's: {error}") from None
     solver.seed = seed
+    if own.get("weights") != zlib.crc32(solver.trainer.owner.vector.data):
+        what = f"{model} has other weights than when {os.fspath(path)} was written"
+        warnings.warn(f"{what}: was it overwritten by another training?", stacklevel=4)

@@ -20,7 +20,7 @@ from ...formats.transform import transform_bytes, transform_floats
 from ..net import CaffeNet, Outputs
 from ..weights import copy_weights
 from .events import Passed, Resumed, Step, Tell, Testing, WeightsLoaded, ignore, listed
-from .nets import FedNet, Given, build, origins
+from .nets import FedNet, Given, Place, build, origins
 from .snapshot import restore, write_snapshot
 from .trace import Trace, split_layers
 
@@ -183,7 +183,7 @@ class CaffeTraining:
             fed.net.share_with(given.weights)
         self.trainer = TrainedNet(self.parsed, fed)
         self.tests = [build(test, "TEST", draws, self.seed, threads, given=given.test_data) for test in tests]
-        self.marks: list[list[int]] | None = None  # where tests were that are to begin again after a resume
+        self.marks: list[Place] | None = None  # where tests were that are to begin again after a resume
         for number in range(len(self.tests)):
             self._share(number)
         self.load_weights(list(settings.weights) if weights is None else weights)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...team.memory import aligned_zeros
-from ..ir.graph import Blob, Graph, Shape
+from ..ir.carried import Carried
+from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import count
 from ..plan import Plan
 from .runtime import Runtime
@@ -56,6 +57,11 @@ class Session:
         if self._runtime is None:
             self._runtime = self._made_runtime(gradients=False)
         return self._runtime
+
+    @property
+    def states(self) -> dict[Node, Carried]:
+        """What layers carry over from run to run."""
+        return (self._plan or self.runtime).states
 
     def keep_gradients(self) -> None:
         """Replace the runtime by one that keeps the values that gradients need."""

@@ -38,6 +38,11 @@ class Carried:
         _copy(other.end, self.end)
         self._iteration = other._iteration
 
+    def go_on(self, arrays: Sequence[np.ndarray], iteration: int) -> None:
+        """Begin the next run with these, flat, as the run of this iteration has left them."""
+        _copy(arrays, self.end)
+        self._iteration = iteration
+
 
 def carried_states(runs: Mapping[Node, Run]) -> dict[Node, Carried]:
     """What prepared layers carry over: the `state` of those that have one."""
