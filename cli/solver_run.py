@@ -67,8 +67,9 @@ def run(request: SolverRequest) -> None:
     output = Output(quiet=request.quiet)
     training = SolverTraining(request, output)
     training.run()
-    if output.can_draw and training.loop.saved:
-        output.say(f"{training.loop.saved.model} written after {time.perf_counter() - started:.1f} s")
+    if output.can_draw and (saved := training.loop.saved):
+        text = f"{saved.model} written after {time.perf_counter() - started:.1f} s"
+        training.screen.run(lambda: output.say(text))
 
 
 def check(request: SolverRequest) -> None:
@@ -96,7 +97,7 @@ class SolverTraining:
             max_iter=request.max_iter, weights=[],
         )  # fmt: skip
         check_prefix(self.solver)
-        self._screen = Screen()
+        self.screen = Screen()
         self._listeners: list[Callable[[Event], None]] = []
         self.loop = TrainingLoop(self.solver, self._tell, self._poll, keep_going=request.keep_going)
 
@@ -114,7 +115,7 @@ class SolverTraining:
         finally:
             if request.plot and history and history.records:
                 plot.write_plot(request.plot, panels(self.solver, history.records), "iteration")
-        self._screen.check()
+        self.screen.check()
         if self.loop.stopped:
             raise signals.interruption(f"before iteration {self.solver.iter} ({self._kept()})")
 
@@ -126,12 +127,12 @@ class SolverTraining:
         weights = list(() if request.snapshot else request.weights or settings.weights)
         log = report if isinstance(report, CaffeLog) else None
         if report:
-            self._listeners.append(lambda event: self._screen.run(lambda: report(event)))
+            self._listeners.append(lambda event: self.screen.run(lambda: report(event)))
         if log:
-            self._screen.run(lambda: log.begin(weights))
+            self.screen.run(lambda: log.begin(weights))
         self.solver.load_weights(weights, self._tell)
         if log:
-            self._screen.run(log.ready)
+            self.screen.run(log.ready)
         if request.snapshot:
             self.solver.restore(request.snapshot, self._tell)
 
@@ -141,8 +142,12 @@ class SolverTraining:
         if form == "caffe":
             yield CaffeLog(Screen.print, self.solver)
         elif form == "plain" and self._output.can_draw:
-            with Bar() as bar:
+            bar = Bar()
+            bar.__enter__()
+            try:
                 yield LiveReport(bar, self.solver)
+            finally:
+                self.screen.run(lambda: bar.__exit__(None, None, None))
         else:
             yield PlainReport(Screen.print, self.solver) if form else None
 
@@ -160,7 +165,7 @@ class SolverTraining:
             listener(event)
 
     def _poll(self) -> str | None:
-        return signals.STOP if self._screen.gone and not self.loop.stopped else signals.poll()
+        return signals.STOP if self.screen.gone and not self.loop.stopped else signals.poll()
 
     def _kept(self) -> str:
         saved = self.loop.saved

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterable
 
@@ -24,19 +25,18 @@ def notices(output: Output, gpu: str, nets: Iterable[CaffeNet]) -> None:
 
 
 class Screen:
-    """What prints may be prevented by the end of its terminal, after which work goes on, or of the reader of its pipe,
-    which is `gone` then."""
+    """What prints may be prevented by the end of its terminal, after which work goes on and stderr is nowhere, or of the
+    reader of its pipe, which is `gone` then."""
 
     def __init__(self):
         self.gone = False
-        self._closed = False
 
     @staticmethod
     def print(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     def run(self, prints: Callable[[], object]) -> None:
-        if self.gone or self._closed:
+        if self.gone:
             return
         try:
             prints()
@@ -45,7 +45,7 @@ class Screen:
         except OSError as error:
             if error.errno != errno.EIO:  # not that of a terminal that was closed
                 raise
-            self._closed = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
     def check(self) -> None:
         """Raises BrokenPipeError if the reader has gone."""

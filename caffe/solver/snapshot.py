@@ -60,7 +60,12 @@ def write_snapshot(solver: CaffeTraining) -> tuple[str, str]:
     history = [trainer.owner.view(number, vector) for vector in trainer.histories for number in slices]
     tests = [fed.place for fed in solver.tests] if solver.marks is None else solver.marks
     own = json.dumps(
-        {"seed": solver.seed, "train": trainer.fed.place, "tests": tests, "weights": zlib.crc32(trainer.owner.vector.data)}
+        {
+            "seed": solver.seed,
+            "train": trainer.fed.place,
+            "tests": tests,
+            "weights": zlib.crc32(trainer.owner.vector.data),
+        }
     )
     write_state(state, SolverState(trainer.iteration, model, history, trainer.schedule.current, own))
     return model, state
