@@ -118,6 +118,7 @@ class Gradients:
         begun: set[Blob] = set()
         return [(node, self._step(node, need, begun)) for node, need in reversed(self.needs.items())]
 
+    @np.errstate(all="ignore")
     def _step(self, node: Node, need: Need, begun: set[Blob]) -> BackwardStep:
         """The first node that gives a gradient of a blob writes it; all others write an addend."""
         arrays, shapes = self.runtime.arrays, self.runtime.shapes

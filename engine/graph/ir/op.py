@@ -15,6 +15,8 @@ and of its gradient, if there is one:
     prepare(node, bottoms, tops, run, layers)   for these shapes, and for the `run` that the op prepared: a function
                                      back(inputs, outputs, output_gradients, input_gradients, weight_gradients)
 
+inf and NaN are values like others: all of these are called where NumPy does not warn of them.
+
 `back` runs after `run`, on its inputs and outputs: lists of float32 C-contiguous arrays, one per blob; gradients have
 their blob's shape. It overwrites the input gradients and adds to the weight gradients; None stands for one that is not
 needed. No array overlaps another, but where the layer works in place an input gradient may be the output gradient.

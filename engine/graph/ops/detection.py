@@ -15,6 +15,7 @@ from .checks import at_most_four_axes
 from .suppression import strongest, suppress, suppression_scratch
 
 CORNER, CENTER_SIZE, CORNER_SIZE = range(1, 4)  # as in DetectionOutputParameter
+MOST_BOX_PIXELS = 1 << 24  # of a side of a box: whole numbers in float32
 
 
 # ------------------------------------------------------------------------------------------------- PriorBox
@@ -44,9 +45,10 @@ def prior_sizes(node: Node) -> list[tuple[float, float]]:
     smallest, largest = list(parameter.min_size), list(parameter.max_size)
     if parameter.width or parameter.height:
         return _listed_sizes(node)
-    if not smallest or min(smallest) <= 0:
-        raise node.error(f"min_size {smallest}", "one or more positive numbers")
-    if largest and (len(largest) != len(smallest) or any(a >= b for a, b in zip(smallest, largest, strict=True))):
+    if not smallest or not are_sizes(smallest):
+        raise node.error(f"min_size {smallest}", f"one or more positive numbers up to {MOST_BOX_PIXELS}")
+    rising = len(largest) == len(smallest) and all(a < b for a, b in zip(smallest, largest, strict=True))
+    if largest and not (rising and are_sizes(largest)):
         raise node.error(f"max_size {largest} with min_size {smallest}", "a larger one for each min_size, or none")
     ratios = aspect_ratios(node)
     sizes = []
@@ -58,12 +60,17 @@ def prior_sizes(node: Node) -> list[tuple[float, float]]:
     return sizes
 
 
+def are_sizes(values: list[float]) -> bool:
+    """Whether all can be sides of boxes."""
+    return all(0 < value <= MOST_BOX_PIXELS for value in values)
+
+
 def _listed_sizes(node: Node) -> list[tuple[float, float]]:
     parameter = node.attributes
     widths, heights = list(parameter.width), list(parameter.height)
     if parameter.min_size or parameter.max_size or parameter.aspect_ratio:
         raise node.error("has width and height beside min_size, max_size or aspect_ratio", "one way to say it")
-    if len(widths) != len(heights) or min(widths + heights) <= 0:
+    if len(widths) != len(heights) or not are_sizes(widths + heights):
         raise node.error(f"width {widths} and height {heights}", "as many positive numbers")
     return list(zip(widths, heights, strict=True))
 
@@ -81,7 +88,7 @@ def aspect_ratios(node: Node) -> list[float]:
 
 def variances(node: Node) -> np.ndarray:
     found = list(node.attributes.variance) or [0.1]
-    if len(found) not in (1, 4) or min(found) <= 0:
+    if len(found) not in (1, 4) or not all(0 < value < np.inf for value in found):
         raise node.error(f"variance {found}", "one positive number, or four")
     return np.resize(np.array(found, np.float32), 4)
 

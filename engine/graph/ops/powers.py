@@ -61,10 +61,8 @@ def prepare_power(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     parameter = node.attributes
     power, scale, shift = (np.float32(getattr(parameter, name)) for name in ("power", "scale", "shift"))
     start = shift if shift else np.float32(-0.0)  # Caffe adds no shift of 0, so -0 stays -0
-    with np.errstate(all="ignore"):
-        constant = power * scale == 0
+    if power * scale == 0:
         value = np.float32(1) if power == 0 else np.power(shift, power)
-    if constant:
         return lambda inputs, outputs: outputs[0].fill(value)
 
     def run(inputs, outputs):

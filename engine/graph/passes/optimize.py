@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ....arguments import by_name, flag, instance, names
 from ....errors import InputError
 from ....wording import one_of
@@ -55,10 +57,12 @@ class Passes:
             instance(f"inputs[{name!r}]", preparation, Preparation, "a caffe64.Preparation")
 
 
+@np.errstate(all="ignore")
 def optimize_graph(
     graph: Graph, passes: Passes, inputs: Mapping[str, Shape] | None = None
 ) -> tuple[Graph, list[Report]]:
-    """An optimised copy of `graph`, and the report of each pass. Outputs stay equal up to rounding."""
+    """An optimised copy of `graph`, and the report of each pass. Outputs stay equal up to rounding; inf and NaN in
+    weights are values like others."""
     graph = graph.copy()
     reports = [drop_dead_layers(graph, passes.outputs)]
     left = {blob.name for blob in graph.inputs}

@@ -12,6 +12,7 @@ from .lowering import Context, lower
 from .plan import Plan
 
 
+@np.errstate(all="ignore")
 def prepare_layer(
     node: Node, bottoms: list[Shape], tops: list[Shape], *, threads: int | None = None, exact: bool = False
 ) -> Run:

@@ -73,6 +73,7 @@ class Plan:
     Raises InputError for inputs or weights of shapes that do not fit, and for a net that needs more than 32 GiB.
     """
 
+    @np.errstate(all="ignore")
     def __init__(
         self,
         graph: Graph,

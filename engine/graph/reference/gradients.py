@@ -39,6 +39,7 @@ def gradients_of(
     return blobs, weights
 
 
+@np.errstate(all="ignore")
 def _add_gradients(interpreter: Interpreter, node: Node, need: Need, blobs, weights: list[np.ndarray]) -> None:
     """What one layer adds to the gradients of its bottoms and weights."""
     left = left_in_memory(interpreter.graph) if OPS[node.type].gradient.reads_memory else {}
@@ -49,11 +50,10 @@ def _add_gradients(interpreter: Interpreter, node: Node, need: Need, blobs, weig
     of_tops = [blobs[top] for top in node.tops] or [np.float32(weight) for weight in loss_weights(node)]
     of_bottoms = _only([np.full_like(array, np.nan) for array in inputs], need.bottoms)
     back = OPS[node.type].gradient.prepare(node, *shapes, interpreter.runs[node], LAYERS)
-    with np.errstate(all="ignore"):
-        back(inputs, outputs, of_tops, of_bottoms, _only(weights, need.weights))
-        for bottom, gradient in zip(node.bottoms, of_bottoms, strict=True):
-            if gradient is not None:
-                blobs[bottom] += gradient
+    back(inputs, outputs, of_tops, of_bottoms, _only(weights, need.weights))
+    for bottom, gradient in zip(node.bottoms, of_bottoms, strict=True):
+        if gradient is not None:
+            blobs[bottom] += gradient
 
 
 def _only(values: list, flags: list[bool]) -> list:

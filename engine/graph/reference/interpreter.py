@@ -65,6 +65,7 @@ class Interpreter:
             self.runs[node]([self.arrays[blob] for blob in node.bottoms], [self.arrays[blob] for blob in node.tops])
 
 
+@np.errstate(all="ignore")
 def prepare(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """As an op's `prepare`: what runs a layer by plain code."""
     op = OPS[node.type]

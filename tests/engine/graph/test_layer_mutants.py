@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from reference.child import run_json
-from reference.layer_examples import EXAMPLES, example_net
+from reference.layer_examples import EXAMPLES, PICTURE, Example, example_net
 
 import caffe64
 from caffe64.engine.graph.ops import caffe_types
@@ -32,6 +33,25 @@ def test_an_example_runs_and_is_written_as_it_was_read(kind, number, tmp_path):
     before, after = net.graph.nodes[-1], again.graph.nodes[-1]
     assert (after.type, after.attributes) == (before.type, before.attributes)
     assert [blob.shape for blob in after.weights] == [blob.shape for blob in before.weights]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        ("Log", "log_param { base: 2 scale: 3e38 }"),
+        ("Power", "power_param { power: 3e38 scale: 2 }"),
+        ("Scale", "scale_param { filler { value: inf } bias_term: true bias_filler { value: -inf } }"),
+        ("Threshold", "threshold_param { threshold: nan }"),
+    ],
+)
+def test_of_numbers_that_overflow_nothing_is_said(kind, parameters):
+    net = caffe64.load_caffe(example_net(kind, Example((PICTURE,), parameters)).encode(), force_backward=kind == "Log")
+    smaller, _ = caffe64.optimize(net)
+    for each in (net, smaller):
+        each.forward(x0=np.zeros((2, 6, 8, 8)))
+    if kind == "Log":
+        net.backward(y0=np.ones((2, 6, 8, 8)))
 
 
 @pytest.mark.parametrize("seed", [1])
