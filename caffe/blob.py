@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arguments import sizes
 from ..engine.graph.ir.graph import Shape
+from ..engine.graph.ir.op import largest_size
 from ..engine.graph.ops.windows import MOST_NUMBERS
 from ..errors import UsageError
 
@@ -90,6 +91,6 @@ class Array:
 def checked_shape(name: str, shape: Any) -> Shape:
     """Sizes of an input, a list or an array of them, as a tuple. Raises UsageError."""
     found = sizes(f"the shape of {name!r}", shape, 0)
-    if math.prod(found) > MOST_NUMBERS:
+    if largest_size(found) > MOST_NUMBERS:
         raise UsageError(f"the shape of {name!r} is {list(found)}, expected at most {MOST_NUMBERS} numbers")
     return found

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..arguments import TOLERANCE
+from ..errors import UsageError
 from . import caffe_options as caffe
 from . import options
 
@@ -85,8 +86,10 @@ def command(
     nets, _ = compared(files)
     check_reading(reading, *(each.net for each in nets))
     first, second = sides(files, onnxruntime, reading, output)
-    start = next(iter(first.shapes))
     preparation = Preparation(caffe.parse_mean(mean), caffe.parse_scale(scale))
+    start = next(iter(first.shapes), "")
+    if not start and (preparation or with_inputs):
+        raise UsageError("--mean, --scale and --with are of a net's first input, and this one has none")
     prepared = {start: preparation} if preparation else {}
     limits = caffe.Limits(tolerance, floor, seed)
     outside = any(each.graph is None for each in (first, second))

@@ -264,7 +264,7 @@ class DnnNet:
 
     def _shapes(self, given: Shapes) -> dict[str, Shape]:
         """Shapes of the inputs by the graph's names."""
-        many = len(given) > 0 and not isinstance(given[0], int | np.integer)
+        many = isinstance(given, list | tuple | np.ndarray) and np.ndim(given[0] if len(given) else 0) > 0
         shapes = [sizes("a shape", shape, 1) for shape in (given if many else [given])]
         if len(shapes) != len(self._inputs):
             raise UsageError(f"{len(shapes)} shapes, expected {len(self._inputs)} for the inputs {list(self._inputs)}")

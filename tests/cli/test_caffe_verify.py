@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from reference.small_caffe_net import write_net
 
+import caffe64
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan.emitter import Emitter
 
@@ -145,3 +146,17 @@ def test_nets_that_differ_differ_by_the_reference_too(cli, nets):
     result = cli(f"verify {nets} --reference")
     assert result.exit_code == 4
     assert "the nets differ: 'prob' by " in " ".join(result.stderr.split())
+
+
+def test_a_net_without_inputs_is_verified_and_takes_none(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("net.prototxt").write_text(
+        'layer { name: "p" type: "Parameter" top: "p" parameter_param { shape { dim: 3 } } }\n'
+        'layer { name: "y" type: "TanH" bottom: "p" top: "y" }\n'
+    )
+    caffe64.load_caffe("net.prototxt").save("net.prototxt", "net.caffemodel")
+    files = "net.prototxt net.caffemodel"
+    assert cli(f"verify {files} {files}").exit_code == 0
+    result = cli(f"verify {files} {files} --mean 3")
+    assert result.exit_code == 2
+    assert "are of a net's first input, and this one has none" in result.stderr

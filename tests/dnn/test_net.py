@@ -409,6 +409,7 @@ def test_many_different_requests_do_not_pile_up(slices):
         lambda net: net.setParam("conv", 2, [1.0]),
         lambda net: net.setParam("conv", 0, "a"),
         lambda net: net.getFLOPS((1, 3, -8, 8)),
+        lambda net: net.getFLOPS(5),
         lambda net: net.getFLOPS(((1, 3, 8, 8), (1, 3, 8, 8))),
         lambda net: net.getFLOPS(),
         lambda net: net.getMemoryConsumption("conv", "a"),

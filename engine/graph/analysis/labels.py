@@ -46,6 +46,8 @@ def _limits(node: Node, shapes: Mapping[Blob, Shape]) -> dict[Blob, int]:
             return {others[0]: shapes[first][0] + 1}
         case "BatchReindex":
             return {others[0]: shapes[first][0]}
+        case "MultiBoxLoss":  # of an image, and its class
+            return {others[-1]: min(shapes[first][0], node.attributes.num_classes)}
         case "Filter" | "ContrastiveLoss" | "LSTMUnit":
             return {others[-1]: YES_OR_NO}
         case "LSTM" | "RNN":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ....errors import InputError
 from ....wording import TYPE_LIKENESS, near_miss, one_of, reads_labels
 from ..ir.graph import Blob, Graph, Node, Shape
-from ..ir.op import MANY, Op
+from ..ir.op import MANY, Op, count, largest_size
 from ..ops import OPS, caffe_types, op_of
 from ..ops.inputs import DATA_LAYERS, check_given
 from ..ops.windows import MOST_NUMBERS
@@ -137,11 +137,9 @@ def _check_number(node: Node, what: str, number: int, allowed: tuple[int, int]) 
 
 
 def _checked(node: Node, top: Blob, shape: Shape) -> Shape:
-    size = 1
-    for dim in shape:
-        if dim < 0:
-            raise node.error(f"gives {top.name!r} the shape {list(shape)}", "no negative dimensions")
-        size *= dim
-    if size > MOST_NUMBERS:
-        raise node.error(f"gives {top.name!r} the shape {list(shape)}, {size} numbers", f"at most {MOST_NUMBERS}")
+    found = f"gives {top.name!r} the shape {list(shape)}"
+    if any(dim < 0 for dim in shape):
+        raise node.error(found, "no negative dimensions")
+    if (size := largest_size(shape)) > MOST_NUMBERS:
+        raise node.error(f"{found}, {size} numbers" if count(shape) else found, f"at most {MOST_NUMBERS}")
     return tuple(int(dim) for dim in shape)

@@ -112,10 +112,16 @@ def count(shape: Sequence[int], start: int = 0, end: int | None = None) -> int:
     return math.prod(shape[start:end])
 
 
+def largest_size(shape: Sequence[int]) -> int:
+    """Numbers of a blob of that shape, were its empty axes not: what is computed from some of its axes is no larger."""
+    return math.prod(max(1, side) for side in shape)
+
+
 def axis_of(node: Node, axis: int, dimensions: int) -> int:
     """`axis` of a blob with `dimensions` axes, counted from the end if negative. Raises node.error out of range."""
     if not -dimensions <= axis < dimensions:
-        raise node.error(f"axis {axis} of a blob with {dimensions} axes", f"{-dimensions} to {dimensions - 1}")
+        expected = f"{-dimensions} to {dimensions - 1}" if dimensions else "a blob that has axes"
+        raise node.error(f"axis {axis} of a blob with {dimensions} axes", expected)
     return axis % dimensions
 
 

@@ -51,3 +51,10 @@ def test_other_inputs_are_normally_distributed():
     found = drawn(scores(2))["data"]
     assert abs(found.mean()) < 0.1
     assert np.unique(found).size > 1000
+
+
+def test_true_boxes_have_images_and_classes():
+    inputs = [data("2 24", "offsets"), data("2 18", "scores"), data("1 2 24", "priors"), data("1 1 9 8", "truth")]
+    more = "multibox_loss_param { num_classes: 3 }"
+    found = drawn(*inputs, layer("loss", "MultiBoxLoss", "offsets scores priors truth", more=more))["truth"]
+    assert {*found.reshape(-1)} == {0, 1}

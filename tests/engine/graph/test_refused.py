@@ -21,6 +21,8 @@ WRONG = [  # type, shapes of the bottoms, parameters, number of tops, message
     ("Softmax", [(2, 3)], "softmax_param { axis: 2 }", 1, "axis 2 of a blob with 2 axes, expected -2 to 1"),
     ("Softmax", [(5,)], "", 1, "axis 1 of a blob with 1 axes, expected -1 to 0"),
     ("Convolution", [(1, 2, 3, 3)], "convolution_param { num_output: 1 kernel_size: 1 }", 2, "has 2 tops, expected 1"),
+    ("Tile", [(0, 3)], "tile_param { tiles: 2000000000 }", 1, "gives 't0' the shape [0, 6000000000], expected at most"),
+    ("Softmax", [()], "", 1, "axis 1 of a blob with 0 axes, expected a blob that has axes"),
     ("Eltwise", [(2,)], "", 1, "has 1 bottoms, expected at least 2"),
     ("Eltwise", [(2,), (3,)], "", 1, "'b1' has the shape [3], expected [2] like the first bottom"),
     ("Eltwise", [(2,), (2,)], "eltwise_param { coeff: 1 }", 1, "has 1 coeff for 2 bottoms, expected none, or one per"),
