@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from .....formats.caffe.param_str import Value, read_param_str
 from ...ir.graph import Node
-from ...ops import ctc, multibox_loss, proposal, region_pooling, smooth_l1_loss, yolo
+from ...ops import ctc, multibox_loss, part_pooling, proposal, region_pooling, smooth_l1_loss, yolo
 from .fields import Reader, by_name, read_fields, writes
 from .python_layers import PYTHON
 
@@ -61,7 +61,7 @@ _MULTIBOX = by_name(multibox_loss.MultiBoxLoss, "multibox_loss_param")
 _IN_FILES = [each.name for each in fields(proposal.Proposal) if each.name != "form"]
 READERS = {
     "ROIPooling": by_name(region_pooling.ROIPooling, "roi_pooling_param"),
-    "PSROIPooling": by_name(region_pooling.PSROIPooling, "psroi_pooling_param"),
+    "PSROIPooling": by_name(part_pooling.PSROIPooling, "psroi_pooling_param"),
     "Proposal": Reader(_read_proposal, {name: writes("proposal_param", name) for name in _IN_FILES}),
     "YoloDetectionOutput": by_name(yolo.YoloDetectionOutput, "yolo_detection_output_param"),
     "Yolov3DetectionOutput": by_name(yolo.Yolov3DetectionOutput, "yolov3_detection_output_param"),

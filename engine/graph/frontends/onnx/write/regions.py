@@ -11,8 +11,9 @@ import numpy as np
 from onnx import TensorProto
 
 from ....ir.op import NO_ROW, count
+from ....ops.part_pooling import LEAST_SIZE
 from ....ops.proposal import SIDES, all_anchors
-from ....ops.region_pooling import LEAST_SIZE, REGION
+from ....ops.region_pooling import REGION
 from .builder import Builder, ExportedLayer
 
 PASSES = 0.5  # between the ranks of candidates, from 1 on, and 0
