@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from ..ir.graph import Blob, Graph, Node
 from ..ops import OPS
+from ..ops.arrangement import PERMUTES
 from ..ops.batch_norm import uses_global_statistics
+from ..ops.bn import normalises_batch
 
-RECURRENT = ("LSTM", "Lstm", "RNN")  # whose rows are steps of time
+STEPS = ("CTCGreedyDecoder", "LSTM", "Lstm", "RNN", "ReverseTime")  # whose rows are steps of time
+IN_PICTURES = ("DetectionOutput", "YoloDetectionOutput", "Yolov3DetectionOutput")  # find something in zeros, too
 
 
 def check_filtered(graph: Graph) -> None:
@@ -27,6 +30,10 @@ def _mixes_rows(node: Node) -> bool:
     gradient = OPS[node.type].gradient
     if node.type == "BatchNorm":
         return not uses_global_statistics(node)
-    if node.type in ("Reduction", "Concat", "Softmax", "ArgMax"):
+    if node.type == "BN":
+        return normalises_batch(node)
+    if node.type in ("Reduction", "Concat", "Softmax", "ArgMax", "Reverse", "Slice"):
         return node.attributes.axis == 0
-    return bool(gradient and gradient.loss) or node.type in ("Accuracy", *RECURRENT)
+    if node.type in PERMUTES:
+        return node.attributes.order[:1] not in ((), (0,))
+    return bool(gradient and gradient.loss) or node.type in ("Accuracy", *STEPS, *IN_PICTURES)

@@ -83,6 +83,11 @@ LATER = {
     "Accuracy": ("f label", ""),
     "Reduction": ("f", ""),
     "Concat": ("f data", "concat_param { axis: 0 }"),
+    "BN": ("f", "bn_param { bn_mode: LEARN }"),
+    "Reverse": ("f", ""),
+    "Permute": ("f", "permute_param { order: 1 order: 0 }"),
+    "CTCGreedyDecoder": ("f", ""),
+    "YoloDetectionOutput": ("f", ""),
 }
 
 
