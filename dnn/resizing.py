@@ -1,7 +1,8 @@
-"""Linear interpolation as by OpenCV's `resize(..., INTER_LINEAR)`: of uint8 to the last bit, of others but for rounding.
+"""Linear interpolation as OpenCV's `resize(..., INTER_LINEAR)`: uint8 to the last bit, other types but for rounding.
 
 uint8 is interpolated with factors of 11 bits, first along rows, then between them, each sum cut as there; float32 in
-float32 without fused multiply-add, which OpenCV uses for some sizes. Pictures that become exactly half as large are averaged instead, as in OpenCV.
+float32 without fused multiply-add, which OpenCV uses for some sizes. Pictures that become exactly half as large are
+averaged instead, as in OpenCV.
 """
 
 from __future__ import annotations
