@@ -216,8 +216,8 @@ def census(
     from .census.census import Bounds, take_census
     from .pages import put_between
 
-    shapes = parse_shapes(guess, "--guess")
-    guesses = shapes if isinstance(shapes, dict) else {"": shapes}
+    first, named = ([each for each in guess or [] if (":" in each) == is_named] for is_named in (False, True))
+    guesses = parse_shapes(named, "--guess") | ({"": parse_shapes(first, "--guess")} if first else {})
     with _Progress(str(folder)) as show:
         found = take_census(folder, guesses, Bounds(seconds, memory << 30), show)
     if not found:

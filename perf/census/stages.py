@@ -95,12 +95,13 @@ def _fitting(path: Path, graph: Graph, ways: list[Way]) -> Way:
     types that there are not, if none has."""
     ended: Ended | None = None
     for way in ways:
+        nodes = [node for node in graph.nodes if not (way.deploy and _is_for_training(node))]
         try:
             read, shapes, _ = read_graph(path, "TEST", way.shapes, deploy=way.deploy)
+            nodes = read.nodes
             infer_shapes(read, shapes)
         except InputError as error:
-            kept = [node for node in graph.nodes if not (way.deploy and _is_for_training(node))]
-            ended = ended or Ended([*unknown_types(kept), *reasons_of(error, str(path))])
+            ended = ended or Ended([*unknown_types(nodes), *reasons_of(error, str(path))])
         else:
             return way
     assert ended is not None, "at least one way"

@@ -48,7 +48,7 @@ def write_net(name: str, folder: Path, *, model: bool = True) -> list[tuple[Path
             give_weights(net)
             _take_pixels(net)
             net.save(path.with_suffix(".caffemodel"))
-        made.append((path, text.count("type: ")))
+        made.append((path, text.count("\nlayer")))
     return made
 
 

@@ -175,14 +175,19 @@ def test_the_command_prints_tables_or_json_or_puts_them_into_a_page(folder, perf
     assert [each["name"] for each in data["files"]] == [str(path.relative_to(folder)) for path in prototxts(folder)]
     page = tmp_path / "page.md"
     page.write_text(f"before\n{table.MARKS[0]}\nold\n{table.MARKS[1]}\nafter\n")
-    assert perf("census", folder, "--guess", "1x3x9x9", "--page", page).stdout == ""
-    assert "`python -m caffe64.perf census nets --guess 1x3x9x9`\n\n| files" in page.read_text()
+    assert perf("census", folder, "--guess", "label:7", "--guess", "1x3x9x9", "--page", page).stdout == ""
+    assert "`python -m caffe64.perf census nets --guess label:7 --guess 1x3x9x9`\n\n| files" in page.read_text()
     assert "| ... with a shape that their file does not say | 1 | 12% |" in page.read_text()
 
 
 @pytest.mark.parametrize(
     ("words", "says"),
-    [(["nowhere"], "nowhere: no such folder"), (["."], "there is no .prototxt"), ([".", "--guess", "3xa"], "'3xa'")],
+    [
+        (["nowhere"], "nowhere: no such folder"),
+        (["."], "there is no .prototxt"),
+        ([".", "--guess", "3xa"], "--guess: '3xa'"),
+        ([".", *["--guess", "3"] * 2], "two shapes"),
+    ],
 )
 def test_what_cannot_be_counted_is_refused(words, says, perf, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

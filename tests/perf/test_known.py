@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from support import SHARED, needs_shared
@@ -12,6 +15,7 @@ from caffe64.engine.graph.analysis.cost import cost_of
 from caffe64.engine.graph.analysis.shapes import infer_shapes, weight_shapes
 from caffe64.perf.known.nets import NETS
 
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "how-to"
 # Bytes of published models, nearly all of them weights: those of OpenCV's samples and of the authors' pages.
 PUBLISHED = {
     "res10_ssd": 10_666_211,
@@ -110,6 +114,14 @@ def test_the_command_writes_files_that_open(perf, tmp_path):
     again = perf("net", "mtcnn", "-o", tmp_path / "again")
     assert again.exit_code == 0
     assert (tmp_path / "again" / "det2.caffemodel").read_bytes() == (tmp_path / "new" / "det2.caffemodel").read_bytes()
+
+
+@pytest.mark.parametrize("page", ["away-from-caffe", "caffe-recipes"])
+def test_the_pages_show_the_numbers_of_layers(page):
+    """Which the tests of pages take for measured."""
+    shown = re.findall(r"^wrote (\w+)\.prototxt.*: (\d+) layers", (DOCS / f"{page}.md").read_text(), re.MULTILINE)
+    assert shown == [(file, str(len(re.findall("^layers? {", FILES[file], re.MULTILINE)))) for file, _ in shown]
+    assert shown
 
 
 def test_the_command_writes_a_net_without_its_model(perf, tmp_path):
