@@ -97,12 +97,13 @@ def _fitting(path: Path, graph: Graph, ways: list[Way]) -> Way:
     for way in ways:
         nodes = [node for node in graph.nodes if not (way.deploy and _is_for_training(node))]
         try:
-            read, shapes, _ = read_graph(path, "TEST", way.shapes, deploy=way.deploy)
-            nodes = read.nodes
-            infer_shapes(read, shapes)
+            read, _, _ = read_graph(path, "TEST", way.shapes, deploy=way.deploy)
+            nodes, inputs = read.nodes, {blob.name for blob in read.inputs}
+            kept = {name: shape for name, shape in way.shapes.items() if name in inputs}  # --deploy leaves labels out
+            infer_shapes(read, kept)
         except InputError as error:
             ended = ended or Ended([*unknown_types(nodes), *reasons_of(error, str(path))])
         else:
-            return way
+            return Way(way.deploy, kept, tuple(name for name in way.guessed if name in inputs))
     assert ended is not None, "at least one way"
     raise ended
