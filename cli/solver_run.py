@@ -142,12 +142,11 @@ class SolverTraining:
         if form == "caffe":
             yield CaffeLog(Screen.print, self.solver)
         elif form == "plain" and self._output.can_draw:
-            bar = Bar()
-            bar.__enter__()
+            live = contextlib.ExitStack()
             try:
-                yield LiveReport(bar, self.solver)
+                yield LiveReport(live.enter_context(Bar()), self.solver)
             finally:
-                self.screen.run(lambda: bar.__exit__(None, None, None))
+                self.screen.run(live.close)
         else:
             yield PlainReport(Screen.print, self.solver) if form else None
 

@@ -25,8 +25,8 @@ def notices(output: Output, gpu: str, nets: Iterable[CaffeNet]) -> None:
 
 
 class Screen:
-    """What prints may be prevented by the end of its terminal, after which work goes on and stderr is nowhere, or of the
-    reader of its pipe, which is `gone` then."""
+    """What prints may be prevented by the end of its terminal, after which work goes on and stderr leads nowhere, or
+    of the reader of its pipe, which is `gone` then."""
 
     def __init__(self):
         self.gone = False

@@ -30,7 +30,8 @@ COMPUTED = {  # cases whose ONNX operators are not of CNNs: TopK, Gather by comp
     "argmax", "argmax_axis", "argmax_topk_val", "embed", "embed_nobias", "threshold",
 }  # fmt: skip
 
-NOT_READ = {"Pooling and Upsample", "LSTM", "RNN", "Lstm"}  # ScatterElements; LSTM, or one batch only
+# ScatterElements; LSTM, or one batch only; GreaterOrEqual, CumSum
+NOT_READ = {"Pooling and Upsample", "LSTM", "RNN", "Lstm", "PSROIPooling"}
 
 
 def assert_near(found: np.ndarray, expected: np.ndarray, tolerance: float = TOLERANCE) -> None:
