@@ -10,6 +10,7 @@ from ...ir.graph import Blob, Node, Shape
 from ..emitter import Emitter
 from ..groups import LayerGroup
 from ..storage import NO_HALO, Halo, Storage, StorageKind
+from .backward import Backward
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ BLOCKED, PLANAR, AS_STORED = Want(StorageKind.BLOCKED), Want(StorageKind.PLANAR)
 @dataclass(frozen=True)
 class Lowered:
     """`emit(emitter, bottoms, tops)` adds the steps. Without a `kind`, tops are stored as the first bottom. `in_place`:
-    the top may have the first bottom's memory. `algorithm` is its name, where there are several.
+    the top may have the first bottom's memory. `algorithm` is its name, where there are several. `backward`: its
+    gradients, if steps compute them.
 
     scratch           bytes that each thread needs, from `scratch.offset + thread * scratch.thread` on
     shared_scratch    bytes that all threads share, from `scratch.offset` on; `scratch` is the emitter's
@@ -39,6 +41,7 @@ class Lowered:
     shared_scratch: int = 0
     in_place: bool = False
     algorithm: str = ""
+    backward: Backward | None = None
 
 
 @dataclass(frozen=True)
