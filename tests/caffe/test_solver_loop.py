@@ -11,7 +11,7 @@ from reference.small_training import write_solver, write_training
 
 from caffe64.caffe.solver import events as happened
 from caffe64.caffe.solver.loop import SNAPSHOT, STOP, TrainingLoop
-from caffe64.caffe.solver.solver import Solver
+from caffe64.caffe.solver.solver import CaffeTraining
 from caffe64.errors import Diverged, InputError
 
 RECURRENT = """
@@ -31,9 +31,9 @@ def training(tmp_path, monkeypatch):
     return tmp_path
 
 
-def solved(path: str, state: str = "", poll=lambda: None) -> tuple[Solver, list]:
+def solved(path: str, state: str = "", poll=lambda: None) -> tuple[CaffeTraining, list]:
     events: list = []
-    solver = Solver(path)
+    solver = CaffeTraining(path)
     if state:
         solver.restore(state)
     loop = TrainingLoop(solver, events.append, poll)
@@ -51,7 +51,7 @@ def scores(events: list) -> list:
     return [(event.iteration, float(event.loss)) for event in events if isinstance(event, happened.Tested)]
 
 
-def check_same(one: Solver, other: Solver) -> None:
+def check_same(one: CaffeTraining, other: CaffeTraining) -> None:
     np.testing.assert_array_equal(one.trainer.owner.vector, other.trainer.owner.vector)
     for mine, theirs in zip(one.trainer.histories, other.trainer.histories, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -75,18 +75,18 @@ def test_a_snapshot_of_any_moment_goes_on_with_the_bits_and_the_tests_of_an_unbr
 
 def test_weights_that_are_not_finite_are_not_written(training):
     write_solver(training / "solver.prototxt", snapshot=None, max_iter=2, type='"SGD"', base_lr=3e38, momentum=0)
-    solver = Solver("solver.prototxt")
+    solver = CaffeTraining("solver.prototxt")
     with pytest.raises(Diverged, match=r"in iteration \d"):
         TrainingLoop(solver).solve()
     assert not list(training.glob("snap*"))
-    TrainingLoop(Solver("solver.prototxt"), keep_going=True).solve()
+    TrainingLoop(CaffeTraining("solver.prototxt"), keep_going=True).solve()
     assert list(training.glob("snap*"))
 
 
 def test_a_loss_that_is_not_finite_does_not_reach_the_weights(training):
     with h5py.File(training / "rows.h5", "r+") as file:
         file["data"][7] = np.nan
-    solver = Solver("solver.prototxt")
+    solver = CaffeTraining("solver.prototxt")
     with pytest.raises(Diverged):
         TrainingLoop(solver).solve()
     assert np.isfinite(solver.trainer.owner.vector).all()
@@ -97,7 +97,7 @@ def test_a_net_that_is_larger_than_the_train_net_is_refused_at_the_start(trainin
     (training / "other.prototxt").write_text(text.replace("num_output: 3", "num_output: 7"))
     write_solver(training / "solver.prototxt", net=None, train_net='"net.prototxt"', test_net='"other.prototxt"')
     with pytest.raises(InputError, match="test net 0: 'ip' has weights of the shapes"):
-        Solver("solver.prototxt")
+        CaffeTraining("solver.prototxt")
 
 
 def test_recurrent_layers_go_on_from_what_they_carry(training):
@@ -141,8 +141,8 @@ def test_a_model_of_another_training_is_noticed(training):
     kept = (training / "snap_iter_10.caffemodel").read_bytes()
     (training / "snap_iter_10.caffemodel").write_bytes((training / "snap_iter_20.caffemodel").read_bytes())
     with pytest.warns(UserWarning, match=r"snap_iter_10.caffemodel has other weights than when .*state was written"):
-        Solver("solver.prototxt").restore("snap_iter_10.solverstate")
+        CaffeTraining("solver.prototxt").restore("snap_iter_10.solverstate")
     (training / "snap_iter_10.caffemodel").write_bytes(kept)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        Solver("solver.prototxt").restore("snap_iter_10.solverstate")
+        CaffeTraining("solver.prototxt").restore("snap_iter_10.solverstate")
