@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from ..conversion import ArrayLike, as_numbers
-from ..engine.graph.execution.gradients import BackwardStep, Gradients, loss_blobs, run_step
+from ..engine.graph.analysis.need_backward import loss_blobs
+from ..engine.graph.execution.gradients import BackwardStep, Gradients, run_step
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph, Node
 from ..engine.graph.ir.op import count
@@ -44,6 +45,10 @@ class NetGradients:
         """Let these arrays be the gradients of all weights."""
         self._weights, self._made = weights, None
 
+    def given(self, ends: Iterable[Blob]) -> list[Blob]:
+        """Those of `ends` whose diff is not 0."""
+        return [blob for blob in ends if blob.name in self._blobs and self._blobs[blob.name].any()]
+
     def of(self, blob: Blob, session: Session) -> np.ndarray:
         """The diff of a blob. Raises UsageError for an input that gets none."""
         if blob not in self.graph.inputs:
@@ -70,8 +75,7 @@ class NetGradients:
             if array.shape != diff.shape:
                 raise UsageError(f"the diff of {blob.name!r} has the shape {array.shape}, the output {diff.shape}")
             diff[...] = array
-        written = (blob for blob in ends if blob.name in self._blobs and self._blobs[blob.name].any())
-        gradients = self._gradients(session, last, frozenset(written) | given.keys())
+        gradients = self._gradients(session, last, frozenset(self.given(ends)) | given.keys())
         gradients.backward(first, run)
         return gradients
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..arguments import names as checked_names
-from ..engine.graph.execution.gradients import loss_blobs
+from ..engine.graph.analysis.need_backward import loss_blobs
 from ..engine.graph.ir.graph import Blob, Graph
 from ..errors import UsageError
 from .blob import Array

@@ -15,6 +15,7 @@ from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph, Shape
 from ..engine.graph.ir.op import count
+from ..engine.graph.ir.ownership import WeightGradients
 from ..engine.team.memory import aligned_zeros
 from ..engine.team.threads import check_threads
 from ..errors import UsageError
@@ -200,6 +201,9 @@ class CaffeNet(NetTables):
         if unknown := sorted(given.keys() - ends):
             owner = "the net's outputs are" if start is None else f"{start!r} gives"
             raise UsageError(f"backward was given a diff of {unknown[0]!r}, {owner} {sorted(ends)}")
+        other = given or start or end or wanted or self.graph.force_backward or self._gradients.given(ends.values())
+        if not other and self.session.backward():
+            return {}
         session = self._session_with_gradients()
         found = self._gradients.backward(session, first, last, {ends[name]: given[name] for name in given})
         read = self.graph.inputs if end is None else self.graph.nodes[first].bottoms
@@ -256,8 +260,9 @@ class CaffeNet(NetTables):
         known = infer_shapes(self.graph, shapes)
         arrays = {blob: self._resized(blob, known[blob]) for blob in self.graph.inputs}
         made = Session(
-            self.graph, shapes, gradients=self._with_gradients, arrays=arrays, threads=self.threads, exact=self.exact
-        )
+            self.graph, shapes, gradients=self._weight_gradients if self._with_gradients else None, arrays=arrays,
+            threads=self.threads, exact=self.exact,
+        )  # fmt: skip
         self._session, self._arrays, self._has_run = made, arrays, False
         self._gradients.forget()
         return made
@@ -302,8 +307,11 @@ class CaffeNet(NetTables):
 
     def _session_with_gradients(self) -> Session:
         self._with_gradients = True
-        self.session.keep_gradients()
+        self.session.keep_gradients(self._weight_gradients)
         return self.session
+
+    def _weight_gradients(self) -> WeightGradients:
+        return self._gradients.weights
 
     def _repr_html_(self) -> str:
         from .notebook import net_html

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...engine.graph.execution.gradients import loss_blobs
+from ...engine.graph.analysis.need_backward import loss_blobs
 from ..net import CaffeNet, Outputs
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ...engine.graph.analysis.fillers import fill
+from ...engine.graph.analysis.need_backward import loss_blobs
 from ...engine.graph.analysis.shapes import infer_shapes, weight_shapes
-from ...engine.graph.execution.gradients import loss_blobs
 from ...engine.graph.execution.required_kernels import kernels_of
 from ...engine.graph.ir.graph import PICTURE_AXES, Graph, Shape
 from ...engine.graph.ir.ownership import assign_weights

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...arguments import file_name, finite_number, flag, function, instance, names, whole_number
 from ...conversion import ArrayLike
-from ...engine.graph.execution.gradients import loss_blobs
+from ...engine.graph.analysis.need_backward import loss_blobs
 from ...engine.graph.frontends.caffe.write import graph_message
 from ...errors import InputError, UsageError
 from ...formats.caffe import ParsedNet, upgraded

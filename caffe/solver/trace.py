@@ -20,6 +20,7 @@ class Trace:
 
     def __init__(self, net: CaffeNet, weights: np.ndarray, gradients: np.ndarray, tell: Tell):
         self.net, self.tell, self._vectors = net, tell, (weights, gradients)
+        net._session_with_gradients()
         self._layers = split_layers(net.graph)
         self._messages = {node: message for message, node, _ in self._layers if node}
         self._splits = {blobs[0]: message.name for message, node, blobs in self._layers if node is None}

@@ -8,8 +8,10 @@ the blobs whose gradient is given.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..ir.graph import Blob, Graph, Node
 from ..ops import OPS
@@ -33,6 +35,16 @@ def loss_weights(node: Node) -> list[float]:
     if given and len(given) != tops:
         raise node.error(f"has {len(given)} loss_weight for {tops} tops", "none, or one per top")
     return given or [float(is_loss and number == 0) for number in range(tops)]
+
+
+def loss_blobs(nodes: Iterable[Node]) -> dict[Blob, np.float32]:
+    """The tops of `nodes` that are parts of the loss, and their weights in it, which their gradients begin with."""
+    return {
+        top: np.float32(weight)
+        for node in nodes
+        for top, weight in zip(node.tops, loss_weights(node), strict=False)
+        if weight
+    }
 
 
 def find_needs(graph: Graph, seeds: Collection[Blob] = ()) -> dict[Node, Need]:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...team.memory import aligned_zeros
 from ..analysis.aliasing import left_in_memory
-from ..analysis.need_backward import Need, find_needs, loss_weights
+from ..analysis.need_backward import Need, find_needs, loss_blobs, loss_weights
 from ..ir.graph import Blob, Graph, Node
 from ..ir.op import Back, count
 from ..ir.ownership import WeightGradients, weight_gradients
 from ..ops import OPS
 from .runtime import Runtime
-
-
-def loss_blobs(nodes: Iterable[Node]) -> dict[Blob, np.float32]:
-    """The tops of `nodes` that are parts of the loss, and their weights in it, which their gradients begin with."""
-    return {
-        top: np.float32(weight)
-        for node in nodes
-        for top, weight in zip(node.tops, loss_weights(node), strict=False)
-        if weight
-    }
 
 
 @dataclass(frozen=True)

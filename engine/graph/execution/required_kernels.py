@@ -8,7 +8,7 @@ from ...compiler.jit import Kernel
 from ..ir.graph import Graph
 from ..ops import OPS
 from ..plan.groups import CONVOLUTIONS
-from ..plan.lowering import LOWERINGS, moves
+from ..plan.lowering import LOWERINGS, mask, moves
 from ..plan.lowering.separable import SEPARABLE
 from ..plan.team import run_steps
 
@@ -19,7 +19,7 @@ def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -
     A plan runs most layers by lowerings; with `gradients` or `layers`, layers also run one by one by their own kernels.
     """
     kinds = {node.type for node in graph.nodes}
-    found = [run_steps, *moves.MOVE_KERNELS]
+    found = [run_steps, *moves.MOVE_KERNELS, *(mask.GRADIENT_KERNELS if gradients else ())]
     for kind in sorted(kinds):
         found += _lowered(kind)
         if gradients or layers or kind not in LOWERINGS:

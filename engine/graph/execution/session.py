@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from ...team.memory import aligned_zeros
+from ..analysis.need_backward import loss_blobs
+from ..analysis.shapes import check_weights, infer_shapes
 from ..ir.carried import Carried
 from ..ir.graph import Blob, Graph, Node, Shape
-from ..ir.op import count
+from ..ir.op import Layers, count
+from ..ir.ownership import WeightGradients, own_parameters
 from ..plan import Plan
+from ..plan.layer import plan_layer, prepare_layer
+from ..plan.own_code import WantedGradients
 from .runtime import Runtime
 
 
 class Session:
     """`graph` for inputs of given shapes. The arrays of its inputs and outputs stay the same from run to run.
 
-    It runs by a `Plan`, whose blobs share memory, until another blob is read or only some layers are run, and from then
-    on by a `Runtime`, which keeps all blobs; with `gradients` from the start. `arrays` are the memory of inputs,
-    float32 C-contiguous of these shapes, where the caller provides it. `threads` and `exact` as in Plan. Raises
-    InputError as these do.
+    It runs by a `Plan`, whose blobs share memory, until another blob is read, only some layers are run, or gradients of
+    blobs are asked for, and from then on by a `Runtime`, which keeps all blobs. `arrays` are the memory of inputs,
+    float32 C-contiguous of these shapes, where the caller provides it. `threads` and `exact` as in Plan.
+    With `gradients`, `backward` adds to the arrays that this returns. Raises InputError as these do.
     """
 
     def __init__(
@@ -28,45 +34,55 @@ class Session:
         graph: Graph,
         inputs: Mapping[str, Shape],
         *,
-        gradients: bool = False,
+        gradients: Callable[[], WeightGradients] | None = None,
         arrays: Mapping[Blob, np.ndarray] | None = None,
         threads: int | None = None,
         exact: bool = False,
     ):
-        self.graph, self.gradients = graph, gradients
+        self.graph, self._gradients = graph, gradients
         self._options = {"threads": threads, "exact": exact}
+        self.shapes, self._given = infer_shapes(graph, inputs), inputs
+        check_weights(graph, self.shapes)
+        own_parameters(graph)
         self._plan: Plan | None = None
+        self._weights: WeightGradients | None = None  # of the plan
         self._runtime: Runtime | None = None
         self._has_run = False
-        if gradients:
-            self._runtime = Runtime(graph, inputs, gradients=True, arrays=arrays, **self._options)
-            self.shapes, self._outputs = self._runtime.shapes, {}
-            self._inputs = {blob: self._runtime.arrays[blob] for blob in graph.inputs}
-        else:
-            self._plan = Plan(graph, inputs, **self._options)
-            self.shapes = self._plan.shapes
-            given = arrays or {}
-            self._inputs = {blob: given[blob] if blob in given else self._memory(blob) for blob in graph.inputs}
-            self._outputs = {blob: self._memory(blob) for blob in graph.outputs}
+        given = arrays or {}
+        self._inputs = {blob: given[blob] if blob in given else self._memory(blob) for blob in graph.inputs}
+        read = dict.fromkeys([*graph.outputs, *(loss_blobs(graph.nodes) if gradients else ())])
+        self._outputs = {blob: self._memory(blob) for blob in read}
         self._last = {top.name: top for node in graph.nodes for top in node.tops}
         self._written = dict(self._last)
+        if gradients and graph.force_backward:
+            self._runtime = self._made_runtime()
+        elif not gradients:
+            self._plan = Plan(graph, inputs, **self._options)
 
     @property
     def runtime(self) -> Runtime:
         """The graph with all blobs kept, from now on."""
-        if self._runtime is None:
-            self._runtime = self._made_runtime(gradients=False)
+        if self._runtime is None or self._runtime.gradients != bool(self._gradients):
+            self._runtime = self._made_runtime()
         return self._runtime
 
     @property
     def states(self) -> dict[Node, Carried]:
         """What layers carry over from run to run."""
-        return (self._plan or self.runtime).states
+        return (self._runtime or self._made_plan()).states
 
-    def keep_gradients(self) -> None:
-        """Replace the runtime by one that keeps the values that gradients need."""
-        if not self.gradients:
-            self.gradients, self._runtime = True, self._made_runtime(gradients=True)
+    def keep_gradients(self, gradients: Callable[[], WeightGradients]) -> None:
+        """Keep all blobs from now on, and what gradients need."""
+        self._gradients = gradients
+        self.runtime  # noqa: B018
+
+    def backward(self) -> bool:
+        """Add the gradients of all weights for the last `forward`, of the losses, if a plan ran it; returns whether one
+        did."""
+        if self._runtime or not self._plan or self._weights is None or self._weights is not self._gradients():
+            return False
+        self._plan.backward()
+        return True
 
     def array(self, blob: Blob) -> np.ndarray:
         """The float32 memory of a blob: of an input to be written, of others the result of the last `forward`."""
@@ -80,7 +96,7 @@ class Session:
 
     def forward(self) -> None:
         """Run all layers once."""
-        self._run(self._plan or self._runtime)
+        self._run(self._runtime or self._made_plan())
         self._written.update(self._last)
         self._has_run = True
 
@@ -104,15 +120,39 @@ class Session:
         shape = self.shapes[blob]
         return aligned_zeros(count(shape)).reshape(shape)
 
-    def _made_runtime(self, *, gradients: bool) -> Runtime:
-        shapes = {blob.name: self.shapes[blob] for blob in self.graph.inputs}
-        runtime = Runtime(self.graph, shapes, gradients=gradients, arrays=self._inputs, **self._options)
-        for node, state in (self._plan or self._runtime or runtime).states.items():
+    def _made_plan(self) -> Plan:
+        """The plan, made when it is first run where it has gradients, whose arrays are known by then."""
+        weights = self._gradients() if self._gradients else None
+        if self._plan is None or self._weights is not weights:
+            before, wanted = self._plan, None
+            if weights is not None:
+                prepare, plan = (partial(each, **self._options) for each in (prepare_layer, plan_layer))
+                wanted = WantedGradients(weights, Layers(prepare, plan, self._options["threads"]))
+            self._plan = Plan(self.graph, self._given, gradients=wanted, read=list(self._outputs), **self._options)
+            self._weights = weights
+            for node, state in (before.states if before else {}).items():
+                self._plan.states[node].take_over(state)
+        return self._plan
+
+    def _made_runtime(self) -> Runtime:
+        runtime = Runtime(
+            self.graph, self._given, gradients=bool(self._gradients), arrays=self._inputs, **self._options
+        )
+        before = self._runtime or self._plan
+        for node, state in (before.states if before else {}).items():
             runtime.states[node].take_over(state)
         self._plan = None
         if self._has_run:
-            self._run(runtime)
+            self._run_again(runtime)
         return runtime
+
+    def _run_again(self, runtime: Runtime) -> None:
+        """Compute the blobs of the last run, with the present weights. Statistics of a batch stay as they are."""
+        owners = {node.held.owner for node in self.graph.nodes if node.held}
+        vectors = [(owner.vector, owner.vector.copy()) for owner in owners]
+        self._run(runtime)
+        for vector, kept in vectors:
+            np.copyto(vector, kept)
 
     def _run(self, runner: Plan | Runtime) -> None:
         if runner is self._plan:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops import OPS
@@ -13,7 +15,7 @@ from .emitter import Emitter
 from .groups import LayerGroup
 from .lowering.lowered import PLANAR, Lowered, Want
 from .lowering.moves import emit_move
-from .storage import NO_HALO, Halo, Memory, Storage, StorageKind, same_memory, wider
+from .storage import NO_HALO, Halo, Memory, Storage, StorageKind, aligned, same_memory, wider
 
 PREFERRED = (StorageKind.BLOCKED, StorageKind.PLANAR, StorageKind.PADDED)  # to move a blob from
 Key = tuple[Blob, StorageKind]
@@ -22,7 +24,8 @@ Key = tuple[Blob, StorageKind]
 @dataclass(eq=False)
 class Action:
     """A piece of the program: a group, or a move of a blob for a group, `owner`. `emit` None: the group is run by its
-    layer's own `prepare`, or needs no step. `fresh` are storages whose halo is cleared now."""
+    layer's own `prepare`, or needs no step. `fresh` are storages whose halo is cleared now; those of a `backward` one
+    before its steps, which read it. `numbers` fill the tops, if given."""
 
     owner: LayerGroup | None
     bottoms: list[Storage]
@@ -31,16 +34,42 @@ class Action:
     fresh: list[Storage] = field(default_factory=list)
     lowered: Lowered | None = None
     is_move: bool = False
+    backward: BackwardStorages | None = None
+    numbers: list[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class BackwardStorages:
+    """The storages of a backward action, of which its `bottoms` and `tops` are those that are read and written, as of
+    `BackwardBlobs`. `shared`: memory for its steps alone."""
+
+    bottoms: list[Storage]
+    tops: list[Storage]
+    top_gradients: list[Storage]
+    bottom_gradients: list[Storage | None]
+    shared: Storage | None = None
+    top_is_masked: bool = False
+    masked: bool = False
 
 
 class Arrangement:
-    """`actions` in their order, `storages` by blob and kind, and their `memories`."""
+    """`actions` in their order, and `storages` by blob and kind. After these, others may follow until `finish`. `kept`
+    are the blobs that do: none of these is overwritten; `read` are, besides the outputs, those that are to be PLANAR
+    at the end."""
 
-    def __init__(self, graph: Graph, shapes: dict[Blob, Shape], lowered: list[tuple[LayerGroup, Lowered | None]]):
+    def __init__(
+        self,
+        graph: Graph,
+        shapes: dict[Blob, Shape],
+        lowered: list[tuple[LayerGroup, Lowered | None]],
+        kept: Collection[Blob] = (),
+        read: Collection[Blob] = (),
+    ):
         self.graph, self.shapes = graph, shapes
         self.actions: list[Action] = []
         self.storages: dict[Key, Storage] = {}
         self._shared: Counter[Memory] = Counter()
+        self._placed: list[Storage] = []
         self._roots: dict[Blob, Blob] = {}
         for node in graph.nodes:
             if keeps_values(node):
@@ -50,7 +79,8 @@ class Arrangement:
         ]
         self._wants = {group: wants_of(group, how) for group, how in lowered}
         self._left = Counter(self.root(blob) for group in self._wants for blob in group.bottoms)
-        self._left.update(self.root(blob) for blob in graph.outputs)
+        self.results = [*graph.outputs, *(blob for blob in read if blob not in graph.outputs)]
+        self._left.update(self.root(blob) for blob in (*self.results, *kept))
         self._halos: dict[Key, Halo] = {}
         for group, wants in self._wants.items():
             for blob, want in zip(group.bottoms, wants, strict=True):
@@ -60,9 +90,16 @@ class Arrangement:
         for group, how in lowered:
             if group.main.bottoms or group.main.type == "Parameter":
                 self._add(group, how)
-        for storage in [self._stored(self.root(blob), PLANAR, None) for blob in graph.outputs]:
-            storage.memory.last = len(self.actions)
-        self.memories = list(self._shared)
+        for blob in self.results:
+            self.stored(blob, PLANAR, None)
+
+    def finish(self) -> list[Memory]:
+        """The results are needed to the end. Returns the memories of all storages."""
+        for blob in self.results:
+            self.planar(blob).memory.last = len(self.actions)
+        for storage in self._placed:  # their halos are known
+            storage.memory.size = max(storage.memory.size, aligned(storage.size))
+        return list(self._shared)
 
     def root(self, blob: Blob) -> Blob:
         """The blob with the same values from which `blob` is a view or copy."""
@@ -74,18 +111,18 @@ class Arrangement:
         return self.storages.get((root, StorageKind.PLANAR)) or self.storages[root, StorageKind.PADDED]
 
     def _add_inputs(self) -> None:
-        outputs = {self.root(blob) for blob in self.graph.outputs}
+        outputs = {self.root(blob) for blob in self.results}
         action = Action(None, [], [])
         for blob in self.graph.inputs:
             kinds = {kind for other, kind in self._halos if other is blob}
             kind = StorageKind.PADDED if kinds == {StorageKind.PADDED} and blob not in outputs else StorageKind.PLANAR
             action.tops.append(self._new(blob, kind))
         action.fresh = list(action.tops)
-        self._append(action)
+        self.append(action)
 
     def _add(self, group: LayerGroup, how: Lowered | None) -> None:
         wants = zip(group.bottoms, self._wants[group], strict=True)
-        bottoms = [self._stored(self.root(blob), want, group) for blob, want in wants]
+        bottoms = [self.stored(blob, want, group) for blob, want in wants]
         if OPS[group.main.type].view:
             self._share(group.tops[0], StorageKind.PLANAR, bottoms[0].memory)
             self._left.subtract(map(self.root, group.bottoms))
@@ -100,15 +137,16 @@ class Arrangement:
         else:
             action.tops = [self._new(top, kind) for top in group.tops]
             action.fresh = list(action.tops)
-        self._append(action)
+        self.append(action)
         self._left.subtract(map(self.root, group.bottoms))
 
     def _may_overwrite(self, bottom: Blob, storage: Storage, top: Blob, kind: StorageKind) -> bool:
         alone = self._left[self.root(bottom)] == 1 and self._shared[storage.memory] == 1
         return alone and storage.kind is kind and self.shapes[top] == storage.shape
 
-    def _stored(self, blob: Blob, want: Want, owner: LayerGroup | None) -> Storage:
+    def stored(self, blob: Blob, want: Want, owner: LayerGroup | None) -> Storage:
         """`blob` stored as in `want`, after a move if needed."""
+        blob = self.root(blob)
         if want.kind is None:
             kinds = [kind for kind in PREFERRED[:2] if (blob, kind) in self.storages]
             want = Want(kinds[0] if kinds else StorageKind.PLANAR)
@@ -125,10 +163,10 @@ class Arrangement:
         target = self._new(blob, want.kind)
         move = Action(owner, [source], [target], lambda emitter, x, y: emit_move(emitter, x[0], y[0]), [target])
         move.is_move = True
-        self._append(move)
+        self.append(move)
         return target
 
-    def _append(self, action: Action) -> None:
+    def append(self, action: Action) -> None:
         for storage in (*action.bottoms, *action.tops):
             storage.memory.last = len(self.actions)
         self.actions.append(action)
@@ -139,9 +177,14 @@ class Arrangement:
 
     def _share(self, blob: Blob, kind: StorageKind, memory: Memory) -> Storage:
         halo = self._halos.get((blob, kind), NO_HALO)
-        storage = Storage(self.shapes[blob], kind, memory, halo, blob.dtype)
+        storage = self.placed(Storage(self.shapes[blob], kind, memory, halo, blob.dtype))
         self.storages[blob, kind] = storage
-        self._shared[memory] += 1
+        return storage
+
+    def placed(self, storage: Storage) -> Storage:
+        """Let this one have its memory, perhaps with others."""
+        self._shared[storage.memory] += 1
+        self._placed.append(storage)
         return storage
 
 

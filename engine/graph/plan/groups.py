@@ -9,8 +9,10 @@ NaN; by themselves they give NaN and the lower bound, as Caffe's.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from ..analysis.aliasing import left_in_memory
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops import OPS
 from ..ops.eltwise import ELTWISE_SUM
@@ -56,30 +58,48 @@ def single(node: Node) -> LayerGroup:
     return LayerGroup([node], node.tops, node)
 
 
-def find_groups(graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool) -> list[LayerGroup]:
-    """The graph's nodes in groups, in an order that runs."""
+def find_groups(
+    graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool, backward: Collection[Node] = ()
+) -> list[LayerGroup]:
+    """The nodes in groups, in an order that runs. Of those that run `backward`, only a product and a ReLU are one."""
     groups, taken = [], set()
     known: set[Blob] = set()
     for node in graph.nodes:
         if node in taken:
             continue
         group = single(node)
-        if fuse:
-            _extend(group, graph, shapes, known)
+        if fuse and node in backward:
+            _rectify(group, graph)
+        elif fuse:
+            _extend(group, graph, shapes, known, backward)
         taken.update(group.nodes)
         known.update(group.tops, *(each.tops for each in group.nodes))
         groups.append(group)
-    return _pair(groups, graph, shapes) if fuse else groups
+    return _pair(groups, graph, shapes, backward) if fuse else groups
 
 
-def _extend(group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], known: set[Blob]) -> None:
-    """Take in the only reader of the group's top, as long as there is one that fits."""
+def _rectify(group: LayerGroup, graph: Graph) -> None:
+    """Take in a ReLU without a slope that alone reads a product, and whose gradient does not depend on what later
+    layers leave in its memory."""
+    readers = graph.readers(group.tops[0]) if len(group.tops) == 1 else []
+    if group.main.type not in PRODUCTS or len(readers) != 1 or readers[0].type != "ReLU":
+        return
+    left = left_in_memory(graph)
+    if readers[0].attributes.negative_slope == 0 and left.get(group.tops[0], readers[0].tops[0]) is readers[0].tops[0]:
+        group.activation, group.tops = readers[0], readers[0].tops
+        group.nodes.append(readers[0])
+
+
+def _extend(
+    group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], known: set[Blob], backward: Collection[Node]
+) -> None:
+    """Take in the only reader of the group's top, as long as there is one that fits and does not run `backward`."""
     if len(group.main.tops) != 1 or group.main.type not in (*PRODUCTS, "Eltwise", "Axpy"):
         return
     while group.activation is None:
         top = group.tops[0]
         readers = graph.readers(top)
-        if len(readers) != 1 or len(readers[0].tops) != 1:
+        if len(readers) != 1 or len(readers[0].tops) != 1 or readers[0] in backward:
             return
         reader = readers[0]
         if OPS[reader.type].curve(reader) is not None:
@@ -99,11 +119,13 @@ def _is_plain_sum(node: Node) -> bool:
     return node.type == "Eltwise" and node.attributes.operation == ELTWISE_SUM and set(node.attributes.coeff) <= {1}
 
 
-def _pair(groups: list[LayerGroup], graph: Graph, shapes: dict[Blob, Shape]) -> list[LayerGroup]:
-    """Depthwise convolutions together with the 1 x 1 convolutions after them."""
+def _pair(
+    groups: list[LayerGroup], graph: Graph, shapes: dict[Blob, Shape], backward: Collection[Node]
+) -> list[LayerGroup]:
+    """Depthwise convolutions together with the 1 x 1 convolutions after them, where neither runs `backward`."""
     paired: list[LayerGroup] = []
     for group in groups:
-        if _is_pointwise(group, shapes):
+        if group.main not in backward and _is_pointwise(group, shapes):
             inner = next((each for each in paired if each.tops == group.main.bottoms), None)
             if inner and _is_depthwise(inner, shapes) and len(graph.readers(inner.tops[0])) == 1:
                 paired.remove(inner)

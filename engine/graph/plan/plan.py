@@ -5,6 +5,7 @@
    layer's own `prepare`.
 3. Moves are inserted where a blob's storage is not the one that a reader needs (`arrange.py`), and blobs are given
    memory for their lifetimes (`storage.assign_offsets`).
+   Of gradients, the groups follow in reverse order (`arrange_backward.py`).
 4. The steps are written (`emitter.py`), and run by a team of threads (`team.py`), as are those that pack weights for
    them, now and when weights have changed (`packing.py`).
 """
@@ -14,24 +15,28 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ...team.memory import aligned_bytes
 from ...team.threads import choose_threads
+from ..analysis.aliasing import left_in_memory
+from ..analysis.need_backward import find_needs, loss_blobs
 from ..analysis.shapes import check_weights, infer_shapes, macs
 from ..ir.carried import Carried, carried_states
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import Run
 from ..ir.ownership import own_parameters
-from ..ops import OPS
 from .arrange import Action, Arrangement
+from .arrange_backward import BackwardArrangement, kept_blobs
 from .emitter import Emitter
 from .groups import LayerGroup, find_groups
 from .lowering import Context, Lowered, lower
 from .lowering.moves import emit_halo
+from .own_code import WantedGradients, backward_blobs, own_back, own_run
 from .packing import Packing
 from .program import Program
 from .steps import Scratch
@@ -69,7 +74,9 @@ class Plan:
     groups             the groups that run as one, in order -> their algorithm, "" where there is only one
     steps              the program, kernel by kernel; pieces: which of them belong to each of the `actions`
     `threads` None: as many as pay off. `fuse`: let layers run as one (`groups.py`). `exact`: products as plain sums,
-    without Winograd's algorithm. `forward` allocates nothing, and reacts to changes of weights.
+    without Winograd's algorithm. `forward` allocates nothing, and reacts to changes of weights. `read` are blobs
+    besides the outputs that can be read after it.
+    With `gradients`, `backward` adds to these, those of the graph's losses for the last `forward`.
     Raises InputError for inputs or weights of shapes that do not fit, and for a net that needs more than 32 GiB.
     """
 
@@ -82,25 +89,33 @@ class Plan:
         threads: int | None = None,
         fuse: bool = True,
         exact: bool = False,
+        read: Collection[Blob] = (),
+        gradients: WantedGradients | None = None,
     ):
         self.graph, self.shapes = graph, infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
         own_parameters(graph)
-        self.threads = choose_threads(threads, sum(macs(node, self.shapes) for node in graph.nodes))
-        lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse), exact)
+        self._wanted, self._needs = gradients, find_needs(graph) if gradients else {}
+        needs = self._needs
+        work = sum(macs(node, self.shapes) * (1 + 2 * (node in needs)) for node in graph.nodes)
+        self.threads = choose_threads(threads, work)
+        lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse, backward=needs), exact)
         self.groups = {group: how.algorithm if how else "" for group, how in lowered}
-        arranged = Arrangement(graph, self.shapes, lowered)
-        self.actions, self.memories = arranged.actions, arranged.memories
-        for storage in arranged.storages.values():
-            storage.memory.size = max(storage.memory.size, aligned(storage.size))
+        arranged = Arrangement(graph, self.shapes, lowered, kept_blobs(lowered, needs), read)
+        self.actions, self._forward_actions = arranged.actions, len(arranged.actions)
+        losses = loss_blobs(needs)
+        if needs:
+            BackwardArrangement(arranged, lowered, needs, losses, left_in_memory(graph))
+        self.memories = arranged.finish()
         known = [how for _, how in lowered if how]
-        step = aligned(max((how.scratch for how in known), default=0))
+        backward = [how.backward for group, how in lowered if group.main in needs and how and how.backward]
+        step = aligned(max((how.scratch for how in (*known, *backward)), default=0))
         scratch = max([step * self.threads, *(how.shared_scratch for how in known)])
         size = assign_offsets(self.memories, ARENA_LIMIT, scratch, graph.path)
         self.bytes = Bytes(size, most_alive(self.memories), scratch)
         self.arena = aligned_bytes(size + scratch + MEMORY_ALIGNMENT)
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
-        self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.outputs}
+        self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in arranged.results}
         self._write(Emitter(self.threads, Scratch(offset=size, thread=step)))
 
     @property
@@ -117,6 +132,12 @@ class Plan:
         self.packing.refresh()
         with np.errstate(all="ignore"):
             for segment in self.segments:
+                self._run(segment)
+
+    def backward(self) -> None:
+        """Add the gradients of all weights that need one, of the losses of the last `forward`."""
+        with np.errstate(all="ignore"):
+            for segment in self.backward_segments:
                 self._run(segment)
 
     def timed_forward(self) -> tuple[float, dict[LayerGroup, float]]:
@@ -158,52 +179,79 @@ class Plan:
         self._step_owners: list[LayerGroup] = []
         for action in self.actions:
             first = len(emitter.steps)
-            for storage in action.fresh:
-                emit_halo(emitter, storage, barrier=action.emit is None)
-            if action.emit:
-                action.emit(emitter, action.bottoms, action.tops)
+            call = self._emit(emitter, action)
             last = len(emitter.steps)
             self._step_owners += [action.owner] * (last - first)
             piece = [Segment(first, last, action.owner)] if last > first else []
-            if action.owner and not action.emit:
-                piece.append(Segment(last, last, action.owner, self._own_run(action)))
+            if call:
+                piece.append(Segment(last, last, action.owner, call))
             self.pieces.append(piece)
         self.steps = emitter.steps
         constants, packing_scratch = emitter.constants()
         self.packing = Packing(emitter.packing, constants, packing_scratch, self.threads)
         self.packing.refresh()
         self.program = Program(self.arena, constants, emitter.tables(), emitter.rows(), self.threads)
-        self.segments: list[Segment] = []
-        for segment in itertools.chain.from_iterable(self.pieces):
-            before = self.segments[-1] if self.segments else None
-            if before and not before.call and not segment.call:
-                self.segments[-1] = Segment(before.first, segment.last)
-            else:
-                self.segments.append(segment)
+        self.segments, self.backward_segments = (
+            joined(itertools.chain.from_iterable(pieces))
+            for pieces in (self.pieces[: self._forward_actions], self.pieces[self._forward_actions :])
+        )
 
-    def _own_run(self, action: Action) -> Callable[[], None]:
-        node = action.owner.main
-        bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
-        run = OPS[node.type].prepare(node, bottoms, tops)
-        self._own_runs[node] = run
-        inputs, outputs = ([each.view(self.arena) for each in blobs] for blobs in (action.bottoms, action.tops))
-        return lambda: run(inputs, outputs)
+    def _emit(self, emitter: Emitter, action: Action) -> Callable[[], None] | None:
+        """Add the steps of an action; returns what is called instead, if there are none."""
+        for storage in action.fresh:
+            emit_halo(emitter, storage, barrier=action.emit is None)
+        if action.emit:
+            action.emit(emitter, action.bottoms, action.tops)
+        elif action.backward and action.lowered:
+            blobs = backward_blobs(action, self.arena, self._wanted, self._needs)
+            action.lowered.backward.emit(emitter, blobs)
+        elif action.backward:
+            node = action.owner.main
+            return own_back(action, self.shapes, self.arena, self._wanted, self._needs[node], self._own_runs[node])
+        elif action.numbers:
+            arrays = [storage.view(self.arena) for storage in action.tops]
+            return partial(fill, arrays, action.numbers)
+        elif action.owner:
+            wanted = self._wanted if action.owner.main in self._needs else None
+            self._own_runs[action.owner.main], call = own_run(action, self.shapes, self.arena, wanted)
+            return call
+        return None
 
     def _producer(self, blob: Blob) -> tuple[Node, list[Shape]] | None:
         node = self.graph.producer(blob)
         return (node, [self.shapes[bottom] for bottom in node.bottoms]) if node else None
 
     def _lower(self, groups: list[LayerGroup], exact: bool) -> list[tuple[LayerGroup, Lowered | None]]:
-        """The lowering of each group. A group of several layers without a lowering is divided again."""
+        """The lowering of each group, with that of its gradient where it needs one. A group of several layers without
+        a lowering is divided again."""
         done = []
         for group in groups:
             bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops))
             how = lower(Context(group, bottoms, tops, exact, self._producer))
+            if group.main in self._needs and how and not how.backward:
+                how = None
             if how is None and len(group.nodes) > 1:
                 done += self._lower(group.parts, exact)
             else:
                 done.append((group, how))
         return done
+
+
+def fill(arrays: list[np.ndarray], numbers: list[np.float32]) -> None:
+    """Write a number into each array."""
+    for array, number in zip(arrays, numbers, strict=True):
+        array.fill(number)
+
+
+def joined(segments: Iterable[Segment]) -> list[Segment]:
+    """The same with adjacent steps in one segment."""
+    found: list[Segment] = []
+    for segment in segments:
+        if found and not found[-1].call and not segment.call:
+            found[-1] = Segment(found[-1].first, segment.last)
+        else:
+            found.append(segment)
+    return found
 
 
 def most_alive(memories: list[Memory]) -> int:

@@ -43,6 +43,7 @@ class Backward:
     spill               the halo of the bottoms' gradients, into which steps may write anything
     reads_bottoms, reads_tops   whether steps read these values
     masks               whether it can leave out gradients of bottoms' values that are not positive, at no cost
+    in_place            the first bottom's gradient may have the memory of the first top's
     scratch             bytes that each thread needs, as in `Lowered`
     shared              bytes that all threads share, of memory for these steps alone
     """
@@ -54,5 +55,6 @@ class Backward:
     reads_bottoms: bool = False
     reads_tops: bool = False
     masks: bool = False
+    in_place: bool = False
     scratch: int = 0
     shared: int = 0

@@ -1,0 +1,150 @@
+"""Gradients of plans: those of the reference, from what is alive, with the same bits from any number of threads."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.drawn_nets import CHANNELS, ROWS, SIDE, nets
+from reference.plans import NAN_BYTE, same_bits
+
+import caffe64
+from caffe64.engine.graph.ir.op import Layers
+from caffe64.engine.graph.ir.ownership import weight_gradients
+from caffe64.engine.graph.plan import Plan
+from caffe64.engine.graph.plan.layer import plan_layer, prepare_layer
+from caffe64.engine.graph.plan.own_code import WantedGradients
+from caffe64.engine.graph.reference import Interpreter
+from caffe64.engine.graph.reference.gradients import gradients_of
+
+TOLERANCE = 1e-5  # of the largest gradient of a blob, as Winograd's algorithm is not used
+
+
+def graph_of_text(text, seed):
+    return caffe64.load_caffe(text.encode(), phase="TRAIN", seed=seed).graph
+
+
+def training_plan(graph, **options):
+    wanted = WantedGradients(weight_gradients(graph), Layers(prepare_layer, plan_layer, 1))
+    return Plan(graph, gradients=wanted, **options), wanted.weights
+
+
+def drawn_inputs(graph, seed):
+    draws = np.random.default_rng(seed)
+    values = {
+        "data": draws.normal(size=(ROWS, CHANNELS, SIDE, SIDE)), "label": draws.integers(0, 3, ROWS),
+        "target": draws.normal(size=(ROWS, CHANNELS, SIDE, SIDE)),
+    }  # fmt: skip
+    return {blob: values[blob.name].astype(np.float32) for blob in graph.inputs}
+
+
+def fill_inputs(plan, inputs):
+    for blob, values in inputs.items():
+        plan.inputs[blob][...] = values
+
+
+def statistics(graph):
+    return [blob.copy() for node in graph.nodes for blob in node.weights]
+
+
+def restore(graph, kept):
+    for blob, values in zip([blob for node in graph.nodes for blob in node.weights], kept, strict=True):
+        blob[...] = values
+
+
+def run(plan, weights, inputs):
+    """The gradients of one run."""
+    for arrays in weights.values():
+        for array in arrays:
+            array.fill(0)
+    fill_inputs(plan, inputs)
+    plan.forward()
+    plan.backward()
+    return {(node, number): array.copy() for node, arrays in weights.items() for number, array in enumerate(arrays)}
+
+
+def run_poisoned(plan, weights, inputs):
+    """The same; before each action all memory that is not alive is NaN."""
+    for arrays in weights.values():
+        for array in arrays:
+            array.fill(0)
+    plan.arena.fill(NAN_BYTE)
+    fill_inputs(plan, inputs)
+    for number in range(len(plan.actions)):
+        dead = np.ones(plan.arena.size, bool)
+        for memory in plan.memories:
+            if memory.first < max(number, 1) and memory.last >= number:
+                dead[memory.offset : memory.offset + memory.size] = False
+        plan.arena[dead] = NAN_BYTE
+        plan.run_action(number)
+    return {(node, number): array.copy() for node, arrays in weights.items() for number, array in enumerate(arrays)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=nets(), seed=st.integers(0, 2**20), fuse=st.booleans())
+def test_gradients_are_the_references(text, seed, fuse):
+    graph = graph_of_text(text, seed)
+    inputs, kept = drawn_inputs(graph, seed), statistics(graph)
+    plan, weights = training_plan(graph, threads=1, fuse=fuse, exact=True)
+    found = run(plan, weights, inputs)
+    restore(graph, kept)
+    interpreter = Interpreter(graph)
+    for blob, values in inputs.items():
+        interpreter.arrays[blob][...] = values
+    interpreter.forward()
+    for node, arrays in gradients_of(interpreter)[1].items():
+        for number, expected in enumerate(arrays):
+            error = np.abs(found[node, number] - expected).max(initial=0)
+            assert error <= TOLERANCE * np.abs(expected).max(initial=1e-3), (node, number)
+
+
+@settings(max_examples=40, deadline=None)
+@given(text=nets(), seed=st.integers(0, 2**20), threads=st.integers(1, 2))
+def test_only_what_is_alive_is_read(text, seed, threads):
+    graph = graph_of_text(text, seed)
+    inputs, kept = drawn_inputs(graph, seed), statistics(graph)
+    plan, weights = training_plan(graph, threads=threads)
+    expected = run(plan, weights, inputs)
+    restore(graph, kept)
+    assert same_bits(run_poisoned(plan, weights, inputs), expected)
+    for number, action in enumerate(plan.actions):
+        for storage in (*action.bottoms, *action.tops):
+            assert storage.memory.first <= number <= storage.memory.last
+            assert storage.size <= storage.memory.size
+
+
+@settings(max_examples=30, deadline=None)
+@given(text=nets(), seed=st.integers(0, 2**20))
+def test_the_bits_do_not_depend_on_threads(text, seed):
+    graph = graph_of_text(text, seed)
+    inputs, kept = drawn_inputs(graph, seed), statistics(graph)
+    expected = None
+    for threads in (1, 2, 3, 4):
+        plan, weights = training_plan(graph, threads=threads)
+        found = run(plan, weights, inputs)
+        restore(graph, kept)
+        assert expected is None or same_bits(found, expected)
+        expected = found
+
+
+INNER_LOSS = """
+layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 3 dim: 2 dim: 4 dim: 4 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 2 kernel_size: 3 weight_filler { type: "gaussian" std: 1 } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" loss_weight: 0.5 }
+layer { name: "sum" type: "Reduction" bottom: "conv" top: "sum" loss_weight: 2 }
+"""
+
+
+def test_a_part_of_the_loss_that_others_read():
+    graph = graph_of_text(INNER_LOSS, 1)
+    plan, weights = training_plan(graph, threads=1)
+    inputs = {graph.inputs[0]: np.random.default_rng(0).normal(size=(3, 2, 4, 4)).astype(np.float32)}
+    found = [run(plan, weights, inputs) for _ in range(2)]
+    assert same_bits(*found)
+    interpreter = Interpreter(graph)
+    interpreter.arrays[graph.inputs[0]][...] = inputs[graph.inputs[0]]
+    interpreter.forward()
+    expected = gradients_of(interpreter)[1]
+    for (node, number), values in found[0].items():
+        np.testing.assert_allclose(values, expected[node][number], rtol=1e-5, atol=1e-5)
