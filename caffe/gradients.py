@@ -97,6 +97,7 @@ class NetGradients:
     def _memory(self, blob: Blob, session: Session) -> np.ndarray:
         shape = session.shapes[blob]
         if blob.name not in self._blobs:
-            self._blobs[blob.name] = aligned_zeros(count(shape))
-            self._blobs[blob.name].fill(loss_blobs(self.graph.nodes).get(blob, 0))
+            made = aligned_zeros(count(shape))
+            made.fill(loss_blobs(self.graph.nodes).get(blob, 0))
+            self._blobs[blob.name] = made  # whole: an interrupt may come at any line
         return self._blobs[blob.name].reshape(shape)

@@ -50,11 +50,11 @@ class _BatchesAhead:
         self._thread.start()
 
     def take(self) -> Batch:
+        number, self.next = self.next, -1  # until it is sure: an interrupt may lose a batch, an error ends the thread
         found = self._ready.get()
         if isinstance(found, BaseException):
-            self.next = -1  # the thread has ended
             raise found
-        self.next += 1
+        self.next = number + 1
         self._room.release()
         return found
 

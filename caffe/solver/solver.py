@@ -12,7 +12,7 @@ import numpy as np
 from ...arguments import seed_number
 from ...engine.graph.ir.ownership import own_parameters, views_of
 from ...engine.parameters.owner import Parameters
-from ...engine.parameters.rules import RULES, Rule, scale_vector, sum_of_squares, update_slice
+from ...engine.parameters.rules import Rule, scale_vector, sum_of_squares, update_slices
 from ...engine.parameters.schedule import Schedule
 from ...errors import Diverged, InputError, UsageError
 from ...formats.caffe.solver import ParsedSolver, read_solver
@@ -37,6 +37,7 @@ class TrainedNet:
         self.owner = next((node.held.owner for node in graph.nodes if node.held), Parameters([]))
         self.gradient = self.owner.zeros()
         self.histories = [self.owner.zeros() for _ in range(self.rule.histories)]
+        self._update = self.rule.bind(self.owner, self.gradient, self.histories, settings.iter_size)
         fed.net._gradients.use({node: views_of(node, self.gradient) for node in graph.nodes if node.held})
         self._recent: deque[np.float32] = deque(maxlen=settings.average_loss)
         self._smoothed = np.float32(0)
@@ -64,8 +65,10 @@ class TrainedNet:
         rises = self.schedule.rises(self.iteration)
         rate = self.schedule.rate(self.iteration)
         norm = self._clip(settings.clip_gradients)
-        self._update(rate, settings.iter_size)
-        self.iteration += 1
+        corrected = np.float32(rate * self.rule.correction(self.iteration))
+        self.owner.written(range(len(self.owner.slices)))
+        self.iteration += 1  # before the call, so that an interrupt does not come between an update and its count
+        self._update(corrected)
         if found:
             found.rises, found.rate, found.current = rises, rate, self.schedule.current
             found.norm, found.limit = norm, settings.clip_gradients
@@ -126,20 +129,6 @@ class TrainedNet:
         scale_vector.run(self.gradient, np.float32(limit / norm))
         return norm
 
-    def _update(self, rate: np.float32, passes: int) -> None:
-        rule, owner = self.rule, self.owner
-        rate = np.float32(rate * rule.correction(self.iteration))
-        second = self.histories[-1]
-        for part in owner.slices:
-            end = -(-part.size // 16) * 16
-            update_slice.run(
-                owner.vector, self.gradient, self.histories[0], second, part.offset, end, RULES.index(rule.name),
-                int(rule.absolute), np.float32(1) / np.float32(passes), np.float32(rule.decay * part.decay_mult),
-                np.float32(rate * np.float32(part.lr_mult)), np.float32(rule.momentum), np.float32(rule.other),
-                np.float32(rule.delta),
-            )  # fmt: skip
-        owner.written(range(len(owner.slices)))
-
 
 def rule_of(solver: ParsedSolver) -> Rule:
     settings = solver.settings
@@ -158,7 +147,7 @@ def schedule_of(solver: ParsedSolver) -> Schedule:
 
 NOTHING = Given()
 GoOn = Callable[[], bool]
-KERNELS = (update_slice, sum_of_squares, scale_vector, transform_bytes, transform_floats)  # that any solver may call
+KERNELS = (update_slices, sum_of_squares, scale_vector, transform_bytes, transform_floats)  # that any solver may call
 
 
 class CaffeTraining:

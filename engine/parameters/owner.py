@@ -57,7 +57,12 @@ def placed(blobs: Iterable[Slice]) -> tuple[Slice, ...]:
 
 def total_size(slices: Sequence[Slice]) -> int:
     """float32 values of a vector of slices that `placed` gives."""
-    return slices[-1].offset + -(-slices[-1].size // SLICE_ALIGNMENT) * SLICE_ALIGNMENT if slices else 0
+    return slices[-1].offset + whole_lines(slices[-1].size) if slices else 0
+
+
+def whole_lines(size: int) -> int:
+    """float32 values of the cache lines that so many of them fill, the last perhaps in part."""
+    return -(-size // SLICE_ALIGNMENT) * SLICE_ALIGNMENT
 
 
 class Parameters:

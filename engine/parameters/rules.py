@@ -22,15 +22,17 @@ keeps the old one.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..compiler import signatures as types
 from ..compiler.cpu import LANES
-from ..compiler.jit import F1, F1_IN, f32, i64, inline, kernel
+from ..compiler.jit import F1, F1_IN, F2_IN, I2_IN, f32, i64, inline, kernel
 from ..vectors.elementary import ONE
 from ..vectors.simd import broadcast, fma, load, square_root, store, where_less, zeros
+from .owner import Parameters, whole_lines
 
 RULES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 SGD, NESTEROV, ADAGRAD, RMSPROP, ADADELTA, ADAM = range(6)
@@ -46,16 +48,12 @@ def regularised(w, g, scale, decay, absolute):
     return fma(broadcast(decay), w, broadcast(scale) * g)
 
 
-@kernel(types.void(F1, F1, F1, F1, i64, i64, i64, i64, f32, f32, f32, f32, f32, f32))
-def update_slice(w, g, h, e, at, count, rule, absolute, scale, decay, rate, momentum, other, delta):
-    """One update of w[at : at + count] by the gradients g and the histories h and, of two, e; all float32 vectors of
-    one layout, whose slices fill whole cache lines. Writes w, h and e, and into g what was subtracted from w.
-
-    `absolute`: L1; `scale` is 1 / n; `other` is d; the rate of Adam includes c.
-    """
+@inline
+def update_slice(w, g, h, e, at, end, rule, absolute, scale, decay, rate, momentum, other, delta):
+    """`update_slices` of w[at:end]."""
     rates, momenta, rest = broadcast(rate), broadcast(momentum), broadcast(ONE - momentum)
     others, other_rest, deltas = broadcast(other), broadcast(ONE - other), broadcast(delta)
-    for i in range(at, at + count, LANES):
+    for i in range(at, end, LANES):
         x, slope, past = load(w, i), regularised(load(w, i), load(g, i), scale, decay, absolute), load(h, i)
         if rule == SGD:
             past = fma(rates, slope, momenta * past)
@@ -84,6 +82,21 @@ def update_slice(w, g, h, e, at, count, rule, absolute, scale, decay, rate, mome
         store(h, i, past)
         store(g, i, step)
         store(w, i, x - step)
+
+
+@kernel(types.void(F1, F1, F1, F1, I2_IN, F2_IN, i64, i64, f32, f32, f32, f32, f32))
+def update_slices(w, g, h, e, places, multipliers, rule, absolute, scale, momentum, other, delta, rate):
+    """One update of the weights w by the gradients g and the histories h and, of two, e; all float32 vectors of one
+    layout. Writes w, h and e, and into g what was subtracted from w.
+
+    `places` int64 [slices, 2]: where each begins and ends, of whole cache lines; `multipliers` float32 [slices, 2]: the
+    decay of each, and by what its rate is multiplied. `absolute`: L1; `scale` is 1 / n; `other` is d; the rate of Adam
+    includes c.
+    """
+    for number in range(places.shape[0]):
+        at, end = places[number, 0], places[number, 1]
+        decay, own = multipliers[number, 0], rate * multipliers[number, 1]
+        update_slice(w, g, h, e, at, end, rule, absolute, scale, decay, own, momentum, other, delta)
 
 
 @kernel(types.float64(F1_IN))
@@ -126,3 +139,16 @@ class Rule:
         # As in Caffe of the numbers as float32, but in double: 1 - d^t of a d of 0.999 would lose half of its digits.
         first, second = (float(np.float32(each)) ** (updates + 1) for each in (self.momentum, self.other))
         return np.float32(math.sqrt(1 - second) / (1 - first))
+
+    def bind(
+        self, owner: Parameters, gradient: np.ndarray, histories: Sequence[np.ndarray], passes: int
+    ) -> Callable[[np.float32], object]:
+        """The update of the owner's vector by a gradient that is the sum of so many `passes`: called with the rate of
+        an iteration, with Adam's c. It is one call of C code, which no signal of Python's divides."""
+        ends = [(each.offset, each.offset + whole_lines(each.size)) for each in owner.slices]
+        own = [(self.decay * each.decay_mult, each.lr_mult) for each in owner.slices]
+        return update_slices.bind(
+            owner.vector, gradient, histories[0], histories[-1], np.array(ends, np.int64).reshape(-1, 2),
+            np.array(own, np.float32).reshape(-1, 2), RULES.index(self.name), int(self.absolute),
+            np.float32(1) / np.float32(passes), *map(np.float32, (self.momentum, self.other, self.delta)),
+        )  # fmt: skip

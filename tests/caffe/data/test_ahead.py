@@ -138,3 +138,23 @@ def test_a_forked_process_reads_for_itself():
     assert child.exitcode == 0
     assert results.get() == [1, 2, 3]
     assert number_of(source.take(1)) == 1
+
+
+class Interrupted:
+    """A queue whose next `get` is interrupted when it has a batch, which is lost."""
+
+    def __init__(self, queue):
+        self._queue, self.put = queue, queue.put
+
+    def get(self):
+        self._queue.get()
+        raise KeyboardInterrupt
+
+
+def test_a_batch_that_an_interrupt_loses_is_taken_again():
+    source = Ahead(Counted(), BATCH)
+    assert number_of(source.take(0)) == 0
+    source._reading._ready = Interrupted(source._reading._ready)
+    with pytest.raises(KeyboardInterrupt):
+        source.take(1)
+    assert [number_of(source.take(n)) for n in (1, 2)] == [1, 2]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from caffe64.engine.parameters.owner import Parameters, Slice
-from caffe64.engine.parameters.rules import RULES, Rule, scale_vector, sum_of_squares, update_slice
+from caffe64.engine.parameters.rules import RULES, Rule, scale_vector, sum_of_squares
 from caffe64.engine.parameters.schedule import Schedule
 
 EDGES = (1, 2, 15, 16, 17, 31, 33, 64, 65)  # of cache lines and of vectors of all widths
@@ -54,6 +54,7 @@ def drawn_rule(draw) -> Rule:
         momentum,
         draw(st.sampled_from([0.5, 0.9, 0.99, 0.999])),
         draw(st.sampled_from([1e-8, 1e-3, 0.5])),
+        decay=1.0,
         absolute=draw(st.booleans()),
     )
 
@@ -65,8 +66,10 @@ def test_an_update_is_the_formulas(data):
     sizes = data.draw(st.lists(st.sampled_from(EDGES), min_size=1, max_size=3))
     rates = [data.draw(st.sampled_from([0.0, 0.25, 1.0])) for _ in sizes]
     decays = [data.draw(st.sampled_from([0.0, 0.125, 2.0])) for _ in sizes]
-    owner = Parameters([Slice("layer", number, (size,), 0) for number, size in enumerate(sizes)])
+    numbered = enumerate(zip(sizes, rates, decays, strict=True))
+    owner = Parameters([Slice("layer", number, (size,), 0, rate, decay) for number, (size, rate, decay) in numbered])
     w, g, h, e = owner.vector, owner.zeros(), owner.zeros(), owner.zeros()
+    update = rule.bind(owner, g, [h, e][: rule.histories], passes)
     draws = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     signed = rule.name in ("SGD", "Nesterov", "Adam")  # the others' histories are means of squares
     for number, size in enumerate(sizes):
@@ -79,13 +82,7 @@ def test_an_update_is_the_formulas(data):
         for number, size in enumerate(sizes):
             owner.view(number, g)[:] = draws.integers(-16, 17, size) / 8
         before = [array.astype(np.float64) for array in (w, g, h, e)]
-        for part, rate, decay in zip(owner.slices, rates, decays, strict=True):
-            end = -(-part.size // 16) * 16
-            update_slice.run(
-                w, g, h, e, part.offset, end, RULES.index(rule.name), int(rule.absolute), np.float32(1 / passes),
-                np.float32(decay), np.float32(rate * rule.correction(updates)), np.float32(rule.momentum),
-                np.float32(rule.other), np.float32(rule.delta),
-            )  # fmt: skip
+        update(rule.correction(updates))
         for part, rate, decay in zip(owner.slices, rates, decays, strict=True):
             found = [part.of(array) for array in (w, h, e, g)]
             old = [part.of(array) for array in before]
@@ -118,8 +115,7 @@ def test_the_sign_of_a_weight_of_zero_is_zero():
     owner = Parameters([Slice("layer", 0, (3,), 0)])
     owner.view(0)[:] = [0.0, -0.0, 2]
     g, h = owner.zeros(), owner.zeros()
-    numbers = (1, 1, 0.5, 1, 0, 0, 1e-8)
-    update_slice.run(owner.vector, g, h, h, 0, 16, 0, numbers[0], *map(np.float32, numbers[1:]))
+    Rule(decay=0.5, absolute=True).bind(owner, g, [h], 1)(np.float32(1))
     assert owner.view(0).tolist() == [0, 0, 1.5]
 
 
