@@ -8,24 +8,19 @@ from typing import Any, NamedTuple
 
 from ..arguments import flag, instance, whole_number
 from ..engine.graph.analysis.cost import cost_of
-from ..engine.graph.analysis.need_backward import loss_weights
-from ..engine.graph.execution.gradients import Gradients
-from ..engine.graph.execution.runtime import Runtime
 from ..engine.graph.execution.timing import (
     LayerTime,
     NetTime,
     Seconds,
     alternate,
-    some_inputs,
-    time_gradients,
     time_plan,
 )
+from ..engine.graph.execution.training import wanted_gradients
 from ..engine.graph.ir.graph import Blob, Graph, Shape
 from ..engine.graph.ir.op import count
 from ..engine.graph.plan import Plan
 from ..engine.products.peak import fma_peak
-from ..engine.team.threads import check_threads, usable_threads
-from ..errors import UsageError
+from ..engine.team.threads import check_threads
 from ..results import Result, Table
 from .net import NET, CaffeNet
 
@@ -34,13 +29,13 @@ SHOWN = 0.001  # share of the whole below which a layer is not shown in the tabl
 
 @dataclass(frozen=True)
 class Activations:
-    """Bytes: of the plan's arena, where blobs share memory, of all blobs, and of Caffe's, some of them in place; and
-    scratch memory of the kernels. `arena` and `scratch` are None where every blob is kept."""
+    """Bytes: of the plan's arena, where blobs and gradients share memory, of all blobs, and of Caffe's, some of them
+    in place; and scratch memory of the kernels."""
 
-    arena: int | None
+    arena: int
     blobs: int
     caffe: int
-    scratch: int | None
+    scratch: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,7 +65,8 @@ class Timing(Result):
             return [_side_by_side(self, self.compared), _memory_line(self), _memory_line(self.compared)]
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         peak = f"{threads}, whose peak is {self.peak / 1e9:.0f} GFLOP/s; {self.iterations} runs"
-        return [_layer_table(self), peak, _memory_line(self)]
+        tables = [_layer_table(self), *([_step_table(self)] if self.backward else [])]
+        return [*tables, peak, _memory_line(self)]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -105,14 +101,12 @@ def time(
     inputs; `backward`: the gradients as well; `fuse`: activations, sums and depthwise convolutions run with a layer
     beside them, as in `forward`, not each layer by itself; `threads` and `exact`: as in `load_caffe`, None for the
     net's own. What runs is a copy: the net keeps its shapes, values and weights. Raises UsageError for a wrong
-    argument, and for `fuse` with `backward`, as gradients need every blob; InputError for a layer without a gradient.
+    argument, InputError for a layer without a gradient.
     """
     nets = [instance("net", net, CaffeNet, NET)]
     if compare is not None:
         nets.append(instance("compare", compare, CaffeNet, NET))
     backward, fuse, threads = flag("backward", backward), flag("fuse", fuse), check_threads(threads)
-    if backward and fuse:
-        raise UsageError("fuse is True, expected False with backward: gradients need every blob")
     exact = exact if exact is None else flag("exact", exact)
     options = _Options(
         whole_number("iterations", iterations, 1),
@@ -164,37 +158,26 @@ def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool)
     shapes = {blob.name: net.shapes[blob] for blob in net.graph.inputs}
     if options.batch:
         shapes = {each: (options.batch, *shape[1:]) for each, shape in shapes.items()}
-    if not options.backward:
-        plan = Plan(graph, shapes, fuse=options.fuse, threads=threads, exact=exact)
-        memory = _activations(graph, plan.shapes, plan.bytes.arena, plan.bytes.scratch)
-        return _Prepared(time_plan(plan, options.iterations), plan.threads, memory)
-    runtime = Runtime(graph, shapes, gradients=True, threads=threads, exact=exact)
-    for blob, values in some_inputs(graph, runtime.shapes).items():
-        runtime.arrays[blob][...] = values
-    has_loss = any(weight for node in graph.nodes for weight in loss_weights(node))
-    gradients = Gradients(runtime, () if has_loss else graph.outputs)
-    runs = time_gradients(runtime, gradients, options.iterations)
-    return _Prepared(runs, threads or usable_threads(), _activations(graph, runtime.shapes))
+    wanted = wanted_gradients(graph, threads=threads, exact=exact) if options.backward else None
+    plan = Plan(graph, shapes, fuse=options.fuse, threads=threads, exact=exact, gradients=wanted)
+    memory = _activations(graph, plan.shapes, plan.bytes.arena, plan.bytes.scratch)
+    return _Prepared(time_plan(plan, options.iterations), plan.threads, memory)
 
 
-def _activations(
-    graph: Graph, shapes: Mapping[Blob, Shape], arena: int | None = None, scratch: int | None = None
-) -> Activations:
+def _activations(graph: Graph, shapes: Mapping[Blob, Shape], arena: int, scratch: int) -> Activations:
     blobs = 4 * sum(count(shape) for shape in shapes.values())
     return Activations(arena, blobs, cost_of(graph, shapes).activation_bytes, scratch)
 
 
 def _layer_table(timing: Timing) -> Table:
-    """Where gradients are timed, each layer has only one algorithm."""
     gradients, peak = timing.backward is not None, timing.peak
-    header = ["layer", "type", *([] if gradients else ["how"]), "forward ms", "spread", "GFLOP/s", "of peak", "GB/s"]
+    header = ["layer", "type", "how", "forward ms", "spread", "GFLOP/s", "of peak", "GB/s"]
     header += ["backward ms", "spread"] if gradients else []
 
     def row(
         name: str, kind: str, algorithm: str, forward: Seconds, rates: list[str], backward: Seconds | None
     ) -> list[str]:
-        cells = [name, kind, *([] if gradients else [algorithm]), *_cells(forward), *rates]
-        return [*cells, *(_cells(backward) if gradients else [])]
+        return [name, kind, algorithm, *_cells(forward), *rates, *(_cells(backward) if gradients else [])]
 
     rows = [
         row(
@@ -210,7 +193,17 @@ def _layer_table(timing: Timing) -> Table:
     ]
     whole = [*_flops(sum(each.macs for each in timing.layers), timing.forward, peak), ""]
     rows.append(row("whole net", "", "", timing.forward, whole, timing.backward))
-    return Table(header, rows, 2 if gradients else 3)
+    return Table(header, rows, 3)
+
+
+def _step_table(timing: Timing) -> Table:
+    """The steps of the run backward, in its order."""
+    rows = [
+        [layer.name if number == 0 else "", name, *_cells(seconds)]
+        for layer in reversed(timing.layers)
+        for number, (name, seconds) in enumerate(layer.steps.items())
+    ]
+    return Table(["layer", "backward step", "ms", "spread"], rows, 2)
 
 
 def _side_by_side(first: Timing, second: Timing) -> Table:
@@ -230,7 +223,8 @@ def _side_by_side(first: Timing, second: Timing) -> Table:
 def _memory_line(timing: Timing) -> str:
     """The line about the memory of activations."""
     each = timing.activations
-    planned = "" if each.arena is None else f"{each.arena:,} bytes in one arena (and {each.scratch:,} of scratch); "
+    gradients = " with gradients" if timing.backward else ""
+    planned = f"{each.arena:,} bytes in one arena{gradients} (and {each.scratch:,} of scratch); "
     in_place = f"{each.caffe:,} with Caffe's in-place layers"
     return f"{timing.net}: activations {planned}{each.blobs:,} in all blobs, {in_place}"
 

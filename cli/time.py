@@ -47,7 +47,8 @@ def command(
     phase: caffe.Phase = "test",
     as_json: options.Json = False,
 ) -> None:
-    """Time a Caffe net or an ONNX model: every layer and the whole, forward and with --backward the gradients.
+    """Time a Caffe net or an ONNX model: every layer and the whole, forward and with --backward the gradients, by their
+    steps as well.
 
     Times are wall-clock: median and spread (distance of the quartiles over the median) of the runs. GFLOP/s count two
     operations per multiply-accumulate of the plain sum: Winograd's algorithm needs fewer, and may come out above the
@@ -55,8 +56,6 @@ def command(
     --fuse. With --compare the runs of the nets alternate, and the acceleration is shown, of the whole and of layers of
     one name.
     """
-    if backward and fuse:
-        raise typer.BadParameter("gradients need every blob: not with --backward.", param_hint="--fuse")
     from ..caffe.timing import time
     from .loading import load
     from .net_files import check_reading, net_files

@@ -65,7 +65,10 @@ class Part:
         for blob in self.given:
             np.copyto(self.plan.inputs[blob], inputs[blob])
         _, parts = self.plan.timed_forward()
-        self.seconds = {group.main: seconds for group, seconds in parts.items() if group}
+        self.seconds = {}
+        for (group, _), seconds in parts.items():
+            if group:
+                self.seconds[group.main] = self.seconds.get(group.main, 0.0) + seconds
         return tuple(self._result(node, top) for node, top in self._results)
 
     def _result(self, node: Node, top: Blob) -> np.ndarray:

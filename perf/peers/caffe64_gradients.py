@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ... import load_caffe
-from ...engine.graph.execution.gradients import Gradients
-from ...engine.graph.execution.runtime import Runtime
+from ...engine.graph.execution.training import wanted_gradients
+from ...engine.graph.plan import Plan
 
 
 class Job:
@@ -36,19 +36,20 @@ class OursStep:
     def __init__(self, prototxt: str, model: str, inputs: dict[str, np.ndarray], threads: int):
         shapes = {name: values.shape for name, values in inputs.items()}
         graph = load_caffe(prototxt, model, phase="TRAIN", input_shapes=shapes).graph
-        self.inputs, self.runtime = inputs, Runtime(graph, shapes, gradients=True, threads=threads)
-        self.back = Gradients(self.runtime)
+        wanted = wanted_gradients(graph, threads=threads)
+        self.inputs, self.weights = inputs, wanted.weights
+        self.plan = Plan(graph, shapes, threads=threads, gradients=wanted)
 
     def run(self) -> None:
-        for blob in self.runtime.graph.inputs:
-            self.runtime.arrays[blob][...] = self.inputs[blob.name]
-        for arrays in self.back.weights.values():
+        for blob, array in self.plan.inputs.items():
+            array[...] = self.inputs[blob.name]
+        for arrays in self.weights.values():
             for each in arrays:
                 each.fill(0)
-        self.runtime.forward()
-        self.back.backward()
+        self.plan.forward()
+        self.plan.backward()
 
     def gradients(self) -> dict[str, np.ndarray]:
         """By layer; BatchNorm's blobs have none."""
-        learned = {node.name: arrays for node, arrays in self.back.weights.items() if node.type != "BatchNorm"}
+        learned = {node.name: arrays for node, arrays in self.weights.items() if node.type != "BatchNorm"}
         return {name: np.concatenate([each.ravel() for each in arrays]) for name, arrays in learned.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import numpy as np
 
@@ -12,12 +11,11 @@ from ..analysis.need_backward import loss_blobs
 from ..analysis.shapes import check_weights, infer_shapes
 from ..ir.carried import Carried
 from ..ir.graph import Blob, Graph, Node, Shape
-from ..ir.op import Layers, count
+from ..ir.op import count
 from ..ir.ownership import WeightGradients, own_parameters
 from ..plan import Plan
-from ..plan.layer import plan_layer, prepare_layer
-from ..plan.own_code import WantedGradients
 from .runtime import Runtime
+from .training import wanted_gradients
 
 
 class Session:
@@ -124,10 +122,8 @@ class Session:
         """The plan, made when it is first run where it has gradients, whose arrays are known by then."""
         weights = self._gradients() if self._gradients else None
         if self._plan is None or self._weights is not weights:
-            before, wanted = self._plan, None
-            if weights is not None:
-                prepare, plan = (partial(each, **self._options) for each in (prepare_layer, plan_layer))
-                wanted = WantedGradients(weights, Layers(prepare, plan, self._options["threads"]))
+            before = self._plan
+            wanted = None if weights is None else wanted_gradients(self.graph, weights, **self._options)
             self._plan = Plan(self.graph, self._given, gradients=wanted, read=list(self._outputs), **self._options)
             self._weights = weights
             for node, state in (before.states if before else {}).items():

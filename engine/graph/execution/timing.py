@@ -1,22 +1,21 @@
-"""Times of a graph, of the whole and of each layer: forward by a Plan, as in prediction, or forward and backward by a
-Runtime and its Gradients, as in training."""
+"""Times of a graph, of the whole and of each layer: forward by a plan, as in prediction, or forward and backward, as in
+training."""
 
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ..analysis.labels import class_counts
 from ..analysis.shapes import macs
-from ..ir.graph import Blob, Graph, Node, Shape
+from ..ir.graph import Blob, Graph, Shape
 from ..ir.op import count
 from ..plan import Plan
-from .gradients import Gradients
-from .runtime import Runtime
+from ..plan.groups import LayerGroup
+from ..plan.plan import PlanPart
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Seconds:
 @dataclass(frozen=True)
 class LayerTime:
     """A layer, with those that run inside it (`fused`). `algorithm`: its name, where there are several. `bytes`: read
-    and written at least once: weights, bottoms and tops. `backward`: None for a layer without a backward step."""
+    and written at least once: weights, bottoms and tops. `backward`: None for a layer without a backward step; `steps`:
+    its kernels, moves for it included, and "own code" for what does not run by the plan's kernels."""
 
     name: str
     type: str
@@ -47,6 +47,7 @@ class LayerTime:
     bytes: int
     forward: Seconds
     backward: Seconds | None = None
+    steps: dict[str, Seconds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,6 @@ class NetTime:
     @property
     def macs(self) -> int:
         return sum(layer.macs for layer in self.layers)
-
-
-@dataclass
-class _Samples:
-    """Seconds of the runs of one layer."""
-
-    forward: list[float] = field(default_factory=list)
-    backward: list[float] = field(default_factory=list)
 
 
 Timing = Generator[None, None, NetTime]  # stops after each run
@@ -86,38 +79,21 @@ def alternate(timings: Sequence[Timing]) -> list[NetTime]:
 
 
 def time_plan(plan: Plan, iterations: int) -> Timing:
-    """Run `plan` once untimed and then `iterations` times on `some_inputs`. The layers' times are parts of the whole
-    runs."""
-    inputs = some_inputs(plan.graph, plan.shapes)
-    whole, samples = [], {group: _Samples() for group in plan.groups}
+    """Run `plan` once untimed and then `iterations` times on `some_inputs`, backward too if it has gradients. The
+    layers' times are parts of the whole runs."""
+    inputs, has_gradients = some_inputs(plan.graph, plan.shapes), bool(plan.backward_segments)
+    forward, backward = _Samples(), _Samples()
     for iteration in range(iterations + 1):
         for blob, values in inputs.items():
             np.copyto(plan.inputs[blob], values)
-        seconds, parts = plan.timed_forward()
+        first = plan.timed_forward()
+        second = plan.timed_backward() if has_gradients else None
         if iteration:
-            whole.append(seconds)
-            for group, part in samples.items():
-                part.forward.append(parts.get(group, 0.0))
+            forward.add(*first)
+            backward.add(*second) if second else None
         yield
-    layers = [_layer(group.nodes, how, plan.shapes, samples[group]) for group, how in plan.groups.items()]
-    return NetTime(layers, Seconds.of(whole))
-
-
-def time_gradients(runtime: Runtime, gradients: Gradients, iterations: int) -> Timing:
-    """Run `runtime` and `gradients` of it, once untimed and then `iterations` times as a whole, in which nothing else
-    is timed, and as often layer by layer."""
-    back = {node: step.run for node, step in gradients.steps}
-    samples = {node: _Samples() for node, _ in runtime.runs}
-    whole, whole_back = [], []
-    for iteration in range(iterations + 1):
-        forward, backward = _seconds(runtime.forward), _seconds(gradients.backward)
-        if iteration:
-            whole.append(forward)
-            whole_back.append(backward)
-            _time_layers(runtime, back, samples)
-        yield
-    layers = [_layer([node], "", runtime.shapes, samples[node]) for node, _ in runtime.runs]
-    return NetTime(layers, Seconds.of(whole), Seconds.of(whole_back))
+    layers = [_layer(group, how, plan.shapes, forward, backward) for group, how in plan.groups.items()]
+    return NetTime(layers, Seconds.of(forward.whole), Seconds.of(backward.whole) if has_gradients else None)
 
 
 def some_inputs(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, np.ndarray]:
@@ -135,17 +111,32 @@ def some_inputs(graph: Graph, shapes: Mapping[Blob, Shape]) -> dict[Blob, np.nda
     return found
 
 
-def _time_layers(runtime: Runtime, back: dict[Node, Callable[[], None]], samples: dict[Node, _Samples]) -> None:
-    with np.errstate(all="ignore"):
-        for node, run in runtime.runs:
-            inputs, outputs = ([runtime.arrays[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
-            samples[node].forward.append(_seconds(lambda run=run, a=inputs, b=outputs: run(a, b)))
-        for node, run in back.items():
-            samples[node].backward.append(_seconds(run))
+class _Samples:
+    """Seconds of several runs in one direction: of the `whole`, and of the parts of each group."""
+
+    def __init__(self):
+        self.whole: list[float] = []
+        self._parts: list[dict[PlanPart, float]] = []
+
+    def add(self, whole: float, parts: dict[PlanPart, float]) -> None:
+        self.whole.append(whole)
+        self._parts.append(parts)
+
+    def of(self, group: LayerGroup) -> Seconds | None:
+        """All of a group; None if it has no part."""
+        runs = [[seconds for (owner, _), seconds in parts.items() if owner is group] for parts in self._parts]
+        return Seconds.of([sum(run) for run in runs]) if any(runs) else None
+
+    def steps(self, group: LayerGroup) -> dict[str, Seconds]:
+        """Each kernel of a group."""
+        names = dict.fromkeys(name for parts in self._parts for owner, name in parts if owner is group)
+        return {name: Seconds.of([parts.get((group, name), 0.0) for parts in self._parts]) for name in names}
 
 
-def _layer(nodes: list[Node], algorithm: str, shapes: dict[Blob, Shape], samples: _Samples) -> LayerTime:
-    main = nodes[0]
+def _layer(
+    group: LayerGroup, algorithm: str, shapes: dict[Blob, Shape], forward: _Samples, backward: _Samples
+) -> LayerTime:
+    nodes, main = group.nodes, group.nodes[0]
     inside = {top for node in nodes for top in node.tops} - set(nodes[-1].tops)
     blobs = [blob for node in nodes for blob in (*node.bottoms, *node.tops) if blob not in inside]
     floats = sum(count(shapes[blob]) for blob in blobs) + sum(array.size for node in nodes for array in node.weights)
@@ -156,12 +147,7 @@ def _layer(nodes: list[Node], algorithm: str, shapes: dict[Blob, Shape], samples
         [node.name for node in nodes[1:]],
         sum(macs(node, shapes) for node in nodes),
         4 * floats,
-        Seconds.of(samples.forward),
-        Seconds.of(samples.backward) if samples.backward else None,
+        forward.of(group) or Seconds.of([0.0]),
+        backward.of(group),
+        backward.steps(group),
     )
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

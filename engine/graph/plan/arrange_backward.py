@@ -8,7 +8,7 @@ wants another kind. Views and copies of a blob (`Arrangement.root`) have its gra
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def is_view(node: Node) -> bool:
 class BackwardArrangement:
     """Adds backward actions to those of `forward`. `needs` are the nodes that run backward, `losses` the weights in the
     loss of the tops that are parts of it; `left` gives the blob that is in a blob's memory in the end
-    (`left_in_memory`)."""
+    (`left_in_memory`). `ends` are the storages, PLANAR, of gradients that are given."""
 
     def __init__(
         self,
@@ -61,6 +61,7 @@ class BackwardArrangement:
         needs: Mapping[Node, Need],
         losses: Mapping[Blob, np.float32],
         left: Mapping[Blob, Blob],
+        ends: Iterable[Blob] = (),
     ):
         self._forward, self._needs, self._left = forward, needs, left
         self._groups = [(group, how) for group, how in lowered if group.main in needs]
@@ -75,8 +76,10 @@ class BackwardArrangement:
         self._start = len(forward.actions)
         forward.append(self._constants)
         self._find_halos()
+        self.ends = {blob: self._end(blob) for blob in ends}
         for blob, weight in losses.items():
-            self._give(blob, self._constant(blob, weight), None)
+            if blob not in self.ends:
+                self._give(blob, self._constant(blob, weight), None)
         for group, how in reversed(self._groups):
             if keeps_values(group.main):
                 continue
@@ -122,6 +125,13 @@ class BackwardArrangement:
         storage.memory.first = self._start
         self._constants.tops.append(storage)
         self._constants.numbers.append(number)
+        return storage
+
+    def _end(self, blob: Blob) -> Storage:
+        """Storage for a gradient that is given before a run forward or after it."""
+        storage = self._new(blob, StorageKind.PLANAR)
+        storage.memory.first = 0
+        self._give(blob, storage, None)
         return storage
 
     def _pass_on(self, group: LayerGroup) -> None:

@@ -22,10 +22,12 @@ Shapes = dict[Blob, Shape]
 @dataclass(frozen=True)
 class WantedGradients:
     """`weights` are the arrays to which a run backward adds, for all layers that have weights. `layers` is how layers
-    are run by the gradients that consist of others, and by layers without a lowering."""
+    are run by the gradients that consist of others, and by layers without a lowering. `ends` are blobs whose gradient
+    the caller gives, besides those of losses."""
 
     weights: WeightGradients
     layers: Layers
+    ends: tuple[Blob, ...] = ()
 
 
 def own_run(action: Action, shapes: Shapes, arena: np.ndarray, wanted: WantedGradients | None):

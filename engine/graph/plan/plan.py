@@ -40,8 +40,9 @@ from .own_code import WantedGradients, backward_blobs, own_back, own_run
 from .packing import Packing
 from .program import Program
 from .steps import Scratch
-from .storage import MEMORY_ALIGNMENT, Memory, aligned, assign_offsets
+from .storage import MEMORY_ALIGNMENT, Memory, Storage, aligned, assign_offsets
 
+PlanPart = tuple[LayerGroup | None, str]
 ARENA_LIMIT = 32 << 30  # bytes of an arena and of scratch
 
 
@@ -76,7 +77,8 @@ class Plan:
     `threads` None: as many as pay off. `fuse`: let layers run as one (`groups.py`). `exact`: products as plain sums,
     without Winograd's algorithm. `forward` allocates nothing, and reacts to changes of weights. `read` are blobs
     besides the outputs that can be read after it.
-    With `gradients`, `backward` adds to these, those of the graph's losses for the last `forward`.
+    With `gradients`, `backward` adds to these, those of the graph's losses for the last `forward`, and of `ends`, whose
+    gradients, blob -> float32 array, are to be written before each `backward`.
     Raises InputError for inputs or weights of shapes that do not fit, and for a net that needs more than 32 GiB.
     """
 
@@ -95,7 +97,7 @@ class Plan:
         self.graph, self.shapes = graph, infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
         own_parameters(graph)
-        self._wanted, self._needs = gradients, find_needs(graph) if gradients else {}
+        self._wanted, self._needs = gradients, find_needs(graph, gradients.ends) if gradients else {}
         needs = self._needs
         work = sum(macs(node, self.shapes) * (1 + 2 * (node in needs)) for node in graph.nodes)
         self.threads = choose_threads(threads, work)
@@ -104,8 +106,9 @@ class Plan:
         arranged = Arrangement(graph, self.shapes, lowered, kept_blobs(lowered, needs), read)
         self.actions, self._forward_actions = arranged.actions, len(arranged.actions)
         losses = loss_blobs(needs)
-        if needs:
-            BackwardArrangement(arranged, lowered, needs, losses, left_in_memory(graph))
+        ends: dict[Blob, Storage] = {}
+        if gradients:
+            ends = BackwardArrangement(arranged, lowered, needs, losses, left_in_memory(graph), gradients.ends).ends
         self.memories = arranged.finish()
         known = [how for _, how in lowered if how]
         backward = [how.backward for group, how in lowered if group.main in needs and how and how.backward]
@@ -116,6 +119,7 @@ class Plan:
         self.arena = aligned_bytes(size + scratch + MEMORY_ALIGNMENT)
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
         self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in arranged.results}
+        self.ends = {blob: storage.view(self.arena) for blob, storage in ends.items()}
         self._write(Emitter(self.threads, Scratch(offset=size, thread=step)))
 
     @property
@@ -140,19 +144,27 @@ class Plan:
             for segment in self.backward_segments:
                 self._run(segment)
 
-    def timed_forward(self) -> tuple[float, dict[LayerGroup, float]]:
-        """The same, and its seconds: of all, and of each group with the moves for it."""
+    def timed_forward(self) -> tuple[float, dict[PlanPart, float]]:
+        """The same as `forward`, and its seconds: of all, and of each part: a group, with the moves for it, and the
+        name of a kernel."""
+        return self._timed(self.segments)
+
+    def timed_backward(self) -> tuple[float, dict[PlanPart, float]]:
+        """The same of `backward`."""
+        return self._timed(self.backward_segments)
+
+    def _timed(self, segments: list[Segment]) -> tuple[float, dict[PlanPart, float]]:
         self.packing.refresh()
-        seconds: dict[LayerGroup, float] = {}
+        seconds: dict[PlanPart, float] = {}
         begin = time.perf_counter()
         with np.errstate(all="ignore"):
-            for segment in self.segments:
+            for segment in segments:
                 started = time.perf_counter()
                 self._run(segment)
                 took = time.perf_counter() - started
                 shares = self.program.shares(segment.first, segment.last)
-                for owner, share in zip(self._owners(segment), shares, strict=True):
-                    seconds[owner] = seconds.get(owner, 0.0) + share * took
+                for part, share in zip(self._parts(segment), shares, strict=True):
+                    seconds[part] = seconds.get(part, 0.0) + share * took
         return time.perf_counter() - begin, seconds
 
     def run_action(self, number: int) -> None:
@@ -168,9 +180,12 @@ class Plan:
         else:
             self.program.run(segment.first, segment.last)
 
-    def _owners(self, segment: Segment) -> list[LayerGroup]:
-        """The group of each step. A run between the steps has one share."""
-        return [segment.owner] if segment.call else self._step_owners[segment.first : segment.last]
+    def _parts(self, segment: Segment) -> list[PlanPart]:
+        """That of each step. A run between the steps has one share."""
+        if segment.call:
+            return [(segment.owner, "own code")]
+        steps = range(segment.first, segment.last)
+        return [(self._step_owners[step], self.steps[step].kernel.__name__) for step in steps]
 
     def _write(self, emitter: Emitter) -> None:
         """The program in pieces, one per action, and in segments as long as possible."""
