@@ -21,17 +21,17 @@ def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -
     kinds = {node.type for node in graph.nodes}
     found = [run_steps, *moves.MOVE_KERNELS, *(mask.GRADIENT_KERNELS if gradients else ())]
     for kind in sorted(kinds):
-        found += _lowered(kind)
+        found += _lowered(kind, gradients)
         if gradients or layers or kind not in LOWERINGS:
             found += OPS[kind].kernels
         if gradients and (gradient := OPS[kind].gradient):
             found += gradient.kernels
             for each in gradient.layers:
-                found += (*_lowered(each), *OPS[each].kernels)
+                found += (*_lowered(each, gradients), *OPS[each].kernels)
     return list(dict.fromkeys(found))
 
 
-def _lowered(kind: str) -> Iterator[Kernel]:
+def _lowered(kind: str, gradients: bool) -> Iterator[Kernel]:
     lowerings = LOWERINGS.get(kind, ())
     for lowering in (*lowerings, SEPARABLE) if kind in CONVOLUTIONS else lowerings:
-        yield from lowering.kernels
+        yield from (*lowering.kernels, *(lowering.backward_kernels if gradients else ()))

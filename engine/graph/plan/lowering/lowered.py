@@ -59,11 +59,13 @@ class Context:
 @dataclass(frozen=True)
 class Lowering:
     """One way to do a group. `lower` returns None where it does not apply. `kernels` are those that its steps, and what
-    packs its weights, may call. `any_rank`: it takes blobs of any number of axes, not only of 2 to PICTURE_AXES."""
+    packs its weights, may call, `backward_kernels` those of its gradients. `any_rank`: it takes blobs of any number of
+    axes, not only of 2 to PICTURE_AXES."""
 
     lower: Callable[[Context], Lowered | None]
     kernels: tuple[Kernel, ...]
     any_rank: bool = False
+    backward_kernels: tuple[Kernel, ...] = ()
 
 
 def addend_wants(context: Context) -> list[Want]:

@@ -1,52 +1,64 @@
-"""Steps on two storages of one kind and shape, in place: the sum of two parts of a gradient."""
+"""Steps between gradients: that of a ReLU, in place, by what it gave; and the sum of two parts of a gradient."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
+from ....compiler.cpu import VECTOR_BYTES
 from ....compiler.fields import read_fields
-from ....vectors.simd import element, load, store, store_element
-from ...ir.op import count
+from ....vectors.simd import load, store, where_less, zeros
 from ..emitter import Emitter
-from ..steps import Strided, step_kernel
-from ..storage import Storage, StorageKind
+from ..steps import StepKernel, Strided, step_kernel
+from ..storage import Storage
+from .rows import SharedRows, row_size, rows_of_item, share_rows
 
-PART_FLOATS = 16 << 10  # of a blob that is one piece: some microseconds
 
-
-class PairedRows(NamedTuple):
+class RowPairs(NamedTuple):
     x: Strided
     y: Strided
-    rows: int
-    size: int  # bytes of a row
-    parts: int  # items that share the row of a plane that has one
+    shared: SharedRows
 
 
-@step_kernel(PairedRows)
+@step_kernel(RowPairs)
+def mask_rows(arena, weights, tables, at, item, thread):
+    """Some rows: y = 0 where x is not above 0."""
+    f = read_fields(tables, at, RowPairs)
+    some = rows_of_item(f.shared, item)
+    for plane in range(some.plane, some.plane_end):
+        for row in range(some.first, some.end):
+            x = f.x.offset + plane * f.x.plane + row * f.x.row
+            y = f.y.offset + plane * f.y.plane + row * f.y.row
+            for p in range(0, row_size(f.shared, row), VECTOR_BYTES):
+                store(arena, y + p, where_less(zeros(), load(arena, x + p), load(arena, y + p), zeros()))
+
+
+@step_kernel(RowPairs)
 def add_rows(arena, weights, tables, at, item, thread):
-    """y += x in one plane, or in a part of one."""
-    f = read_fields(tables, at, PairedRows)
-    plane, part = item // f.parts, item % f.parts
-    floats = f.size // FLOAT_BYTES
-    first, last = floats * part // f.parts * FLOAT_BYTES, floats * (part + 1) // f.parts * FLOAT_BYTES
-    whole = first + (last - first) // VECTOR_BYTES * VECTOR_BYTES
-    for r in range(f.rows):
-        x, y = f.x.offset + plane * f.x.plane + r * f.x.row, f.y.offset + plane * f.y.plane + r * f.y.row
-        for i in range(first, whole, VECTOR_BYTES):
-            store(arena, y + i, load(arena, y + i) + load(arena, x + i))
-        for i in range(whole, last, FLOAT_BYTES):
-            store_element(arena, y + i, element(arena, y + i) + element(arena, x + i))
+    """Some rows: y += x."""
+    f = read_fields(tables, at, RowPairs)
+    some = rows_of_item(f.shared, item)
+    for plane in range(some.plane, some.plane_end):
+        for row in range(some.first, some.end):
+            x = f.x.offset + plane * f.x.plane + row * f.x.row
+            y = f.y.offset + plane * f.y.plane + row * f.y.row
+            for p in range(0, row_size(f.shared, row), VECTOR_BYTES):
+                store(arena, y + p, load(arena, y + p) + load(arena, x + p))
 
 
-def emit_add(emitter: Emitter, x: Storage, y: Storage) -> None:
-    """y += x, of one kind."""
-    if x.kind is StorageKind.PLANAR:
-        size = count(x.shape)
-        planes, rows, size, parts = 1, 1, size * FLOAT_BYTES, max(1, size // PART_FLOATS)
-    else:
-        planes, rows, size, parts = x.four[0] * x.planes, x.four[2], x.four[3] * x.pixel, 1
-    emitter.step(add_rows, planes * parts, x=x.strided, y=y.strided, rows=rows, size=size, parts=parts)
+def emit_mask(emitter: Emitter, y: Storage, dy: Storage) -> None:
+    """Emit the gradient of a ReLU without a slope, in place: dy = 0 where the value y is 0, below 0 or NaN. Both are
+    BLOCKED or both PLANAR; halos stay."""
+    _emit(emitter, mask_rows, y, dy)
 
 
-GRADIENT_KERNELS = (add_rows,)
+def emit_add(emitter: Emitter, source: Storage, target: Storage) -> None:
+    """Emit target += source, of one shape, both BLOCKED or both PLANAR; halos stay."""
+    _emit(emitter, add_rows, source, target)
+
+
+def _emit(emitter: Emitter, kernel: StepKernel, x: Storage, y: Storage) -> None:
+    shared, items, (first, second) = share_rows(x, y)
+    emitter.step(kernel, items, x=first, y=second, shared=shared)
+
+
+GRADIENT_KERNELS = (mask_rows, add_rows)
