@@ -49,6 +49,11 @@ def is_view(node: Node) -> bool:
     return OPS[node.type].view or keeps_values(node)
 
 
+def gradient_kind(storage: Storage) -> StorageKind:
+    """How the gradient of what is stored there is stored: PLANAR where it would be PADDED."""
+    return StorageKind.PLANAR if storage.kind is StorageKind.PADDED else storage.kind
+
+
 class BackwardArrangement:
     """Adds backward actions to those of `forward`. `needs` are the nodes that run backward, `losses` the weights in the
     loss of the tops that are parts of it; `left` gives the blob that is in a blob's memory in the end
@@ -109,7 +114,7 @@ class BackwardArrangement:
                 self._widen(self._root(top), backward.kind, backward.halo)
             for blob, storage in zip(self._needed(group), self._run[group].bottoms, strict=True):
                 if blob:
-                    self._widen(self._root(blob), storage.kind, backward.spill)
+                    self._widen(self._root(blob), gradient_kind(storage), backward.spill)
 
     def _widen(self, root: Blob, kind: StorageKind, halo: Halo) -> None:
         self._halos[root, kind] = wider(self._halos.get((root, kind), NO_HALO), halo)
@@ -161,7 +166,7 @@ class BackwardArrangement:
             if may and tops[0].kind is storage.kind and self._fits(blob, tops[0]):
                 given.append(tops[0])
             else:
-                given.append(self._new(blob, storage.kind) if blob else None)
+                given.append(self._new(blob, gradient_kind(storage)) if blob else None)
         masked = bool(needed) and backward.masks and self._may_mask(needed[0])
         shared = self._forward.placed(self._bytes(backward.shared)) if backward.shared else None
         storages = BackwardStorages(

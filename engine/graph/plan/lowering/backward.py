@@ -16,7 +16,7 @@ class BackwardBlobs:
 
     bottoms, tops       the storages of its values, as of `emit`; they hold them only where `Backward` reads them
     top_gradients       of the kind and with the halo that `Backward` asks for; channels behind the last are zeros
-    bottom_gradients    to be written, of the kinds of the bottoms; None where none is needed
+    bottom_gradients    to be written, of the kinds of the bottoms, PLANAR for a PADDED one; None where none is needed
     weights             of each node of the group that has weights, the offsets of their gradients, float32 in Caffe's
                         layout, to which steps add; from the start of the arena, whose memory they are not in; None
                         where none is needed
