@@ -20,6 +20,7 @@ CPUS = {4: "nehalem", 8: "haswell"}
 CHOICE = [
     "tests/engine/textnet/test_layers.py",
     "tests/engine/vectors/test_simd.py",
+    "tests/engine/products/test_filter_tile.py",
     "tests/engine/graph/test_caffe_layers.py",
     "tests/engine/graph/test_caffe_backward.py",
     "tests/engine/graph/test_axpy.py",

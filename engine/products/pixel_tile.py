@@ -16,7 +16,7 @@ each pixel's offset, so one micro-kernel covers all kernel sizes, strides, paddi
 
 The pixels are divided evenly into the fewest tiles of at most ROWS pixels, larger ones first: full tiles would leave a
 small one, which is slow, at the end. One step of l is NV vector loads, `rows` broadcasts and rows*NV FMAs; all
-accumulators stay in registers (`tile.py`). A tile reads everything before it writes: `addend` may be y.
+accumulators stay in registers (`loops.py`). A tile reads everything before it writes: `addend` may be y.
 
 Where steps are unrolled, each tile also prefetches its share of the next panel into L2, half a cache line per step.
 (Without, filters from memory stalled the first tile of each panel: 250 instead of 330 GFLOP/s, 2026-11-22, machine not
@@ -44,7 +44,7 @@ from ..vectors.llvm import (
     smaller,
     splat,
 )
-from .tile import keep_rolled, opaque
+from .loops import in_tiles, loop, opaque
 
 NO_UPPER_BOUND = np.float32(np.inf)
 PANEL = 2  # vectors of outputs of a tile
@@ -108,38 +108,19 @@ def _function(module, group, most, vectors):
     for attribute in ("noinline", "nounwind"):
         function.attributes.add(attribute)
     groups, run, w, count = *function.args[6:9], function.args[-1]
-    blocks = (function.append_basic_block(name) for name in ("entry", "start", "tile", "next", "done"))
-    entry, start, loop, following, done = blocks
-    builder = ir.IRBuilder(entry)
-    builder.cbranch(builder.icmp_signed(">", count, I64(0)), start, done)
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
 
-    builder.position_at_end(start)
-    tiles = builder.udiv(builder.add(count, I64(most - 1)), I64(most))
-    size = builder.mul(builder.mul(groups, run), I64(vectors * VECTOR_BYTES))
-    rows, larger, share = builder.udiv(count, tiles), builder.urem(count, tiles), builder.udiv(size, tiles)
-    panel = builder.add(w, size)
-    builder.branch(loop)
+    def begin(tiles):
+        size = builder.mul(builder.mul(groups, run), I64(vectors * VECTOR_BYTES))
+        share, panel = builder.udiv(size, tiles), builder.add(w, size)
 
-    builder.position_at_end(loop)
-    tile, pixel, ahead = (builder.phi(I64) for _ in range(3))
-    for phi, value in ((tile, I64(0)), (pixel, I64(0)), (ahead, panel)):
-        phi.add_incoming(value, start)
-    here = builder.add(rows, builder.zext(builder.icmp_signed("<", tile, larger), I64))
-    cases = [function.append_basic_block(f"rows{n}") for n in range(1, most + 1)]
-    choice = builder.switch(here, cases[-1])
-    for n, case in enumerate(cases, 1):
-        if n < most:
-            choice.add_case(I64(n), case)
-        builder.position_at_end(case)
-        _emit(builder, group, n, vectors, pixel, ahead, *function.args[:-1])
-        builder.branch(following)
+        def emit(rows, tile, pixel):
+            ahead = builder.add(panel, builder.mul(tile, share))
+            _emit(builder, group, rows, vectors, pixel, ahead, *function.args[:-1])
 
-    builder.position_at_end(following)
-    after = builder.add(tile, I64(1))
-    for phi, value in ((tile, after), (pixel, builder.add(pixel, here)), (ahead, builder.add(ahead, share))):
-        phi.add_incoming(value, following)
-    builder.cbranch(builder.icmp_signed("<", after, tiles), loop, done)
-    builder.position_at_end(done)
+        return emit
+
+    in_tiles(builder, count, most, begin)
     builder.ret_void()
     return function
 
@@ -212,7 +193,7 @@ def _sum(builder, acc, group, vectors, starts, line, end, table, ahead):
         return current
 
     state = acc | {"line": line, "table": table, "ahead": ahead}
-    return _loop(builder, state, lambda current: builder.icmp_unsigned("!=", current["line"], end), turn)
+    return loop(builder, state, lambda current: builder.icmp_unsigned("!=", current["line"], end), turn)
 
 
 def _sum_runs(builder, acc, vectors, starts, line, end, table, run):
@@ -228,11 +209,11 @@ def _sum_runs(builder, acc, vectors, starts, line, end, table, run):
             return inner
 
         inside = {key: value for key, value in current.items() if key != "table"} | {"step": I64(0)}
-        inside = _loop(builder, inside, lambda inner: builder.icmp_signed("<", inner["step"], run), step)
+        inside = loop(builder, inside, lambda inner: builder.icmp_signed("<", inner["step"], run), step)
         return inside | {"table": following}
 
     state = acc | {"line": line, "table": table}
-    return _loop(builder, state, lambda current: builder.icmp_unsigned("!=", current["line"], end), turn)
+    return loop(builder, state, lambda current: builder.icmp_unsigned("!=", current["line"], end), turn)
 
 
 def _pointers(builder, starts, table):
@@ -251,24 +232,3 @@ def _multiply(builder, current, vectors, pointers, step):
         element = splat(builder, builder.load(pointer, align=4))
         for v in range(vectors):
             current[p, v] = multiply_add(builder, element, row[v], current[p, v])
-
-
-def _loop(builder, state, goes_on, turn):
-    """`state` after turn(state) as long as goes_on(state), without a counter."""
-    entry, loop, done = builder.basic_block, *map(builder.append_basic_block, ("pixels.k", "pixels.done"))
-    builder.cbranch(goes_on(state), loop, done)
-    builder.position_at_end(loop)
-    phis = {key: builder.phi(value.type) for key, value in state.items()}
-    after = turn(dict(phis))
-    again = builder.cbranch(goes_on(after), loop, done)
-    again.set_metadata("llvm.loop", keep_rolled(builder.module))
-    inside = builder.basic_block
-    builder.position_at_end(done)
-    results = {}
-    for key, phi in phis.items():
-        phi.add_incoming(state[key], entry)
-        phi.add_incoming(after[key], inside)
-        results[key] = builder.phi(phi.type)
-        results[key].add_incoming(state[key], entry)
-        results[key].add_incoming(after[key], inside)
-    return results

@@ -29,7 +29,7 @@ accumulator, so a value does not depend on the tile that it was computed in.
 from __future__ import annotations
 
 from ..compiler import signatures as types
-from ..compiler.cpu import IS_ARM, LANES, REGISTER_LANES
+from ..compiler.cpu import LANES
 from ..compiler.jit import intrinsic
 from ..compiler.llvm_ir import ir
 from ..vectors.llvm import (
@@ -47,9 +47,9 @@ from ..vectors.llvm import (
     require_literals,
     splat,
 )
+from .loops import loop, opaque
 
 _POINTER = FLOAT.as_pointer()
-_REGISTER = "w" if IS_ARM else "v" if REGISTER_LANES == 16 else "x"  # LLVM's letter for those of vectors
 # Steps of k in a turn of the loop: fewer instructions beside the FMAs (38 for 48), which counts where another thread
 # shares the core: the update's median time fell by 8 to 15 % (EPYC Zen 3, AVX2, 2026-11-22).
 UNROLL = 4
@@ -74,31 +74,21 @@ class _Tile:
     def loop(self, state, starts, a_k, b_k, end, steps):
         """The loop over k until b has come to its `end`, `steps` of k each time. Returns the new state."""
         builder = self.builder
-        entry, loop, done = builder.basic_block, *map(builder.append_basic_block, ("tile.k", "tile.done"))
-        builder.cbranch(builder.icmp_unsigned("!=", state["b"], end), loop, done)
-        builder.position_at_end(loop)
-        phis = {key: builder.phi(value.type) for key, value in state.items()}
-        current = dict(phis)
-        for step in range(steps):
-            if step:
-                current = opaque(builder, current)
-            b_row = [self.load(current["b"], I64(v * LANES)) for v in range(self.vectors)]  # b[k, :]
-            for m, start in enumerate(starts):  #                                    a[m, k], broadcast
-                element = splat(builder, builder.load(builder.gep(start, [current["a"]]), align=4))
-                for v in range(self.vectors):
-                    current[m, v] = multiply_add(builder, element, b_row[v], current[m, v])
-            current["a"] = builder.add(current["a"], a_k)
-            current["b"] = builder.gep(current["b"], [b_k])
-        again = builder.cbranch(builder.icmp_unsigned("!=", current["b"], end), loop, done)
-        again.set_metadata("llvm.loop", keep_rolled(builder.module))
-        builder.position_at_end(done)
-        results = {}
-        for key, phi in phis.items():
-            results[key] = builder.phi(phi.type)
-            for each, following in ((phi, current[key]), (results[key], current[key])):
-                each.add_incoming(state[key], entry)
-                each.add_incoming(following, loop)
-        return results
+
+        def turn(current):
+            for step in range(steps):
+                if step:
+                    current = opaque(builder, current)
+                b_row = [self.load(current["b"], I64(v * LANES)) for v in range(self.vectors)]  # b[k, :]
+                for m, start in enumerate(starts):  #                                    a[m, k], broadcast
+                    element = splat(builder, builder.load(builder.gep(start, [current["a"]]), align=4))
+                    for v in range(self.vectors):
+                        current[m, v] = multiply_add(builder, element, b_row[v], current[m, v])
+                current["a"] = builder.add(current["a"], a_k)
+                current["b"] = builder.gep(current["b"], [b_k])
+            return current
+
+        return loop(builder, state, lambda current: builder.icmp_unsigned("!=", current["b"], end), turn)
 
     def fetch(self, c, c_m):
         """Start fetching the lines of c that will be read or written after the loop."""
@@ -162,27 +152,6 @@ class _Tile:
 
     def _vector_at(self, pointer, offset):
         return self.builder.bitcast(self.builder.gep(pointer, [offset]), VECTOR.as_pointer())
-
-
-def opaque(builder, state):
-    """Pass the state through an empty asm that LLVM must assume modifies it and memory: this keeps unrolled steps from
-    being interleaved, and from a pointer for each of them, which would need more registers than there are."""
-    held = {key: value for key, value in state.items() if value.type != VECTOR or LANES == REGISTER_LANES}
-    kinds = [value.type for value in held.values()]
-    registers = [_REGISTER if kind == VECTOR else "r" for kind in kinds]
-    constraints = [*(f"={each}" for each in registers), *map(str, range(len(kinds))), "~{memory}"]
-    kind = ir.FunctionType(ir.LiteralStructType(kinds), kinds)
-    code = ir.InlineAsm(kind, "", ",".join(constraints), side_effect=True)
-    values = builder.call(code, list(held.values()))
-    return state | {key: builder.extract_value(values, i) for i, key in enumerate(held)}
-
-
-def keep_rolled(module):
-    """Loop metadata: do not unroll further, which would interleave the steps."""
-    kind = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
-    loop = module.add_metadata([kind, I64(len(module.metadata))])
-    loop.operands = (loop, kind)  # LLVM wants a loop's metadata to name itself first
-    return loop
 
 
 @intrinsic(prefer_literal=True)
