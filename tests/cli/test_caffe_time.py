@@ -46,6 +46,9 @@ def test_gradients_are_timed_when_asked_for(cli, net):
         "b": True,
         "r": True,
     }
+    assert list(report["layers"][1]["steps"]), report["layers"][1]
+    fused = json.loads(cli("time net.prototxt --iterations 3 --backward --fuse --json").stdout)
+    assert fused["layers"][-1]["fused"] == ["r"] or fused["layers"][-1]["name"] == "r"
 
 
 def test_the_table_ends_with_the_whole_net(cli, net):
@@ -112,4 +115,3 @@ def test_two_nets_are_shown_side_by_side(cli, net, tmp_path):
 def test_wrong_input(cli, net):
     assert cli("time none.prototxt").exit_code == 3
     assert cli("time net.prototxt --iterations 0").exit_code == 2
-    assert cli("time net.prototxt --backward --fuse").exit_code == 2
