@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from ..compiler import signatures as types
 from ..compiler.cpu import LANES, REGISTERS, VECTOR_BYTES
-from ..compiler.jit import intrinsic
+from ..compiler.jit import inline, intrinsic
 from ..compiler.llvm_ir import ir
 from ..vectors.llvm import (
     FLOAT,
@@ -44,6 +44,20 @@ FILTER_ROWS = {16: 8, 8: 6, 4: 4}[LANES]
 assert FILTER_ROWS * PANEL + PANEL + 1 <= REGISTERS, "the accumulators would spill"
 TURN_PIXELS = 4  # pixels of a turn of the loop
 _BYTES = ir.IntType(8).as_pointer()
+
+
+@inline
+def sum_filters(
+    arena, tables, x, x_picture, x_row, x_column, places, count, dy, dy_picture, dy_row, dy_column, dy_plane, pictures,
+    rows, columns, sums, sums_step, more, vectors,
+):  # fmt: skip
+    """`filter_tiles` for `vectors`, 1 or PANEL."""
+    if vectors == PANEL:
+        filter_tiles(arena, tables, x, x_picture, x_row, x_column, places, count, dy, dy_picture, dy_row, dy_column,
+                     dy_plane, pictures, rows, columns, sums, sums_step, more, PANEL)  # fmt: skip
+    else:
+        filter_tiles(arena, tables, x, x_picture, x_row, x_column, places, count, dy, dy_picture, dy_row, dy_column,
+                     dy_plane, pictures, rows, columns, sums, sums_step, more, 1)  # fmt: skip
 
 
 @intrinsic(prefer_literal=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from caffe64.engine.compiler import signatures as types
 from caffe64.engine.compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from caffe64.engine.compiler.jit import I1_IN, U1, i64, kernel
-from caffe64.engine.products.filter_tile import FILTER_ROWS, TURN_PIXELS, filter_tiles
+from caffe64.engine.products.filter_tile import FILTER_ROWS, TURN_PIXELS, sum_filters
 from caffe64.engine.products.pixel_tile import PANEL
 from caffe64.engine.team.memory import aligned_bytes
 
@@ -22,12 +22,10 @@ def run_tiles(
     arena, tables, x, x_picture, x_row, x_column, places, count, dy, dy_picture, dy_row, dy_column, dy_plane, pictures,
     rows, columns, sums, sums_step, more, vectors,
 ):  # fmt: skip
-    if vectors == 1:
-        filter_tiles(arena, tables, x, x_picture, x_row, x_column, places, count, dy, dy_picture, dy_row, dy_column,
-                     dy_plane, pictures, rows, columns, sums, sums_step, more, 1)  # fmt: skip
-    else:
-        filter_tiles(arena, tables, x, x_picture, x_row, x_column, places, count, dy, dy_picture, dy_row, dy_column,
-                     dy_plane, pictures, rows, columns, sums, sums_step, more, PANEL)  # fmt: skip
+    sum_filters(
+        arena, tables, x, x_picture, x_row, x_column, places, count, dy, dy_picture, dy_row, dy_column, dy_plane,
+        pictures, rows, columns, sums, sums_step, more, vectors,
+    )  # fmt: skip
 
 
 def exact_sums(x, dy):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
-from ....compiler.cpu import LANES
+from ....compiler.cpu import FLOAT_BYTES, LANES
 from ...ir.graph import Shape
 from ...ir.op import count
 from ...ops.windows import MOST_NUMBERS, Window, window_of
 from ..emitter import Emitter
 from ..storage import Halo, Storage, StorageKind, blocks
+from .backward import Backward, BackwardBlobs
+from .filter_gradient import FILTER_KERNELS, FilterWork, Tap, emit_filters
 from .filters import filter_layout, pack_filters, panels_offset
+from .input_gradient import emit_inputs, gradient_halo, turned_bytes
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
+from .mask import emit_group_mask, only_masks
 from .products import Work, convolve, emit_products
 
 PLANE_AXES = 2
@@ -45,10 +51,68 @@ def lower_convolution(context: Context) -> Lowered | None:
         emit_products(emitter, context.group, work, y, bottoms[-1] if context.group.addend else None)
 
     want = Want(StorageKind.PADDED if planar else StorageKind.BLOCKED, halo_of(window, context.tops[0]))
-    return Lowered([want, *addend_wants(context)], StorageKind.BLOCKED, emit, algorithm="direct")
+    backward = convolution_backward(context, window, planar)
+    return Lowered([want, *addend_wants(context)], StorageKind.BLOCKED, emit, algorithm="direct", backward=backward)
 
 
-DIRECT = Lowering(lower_convolution, kernels=(convolve, pack_filters))
+KERNELS = convolve, pack_filters
+DIRECT = Lowering(lower_convolution, KERNELS, backward_kernels=(*KERNELS, *FILTER_KERNELS))
+
+
+def convolution_backward(context: Context, window: Window, planar: bool) -> Backward | None:
+    """The gradients as plain sums. None for a group with another operation than a ReLU."""
+    node, group = context.group.main, context.group
+    if not only_masks(group) or node.held.mirrored:
+        return None
+    work = filter_work(window, context.tops[0], planar)
+
+    def emit(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        (x, *_), (dy,), (dx, *_) = blobs.bottoms, blobs.top_gradients, blobs.bottom_gradients
+        emit_group_mask(emitter, group, blobs)
+        filters, biases = (*blobs.weights[node], None)[:2]
+        if planar:
+            start, places = taps_of(x, window, work.places // count(window.kernel))
+            taps = [Tap(0, 0, work.rows, 0, work.columns)]
+        else:
+            start, inside = taps_of(x, window, 1)
+            places, taps = np.arange(LANES) * FLOAT_BYTES, inner_taps(window, context.tops[0], inside)
+        emit_filters(
+            emitter, work, dy, filters, biases, blobs.shared, places=places, taps=taps,
+            x=x.strided._replace(offset=x.first + start, row=x.row * window.stride[0]),
+            x_column=x.pixel * window.stride[1], x_group=work.planes * x.plane,
+        )  # fmt: skip
+        if dx:
+            emit_inputs(emitter, node, window, dy, dx, blobs.shared)
+
+    return Backward(
+        emit, halo=gradient_halo(window, context.tops[0]), reads_bottoms=True, reads_tops=group.activation is not None,
+        scratch=work.scratch, shared=max(work.shared, turned_bytes(window) if planar else 0),
+    )  # fmt: skip
+
+
+def filter_work(window: Window, top: Shape, planar: bool) -> FilterWork:
+    """The gradient of the filters of a convolution, of a PADDED bottom if `planar`."""
+    channels, taps, (rows, columns) = window.channels // window.group, count(window.kernel), top[2:]
+    values = channels if planar else LANES
+    return FilterWork(
+        pictures=window.outer, rows=rows, columns=columns, groups=window.group, outputs=window.outputs // window.group,
+        places=channels * taps if planar else channels, pixel=channels * taps if planar else LANES,
+        taps=1 if planar else taps, row=values * FLOAT_BYTES * window.padded[1] * window.stride[0],
+    )  # fmt: skip
+
+
+def inner_taps(window: Window, top: Shape, offsets: np.ndarray) -> list[Tap]:
+    """Each tap, at its offset, and the outputs for which it reads the picture and not the padding."""
+    axes = []
+    for size, kernel, stride, before, dilation, outputs in zip(
+        window.size, window.kernel, window.stride, window.before, window.dilation, top[2:], strict=True
+    ):
+        places = [tap * dilation - before for tap in range(kernel)]
+        firsts = [min(outputs, max(0, -(place // stride))) for place in places]
+        lasts = [max(0, min(outputs, (size - 1 - place) // stride + 1)) for place in places]
+        axes.append([(first, max(first, last)) for first, last in zip(firsts, lasts, strict=True)])
+    pairs = itertools.product(*axes)
+    return [Tap(int(offset), *rows, *columns) for offset, (rows, columns) in zip(offsets, pairs, strict=True)]
 
 
 def plane_window(context: Context) -> Window | None:

@@ -12,7 +12,10 @@ and the taps of a channel stand in the opposite order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
@@ -55,6 +58,8 @@ class PackedFilters(NamedTuple):
     pixel: int
     width: int
     stretches: int  # of planes, which are items
+    kept: int  # taps of a channel that are packed
+    rows: int  # table: of each tap, its place among the packed ones; -1: it is left out
 
 
 @inline
@@ -92,9 +97,9 @@ def pack_filters(arena, weights, tables, at, item, thread):
     first = planes * stretch // f.stretches * pixel
     last = min(s.channels, planes * (stretch + 1) // f.stretches * pixel)
     here = min(width, all_blocks - panel * width)
-    to = f.to + (group * all_blocks + panel * width) * planes * pixel * s.taps * VECTOR_BYTES
+    to = f.to + (group * all_blocks + panel * width) * planes * pixel * f.kept * VECTOR_BYTES
     source = f.source.first + group * s.group + panel * width * LANES * s.output
-    channels = last - first if s.channel == s.taps * FLOAT_BYTES and s.mirrored == 0 else 1  # that lie in one run
+    channels = last - first if s.channel == s.taps * FLOAT_BYTES else 1  # that lie in one run
     for c in range(first, last, max(1, channels)):
         for n in range(0, channels * s.taps, LANES):
             number = min(LANES, channels * s.taps - n)
@@ -106,17 +111,17 @@ def pack_filters(arena, weights, tables, at, item, thread):
                     begin = source + output * LANES * s.output + c * s.channel + n * FLOAT_BYTES
                     transpose(weights, begin, s.output, lanes, number, end, arena, tile + i * LANES * VECTOR_BYTES)
                 channel, tap = c + n // s.taps, n % s.taps
-                lane, line = channel % pixel, (channel // pixel * s.taps * pixel + channel % pixel) * here
+                lane, line = channel % pixel, (channel // pixel * f.kept * pixel + channel % pixel) * here
                 for k in range(number):  # filters[channel, tap, outputs of v and those behind it in the line]
-                    row = s.taps - 1 - tap if s.mirrored else tap
+                    row = tables[f.rows + tap]
                     target = to + (line + row * pixel * here + v) * VECTOR_BYTES
-                    for i in range(vectors):
+                    for i in range(vectors if row >= 0 else 0):
                         stream(arena, target + i * VECTOR_BYTES, load(arena, tile + (i * LANES + k) * VECTOR_BYTES))
                     tap += 1
                     if tap == s.taps:
                         tap, lane, line = 0, lane + 1, line + here
                         if lane == pixel:
-                            lane, line = 0, line + (s.taps - 1) * pixel * here
+                            lane, line = 0, line + (f.kept - 1) * pixel * here
     finish_streams()
 
 
@@ -132,14 +137,27 @@ def filter_layout(node: Node, window: Window) -> FilterLayout:
     )  # fmt: skip
 
 
-def panels_offset(emitter: Emitter, node: Node, blob: int, layout: FilterLayout, pixel: int, width: int = PANEL) -> int:
-    """The offset of the filters in this blob of `node`, packed."""
+def panels_offset(
+    emitter: Emitter,
+    node: Node,
+    blob: int,
+    layout: FilterLayout,
+    pixel: int,
+    width: int = PANEL,
+    kept: Sequence[int] | None = None,
+) -> int:
+    """The offset of the filters in this blob of `node`, packed: of the taps `kept`, in this order, or of all, in their
+    own, the last first where they are mirrored."""
+    if kept is None:
+        kept = range(layout.taps)[:: -1 if layout.mirrored else 1]
+    rows = np.full(layout.taps, -1)
+    rows[list(kept)] = range(len(kept))
     planes, panels = -(-layout.channels // pixel), layout.groups * -(-blocks(layout.outputs) // width)
-    floats = layout.groups * blocks(layout.outputs) * LANES * planes * pixel * layout.taps
+    floats = layout.groups * blocks(layout.outputs) * LANES * planes * pixel * len(kept)
     stretches = stretches_of(floats, panels, planes)
     return emitter.packed(
         pack_filters, panels * stretches, node, [blob], floats, scratch=LINE_VECTORS * LANES * VECTOR_BYTES,
-        layout=layout, pixel=pixel, width=width, stretches=stretches,
+        layout=layout, pixel=pixel, width=width, stretches=stretches, kept=len(kept), rows=emitter.packing.table(rows),
     )  # fmt: skip
 
 

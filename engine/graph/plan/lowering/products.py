@@ -151,13 +151,22 @@ def pixels_of(emitter: Emitter, storage: Storage | None, rows=Storage.pixels) ->
 def emit_products(
     emitter: Emitter, group: LayerGroup, work: Work, y: Storage, addend: Storage | None, rows=Storage.pixels
 ) -> None:
-    """The step of `convolve`. `rows(storage)` gives the offsets of the pixels of y and of the addend."""
+    """The product of a group, with its bias and what follows. `rows(storage)` gives the offsets of the pixels of y and
+    of the addend."""
+    bias = bias_offset(emitter, group.main, work.outputs)
+    epilogue = emit_epilogue(emitter, group.activation, work.outputs)
+    emit_sums(emitter, work, y, bias, pixels_of(emitter, addend, rows), epilogue, rows)
+
+
+def emit_sums(
+    emitter: Emitter, work: Work, y: Storage, bias: int, addend: Pixels, epilogue: Epilogue, rows=Storage.pixels
+) -> None:
+    """The step of `convolve`."""
     group_blocks, parts = blocks(work.outputs // work.groups), work.pictures * work.groups
     stretches, chunks = share_out(work, parts, -(-group_blocks // PANEL), emitter.threads)
     emitter.step(
         convolve, parts * stretches * chunks, x=work.x, x_picture=work.x_picture, x_group=work.x_group,
         pixels=emitter.table(work.pixels), taps=emitter.table(work.taps), runs=len(work.taps), run=work.run,
-        w=work.w, bias=bias_offset(emitter, group.main, work.outputs), addend=pixels_of(emitter, addend, rows),
-        epilogue=emit_epilogue(emitter, group.activation, work.outputs), y=pixels_of(emitter, y, rows),
+        w=work.w, bias=bias, addend=addend, epilogue=epilogue, y=pixels_of(emitter, y, rows),
         groups=work.groups, blocks=group_blocks, count=len(work.pixels), stretches=stretches, chunks=chunks,
     )  # fmt: skip

@@ -1,0 +1,311 @@
+"""Gradients of filters and biases as plain sums over pixels (`filter_tile.py`), of a BLOCKED gradient of the top.
+
+The sums of a panel of PANEL blocks of outputs lie as the panels of `filters.py`, [planes][taps][places of a
+plane][PANEL * LANES]. The places of a plane are the channels of a block of a BLOCKED bottom, for one tap at a time,
+whose pixels on padding are left out; of a PADDED one, which is one plane, all taps of all channels, halo included.
+
+An item is a panel, a plane and a part of the pixels. Where the first two give too few items, pixels are
+divided into parts, as many as the shape says, not the threads; a second step adds the parts in their order, so any
+number of threads gives the same bits. A single part is added to the gradient right away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields, read_row
+from ....compiler.jit import inline
+from ....products.filter_tile import sum_filters
+from ....products.pixel_tile import PANEL
+from ....vectors.copying import copy_transposed
+from ....vectors.simd import load, load_part, store, store_part, zeros
+from ..emitter import Emitter
+from ..steps import Scratch, Strided, step_kernel
+from ..storage import Storage, blocks
+
+ENOUGH_ITEMS = 16  # for several threads
+PARTS_BYTES = 1 << 20  # of all parts: L2
+NEAR_PIXELS_BYTES = 24 << 10  # of a stretch of pixels of a plane of x and a panel of dy: they stay in L1
+FEWEST_PIXELS = 128  # of a tile; with fewer, adding its sums to memory shows
+
+
+class Tap(NamedTuple):
+    """A tap of all places of a plane, and the outputs that read it inside the picture."""
+
+    offset: int
+    first_row: int
+    last_row: int  # the row behind the last
+    first_column: int
+    last_column: int
+
+
+class FilterPlaces(NamedTuple):
+    """Where sums and gradients lie, in bytes. Gradients may be anywhere, also before the arena."""
+
+    groups: int
+    blocks: int  # of LANES outputs, of a group
+    outputs: int  # of a group
+    planes: int
+    taps: int  # of a place; 0: the filters' gradient is not wanted
+    pixel: int  # places of a plane
+    places: int  # of a group
+    parts: int
+    sums: int  # of the first part; -1: in scratch
+    part: int  # from a part to the next
+    filters: int  # the gradients
+    biases: int
+    has_biases: int
+    scratch: Scratch
+
+
+class FilterSums(NamedTuple):
+    to: FilterPlaces
+    x: Strided  # from the first tap of the first output on; row: from an output row to the next
+    x_column: int  # from an output column to the next
+    x_group: int  # from a group of channels to the next
+    places: int  # table: of the places of a plane
+    taps: int  # table: Tap
+    dy: Strided
+    rows: int  # of outputs
+    columns: int
+    pictures: int
+    together: int  # pictures whose pixels are summed at a time
+    stretches: int  # of rows of a picture
+
+
+@inline
+def sum_rows(arena, dy, picture, row, pictures, rows, columns, to, more):
+    """arena[to] = sum of the vectors of these pixels of dy, plus what is there if `more`."""
+    a = b = c = d = zeros()
+    for n in range(pictures):
+        for r in range(rows):
+            at = dy + n * picture + r * row
+            end = at + columns * VECTOR_BYTES
+            while at + 3 * VECTOR_BYTES < end:
+                a, b = a + load(arena, at), b + load(arena, at + VECTOR_BYTES)
+                c, d = c + load(arena, at + 2 * VECTOR_BYTES), d + load(arena, at + 3 * VECTOR_BYTES)
+                at += 4 * VECTOR_BYTES
+            while at < end:
+                a = a + load(arena, at)
+                at += VECTOR_BYTES
+    total = (a + b) + (c + d)
+    store(arena, to, total + load(arena, to) if more else total)
+
+
+@inline
+def add_sums(arena, f, sums, group, panel, plane, tile):
+    """Add the sums of a panel and a plane, those of all parts in order, to the gradient of the filters: lines of LANES
+    taps of LANES outputs are transposed. `tile`: scratch."""
+    vectors, first = min(PANEL, f.blocks - panel * PANEL), plane * f.pixel
+    count = min(f.pixel, f.places - first) * f.taps
+    output = f.places * f.taps * FLOAT_BYTES
+    for v in range(vectors):
+        outputs = min(LANES, f.outputs - (panel * PANEL + v) * LANES)
+        to = f.filters + (group * f.outputs + (panel * PANEL + v) * LANES) * output + first * f.taps * FLOAT_BYTES
+        for n in range(0, count, LANES):
+            number = min(LANES, count - n)
+            for k in range(number):
+                place, tap = (n + k) // f.taps, (n + k) % f.taps
+                line = sums + ((tap * f.pixel + place) * vectors + v) * VECTOR_BYTES
+                total = load(arena, line)
+                for part in range(1, f.parts):
+                    total = total + load(arena, line + part * f.part)
+                store(arena, tile + k * VECTOR_BYTES, total)
+            turned = tile + LANES * VECTOR_BYTES
+            copy_transposed(arena, tile, VECTOR_BYTES, arena, turned, VECTOR_BYTES)
+            for lane in range(outputs):
+                at = to + lane * output + n * FLOAT_BYTES
+                if number == LANES:
+                    store(arena, at, load(arena, at) + load(arena, turned + lane * VECTOR_BYTES))
+                else:
+                    added = load_part(arena, at, number) + load(arena, turned + lane * VECTOR_BYTES)
+                    store_part(arena, at, added, number)
+
+
+@inline
+def add_biases(arena, f, sums, group, panel):
+    """The same for the biases; `sums` of the panel's."""
+    for v in range(min(PANEL, f.blocks - panel * PANEL)):
+        block = panel * PANEL + v
+        total = load(arena, sums + v * VECTOR_BYTES)
+        for part in range(1, f.parts):
+            total = total + load(arena, sums + v * VECTOR_BYTES + part * f.part)
+        number, to = min(LANES, f.outputs - block * LANES), f.biases + (group * f.outputs + block * LANES) * FLOAT_BYTES
+        store_part(arena, to, load_part(arena, to, number) + total, number)
+
+
+@inline
+def bias_sums_at(f, group, panel):
+    """Where the sums of a panel's biases are, from a part's first sum on: behind those of all filters."""
+    return (f.groups * f.blocks * f.planes * f.taps * f.pixel + group * f.blocks + panel * PANEL) * VECTOR_BYTES
+
+
+@inline
+def filter_sums_at(f, group, panel, plane):
+    """Where the sums of a panel and a plane are."""
+    vectors, depth = min(PANEL, f.blocks - panel * PANEL), f.taps * f.pixel
+    return ((group * f.blocks + panel * PANEL) * f.planes * depth + plane * depth * vectors) * VECTOR_BYTES
+
+
+@step_kernel(FilterSums)
+def sum_filter_parts(arena, weights, tables, at, item, thread):
+    """A part of the pixels for a panel of outputs and a plane of inputs of a group: their sums, or, of a single part,
+    added to the gradient. The first plane's items do the biases."""
+    f = read_fields(tables, at, FilterSums)
+    t = f.to
+    planes, panels = max(1, t.planes), (t.blocks + PANEL - 1) // PANEL
+    plane, rest = item % planes, item // planes
+    panel, rest = rest % panels, rest // panels
+    group, part = rest % t.groups, rest // t.groups
+    units = (f.pictures + f.together - 1) // f.together * f.stretches
+    first, last = units * part // t.parts, units * (part + 1) // t.parts
+    vectors, count = min(PANEL, t.blocks - panel * PANEL), min(t.pixel, t.places - plane * t.pixel)
+    tile = t.scratch.offset + thread * t.scratch.thread
+    sums = tile + 2 * LANES * VECTOR_BYTES
+    biases = sums + t.taps * t.pixel * PANEL * VECTOR_BYTES
+    if t.sums >= 0:
+        biases = t.sums + part * t.part + bias_sums_at(t, group, panel)
+        sums = t.sums + part * t.part + filter_sums_at(t, group, panel, plane)
+    for unit in range(first, last):
+        n, stretch = unit // f.stretches * f.together, unit % f.stretches
+        pictures = min(f.together, f.pictures - n)
+        begin, end = f.rows * stretch // f.stretches, f.rows * (stretch + 1) // f.stretches
+        x = f.x.offset + n * f.x.picture + group * f.x_group + plane * f.x.plane
+        dy = f.dy.offset + n * f.dy.picture + (group * t.blocks + panel * PANEL) * f.dy.plane
+        for number in range(t.taps):
+            tap = read_row(tables, f.taps, number, Tap)
+            r, c = max(begin, tap.first_row), tap.first_column
+            sum_filters(
+                arena, tables, x + tap.offset + r * f.x.row + c * f.x_column, f.x.picture, f.x.row, f.x_column,
+                f.places, count, dy + r * f.dy.row + c * VECTOR_BYTES, f.dy.picture, f.dy.row, VECTOR_BYTES, f.dy.plane,
+                pictures, min(end, tap.last_row) - r, tap.last_column - c,
+                sums + number * t.pixel * vectors * VECTOR_BYTES, vectors * VECTOR_BYTES, unit > first, vectors,
+            )  # fmt: skip
+        if t.has_biases and plane == 0:
+            for v in range(vectors):
+                sum_rows(
+                    arena, dy + v * f.dy.plane + begin * f.dy.row, f.dy.picture, f.dy.row, pictures, end - begin,
+                    f.columns, biases + v * VECTOR_BYTES, unit > first,
+                )  # fmt: skip
+    if t.sums < 0:
+        if t.taps > 0:
+            add_sums(arena, t, sums, group, panel, plane, tile)
+        if t.has_biases and plane == 0:
+            add_biases(arena, t, biases, group, panel)
+
+
+@step_kernel(FilterPlaces)
+def add_filter_parts(arena, weights, tables, at, item, thread):
+    """A panel of outputs and a plane of inputs of a group: adds the sums of all parts, in order, to the gradients."""
+    f = read_fields(tables, at, FilterPlaces)
+    planes, panels = max(1, f.planes), (f.blocks + PANEL - 1) // PANEL
+    plane, rest = item % planes, item // planes
+    panel, group = rest % panels, rest // panels
+    if f.taps > 0:
+        tile = f.scratch.offset + thread * f.scratch.thread
+        add_sums(arena, f, f.sums + filter_sums_at(f, group, panel, plane), group, panel, plane, tile)
+    if f.has_biases and plane == 0:
+        add_biases(arena, f, f.sums + bias_sums_at(f, group, panel), group, panel)
+
+
+@dataclass(frozen=True)
+class FilterWork:
+    """What the shapes say of the gradient of the filters of a layer: all numbers but those of storages.
+
+    outputs, places    of a group; `pixel` places are those of a plane, `taps` the taps of each
+    row                bytes of x, of a plane, for a row of outputs
+    """
+
+    pictures: int
+    rows: int
+    columns: int
+    groups: int
+    outputs: int
+    places: int
+    pixel: int
+    taps: int
+    row: int
+
+    @property
+    def planes(self) -> int:
+        return -(-self.places // self.pixel) if self.taps else 0
+
+    @property
+    def panels(self) -> int:
+        return -(-blocks(self.outputs) // PANEL)
+
+    @property
+    def part(self) -> int:
+        """Bytes of the sums of a part of the pixels."""
+        return self.groups * blocks(self.outputs) * (self.planes * self.taps * self.pixel + 1) * VECTOR_BYTES
+
+    @property
+    def stretches(self) -> int:
+        """Of the rows of a picture."""
+        near = NEAR_PIXELS_BYTES // (self.row + PANEL * self.columns * VECTOR_BYTES)
+        return -(-self.rows // max(1, near, -(-FEWEST_PIXELS // self.columns)))
+
+    @property
+    def together(self) -> int:
+        """Pictures that are summed at a time."""
+        return min(self.pictures, -(-FEWEST_PIXELS // (self.rows * self.columns))) if self.stretches == 1 else 1
+
+    @property
+    def parts(self) -> int:
+        units, items = -(-self.pictures // self.together) * self.stretches, self.groups * self.panels * self.planes
+        return max(1, min(-(-ENOUGH_ITEMS // max(1, items)), units, PARTS_BYTES // self.part))
+
+    @property
+    def scratch(self) -> int:
+        """Bytes of each thread."""
+        sums = PANEL * (self.taps * self.pixel + 1) if self.parts == 1 else 0
+        return (2 * LANES + sums) * VECTOR_BYTES
+
+    @property
+    def shared(self) -> int:
+        """Bytes that all threads share."""
+        return self.parts * self.part if self.parts > 1 else 0
+
+
+def emit_filters(
+    emitter: Emitter,
+    work: FilterWork,
+    dy: Storage,
+    filters: int | None,
+    biases: int | None,
+    shared: int,
+    *,
+    x: Strided,
+    x_column: int,
+    x_group: int,
+    places: np.ndarray,
+    taps: Sequence[Tap],
+) -> None:
+    """The steps that add to the gradients at these offsets of the arena, None for one that is not wanted. `shared` is
+    the offset of `work.shared` bytes; of x, the fields of `FilterSums`."""
+    if filters is None and biases is None:
+        return
+    parts, part = work.parts, work.part
+    if filters is None:
+        work, taps = replace(work, taps=0), []
+    to = FilterPlaces(
+        groups=work.groups, blocks=blocks(work.outputs), outputs=work.outputs, planes=work.planes, taps=work.taps,
+        pixel=work.pixel, places=work.places, parts=parts, sums=shared if parts > 1 else -1, part=part,
+        filters=filters or 0, biases=biases or 0, has_biases=biases is not None, scratch=emitter.scratch,
+    )  # fmt: skip
+    items = work.groups * work.panels * max(1, work.planes)
+    emitter.step(
+        sum_filter_parts, parts * items, to=to, x=x, x_column=x_column, x_group=x_group,
+        places=emitter.table(places), taps=emitter.table([number for tap in taps for number in tap]), dy=dy.strided,
+        rows=work.rows, columns=work.columns, pictures=work.pictures, together=work.together, stretches=work.stretches,
+    )  # fmt: skip
+    if parts > 1:
+        emitter.step(add_filter_parts, items, **to._asdict())
+
+
+FILTER_KERNELS = (sum_filter_parts, add_filter_parts)
