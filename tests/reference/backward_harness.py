@@ -23,7 +23,8 @@ from caffe64.engine.graph.plan.lowering.backward import BackwardBlobs
 from caffe64.engine.graph.plan.packing import Packing
 from caffe64.engine.graph.plan.program import Program
 from caffe64.engine.graph.plan.steps import Scratch
-from caffe64.engine.graph.plan.storage import NO_HALO, Memory, Storage, StorageKind, aligned
+from caffe64.engine.graph.plan.storage import NO_HALO, Memory, Storage, StorageKind, aligned, wider
+from caffe64.engine.graph.plan.updates import Updates
 from caffe64.engine.team.memory import aligned_bytes, aligned_zeros
 
 NAN_BYTE = 0xFF
@@ -43,12 +44,17 @@ class Found:
 class BackwardRun:
     """The group's program. `how` is its `Lowered`."""
 
-    def __init__(self, graph, inputs, *, threads=1, exact=True, bottoms=None, weights=None, masked=False, shapes=None):
+    def __init__(
+        self, graph, inputs, *, threads=1, exact=True, bottoms=None, weights=None, masked=False, shapes=None,
+        rim=NO_HALO,
+    ):  # fmt: skip
         """`inputs` by name, or None and `shapes`. `bottoms` and `weights`: whether a gradient is wanted, one flag for
-        each bottom of the group, each blob of its weights in order; None: of all."""
+        each bottom of the group, each blob of its weights in order; None: of all. `rim`: the least halo of what is
+        BLOCKED."""
+        self.rim = rim
         self.graph, self.shapes = graph, infer_shapes(graph, shapes)
         own_parameters(graph)
-        self.group = group = find_groups(graph, self.shapes, fuse=True)[-1]
+        self.group = group = find_groups(graph, self.shapes, fuse=True, backward=graph.nodes)[-1]
         of = [[self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops)]
         self.how = lower(Context(group, *of, exact))
         assert self.how, "the group has no lowering"
@@ -63,7 +69,7 @@ class BackwardRun:
             self._place(blob, each.kind, backward.spill) if need else None
             for blob, each, need in zip(group.bottoms, x, wanted, strict=True)
         ]
-        shared = self._take(backward.shared)
+        shared, kept = self._take(backward.shared), self._take(self.how.kept)
         step = aligned(max(self.how.scratch, backward.scratch))
         scratch = self._take(max(step * threads, self.how.shared_scratch))
         self.arena = aligned_bytes(self._size + 64)
@@ -80,16 +86,19 @@ class BackwardRun:
                 self.gradients[node.name] = views
                 offsets[node] = [None if view is None else address(view) - address(self.arena) for view in views]
         emitter = Emitter(threads, Scratch(offset=scratch, thread=step))
+        emitter.kept = kept
         self.how.emit(emitter, x, y)
         self.middle = len(emitter.steps)
-        blobs = BackwardBlobs(x, y, dy, dx, offsets, shared, masked=masked)
+        blobs = BackwardBlobs(x, y, dy, dx, offsets, shared, kept, masked=masked)
         backward.emit(emitter, blobs)
         self.last = len(emitter.steps)
         assert emitter.steps[-1].barrier
         self.steps = emitter.steps
         constants, packing_scratch = emitter.constants()
         self.packing = Packing(emitter.packing, constants, packing_scratch, threads)
-        self.program = Program(self.arena, constants, emitter.tables(), emitter.rows(), threads)
+        tables = emitter.tables()
+        self.updates = Updates(emitter.updates, self.arena, tables)
+        self.program = Program(self.arena, constants, tables, emitter.rows(), threads)
         self._inputs = inputs and [inputs[blob.name] for blob in group.bottoms]
 
     def _take(self, size):
@@ -97,6 +106,7 @@ class BackwardRun:
         return offset
 
     def _place(self, blob, kind, halo=NO_HALO):
+        halo = wider(halo, self.rim) if kind is StorageKind.BLOCKED else halo
         storage = Storage(self.shapes[blob], kind, Memory(0, 0, 0), halo, blob.dtype)
         storage.memory.size = aligned(storage.size)
         storage.memory.offset = self._take(storage.size)
@@ -106,7 +116,9 @@ class BackwardRun:
         for storage, values in zip(self.x, self._inputs, strict=True):
             write(self.arena, storage, values)
         self.packing.refresh()
+        self.updates.find()
         self.program.run(0, self.middle)
+        self.updates.written()
 
     def backward(self, top_gradients):
         """Gradients, and NaN in all that the steps do not ask for, are written anew."""

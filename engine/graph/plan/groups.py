@@ -2,6 +2,7 @@
 
 Convolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ function]        Eltwise or Axpy [+ function]
 Depthwise convolution  [+ function]  + 1 x 1 convolution  [+ Eltwise sum]  [+ function]
+BatchNorm or BN by the statistics of each batch  [+ Scale of channels]  [+ ReLU]
 
 A function is an element-wise one of `lowering/curves.py`. A ReLU or ReLU6 inside gives 0 for -inf, a Clip NaN for
 NaN; by themselves they give NaN and the lower bound, as Caffe's.
@@ -15,7 +16,10 @@ from dataclasses import dataclass, replace
 from ..analysis.aliasing import left_in_memory
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ops import OPS
+from ..ops.batch_norm import disables, uses_global_statistics
+from ..ops.bn import normalises_batch
 from ..ops.eltwise import ELTWISE_SUM
+from ..ops.scale import operand
 from ..ops.windows import Window, window_of
 
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
@@ -25,12 +29,14 @@ PRODUCTS = (*CONVOLUTIONS, "InnerProduct")
 @dataclass(eq=False)
 class LayerGroup:
     """`nodes` that run as one: those of `depthwise`, a depthwise convolution whose result only `main` reads, then
-    `main` and the operations on its result: `addend` is added, then `activation` applied, an element-wise function."""
+    `main` and the operations on its result: `scale` multiplies its channels, `addend` is added, then `activation`
+    applied, an element-wise function."""
 
     nodes: list[Node]
     tops: list[Blob]
     main: Node
     addend: Blob | None = None
+    scale: Node | None = None
     activation: Node | None = None
     depthwise: LayerGroup | None = None
 
@@ -61,14 +67,17 @@ def single(node: Node) -> LayerGroup:
 def find_groups(
     graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool, backward: Collection[Node] = ()
 ) -> list[LayerGroup]:
-    """The nodes in groups, in an order that runs. Of those that run `backward`, only a product and a ReLU are one."""
+    """The nodes in groups, in an order that runs. Of those that run `backward`, only a product and a ReLU are one, and
+    a normalisation with what is behind it."""
     groups, taken = [], set()
     known: set[Blob] = set()
     for node in graph.nodes:
         if node in taken:
             continue
         group = single(node)
-        if fuse and node in backward:
+        if fuse and normalises_each_batch(node):
+            _extend_normalisation(group, graph, shapes, backward)
+        elif fuse and node in backward:
             _rectify(group, graph)
         elif fuse:
             _extend(group, graph, shapes, known, backward)
@@ -79,15 +88,18 @@ def find_groups(
 
 
 def _rectify(group: LayerGroup, graph: Graph) -> None:
-    """Take in a ReLU without a slope that alone reads a product, and whose gradient does not depend on what later
-    layers leave in its memory."""
+    """Take in the ReLU that alone reads a product."""
     readers = graph.readers(group.tops[0]) if len(group.tops) == 1 else []
-    if group.main.type not in PRODUCTS or len(readers) != 1 or readers[0].type != "ReLU":
-        return
-    left = left_in_memory(graph)
-    if readers[0].attributes.negative_slope == 0 and left.get(group.tops[0], readers[0].tops[0]) is readers[0].tops[0]:
+    if group.main.type in PRODUCTS and len(readers) == 1 and _is_plain_relu(readers[0], graph):
         group.activation, group.tops = readers[0], readers[0].tops
         group.nodes.append(readers[0])
+
+
+def _is_plain_relu(node: Node, graph: Graph) -> bool:
+    """Whether it is a ReLU without a slope whose gradient does not depend on what later layers leave in its memory."""
+    if node.type != "ReLU" or node.attributes.negative_slope:
+        return False
+    return left_in_memory(graph).get(node.bottoms[0], node.tops[0]) is node.tops[0]
 
 
 def _extend(
@@ -113,6 +125,38 @@ def _extend(
             return
         group.nodes.append(reader)
         group.tops = reader.tops
+
+
+def _extend_normalisation(
+    group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], backward: Collection[Node]
+) -> None:
+    """Take in the Scale and the ReLU behind a BatchNorm or BN of each batch that run backward if it does."""
+    node = group.main
+    while group.activation is None:
+        readers = graph.readers(group.tops[0]) if len(group.tops) == 1 else []
+        if len(readers) != 1 or (readers[0] in backward) != (node in backward):
+            return
+        (reader,) = readers
+        if node.type == "BatchNorm" and group.scale is None and _scales_channels(reader, shapes):
+            group.scale = reader
+        elif _is_plain_relu(reader, graph):
+            group.activation = reader
+        else:
+            return
+        group.nodes.append(reader)
+        group.tops = reader.tops
+
+
+def normalises_each_batch(node: Node) -> bool:
+    """Whether it is a BatchNorm or BN that uses the statistics of each batch."""
+    if node.type == "BN":
+        return normalises_batch(node)
+    return node.type == "BatchNorm" and not uses_global_statistics(node) and not disables(node)
+
+
+def _scales_channels(node: Node, shapes: dict[Blob, Shape]) -> bool:
+    bottoms = [shapes[blob] for blob in node.bottoms]
+    return node.type == "Scale" and len(bottoms) == 1 and operand(node, bottoms) == (1, (bottoms[0][1],))
 
 
 def _is_plain_sum(node: Node) -> bool:

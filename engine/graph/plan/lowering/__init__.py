@@ -10,6 +10,7 @@ from ...ops.shuffle import ORDERS
 from ...ops.strided_slice import RANGES
 from ..groups import CONVOLUTIONS
 from .axpy import AXPY
+from .batch_norm import BATCH_NORM
 from .channels import CHANNELS
 from .convolution import DIRECT
 from .depthwise import DEPTHWISE
@@ -48,7 +49,8 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "Upsample": (GATHER, UNPOOLING),
     "Pad": (GATHER,),
     **dict.fromkeys(("Crop", *RANGES), (GATHER, ONE_PIECE)),
-    **dict.fromkeys(("BatchNorm", "BN", "Scale", "Bias"), (CHANNELS,)),
+    **dict.fromkeys(("Scale", "Bias"), (CHANNELS,)),
+    **dict.fromkeys(("BatchNorm", "BN"), (CHANNELS, BATCH_NORM)),
     **dict.fromkeys(("Exp", *(op.type for op in smooth.OPS)), (SMOOTH_CURVE,)),
     **dict.fromkeys(
         (*("ReLU", "PReLU", "Power"), *(op.type for op in piecewise.OPS if op.curve is not no_curve)),

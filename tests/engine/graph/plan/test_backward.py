@@ -18,6 +18,7 @@ from caffe64.engine.graph.reference import Interpreter
 from caffe64.engine.graph.reference.gradients import gradients_of
 
 TOLERANCE = 1e-5  # of the largest gradient of a blob, as Winograd's algorithm is not used
+LEAST = 0.02  # of which it is at least: of a bias in front of a BatchNorm the terms, about so large, cancel
 
 
 def graph_of_text(text, seed):
@@ -95,7 +96,7 @@ def test_gradients_are_the_references(text, seed, fuse):
     for node, arrays in gradients_of(interpreter)[1].items():
         for number, expected in enumerate(arrays):
             error = np.abs(found[node, number] - expected).max(initial=0)
-            assert error <= TOLERANCE * np.abs(expected).max(initial=1e-3), (node, number)
+            assert error <= TOLERANCE * np.abs(expected).max(initial=LEAST), (node, number)
 
 
 @settings(max_examples=40, deadline=None)
