@@ -10,17 +10,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
+from ....compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....vectors.simd import element, fma, load, store, store_element
-from ...ir.graph import Node
+from ...ir.graph import Node, Shape
 from ...ops.batch_norm import disables, uses_global_statistics
 from ...ops.bn import normalises_batch
 from ...ops.scale import operand
 from ..emitter import Emitter
 from ..steps import NO_BLOB, PackingSource, StepKernel, Strided, step_kernel
-from ..storage import Storage, StorageKind, blocks
+from ..storage import Storage, StorageKind
+from .backward import Backward, BackwardBlobs
+from .channels_backward import CHANNELS_BACK_KERNELS, emit_operand_gradient, emit_weight_gradients, shared_bytes
 from .filters import bias_offset, numbers_offset, pack_filters
+from .lines import per_lane
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
 
@@ -97,30 +100,69 @@ def lower_channels(context: Context) -> Lowered | None:
         return None
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
         factors, offsets = _affine(emitter, node, channels)
-        emitter.step(
-            scale_channels, y.four[0] * y.planes, x=x.strided, y=y.strided, planes=y.planes, rows=rows, columns=columns,
-            factors=factors, offsets=offsets, operand=bottoms[1].strided if len(bottoms) > 1 else NO_BLOB,
-            adds=node.type == "Bias",
-        )  # fmt: skip
+        operand = bottoms[1] if len(bottoms) > 1 else None
+        _emit_scaling(emitter, bottoms[0], tops[0], operand, factors=factors, offsets=offsets, adds=_adds(node))
 
-    return Lowered([BLOCKED] * len(context.bottoms), StorageKind.BLOCKED, emit, in_place=True)
+    wants = [BLOCKED] * len(context.bottoms)
+    return Lowered(wants, StorageKind.BLOCKED, emit, in_place=True, backward=_backward(node, context.bottoms))
 
 
-CHANNELS = Lowering(lower_channels, kernels=(scale_channels, pack_filters, pack_statistics, pack_scaled_statistics))
+def _emit_scaling(emitter: Emitter, x: Storage, y: Storage, operand: Storage | None, **constants) -> None:
+    rows, columns = y.four[2:]
+    emitter.step(
+        scale_channels, y.four[0] * y.planes, x=x.strided, y=y.strided, planes=y.planes, rows=rows, columns=columns,
+        operand=operand.strided if operand else NO_BLOB, **constants,
+    )  # fmt: skip
+
+
+def _adds(node: Node) -> bool:
+    return node.type == "Bias"
+
+
+def _backward(node: Node, bottoms: list[Shape]) -> Backward | None:
+    """None for a BN that learns with stored statistics."""
+    if node.type == "BN" and node.attributes.bn_mode is None and not node.attributes.frozen:
+        return None
+    learns = node.type in ("Scale", "Bias") or (node.type == "BN" and node.attributes.bn_mode is not None)
+    multiplies, channels = learns and not _adds(node), bottoms[0][1]
+
+    def emit(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        dy, (dx, *others) = blobs.top_gradients[0], blobs.bottom_gradients
+        x = blobs.bottoms[0] if multiplies else None
+        operand = blobs.bottoms[1] if len(bottoms) > 1 else None
+        given = blobs.weights.get(node, [])
+        if learns and given:
+            gradients = [*given[:2], None][:2] if multiplies else [None, given[0]]
+            emit_weight_gradients(emitter, x, dy, blobs.shared, *gradients)
+        if any(others):
+            emit_operand_gradient(emitter, x, dy, others[0])
+        if dx:
+            factors, _ = _affine(emitter, node, channels)
+            zeros = emitter.constant([0.0] * per_lane(channels))
+            factor = None if _adds(node) else operand
+            _emit_scaling(emitter, dy, dx, factor, factors=factors, offsets=zeros, adds=False)
+
+    return Backward(emit, reads_bottoms=multiplies, in_place=True, shared=shared_bytes(bottoms[0]) if learns else 0)
+
+
+CHANNELS = Lowering(
+    lower_channels,
+    kernels=(scale_channels, pack_filters, pack_statistics, pack_scaled_statistics),
+    backward=CHANNELS_BACK_KERNELS,
+)
 
 
 def _affine(emitter: Emitter, node: Node, channels: int) -> tuple[int, int]:
     """The offsets of factors and offsets, in whole vectors."""
     packing = _packing(node)
     if packing:
-        lines = blocks(channels) * LANES
+        lines = per_lane(channels)
         offsets, eps = lines * FLOAT_BYTES, emitter.constant([node.attributes.eps])
         kernel, blobs = packing
         factors = emitter.packed(kernel, 1, node, blobs, 2 * lines, offsets=offsets, channels=channels, eps=eps)
         return factors, factors + offsets
-    number = blocks(channels) * LANES
+    number = per_lane(channels)
     if len(node.bottoms) == 2:  # what is not the second bottom
         return emitter.constant([1.0] * number), emitter.constant([0.0] * number)
     if node.type == "Bias":
