@@ -25,7 +25,8 @@ Key = tuple[Blob, StorageKind]
 class Action:
     """A piece of the program: a group, or a move of a blob for a group, `owner`. `emit` None: the group is run by its
     layer's own `prepare`, or needs no step. `fresh` are storages whose halo is cleared now; those of a `backward` one
-    before its steps, which read it. `numbers` fill the tops, if given."""
+    before its steps, which read it. `numbers` fill the tops, if given. `kept` is memory that it writes for its
+    backward action."""
 
     owner: LayerGroup | None
     bottoms: list[Storage]
@@ -36,18 +37,20 @@ class Action:
     is_move: bool = False
     backward: BackwardStorages | None = None
     numbers: list[np.float32] | None = None
+    kept: Storage | None = None
 
 
 @dataclass(frozen=True)
 class BackwardStorages:
     """The storages of a backward action, of which its `bottoms` and `tops` are those that are read and written, as of
-    `BackwardBlobs`. `shared`: memory for its steps alone."""
+    `BackwardBlobs`. `shared`: memory for its steps alone, `kept`: that of the forward action."""
 
     bottoms: list[Storage]
     tops: list[Storage]
     top_gradients: list[Storage]
     bottom_gradients: list[Storage | None]
     shared: Storage | None = None
+    kept: Storage | None = None
     top_is_masked: bool = False
     masked: bool = False
 

@@ -168,21 +168,24 @@ class BackwardArrangement:
             else:
                 given.append(self._new(blob, gradient_kind(storage)) if blob else None)
         masked = bool(needed) and backward.masks and self._may_mask(needed[0])
-        shared = self._forward.placed(self._bytes(backward.shared)) if backward.shared else None
+        shared = self._bytes(backward.shared, len(self._forward.actions))
+        how = None if backward is BY_OWN_CODE else self._lowered[group]
+        run.kept = self._bytes(how.kept if how else 0, self._forward.actions.index(run))
         storages = BackwardStorages(
             bottoms,
             values,
             tops,
             given,
             shared,
+            run.kept,
             self._root(group.tops[0]) in self._masked if group.tops else False,
             masked,
         )
         read = (bottoms if backward.reads_bottoms else []) + (values if backward.reads_tops else [])
         written = [storage for storage in (*given, shared) if storage]
-        action = Action(group, [*read, *tops], written, backward=storages)
+        read += [run.kept] if run.kept else []
+        action = Action(group, [*read, *tops], written, lowered=how, backward=storages)
         action.fresh = tops if backward.halo != NO_HALO else []
-        action.lowered = None if backward is BY_OWN_CODE else self._lowered[group]
         self._forward.append(action)
         if masked:
             self._masked.add(self._root(needed[0]))
@@ -203,9 +206,10 @@ class BackwardArrangement:
         producer = self._producers.get(self._root(blob))
         return producer is not None and producer.activation is not None and producer.activation.type == "ReLU"
 
-    def _bytes(self, size: int) -> Storage:
-        now = len(self._forward.actions)
-        return Storage((size // FLOAT32.itemsize,), StorageKind.PLANAR, Memory(size, now, now))
+    def _bytes(self, size: int, first: int) -> Storage | None:
+        """So many, which the action `first` writes; None for none."""
+        memory, shape = Memory(size, first, first), (size // FLOAT32.itemsize,)
+        return self._forward.placed(Storage(shape, StorageKind.PLANAR, memory)) if size else None
 
     def _give(self, blob: Blob, storage: Storage, owner: LayerGroup | None) -> None:
         """`storage` is a part of the gradient of `blob`."""

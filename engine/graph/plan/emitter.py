@@ -25,6 +25,8 @@ ZEROS, NO_LOWEST, NO_HIGHEST, CONSTANTS = (n * VECTOR_BYTES for n in (0, 4, 5, 6
 # Chosen on EPYC Zen 3 (AVX2, 2 cores), 2026-11-22; the measurement is not recorded.
 ITEM_MACS = 500_000
 
+UNKNOWN = -1  # an offset that is found before each run (`updates.py`)
+
 
 class PlannedStep(NamedTuple):
     """`at`: the index of its fields in the tables. `barrier`: the next step waits until all threads are done with
@@ -88,22 +90,37 @@ class PackingSteps(StepList):
         self.scratch = 0  # bytes that each thread needs
 
 
+class Update(NamedTuple):
+    """Blobs of `node`, by their numbers, that steps write: tables[at:] are their offsets from the start of the arena,
+    whose memory they are not in."""
+
+    node: Node
+    blobs: tuple[int, ...]
+    at: int
+
+
 class Emitter(StepList):
-    """Collects the program. `threads` may ask for items; each has some of the `scratch` memory."""
+    """Collects the program. `threads` may ask for items; each has some of the `scratch` memory. `kept` is the offset of
+    what a group keeps for its backward steps, -1 where there are none."""
 
     def __init__(self, threads: int, scratch: Scratch):
         super().__init__()
-        self.threads, self.scratch, self.packing = threads, scratch, PackingSteps()
+        self.threads, self.scratch, self.packing, self.kept = threads, scratch, PackingSteps(), -1
+        self.updates: list[Update] = []
+        self._constants: dict[bytes, int] = {}
+        self._packed: dict[tuple, int] = {}
         self._size = CONSTANTS
         bounds = (NO_LOWEST, -np.inf), (NO_HIGHEST, np.inf)
         self._fixed: list[tuple[int, np.ndarray]] = [(at, np.full(LANES, value, np.float32)) for at, value in bounds]
 
     def constant(self, values) -> int:
-        """The offset of these float32."""
+        """The offset of these float32; the same for the same."""
         array = np.ascontiguousarray(values, np.float32).reshape(-1)
-        offset = self._reserve(array.size)
-        self._fixed.append((offset, array))
-        return offset
+        key = array.tobytes()
+        if key not in self._constants:
+            self._constants[key] = self._reserve(array.size)
+            self._fixed.append((self._constants[key], array))
+        return self._constants[key]
 
     def packed(
         self,
@@ -117,14 +134,25 @@ class Emitter(StepList):
         **fields,
     ) -> int:
         """The offset of `count` float32, zeros at first, which `kernel` makes of these blobs of `node` in `items`. It
-        has the fields `source` and `to` besides those given, and bytes of scratch for each thread."""
-        offset = self._reserve(count)
+        has the fields `source` and `to` besides those given, and bytes of scratch for each thread. The same for the
+        same."""
+        key = kernel, items, node, tuple(blobs), count, scratch, tuple(sorted(fields.items()))
+        if key in self._packed:
+            return self._packed[key]
+        offset = self._packed[key] = self._reserve(count)
         self.packing.step(kernel, items, source=UNKNOWN_SOURCE, to=offset, barrier=False, **fields)
         self.packing.nodes.append(node)
         self.packing.blobs.append(tuple(blobs))
         self.packing.sizes.append(count * FLOAT32.itemsize)
         self.packing.scratch = max(self.packing.scratch, aligned(scratch))
         return offset
+
+    def updated(self, node: Node, blobs: Sequence[int]) -> int:
+        """The index in the tables of the offsets of these blobs of `node`, from the start of the arena, whose memory
+        they are not in. Steps write them each time that they run."""
+        at = self._append(np.full(len(blobs), UNKNOWN, np.int64))
+        self.updates.append(Update(node, tuple(blobs), at))
+        return at
 
     def constants(self) -> tuple[np.ndarray, Scratch]:
         """The bytes, with all but the packed ones, and the scratch memory of packing steps in them."""

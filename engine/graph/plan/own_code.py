@@ -74,5 +74,6 @@ def backward_blobs(
     }
     return BackwardBlobs(
         stored.bottoms, stored.tops, stored.top_gradients, stored.bottom_gradients, weights,
-        stored.shared.first if stored.shared else -1, stored.top_is_masked, stored.masked,
+        stored.shared.first if stored.shared else -1, stored.kept.first if stored.kept else -1,
+        stored.top_is_masked, stored.masked,
     )  # fmt: skip

@@ -41,6 +41,7 @@ from .packing import Packing
 from .program import Program
 from .steps import Scratch
 from .storage import MEMORY_ALIGNMENT, Memory, Storage, aligned, assign_offsets
+from .updates import Updates
 
 PlanPart = tuple[LayerGroup | None, str]
 ARENA_LIMIT = 32 << 30  # bytes of an arena and of scratch
@@ -133,10 +134,11 @@ class Plan:
 
     def forward(self) -> None:
         """Run all layers once, on the values in the arrays of the inputs; inf and NaN are values like others."""
-        self.packing.refresh()
+        self._begin()
         with np.errstate(all="ignore"):
             for segment in self.segments:
                 self._run(segment)
+        self.updates.written()
 
     def backward(self) -> None:
         """Add the gradients of all weights that need one, of the losses of the last `forward`."""
@@ -154,7 +156,7 @@ class Plan:
         return self._timed(self.backward_segments)
 
     def _timed(self, segments: list[Segment]) -> tuple[float, dict[PlanPart, float]]:
-        self.packing.refresh()
+        self._begin()
         seconds: dict[PlanPart, float] = {}
         begin = time.perf_counter()
         with np.errstate(all="ignore"):
@@ -165,14 +167,20 @@ class Plan:
                 shares = self.program.shares(segment.first, segment.last)
                 for part, share in zip(self._parts(segment), shares, strict=True):
                     seconds[part] = seconds.get(part, 0.0) + share * took
+        self.updates.written()
         return time.perf_counter() - begin, seconds
 
     def run_action(self, number: int) -> None:
         """One piece of the program alone, so that tests can read the arena in between."""
-        self.packing.refresh()
+        self._begin()
         with np.errstate(all="ignore"):
             for segment in self.pieces[number]:
                 self._run(segment)
+        self.updates.written()
+
+    def _begin(self) -> None:
+        self.packing.refresh()
+        self.updates.find()
 
     def _run(self, segment: Segment) -> None:
         if segment.call:
@@ -205,7 +213,9 @@ class Plan:
         constants, packing_scratch = emitter.constants()
         self.packing = Packing(emitter.packing, constants, packing_scratch, self.threads)
         self.packing.refresh()
-        self.program = Program(self.arena, constants, emitter.tables(), emitter.rows(), self.threads)
+        tables = emitter.tables()
+        self.updates = Updates(emitter.updates, self.arena, tables)
+        self.program = Program(self.arena, constants, tables, emitter.rows(), self.threads)
         self.segments, self.backward_segments = (
             joined(itertools.chain.from_iterable(pieces))
             for pieces in (self.pieces[: self._forward_actions], self.pieces[self._forward_actions :])
@@ -215,6 +225,7 @@ class Plan:
         """Add the steps of an action; returns what is called instead, if there are none."""
         for storage in action.fresh:
             emit_halo(emitter, storage, barrier=action.emit is None)
+        emitter.kept = action.kept.first if action.kept else -1
         if action.emit:
             action.emit(emitter, action.bottoms, action.tops)
         elif action.backward and action.lowered:

@@ -21,6 +21,7 @@ class BackwardBlobs:
                         layout, to which steps add; from the start of the arena, whose memory they are not in; None
                         where none is needed
     shared              the offset of the bytes that `Backward.shared` asks for
+    kept                the offset of the bytes that `Lowered.kept` asks for, as the forward steps left them
     top_is_masked       the gradient of the top is 0 where the group's ReLU gives 0
     masked              the bottoms' gradients are to be 0 where their values are not positive (`Backward.masks`)
     """
@@ -31,6 +32,7 @@ class BackwardBlobs:
     bottom_gradients: list[Storage | None]
     weights: dict[Node, list[int | None]]
     shared: int = -1
+    kept: int = -1
     top_is_masked: bool = False
     masked: bool = False
 

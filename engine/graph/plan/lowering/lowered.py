@@ -32,6 +32,8 @@ class Lowered:
 
     scratch           bytes that each thread needs, from `scratch.offset + thread * scratch.thread` on
     shared_scratch    bytes that all threads share, from `scratch.offset` on; `scratch` is the emitter's
+    kept              bytes, from the emitter's `kept` on, that hold what the forward steps leave for the backward ones;
+                      the emitter's is -1 where a plan has no gradients
     """
 
     wants: Sequence[Want]
@@ -39,6 +41,7 @@ class Lowered:
     emit: Callable[[Emitter, list[Storage], list[Storage]], None]
     scratch: int = 0
     shared_scratch: int = 0
+    kept: int = 0
     in_place: bool = False
     algorithm: str = ""
     backward: Backward | None = None

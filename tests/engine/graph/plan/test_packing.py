@@ -144,6 +144,17 @@ def test_a_filter_of_nan_stays_in_its_channel_and_output():
     assert spoilt.sum() == 1
 
 
+def test_the_same_constants_and_the_same_packed_blobs_are_there_once():
+    """As of a layer whose steps forward and backward read them."""
+    node, _ = node_of((9,))
+    emitter = Emitter(1, Scratch(offset=0, thread=0))
+    first, *others = (numbers_offset(emitter, node, 0, number) for number in (9, 9, 5))
+    assert [other == first for other in others] == [True, False]
+    assert len(emitter.packing.steps) == 2
+    first, *others = (emitter.constant(values) for values in ([1, 2], np.array([1.0, 2.0]), [1, 2, 0]))
+    assert [other == first for other in others] == [True, False]
+
+
 @pytest.mark.parametrize("factor", [0, 1, 999.98])
 @pytest.mark.parametrize("channels", [1, LANES, LANES + 1])
 def test_statistics(channels, factor):
