@@ -210,5 +210,7 @@ def averages_of(node: Node) -> Sequence[int]:
 
 
 BATCH_NORM = Lowering(
-    lower_batch_norm, kernels=(sum_batch, find_statistics, normalise, pack_filters), backward=NORMALISE_BACK_KERNELS
+    lower_batch_norm,
+    kernels=(sum_batch, find_statistics, normalise, pack_filters),
+    backward_kernels=NORMALISE_BACK_KERNELS,
 )

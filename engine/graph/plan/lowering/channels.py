@@ -149,7 +149,7 @@ def _backward(node: Node, bottoms: list[Shape]) -> Backward | None:
 CHANNELS = Lowering(
     lower_channels,
     kernels=(scale_channels, pack_filters, pack_statistics, pack_scaled_statistics),
-    backward=CHANNELS_BACK_KERNELS,
+    backward_kernels=CHANNELS_BACK_KERNELS,
 )
 
 
