@@ -7,9 +7,13 @@ from typing import NamedTuple
 from ....compiler.cpu import VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....vectors.simd import load, store, where_less, zeros
+from ...ops import OPS
+from ...ops.curves import RECTIFIED
 from ..emitter import Emitter
+from ..groups import LayerGroup
 from ..steps import StepKernel, Strided, step_kernel
 from ..storage import Storage
+from .backward import BackwardBlobs
 from .rows import SharedRows, row_size, rows_of_item, share_rows
 
 
@@ -59,6 +63,21 @@ def emit_add(emitter: Emitter, source: Storage, target: Storage) -> None:
 def _emit(emitter: Emitter, kernel: StepKernel, x: Storage, y: Storage) -> None:
     shared, items, (first, second) = share_rows(x, y)
     emitter.step(kernel, items, x=first, y=second, shared=shared)
+
+
+def only_masks(group: LayerGroup) -> bool:
+    """Whether the gradient of what follows the group's main layer is at most a mask: nothing, or a ReLU without a
+    slope."""
+    if group.activation is None:
+        return group.addend is None
+    kind, slope, _ = OPS[group.activation.type].curve(group.activation)
+    return group.addend is None and kind == RECTIFIED and not slope and not group.activation.weights
+
+
+def emit_group_mask(emitter: Emitter, group: LayerGroup, blobs: BackwardBlobs) -> None:
+    """Emit the gradient of the ReLU of a group that `only_masks`, in place, unless it is masked."""
+    if group.activation is not None and not blobs.top_is_masked:
+        emit_mask(emitter, blobs.tops[0], blobs.top_gradients[0])
 
 
 GRADIENT_KERNELS = (mask_rows, add_rows)
