@@ -13,7 +13,7 @@ from ...ops.windows import MOST_NUMBERS, Window, window_of
 from ..emitter import Emitter
 from ..storage import Halo, Storage, StorageKind, blocks
 from .backward import Backward, BackwardBlobs
-from .filter_gradient import FILTER_KERNELS, FilterWork, Tap, emit_filters
+from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, Tap, emit_filters
 from .filters import filter_layout, pack_filters, panels_offset
 from .input_gradient import emit_inputs, gradient_halo, turned_bytes
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
@@ -55,8 +55,8 @@ def lower_convolution(context: Context) -> Lowered | None:
     return Lowered([want, *addend_wants(context)], StorageKind.BLOCKED, emit, algorithm="direct", backward=backward)
 
 
-KERNELS = convolve, pack_filters
-DIRECT = Lowering(lower_convolution, KERNELS, backward_kernels=(*KERNELS, *FILTER_KERNELS))
+CONVOLVE_KERNELS = convolve, pack_filters
+DIRECT = Lowering(lower_convolution, CONVOLVE_KERNELS, backward_kernels=(*CONVOLVE_KERNELS, *FILTER_GRADIENT_KERNELS))
 
 
 def convolution_backward(context: Context, window: Window, planar: bool) -> Backward | None:

@@ -308,4 +308,4 @@ def emit_filters(
         emitter.step(add_filter_parts, items, **to._asdict())
 
 
-FILTER_KERNELS = (sum_filter_parts, add_filter_parts)
+FILTER_GRADIENT_KERNELS = (sum_filter_parts, add_filter_parts)
