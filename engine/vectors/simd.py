@@ -8,6 +8,7 @@
     fma(v, w, u)                  v * w + u, one rounding where the CPU has FMA
     maximum(v, w)  minimum(v, w)  the second operand where either is NaN, so maximum(bound, x) keeps a NaN in x
     where_less(v, w, a, b)        a where v < w, else b (also where either is NaN)
+    where_equal(v, w, a, b)       a where v == w, else b (also where either is NaN); 0 is -0
     square_root(v)                correctly rounded; NaN below 0
     absolute(v)  round_even(v)    |v|;  nearest integer, ties to even, for |v| < 2**22
     scale_by_power(v, n, K)       v * 2**(n + K) for integral n, a literal K, and n + K in [-126, 127]
@@ -193,6 +194,15 @@ def where_less(typingctx, v, w, a, b):
     def codegen(context, builder, signature, args):
         v, w, a, b = args
         return builder.select(builder.fcmp_ordered("<", v, w), a, b)
+
+    return vector(vector, vector, vector, vector), codegen
+
+
+@intrinsic
+def where_equal(typingctx, v, w, a, b):
+    def codegen(context, builder, signature, args):
+        v, w, a, b = args
+        return builder.select(builder.fcmp_ordered("==", v, w), a, b)
 
     return vector(vector, vector, vector, vector), codegen
 

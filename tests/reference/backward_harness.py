@@ -56,7 +56,7 @@ class BackwardRun:
         own_parameters(graph)
         self.group = group = find_groups(graph, self.shapes, fuse=True, backward=graph.nodes)[-1]
         of = [[self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops)]
-        self.how = lower(Context(group, *of, exact))
+        self.how = lower(Context(group, *of, exact, self._producer))
         assert self.how, "the group has no lowering"
         assert self.how.backward, "the group has no backward"
         self._size, self._memory = 0, []
@@ -100,6 +100,10 @@ class BackwardRun:
         self.updates = Updates(emitter.updates, self.arena, tables)
         self.program = Program(self.arena, constants, tables, emitter.rows(), threads)
         self._inputs = inputs and [inputs[blob.name] for blob in group.bottoms]
+
+    def _producer(self, blob):
+        node = self.graph.producer(blob)
+        return (node, [self.shapes[bottom] for bottom in node.bottoms]) if node else None
 
     def _take(self, size):
         offset, self._size = self._size, self._size + aligned(size)

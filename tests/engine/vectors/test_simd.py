@@ -106,9 +106,10 @@ def apply_binary(v, w, out):
         simd.store(out, 5 * n + i, simd.minimum(a, b))
 
 
-@kernel(types.void(F1_IN, F1_IN, F1_IN, F1_IN, F1, F1))
-def apply_wider(v, w, a, b, chosen, fused):
+@kernel(types.void(F1_IN, F1_IN, F1_IN, F1_IN, F1, F1, F1))
+def apply_wider(v, w, a, b, chosen, fused, equal):
     for i in range(0, v.size, LANES):
+        simd.store(equal, i, simd.where_equal(simd.load(v, i), simd.load(w, i), simd.load(a, i), simd.load(b, i)))
         simd.store(chosen, i, simd.where_less(simd.load(v, i), simd.load(w, i), simd.load(a, i), simd.load(b, i)))
         simd.store(fused, i, simd.fma(simd.load(v, i), simd.load(w, i), simd.load(a, i)))
 
@@ -312,13 +313,16 @@ def test_maximum_and_minimum_take_the_second_operand_where_either_is_nan():
         same_bits(out[5], second)
 
 
-def test_where_less_takes_the_second_value_unless_truly_less():
+def test_where_less_and_where_equal_take_the_second_value_unless_it_is_so():
     v, w, a, b = values(3), values(4), values(5), values(6)
     w[::7] = v[::7]
-    chosen, fused = np.empty_like(v), np.empty_like(v)
-    apply_wider(v, w, a, b, chosen, fused)
+    v[:2], w[:2] = (0.0, np.nan), (-0.0, np.nan)
+    chosen, fused, equal = np.empty_like(v), np.empty_like(v), np.empty_like(v)
+    apply_wider(v, w, a, b, chosen, fused, equal)
     same_bits(chosen, np.where(v < w, a, b))
+    same_bits(equal, np.where(v == w, a, b))
     assert (v < w).any()
+    assert equal[0] == a[0]
     assert np.isnan(v).any()
 
 
@@ -326,8 +330,8 @@ def test_fma_rounds_once_where_the_cpu_has_fma_and_at_most_twice_elsewhere():
     source = np.random.default_rng(7)
     v, w, u = (source.standard_normal(64 * LANES).astype(np.float32) for _ in range(3))
     v[0], w[0], u[0] = F(1 + 2**-12), F(1 + 2**-12), F(-(1 + 2**-11))
-    chosen, fused = np.empty_like(v), np.empty_like(v)
-    apply_wider(v, w, u, u, chosen, fused)
+    chosen, fused, equal = np.empty_like(v), np.empty_like(v), np.empty_like(v)
+    apply_wider(v, w, u, u, chosen, fused, equal)
     exact = v.astype(np.float64) * w + u  # the product is exact, the sum almost
     has_fma = "+fma" in codegen_key()[2].split(",")
     assert fused[0] == 2**-24 if has_fma else fused[0] in (0, 2**-24)  # what one rounding leaves, what two leave

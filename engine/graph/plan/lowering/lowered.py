@@ -74,3 +74,14 @@ class Lowering:
 def addend_wants(context: Context) -> list[Want]:
     """The storage of a product's addend, if there is one."""
     return [BLOCKED] if context.group.addend else []
+
+
+def follows_relu(context: Context) -> bool:
+    """Whether the first bottom holds what a ReLU gave: 0 where that has no gradient."""
+    producer = context.producer(context.group.nodes[0].bottoms[0])
+    return producer is not None and is_relu(producer[0])
+
+
+def is_relu(node: Node) -> bool:
+    """Whether it is a ReLU without a slope, whose gradient is a mask."""
+    return node.type == "ReLU" and not node.attributes.negative_slope

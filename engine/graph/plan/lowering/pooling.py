@@ -14,7 +14,10 @@ from ...ops.pooling import LOWEST_FLOAT32, POOL_AVE, Side, pooling_windows, wind
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
-from .lowered import BLOCKED, Context, Lowered, Lowering
+from .backward import Backward, BackwardBlobs
+from .lowered import BLOCKED, Context, Lowered, Lowering, follows_relu
+from .pooling_max_backward import emit_maxima, gather_maxima, scratch_of_maxima, spread_maxima
+from .pooling_mean_backward import emit_means, scratch_of_means, spread_means
 
 ROWS_PER_ITEM = 16  # of y; not measured
 
@@ -27,6 +30,8 @@ class PooledWindows(NamedTuple):
     rows: int  # of y
     columns: int
     parts: int  # items that share a plane, by its rows
+    planes: int  # of a picture
+    inside: int  # of a constant [channels]: 1, and 0 behind the last channel
     mean: int  # 1: the mean, 0: the largest
 
 
@@ -37,6 +42,7 @@ def pool(arena, weights, tables, at, item, thread):
     f = read_fields(tables, at, PooledWindows)
     plane, part = item // f.parts, item % f.parts
     x, y = f.x.offset + plane * f.x.plane, f.y.offset + plane * f.y.plane
+    inside = load(weights, f.inside + plane % f.planes * VECTOR_BYTES)
     for r in range(f.rows * part // f.parts, f.rows * (part + 1) // f.parts):
         down = read_row(tables, f.down, r, Side)
         for c in range(f.columns):  # y[r, c] from x[down.first : down.last, across.first : across.last]
@@ -47,13 +53,15 @@ def pool(arena, weights, tables, at, item, thread):
                     for w in range(across.first, across.last):
                         total = total + load(arena, x + h * f.x.row + w * VECTOR_BYTES)
                 divisor = broadcast(np.float32(down.length * across.length))
-                store(arena, y + r * f.y.row + c * VECTOR_BYTES, total / divisor)
+                value = total / divisor
             else:
                 highest = broadcast(LOWEST_FLOAT32)
                 for h in range(down.first, down.last):
                     for w in range(across.first, across.last):
                         highest = maximum(load(arena, x + h * f.x.row + w * VECTOR_BYTES), highest)
-                store(arena, y + r * f.y.row + c * VECTOR_BYTES, highest)
+                value = highest
+            # Of windows without pixels, values behind the last channel would not be 0.
+            store(arena, y + r * f.y.row + c * VECTOR_BYTES, where_less(zeros(), inside, value, zeros()))
 
 
 class PooledPlaces(NamedTuple):
@@ -65,9 +73,9 @@ class PooledPlaces(NamedTuple):
     rows: int  # of y
     columns: int
     parts: int  # items that share a plane, by its rows
-    width: int  # of x
     planes: int  # of a picture
     inside: int  # of a constant [channels]: 1, and 0 behind the last channel
+    width: int  # of x
 
 
 @step_kernel(PooledPlaces)
@@ -88,7 +96,7 @@ def pool_places(arena, weights, tables, at, item, thread):
                     v = load(arena, x + h * f.x.row + w * VECTOR_BYTES)
                     place = where_less(highest, v, broadcast(np.float32(h * f.width + w)), place)
                     highest = where_less(highest, v, v, highest)
-            store(arena, y + r * f.y.row + c * VECTOR_BYTES, highest)
+            store(arena, y + r * f.y.row + c * VECTOR_BYTES, highest * inside)
             store(arena, places + r * f.places.row + c * VECTOR_BYTES, place * inside)
 
 
@@ -99,18 +107,42 @@ def lower_pooling(context: Context) -> Lowered | None:
         x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
         down, across = (emitter.table(window_table(axis)) for axis in pooling_windows(node, x.shape))
         parts = max(1, rows // ROWS_PER_ITEM)
-        windows = {"down": down, "across": across, "rows": rows, "columns": columns, "parts": parts}
-        items, blobs = y.four[0] * y.planes * parts, {"x": x.strided, "y": y.strided}
-        if len(tops) == 1:
-            emitter.step(pool, items, **blobs, **windows, mean=node.attributes.pool == POOL_AVE)
-            return
         inside = emitter.constant(np.arange(y.planes * LANES) < y.four[1])
-        emitter.step(
-            pool_places, items, **blobs, places=tops[1].strided, **windows, width=x.four[3], planes=y.planes,
-            inside=inside,
-        )  # fmt: skip
+        common = {
+            "x": x.strided, "y": y.strided, "down": down, "across": across, "rows": rows, "columns": columns,
+            "parts": parts, "planes": y.planes, "inside": inside,
+        }  # fmt: skip
+        items = y.four[0] * y.planes * parts
+        if len(tops) == 1:
+            emitter.step(pool, items, **common, mean=node.attributes.pool == POOL_AVE)
+        else:
+            emitter.step(pool_places, items, **common, places=tops[1].strided, width=x.four[3])
 
-    return Lowered([BLOCKED], StorageKind.BLOCKED, emit)
+    return Lowered([BLOCKED], StorageKind.BLOCKED, emit, backward=_backward(context))
 
 
-POOLING = Lowering(lower_pooling, kernels=(pool, pool_places))
+def _backward(context: Context) -> Backward:
+    """The gradient; of a ReLU's values, also that of the ReLU."""
+    node, shape = context.group.main, context.bottoms[0]
+    is_mean, axes = node.attributes.pool == POOL_AVE, pooling_windows(node, shape)
+    after_relu = follows_relu(context)
+
+    def emit(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        (x, y), dy, dx = (blobs.bottoms[0], blobs.tops[0]), blobs.top_gradients[0], blobs.bottom_gradients[0]
+        if is_mean:
+            emit_means(emitter, axes, x, dy, dx, blobs.masked)
+        else:
+            emit_maxima(emitter, axes, x, y, dy, dx, blobs.masked)
+
+    return Backward(
+        emit,
+        reads_bottoms=after_relu or not is_mean,
+        reads_tops=not is_mean,
+        masks=after_relu,
+        scratch=scratch_of_means(axes) if is_mean else scratch_of_maxima(axes),
+    )
+
+
+POOLING = Lowering(
+    lower_pooling, kernels=(pool, pool_places), backward_kernels=(spread_maxima, gather_maxima, spread_means)
+)
