@@ -26,7 +26,7 @@ def optimize(
 
     `mean` and `scale`, of all channels or one per channel, are those of its first input's preparation; the copy takes
     raw values and does (x - mean) * scale itself. For other inputs, and instead of these, there is `Passes.inputs`.
-    Raises UsageError, for numbers of other channels too.
+    Raises UsageError, for numbers of other channels too, InputError for a net without outputs.
     """
     instance("net", net, CaffeNet, NET)
     passes = instance("passes", Passes() if passes is None else passes, Passes, "a caffe64.Passes")

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..arguments import finite_number, sizes
+from ..engine.graph.ops.windows import MOST_NUMBERS
 from ..errors import UsageError
+from ..formats.files import memory_bytes
 from .resizing import resize_linear
 
 CV_8U, CV_32F = 0, 5
 CHANNELS = (1, 3, 4)
 MOST_SCALARS = 4
+SHARE = 16  # bytes of the memory per number: a blob of a fourth of it at most
 SMALLEST_PICTURE_AXES, PICTURE_AXES = 2, 3
 
 Scalar = float | Sequence[float] | np.ndarray | None
@@ -59,7 +63,9 @@ def blobFromImages(
     if depth == np.uint8 and (factor != 1 or any(means)):
         raise UsageError("mean and scalefactor are for a blob of CV_32F, ddepth is CV_8U")
     width, height = _size(size, pictures[0])
-    blob = np.empty((len(pictures), pictures[0].shape[2], height, width), depth)
+    shape = len(pictures), pictures[0].shape[2], height, width
+    _check_room(f"the blob of size {(width, height)}", shape)
+    blob = np.empty(shape, depth)
     for row, picture in zip(blob, pictures, strict=True):
         _fill(row, _fitted(picture, width, height, crop=bool(crop)), factor, means, swap=bool(swapRB))
     return blob
@@ -114,6 +120,13 @@ def _size(size: Sequence[int] | None, first: np.ndarray) -> tuple[int, int]:
     return width, height
 
 
+def _check_room(what: str, shape: tuple[int, ...]) -> None:
+    """Raises UsageError for an array that is more than this machine, or a blob of Caffe's, can hold."""
+    most = min(MOST_NUMBERS, memory_bytes() // SHARE)
+    if math.prod(shape) > most:
+        raise UsageError(f"{what} would be {list(shape)}, {math.prod(shape):,} numbers, expected at most {most:,}")
+
+
 def _fitted(picture: np.ndarray, width: int, height: int, *, crop: bool) -> np.ndarray:
     old_height, old_width = picture.shape[:2]
     if (old_width, old_height) == (width, height):
@@ -122,7 +135,10 @@ def _fitted(picture: np.ndarray, width: int, height: int, *, crop: bool) -> np.n
         return resize_linear(picture, width, height)
     ratios = (np.float32(new) / np.float32(old) for new, old in ((width, old_width), (height, old_height)))
     factor = float(max(ratios))
-    scaled = resize_linear(picture, round(old_width * factor), round(old_height * factor), factor)
+    covering = round(old_width * factor), round(old_height * factor)
+    what = f"the picture {[old_height, old_width]}, enlarged to cover the size {(width, height)},"
+    _check_room(what, (*covering[::-1], picture.shape[2]))
+    scaled = resize_linear(picture, *covering, factor)
     top, left = (scaled.shape[0] - height) // 2, (scaled.shape[1] - width) // 2
     return scaled[top : top + height, left : left + width]
 

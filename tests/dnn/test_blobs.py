@@ -168,3 +168,15 @@ def test_a_picture_is_not_changed():
     before = image.copy()
     dnn.blobFromImage(image, 0.5, mean=(1, 2, 3))
     np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("options", [{}, {"crop": True}])
+@pytest.mark.parametrize("size", [(10**6, 10**6), (1, 2**62), (2**70, 1)])
+def test_a_blob_larger_than_the_memory(size, options):
+    with pytest.raises(UsageError, match=rf"the blob of size \({size[0]}, {size[1]}\) would be \[1, 3, .* at most"):
+        dnn.blobFromImage(picture((5, 4, 3)), size=size, **options)
+
+
+def test_a_picture_that_becomes_larger_than_the_memory_before_it_is_cut():
+    with pytest.raises(UsageError, match=r"the picture \[1, 60000\], enlarged to cover the size \(9, 9000\), would be"):
+        dnn.blobFromImage(picture((1, 60000, 3)), size=(9, 9000), crop=True)

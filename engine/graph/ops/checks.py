@@ -37,7 +37,9 @@ def whole_numbers(node: Node, bottom: int, values: np.ndarray, limit: int, ignor
     if wrong.any():
         position = int(wrong.argmax())
         found = f"{node.bottoms[bottom].name!r} holds {values.flat[position]:g} at position {position}"
-        raise node.error(found, f"a number from 0 to {limit - 1}")
+        raise node.error(
+            found, f"a number from 0 to {limit - 1}" if limit else "none, as there is nothing to choose from"
+        )
     return numbers
 
 

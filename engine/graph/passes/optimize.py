@@ -62,9 +62,11 @@ def optimize_graph(
     graph: Graph, passes: Passes, inputs: Mapping[str, Shape] | None = None
 ) -> tuple[Graph, list[Report]]:
     """An optimised copy of `graph`, and the report of each pass. Outputs stay equal up to rounding; inf and NaN in
-    weights are values like others."""
+    weights are values like others. Raises InputError for a net without outputs."""
     graph = graph.copy()
     reports = [drop_dead_layers(graph, passes.outputs)]
+    if not graph.nodes:
+        raise InputError(graph.path, "has no output, so that nothing of it is needed", "a blob that no layer reads")
     left = {blob.name for blob in graph.inputs}
     inputs = {name: shape for name, shape in (inputs or {}).items() if name in left}
     if passes.drop_dropout:

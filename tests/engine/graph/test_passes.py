@@ -180,6 +180,13 @@ INPUTS = layer(
 )
 
 
+@pytest.mark.parametrize("kind", ["Silence", "HDF5Output"])
+def test_a_net_without_outputs_is_refused(kind):
+    graph = graph_of(data(), conv("c", "data"), layer("q", kind, "c data", ""))
+    with pytest.raises(InputError, match="has no output, so that nothing of it is needed, expected a blob that no"):
+        optimised(graph)
+
+
 @pytest.mark.parametrize("reader", ["", layer("q", "Silence", "label", "")])
 def test_inputs_that_nothing_reads_go(reader):
     smaller, reports = optimised(graph_of(INPUTS, conv("c", "data"), reader))

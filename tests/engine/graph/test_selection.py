@@ -133,6 +133,11 @@ def test_a_row_that_is_not_there(number, shown):
         run_layer("BatchReindex", [drawn(4, 2), np.float32([0, number])])
 
 
+def test_a_row_of_none():
+    with pytest.raises(InputError, match="'b1' holds 0 at position 0, expected none, as there is nothing to choose"):
+        run_layer("BatchReindex", [np.empty((0, 2), np.float32), np.float32([0])])
+
+
 def test_row_numbers_of_more_axes():
     refused("BatchReindex", [(4, 2), (3, 1)], "", r"bottoms of shapes \[4, 2\] and \[3, 1\]")
     refused("BatchReindex", [(4, 70000), (70000,)], "", "gives 't0' the shape .*, expected|numbers, expected at most")
