@@ -31,11 +31,18 @@ class TwoForms(Command):
         try:
             if wrong:
                 raise typer.BadParameter(f"it is for text nets, {self.usage}", param_hint=wrong[0])
-            return self.caffe_form.command.make_context(info_name, spelled, parent, **extra)
+            return self.caffe_form.command.make_context(
+                f"{info_name} {self.caffe_form.example}", spelled, parent, **extra
+            )
         except WrongUsage as error:
             if "unexpected extra" not in str(error):
                 raise
             raise WrongUsage(f"{self.caffe_form.takes} none of {self.usage}: {error}", error.ctx) from None
+
+    def format_usage(self, ctx, formatter) -> None:
+        super().format_usage(ctx, formatter)
+        other = self.caffe_form.command.collect_usage_pieces(ctx)
+        formatter.write_usage(f"{ctx.command_path} {self.caffe_form.example}", " ".join(other), "   or: ")
 
     @property
     def usage(self) -> str:
@@ -44,11 +51,11 @@ class TwoForms(Command):
 
 
 class FormCommand(Command):
-    """A command whose usage line names the options that it needs."""
+    """A command whose usage line names the options that it needs, but the first, with which its own name ends."""
 
     def collect_usage_pieces(self, ctx) -> list[str]:
         needed = [f"{parameter.opts[0]} {parameter.metavar}" for parameter in self.params if parameter.required]
-        return [*needed, *super().collect_usage_pieces(ctx)]
+        return [" ".join(needed).partition(" ")[2], *super().collect_usage_pieces(ctx)]
 
 
 class CaffeForm:

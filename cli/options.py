@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from ..arguments import MOST_THREADS
 from ..formats.streams import STDIN, STDOUT
+
+
+EXAMPLE_WIDTH = 74  # without what a help text puts before a line, and the backslash at its end
 
 
 class _QuickParameters:
@@ -42,9 +46,21 @@ class Command(_QuickParameters, TyperCommand):
 
 
 def examples(*lines: str) -> str:
-    """The end of a help text. \\b keeps Typer from joining the lines."""
+    """The end of a help text, its lines cut where 80 columns are too few. \\b keeps Typer from joining them."""
     title = "Example:" if len(lines) == 1 else "Examples:"
-    return "\n".join((title, "", "\b", *(f"  {line}" for line in lines)))
+    return "\n".join((title, "", "\b", *(f"  {part}" for line in lines for part in _continued(line))))
+
+
+def _continued(line: str) -> list[str]:
+    """A command as lines that a shell joins, cut before options."""
+    parts = [""]
+    for piece in re.split(r" (?=-)", line):
+        if parts[-1] and len(f"{parts[-1]} {piece}") > EXAMPLE_WIDTH:
+            parts[-1] += " \\"
+            parts.append(f"    {piece}")
+        else:
+            parts[-1] = f"{parts[-1]} {piece}" if parts[-1] else piece
+    return parts
 
 
 def _process_value(parameter, process: Callable, context, value):

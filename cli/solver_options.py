@@ -17,7 +17,7 @@ def one_of(*names: str) -> Callable[[str | None], str | None]:
 
     def check(value: str | None) -> str | None:
         if value is not None and value not in names:
-            raise typer.BadParameter(f"'{value}' is not {' or '.join(names)}.")
+            raise typer.BadParameter(f"'{value}' is not one of {', '.join(names)}.")
         return value
 
     return check

@@ -76,11 +76,13 @@ def check(request: SolverRequest) -> None:
     """Contradicting options, missing files and folders that cannot be written."""
     if request.snapshot and request.weights:
         raise UsageError("--snapshot and --weights exclude each other: a snapshot brings its own weights")
+    if "" in request.weights:
+        raise UsageError(f"--weights {','.join(request.weights)!r}: a name is empty")
     files.check_suffix(request.log, "--log", SUFFIXES)
     files.check_suffix(request.plot, "--plot", plot.SUFFIXES)
     if request.plot is not None:
         plot.check_plotting()
-    inputs = (request.solver, request.snapshot, *(Path(name.strip()) for name in request.weights))
+    inputs = (request.solver, request.snapshot, *map(Path, request.weights))
     files.check_inputs(inputs)
     files.check_outputs((request.log, request.plot), inputs)
 
@@ -123,8 +125,8 @@ class SolverTraining:
         """Take the weights that the training begins with, or the snapshot."""
         request, settings = self._request, self.solver.parsed.settings
         gpu = f"{request.solver}: solver_mode: GPU" if settings.gpu else ""
+        weights = [] if request.snapshot else [*request.weights] or self.solver.own_weights
         notices(self._output, "--gpu" if request.gpu else gpu, [self.solver.net, *self.solver.test_nets])
-        weights = list(() if request.snapshot else request.weights or settings.weights)
         log = report if isinstance(report, CaffeLog) else None
         if report:
             self._listeners.append(lambda event: self.screen.run(lambda: report(event)))

@@ -11,8 +11,7 @@ from . import options
 from . import solver_options as shared
 
 EXAMPLES = (
-    "caffe64 test --model train_val.prototxt --weights lenet_iter_10000.caffemodel --iterations 100",
-    "caffe64 test --model train_val.prototxt --weights lenet_iter_10000.caffemodel 2>/dev/null",
+    "caffe64 test --model train_val.prototxt --weights lenet_iter_10000.caffemodel --iterations 100 2>/dev/null",
 )
 TAKES = "--model tests a Caffe net and takes"
 

@@ -70,7 +70,7 @@ def command(
         SolverRequest(
             solver=solver,
             snapshot=snapshot,
-            weights=tuple(weights.split(",")) if weights else (),
+            weights=() if weights is None else tuple(name.strip() for name in weights.split(",")),
             level=level,
             stages=tuple(stage.split(",")),
             max_iter=max_iter,

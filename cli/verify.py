@@ -14,7 +14,7 @@ from . import options
 
 NAME = "verify"
 EXAMPLES = (
-    "caffe64 verify deploy.prototxt net.caffemodel small.prototxt small.caffemodel",
+    "caffe64 verify a.prototxt a.caffemodel small.prototxt small.caffemodel",
     "caffe64 verify a.prototxt a.caffemodel b.prototxt b.caffemodel --mean 104,117,123 --scale 0.017",
     "caffe64 verify deploy.prototxt net.caffemodel net.onnx --onnxruntime second",
     "caffe64 verify net.onnx",

@@ -27,7 +27,7 @@ SIGNATURES = {
     b"\xff\xfe": ("text in UTF-16", "save it anew as UTF-8"),
     b"\xfe\xff": ("text in UTF-16", "save it anew as UTF-8"),
 }
-CAFFE = "for caffe64 summary, time, run, classify, optimize, verify, draw and export"
+CAFFE = "for caffe64 summary, time, run, classify, optimize, verify, draw and export, and test --model"
 A_TEXT_NET, ITS_WEIGHTS = "a text net", "the weights of a text net"
 A_PROTOTXT, A_MODEL = "a prototxt, the net of a Caffe model", "a .caffemodel, the weights of a Caffe model"
 A_TENSOR_FILE = "a .safetensors file"
@@ -38,6 +38,7 @@ _TEXT_NET = re.compile(rb"(?:\s|#[^\n]*\n)*[0-9]+[ \t\r]*(?:#[^\n]*)?\n(?:\s|#[^
 _PROTOTXT = re.compile(rb"^\s*(?:name\s*:|input(?:_dim|_shape)?\s*[:{]|layers?\s*:?\s*\{)", re.MULTILINE)
 _SOLVER = re.compile(rb"^\s*(?:(?:train_|test_)?net|base_lr|lr_policy|max_iter|solver_mode)\s*:", re.MULTILINE)
 _MODEL = re.compile(rb"\x0a(?s:.){0,200}?(?:\xa2\x06|\x12)|\xa2\x06")  # a net's name, its layers: fields 1, 100 or 2
+_STATE = re.compile(rb"\x08[\x80-\xff]{0,4}[\0-\x7f][\x12\x1a\x20]")  # iter, then another field
 CONTROL = bytes({*range(32)} - set(b"\t\n\r"))
 
 
@@ -62,12 +63,14 @@ def _of_a_net(head: bytes) -> tuple[str, str] | None:
             ITS_WEIGHTS,
             "for caffe64 info, train --init, test and eval; text nets cannot be exported to other formats",
         )
+    if b"\0" in head and _STATE.match(head):
+        return A_STATE, "for caffe64 train --solver, by its option --snapshot"
     if b"\0" in head and _MODEL.match(head):
         return A_MODEL, CAFFE
     if b"\0" in head:
         return None
     if _SOLVER.search(text):
-        return A_SOLVER, "caffe64 trains text nets, by an optimizer file of six numbers"
+        return A_SOLVER, "for caffe64 train --solver"
     return (A_PROTOTXT, CAFFE) if _PROTOTXT.search(text) else None
 
 

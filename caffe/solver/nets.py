@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ...engine.graph.analysis.shapes import infer_shapes, weight_shapes
 from ...engine.graph.execution.required_kernels import kernels_of
 from ...engine.graph.ir.graph import PICTURE_AXES, Graph, Shape
 from ...engine.graph.ir.ownership import assign_weights
-from ...errors import UsageError
+from ...errors import InputError, UsageError
 from ...formats.caffe import ParsedNet, upgraded
 from ...formats.caffe.schema import Message
 from ...formats.caffe.solver import ParsedSolver
@@ -77,9 +78,9 @@ def origins(
     InputError."""
     settings = solver.settings
 
-    def file(name: str) -> ParsedNet:
+    def file(field: str, name: str) -> ParsedNet:
         notices: list[str] = []
-        read = read_net(Places(solver.path, notices).find(name), allow_unknown=allow_unknown)
+        read = read_net(find_named(solver, field, name, notices), allow_unknown=allow_unknown)
         read.notices[:0] = notices
         return read
 
@@ -87,15 +88,24 @@ def origins(
         return upgraded(net, solver.path)
 
     own = settings.train_net_param or settings.net_param
-    whole = given or (inline(own) if own is not None else file(settings.train_net or settings.net))
+    whole_name = ("train_net", settings.train_net) if settings.train_net else ("net", settings.net)
+    whole = given or (inline(own) if own is not None else file(*whole_name))
     train = NetOrigin(whole, settings.train_state)
     tests = [NetOrigin(inline(net)) for net in settings.test_net_param] + [
-        NetOrigin(file(n)) for n in settings.test_net
+        NetOrigin(file("test_net", name)) for name in settings.test_net
     ]
     tests += [NetOrigin(whole) for _ in range(len(settings.test_iter) - len(tests))]
     for test, state in zip(tests, settings.test_state, strict=False):
         test.own = state
     return train, tests
+
+
+def find_named(solver: ParsedSolver, field: str, name: str, notices: list[str]) -> Path:
+    """The file that a field of the solver names. Raises InputError at the field's line."""
+    try:
+        return Places(solver.path, notices).find(name)
+    except InputError as error:
+        raise solver.error(field, f"{field}: {error.found}", hint=error.hint) from None
 
 
 def required_kernels(solver: ParsedSolver, level: int | None = None, stages: Sequence[str] = ()) -> list[Any]:

@@ -20,7 +20,7 @@ from ...formats.transform import transform_bytes, transform_floats
 from ..net import CaffeNet, Outputs
 from ..weights import copy_weights
 from .events import Passed, Resumed, Step, Tell, Testing, WeightsLoaded, ignore, listed
-from .nets import FedNet, Given, Place, build, origins
+from .nets import FedNet, Given, Place, build, find_named, origins
 from .snapshot import restore, write_snapshot
 from .trace import Trace, split_layers
 
@@ -175,7 +175,7 @@ class CaffeTraining:
         self.marks: list[Place] | None = None  # where tests were that are to begin again after a resume
         for number in range(len(self.tests)):
             self._share(number)
-        self.load_weights(list(settings.weights) if weights is None else weights)
+        self.load_weights(self.own_weights if weights is None else weights)
 
     @property
     def net(self) -> CaffeNet:
@@ -189,13 +189,19 @@ class CaffeTraining:
     def iter(self) -> int:
         return self.trainer.iteration
 
+    @property
+    def own_weights(self) -> list[str]:
+        """The files that the solver's `weights` name. Raises InputError."""
+        names = ",".join(self.parsed.settings.weights).split(",") if self.parsed.settings.weights else ()
+        return [str(find_named(self.parsed, "weights", name.strip(), self.net.notices)) for name in names]
+
     def load_weights(self, names: Sequence[str], tell: Tell = ignore) -> None:
-        """Take the weights of these files, each perhaps several with commas between, in the layers that they have by
-        name, of the test nets as well; later ones overwrite. Raises InputError."""
+        """Take the weights of these files in the layers that they have by name, of the test nets as well; later ones
+        overwrite. Raises InputError."""
         for number, net in ((None, self.net), *enumerate(self.test_nets)):
-            for name in ",".join(names).split(",") if names else ():
-                ignored = load_weights(net, name.strip(), needed=number is None)
-                tell(WeightsLoaded(name.strip(), ignored, number))
+            for name in names:
+                ignored = load_weights(net, name, needed=number is None)
+                tell(WeightsLoaded(name, ignored, number))
 
     def snapshot(self) -> tuple[str, str]:
         """Write a .caffemodel and a .solverstate; returns their names."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from ...errors import InputError, UsageError
 from ..atomic import write_atomically
-from ..content import A_STATE, CUT_SHORT
+from ..content import A_STATE, CUT_SHORT, HEAD, refuse_others
 from ..files import open_input
 from ..text import quote
 from .binary import blob_parts, map_file, parse_file, take_array, write_part
@@ -53,6 +53,9 @@ def read_state(path: str | os.PathLike[str]) -> SolverState:
     if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
         return _read_hdf5(path)
     message, payloads = parse_file(path, mapping, "state", SOLVER_STATE())
+    if not message.HasField("iter"):
+        refuse_others(path, mapping[:HEAD], A_STATE, "a binary file")
+        raise InputError(path, "is a file without an iteration", A_STATE, CUT_SHORT)
     history = [
         np.array(take_array(path, f"history {number}: ", blob, payloads)) for number, blob in enumerate(message.history)
     ]

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from caffe64.cli.app import app
 
 COMMANDS = sorted({*(each.name for each in app.registered_commands), "", "cache", "cache path", "cache clear"})
+COMMANDS += ["train --solver", "test --model"]
 PLACEHOLDERS = {"caffe64 COMMAND --help"}
 
 

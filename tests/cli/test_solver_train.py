@@ -138,8 +138,12 @@ def test_solver_mode_gpu_is_one_notice(cli, training):
         (f"{TRAIN} --init w.bin", "--init: it is for text nets"),
         ("train --weights a.caffemodel", "Missing option '--solver'"),
         (f"{TRAIN} --log a.txt", "must end with .jsonl or .csv"),
-        (f"{TRAIN} --log-format glog", "'glog' is not caffe or plain"),
-        (f"{TRAIN} --sighup-effect kill", "'kill' is not stop or snapshot or none"),
+        (f"{TRAIN} --log-format glog", "'glog' is not one of caffe, plain"),
+        (f"{TRAIN} --sighup-effect kill", "'kill' is not one of stop, snapshot, none"),
+        (f"{TRAIN} --weights a,", "--weights 'a,': a name is empty"),
+        (f"{TRAIN} --weights=", "--weights '': a name is empty"),
+        (f"{TRAIN} --iterations 5", "Try 'caffe64 train --solver -h' for help"),
+        ("train net.txt", "   or: caffe64 train --solver FILE [OPTIONS]\n"),
         ("train net.txt", "Missing argument 'WEIGHTS'"),
     ],
 )
@@ -158,8 +162,12 @@ def test_wrong_command_lines(cli, training, command, message):
             {"snapshot_prefix": '"no/where"'},
             r"solver\.prototxt:11:\d+: snapshot_prefix: 'no/where': there is no folder no",
         ),
-        ({"net": '"other.prototxt"'}, r"other\.prototxt"),
-        ({"weights": '"missing.caffemodel"'}, r"missing\.caffemodel"),
+        (
+            {"net": '"other.prototxt"'},
+            r"solver\.prototxt:1:1: net: names 'other\.prototxt', which does not exist \(names count from",
+        ),
+        ({"test_net": '"no.prototxt"'}, r"solver\.prototxt:13:1: test_net: names 'no\.prototxt'"),
+        ({"weights": '"missing.caffemodel"'}, r"solver\.prototxt:13:1: weights: names 'missing\.caffemodel'"),
     ],
 )
 def test_wrong_files_are_found_before_the_first_iteration(cli, training, changes, message):
@@ -173,6 +181,28 @@ def test_wrong_files_are_found_before_the_first_iteration(cli, training, changes
 def test_a_missing_solver(cli, training):
     result = cli("train --solver nothing.prototxt")
     assert (result.exit_code, result.stderr) == (3, "caffe64: error: Couldn't find file nothing.prototxt\n")
+
+
+def test_a_model_is_not_taken_for_a_state_nor_a_state_for_a_model(cli, training):
+    assert cli(f"{TRAIN} --max-iter 1 --quiet").exit_code == 0
+    for option, file in (
+        ("--snapshot", "caffemodel, the weights of a Caffe model, expected a .solverstate (for caffe64"),
+        ("--weights", "solverstate, expected a .caffemodel (for caffe64 train --solver, by its option --snapshot)"),
+    ):
+        result = cli(f"{TRAIN} {option} snap_iter_1.{file.partition(',')[0]}")
+        assert result.exit_code == 3
+        assert f"is a .{file}" in result.stderr
+
+
+def test_weights_of_the_solver_are_found_beside_it(cli, training, monkeypatch):
+    assert cli(f"{TRAIN} --max-iter 1 --quiet").exit_code == 0
+    write_solver(training / "solver.prototxt", weights='"snap_iter_1.caffemodel, snap_iter_1.caffemodel"')
+    (training / "below").mkdir()
+    monkeypatch.chdir(training / "below")
+    result = cli("train --solver ../solver.prototxt --log-format plain")
+    assert result.exit_code == 0
+    assert result.stderr.count("snap_iter_1.caffemodel is not in the working directory") == 1
+    assert result.stderr.count("weights of ../snap_iter_1.caffemodel\n") == 2
 
 
 def test_max_iter_replaces_the_solvers(cli, training):

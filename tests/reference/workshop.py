@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +30,13 @@ layer { name: "pool" type: "Pooling" bottom: "bn" top: "pool" pooling_param { po
 layer { name: "fc" type: "InnerProduct" bottom: "pool" top: "fc"
   inner_product_param { num_output: 7 weight_filler { type: "xavier" } } }
 """
+SOLVER = 'net: "train_val.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 2 snapshot_prefix: "lenet"\n'
 PROB = 'layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }\n'
 LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }\n'
 DATA = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 8 } } }\n'
 INFO = 'layer { name: "im_info" type: "Input" top: "im_info" input_param { shape { dim: 1 dim: 3 } } }\n'
-DATABASE = 'layer { name: "data" type: "Data" top: "data" top: "label" data_param { batch_size: 10 } }\n'
+SOURCE = 'data_param { source: "train_lmdb" backend: LMDB batch_size: 10 }'
+DATABASE = f'layer {{ name: "data" type: "Data" top: "data" top: "label" {SOURCE} }}\n'
 BOXES = """
 layer { name: "mbox_loc" type: "Convolution" bottom: "data" top: "mbox_loc"
   convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
@@ -60,6 +64,7 @@ def furnish(folder: Path) -> None:
     (folder / "list.txt").write_text("cats/0.png 0\ndogs/1.png 1\n")
     np.save(folder / "labels.npy", np.arange(20) % 7)
     write_lmdb(folder / "train_lmdb", [datum(random.integers(0, 256, (3, 8, 8), np.uint8), n) for n in range(3)])
+    write_training(folder)
     (folder / "synset_words.txt").write_text("".join(f"n{number:08d} thing {number}\n" for number in range(7)))
     np.save(folder / "x.npy", random.random((1, 3, 8, 8), np.float32))
     np.save(folder / "info.npy", random.random((1, 3), np.float32))
@@ -106,3 +111,16 @@ def write_caffe_nets(folder: Path) -> None:
     other, _ = caffe64.optimize(net, mean=(104, 117, 123), scale=0.017)
     other.save(folder / "b.prototxt", folder / "b.caffemodel")
     caffe64.export_onnx(net, folder / "net.onnx")
+
+
+def write_training(folder: Path) -> None:
+    """Solvers, and files of a training under the names of a longer one."""
+    for name in ("lenet_solver", "finetune"):
+        (folder / f"{name}.prototxt").write_text(SOLVER)
+    with contextlib.chdir(folder):
+        solver = caffe64.Solver("lenet_solver.prototxt")
+        solver.step(1)
+        model, state = solver.snapshot()
+        os.rename(state, "lenet_iter_5000.solverstate")
+        for name in ("lenet_iter_10000", "bvlc_reference"):
+            shutil.copy(model, f"{name}.caffemodel")
