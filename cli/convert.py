@@ -17,6 +17,7 @@ EXAMPLES = (
     "caffe64 convert photos/ photos_lmdb --resize 256x256 --shuffle",
     "caffe64 convert list.txt some.h5 --root photos/ --resize 64x64 --scale 0.01",
     "caffe64 convert train_lmdb pixels.npy --labels classes.npy",
+    "caffe64 convert mean.binaryproto mean.npy",
 )
 
 
@@ -55,12 +56,17 @@ def command(
     """Convert number files: text, .npy, MNIST's IDX, also with .gz; and make data for Caffe nets, or arrays of it.
 
     Of pictures (a list with lines of a file and a label, or a folder of folders, one per class), of arrays, databases
-    and .h5 files: an LMDB, an HDF5 file with the list that HDF5Data reads, OUT.txt, or .npy.
+    and .h5 files: an LMDB, an HDF5 file with the list that HDF5Data reads, OUT.txt, or .npy. A mean picture: from
+    .binaryproto to .npy and back.
     """
     from . import convert_data, files
 
     chosen = convert_data.Asked(labels, root, resize, gray, encoded, shuffle, seed, force)
     files.check_inputs((source,))
+    if convert_data.is_mean(source, target):
+        plain = (chosen, columns, add, scale) == (convert_data.NOTHING, None, 0, 1) and not strict
+        convert_data.convert_mean(source, target, plain=plain)
+        return
     if convert_data.is_wanted(source, target, chosen):
         convert_data.run(source, target, chosen, columns, add, scale)
         return

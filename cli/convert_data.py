@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from ..caffe.data.mean import write_mean
 from ..caffe.data.samples import ArraySamples, Choices, open_samples
+from ..caffe.data.transformer import read_mean
 from ..caffe.data.writing import check_folder, write_hdf5, write_lmdb, write_npy
 from ..errors import UsageError
 from ..formats.caffe.hdf5 import HDF5_MAGIC
@@ -15,6 +17,7 @@ from .output import Output
 from .picture_options import parse_size
 from .progress import counting
 
+MEAN_SUFFIX = ".binaryproto"
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
@@ -51,6 +54,23 @@ def _is_hdf5(source: Path) -> bool:
         return False
     with open(source, "rb") as file:
         return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
+
+
+def is_mean(source: Path, target: Path) -> bool:
+    """Whether one mean picture is converted."""
+    return MEAN_SUFFIX in (source.suffix.lower(), target.suffix.lower())
+
+
+def convert_mean(source: Path, target: Path, *, plain: bool) -> None:
+    """A mean picture as the other of .binaryproto and .npy; `plain`: without any options."""
+    if not plain:
+        raise UsageError("a mean picture is converted as it is, without options")
+    for path, name in ((source, "IN"), (target, "OUT")):
+        files.check_suffix(path, name, (MEAN_SUFFIX, ".npy"))
+    files.check_outputs((target,), (source,))
+    picture = read_mean(source)
+    write_mean(target, picture)
+    Output().say(f"{target} holds a mean picture [{', '.join(map(str, picture.shape))}]")
 
 
 def run(source: Path, target: Path, asked: Asked, columns: int | None, add: float, scale: float) -> None:

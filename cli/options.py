@@ -15,7 +15,6 @@ from typer.core import TyperCommand, TyperGroup
 from ..arguments import MOST_THREADS
 from ..formats.streams import STDIN, STDOUT
 
-
 EXAMPLE_WIDTH = 74  # without what a help text puts before a line, and the backslash at its end
 
 

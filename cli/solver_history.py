@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..caffe.solver.events import Event, Finished, NetOutput, Shown, Stepped, Tested, listed
 from ..caffe.solver.solver import CaffeTraining
 from .live import rows_per_second
@@ -37,9 +39,9 @@ class SolverRecords:
             case Tested():
                 self._tests |= named(self.solver, event.number, event.outputs)
             case Stepped() if event.displayed or self._tests:
-                self._add(event.step.iteration, float(event.step.smoothed), float(event.step.rate))
+                self._add(event.step.iteration, shortest(event.step.smoothed), shortest(event.step.rate))
             case Shown():
-                self._shown = float(event.loss)
+                self._shown = shortest(event.loss)
             case Finished() if self._tests or self._shown is not None:
                 self._add(event.iteration, self._shown, None)
 
@@ -63,11 +65,16 @@ def fields(solver: CaffeTraining) -> list[str]:
     return [*FIELDS, *(name for names in tests for name in names)]
 
 
+def shortest(value: np.float32) -> float:
+    """The number of the fewest digits that is this one as float32: 0.01 for a rate of 0.01."""
+    return float(str(value))
+
+
 def named(solver: CaffeTraining, number: int, outputs: Sequence[NetOutput]) -> dict[str, float]:
     """The values of a test net's outputs by the names of their fields."""
     first = f"test{number}_" if len(solver.tests) > 1 else "test_"
     return {
-        f"{first}{output.name}" + (f"_{at}" if output.values.size > 1 else ""): float(value)
+        f"{first}{output.name}" + (f"_{at}" if output.values.size > 1 else ""): shortest(value)
         for output in outputs
         for at, value in enumerate(output.values)
     }

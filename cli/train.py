@@ -13,7 +13,8 @@ from . import options
 NAME = "train"
 EXAMPLES = (
     "caffe64 train net.txt weights.bin optimizer.txt 60000 X.txt Y.txt",
-    "caffe64 train net.txt weights.bin optimizer.txt all X.npy Y.npy --val-x testX.npy --val-y testY.npy --plot curve.png",
+    "caffe64 train net.txt weights.bin optimizer.txt all X.npy Y.npy "
+    "--val-x testX.npy --val-y testY.npy --plot curve.png",
     "caffe64 train net.txt weights.bin optimizer.txt all X.npy Y.npy --checkpoint run.ckpt --resume run.ckpt",
 )
 

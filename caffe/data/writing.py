@@ -132,7 +132,7 @@ def write_npy(
             progress(start + len(rows))
         if labels:
             if found[0] is None:
-                raise UsageError(f"there are no labels for {labels}")
+                raise UsageError(f"there are no labels to write into {labels}, only the rows of {path}")
             with write_atomically(labels) as other:
                 numbers = np.stack(found)
                 np.save(other, numbers.astype(np.int32) if numbers.dtype.kind in "iu" else numbers)

@@ -9,19 +9,8 @@ import sys
 import pytest
 
 COMMANDS = ["train", "test", "eval", "info", "convert", "warmup", "doctor", "cache", "cache path", "cache clear"]
-COMMANDS += [
-    "train --solver",
-    "test --model",
-    "mean",
-    "run",
-    "classify",
-    "summary",
-    "time",
-    "optimize",
-    "verify",
-    "draw",
-]
-COMMANDS += ["export"]
+COMMANDS += ["train --solver", "test --model", "mean", "run", "classify", "summary", "time", "optimize", "verify"]
+COMMANDS += ["draw", "export"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

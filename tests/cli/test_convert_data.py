@@ -77,6 +77,16 @@ def test_an_array_without_labels_is_said(cli, folder):
     assert "a_lmdb gets no labels: --labels names their file" in cli("convert images-idx3-ubyte a_lmdb").stderr
 
 
+def test_a_mean_picture_is_converted_and_back(cli, folder):
+    assert cli("mean photos mean.binaryproto").exit_code == 0
+    done = cli("convert mean.binaryproto mean.npy")
+    assert (done.exit_code, done.stderr) == (0, "caffe64: mean.npy holds a mean picture [3, 8, 10]\n")
+    assert cli("convert mean.npy again.binaryproto").exit_code == 0
+    assert (folder / "again.binaryproto").read_bytes() == (folder / "mean.binaryproto").read_bytes()
+    done = cli("convert mean.npy again.binaryproto --scale 2")
+    assert (done.exit_code, "without options" in done.stderr) == (2, True)
+
+
 def test_what_is_there_stays_without_force(cli, folder):
     assert cli("convert photos a_lmdb").exit_code == 0
     done = cli("convert images-idx3-ubyte a_lmdb")
@@ -109,6 +119,8 @@ def test_what_is_there_stays_without_force(cli, folder):
         ("convert photos list.txt.h5 --labels list.txt", 2, "no other file of labels"),
         ("mean photos mean.txt", 2, "the name must end with .binaryproto or .npy"),
         ("mean none mean.npy", 3, "Couldn't find file none"),
+        ("convert mean.binaryproto mean.npy", 3, "Couldn't find file mean.binaryproto"),
+        ("convert images-idx3-ubyte mean.binaryproto", 2, "IN images-idx3-ubyte: the name must end with .binaryproto"),
         ("convert images-idx3-ubyte images-idx3-ubyte.npy --labels images-idx3-ubyte", 2, "would be overwritten"),
     ],
 )

@@ -69,6 +69,8 @@ def test_the_log_file_has_a_record_per_iteration_shown_or_tested(cli, training, 
     text = (training / name).read_text()
     rows = list(csv.DictReader(text.splitlines())) if "csv" in name else [*map(json.loads, text.splitlines())]
     assert [int(row["iteration"]) for row in rows] == [0, 5, 10, 15, 20]
+    assert float(rows[0]["rate"]) == 0.01
+    assert max(len(str(row["loss"])) for row in rows) < 16
     names = ["iteration", "loss", "rate", "seconds", "rows_per_second", "test_accuracy", "test_loss"]
     assert list(rows[0]) == names
     assert [bool(row["test_accuracy"]) for row in rows] == [True, False, True, False, True]

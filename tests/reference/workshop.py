@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 import caffe64
+from caffe64.caffe.data.mean import write_mean
 
 from .data_nets import datum, write_lmdb
 from .optimize_config import BODY, write_config, write_net
@@ -65,6 +66,7 @@ def furnish(folder: Path) -> None:
     np.save(folder / "labels.npy", np.arange(20) % 7)
     write_lmdb(folder / "train_lmdb", [datum(random.integers(0, 256, (3, 8, 8), np.uint8), n) for n in range(3)])
     write_training(folder)
+    write_mean(folder / "mean.binaryproto", np.ones((3, 8, 8), np.float32))
     (folder / "synset_words.txt").write_text("".join(f"n{number:08d} thing {number}\n" for number in range(7)))
     np.save(folder / "x.npy", random.random((1, 3, 8, 8), np.float32))
     np.save(folder / "info.npy", random.random((1, 3), np.float32))
