@@ -143,6 +143,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.ops",
         "engine.graph.plan",
         "errors",
+        "formats",
         "formats.caffe",
     },
     "summaries": {"caffe", "engine.textnet", "errors", "results"},

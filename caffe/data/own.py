@@ -79,7 +79,9 @@ class OwnBatches:
 
     def _arrays(self, batch: NamedBatch) -> list[np.ndarray]:
         if not isinstance(batch, Mapping):
-            raise UsageError(f"the data gave a {type(batch).__name__}, expected a dict of arrays for {self._tops}")
+            found = "an array" if hasattr(batch, "__array__") else f"a {type(batch).__name__}"
+            hint = "a tuple (X, Y) would be arrays with a row per example"
+            raise UsageError(f"the data gave {found}, expected a dict of arrays for {self._tops} ({hint})")
         if missing := [top for top in self._tops if top not in batch]:
             raise UsageError(f"the data gave a batch of {sorted(map(str, batch))}, without {missing[0]!r}")
         return [np.asarray(as_numbers(batch[top], top), np.float32) for top in self._tops]

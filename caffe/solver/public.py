@@ -87,6 +87,7 @@ class Solver:
         self._has_file, keep_going = solver_file is not None, flag("keep_going", keep_going)
         given = _given(net, data, test_data, batch_size)
         self._left_open: list[str] = []
+        self._lacks_rate = not self._has_file and "base_lr" not in settings
         parsed = self._parsed(solver_file, given, settings)
         self._training = CaffeTraining(
             parsed,
@@ -168,7 +169,7 @@ class Solver:
     def step(self, count: int = 1) -> None:
         """So many iterations, whatever max_iter is, with the tests and snapshots that fall among them. Raises Diverged,
         InputError, OutputError, and what a callback raises."""
-        self._check_fed()
+        self._check_ready()
         self._loop.steps(whole_number("the number of iterations", count, 0))
 
     def solve(self, resume_file: Path | None = None) -> SolverHistory:
@@ -178,7 +179,7 @@ class Solver:
             self.restore(resume_file)
         if not self._has_file and self._training.parsed.settings.max_iter == 0:
             raise UsageError("there is no max_iter: how many iterations to solve")
-        self._check_fed()
+        self._check_ready()
         self._loop.solve()
         return self._history
 
@@ -222,8 +223,10 @@ class Solver:
         rate of this iteration; counted by `iter`."""
         self._training.trainer.apply_update()
 
-    def _check_fed(self) -> None:
-        """Raises UsageError where the net would be trained on zeros alone."""
+    def _check_ready(self) -> None:
+        """Raises UsageError where the net would be trained on zeros alone, or nothing learned."""
+        if self._lacks_rate and not self.param.base_lr:
+            raise UsageError("base_lr was not given, the learning rate: nothing would be learned")
         net, fed = self.net, {top for tops, _ in self._training.trainer.fed.sources.values() for top in tops}
         own = [name for name in net.needed_inputs if name not in fed]
         if own and not self.iter and not net._batches and not any(net.blobs[name].data.any() for name in own):

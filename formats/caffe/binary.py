@@ -31,7 +31,7 @@ MOST_MESSAGE_BYTES = (1 << 31) - 1  # of a protobuf message
 LAYER_FIELD, BLOBS_FIELD, DATA_FIELD, DIFF_FIELD = 100, 7, 5, 6
 Content = mmap.mmap | bytes  # of a file
 EXPECTED = {"net": "a .caffemodel", "blob": A_MEAN, "state": A_STATE}
-OWN = {"net": A_MODEL, "state": A_STATE}  # as the content shows it
+KIND_BY_CONTENT = {"net": A_MODEL, "state": A_STATE}  # as the content shows it
 
 
 class LayerBlobs(NamedTuple):
@@ -180,7 +180,7 @@ def parse_file(path: str, mapping: Content, kind: str, message: Message) -> tupl
     except (WireError, DecodeError, UnicodeError) as error:
         found = str(error) if isinstance(error, WireError) else "no protobuf message of Caffe's"
         found = f"{cutter.where}: {found}" if cutter.where and isinstance(error, WireError) else found
-        refuse_others(path, mapping[:HEAD], EXPECTED[kind], "a binary file", OWN.get(kind, ""))
+        refuse_others(path, mapping[:HEAD], EXPECTED[kind], "a binary file", KIND_BY_CONTENT.get(kind, ""))
         raise InputError(path, found, hint=CUT_SHORT) from None
     return message, cutter.payloads
 

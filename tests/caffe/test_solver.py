@@ -444,7 +444,7 @@ def test_wrong_data_is_named():
     with pytest.raises(NotFinite, match=r"data\['data'\]: row 1"):
         Solver(net=NET, data=(X / np.inf * np.nan, Y))
     with pytest.raises(InputError, match=r"'label' holds [567]"):
-        Solver(net=NET, data=(X, Y + 5)).step(1)
+        Solver(net=NET, base_lr=0.1, data=(X, Y + 5)).step(1)
     with pytest.raises(UsageError, match="expected pictures"):
         Solver(net=DATABASE_NET, data=(X.reshape(10, 36), Y))
 
@@ -455,6 +455,12 @@ def test_wrong_calls_are_named(tmp_path):
         solver.solve()
     with pytest.raises(UsageError, match="there is no snapshot_prefix"):
         solver.snapshot()
+    with pytest.raises(UsageError, match="base_lr was not given, the learning rate: nothing would be learned"):
+        solver.step(1)
+    solver.param.base_lr = 0.1
+    solver.step(1)
+    with pytest.raises(UsageError, match=r"the data gave an array, expected a dict .* \(a tuple \(X, Y\) would be"):
+        Solver(net=NET, base_lr=0.1, data=[X, Y])
     with pytest.raises(UsageError, match="the number of iterations is -1"):
         solver.step(-1)
     with pytest.raises(UsageError, match="on_start is 3"):

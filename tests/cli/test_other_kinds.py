@@ -41,7 +41,7 @@ def files(task, cli):
         ("train conv.prototxt v.bin optim.txt 400 X.txt Y.txt", "conv.prototxt: is a prototxt"),
         ("train net.txt v.bin conv.prototxt 400 X.txt Y.txt", "conv.prototxt: is a prototxt"),
         ("train net.txt v.bin net.txt 400 X.txt Y.txt", "is a text net, expected an optimizer file (are the files"),
-        ("train net.txt v.bin solver.prototxt 400 X.txt Y.txt", "expected an optimizer file (for caffe64 train --solver)"),
+        ("train net.txt v.bin solver.prototxt 400 X.txt Y.txt", "an optimizer file (for caffe64 train --solver)"),
         ("summary solver.prototxt", "expected a field of NetParameter (this looks like a solver"),
         ("optimize --config conv.prototxt", "is a prototxt, the net of a Caffe model, expected a config.ini"),
         ("summary conv.caffemodel", "expected a prototxt, which is text (are the files given in the right order?)"),

@@ -207,6 +207,24 @@ def test_weights_of_the_solver_are_found_beside_it(cli, training, monkeypatch):
     assert result.stderr.count("weights of ../snap_iter_1.caffemodel\n") == 2
 
 
+def test_layers_that_are_not_run_are_refused_by_both_forms(cli, training):
+    assert cli(f"{TRAIN} --max-iter 1 --quiet").exit_code == 0
+    for old, new, message in (
+        ("HDF5Data", "Python", r"layer 'rows' \(Python\): .*Python code, which is not run.* \(caffe64.DataSource"),
+        ("ReLU", "Foo", r"layers of types that are not supported: 'relu' \(Foo\)"),
+    ):
+        net = (training / "net.prototxt").read_text()
+        (training / "other.prototxt").write_text(net.replace(f'"{old}"', f'"{new}"'))
+        write_solver(training / "other_solver.prototxt", net='"other.prototxt"')
+        for command in (
+            "train --solver other_solver.prototxt",
+            "test --model other.prototxt --weights snap_iter_1.caffemodel",
+        ):
+            result = cli(command)
+            assert result.exit_code == 3
+            assert re.search(message, result.stderr)
+
+
 def test_max_iter_replaces_the_solvers(cli, training):
     assert cli(f"{TRAIN} --max-iter 3").exit_code == 0
     assert (training / "snap_iter_3.solverstate").exists()

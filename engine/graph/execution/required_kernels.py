@@ -14,11 +14,11 @@ from ..plan.team import run_steps
 
 
 def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -> list[Kernel]:
-    """The kernels that the ops and lowerings of the graph's layer types name.
+    """The kernels that the ops and lowerings of the graph's layer types name, none of a type that is not known.
 
     A plan runs most layers by lowerings; with `gradients` or `layers`, layers also run one by one by their own kernels.
     """
-    kinds = {node.type for node in graph.nodes}
+    kinds = OPS.keys() & {node.type for node in graph.nodes}
     found = [run_steps, *moves.MOVE_KERNELS, *(mask.GRADIENT_KERNELS if gradients else ())]
     for kind in sorted(kinds):
         found += _lowered(kind, gradients)
