@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
-from ...arguments import file_name, finite_number, flag, function, instance, names, whole_number
+from ...arguments import file_name, flag, function, instance, names, whole_number
 from ...conversion import ArrayLike
 from ...engine.graph.analysis.need_backward import loss_blobs
 from ...engine.graph.frontends.caffe.write import graph_message
@@ -25,6 +25,7 @@ from .history import SolverHistory
 from .keywords import given_settings
 from .loop import TrainingLoop
 from .nets import Given
+from .param import SolverParam
 from .solver import CaffeTraining
 
 Path = str | os.PathLike[str]
@@ -225,7 +226,7 @@ class Solver:
 
     def _check_ready(self) -> None:
         """Raises UsageError where the net would be trained on zeros alone, or nothing learned."""
-        if self._lacks_rate and not self.param.base_lr:
+        if self._lacks_rate and not self._training.parsed.settings.base_lr:
             raise UsageError("base_lr was not given, the learning rate: nothing would be learned")
         net, fed = self.net, {top for tops, _ in self._training.trainer.fed.sources.values() for top in tops}
         own = [name for name in net.needed_inputs if name not in fed]
@@ -253,74 +254,6 @@ class Solver:
     def __repr__(self) -> str:
         path = self._training.parsed.path
         return f"{type(self).__name__}({path!r}, {self.type}, iteration {self.iter}, {self.net!r})"
-
-
-class SGDSolver(Solver):
-    """A `Solver` of the type SGD, whatever its file says."""
-
-    _type = "SGD"
-
-
-class NesterovSolver(Solver):
-    """A `Solver` of the type Nesterov, whatever its file says."""
-
-    _type = "Nesterov"
-
-
-class AdaGradSolver(Solver):
-    """A `Solver` of the type AdaGrad, whatever its file says."""
-
-    _type = "AdaGrad"
-
-
-class RMSPropSolver(Solver):
-    """A `Solver` of the type RMSProp, whatever its file says."""
-
-    _type = "RMSProp"
-
-
-class AdaDeltaSolver(Solver):
-    """A `Solver` of the type AdaDelta, whatever its file says."""
-
-    _type = "AdaDelta"
-
-
-class AdamSolver(Solver):
-    """A `Solver` of the type Adam, whatever its file says."""
-
-    _type = "Adam"
-
-
-def get_solver(solver_file: Path) -> Solver:
-    """The solver of a file, of the type that it says. Raises InputError."""
-    return Solver(solver_file)
-
-
-class SolverParam:
-    """The settings of a solver, by the names of its fields. base_lr can be set, and counts from the next step on."""
-
-    _training: CaffeTraining
-
-    def __init__(self, training: CaffeTraining):
-        object.__setattr__(self, "_training", training)
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str):
-            settings = self._training.parsed.settings
-            if name.startswith("_") or not hasattr(settings, name):
-                raise AttributeError(f"a solver has no setting {name!r}")
-            return getattr(settings, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name != "base_lr":
-            raise UsageError(f"{name} cannot be set, only base_lr can: the others are of the whole training")
-        parsed, rate = self._training.parsed, float(np.float32(finite_number("base_lr", value)))
-        parsed.settings = replace(parsed.settings, base_lr=rate)
-        self._training.trainer.schedule.base = rate
-
-    def __repr__(self) -> str:
-        return repr(self._training.parsed.settings)
 
 
 def _given(net: Any, data: Any, test_data: Any, batch_size: int | None) -> Given:
