@@ -16,14 +16,14 @@ from caffe64.formats.network import read_network
 
 CIFAR = SHARED / "caffe" / "cifar10"
 DIFFERENCE = r"\d[\d.]*e[-+]\d+"
-DEMO, INSTALL, OPTIMIZE = "$ make demo", "git clone", "$ caffe64 optimize"
+DEMO, INSTALL, OPTIMIZE, LENET = "$ make demo", "git clone", "$ caffe64 optimize", "$ make lenet"
 NET, OPTIMIZER = "5               # layers", "0.0001     # learning rate"
 API, CAFFE_API = "import caffe64\n", "net = caffe64.load_caffe"
 HOME = "https://github.com/caffe64/caffe64"
 
 
 def test_every_block_is_run_by_a_test_below():
-    known = [DEMO, INSTALL, OPTIMIZE, NET, OPTIMIZER, API, CAFFE_API]
+    known = [DEMO, INSTALL, OPTIMIZE, LENET, NET, OPTIMIZER, API, CAFFE_API]
     assert sorted(text for _, text in BLOCKS) == sorted(map(block, known))
 
 
@@ -119,6 +119,15 @@ def test_an_optimised_net_is_said_as_shown(tmp_path):
         shutil.copy(CIFAR / name, tmp_path)
     ((command, shown),) = session(block(OPTIMIZE))
     check_printed(run(command, tmp_path), shown, DIFFERENCE)
+
+
+@needs_shared
+def test_lenet_prints_what_is_shown(tmp_path):
+    """After fewer iterations: other numbers."""
+    ((command, shown),) = session(block(LENET))
+    reduced = f"{target(command).replace('demos/', f'{ROOT}/demos/')} --iterations 20 --out {tmp_path}"
+    printed = run(reduced, tmp_path, CAFFE64_DATA=str(SHARED))
+    check_printed("\n".join(printed.splitlines()[: len(shown)]), shown, r"\d+\.\d+|\d+(?= of| iterations)")
 
 
 def test_caffes_example_in_python_runs(tmp_path, monkeypatch):

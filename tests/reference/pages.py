@@ -85,10 +85,10 @@ def caffe_net(folder: Path) -> None:
 
 
 def training_data(folder: Path) -> None:
-    """MNIST's files with a few rows, pictures of two classes and a list of some, arrays; a folder of Caffe's tree."""
+    """MNIST's files with a few rows, LeNet as in Caffe's tree, pictures of two classes and a list of some, arrays."""
     random = np.random.default_rng(0)
     (folder / "mnist").mkdir()
-    (folder / "examples" / "mnist").mkdir(parents=True)
+    lenet_tree(folder)
     for name, rows in (("train", 70), ("t10k", 20)):
         write_idx(folder / f"mnist/{name}-labels-idx1-ubyte.gz", random.integers(0, 10, rows, np.uint8))
         write_idx(folder / f"mnist/{name}-images-idx3-ubyte.gz", random.integers(0, 256, (rows, 28, 28), np.uint8))
@@ -99,6 +99,15 @@ def training_data(folder: Path) -> None:
     (folder / "photos.txt").write_text("cats/0.png 0\ndogs/1.png 1\ndogs/3.png 1\n")
     np.save(folder / "X.npy", random.integers(0, 256, (20, 1, 8, 8)))
     np.save(folder / "Y.npy", np.arange(20) % 4)
+
+
+def lenet_tree(folder: Path) -> None:
+    """The demo's solver and net where Caffe's tree has them, with the names that these have there."""
+    place = "examples/mnist"
+    (folder / place).mkdir(parents=True)
+    for path in (ROOT / "demos" / "lenet").glob("*.prototxt"):
+        text = re.sub(r'(net|source|snapshot_prefix): "(?=lenet|mnist)', rf'\1: "{place}/', path.read_text())
+        (folder / place / path.name).write_text(text)
 
 
 def checkout(folder: Path) -> None:

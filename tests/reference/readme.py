@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
@@ -12,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-PROGRAMS = {"caffe64": [sys.executable, "-m", "caffe64"], "python": [sys.executable], "make": ["make", "-s"]}
+PYTHON = sys.executable
+PROGRAMS = {"caffe64": [PYTHON, "-m", "caffe64"], "python": [PYTHON], "make": ["make", "-s"], "ls": ["ls"]}
 
 
 def block(start: str) -> str:
@@ -35,7 +37,8 @@ def listed(text: str) -> list[str]:
 def run(command: str, folder: Path, **environment: str) -> str:
     """What a command prints on stdout, which must succeed in `folder`."""
     name, *arguments = shlex.split(command)
-    process = [*PROGRAMS[name], *arguments]
+    files = [sorted(glob.glob(each, root_dir=folder)) or [each] for each in arguments]  # as a shell finds them
+    process = [*PROGRAMS[name], *(each for found in files for each in found)]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment}
     done = subprocess.run(process, cwd=folder, env=settings, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
