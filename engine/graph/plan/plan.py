@@ -253,9 +253,7 @@ class Plan:
         done = []
         for group in groups:
             bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops))
-            how = lower(Context(group, bottoms, tops, exact, self._producer))
-            if group.main in self._needs and how and not how.backward:
-                how = None
+            how = lower(Context(group, bottoms, tops, exact, self._producer), backward=group.main in self._needs)
             if how is None and len(group.nodes) > 1:
                 done += self._lower(group.parts, exact)
             else:

@@ -59,8 +59,9 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
 }
 
 
-def lower(context: Context) -> Lowered | None:
-    """The lowering of the group of `context`; None if it has none, and runs by its layer's own `prepare`."""
+def lower(context: Context, *, backward: bool = False) -> Lowered | None:
+    """The lowering of the group of `context`, with one of its gradients if it runs `backward`; None if it has none, and
+    runs by its layer's own `prepare`."""
     top = context.tops[0] if context.tops else ()
     if 0 in top or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
         return None
@@ -68,4 +69,5 @@ def lower(context: Context) -> Lowered | None:
         return SEPARABLE.lower(context)
     usual = 2 <= len(top) <= PICTURE_AXES
     ways = (each for each in LOWERINGS.get(context.group.main.type, ()) if usual or each.any_rank)
-    return next(filter(None, (each.lower(context) for each in ways)), None)
+    found = filter(None, (each.lower(context) for each in ways))
+    return next((each for each in found if each.backward or not backward), None)
