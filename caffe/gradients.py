@@ -79,6 +79,14 @@ class NetGradients:
         gradients.backward(first, run)
         return gradients
 
+    def repeat(self, session: Session) -> None:
+        """Compute the gradients of blobs of a run backward that only gave those of weights, which stay."""
+        arrays = [array for arrays in self.weights.values() for array in arrays]
+        kept = [array.copy() for array in arrays]
+        self.backward(session, 0, len(self.graph.nodes) - 1, {})
+        for array, values in zip(arrays, kept, strict=True):
+            np.copyto(array, values)
+
     def _gradients(self, session: Session, last: int, seeds: frozenset[Blob]) -> Gradients:
         """Those of the layers up to nodes[last]; made again where others are requested than the time before."""
         if self._made is None or self._made[0] != (last, seeds):

@@ -41,11 +41,11 @@ class CaffeNet(NetTables):
     params             name of a layer -> its Arrays: weights, bias, ...
     layers, ...        as in pycaffe, see `NetTables`
 
-    `forward` lets blobs share memory, and layers run inside each other. The first access to the `data` of a blob that
-    is neither an input nor an output makes the net keep all of them, which is slower; so does the first run of some
-    layers only, and of gradients. `threads`: None for as many as pay off; `exact`: convolutions as plain sums, without
-    Winograd's algorithm, which is faster and loses some digits. A pickle or a copy holds the net, its shapes and its
-    weights; values of blobs and gradients are not included.
+    `forward` and `backward` let blobs share memory, and layers run inside each other. The first access to the `data` of
+    a blob that is neither an input nor an output, or to the `diff` of any, repeats the last run and makes the net keep
+    all of them, which is slower; so does the first run of some layers only. `threads`: None for as many as pay off;
+    `exact`: convolutions as plain sums, without Winograd's algorithm, which is faster and loses some digits. A pickle
+    or a copy holds the net, its shapes and its weights; values of blobs and gradients are not included.
 
     LSTM and RNN without expose_hidden, and Lstm with clip, begin each `forward` with the state that the one before has
     left, in each stream whose cont (clip) is not 0 at the first step; a new net, a copy and a reshaped one with zeros.
@@ -306,9 +306,15 @@ class CaffeNet(NetTables):
         return self._gradients.of(blob, self._session_with_gradients())
 
     def _session_with_gradients(self) -> Session:
+        """The session with all blobs kept and their gradients: those of the last run backward."""
         self._with_gradients = True
-        self.session.keep_gradients(self._weight_gradients)
-        return self.session
+        session = self.session
+        session.keep_gradients(self._weight_gradients)
+        if session.has_gone_back:
+            session.has_gone_back = False
+            with session.repeating():
+                self._gradients.repeat(session)
+        return session
 
     def _weight_gradients(self) -> WeightGradients:
         return self._gradients.weights

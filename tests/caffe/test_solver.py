@@ -102,6 +102,29 @@ def test_blobs_are_those_of_the_last_pass_and_forward_takes_the_next_batch():
     np.testing.assert_array_equal(other.net.blobs["data"].data, ahead)  # which a step would have taken
 
 
+def test_blobs_that_are_looked_at_later_are_those_of_the_last_pass():
+    """With the weights from before the update; BatchNorm's statistics and the weights' gradients stay."""
+    norm = 'layer { name: "norm" type: "BatchNorm" bottom: "conv" top: "conv" }'
+    text = HEAD + BODY.replace('layer { name: "relu"', f'{norm} layer {{ name: "relu"')
+    early, late = (Solver(net=text, base_lr=0.1, data=examples()) for _ in range(2))
+    early.net.blobs["conv"].diff  # noqa: B018
+    early.step(3)
+    late.step(3)
+    steps = {name: [blob.diff.copy() for blob in blobs] for name, blobs in late.net.params.items()}
+    for name in ("conv", "ip", "loss"):
+        for kind in ("data", "diff"):
+            expected, found = (getattr(solver.net.blobs[name], kind) for solver in (early, late))
+            assert np.abs(expected).max() > 0
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max(), err_msg=name)
+    for name, blobs in late.net.params.items():
+        for blob, step, other in zip(blobs, steps[name], early.net.params[name], strict=True):
+            np.testing.assert_array_equal(blob.diff, step)
+            np.testing.assert_allclose(blob.data, other.data, rtol=1e-4, atol=1e-6)
+    early.step(2)
+    late.step(2)
+    np.testing.assert_allclose(weights(late), weights(early), rtol=1e-3, atol=1e-5)
+
+
 def test_weights_that_are_written_between_steps_count():
     one, other = trained(2), trained(2)
     for solver in (one, other):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -22,9 +23,12 @@ class Session:
     """`graph` for inputs of given shapes. The arrays of its inputs and outputs stay the same from run to run.
 
     It runs by a `Plan`, whose blobs share memory, until another blob is read, only some layers are run, or gradients of
-    blobs are asked for, and from then on by a `Runtime`, which keeps all blobs. `arrays` are the memory of inputs,
-    float32 C-contiguous of these shapes, where the caller provides it. `threads` and `exact` as in Plan.
-    With `gradients`, `backward` adds to the arrays that this returns. Raises InputError as these do.
+    blobs are asked for, and from then on by a `Runtime`, which keeps all blobs; the last run is repeated by it.
+    `arrays` are the memory of inputs, float32 C-contiguous of these shapes, where the caller provides it. `threads` and
+    `exact` as in Plan.
+    With `gradients`, `backward` adds to the arrays that this returns. `moved` is what an update has subtracted from the
+    weights since the last run, float32 in the layout of their vector: the run is repeated without it. Raises InputError
+    as these do.
     """
 
     def __init__(
@@ -45,7 +49,8 @@ class Session:
         self._plan: Plan | None = None
         self._weights: WeightGradients | None = None  # of the plan
         self._runtime: Runtime | None = None
-        self._has_run = False
+        self._has_run = self.has_gone_back = False
+        self.moved: np.ndarray | None = None
         given = arrays or {}
         self._inputs = {blob: given[blob] if blob in given else self._memory(blob) for blob in graph.inputs}
         read = dict.fromkeys([*graph.outputs, *(loss_blobs(graph.nodes) if gradients else ())])
@@ -80,7 +85,26 @@ class Session:
         if self._runtime or not self._plan or self._weights is None or self._weights is not self._gradients():
             return False
         self._plan.backward()
+        self.has_gone_back = True
         return True
+
+    @contextlib.contextmanager
+    def repeating(self) -> Iterator[None]:
+        """The weights are those of the last run, and keep their values, statistics of batches as well."""
+        owners = {node.held.owner for node in self.graph.nodes if node.held}
+        kept = [(owner.vector, owner.vector.copy()) for owner in owners]
+        if self.moved is not None:
+            for owner in owners:
+                if owner.vector.size == self.moved.size:
+                    owner.vector += self.moved
+                    owner.written(range(len(owner.slices)))
+        try:
+            yield
+        finally:
+            for vector, values in kept:
+                np.copyto(vector, values)
+            for owner in owners:
+                owner.written(range(len(owner.slices)))
 
     def array(self, blob: Blob) -> np.ndarray:
         """The float32 memory of a blob: of an input to be written, of others the result of the last `forward`."""
@@ -96,7 +120,7 @@ class Session:
         """Run all layers once."""
         self._run(self._runtime or self._made_plan())
         self._written.update(self._last)
-        self._has_run = True
+        self._has_run, self.has_gone_back, self.moved = True, False, None
 
     def run_layers(self, first: int, last: int) -> None:
         """Run graph.nodes[first] to nodes[last] on the present values. As in Caffe, where blobs of one name are one
@@ -139,16 +163,9 @@ class Session:
             runtime.states[node].take_over(state)
         self._plan = None
         if self._has_run:
-            self._run_again(runtime)
+            with self.repeating():
+                self._run(runtime)
         return runtime
-
-    def _run_again(self, runtime: Runtime) -> None:
-        """Compute the blobs of the last run, with the present weights. Statistics of a batch stay as they are."""
-        owners = {node.held.owner for node in self.graph.nodes if node.held}
-        vectors = [(owner.vector, owner.vector.copy()) for owner in owners]
-        self._run(runtime)
-        for vector, kept in vectors:
-            np.copyto(vector, kept)
 
     def _run(self, runner: Plan | Runtime) -> None:
         if runner is self._plan:
