@@ -1,9 +1,10 @@
-"""HDF5 models (.caffemodel.h5), which Caffe writes with snapshot_format: HDF5. Needs the package h5py.
+"""HDF5 models (.caffemodel.h5) and states of solvers (.solverstate.h5), which Caffe writes with snapshot_format: HDF5.
+Needs the package h5py.
 
     /data/LAYER/0, 1, ...    a dataset for each blob, float32 or float64 in the blob's shape
 
 There is a group for every layer, also without blobs. A blob that layers share by name is stored with its first owner
-only. No types, no parameters.
+only. No types, no parameters. Of a state see `solver_state`.
 
 Files come from strangers: only the file itself is read. Links to other files, virtual datasets and external storage are
 refused, and sizes are checked against the file's. Datasets must be contiguous, as Caffe writes them: `hdf5_offsets`,
@@ -29,7 +30,7 @@ from ..text import quote
 from . import hdf5_offsets
 from .hdf5_offsets import HDF5_MAGIC
 
-__all__ = ["HDF5_MAGIC", "read_hdf5"]
+__all__ = ["HDF5_MAGIC", "read_hdf5", "read_hdf5_state"]
 
 LEAST_ITEM_BYTES = 2  # bytes of a number
 
@@ -39,36 +40,55 @@ def read_hdf5(path: str, file: IO[bytes], mapping: mmap.mmap | bytes) -> list[tu
 
     `mapping` is that of `file`. Raises InputError for another file, UsageError without h5py.
     """
-    if importlib.util.find_spec("h5py") is None:
-        raise _missing(path)
     layers, numbers = [], 0
-    for name, locations in _find(path, file):
+    for name, locations in _ask(path, file, "model")["layers"]:
         arrays: list[np.ndarray | None] = [None] * (max((number for number, *_ in locations), default=-1) + 1)
         for number, dtype, shape, offset in locations:
             where = f"layer {quote(name)} blob {number}"
             arrays[number] = _array(path, mapping, where, np.dtype(dtype), tuple(shape), offset)
             numbers += arrays[number].size
-            if numbers * LEAST_ITEM_BYTES > len(mapping):
-                raise InputError(path, f"has datasets that share their numbers, among them {where}", "each its own")
+            _check_own(path, mapping, where, numbers)
         if arrays:
             layers.append((name, arrays))
     return layers
 
 
+def read_hdf5_state(
+    path: str, file: IO[bytes], mapping: mmap.mmap | bytes
+) -> tuple[dict[str, int], dict[str, str], list[np.ndarray]]:
+    """The numbers `iter` and perhaps `current_step` of a state, its texts `learned_net` and `caffe64`, if there, and
+    the histories, float32. Raises as `read_hdf5`."""
+    reply, numbers = _ask(path, file, "state"), 0
+    history = []
+    for number, dtype, shape, offset in reply["history"]:
+        where = f"history {number}"
+        history.append(_array(path, mapping, where, np.dtype(dtype), tuple(shape), offset))
+        numbers += history[-1].size
+        _check_own(path, mapping, where, numbers)
+    return reply["numbers"], reply["texts"], history
+
+
+def _check_own(path: str, mapping: mmap.mmap | bytes, where: str, numbers: int) -> None:
+    if numbers * LEAST_ITEM_BYTES > len(mapping):
+        raise InputError(path, f"has datasets that share their numbers, among them {where}", "each its own")
+
+
 def _missing(path: str) -> UsageError:
     needs = "reading it needs the package h5py: pip install 'caffe64[hdf5]', or pip install h5py"
-    return UsageError(f"{path}: is an HDF5 model; {needs}")
+    return UsageError(f"{path}: is an HDF5 file; {needs}")
 
 
-def _find(path: str, file: IO[bytes]) -> list[Any]:
-    """The layers as `hdf5_offsets` returns them."""
+def _ask(path: str, file: IO[bytes], kind: str) -> dict[str, Any]:
+    """The parts of a file of this kind, as `hdf5_offsets` gives them."""
+    if importlib.util.find_spec("h5py") is None:
+        raise _missing(path)
     # It is started as a file, without its folder in sys.path, and finds h5py where this process does.
-    command = [sys.executable, "-P", hdf5_offsets.__file__]
+    command = [sys.executable, "-P", hdf5_offsets.__file__, kind]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
     limit = None if hdf5_offsets.HAS_LIMITS else hdf5_offsets.MOST_SECONDS
     try:
         done = subprocess.run(command, stdin=file, capture_output=True, env=settings, check=False, timeout=limit)
-        reply = json.loads(done.stdout)
+        reply: dict[str, Any] = json.loads(done.stdout)
     except (ValueError, subprocess.TimeoutExpired):
         reply = {"damaged": "HDF5's library does not come to an end with it"}
     if "missing" in reply:
@@ -77,7 +97,7 @@ def _find(path: str, file: IO[bytes]) -> list[Any]:
         raise InputError(path, f"is a damaged HDF5 file: {quote(reply['damaged'], 100)}", hint=CUT_SHORT)
     if "refused" in reply:
         raise InputError(path, *reply["refused"])
-    return list(reply["layers"])
+    return reply
 
 
 def _array(

@@ -11,7 +11,6 @@ message, an attribute of the HDF5 file.
 from __future__ import annotations
 
 import importlib.util
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,15 +22,13 @@ from ...errors import InputError, UsageError
 from ..atomic import write_atomically
 from ..content import A_STATE, CUT_SHORT, HEAD, refuse_others
 from ..files import open_input
-from ..text import quote
 from .binary import blob_parts, map_file, parse_file, take_array, write_part
-from .hdf5 import HDF5_MAGIC
+from .hdf5 import HDF5_MAGIC, read_hdf5_state
+from .hdf5_offsets import OWN_TEXT
 from .schema import MESSAGES, BlobProto
 
 SOLVER_STATE = MESSAGES["SolverState"]
 HISTORY_FIELD = 3
-MOST_HISTORIES = 100_000
-OWN_TEXT = "caffe64"  # the attribute
 
 
 @dataclass
@@ -50,8 +47,10 @@ def read_state(path: str | os.PathLike[str]) -> SolverState:
     path = os.fspath(path)
     with open_input(path) as file:
         mapping = map_file(path, file, "state")
-    if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
-        return _read_hdf5(path)
+        if mapping[: len(HDF5_MAGIC)] == HDF5_MAGIC:
+            numbers, texts, history = read_hdf5_state(path, file, mapping)
+            step, name, own = numbers.get("current_step", 0), texts.get("learned_net", ""), texts.get(OWN_TEXT, "")
+            return _checked(path, SolverState(numbers["iter"], name, history, step, own))
     message, payloads = parse_file(path, mapping, "state", SOLVER_STATE())
     if not message.HasField("iter"):
         refuse_others(path, mapping[:HEAD], A_STATE, "a binary file")
@@ -93,35 +92,6 @@ def _h5py(path: str | os.PathLike[str]) -> Any:
     import h5py
 
     return h5py
-
-
-def _read_hdf5(path: str) -> SolverState:
-    h5py = _h5py(path)
-    try:
-        with h5py.File(path, "r") as file:
-            names = ("iter", "learned_net", "current_step")
-            found = {name: file[name] for name in names if isinstance(file.get(name, getlink=True), h5py.HardLink)}
-            group = file.get("history")
-            if "iter" not in found or not isinstance(group, h5py.Group) or len(group) > MOST_HISTORIES:
-                raise InputError(path, "is an HDF5 file without iter and history", A_STATE)
-            size = os.path.getsize(path)
-            history = [_dataset(path, h5py, group, str(number), size) for number in range(len(group))]
-            name = found["learned_net"][()] if "learned_net" in found else b""
-            step = int(np.ravel(found["current_step"][()])[0]) if "current_step" in found else 0
-            own = file.attrs.get(OWN_TEXT, "")
-            text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
-            state = SolverState(int(np.ravel(found["iter"][()])[0]), text, history, step, str(own))
-    except (OSError, KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
-        raise InputError(path, f"is not a state of a solver: {quote(str(error), 100)}", hint=CUT_SHORT) from None
-    return _checked(path, state)
-
-
-def _dataset(path: str, h5py: Any, group: Any, name: str, size: int) -> np.ndarray:
-    dataset: Any = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
-    usable = isinstance(dataset, h5py.Dataset) and dataset.dtype.kind == "f"
-    if not usable or dataset.is_virtual or dataset.external or math.prod(dataset.shape) * 2 > size:
-        raise InputError(path, f"has no history {name} of numbers", "0, 1, ...", CUT_SHORT)
-    return np.asarray(dataset[()], np.float32)
 
 
 def _write_hdf5(path: str | os.PathLike[str], state: SolverState) -> None:

@@ -131,7 +131,7 @@ def test_nvidias_batch_norm_is_split_here_too(model):
 def test_without_h5py_it_says_what_to_install(model, monkeypatch):
     path = model(LAYERS)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UsageError, match=r"net\.caffemodel\.h5: is an HDF5 model; .* pip install 'caffe64\[hdf5\]'"):
+    with pytest.raises(UsageError, match=r"net\.caffemodel\.h5: is an HDF5 file; .* pip install 'caffe64\[hdf5\]'"):
         read_caffemodel(path)
 
 
