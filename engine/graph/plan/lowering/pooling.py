@@ -16,7 +16,7 @@ from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .backward import Backward, BackwardBlobs
 from .lowered import BLOCKED, Context, Lowered, Lowering, follows_relu
-from .pooling_max_backward import emit_maxima, gather_maxima, scratch_of_maxima, spread_maxima
+from .pooling_max_backward import MAXIMA_KERNELS, emit_kept_maxima, emit_maxima, places_bytes
 from .pooling_mean_backward import emit_means, scratch_of_means, spread_means
 
 ROWS_PER_ITEM = 16  # of y; not measured
@@ -101,11 +101,16 @@ def pool_places(arena, weights, tables, at, item, thread):
 
 
 def lower_pooling(context: Context) -> Lowered | None:
-    node = context.group.main
+    node, is_mean = context.group.main, context.group.main.attributes.pool == POOL_AVE
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y, (rows, columns) = bottoms[0], tops[0], tops[0].four[2:]
-        down, across = (emitter.table(window_table(axis)) for axis in pooling_windows(node, x.shape))
+        axes = pooling_windows(node, x.shape)
+        if not is_mean and emitter.kept >= 0:
+            emit_kept_maxima(emitter, axes, x, y)
+            if len(tops) == 1:
+                return
+        down, across = (emitter.table(window_table(axis)) for axis in axes)
         parts = max(1, rows // ROWS_PER_ITEM)
         inside = emitter.constant(np.arange(y.planes * LANES) < y.four[1])
         common = {
@@ -114,35 +119,27 @@ def lower_pooling(context: Context) -> Lowered | None:
         }  # fmt: skip
         items = y.four[0] * y.planes * parts
         if len(tops) == 1:
-            emitter.step(pool, items, **common, mean=node.attributes.pool == POOL_AVE)
+            emitter.step(pool, items, **common, mean=is_mean)
         else:
             emitter.step(pool_places, items, **common, places=tops[1].strided, width=x.four[3])
 
-    return Lowered([BLOCKED], StorageKind.BLOCKED, emit, backward=_backward(context))
+    kept = 0 if is_mean else places_bytes(context.tops[0])
+    return Lowered([BLOCKED], StorageKind.BLOCKED, emit, kept=kept, backward=_backward(context, is_mean))
 
 
-def _backward(context: Context) -> Backward:
+def _backward(context: Context, is_mean: bool) -> Backward:
     """The gradient; of a ReLU's values, also that of the ReLU."""
-    node, shape = context.group.main, context.bottoms[0]
-    is_mean, axes = node.attributes.pool == POOL_AVE, pooling_windows(node, shape)
-    after_relu = follows_relu(context)
+    axes, after_relu = pooling_windows(context.group.main, context.bottoms[0]), follows_relu(context)
 
     def emit(emitter: Emitter, blobs: BackwardBlobs) -> None:
-        (x, y), dy, dx = (blobs.bottoms[0], blobs.tops[0]), blobs.top_gradients[0], blobs.bottom_gradients[0]
+        dy, dx = blobs.top_gradients[0], blobs.bottom_gradients[0]
         if is_mean:
-            emit_means(emitter, axes, x, dy, dx, blobs.masked)
+            emit_means(emitter, axes, blobs.bottoms[0], dy, dx, blobs.masked)
         else:
-            emit_maxima(emitter, axes, x, y, dy, dx, blobs.masked)
+            emit_maxima(emitter, axes, blobs.kept, dy, dx, blobs.masked)
 
-    return Backward(
-        emit,
-        reads_bottoms=after_relu or not is_mean,
-        reads_tops=not is_mean,
-        masks=after_relu,
-        scratch=scratch_of_means(axes) if is_mean else scratch_of_maxima(axes),
-    )
+    scratch = scratch_of_means(axes) if is_mean else 0
+    return Backward(emit, reads_bottoms=is_mean and after_relu, masks=not is_mean or after_relu, scratch=scratch)
 
 
-POOLING = Lowering(
-    lower_pooling, kernels=(pool, pool_places), backward_kernels=(spread_maxima, gather_maxima, spread_means)
-)
+POOLING = Lowering(lower_pooling, kernels=(pool, pool_places), backward_kernels=(*MAXIMA_KERNELS, spread_means))

@@ -18,7 +18,7 @@ from ...ops.pooling import PoolingAxis, Side, window_table
 from ..emitter import Emitter
 from ..steps import Scratch, Strided, step_kernel
 from ..storage import Storage
-from .pooling_max_backward import Holders, holders_of, most_holders
+from .pooling_max_backward import Holders, holders_of
 
 ROWS_PER_ITEM = 32  # of dx; not measured
 
@@ -73,6 +73,10 @@ def spread_means(arena, weights, tables, at, item, thread):
             if f.mask:
                 total = where_less(zeros(), load(arena, x + h * f.x.row + p), total, zeros())
             store(arena, dx + h * f.dx.row + p, total)
+
+
+def most_holders(axis: PoolingAxis) -> int:
+    return max(1, int(np.diff(holders_of(axis)).max()))
 
 
 def scratch_of_means(axes: list[PoolingAxis]) -> int:
