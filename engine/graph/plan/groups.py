@@ -1,6 +1,7 @@
 """Groups of layers that run as one: a layer, or, where fusing is allowed, a product with the operations on its outputs.
 
 Convolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ function]        Eltwise or Axpy [+ function]
+Pooling of maxima [+ ReLU]
 Depthwise convolution  [+ function]  + 1 x 1 convolution  [+ Eltwise sum]  [+ function]
 BatchNorm or BN by the statistics of each batch  [+ Scale of channels]  [+ ReLU]
 
@@ -19,6 +20,7 @@ from ..ops import OPS
 from ..ops.batch_norm import disables, uses_global_statistics
 from ..ops.bn import normalises_batch
 from ..ops.eltwise import ELTWISE_SUM
+from ..ops.pooling import POOL_MAX
 from ..ops.scale import operand
 from ..ops.windows import Window, window_of
 
@@ -88,11 +90,19 @@ def find_groups(
 
 
 def _rectify(group: LayerGroup, graph: Graph) -> None:
-    """Take in the ReLU that alone reads a product."""
+    """Take in the ReLU that alone reads a product or maxima."""
     readers = graph.readers(group.tops[0]) if len(group.tops) == 1 else []
-    if group.main.type in PRODUCTS and len(readers) == 1 and _is_plain_relu(readers[0], graph):
+    if (
+        (group.main.type in PRODUCTS or _is_max_pooling(group.main))
+        and len(readers) == 1
+        and _is_plain_relu(readers[0], graph)
+    ):
         group.activation, group.tops = readers[0], readers[0].tops
         group.nodes.append(readers[0])
+
+
+def _is_max_pooling(node: Node) -> bool:
+    return node.type == "Pooling" and node.attributes.pool == POOL_MAX and len(node.tops) == 1
 
 
 def _is_plain_relu(node: Node, graph: Graph) -> bool:
@@ -106,6 +116,8 @@ def _extend(
     group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], known: set[Blob], backward: Collection[Node]
 ) -> None:
     """Take in the only reader of the group's top, as long as there is one that fits and does not run `backward`."""
+    if _is_max_pooling(group.main):
+        _rectify(group, graph)
     if len(group.main.tops) != 1 or group.main.type not in (*PRODUCTS, "Eltwise", "Axpy"):
         return
     while group.activation is None:

@@ -15,14 +15,14 @@ import numpy as np
 from ....compiler.cpu import LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields, read_row
 from ....compiler.jit import inline
-from ....vectors.simd import broadcast, load, maximum, store, where_equal, where_less, zeros
+from ....vectors.simd import broadcast, element, load, maximum, store, where_equal, where_less, zeros
 from ...ir.op import count
 from ...ops.pooling import LOWEST_FLOAT32, PoolingAxis, Side, window_table
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, blocks
 
-ROWS_PER_ITEM = 32  # of windows, or of dx; not measured
+MAXIMA_ROWS_PER_ITEM = 32  # of windows, or of dx; not measured
 NO_PLACE = np.float32(-1)
 NEXT_TO_LAST = np.float32(-2)
 
@@ -55,6 +55,7 @@ class KeptMaxima(NamedTuple):
     planes: int  # of a picture
     inside: int  # of a constant [channels]: 1, and 0 behind the last channel
     parts: int  # items that share a plane, by rows of windows
+    lowest: int  # of a constant: what a value is at least
 
 
 @inline
@@ -96,6 +97,7 @@ def keep_maxima(arena, weights, tables, at, item, thread):
     f = read_fields(tables, at, KeptMaxima)
     plane, part, step = item // f.parts, item % f.parts, VECTOR_BYTES
     x, y, inside = f.x.offset + plane * f.x.plane, f.y.offset + plane * f.y.plane, f.inside + plane % f.planes * step
+    lowest = broadcast(element(weights, f.lowest))
     for r in range(f.down.number * part // f.parts, f.down.number * (part + 1) // f.parts):
         down = read_row(tables, f.down.windows, r, Side)
         to, i = f.places + (plane * f.down.number + r) * f.across.number * step, x + down.first * f.x.row
@@ -113,7 +115,8 @@ def keep_maxima(arena, weights, tables, at, item, thread):
             )  # fmt: skip
             place = where_less(zeros(), top, place, broadcast(NEXT_TO_LAST) - place)
             store(arena, to + c * step, where_less(broadcast(LOWEST_FLOAT32), top, place, broadcast(NO_PLACE)))
-            store(arena, y + r * f.y.row + c * step, where_less(zeros(), load(weights, inside), top, zeros()))
+            value = where_less(zeros(), load(weights, inside), maximum(top, lowest), zeros())
+            store(arena, y + r * f.y.row + c * step, value)
 
 
 class GivenMaxima(NamedTuple):
@@ -240,13 +243,14 @@ def places_bytes(top: tuple[int, ...]) -> int:
     return top[0] * blocks(top[1]) * count(top, 2) * VECTOR_BYTES
 
 
-def emit_kept_maxima(emitter: Emitter, axes: list[PoolingAxis], x: Storage, y: Storage) -> None:
-    """Emit the largest values, with places in what is kept; both BLOCKED."""
-    parts = max(1, y.four[2] // ROWS_PER_ITEM)
+def emit_kept_maxima(emitter: Emitter, axes: list[PoolingAxis], x: Storage, y: Storage, lowest: int) -> None:
+    """Emit the largest values, at least the constant `lowest`, with places in what is kept; both BLOCKED."""
+    parts = max(1, y.four[2] // MAXIMA_ROWS_PER_ITEM)
     down, across = (window_side(emitter, axis) for axis in axes)
     emitter.step(
         keep_maxima, y.four[0] * y.planes * parts, x=x.strided, y=y.strided, places=emitter.kept, down=down,
         across=across, planes=y.planes, inside=emitter.constant(np.arange(y.planes * LANES) < y.four[1]), parts=parts,
+        lowest=lowest,
     )  # fmt: skip
 
 
@@ -255,7 +259,7 @@ def emit_maxima(emitter: Emitter, axes: list[PoolingAxis], places: int, dy: Stor
     down, across = (window_side(emitter, axis) for axis in axes)
     one_by_one = is_partition(axes[0]) and is_partition(axes[1])
     kernel, rows = (spread_maxima, dy.four[2]) if one_by_one else (gather_maxima, dx.four[2])
-    parts = max(1, rows // ROWS_PER_ITEM)
+    parts = max(1, rows // MAXIMA_ROWS_PER_ITEM)
     emitter.step(
         kernel, dx.four[0] * dx.planes * parts, dy=dy.strided, dx=dx.strided, places=places, down=down, across=across,
         parts=parts, mask=mask,

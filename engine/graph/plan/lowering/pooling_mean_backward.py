@@ -20,7 +20,7 @@ from ..steps import Scratch, Strided, step_kernel
 from ..storage import Storage
 from .pooling_max_backward import Holders, holders_of
 
-ROWS_PER_ITEM = 32  # of dx; not measured
+MEAN_ROWS_PER_ITEM = 32  # of dx; not measured
 
 
 class SpreadMeans(NamedTuple):
@@ -88,7 +88,7 @@ def scratch_of_means(axes: list[PoolingAxis]) -> int:
 def emit_means(emitter: Emitter, axes: list[PoolingAxis], x: Storage, dy: Storage, dx: Storage, mask: bool) -> None:
     """Emit dx; all BLOCKED. `mask`: 0 where x is not above 0."""
     (rows, columns), (down, across) = x.four[2:], (emitter.table(window_table(axis)) for axis in axes)
-    parts = max(1, rows // ROWS_PER_ITEM)
+    parts = max(1, rows // MEAN_ROWS_PER_ITEM)
     emitter.step(
         spread_means, x.four[0] * x.planes * parts, x=x.strided, dy=dy.strided, dx=dx.strided, down=down, across=across,
         holders=emitter.table(holders_of(axes[0])), columns=dy.four[3], H=rows, W=columns, parts=parts,

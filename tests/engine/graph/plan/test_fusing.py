@@ -193,3 +193,15 @@ def test_random_nets_of_sums(chosen, channels):
             layers.append(product(name, bottoms[0], kind, channels))
         blobs.append(name)
     check_both(*layers, shape=f"2 {channels} 5 6")
+
+
+@pytest.mark.parametrize(
+    "fields", ["kernel_size: 2 stride: 2", "kernel_size: 3 stride: 2 pad: 1", "pool: AVE kernel_size: 2"]
+)
+def test_maxima_with_a_relu_are_one(fields):
+    layers = [
+        conv("c", "data", outputs=CHANNELS, more=KEPT),
+        layer("p", "Pooling", "c", more=f"pooling_param {{ {fields} }}"),
+        layer("r", "ReLU", "p"),
+    ]
+    assert check_both(*layers) == ([] if "AVE" in fields else ["p+r"])
