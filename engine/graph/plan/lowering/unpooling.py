@@ -16,7 +16,7 @@ from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .lowered import BLOCKED, Context, Lowered, Lowering
-from .pooling import ROWS_PER_ITEM
+from .pooling import WINDOW_ROWS_PER_ITEM
 
 MOST_PLACES = 1 << 24  # of a plane: more have no index of their own in float32
 
@@ -78,7 +78,7 @@ def lower_unpooling(context: Context) -> Lowered | None:
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         (x, places), y = bottoms, tops[0]
         down, across = map(emitter.table, tables)
-        parts = max(1, top[2] // ROWS_PER_ITEM)
+        parts = max(1, top[2] // WINDOW_ROWS_PER_ITEM)
         emitter.step(
             unpool, y.four[0] * y.planes * parts, x=x.strided, places=places.strided, y=y.strided,
             down=down, across=across, rows=top[2], columns=top[3], parts=parts,
