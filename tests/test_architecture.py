@@ -206,10 +206,11 @@ LLVM_BUILDERS = {
     "pixel_tile.py",
     "pointer_call.py",
     "simd.py",
+    "squares.py",
     "streaming.py",
+    "sums.py",
     "tile.py",
     "views.py",
-    "winograd_filters.py",
 }
 # Names that each file of a folder defines: the tables of its layer types, by which the folder finds them.
 PROTOCOLS = {"EXPORTS", "LAYER", "OPERATORS", "OPS", "READERS"}

@@ -27,7 +27,11 @@ def panels(filters, pixel, width):
 def filter_matrix(side, r):
     """G of Winograd's F(side - r + 1, r), longdouble [side, r]: each row the powers of a point over a number, that of
     infinity the last tap."""
-    points = ((0, 1), (1, 2), (-1, 2)) if side == 4 else ((0, 4), (1, -6), (-1, -6), (2, 24), (-2, 24))
+    points = {
+        4: ((0, -1), (1, 2), (-1, 2)),
+        6: ((0, 4), (1, -6), (-1, -6), (2, 24), (-2, 24)),
+        8: ((0, -1), (1, -9 / 2), (-1, -9 / 2), (2, 90), (-2, 90), (1 / 2, 45 / 32), (-1 / 2, 45 / 32)),
+    }[side]
     rows = [[np.longdouble(point**n) / over for n in range(r)] for point, over in points]
     return np.array([*rows, [np.longdouble(n == r - 1) for n in range(r)]])
 

@@ -17,7 +17,8 @@ from caffe64.engine.graph.ops.windows import Window
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.emitter import Emitter
 from caffe64.engine.graph.plan.lowering.filters import ITEM_FLOATS, filter_layout, numbers_offset, panels_offset
-from caffe64.engine.graph.plan.lowering.winograd_filters import POINT_GAP, TILINGS, points_offset
+from caffe64.engine.graph.plan.lowering.winograd.filters import POINT_GAP, points_offset
+from caffe64.engine.graph.plan.lowering.winograd.tilings import TILINGS
 from caffe64.engine.graph.plan.packing import Packing
 from caffe64.engine.graph.plan.steps import Scratch
 from caffe64.engine.parameters.owner import Held, Parameters, Slice

@@ -1,0 +1,5 @@
+"""Convolutions by Winograd's algorithm."""
+
+from .convolve import WINOGRAD
+
+__all__ = ["WINOGRAD"]
