@@ -46,11 +46,11 @@ class BackwardRun:
 
     def __init__(
         self, graph, inputs, *, threads=1, exact=True, bottoms=None, weights=None, masked=False, shapes=None,
-        rim=NO_HALO,
+        rim=NO_HALO, stored=StorageKind.BLOCKED,
     ):  # fmt: skip
         """`inputs` by name, or None and `shapes`. `bottoms` and `weights`: whether a gradient is wanted, one flag for
         each bottom of the group, each blob of its weights in order; None: of all. `rim`: the least halo of what is
-        BLOCKED."""
+        BLOCKED. `stored`: the kind of bottoms that may have any."""
         self.rim = rim
         self.graph, self.shapes = graph, infer_shapes(graph, shapes)
         own_parameters(graph)
@@ -61,9 +61,10 @@ class BackwardRun:
         assert self.how.backward, "the group has no backward"
         self._size, self._memory = 0, []
         backward = self.how.backward
-        x = [self._place(blob, want.kind, want.halo) for blob, want in zip(group.bottoms, self.how.wants, strict=True)]
+        wants = zip(group.bottoms, self.how.wants, strict=True)
+        x = [self._place(blob, want.kind or stored, want.halo) for blob, want in wants]
         y = [self._place(blob, self.how.kind or x[0].kind) for blob in group.tops]
-        dy = [self._place(blob, backward.kind, backward.halo) for blob in group.tops]
+        dy = [self._place(blob, backward.kind or y[0].kind, backward.halo) for blob in group.tops]
         wanted = bottoms or [True] * len(x)
         dx = [
             self._place(blob, each.kind, backward.spill) if need else None

@@ -18,7 +18,7 @@ from ..ops import OPS
 from .arrange import Action, Arrangement, BackwardStorages, keeps_values
 from .groups import LayerGroup
 from .lowering.backward import Backward
-from .lowering.lowered import PLANAR, Lowered
+from .lowering.lowered import PLANAR, Lowered, is_relu
 from .lowering.mask import emit_add
 from .lowering.moves import emit_move
 from .storage import NO_HALO, Halo, Memory, Storage, StorageKind, wider
@@ -110,8 +110,8 @@ class BackwardArrangement:
             if is_view(group.main):
                 continue
             backward = backward_of(how)
-            for top in group.tops:
-                self._widen(self._root(top), backward.kind, backward.halo)
+            for top, storage in zip(group.tops, self._run[group].tops, strict=True):
+                self._widen(self._root(top), backward.kind or storage.kind, backward.halo)
             for blob, storage in zip(self._needed(group), self._run[group].bottoms, strict=True):
                 if blob:
                     self._widen(self._root(blob), gradient_kind(storage), backward.spill)
@@ -148,11 +148,12 @@ class BackwardArrangement:
             self._give(bottom, self._forward.placed(Storage(shape, StorageKind.PLANAR, top.memory)), group)
 
     def _add(self, group: LayerGroup, backward: Backward) -> None:
-        tops = [self._complete(top, backward.kind, group) for top in group.tops]
+        run = self._run[group]
+        kinds = [backward.kind or storage.kind for storage in run.tops]
+        tops = [self._complete(top, kind, group) for top, kind in zip(group.tops, kinds, strict=True)]
         if group.tops and not any(tops):  # nothing that depends on it is part of a loss
             return
-        tops = [top or self._zeros(blob, backward.kind, group) for top, blob in zip(tops, group.tops, strict=True)]
-        run = self._run[group]
+        tops = [top or self._zeros(blob, kind, group) for top, blob, kind in zip(tops, group.tops, kinds, strict=True)]
         bottoms, values = run.bottoms, run.tops
         if backward is BY_OWN_CODE and OPS[group.main.type].gradient.reads_memory:
             bottoms, values = (
@@ -204,7 +205,7 @@ class BackwardArrangement:
         if not blob or self._givers[self._root(blob)] != 1 or self._root(blob) in self._gradients:
             return False
         producer = self._producers.get(self._root(blob))
-        return producer is not None and producer.activation is not None and producer.activation.type == "ReLU"
+        return producer is not None and is_relu(producer.activation or producer.main)
 
     def _bytes(self, size: int, first: int) -> Storage | None:
         """So many, which the action `first` writes; None for none."""

@@ -30,6 +30,7 @@ from ..ir.carried import Carried, carried_states
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import Run
 from ..ir.ownership import own_parameters
+from ..ops import OPS
 from .arrange import Action, Arrangement
 from .arrange_backward import BackwardArrangement, kept_blobs
 from .emitter import Emitter
@@ -99,7 +100,7 @@ class Plan:
         check_weights(graph, self.shapes)
         own_parameters(graph)
         self._wanted, self._needs = gradients, find_needs(graph, gradients.ends) if gradients else {}
-        needs = self._needs
+        needs, self._left = self._needs, left_in_memory(graph)
         work = sum(macs(node, self.shapes) * (1 + 2 * (node in needs)) for node in graph.nodes)
         self.threads = choose_threads(threads, work)
         lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse, backward=needs), exact)
@@ -109,7 +110,7 @@ class Plan:
         losses = loss_blobs(needs)
         ends: dict[Blob, Storage] = {}
         if gradients:
-            ends = BackwardArrangement(arranged, lowered, needs, losses, left_in_memory(graph), gradients.ends).ends
+            ends = BackwardArrangement(arranged, lowered, needs, losses, self._left, gradients.ends).ends
         self.memories = arranged.finish()
         known = [how for _, how in lowered if how]
         backward = [how.backward for group, how in lowered if group.main in needs and how and how.backward]
@@ -247,13 +248,23 @@ class Plan:
         node = self.graph.producer(blob)
         return (node, [self.shapes[bottom] for bottom in node.bottoms]) if node else None
 
+    def _reads_its_own(self, node: Node) -> bool:
+        """Whether its gradient is to be that of its own bottom and top, not of what later layers leave in place."""
+        left = zip(node.bottoms, node.tops, strict=False)
+        return not OPS[node.type].gradient.reads_memory or all(
+            self._left.get(bottom, bottom) in (bottom, top) for bottom, top in left
+        )
+
     def _lower(self, groups: list[LayerGroup], exact: bool) -> list[tuple[LayerGroup, Lowered | None]]:
         """The lowering of each group, with that of its gradient where it needs one. A group of several layers without
         a lowering is divided again."""
         done = []
         for group in groups:
             bottoms, tops = ([self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops))
-            how = lower(Context(group, bottoms, tops, exact, self._producer), backward=group.main in self._needs)
+            context = Context(group, bottoms, tops, exact, self._producer)
+            goes_back = group.main in self._needs
+            may = not goes_back or self._reads_its_own(group.main)
+            how = lower(context, backward=goes_back) if may else None
             if how is None and len(group.nodes) > 1:
                 done += self._lower(group.parts, exact)
             else:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....compiler.jit import inline
-from ....vectors.simd import fma, load, store, zeros
+from ....vectors.simd import fma, load, store, where_less, zeros
 from ...ir.graph import Shape
 from ..emitter import Emitter
 from ..steps import NO_BLOB, Strided, step_kernel
@@ -27,16 +27,18 @@ class ChannelSums(NamedTuple):
     dy: Strided
     lines: Lines
     sums: int  # [parts, planes, CHANNEL_SUMS] vectors in the arena
+    below: int  # 1: only of x below 0
 
 
 @inline
-def add_line(arena, x, y, size, total, products, has_x):
+def add_line(arena, x, y, size, total, products, has_x, below):
     """The sums of a line, which starts at y, and at x of the other blob, on top of those given."""
     for p in range(0, size, VECTOR_BYTES):
         d = load(arena, y + p)
         total = total + d
         if has_x:
-            products = fma(d, load(arena, x + p), products)
+            v = load(arena, x + p)
+            products = fma(d, where_less(zeros(), v, zeros(), v) if below else v, products)
     return total, products
 
 
@@ -51,7 +53,7 @@ def sum_channels(arena, weights, tables, at, item, thread):
         a, b = zeros(), zeros()
         for line in range(start, min(last, start + together)):
             x, y = line_of(f.x, f.lines, block, line), line_of(f.dy, f.lines, block, line)
-            a, b = add_line(arena, x, y, size, a, b, f.x.offset >= 0)
+            a, b = add_line(arena, x, y, size, a, b, f.x.offset >= 0, f.below)
         total, products = total + a, products + b
     to = f.sums + item * CHANNEL_SUMS * VECTOR_BYTES
     store(arena, to, total)
@@ -63,15 +65,18 @@ class ChannelGradients(NamedTuple):
     sums: int  # the first vector of the first part
     channels: int
     gradient: int  # offset of a gradient, to which it adds
+    together: int  # blocks of an item
+    step: int  # from the gradient of a channel to that of the next
 
 
 @step_kernel(ChannelGradients)
 def add_channel_sums(arena, weights, tables, at, item, thread):
-    """A block of channels: adds the sums of all parts to the gradient [channels]."""
+    """Some blocks of channels: adds the sums of all parts to the gradient [channels], or to that of all channels."""
     f = read_fields(tables, at, ChannelGradients)
-    for lane in range(min(LANES, f.channels - item * LANES)):
-        total = sum_of_parts(arena, f.lines, f.sums, item, CHANNEL_SUMS * VECTOR_BYTES, lane)
-        add_element(arena, f.gradient + (item * LANES + lane) * FLOAT_BYTES, total)
+    for channel in range(item * f.together * LANES, min(f.channels, (item + 1) * f.together * LANES)):
+        block, lane = channel // LANES, channel % LANES
+        total = sum_of_parts(arena, f.lines, f.sums, block, CHANNEL_SUMS * VECTOR_BYTES, lane)
+        add_element(arena, f.gradient + channel * f.step, total)
 
 
 class PlaneSums(NamedTuple):
@@ -89,27 +94,38 @@ def sum_planes(arena, weights, tables, at, item, thread):
     x, y, size = f.x.offset + item * f.x.plane, f.dy.offset + item * f.dy.plane, f.columns * VECTOR_BYTES
     total, products = zeros(), zeros()
     for r in range(f.rows):
-        a, b = add_line(arena, x + r * f.x.row, y + r * f.dy.row, size, zeros(), zeros(), f.x.offset >= 0)
+        a, b = add_line(arena, x + r * f.x.row, y + r * f.dy.row, size, zeros(), zeros(), f.x.offset >= 0, 0)
         total, products = total + a, products + b
     store(arena, f.sums.offset + item * f.sums.plane, products if f.x.offset >= 0 else total)
 
 
 def emit_weight_gradients(
-    emitter: Emitter, x: Storage | None, dy: Storage, shared: int, factor: int | None, offset: int | None
+    emitter: Emitter,
+    x: Storage | None,
+    dy: Storage,
+    shared: int,
+    factor: int | None,
+    offset: int | None,
+    *,
+    below: bool = False,
+    as_one: bool = False,
 ) -> None:
-    """Add to the gradients at these offsets; None where none is needed. `x` is read for the first."""
+    """Add to the gradients at these offsets; None where none is needed. `x` is read for the first. `below`: only where
+    x is below 0. `as_one`: of all channels together."""
     found = [(number, gradient) for number, gradient in enumerate((offset, factor)) if gradient is not None]
     if not found:
         return
     reads_x = factor is not None and x is not None
     lines, (at_dy, *at_x) = lines_of(dy, x) if reads_x else lines_of(dy)
     emitter.step(
-        sum_channels, lines.parts * lines.planes, x=at_x[0] if reads_x else NO_BLOB, dy=at_dy, lines=lines, sums=shared
-    )
+        sum_channels, lines.parts * lines.planes, x=at_x[0] if reads_x else NO_BLOB, dy=at_dy, lines=lines,
+        sums=shared, below=below,
+    )  # fmt: skip
     for number, gradient in found:
         emitter.step(
-            add_channel_sums, lines.planes, lines=lines, sums=shared + number * VECTOR_BYTES, channels=dy.shape[1],
-            gradient=gradient,
+            add_channel_sums, 1 if as_one else lines.planes, lines=lines, sums=shared + number * VECTOR_BYTES,
+            channels=dy.shape[1], gradient=gradient, together=lines.planes if as_one else 1,
+            step=0 if as_one else FLOAT_BYTES,
         )  # fmt: skip
 
 

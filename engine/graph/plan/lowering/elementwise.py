@@ -13,7 +13,9 @@ from ...ir.op import count
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
+from .channels_backward import CHANNELS_BACK_KERNELS
 from .curves import Curve, apply_piecewise, apply_smooth, call_curve, emit_curve, has_curve
+from .curves_backward import curve_backward, piecewise_slopes, smooth_slopes
 from .filters import pack_filters
 from .lowered import AS_STORED, BLOCKED, Context, Lowered, Lowering
 
@@ -50,7 +52,7 @@ def curve_pixels(arena, weights, tables, at, item, thread):
 
 def lower_elementwise(context: Context) -> Lowered | None:
     node, shape = context.group.main, context.bottoms[0]
-    want = BLOCKED if node.weights and node.weights[0].size > 1 else AS_STORED
+    want = BLOCKED if node.weights else AS_STORED
     if not has_curve(node) or (want is BLOCKED and len(shape) > PICTURE_AXES):
         return None
 
@@ -70,8 +72,13 @@ def lower_elementwise(context: Context) -> Lowered | None:
             count=len(pixels), planes=planes, parts=parts, curve=emit_curve(emitter, node, channels),
         )  # fmt: skip
 
-    return Lowered([want], want.kind, emit, in_place=True)
+    return Lowered([want], want.kind, emit, in_place=True, backward=curve_backward(node, shape))
 
 
-SMOOTH_CURVE = Lowering(lower_elementwise, kernels=(curve_pixels, apply_smooth), any_rank=True)
-PIECEWISE_CURVE = Lowering(lower_elementwise, kernels=(curve_pixels, apply_piecewise, pack_filters), any_rank=True)
+SMOOTH_CURVE = Lowering(
+    lower_elementwise, kernels=(curve_pixels, apply_smooth), any_rank=True, backward_kernels=(smooth_slopes,)
+)
+PIECEWISE_CURVE = Lowering(
+    lower_elementwise, kernels=(curve_pixels, apply_piecewise, pack_filters), any_rank=True,
+    backward_kernels=(piecewise_slopes, *CHANNELS_BACK_KERNELS),
+)  # fmt: skip

@@ -54,10 +54,11 @@ def row_size(shared, row):
     return shared.last if row == shared.rows - 1 else shared.size
 
 
-def share_rows(*storages: Storage) -> tuple[SharedRows, int, list[Strided]]:
-    """The rows of blobs of one shape and kind, the number of items, and where each blob's are."""
+def share_rows(*storages: Storage, by_plane: bool = False) -> tuple[SharedRows, int, list[Strided]]:
+    """The rows of blobs of one shape and kind, the number of items, and where each blob's are. `by_plane`: planes are
+    those of BLOCKED blobs also where these have no gaps."""
     first = storages[0]
-    if first.kind is StorageKind.PLANAR or all(each.halo == NO_HALO for each in storages):
+    if first.kind is StorageKind.PLANAR or (not by_plane and all(each.halo == NO_HALO for each in storages)):
         planar = count(first.shape) * FLOAT_BYTES
         size = planar if first.kind is StorageKind.PLANAR else first.size
         vectors, row = -(-size // VECTOR_BYTES), STRETCH * VECTOR_BYTES

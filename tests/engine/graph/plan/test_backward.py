@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.drawn_nets import CHANNELS, ROWS, SIDE, nets
@@ -136,9 +137,20 @@ layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" loss_weight: 0.5 }
 layer { name: "sum" type: "Reduction" bottom: "conv" top: "sum" loss_weight: 2 }
 """
 
+LEFT_BEHIND = """
+layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 3 dim: 2 dim: 4 dim: 4 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 2 kernel_size: 3 weight_filler { type: "gaussian" std: 1 } } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "power" type: "Power" bottom: "conv" top: "conv" power_param { scale: -1 shift: 0.5 } }
+layer { name: "sum" type: "Reduction" bottom: "conv" top: "sum" loss_weight: 2 }
+"""
 
-def test_a_part_of_the_loss_that_others_read():
-    graph = graph_of_text(INNER_LOSS, 1)
+
+@pytest.mark.parametrize("text", [INNER_LOSS, LEFT_BEHIND], ids=["read by others", "left in place"])
+def test_parts_of_the_loss_and_what_is_left_in_memory(text):
+    """A gradient of a ReLU is that of the values that later layers leave in place of its bottom, as in Caffe."""
+    graph = graph_of_text(text, 1)
     plan, weights = training_plan(graph, threads=1)
     inputs = {graph.inputs[0]: np.random.default_rng(0).normal(size=(3, 2, 4, 4)).astype(np.float32)}
     found = [run(plan, weights, inputs) for _ in range(2)]
