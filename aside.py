@@ -58,7 +58,7 @@ def put_in_place(path: str, file: IO[Any], target: str) -> None:
 def _create(folder: str, mode: int) -> tuple[str, int]:
     while True:
         path = os.path.join(folder, f".caffe64-{_system()}-{secrets.token_hex(8)}.tmp")
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | PRIVATE, mode)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | PRIVATE, mode)
         # Until it is locked, another process may take it for one left behind.
         if _lock(descriptor) is not False and _is_at(path, descriptor):
             return path, descriptor

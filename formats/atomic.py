@@ -21,7 +21,8 @@ from .streams import stream_number
 
 @contextlib.contextmanager
 def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
-    """A file to write to, "wb" (bytes) or "w" (UTF-8 text), which takes the place of `path` at the end of the block.
+    """A file to write to, "wb" (bytes), "w+b" (which are read as well) or "w" (UTF-8 text), which takes the place of
+    `path` at the end of the block.
 
     If the block raises, `path` is left as it was. An existing file keeps its permission bits; of a symbolic
     link, the file that it points to is replaced. Raises OutputError, UsageError for anything but a name, and

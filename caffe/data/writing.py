@@ -16,6 +16,7 @@ from ...aside import NAME, file_aside, put_in_place
 from ...engine.graph.ops.windows import MOST_NUMBERS
 from ...errors import InputError, OutputError, UsageError
 from ...formats.atomic import write_atomically
+from ...formats.hdf5_writing import new_hdf5
 from .samples import Row, Samples
 
 BATCH = 256  # records in a transaction, rows in a piece
@@ -27,7 +28,7 @@ Progress = Callable[[int], object]  # called with the number of samples that are
 def write_lmdb(path: Path, samples: Samples, progress: Progress, *, force: bool = False) -> None:
     """A folder with data.mdb, as Caffe's tools write it. Raises OutputError where one is already, which `force`
     replaces, or something else; UsageError without the package lmdb."""
-    library = _library("lmdb", "train", path)
+    library = _lmdb(path)
     check_folder(path, force=force)
     made = not path.exists()
     try:
@@ -82,31 +83,23 @@ def _put_all(environment: Any, library: Any, samples: Samples, progress: Progres
 def write_hdf5(path: Path, samples: Samples, progress: Progress, add: float = 0.0, scale: float = 1.0) -> Path:
     """The datasets data and, if there are labels, label, float32: (value + add) * scale, and labels as they are; and a
     list of this file beside it, whose path is returned. Raises InputError, OutputError, UsageError without h5py."""
-    h5py = _library("h5py", "hdf5", path)
     listed = Path(f"{path}.txt")
-    folder = path.resolve().parent
-    try:
-        with file_aside(str(folder)) as (name, descriptor), os.fdopen(descriptor, "r+b") as file:
-            with h5py.File(name, "w", locking=False) as made:
-                for start, rows in _pieces(path, samples):
-                    data = _scaled(np.stack([row.values for row in rows]), add, scale)
-                    _put(made, "data", samples.count, start, data)
-                    if rows[0].label is not None:
-                        _put(made, "label", samples.count, start, np.stack([np.float32(row.label) for row in rows]))
-                    progress(start + len(rows))
-            os.fsync(file.fileno())
-            put_in_place(name, file, str(path.resolve()))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with new_hdf5(path) as made:
+        for start, rows in _pieces(path, samples):
+            data = _scaled(np.stack([row.values for row in rows]), add, scale)
+            _put(path, made, "data", samples.count, start, data)
+            if rows[0].label is not None:
+                _put(path, made, "label", samples.count, start, np.stack([np.float32(row.label) for row in rows]))
+            progress(start + len(rows))
     with write_atomically(listed, "w") as text:
         text.write(f"{path}\n")
     return listed
 
 
-def _put(file: Any, name: str, count: int, start: int, rows: np.ndarray) -> None:
+def _put(path: Path, file: Any, name: str, count: int, start: int, rows: np.ndarray) -> None:
     if start == 0:
         if count * rows[0].size > MOST_NUMBERS:
-            found = f"{file.filename}: would have {count * rows[0].size} numbers in {name!r}"
+            found = f"{path}: would have {count * rows[0].size} numbers in {name!r}"
             raise OutputError(f"{found}, and Caffe reads {MOST_NUMBERS}: an LMDB takes more")
         file.create_dataset(name, (count, *rows.shape[1:]), np.float32)
     file[name][start : start + len(rows)] = rows
@@ -160,9 +153,9 @@ def _scaled(values: np.ndarray, add: float, scale: float) -> np.ndarray:
     return np.asarray((values.astype(np.float64) + add) * scale, np.float32)
 
 
-def _library(name: str, extra: str, path: Path) -> Any:
+def _lmdb(path: Path) -> Any:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module("lmdb")
     except ImportError:
-        hint = f"pip install 'caffe64[{extra}]', or pip install {name}"
-        raise UsageError(f"{path}: writing it needs the package {name}: {hint}") from None
+        hint = "pip install 'caffe64[train]', or pip install lmdb"
+        raise UsageError(f"{path}: writing it needs the package lmdb: {hint}") from None

@@ -10,7 +10,6 @@ message, an attribute of the HDF5 file.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError, UsageError
+from ...errors import InputError
 from ..atomic import write_atomically
 from ..content import A_STATE, CUT_SHORT, HEAD, refuse_others
 from ..files import open_input
+from ..hdf5_writing import new_hdf5
 from .binary import blob_parts, map_file, parse_file, take_array, write_part
 from .hdf5 import HDF5_MAGIC, read_hdf5_state
 from .hdf5_offsets import OWN_TEXT
@@ -85,21 +85,11 @@ def _checked(path: str, state: SolverState) -> SolverState:
     return state
 
 
-def _h5py(path: str | os.PathLike[str]) -> Any:
-    if importlib.util.find_spec("h5py") is None:
-        needs = "needs the package h5py: pip install 'caffe64[hdf5]', or pip install h5py"
-        raise UsageError(f"{os.fspath(path)}: an HDF5 state {needs}")
-    import h5py
-
-    return h5py
-
-
 def _write_hdf5(path: str | os.PathLike[str], state: SolverState) -> None:
-    h5py = _h5py(path)
-    with write_atomically(path) as file, h5py.File(file, "w") as target:
+    with new_hdf5(path) as target:
         target["iter"] = np.array([state.iteration], np.int32)
         target["current_step"] = np.array([state.current_step], np.int32)
-        _write_text(h5py, target, "learned_net", state.learned_net)
+        _write_text(target, "learned_net", state.learned_net)
         group = target.create_group("history")
         for number, array in enumerate(state.history):
             group[str(number)] = array
@@ -107,8 +97,10 @@ def _write_hdf5(path: str | os.PathLike[str], state: SolverState) -> None:
             target.attrs[OWN_TEXT] = state.own
 
 
-def _write_text(h5py: Any, target: Any, name: str, text: str) -> None:
+def _write_text(target: Any, name: str, text: str) -> None:
     """A string that ends with a zero byte, without which Caffe reads on."""
+    import h5py
+
     content = text.encode() + b"\0"
     kind = h5py.h5t.C_S1.copy()
     kind.set_size(len(content))
@@ -131,8 +123,7 @@ class HDF5Layer:
 
 def write_hdf5_model(path: str | os.PathLike[str], layers: Sequence[HDF5Layer]) -> None:
     """Writes a .caffemodel.h5: a group per layer. Raises OutputError, UsageError without the package h5py."""
-    h5py = _h5py(path)
-    with write_atomically(path) as file, h5py.File(file, "w") as target:
+    with new_hdf5(path) as target:
         groups: dict[str, Any] = {}
         for layer in layers:
             kinds = [("data", [blob if own else None for blob, own in zip(layer.blobs, layer.owned, strict=True)])]

@@ -156,3 +156,32 @@ def test_missing_packages_are_named(folder):
         assert done.returncode == 2
         assert f"{package}: pip install 'caffe64[{extra}]', or pip install {package}" in done.stderr
         assert not (folder / target).exists()
+
+
+LIMITED = """
+import resource, signal, sys
+from caffe64.cli.app import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails, as on a disk that is full
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+sys.argv[0] = "caffe64"
+main()
+"""
+
+
+@pytest.mark.parametrize("target", ["a_lmdb", "a.h5", "a.npy"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(cli, folder, target):
+    np.save("X.npy", np.zeros((100, 1, 30, 30), np.uint8))
+    np.save("Y.npy", np.zeros(100, np.int32))
+    assert (
+        subprocess.run([sys.executable, "-m", "caffe64", "convert", "X.npy", "x_lmdb", "--labels", "Y.npy"]).returncode
+        == 0
+    )
+    before = sorted(folder.rglob("*"))
+    source = ["X.npy", target, "--labels", "Y.npy"] if target != "a.npy" else ["x_lmdb", target]
+    command = [sys.executable, "-c", LIMITED, "convert", *source]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PACKAGES)})
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.splitlines() == [done.stderr.rstrip("\n")]
+    assert f"error: {target}: cannot be written: " in done.stderr
+    assert done.stderr.endswith(("File too large\n", "Input/output error\n"))  # as LMDB's library says it
+    assert sorted(folder.rglob("*")) == before

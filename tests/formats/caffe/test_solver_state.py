@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference.child import PACKAGES
 from reference.solver_cases import SOLVERS
 from support import needs_shared
 
 from caffe64.errors import InputError, UsageError
-from caffe64.formats.caffe import hdf5_offsets
-from caffe64.formats.caffe.solver_state import SolverState, read_state, write_state
+from caffe64.formats.caffe import hdf5_offsets, read_caffemodel
+from caffe64.formats.caffe.solver_state import HDF5Layer, SolverState, read_state, write_hdf5_model, write_state
 
 h5py = pytest.importorskip("h5py")
 ENDS = ("solverstate", "solverstate.h5")
 TEXT = '{"seed": 1}'
+LIMITED = """
+import resource, signal, sys, numpy
+from caffe64.errors import OutputError
+from caffe64.formats.caffe.solver_state import SolverState, write_state
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+try:
+    write_state(sys.argv[2], SolverState(1, "", [numpy.ones(100_000, numpy.float32)] * 2))
+except OutputError as error:
+    print(error)
+"""
 STATE = SolverState(7, "s_iter_7.caffemodel", [np.arange(6, dtype=np.float32).reshape(2, 3), np.float32([8])], 2, TEXT)
 
 
@@ -46,6 +60,26 @@ def test_a_state_is_the_same_when_it_is_read_again(tmp_path_factory, end, iterat
     history = [draws.normal(size=shape).astype(np.float32) for shape in shapes]
     state = SolverState(iteration, "näher/s.caffemodel", history, step, own)
     check_same(read_state(written(tmp_path_factory.mktemp("state"), end, state)), state)
+
+
+def test_nets_of_thousands_of_layers(tmp_path):
+    """HDF5's library then reads what it has written before."""
+    state = SolverState(1, "s.caffemodel", [np.full(2, number, np.float32) for number in range(3000)])
+    check_same(read_state(written(tmp_path, ENDS[1], state)), state)
+    layers = [HDF5Layer(f"layer {number}", [array], [True]) for number, array in enumerate(state.history)]
+    write_hdf5_model(tmp_path / "s.caffemodel.h5", layers)
+    found = {name: arrays for name, _, arrays in read_caffemodel(tmp_path / "s.caffemodel.h5").blobs}
+    assert all(found[f"layer {number}"][0].tolist() == [number, number] for number in range(3000))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of files")
+@pytest.mark.parametrize("size", [100, 3000, 40_000, 399_000, 401_000])
+def test_a_full_disk_is_an_error_of_this_package(tmp_path, size):
+    """Of every place where the library may notice it."""
+    command = [sys.executable, "-c", LIMITED, str(size), str(tmp_path / "s.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(PACKAGES)})
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path}/s.h5: cannot be written: File too large\n"), done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @needs_shared
