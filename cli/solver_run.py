@@ -169,5 +169,7 @@ class SolverTraining:
         return signals.STOP if self.screen.gone and not self.loop.stopped else signals.poll()
 
     def _kept(self) -> str:
-        saved = self.loop.saved
-        return f"--snapshot {saved.state} goes on from there" if saved else "no snapshot was written"
+        if saved := self.loop.saved:
+            return f"--snapshot {saved.state} goes on from there"
+        since = f" since {self._request.snapshot}" if self._request.snapshot else ""
+        return f"no snapshot was written{since}"

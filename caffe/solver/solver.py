@@ -125,7 +125,7 @@ class TrainedNet:
         if limit < 0:
             return None
         norm = float(np.sqrt(sum_of_squares.run(self.gradient)))
-        if norm <= limit:
+        if not norm > limit:  # nor if it is NaN
             return None
         scale_vector.run(self.gradient, np.float32(limit / norm))
         return norm

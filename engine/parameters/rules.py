@@ -21,7 +21,6 @@ keeps the old one.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -137,8 +136,9 @@ class Rule:
         if self.name != "Adam":
             return np.float32(1)
         # As in Caffe of the numbers as float32, but in double: 1 - d^t of a d of 0.999 would lose half of its digits.
-        first, second = (float(np.float32(each)) ** (updates + 1) for each in (self.momentum, self.other))
-        return np.float32(math.sqrt(1 - second) / (1 - first))
+        first, second = (np.float64(np.float32(each)) for each in (self.momentum, self.other))
+        with np.errstate(all="ignore"):  # a momentum of 1 divides by 0
+            return np.float32(np.sqrt(1 - second ** (updates + 1)) / (1 - first ** (updates + 1)))
 
     def bind(
         self, owner: Parameters, gradient: np.ndarray, histories: Sequence[np.ndarray], passes: int

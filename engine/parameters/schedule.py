@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LARGEST_EXPONENT = 700.0  # e to this is a number still, and the rate 0 then
+
 
 @dataclass
 class Schedule:
@@ -31,23 +33,27 @@ class Schedule:
     current: int = 0
 
     def rate(self, iteration: int) -> np.float32:
-        """The rate of this iteration, from 0. It is asked for once per iteration, as `current` rises by one at most."""
-        base = self.base
+        """The rate of this iteration, from 0: what C's arithmetic gives, infinity or NaN where there is no number. It
+        is asked for once per iteration, as `current` rises by one at most."""
+        with np.errstate(all="ignore"):
+            return np.float32(self._rate(iteration, np.float64(self.base), np.float64(self.gamma)))
+
+    def _rate(self, iteration: int, base: np.float64, gamma: np.float64) -> np.float64:
         match self.policy:
             case "step":
                 self.current = iteration // self.stepsize
-                return np.float32(base * self.gamma**self.current)
+                return base * gamma**self.current
             case "exp":
-                return np.float32(base * self.gamma**iteration)
+                return base * gamma**iteration
             case "inv":
-                return np.float32(base * (1 + self.gamma * iteration) ** -self.power)
+                return base * (1 + gamma * iteration) ** -self.power
             case "poly":
-                return np.float32(base * (1 - iteration / self.iterations) ** self.power)
+                return base * (1 - np.float64(iteration) / self.iterations) ** self.power
             case "sigmoid":
-                return np.float32(base / (1 + math.exp(-self.gamma * (iteration - self.stepsize))))
+                return base / (1 + math.exp(min(LARGEST_EXPONENT, -gamma * (iteration - self.stepsize))))
             case "multistep":
-                return np.float32(base * self.gamma**self.current)
-        return np.float32(base)
+                return base * gamma**self.current
+        return base
 
     def rises(self, iteration: int) -> bool:
         """Whether multistep's s rises in this iteration, which it then has: before `rate`."""

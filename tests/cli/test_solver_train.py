@@ -243,7 +243,7 @@ def test_at_max_iter_a_resume_writes_the_last_snapshot_again(cli, training):
 
 def test_a_loss_that_is_not_finite_ends_with_the_last_good_snapshot(cli, training):
     write_solver(training / "solver.prototxt", type='"SGD"', base_lr=1e30, lr_policy='"step"', gamma=0, stepsize=100)
-    write_solver(training / "good.prototxt", max_iter=10)
+    write_solver(training / "good.prototxt", type='"SGD"', max_iter=10)
     assert cli("train --solver good.prototxt").exit_code == 0
     kept = (training / "snap_iter_10.solverstate").read_bytes()
     result = cli(TRAIN)
@@ -252,6 +252,13 @@ def test_a_loss_that_is_not_finite_ends_with_the_last_good_snapshot(cli, trainin
         r"training diverged: the loss is (nan|inf) in iteration \d+ .*no snapshot was written", result.stderr
     )
     assert (training / "snap_iter_10.solverstate").read_bytes() == kept
+    result = cli(f"{TRAIN} --snapshot snap_iter_10.solverstate")
+    assert result.exit_code == 5
+    assert "; no snapshot was written since snap_iter_10.solverstate)" in result.stderr
+    write_solver(training / "each.prototxt", lr_policy='"step"', gamma=10, stepsize=1, max_iter=99)
+    result = cli("train --solver each.prototxt")
+    assert result.exit_code == 5
+    assert re.search(r"; --snapshot snap_iter_\d0.solverstate goes on from there\)", result.stderr)
     result = cli(f"{TRAIN} --keep-going")
     assert result.exit_code == 0
     assert "loss = nan" in result.stderr

@@ -179,3 +179,27 @@ def test_poly_goes_by_the_last_iteration():
     }
     assert rates[100] == pytest.approx([1, 0.25, 0.0001])
     assert rates[200] == pytest.approx([1, 0.5625, (1 - 99 / 200) ** 2])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "iteration", "rate"),
+    [
+        (Schedule("exp", 0.1, 1e30), 20, math.inf),
+        (Schedule("step", 0.1, 1e30, stepsize=1), 20, math.inf),
+        (Schedule("inv", 0.1, 1e30, -20.0), 20, math.inf),
+        (Schedule("inv", 0.1, 1.0, 2000.0), 20, 0.0),
+        (Schedule("sigmoid", 0.1, 1e30, stepsize=5), 0, 0.0),
+        (Schedule("sigmoid", 0.1, 1e30, stepsize=5), 9, 0.1),
+        (Schedule("poly", 0.1, power=0.5, iterations=10), 11, math.nan),
+        (Schedule("poly", 0.1, power=2.0, iterations=10), 11, 0.001),
+        (Schedule("poly", 0.1, power=1.0, iterations=0), 1, -math.inf),
+        (Schedule("fixed", 1e39), 0, math.inf),
+    ],
+)
+def test_rates_without_a_number_are_those_of_c(schedule, iteration, rate):
+    assert schedule.rate(iteration) == pytest.approx(rate, nan_ok=True)
+
+
+def test_a_momentum_of_one_has_no_correction():
+    assert Rule("Adam", 1.0, 0.999).correction(0) == math.inf
+    assert Rule("Adam", 2.0, 0.999).correction(5000) == 0
