@@ -140,3 +140,21 @@ def test_a_training_that_goes_on_has_the_bits_of_one_that_did_not_stop(name, fol
         np.testing.assert_array_equal(one, other)
     for path in (state, state.replace("solverstate", "caffemodel")):
         os.remove(path)
+
+
+MIXED = ("autoencoder", "batchnorm", "clip_iter_size", "debug_info", "deconv_segmentation", "lrn_prelu", "siamese")
+MIXED += ("solver_adadelta", "solver_nesterov", "train_pictures", "two_losses")
+
+
+@needs_shared
+@pytest.mark.parametrize("name", MIXED)
+def test_one_and_more_threads_have_the_same_bits(name, tmp_path, monkeypatch):
+    case, found = SolverCase(name, tmp_path), []
+    monkeypatch.chdir(case.path)
+    for threads in (1, 2, 3):
+        training = CaffeTraining("solver.prototxt", threads=threads)
+        losses = [training.trainer.step().loss for _ in range(5)]
+        found.append([training.trainer.owner.vector, training.trainer.gradient, *training.trainer.histories, losses])
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
