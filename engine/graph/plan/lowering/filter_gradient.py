@@ -25,7 +25,7 @@ from ....products.pixel_tile import PANEL
 from ....vectors.copying import copy_transposed
 from ....vectors.simd import load, load_part, store, store_part, zeros
 from ..emitter import Emitter
-from ..steps import Scratch, Strided, step_kernel
+from ..steps import NO_BLOB, Scratch, Strided, step_kernel
 from ..storage import Storage, blocks
 
 ENOUGH_ITEMS = 16  # for several threads
@@ -282,14 +282,14 @@ def emit_filters(
     biases: int | None,
     shared: int,
     *,
-    x: Strided,
-    x_column: int,
-    x_group: int,
-    places: np.ndarray,
-    taps: Sequence[Tap],
+    x: Strided = NO_BLOB,
+    x_column: int = 0,
+    x_group: int = 0,
+    places: Sequence[int] | np.ndarray = (),
+    taps: Sequence[Tap] = (),
 ) -> None:
     """The steps that add to the gradients at these offsets of the arena, None for one that is not wanted. `shared` is
-    the offset of `work.shared` bytes; of x, the fields of `FilterSums`."""
+    the offset of `work.shared` bytes; of x, which biases do not need, the fields of `FilterSums`."""
     if filters is None and biases is None:
         return
     parts, part = work.parts, work.part
