@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
 
-from ....compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
+from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....compiler.jit import inline
+from ....products.pixel_tile import PANEL
 from ....products.row_tile import row_tile
 from ....vectors.simd import element
-from ...ir.graph import Shape
+from ...ir.graph import Node, Shape
 from ...ir.op import count
 from ...ops.windows import Window
 from ..emitter import Emitter
 from ..groups import LayerGroup
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
-from .convolution import halo_of, plane_window, taps_of
-from .curves import Epilogue, apply_curve, emit_epilogue
-from .filters import bias_offset, filter_layout, pack_filters, panels_offset
+from .backward import Backward, BackwardBlobs
+from .convolution import halo_of, inner_taps, plane_window, taps_of
+from .curves import NO_EPILOGUE, Epilogue, apply_curve, emit_epilogue
+from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, emit_filters
+from .filters import FilterLayout, bias_offset, filter_layout, pack_filters, panels_offset
+from .input_gradient import AxisPhase, axis_phases, gradient_halo
 from .lowered import Context, Lowered, Lowering, Want
+from .mask import emit_group_mask, only_masks
 
 TOGETHER = 7  # pixels of a tile, which divides 112, 56, 28 and 14
 SQUARE = 3  # the side of kernels with a faster tile (`row_tile.py`)
@@ -97,16 +103,24 @@ def row_filters(emitter: Emitter, group: LayerGroup, window: Window, x: Storage,
     """The fields of a depthwise convolution of `x` with outputs of size `output`."""
     node, size = group.main, count(window.kernel)
     start, taps = taps_of(x, window, 1)
-    square = window.kernel == (SQUARE, SQUARE) and window.dilation[1] == 1
-
-    layout = filter_layout(node, window)._replace(groups=1, outputs=window.channels, group=0, output=size * FLOAT_BYTES)
     return RowFilters(
         x=x.strided._replace(offset=x.first + start, row=x.row * window.stride[0]), step=x.pixel * window.stride[1],
-        taps=emitter.table(taps), size=size, square=square,
-        w=panels_offset(emitter, node, 0, layout, 1, 1), bias=bias_offset(emitter, node, window.channels),
+        taps=emitter.table(taps), size=size, square=is_square(window),
+        w=panels_offset(emitter, node, 0, lane_layout(node, window), 1, 1),
+        bias=bias_offset(emitter, node, window.channels), rows=output[0], columns=output[1], planes=x.planes,
         epilogue=emit_epilogue(emitter, group.activation, window.channels),
-        rows=output[0], columns=output[1], planes=x.planes,
     )  # fmt: skip
+
+
+def is_square(window: Window) -> bool:
+    """Whether the taps are those of SQUARE, those of a row side by side."""
+    return window.kernel == (SQUARE, SQUARE) and window.dilation[1] == 1
+
+
+def lane_layout(node: Node, window: Window) -> FilterLayout:
+    """Of filters with one channel each, as those of one group."""
+    output = count(window.kernel) * FLOAT_BYTES
+    return filter_layout(node, window)._replace(groups=1, outputs=window.channels, group=0, output=output)
 
 
 def lower_depthwise(context: Context) -> Lowered | None:
@@ -121,8 +135,61 @@ def lower_depthwise(context: Context) -> Lowered | None:
         items = window.outer * y.planes
         emitter.step(convolve_depthwise, items, filters=filters, y=y.strided, columns=columns, columns_row=0)
 
-    halo = halo_of(window, context.tops[0])
-    return Lowered([Want(StorageKind.BLOCKED, halo)], StorageKind.BLOCKED, emit, algorithm="depthwise")
+    want = Want(StorageKind.BLOCKED, halo_of(window, context.tops[0]))
+    backward = depthwise_backward(context, window)
+    return Lowered([want], StorageKind.BLOCKED, emit, algorithm="depthwise", backward=backward)
 
 
-DEPTHWISE = Lowering(lower_depthwise, kernels=(convolve_depthwise, pack_filters))
+_KERNELS = convolve_depthwise, pack_filters
+DEPTHWISE = Lowering(lower_depthwise, _KERNELS, backward_kernels=(*_KERNELS, *FILTER_GRADIENT_KERNELS))
+
+
+def depthwise_backward(context: Context, window: Window) -> Backward | None:
+    """None for a group with another operation than a ReLU, and where strides leave out pixels of the bottom."""
+    node, group, top = context.group.main, context.group, context.tops[0]
+    phases = list(itertools.product(axis_phases(window, 0), axis_phases(window, 1)))
+    if not only_masks(group) or node.held.mirrored or not all(rows.terms and columns.terms for rows, columns in phases):
+        return None
+    work = FilterWork(
+        pictures=window.outer, rows=top[2], columns=top[3], groups=1, outputs=window.channels, places=1, pixel=1,
+        taps=count(window.kernel), row=PANEL * VECTOR_BYTES * window.padded[1] * window.stride[0],
+    )  # fmt: skip
+
+    def emit(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        (x,), (dy,), (dx,) = blobs.bottoms, blobs.top_gradients, blobs.bottom_gradients
+        emit_group_mask(emitter, group, blobs)
+        start, inside = taps_of(x, window, 1)
+        emit_filters(
+            emitter, work, dy, *(*blobs.weights[node], None)[:2], blobs.shared, taps=inner_taps(window, top, inside),
+            x=x.strided._replace(offset=x.first + start, row=x.row * window.stride[0]),
+            x_column=x.pixel * window.stride[1],
+        )  # fmt: skip
+        if dx:
+            for rows, columns in phases:
+                emit_phase(emitter, node, window, rows, columns, dy, dx)
+
+    return Backward(
+        emit, halo=gradient_halo(window, top), reads_bottoms=True, reads_tops=group.activation is not None,
+        scratch=work.scratch, shared=work.shared,
+    )  # fmt: skip
+
+
+def emit_phase(
+    emitter: Emitter, node: Node, window: Window, rows: AxisPhase, columns: AxisPhase, dy: Storage, dx: Storage
+) -> None:
+    """The step that writes the pixels of a phase of dx."""
+    kept = [row * window.kernel[1] + column for row, _ in rows.terms for column, _ in columns.terms]
+    taps = [r * dy.row + c * dy.pixel for _, r in rows.terms for _, c in columns.terms]
+    filters = RowFilters(
+        x=dy.strided, step=dy.pixel, taps=emitter.table(taps), size=len(taps),
+        square=is_square(window) and set(window.stride) == {1},
+        w=panels_offset(emitter, node, 0, lane_layout(node, window), 1, 1, kept),
+        bias=emitter.constant(np.zeros(dy.planes * LANES)), epilogue=NO_EPILOGUE, rows=rows.size, columns=columns.size,
+        planes=dy.planes,
+    )  # fmt: skip
+    first = dx.first + rows.first * dx.row + columns.first * dx.pixel
+    emitter.step(
+        convolve_depthwise, window.outer * dx.planes, filters=filters, columns_row=0,
+        columns=emitter.table(np.arange(columns.size) * dx.pixel * window.stride[1]),
+        y=dx.strided._replace(offset=first, row=dx.row * window.stride[0]),
+    )  # fmt: skip

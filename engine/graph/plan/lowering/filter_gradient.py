@@ -17,16 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
+from ....compiler.cpu import LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields, read_row
-from ....compiler.jit import inline
 from ....products.filter_tile import sum_filters
 from ....products.pixel_tile import PANEL
-from ....vectors.copying import copy_transposed
-from ....vectors.simd import load, load_part, store, store_part, zeros
 from ..emitter import Emitter
-from ..steps import NO_BLOB, Scratch, Strided, step_kernel
+from ..steps import NO_BLOB, Strided, step_kernel
 from ..storage import Storage, blocks
+from .filter_sums import FilterPlaces, add_biases, add_sums, bias_sums_at, filter_sums_at
+from .lane_sums import sum_lanes, sum_rows
 
 ENOUGH_ITEMS = 16  # for several threads
 PARTS_BYTES = 1 << 20  # of all parts: L2
@@ -46,31 +45,12 @@ class Tap(NamedTuple):
     last_column: int
 
 
-class FilterPlaces(NamedTuple):
-    """Where sums and gradients lie, in bytes. Gradients may be anywhere, also before the arena."""
-
-    groups: int
-    blocks: int  # of LANES outputs, of a group
-    outputs: int  # of a group
-    planes: int
-    taps: int  # of a place; 0: the filters' gradient is not wanted
-    pixel: int  # places of a plane
-    places: int  # of a group
-    parts: int
-    sums: int  # of the first part; -1: in scratch
-    part: int  # from a part to the next
-    filters: int  # the gradients
-    biases: int
-    has_biases: int
-    scratch: Scratch
-
-
 class FilterSums(NamedTuple):
     to: FilterPlaces
     x: Strided  # from the first tap of the first output on; row: from an output row to the next
     x_column: int  # from an output column to the next
     x_group: int  # from a group of channels to the next
-    places: int  # table: of the places of a plane
+    places: int  # table: of the places of a plane; -1: the one place of each output is the channel of its number
     taps: int  # table: Tap
     dy: Strided
     rows: int  # of outputs
@@ -78,80 +58,6 @@ class FilterSums(NamedTuple):
     pictures: int
     together: int  # pictures whose pixels are summed at a time
     stretches: int  # of rows of a picture
-
-
-@inline
-def sum_rows(arena, dy, picture, row, pictures, rows, columns, to, more):
-    """arena[to] = sum of the vectors of these pixels of dy, plus what is there if `more`."""
-    a = b = c = d = zeros()
-    for n in range(pictures):
-        for r in range(rows):
-            at = dy + n * picture + r * row
-            end = at + columns * VECTOR_BYTES
-            while at + 3 * VECTOR_BYTES < end:
-                a, b = a + load(arena, at), b + load(arena, at + VECTOR_BYTES)
-                c, d = c + load(arena, at + 2 * VECTOR_BYTES), d + load(arena, at + 3 * VECTOR_BYTES)
-                at += 4 * VECTOR_BYTES
-            while at < end:
-                a = a + load(arena, at)
-                at += VECTOR_BYTES
-    total = (a + b) + (c + d)
-    store(arena, to, total + load(arena, to) if more else total)
-
-
-@inline
-def add_sums(arena, f, sums, group, panel, plane, tile):
-    """Add the sums of a panel and a plane, those of all parts in order, to the gradient of the filters: lines of LANES
-    taps of LANES outputs are transposed. `tile`: scratch."""
-    vectors, first = min(PANEL, f.blocks - panel * PANEL), plane * f.pixel
-    count = min(f.pixel, f.places - first) * f.taps
-    output = f.places * f.taps * FLOAT_BYTES
-    for v in range(vectors):
-        outputs = min(LANES, f.outputs - (panel * PANEL + v) * LANES)
-        to = f.filters + (group * f.outputs + (panel * PANEL + v) * LANES) * output + first * f.taps * FLOAT_BYTES
-        for n in range(0, count, LANES):
-            number = min(LANES, count - n)
-            for k in range(number):
-                place, tap = (n + k) // f.taps, (n + k) % f.taps
-                line = sums + ((tap * f.pixel + place) * vectors + v) * VECTOR_BYTES
-                total = load(arena, line)
-                for part in range(1, f.parts):
-                    total = total + load(arena, line + part * f.part)
-                store(arena, tile + k * VECTOR_BYTES, total)
-            turned = tile + LANES * VECTOR_BYTES
-            copy_transposed(arena, tile, VECTOR_BYTES, arena, turned, VECTOR_BYTES)
-            for lane in range(outputs):
-                at = to + lane * output + n * FLOAT_BYTES
-                if number == LANES:
-                    store(arena, at, load(arena, at) + load(arena, turned + lane * VECTOR_BYTES))
-                else:
-                    added = load_part(arena, at, number) + load(arena, turned + lane * VECTOR_BYTES)
-                    store_part(arena, at, added, number)
-
-
-@inline
-def add_biases(arena, f, sums, group, panel):
-    """The same for the biases; `sums` of the panel's."""
-    for v in range(min(PANEL, f.blocks - panel * PANEL)):
-        block = panel * PANEL + v
-        total = load(arena, sums + v * VECTOR_BYTES)
-        for part in range(1, f.parts):
-            total = total + load(arena, sums + v * VECTOR_BYTES + part * f.part)
-        number, to = min(LANES, f.outputs - block * LANES), f.biases + (group * f.outputs + block * LANES) * FLOAT_BYTES
-        store_part(arena, to, load_part(arena, to, number) + total, number)
-
-
-@inline
-def bias_sums_at(f, group, panel):
-    """Where the sums of a panel's biases are, from a part's first sum on: behind those of all filters."""
-    return (f.groups * f.blocks * f.planes * f.taps * f.pixel + group * f.blocks + panel * PANEL) * VECTOR_BYTES
-
-
-@inline
-def filter_sums_at(f, group, panel, plane):
-    """Where the sums of a panel and a plane are."""
-    vectors, depth = min(PANEL, f.blocks - panel * PANEL), f.taps * f.pixel
-    return ((group * f.blocks + panel * PANEL) * f.planes * depth + plane * depth * vectors) * VECTOR_BYTES
 
 
 @step_kernel(FilterSums)
@@ -182,12 +88,22 @@ def sum_filter_parts(arena, weights, tables, at, item, thread):
         for number in range(t.taps):
             tap = read_row(tables, f.taps, number, Tap)
             r, c = max(begin, tap.first_row), tap.first_column
-            sum_filters(
-                arena, tables, x + tap.offset + r * f.x.row + c * f.x_column, f.x.picture, f.x.row, f.x_column,
-                f.places, count, dy + r * f.dy.row + c * VECTOR_BYTES, f.dy.picture, f.dy.row, VECTOR_BYTES, f.dy.plane,
-                pictures, min(end, tap.last_row) - r, tap.last_column - c,
-                sums + number * t.pixel * vectors * VECTOR_BYTES, vectors * VECTOR_BYTES, unit > first, vectors,
-            )  # fmt: skip
+            high, wide = min(end, tap.last_row) - r, tap.last_column - c
+            of_x, of_dy = x + tap.offset + r * f.x.row + c * f.x_column, dy + r * f.dy.row + c * VECTOR_BYTES
+            to = sums + number * t.pixel * vectors * VECTOR_BYTES
+            if f.places >= 0:
+                sum_filters(
+                    arena, tables, of_x, f.x.picture, f.x.row, f.x_column, f.places, count, of_dy, f.dy.picture,
+                    f.dy.row, VECTOR_BYTES, f.dy.plane, pictures, high, wide, to, vectors * VECTOR_BYTES, unit > first,
+                    vectors,
+                )  # fmt: skip
+            else:
+                for v in range(vectors):
+                    sum_lanes(
+                        arena, of_x + (panel * PANEL + v) * f.x.plane, f.x.picture, f.x.row, f.x_column,
+                        of_dy + v * f.dy.plane, f.dy.picture, f.dy.row, pictures, high, wide, to + v * VECTOR_BYTES,
+                        unit > first,
+                    )  # fmt: skip
         if t.has_biases and plane == 0:
             for v in range(vectors):
                 sum_rows(
@@ -285,7 +201,7 @@ def emit_filters(
     x: Strided = NO_BLOB,
     x_column: int = 0,
     x_group: int = 0,
-    places: Sequence[int] | np.ndarray = (),
+    places: Sequence[int] | np.ndarray | None = None,
     taps: Sequence[Tap] = (),
 ) -> None:
     """The steps that add to the gradients at these offsets of the arena, None for one that is not wanted. `shared` is
@@ -303,8 +219,9 @@ def emit_filters(
     items = work.groups * work.panels * max(1, work.planes)
     emitter.step(
         sum_filter_parts, parts * items, to=to, x=x, x_column=x_column, x_group=x_group,
-        places=emitter.table(places), taps=emitter.table([number for tap in taps for number in tap]), dy=dy.strided,
-        rows=work.rows, columns=work.columns, pictures=work.pictures, together=work.together, stretches=work.stretches,
+        places=-1 if places is None else emitter.table(places), dy=dy.strided, rows=work.rows, columns=work.columns,
+        taps=emitter.table([number for tap in taps for number in tap]), pictures=work.pictures, together=work.together,
+        stretches=work.stretches,
     )  # fmt: skip
     if parts > 1:
         emitter.step(add_filter_parts, items, **to._asdict())

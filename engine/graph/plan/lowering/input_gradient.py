@@ -30,7 +30,7 @@ TURNED_BYTES = 4 << 20  # of BLOCKED gradients that wait to be moved
 
 class AxisPhase(NamedTuple):
     """Of the places of an axis of dx, each `stride`-th from `first` on: how many, and the taps that read them with the
-    place in dy of the first one's term."""
+    place in dy of the first one's term, in the order of these."""
 
     first: int
     size: int
@@ -42,7 +42,7 @@ def axis_phases(window: Window, axis: int) -> list[AxisPhase]:
     found = []
     for first in range(min(stride, window.size[axis])):
         places = [first + pad - tap * dilation for tap in range(window.kernel[axis])]
-        terms = [(tap, place // stride) for tap, place in enumerate(places) if place % stride == 0]
+        terms = [(tap, place // stride) for tap, place in enumerate(places) if place % stride == 0][::-1]
         found.append(AxisPhase(first, -(-(window.size[axis] - first) // stride), terms))
     return found
 
