@@ -8,6 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from reference.backward_harness import BackwardRun, run_backward, same_on_all_threads
 from reference.caffe_graphs import data, graph_of, layer
+from reference.convolutions import convolution_gradients
 from support import assert_close
 
 from caffe64.engine.compiler.cpu import LANES
@@ -55,30 +56,6 @@ def net(channels, outputs, window):
     return graph_of(data(f"{window['pictures']} {channels} {height} {width}"), *layers)
 
 
-def exact_gradients(x, w, dy, window):
-    """dx, dW, db in float64, tap by tap."""
-    x, w, dy = (each.astype(np.float64) for each in (x, w, dy))
-    group, (s, t), (a, b), (d, e) = window["group"], window["stride"], window["pad"], window["dilation"]
-    rows, columns = dy.shape[2:]
-    behind = [
-        max(0, (out - 1) * step + (k - 1) * gap + 1 - before - size)
-        for out, step, k, gap, before, size in zip(
-            dy.shape[2:], (s, t), w.shape[2:], (d, e), (a, b), x.shape[2:], strict=True
-        )
-    ]
-    wide = np.pad(x, ((0, 0), (0, 0), (a, behind[0]), (b, behind[1])))
-    wide = wide.reshape(len(x), group, -1, *wide.shape[2:])
-    back, found = np.zeros_like(wide), np.zeros((group, w.shape[0] // group, *w.shape[1:]))
-    dy = dy.reshape(len(dy), group, -1, rows, columns)
-    w = w.reshape(found.shape)
-    for i, j in np.ndindex(*w.shape[3:]):
-        read = (..., slice(i * d, i * d + (rows - 1) * s + 1, s), slice(j * e, j * e + (columns - 1) * t + 1, t))
-        found[..., i, j] = np.einsum("ngohw,ngchw->goc", dy, wide[read], optimize=True)
-        back[read] += np.einsum("ngohw,goc->ngchw", dy, w[..., i, j], optimize=True)
-    back = back.reshape(len(x), -1, *back.shape[3:])[:, :, a : a + x.shape[2], b : b + x.shape[3]]
-    return back, found.reshape(-1, *found.shape[2:]), dy.sum((0, 3, 4)).reshape(-1)
-
-
 def draw(graph, seed):
     source, shapes = np.random.default_rng(seed), infer_shapes(graph)
     x, dy = (source.standard_normal(shapes[blob]).astype(np.float32) for blob in (*graph.inputs, *graph.outputs))
@@ -95,7 +72,9 @@ def check(channels, outputs, window, run=run_backward, seed=0, **options):
     (weights,) = found.weights.values()
     if window["relu"]:
         dy = np.where(found.tops[0] > 0, dy, 0)
-    dx, *expected = exact_gradients(x, graph.nodes[1].weights[0], dy, window)
+    dx, *expected = convolution_gradients(
+        x, graph.nodes[1].weights[0], dy, **{name: window[name] for name in ("stride", "pad", "dilation", "group")}
+    )
     for name, actual, exact in zip(("dx", "dW", "db"), (*found.bottoms, *weights), (dx, *expected), strict=False):
         if actual is not None:
             assert_close(name, actual, exact, TOLERANCE * max(np.abs(exact).max(), 1e-6))

@@ -17,6 +17,7 @@ from caffe64.engine.graph.ops.windows import Window
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.emitter import Emitter
 from caffe64.engine.graph.plan.lowering.filters import ITEM_FLOATS, filter_layout, numbers_offset, panels_offset
+from caffe64.engine.graph.plan.lowering.input_gradient import exchanged_layout
 from caffe64.engine.graph.plan.lowering.winograd.filters import POINT_GAP, points_offset
 from caffe64.engine.graph.plan.lowering.winograd.tilings import TILINGS
 from caffe64.engine.graph.plan.packing import Packing
@@ -114,18 +115,24 @@ def by_point(found, tiling):
     tiling=st.sampled_from(TILINGS),
     outputs=EDGES,
     channels=EDGES,
-    mirrored=st.booleans(),
+    how=st.sampled_from(["plain", "mirrored", "exchanged"]),
     threads=st.integers(1, 2),
     scale=st.sampled_from([1.0, 1e-30, 1e30]),
 )
-def test_winograd_filters_are_rounded_once(tiling, outputs, channels, mirrored, threads, scale):
+def test_winograd_filters_are_rounded_once(tiling, outputs, channels, how, threads, scale):
     """Half a unit in the last place, and what float64 may be off, of the largest sum of magnitudes."""
-    inner = (channels, outputs) if mirrored else (outputs, channels)
+    mirrored = how == "mirrored"
+    inner = (outputs, channels) if how == "plain" else (channels, outputs)
     node, (parameter,) = node_of((1, *inner, tiling.r**2), mirrored=mirrored)
     parameter *= np.float32(scale)
-    filters = as_stored(parameter, mirrored).reshape(outputs, channels, tiling.r, tiling.r)
-    window = window_of(1, outputs, channels, (tiling.r, tiling.r))
-    found = packed(lambda emitter: points_offset(emitter, node, window, tiling), threads)
+    filters = parameter.transpose(0, 2, 1, 3) if how == "exchanged" else as_stored(parameter, mirrored)
+    filters = filters.reshape(outputs, channels, tiling.r, tiling.r)
+    kernel = (tiling.r, tiling.r)
+    if how == "exchanged":
+        layout = exchanged_layout(window_of(1, channels, outputs, kernel))
+    else:
+        layout = filter_layout(node, window_of(1, outputs, channels, kernel))
+    found = packed(lambda emitter: points_offset(emitter, node, layout, tiling), threads)
     found = by_point(found, tiling)
     for point, *both in zip(found, *filter_points(filters, tiling.side), strict=True):
         wanted, size = (panels(each[np.newaxis, :, :, np.newaxis], LANES, PANEL) for each in both)
@@ -137,8 +144,8 @@ def test_a_filter_of_nan_stays_in_its_channel_and_output():
     tiling = TILINGS[0]
     node, (parameter,) = node_of((1, LANES, LANES, 9))
     parameter[0, 1, LANES - 1, 4] = np.nan
-    window = window_of(1, LANES, LANES, (3, 3))
-    found = packed(lambda emitter: points_offset(emitter, node, window, tiling))
+    layout = filter_layout(node, window_of(1, LANES, LANES, (3, 3)))
+    found = packed(lambda emitter: points_offset(emitter, node, layout, tiling))
     found = by_point(found, tiling).reshape(tiling.points, LANES, LANES)
     spoilt = np.isnan(found).any(axis=0)
     assert spoilt[LANES - 1, 1]

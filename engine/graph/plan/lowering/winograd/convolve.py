@@ -31,11 +31,12 @@ from ...steps import NO_BLOB, Scratch, Strided, step_kernel
 from ...storage import Storage, StorageKind, blocks
 from ..convolution import plane_window
 from ..curves import Epilogue, apply_curve, emit_epilogue
-from ..filters import bias_offset, pack_filters
+from ..filters import bias_offset, filter_layout, pack_filters
 from ..lowered import Context, Lowered, Lowering, Want, addend_wants
+from .backward import TILE_GRADIENT_KERNELS, tiles_backward
 from .filters import POINT_GAP, pack_points, point_bytes, points_offset
-from .squares import finish_outputs, transform_inputs
 from .tilings import choose_tiling, tiles_per_block
+from .transforms import finish_outputs, transform_inputs
 
 
 class OutputTile(NamedTuple):
@@ -155,13 +156,13 @@ def lower_winograd(context: Context) -> Lowered | None:
             x=offsets(x), y=offsets(y), addend=offsets(addend) if addend else 0, rows=high, columns=wide,
             pixel=(np.cumsum(sizes) - sizes.reshape(-1)).reshape(sizes.shape),
         )  # fmt: skip
-        epilogue = emit_epilogue(emitter, context.group.activation, window.outputs)
+        layout, epilogue = filter_layout(node, window), emit_epilogue(emitter, context.group.activation, window.outputs)
         pixels = _tile_pixels(y, offsets(y), high, wide, m) if epilogue.curve.address else np.zeros(0)
         shares = max(1, min(-(-outputs // PANEL), emitter.threads)) if count <= block else 1
         emitter.step(
             convolve_tiles, -(-count // block) * shares,
             x=x.strided._replace(offset=x.first - window.before[0] * x.row - window.before[1] * x.pixel),
-            channels=channels, w=points_offset(emitter, node, window, tiling), w_point=point_bytes(window),
+            channels=channels, w=points_offset(emitter, node, layout, tiling), w_point=point_bytes(layout),
             bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_BLOB,
             epilogue=epilogue, y=y.strided, outputs=outputs,
             tiles=emitter.table(np.stack(np.broadcast_arrays(*tiles), axis=-1)), y_pixels=emitter.table(pixels),
@@ -170,10 +171,15 @@ def lower_winograd(context: Context) -> Lowered | None:
             taps=emitter.table(np.arange(channels) * block * VECTOR_BYTES), scratch=emitter.scratch,
         )  # fmt: skip
 
-    return Lowered([want, *addend_wants(context)], StorageKind.BLOCKED, emit, scratch, algorithm=f"winograd {m}x{m}")
+    backward = tiles_backward(context, window, tiling, want.halo)
+    return Lowered(
+        [want, *addend_wants(context)], StorageKind.BLOCKED, emit, scratch, algorithm=f"winograd {m}x{m}",
+        backward=backward,
+    )  # fmt: skip
 
 
-WINOGRAD = Lowering(lower_winograd, kernels=(convolve_tiles, pack_points, pack_filters))
+WINOGRAD_KERNELS = convolve_tiles, pack_points, pack_filters
+WINOGRAD = Lowering(lower_winograd, WINOGRAD_KERNELS, backward_kernels=(*WINOGRAD_KERNELS, *TILE_GRADIENT_KERNELS))
 
 
 def _tile_pixels(y: Storage, tiles: np.ndarray, high: np.ndarray, wide: np.ndarray, m: int) -> np.ndarray:

@@ -9,11 +9,10 @@ from .....compiler.fields import read_fields
 from .....products.pixel_tile import PANEL
 from .....vectors.streaming import finish_streams
 from ....ir.graph import Node
-from ....ops.windows import Window
 from ...emitter import Emitter
 from ...steps import PackingSource, step_kernel
 from ...storage import blocks
-from ..filters import FilterLayout, filter_layout, stretches_of, transpose
+from ..filters import FilterLayout, stretches_of, transpose
 from .squares import filter_points
 from .tilings import Tiling
 
@@ -50,7 +49,7 @@ def pack_points(arena, weights, tables, at, item, thread):
     for plane in range(planes * stretch // f.stretches, planes * (stretch + 1) // f.stretches):
         c = plane * LANES
         number = min(LANES, s.channels - c)
-        runs, run = (number, r_r) if s.mirrored else (1, number * r_r)
+        runs, run = (1, number * r_r) if s.channel == r_r * FLOAT_BYTES else (number, r_r)
         for v in range(here):
             o = (panel * PANEL + v) * LANES
             source = f.source.first + o * s.output + c * s.channel
@@ -74,9 +73,9 @@ def pack_points(arena, weights, tables, at, item, thread):
     finish_streams()
 
 
-def points_offset(emitter: Emitter, node: Node, window: Window, tiling: Tiling) -> int:
-    """The offset of the panels of the first point; those of the others follow, point_bytes(window) apart."""
-    layout, point = filter_layout(node, window), point_bytes(window)
+def points_offset(emitter: Emitter, node: Node, layout: FilterLayout, tiling: Tiling) -> int:
+    """The offset of the panels of the first point; those of the others follow, point_bytes(layout) apart."""
+    point = point_bytes(layout)
     planes, panels = blocks(layout.channels), -(-blocks(layout.outputs) // PANEL)
     floats = point // FLOAT_BYTES * tiling.points
     stretches = stretches_of(floats, panels, planes)
@@ -87,6 +86,6 @@ def points_offset(emitter: Emitter, node: Node, window: Window, tiling: Tiling) 
     )  # fmt: skip
 
 
-def point_bytes(window: Window) -> int:
+def point_bytes(layout: FilterLayout) -> int:
     """From a point's panels to the next one's."""
-    return blocks(window.channels) * LANES * blocks(window.outputs) * VECTOR_BYTES + POINT_GAP
+    return blocks(layout.channels) * LANES * blocks(layout.outputs) * VECTOR_BYTES + POINT_GAP

@@ -1,12 +1,13 @@
 """The transforms of `convolve.py`, y = M x M' for the square of a tile and a vector of channels: columns, then rows.
 
     transform_square(arena, x, x_row, x_column, square, y, y_row, y_column, KIND, M, R)
+    add_square(the same)
     finish_square(arena, x, x_row, x_column, square, y, y_row, y_column, addend, addend_row, rows, columns,
                   initial, lowest, highest, KIND, M, R)
 
 x[i, j] is the vector at arena[x + i*x_row + j*x_column], and y likewise. The matrix M is that of KIND of
 F(M x M, R x R), literals: one of MATRICES, by its number. `square` holds as many vectors as x and y together; y may
-be x. `finish_square` writes the first `rows` x `columns` of
+be x. `add_square` adds to y. `finish_square` writes the first `rows` x `columns` of
 
     max(lowest, min(highest, y + initial + arena[addend + i*addend_row + j*VECTOR_BYTES]))
 
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 from .....compiler import signatures as types
 from .....compiler.cpu import LANES, VECTOR_BYTES
-from .....compiler.jit import inline, intrinsic
+from .....compiler.jit import intrinsic
 from .....compiler.llvm_ir import ir
 from .....compiler.signatures import vector
 from .....products.loops import loop
@@ -43,8 +44,8 @@ from .....vectors.streaming import LINE_VECTORS, store_streaming
 from .sums import weighted_sums
 from .tilings import Tiling, matrices
 
-MATRICES = ("B'", "A'")
-TO_POINTS, FROM_POINTS = range(len(MATRICES))
+MATRICES = ("B'", "A'", "A", "B", "G'")
+TO_POINTS, FROM_POINTS, TO_POINTS_BACK, FROM_POINTS_BACK, TO_TAPS = range(len(MATRICES))
 # Vectors that inputs are fetched before they are needed, two tiles of 4 x 4. Zen 5, one thread, 2026-11-28: quick's
 # conv2 and ResNet's 56 x 56 take 6 % less than without, 3 % less than with 4 or 16.
 AHEAD_VECTORS = 8
@@ -70,6 +71,11 @@ def _typed(name, write, arena, integers, vectors, literals):
 @intrinsic(prefer_literal=True)
 def transform_square(typingctx, arena, x, x_row, x_column, square, y, y_row, y_column, KIND, M, R):
     return _typed("transform", _store, arena, 7, 0, (KIND, M, R))
+
+
+@intrinsic(prefer_literal=True)
+def add_square(typingctx, arena, x, x_row, x_column, square, y, y_row, y_column, KIND, M, R):
+    return _typed("add", _add, arena, 7, 0, (KIND, M, R))
 
 
 @intrinsic(prefer_literal=True)
@@ -135,6 +141,12 @@ def _store(builder, arena, line, results, to, step):
         builder.store(value, _vector(builder, to, n, step), align=4)
 
 
+def _add(builder, arena, line, results, to, step):
+    for n, value in enumerate(results):
+        pointer = _vector(builder, to, n, step)
+        builder.store(builder.fadd(builder.load(pointer, align=4), value, flags=FLAGS), pointer, align=4)
+
+
 def _finish(
     builder, arena, line, results, to, step, addend, addend_row, rows, columns, initial, lowest, highest
 ):  # fmt: skip
@@ -183,35 +195,3 @@ def filter_points(typingctx, weights, x, x_step, arena, y, y_step, M, R):
         return context.get_dummy_value()
 
     return types.void(weights, i64, i64, arena, i64, i64, M, R), codegen
-
-
-# ---------------------------------------------------------------------------------------- by numbers at run time
-@inline
-def transform_inputs(arena, x, x_row, x_column, square, y, y_row, y_column, side):
-    """B' x B: it depends on the side alone."""
-    if side == 8:
-        transform_square(arena, x, x_row, x_column, square, y, y_row, y_column, TO_POINTS, 4, 5)
-    elif side == 6:
-        transform_square(arena, x, x_row, x_column, square, y, y_row, y_column, TO_POINTS, 4, 3)
-    else:
-        transform_square(arena, x, x_row, x_column, square, y, y_row, y_column, TO_POINTS, 2, 3)
-
-
-@inline
-def finish_outputs(
-    arena, x, x_row, x_column, square, y, y_row, y_column, addend, addend_row, rows, columns, initial, lowest, highest,
-    m, r,
-):  # fmt: skip
-    """A' x A, and what follows."""
-    if m == 4 and r == 5:
-        finish_square(arena, x, x_row, x_column, square, y, y_row, y_column, addend, addend_row, rows, columns,
-                      initial, lowest, highest, FROM_POINTS, 4, 5)  # fmt: skip
-    elif m == 4:
-        finish_square(arena, x, x_row, x_column, square, y, y_row, y_column, addend, addend_row, rows, columns,
-                      initial, lowest, highest, FROM_POINTS, 4, 3)  # fmt: skip
-    elif r == 5:
-        finish_square(arena, x, x_row, x_column, square, y, y_row, y_column, addend, addend_row, rows, columns,
-                      initial, lowest, highest, FROM_POINTS, 2, 5)  # fmt: skip
-    else:
-        finish_square(arena, x, x_row, x_column, square, y, y_row, y_column, addend, addend_row, rows, columns,
-                      initial, lowest, highest, FROM_POINTS, 2, 3)  # fmt: skip
