@@ -69,8 +69,8 @@ def single(node: Node) -> LayerGroup:
 def find_groups(
     graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool, backward: Collection[Node] = ()
 ) -> list[LayerGroup]:
-    """The nodes in groups, in an order that runs. Of those that run `backward`, only a product and a ReLU are one, and
-    a normalisation with what is behind it."""
+    """The nodes in groups, in an order that runs. Of those that run `backward`, only a product, an Eltwise or maxima and
+    a ReLU are one, and a normalisation with what is behind it."""
     groups, taken = [], set()
     known: set[Blob] = set()
     for node in graph.nodes:
@@ -90,10 +90,10 @@ def find_groups(
 
 
 def _rectify(group: LayerGroup, graph: Graph) -> None:
-    """Take in the ReLU that alone reads a product or maxima."""
+    """Take in the ReLU that alone reads a product, an Eltwise or maxima."""
     readers = graph.readers(group.tops[0]) if len(group.tops) == 1 else []
     if (
-        (group.main.type in PRODUCTS or _is_max_pooling(group.main))
+        (group.main.type in (*PRODUCTS, "Eltwise") or _is_max_pooling(group.main))
         and len(readers) == 1
         and _is_plain_relu(readers[0], graph)
     ):

@@ -12,7 +12,9 @@ from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .curves import Epilogue, apply_curve, emit_epilogue
+from .eltwise_backward import combine_back, eltwise_backward
 from .lowered import BLOCKED, Context, Lowered, Lowering
+from .mask import only_masks
 
 
 class CombinedBlocks(NamedTuple):
@@ -63,7 +65,9 @@ def lower_eltwise(context: Context) -> Lowered | None:
                 planes=z.planes, pixels=emitter.table(z.pixels()),
             )  # fmt: skip
 
-    return Lowered([BLOCKED] * len(node.bottoms), StorageKind.BLOCKED, emit)
+    activation = context.group.activation
+    backward = eltwise_backward(node, coefficients, activation) if only_masks(context.group) else None
+    return Lowered([BLOCKED] * len(node.bottoms), StorageKind.BLOCKED, emit, backward=backward)
 
 
-ELTWISE = Lowering(lower_eltwise, kernels=(combine_blocks,))
+ELTWISE = Lowering(lower_eltwise, kernels=(combine_blocks,), backward_kernels=(combine_back,))

@@ -3,6 +3,7 @@ starts within one; of other blobs in runs, as Caffe stores them."""
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
@@ -15,6 +16,7 @@ from ...ops.arrangement import along, concat_axis, own_axis
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, blocks
+from .backward import Backward, BackwardBlobs
 from .lowered import BLOCKED, PLANAR, Context, Lowered, Lowering
 
 RUN_FLOATS = 16 << 10  # of an item: some microseconds
@@ -117,33 +119,59 @@ def emit_piece(emitter: Emitter, piece: Piece, *, barrier: bool) -> None:
     )  # fmt: skip
 
 
+def emit_pieces(emitter: Emitter, pieces: list[Piece]) -> None:
+    """The steps that copy all of them, at the same time."""
+    for number, piece in enumerate(pieces, 1):
+        emit_piece(emitter, piece, barrier=number == len(pieces))
+
+
+def joined(parts: list[Storage], whole: Storage, axis: int, sizes: list[int]) -> list[Piece]:
+    """The pieces by which parts become the whole, one behind the other along `axis`."""
+    starts = [0, *itertools.accumulate(sizes)]
+    return [
+        Piece(part, whole, axis, 0, start, size, start + size == starts[-1])
+        for part, start, size in zip(parts, starts, sizes, strict=False)
+    ]
+
+
+def cut(whole: Storage, parts: list[Storage | None], axis: int, sizes: list[int]) -> list[Piece]:
+    """The pieces by which the whole becomes its parts; None for one that is not needed."""
+    starts = [0, *itertools.accumulate(sizes)]
+    return [
+        Piece(whole, part, axis, start, 0, size, True)
+        for part, start, size in zip(parts, starts, sizes, strict=False)
+        if part is not None
+    ]
+
+
 def lower_concat(context: Context) -> Lowered | None:
     axis, top = concat_axis(context.group.main, context.bottoms), context.tops[0]
     want = BLOCKED if is_of_channels(axis, top) else PLANAR
+    sizes = [shape[axis] for shape in context.bottoms]
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        start = 0
-        for number, x in enumerate(bottoms, 1):
-            size, is_last = x.shape[axis], number == len(bottoms)
-            emit_piece(emitter, Piece(x, tops[0], axis, 0, start, size, is_last), barrier=is_last)
-            start += size
+        emit_pieces(emitter, joined(bottoms, tops[0], axis, sizes))
 
-    return Lowered([want] * len(context.bottoms), want.kind, emit)
+    def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        emit_pieces(emitter, cut(blobs.top_gradients[0], blobs.bottom_gradients, axis, sizes))
+
+    backward = Backward(emit_back, want.kind)
+    return Lowered([want] * len(context.bottoms), want.kind, emit, backward=backward)
 
 
 def lower_slice(context: Context) -> Lowered | None:
     node, shape = context.group.main, context.bottoms[0]
     axis = own_axis(node, len(shape))
     want = BLOCKED if is_of_channels(axis, shape) else PLANAR
+    sizes = [top[axis] for top in context.tops]
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        start = 0
-        for number, y in enumerate(tops, 1):
-            size = y.shape[axis]
-            emit_piece(emitter, Piece(bottoms[0], y, axis, start, 0, size, True), barrier=number == len(tops))
-            start += size
+        emit_pieces(emitter, cut(bottoms[0], tops, axis, sizes))
 
-    return Lowered([want], want.kind, emit)
+    def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        emit_pieces(emitter, joined(blobs.top_gradients, blobs.bottom_gradients[0], axis, sizes))
+
+    return Lowered([want], want.kind, emit, backward=Backward(emit_back, want.kind))
 
 
 CONCAT = Lowering(lower_concat, kernels=(copy_channels, copy_runs), any_rank=True)
