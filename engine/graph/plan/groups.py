@@ -69,8 +69,8 @@ def single(node: Node) -> LayerGroup:
 def find_groups(
     graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool, backward: Collection[Node] = ()
 ) -> list[LayerGroup]:
-    """The nodes in groups, in an order that runs. Of those that run `backward`, only a product, an Eltwise or maxima and
-    a ReLU are one, and a normalisation with what is behind it."""
+    """The nodes in groups, in an order that runs. Of those that run `backward`, only a product, an Eltwise or maxima
+    and a ReLU are one, and a normalisation with what is behind it."""
     groups, taken = [], set()
     known: set[Blob] = set()
     for node in graph.nodes:

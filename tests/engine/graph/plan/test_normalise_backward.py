@@ -1,0 +1,49 @@
+"""Gradients of LRN across channels, Softmax and its loss in plans."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.backward_check import check_backward, expected_gradients
+from reference.backward_harness import same_on_all_threads
+from reference.caffe_graphs import data, graph_of, layer
+
+from caffe64.engine.compiler.cpu import LANES
+
+RIMS = st.sampled_from([(0, 0, 0, 0), (1, 2, 0, 1)])
+TOLERANCE = 2e-6  # of the largest: powers by roots, and sums in another order
+
+
+def draw(shape, seed=0, scale=1.0):
+    return np.random.default_rng(seed).normal(0, scale, shape).astype(np.float32)
+
+
+def net(kind, shape, more=""):
+    return graph_of(data(" ".join(map(str, shape))), layer("it", kind, "data", more=more))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(
+        st.integers(1, 3), st.integers(1, 3).map(lambda n: n * LANES), st.integers(1, 5), st.integers(1, 5)
+    ),
+    size=st.sampled_from([1, 3, 5, 2 * LANES + 3]),
+    alpha=st.sampled_from([1e-4, 1.0, 3.0]),
+    k=st.sampled_from([1.0, 2.0]),
+    rim=RIMS,
+)
+def test_lrn_across_channels(shape, size, alpha, k, rim):
+    more = f"lrn_param {{ local_size: {size} alpha: {alpha} k: {k} }}"
+    check_backward(net("LRN", shape, more), {"data": draw(shape)}, [draw(shape, 1)], tolerance=TOLERANCE, rim=rim)
+
+
+def test_lrn_on_all_threads_and_behind_a_relu():
+    shape = (3, 2 * LANES, 7, 9)
+    made, x, dy = net("LRN", shape, "lrn_param { alpha: 2 }"), np.maximum(draw(shape), 0), draw(shape, 1)
+    check_backward(made, {"data": x}, [dy], tolerance=TOLERANCE, threads=True)
+    expected = expected_gradients(made, {"data": x}, [dy])[0]["data"] * (x > 0)
+    (found,) = same_on_all_threads(made, {"data": x}, [dy], masked=True).bottoms
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
+    assert not found[x == 0].any()
