@@ -21,8 +21,8 @@ def expected_gradients(graph, inputs, top_gradients):
     return {blob.name: blobs[blob] for blob in graph.inputs if blob in blobs}, weights
 
 
-def check_backward(graph, inputs, top_gradients, *, tolerance=0.0, threads=False, **options):
-    """The same gradients, to `tolerance` of the largest; `threads`: with the same bits on 1 to 4 of them. The bottoms
+def check_backward(graph, inputs, top_gradients, *, tolerance=0.0, least=0.0, threads=False, **options):
+    """The same gradients, to `tolerance` of the largest, which counts as `least` at least; `threads`: with the same bits on 1 to 4 of them. The bottoms
     of the group are the graph's inputs. Returns what the steps found."""
     run = same_on_all_threads if threads else run_backward
     found = run(graph, inputs, top_gradients, **options)
@@ -30,17 +30,17 @@ def check_backward(graph, inputs, top_gradients, *, tolerance=0.0, threads=False
     names = [blob.name for blob in graph.nodes[-1].bottoms]
     for name, gradient in zip(names, found.bottoms, strict=True):
         if gradient is not None:
-            close(gradient, blobs[name], tolerance)
+            close(gradient, blobs[name], tolerance, least)
     for node, gradients in weights.items():
         for gradient, expected in zip(found.weights[node.name], gradients, strict=True):
             if gradient is not None:
-                close(gradient, expected, tolerance)
+                close(gradient, expected, tolerance, least)
     return found
 
 
-def close(found, expected, tolerance):
-    """NaN and infinities at the same places, and the rest to `tolerance` of the largest."""
+def close(found, expected, tolerance, least=0.0):
+    """NaN and infinities at the same places, and the rest to `tolerance` of the largest, or of `least`."""
     finite = np.isfinite(expected)
     np.testing.assert_array_equal(np.where(finite, 0, found), np.where(finite, 0, expected))
-    largest = np.abs(expected[finite]).max(initial=0)
+    largest = np.abs(expected[finite]).max(initial=least)
     np.testing.assert_allclose(found[finite], expected[finite], rtol=0, atol=tolerance * largest)

@@ -15,6 +15,7 @@ from ..emitter import Emitter
 from ..steps import Scratch, step_kernel
 from ..storage import Storage, StorageKind
 from .lowered import PLANAR, Context, Lowered, Lowering
+from .softmax_backward import softmax_backward, softmax_blocks_back, softmax_rows_back
 
 SHORT_ROWS = 16 * LANES  # of an item
 
@@ -92,7 +93,11 @@ def lower_softmax(context: Context) -> Lowered | None:
             emitter.step(softmax_blocks, outer * blocks, x=x, y=y, size=size, inner=inner, blocks=blocks)
 
     scratch = 2 * LANES * VECTOR_BYTES if together > 1 else 0
-    return Lowered([PLANAR], StorageKind.PLANAR, emit, scratch=scratch, in_place=True)
+    backward = softmax_backward(outer, size, inner)
+    return Lowered([PLANAR], StorageKind.PLANAR, emit, scratch=scratch, in_place=True, backward=backward)
 
 
-SOFTMAX = Lowering(lower_softmax, kernels=(softmax_rows, softmax_blocks), any_rank=True)
+SOFTMAX = Lowering(
+    lower_softmax, kernels=(softmax_rows, softmax_blocks), any_rank=True,
+    backward_kernels=(softmax_rows_back, softmax_blocks_back),
+)  # fmt: skip

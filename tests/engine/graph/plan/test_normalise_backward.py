@@ -47,3 +47,21 @@ def test_lrn_on_all_threads_and_behind_a_relu():
     (found,) = same_on_all_threads(made, {"data": x}, [dy], masked=True).bottoms
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
     assert not found[x == 0].any()
+
+
+def check_softmax(shape, axis=1, **options):
+    """Errors are those of dy less a sum of dy: of the largest dy, where these cancel."""
+    made, dy = net("Softmax", shape, f"softmax_param {{ axis: {axis} }}"), draw(shape, 1)
+    values = {"data": draw(shape, scale=3)}
+    check_backward(made, values, [dy], tolerance=TOLERANCE, least=np.abs(dy).max(), **options)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shape=st.tuples(st.integers(1, 4), st.integers(1, 3 * LANES), *[st.integers(1, 5)] * 2), axis=st.integers(0, 3))
+def test_softmax(shape, axis):
+    check_softmax(shape, axis)
+
+
+@pytest.mark.parametrize("shape", [(700, 10), (70, 1000), (5, 21, 40, 31)], ids=str)
+def test_softmax_on_all_threads(shape):
+    check_softmax(shape, threads=True)
