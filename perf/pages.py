@@ -8,20 +8,24 @@ from pathlib import Path
 from ..errors import UsageError
 from .bounds import Bounded, bounded_layers
 from .report import (
+    BEST,
     OPTIMISER_HEADER,
+    TRAINING_HEADER,
     bytes_text,
     optimiser_cells,
     rate_text,
     seconds_text,
     share_text,
     three_digits,
+    training_cells,
 )
 from .results import Entry, Results
 
 TABLES = ("<!-- perf table: make perf-readme -->", "<!-- end of perf table -->")  # all of them
 SUMMARY = ("<!-- perf summary: make perf-readme -->", "<!-- end of perf summary -->")  # what decides, in eight rows
 PEERS = (
-    *("JAX", "PyTorch", "NumPy", "ONNX Runtime", "OpenVINO", "OpenCV", "polars", "pandas", "np.loadtxt", "np.savetxt"),
+    *("JAX", BEST, "PyTorch", "PyTorch channels_last", "torch.compile", "NumPy"),
+    *("ONNX Runtime", "OpenVINO", "OpenCV", "polars", "pandas", "np.loadtxt", "np.savetxt"),
     "one thread",
 )
 SHOWN = {  # what the README shows of a suite; None is everything
@@ -36,6 +40,7 @@ SHOWN = {  # what the README shows of a suite; None is everything
     ),
     "train": None,
     "caffe": None,
+    "solve": None,
     "onnx": None,
     "reader": None,
     "startup": None,
@@ -59,6 +64,7 @@ TITLES = {
     "kernels": "kernel, called from Python",
     "train": "one epoch of training",
     "caffe": "Caffe nets, batch 1 (CIFAR: 10)",
+    "solve": "an iteration of training",
     "onnx": "ONNX models, batch 1",
     "reader": "text files",
     "startup": "whole processes",
@@ -145,6 +151,8 @@ def _chapter(results: Results) -> list[str]:
         if rows:
             header = [title, "threads", "time", "rate", "of the peak", "memory", *(f"{name} / ours" for name in PEERS)]
             lines += ["", *markdown(header, [_suite_cells(entry) for entry in rows])]
+    if rows := [training_cells(entry) for entry in shown if entry.pictures]:
+        lines += ["", *markdown(TRAINING_HEADER, rows)]
     if rows := [optimiser_cells(entry) for entry in shown if entry.layers]:
         lines += ["", *markdown(OPTIMISER_HEADER, rows)]
     if rows := [row for entry in shown if entry.layer_times and entry.threads == 1 for row in _bounds(entry, results)]:

@@ -19,6 +19,11 @@ OPTIMISER_HEADER = (
     "in place",
 )
 
+TRAINING_HEADER = (
+    "an iteration of training", "threads", "time", "pictures per s", "planned", "best PyTorch / this", "of the minima",
+)  # fmt: skip
+BEST = "PyTorch's best"  # a peer: the way that is fastest beside ours
+
 
 def seconds_text(seconds: float | None) -> str:
     """Three digits and a unit: "1.23 ms"."""
@@ -81,8 +86,10 @@ def entry_cells(entry: Entry) -> tuple[str, ...]:
 
 
 def suite_lines(entries: Sequence[Entry]) -> list[str]:
-    """The table of one suite, and the optimiser's if it was measured."""
+    """The table of one suite, and the optimiser's and that of training if they were measured."""
     lines = plain_table(HEADER, [entry_cells(entry) for entry in entries])
+    if rows := [training_cells(entry) for entry in entries if entry.pictures]:
+        lines += ["", *plain_table(TRAINING_HEADER, rows)]
     if rows := [optimiser_cells(entry) for entry in entries if entry.layers]:
         lines += ["", *plain_table(OPTIMISER_HEADER, rows)]
     return lines
@@ -94,6 +101,15 @@ def optimiser_cells(entry: Entry) -> tuple[str, ...]:
     sizes = (f"{entry.activations[kind] / 1e6:.1f} MB" for kind in (ARENA, BLOBS, IN_PLACE))
     time, ratio = seconds_text(entry.seconds["median"]), f"{naive['ratio']:.2f}" if naive else ""
     return (entry.name, str(entry.threads), str(entry.layers), time, ratio, *sizes)
+
+
+def training_cells(entry: Entry) -> tuple[str, ...]:
+    """The cells of TRAINING_HEADER: pictures at the least time, and the planned bytes of activations and gradients."""
+    assert entry.pictures
+    best, least = entry.peers.get(BEST), entry.seconds["min"]
+    time, rate = seconds_text(entry.seconds["median"]), three_digits(entry.pictures / least)
+    ratios = [f"{best['ratio']:.2f}", f"{best['min'] / least:.2f}"] if best else ["", ""]
+    return (entry.name, str(entry.threads), time, rate, bytes_text(entry.footprint), *ratios)
 
 
 def summary_lines(results: Results) -> list[str]:

@@ -21,7 +21,7 @@ from ..formats.atomic import write_atomically
 from .sampling import Times, paired, summary
 
 FORMAT = 1
-SUITES = ("kernels", "train", "caffe", "onnx", "reader", "startup")
+SUITES = ("kernels", "train", "caffe", "solve", "onnx", "reader", "startup")
 # Memory of the values between layers: as planned; each on its own; as in Caffe, where some layers overwrite.
 ARENA, BLOBS, IN_PLACE = "arena", "blobs", "in place"
 DIGITS = 4  # significant ones; the noise is far above
@@ -54,7 +54,8 @@ class Entry:
     # Of a net, the groups of layers that run as one, in order: name, how (the algorithm, or the layer's type), flops,
     # bytes (weights, bottoms and tops, each once), and seconds, the least of some runs. Absent before 0.2.0.
     layer_times: list[dict[str, Any]] = field(default_factory=list)
-    footprint: int | None = None  # bytes of a net's weights, activations and scratch memory
+    footprint: int | None = None  # bytes of a net's weights, activations and scratch; of a training without the weights
+    pictures: int | None = None  # of an iteration of training
     activations: dict[str, int] = field(default_factory=dict)  # bytes: ARENA, BLOBS, IN_PLACE
     peers: dict[str, dict[str, float]] = field(default_factory=dict)  # min, median, ratio (theirs over ours)
     goals: dict[str, float] = field(default_factory=dict)  # peer -> the ratio wanted, "memory" -> most bytes wanted

@@ -180,6 +180,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.ir",
         "engine.graph.ops",
         "engine.graph.plan",
+        "engine.graph.reference",
         "engine.graph.verification",
         "engine.products",
         "engine.team",

@@ -5,6 +5,7 @@
     *_nets.py                                    a `Job`: predictions of the suite `caffe`
     *_onnx.py, onnx_nets.py, openvino_nets.py    a `Job`: predictions of the suite `onnx`
     *_gradients.py                               a `Job`: its gradients
+    *_solver.py                                  a `Job`: iterations of the suite `solve`
     tables.py                                    `Job`s that read and write number files
 
 Every module but NumPy's is imported only where its library is installed.

@@ -64,6 +64,18 @@ class TorchNet:
         for blob, node in last.items():
             self._done[node].append(blob)
 
+    def join(self, function: Callable[[Node, Tensors, Node, Tensors], Layer | None]) -> None:
+        """Let pairs of layers be one call: `function` gives it for a layer, its weights, the only reader of its top and
+        that one's weights, or None."""
+        layers = dict(self._steps)
+        for node in layers:
+            readers = self.graph.readers(node.tops[0])
+            if len(readers) == 1:
+                weights = (self.weights.get(each.name, []) for each in (node, readers[0]))
+                if call := function(node, next(weights), readers[0], next(weights)):
+                    layers |= {node: call, readers[0]: lambda x: x}
+        self._steps = list(layers.items())
+
     def __call__(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         values = {blob: inputs[blob.name] for blob in self.graph.inputs}
         for node, layer in self._steps:
@@ -118,6 +130,12 @@ def _relu(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
     return torch.relu_ if in_place else torch.relu
 
 
+def _lrn(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
+    """Within channels."""
+    size, alpha, beta = node.attributes.local_size, node.attributes.alpha, node.attributes.beta
+    return lambda x: x * torch.pow(1 + alpha * F.avg_pool2d(x * x, size, 1, size // 2), -beta)
+
+
 def _interp(node: Node, bottoms: list[Shape], weights: Tensors) -> Layer:
     """Of whole pictures."""
     sizes = [size for _, size in interp_sizes(node, bottoms[0])]
@@ -145,11 +163,12 @@ LAYERS = {
     "BatchNorm": _batch_norm,
     "Scale": _scale,
     "ReLU": _relu,
+    "LRN": _lrn,
     "Dropout": _dropout,
     "Interp": _interp,
     "Upsample": _upsample,
     "Concat": _concat,
     "Eltwise": lambda node, bottoms, weights: torch.add,  # of two, operation SUM
     "Softmax": lambda node, bottoms, weights: lambda x: torch.softmax(x, 1),
-    "SoftmaxWithLoss": lambda node, bottoms, weights: lambda x, label: F.cross_entropy(x, label.long()),
+    "SoftmaxWithLoss": lambda node, bottoms, weights: lambda x, label: F.cross_entropy(x.flatten(1), label.long()),
 }

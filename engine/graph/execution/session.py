@@ -15,6 +15,7 @@ from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import count
 from ..ir.ownership import WeightGradients, own_parameters
 from ..plan import Plan
+from ..plan.plan import Bytes
 from .runtime import Runtime
 from .training import wanted_gradients
 
@@ -68,6 +69,11 @@ class Session:
         if self._runtime is None or self._runtime.gradients != bool(self._gradients):
             self._runtime = self._made_runtime()
         return self._runtime
+
+    @property
+    def bytes(self) -> Bytes | None:
+        """Of the activations and, if there are gradients, of these, as planned; None where all blobs are kept."""
+        return self._plan.bytes if self._plan and not self._runtime else None
 
     @property
     def states(self) -> dict[Node, Carried]:
