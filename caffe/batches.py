@@ -50,14 +50,14 @@ def _batches(arrays: Mapping[str, np.ndarray], size: int, total: int) -> Iterato
 
 
 class MemoryBatches:
-    """The rows of a net's MemoryData layer, its first one, of which each run takes the next batch, cyclically."""
+    """The rows of a net's MemoryData layer, its first one, of which each run takes the next batch, cyclically; `row` is
+    the one that the next batch begins with."""
 
-    def __init__(self, graph: Graph, data: ArrayLike, labels: ArrayLike):
+    def __init__(self, graph: Graph, data: ArrayLike, labels: ArrayLike, row: int = 0):
         first = graph.nodes[0]
         if first.type != "MemoryData":
             raise UsageError(f"set_input_arrays is for a net whose first layer is MemoryData, not {first.type}")
         ((self.size, *expected),) = first.attributes.shapes
-        self._next = 0
         pictures, numbers = (np.asarray(as_numbers(*each), np.float32) for each in ((data, "data"), (labels, "labels")))
         self._arrays = [pictures, numbers.reshape(-1)][: len(first.tops)]
         self._tops = first.tops
@@ -67,9 +67,14 @@ class MemoryBatches:
         if numbers.ndim == 0 or numbers.size != rows or rows % self.size or not rows:
             what = f"{rows} rows of data and {numbers.size} labels"
             raise UsageError(f"{what}, expected as many, a multiple of the batch size {self.size}")
+        self.go_to(row)
+
+    def go_to(self, row: int) -> None:
+        """Let the next batch be that of this row."""
+        self.row = row // self.size * self.size % len(self._arrays[0])
 
     def take(self) -> dict[str, np.ndarray]:
         """The next batch, by the names of the layer's tops."""
-        start = self._next
-        self._next = (start + self.size) % len(self._arrays[0])
+        start = self.row
+        self.row = (start + self.size) % len(self._arrays[0])
         return {top.name: array[start : start + self.size] for top, array in zip(self._tops, self._arrays, strict=True)}

@@ -74,6 +74,7 @@ class CaffeNet(NetTables):
         self._has_run = False
         self._gradients = NetGradients(self.graph)
         self._batches: MemoryBatches | None = None
+        self._first_row = 0  # of the rows that it is given next
         self._feed: Callable[[], None] | None = None  # gives the inputs the next batch of a solver's data
 
     def __getstate__(self) -> dict[str, Any]:
@@ -221,12 +222,24 @@ class CaffeNet(NetTables):
 
         data [N, channels, height, width] and labels [N], N a multiple of the batch size. Raises UsageError.
         """
-        self._batches = MemoryBatches(self.graph, data, labels)
+        self._batches, self._first_row = MemoryBatches(self.graph, data, labels, self._first_row), 0
 
     @property
     def has_rows(self) -> bool:
         """Whether `set_input_arrays` has given rows."""
         return self._batches is not None
+
+    @property
+    def _row(self) -> int:
+        """Of these, the one that the next batch begins with; set before there are any, it is for those that follow."""
+        return self._batches.row if self._batches else self._first_row
+
+    @_row.setter
+    def _row(self, row: int) -> None:
+        if self._batches:
+            self._batches.go_to(row)
+        else:
+            self._first_row = row
 
     def copy_from(self, caffemodel: str | os.PathLike[str]) -> None:
         """Take the weights of a model, as of `load_caffe`, for the layers that it has by name; others keep theirs, with

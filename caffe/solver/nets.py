@@ -138,11 +138,12 @@ class FedNet:
 
     @property
     def place(self) -> Place:
-        """From where it is to go on: the numbers of the next batch and of the last random numbers, and what recurrent
-        layers carry over."""
+        """From where it is to go on: the numbers of the next batch and of the last random numbers, the row of a
+        MemoryData layer, and what recurrent layers carry over."""
         states = self.net.session.states.values()
         carried = [[b64encode(array.tobytes()).decode() for array in state.end] for state in states]
-        return {"passes": self.passes, "draws": self.net.graph.streams.iteration, "carried": carried}
+        draws = self.net.graph.streams.iteration
+        return {"passes": self.passes, "draws": draws, "row": self.net._row, "carried": carried}
 
     def go_to(self, place: Place, seed: int) -> None:
         """Go on from there, with random numbers of another seed perhaps. Raises ValueError, KeyError or TypeError for
@@ -154,12 +155,12 @@ class FedNet:
             for layer, ahead in self._ahead.items():
                 ahead.source = self.sources[layer][1]
             self._kept = {}
-        passes, draws = int(place["passes"]), int(place["draws"])
+        passes, draws, row = int(place["passes"]), int(place["draws"]), max(0, int(place["row"]))
         states = self.net.session.states.values()
         for state, texts in zip(states, place["carried"], strict=True):
             arrays = [np.frombuffer(b64decode(text), np.float32) for text in texts]
             state.go_on(arrays, draws)
-        self.passes, self.net.graph.streams.iteration = passes, draws
+        self.passes, self.net.graph.streams.iteration, self.net._row = passes, draws, row
 
     @property
     def rows(self) -> int:

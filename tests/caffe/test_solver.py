@@ -371,6 +371,36 @@ def test_a_training_that_goes_on_has_the_bits_of_one_that_did_not_stop(kind, tmp
     assert second.history.iterations.tolist() == list(range(7, 14))
 
 
+@pytest.mark.parametrize("given_first", [True, False])
+def test_rows_of_memory_go_on_where_they_were(given_first, tmp_path, monkeypatch):
+    """Whether they are given before the state is restored or after it; into a folder, by the name of the solver."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    shape = "batch_size: 2 channels: 1 height: 2 width: 3"
+    layer = f'name: "in" type: "MemoryData" top: "x" top: "y" memory_data_param {{ {shape} }}'
+    ip = 'name: "ip" type: "InnerProduct" bottom: "x" top: "ip" inner_product_param { num_output: 3 }'
+    loss = 'name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "y" top: "loss"'
+    (tmp_path / "net.prototxt").write_text("".join(f"layer {{ {each} }}\n" for each in (layer, ip, loss)))
+    settings = 'net: "net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 8 snapshot_prefix: "out"'
+    (tmp_path / "small.prototxt").write_text(settings)
+    draws = np.random.default_rng(0)
+    rows = draws.normal(size=(10, 1, 2, 3)), draws.integers(0, 3, 10)
+    first = Solver("small.prototxt")
+    first.net.set_input_arrays(*rows)
+    first.step(3)
+    model, state = first.snapshot()
+    assert model == "out/small_iter_3.caffemodel"
+    first.step(5)
+    second = Solver("small.prototxt")
+    if given_first:
+        second.net.set_input_arrays(*rows)
+    second.restore(state)
+    if not given_first:
+        second.net.set_input_arrays(*rows)
+    second.step(5)
+    np.testing.assert_array_equal(first.net.params["ip"][0].data, second.net.params["ip"][0].data)
+
+
 def test_the_result_depends_on_the_seed_and_not_on_threads():
     np.testing.assert_array_equal(weights(trained(threads=1)), weights(trained(threads=2)))
     np.testing.assert_array_equal(weights(trained(seed=5)), weights(trained(random_seed=5)))
