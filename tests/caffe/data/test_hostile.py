@@ -19,6 +19,7 @@ from reference.solver_cases import SOLVERS
 from support import needs_shared
 
 from caffe64.caffe.data import database
+from caffe64.caffe.data.transformer import read_mean
 from caffe64.errors import Caffe64Error, InputError, UsageError
 from caffe64.proto import caffe_pb2
 
@@ -63,6 +64,45 @@ def test_records_that_fell_apart_are_errors_or_pictures(tmp_path):
         except InputError:
             refused += 1
     assert refused > 500
+
+
+def mutants(data: bytes, count: int, seed: int):
+    """With some bytes changed, often the first ones, or cut short."""
+    draws = random.Random(seed)
+    for _ in range(count):
+        mutant = bytearray(data)
+        for _ in range(draws.choice([1, 2, 8])):
+            mutant[draws.randrange(min(60, len(data)) if draws.randrange(2) else len(data))] = draws.randrange(256)
+        yield bytes(mutant[: draws.randrange(len(mutant))] if draws.randrange(3) == 0 else mutant)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF"])
+def test_files_of_pictures_that_fell_apart_are_errors_or_pictures(tmp_path, kind):
+    buffer, refused = io.BytesIO(), 0
+    Image.fromarray(np.arange(20 * 16 * 3, dtype=np.uint8).reshape(20, 16, 3)).save(buffer, kind)
+    records = [encoded(mutant) for mutant in mutants(buffer.getvalue(), 500, 3)]
+    source = source_of(data_layer(write_lmdb(tmp_path / "db", records), 1, "force_color: true"))
+    for number in range(len(records)):
+        try:
+            assert source.take(number)[0].shape[:2] == (1, 3)
+        except InputError:
+            refused += 1
+    assert 50 < refused
+
+
+def test_means_that_fell_apart_are_errors_or_pictures(tmp_path):
+    mean = caffe_pb2.BlobProto(num=1, channels=3, height=4, width=4, data=np.arange(48) / 3).SerializeToString()
+    np.save(tmp_path / "mean.npy", np.arange(48, dtype=np.float32).reshape(3, 4, 4))
+    for name, data in (("m.binaryproto", mean), ("m.npy", (tmp_path / "mean.npy").read_bytes())):
+        refused = 0
+        for mutant in mutants(data, 1000, 4):
+            (tmp_path / name).write_bytes(mutant)
+            try:
+                picture = read_mean(tmp_path / name)
+                assert (picture.ndim, picture.dtype) == (3, np.float32)
+            except InputError:
+                refused += 1
+        assert 200 < refused < 1000
 
 
 def test_a_picture_that_unpacks_to_gigabytes_is_refused(tmp_path):
