@@ -146,7 +146,7 @@ class ArrayRows:
         changes: Sequence[PixelTransform | None],
     ):  # fmt: skip
         self._arrays, self._draws, self._changes = arrays, draws, changes
-        self.count, self.batch = len(arrays[0]), batch
+        self.count, self.batch, self.takes_long = len(arrays[0]), batch, any(changes)
         self._order: tuple[int, np.ndarray] = (-1, np.arange(self.count))
 
     @property
@@ -157,7 +157,7 @@ class ArrayRows:
     def take(self, number: int) -> Batch:
         rows = self._rows_of(number)
         return [
-            self._transformed(change, array, rows, number) if change else array[rows].astype(np.float32)
+            self._transformed(change, array, rows, number) if change else array[rows].astype(np.float32, copy=False)
             for array, change in zip(self._arrays, self._changes, strict=True)
         ]
 

@@ -27,9 +27,9 @@ class DataSource(Protocol):
 
 
 class OwnBatches:
-    """The batches of a `DataSource` for these tops. `count` is 0: where it ends is not known."""
+    """The batches of a `DataSource` for these tops, whose code runs when they are taken."""
 
-    count = 0
+    takes_long = False
 
     def __init__(self, source: DataSource | Iterable[NamedBatch], tops: Sequence[str]):
         if not isinstance(source, Iterable) or isinstance(source, (Mapping, str, bytes, np.ndarray)):

@@ -35,6 +35,8 @@ class Records(Protocol):
 class Pictures:
     """The source of a layer Data or ImageData."""
 
+    takes_long = True
+
     def __init__(
         self, node: Node, files: DatabaseFiles | PictureFiles, transform: Transform, seed: int, places: Places
     ):

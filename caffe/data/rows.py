@@ -21,6 +21,8 @@ class RowSource:
     """The rows of an HDF5Data layer. One file's rows are in memory at a time. If they are shuffled, each epoch has its
     own order of the files, and of the rows of each."""
 
+    takes_long = True
+
     def __init__(self, node: Node, files: RowFiles, seed: int, places: Places):
         self.node, self.batch, self._shuffle = node, files.batch, files.shuffle
         self._draws = purpose_of(node, seed, ORDER)

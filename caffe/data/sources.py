@@ -26,9 +26,9 @@ OWN = "caffe64.DataSource gives its batches from Python: Solver(..., data=...)"
 
 class BatchSource(Protocol):
     """`take(number)` is a batch: a float32 array per top, new or never written to again. Batches are taken in order,
-    or from any number on. `count` is the number of records, 0 if there is no end."""
+    or from any number on. `takes_long`: a thread is to prepare them while the net computes."""
 
-    count: int
+    takes_long: bool
 
     def take(self, number: int) -> Batch: ...
 
@@ -59,7 +59,7 @@ def make_source(node: Node, seed: int, places: Places) -> BatchSource | None:
 class Filled:
     """Tops of a DummyData layer."""
 
-    count = 0
+    takes_long = False
 
     def __init__(self, node: Node, files: FilledBlobs, seed: int):
         shapes, fillers = node.attributes.shapes, files.fillers

@@ -133,7 +133,7 @@ class FedNet:
     def __post_init__(self) -> None:
         self.net._feed = self.feed
         for layer, (_, source) in self.sources.items():
-            if source.count:
+            if source.takes_long:
                 self._ahead[layer] = Ahead(source, self._kept[layer])
 
     @property

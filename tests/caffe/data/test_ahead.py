@@ -21,7 +21,7 @@ class Counted:
     """Batch n holds n; from `ends` on there is an error."""
 
     def __init__(self, ends: int = 1 << 60, seconds: float = 0):
-        self.count, self.ends, self.seconds, self.taken = 10, ends, seconds, list[int]()
+        self.takes_long, self.ends, self.seconds, self.taken = True, ends, seconds, list[int]()
 
     def take(self, number):
         self.taken.append(number)
