@@ -51,6 +51,13 @@ def test_inputs_and_outputs_are_the_same_arrays_from_run_to_run_and_after_a_look
     assert abs(found - first).max() > 0.01
 
 
+def test_bytes_are_planned_until_all_blobs_are_kept(net):
+    assert net.session.bytes is runner(net).bytes
+    assert net.session.bytes.arena >= 4 * 2 * 3 * 9 * 8
+    net.blobs["c"].data.sum()
+    assert net.session.bytes is None
+
+
 def test_shapes_are_known_without_a_run(net):
     assert net.blobs["c"].shape == (2, 4, 7, 6)
     net.reshape(data=(1, 3, 5, 5))
