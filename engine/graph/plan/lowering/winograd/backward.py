@@ -11,19 +11,28 @@ from .....products.pixel_tile import PANEL
 from ....ir.graph import Node
 from ....ops.windows import Window
 from ...emitter import ZEROS, Emitter
-from ...steps import NO_BLOB
+from ...steps import NO_BLOB, Strided
 from ...storage import Halo, Storage, blocks
 from ..backward import Backward, BackwardBlobs
 from ..filter_gradient import FILTER_GRADIENT_KERNELS, FilterPlaces, add_filter_parts
+from ..filters import panels_offset
 from ..input_gradient import exchanged_layout
 from ..lowered import Context
 from ..mask import emit_group_mask, only_masks
+from .few_tiles import DEEP, add_points, sum_points, transform_tiles
 from .filters import POINT_GAP, pack_points, point_bytes, points_offset
-from .gradients import GradientTile, sum_tiles
+from .gradients import sum_tiles
 from .tilings import Tiling, tiles_per_block
 
-TILE_GRADIENT_KERNELS = (sum_tiles, pack_points, *FILTER_GRADIENT_KERNELS)
+TILE_GRADIENT_KERNELS = (
+    sum_tiles, transform_tiles, sum_points, add_points, pack_points, *FILTER_GRADIENT_KERNELS
+)  # fmt: skip
 PICTURE_PARTS = 16  # of the pictures: items for several threads
+# Tiles of a block, where filters are so many that near caches do not keep them: ResNet's 28 x 28 and AlexNet's conv2
+# take 5.2 and 14.9 ms with 64, 5.8 and 17.9 with 32 (EPYC Zen 5, one thread, 2026-11-28).
+FAR_BLOCK = 64
+# Of the sums at all points, and tiles: beyond the one and up to the other, all tiles are transformed first.
+MANY_SUMS_BYTES, FEW_TILES = 4 << 20, 256
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,31 @@ class TileWork:
         return self.tile_rows * self.tile_columns
 
     @property
+    def count(self) -> int:
+        """All tiles."""
+        return self.window.outer * self.number
+
+    @property
+    def sums(self) -> int:
+        """Bytes of the sums at all points."""
+        points, panels = self.tiling.points, -(-self.outputs // PANEL)
+        return points * self.channels * (self.outputs * LANES * VECTOR_BYTES + panels * POINT_GAP)
+
+    @property
+    def are_few(self) -> bool:
+        """Whether all tiles are transformed first."""
+        return self.sums > MANY_SUMS_BYTES and self.count <= FEW_TILES
+
+    def blocks_of(self, count: int) -> int:
+        """The tiles of a block of `count`."""
+        block = tiles_per_block(count, self.channels, self.outputs, self.tiling.points)
+        return block if block <= FAR_BLOCK else -(-count // -(-count // FAR_BLOCK))
+
+    @property
     def together(self) -> int:
         """Pictures of a part: at least a block of tiles."""
-        pictures, all_tiles = self.window.outer, self.window.outer * self.number
-        most = tiles_per_block(all_tiles, self.channels, self.outputs, self.tiling.points)
-        return -(-pictures // min(PICTURE_PARTS, pictures, -(-all_tiles // most)))
+        pictures = self.window.outer
+        return -(-pictures // min(PICTURE_PARTS, pictures, -(-self.count // self.blocks_of(self.count))))
 
     @property
     def parts(self) -> int:
@@ -60,7 +89,7 @@ class TileWork:
 
     @property
     def block(self) -> int:
-        return tiles_per_block(self.together * self.number, self.channels, self.outputs, self.tiling.points)
+        return self.blocks_of(self.together * self.number)
 
     @property
     def part(self) -> int:
@@ -68,14 +97,32 @@ class TileWork:
         return self.outputs * (self.channels * self.tiling.r**2 * LANES + 1) * VECTOR_BYTES
 
     @property
+    def point(self) -> int:
+        """From point to point of all tiles, if they are few."""
+        return self.count * VECTOR_BYTES + POINT_GAP
+
+    @property
     def scratch(self) -> int:
-        points, panels = self.tiling.points, -(-self.outputs // PANEL)
+        """Bytes of each thread."""
+        points = self.tiling.points
+        if self.are_few:
+            tile = PANEL * LANES * VECTOR_BYTES
+            of_filters = points * (tile + POINT_GAP) + self.tiling.r**2 * tile
+            of_inputs = PANEL * VECTOR_BYTES + points * (DEEP * tile + POINT_GAP + PANEL * self.point)
+            return 2 * points * VECTOR_BYTES + max(of_filters, of_inputs)
         block = points * ((2 + (self.channels + self.outputs) * self.block) * VECTOR_BYTES + 2 * POINT_GAP)
-        return block + points * self.channels * (self.outputs * LANES * VECTOR_BYTES + panels * POINT_GAP)
+        return block + self.sums
+
+    @property
+    def shared(self) -> int:
+        """Bytes that all threads share."""
+        if self.are_few:
+            return self.tiling.points * (self.channels + self.outputs) * self.point
+        return self.parts * self.part
 
 
 def tiles_backward(context: Context, window: Window, tiling: Tiling, spill: Halo) -> Backward | None:
-    """The gradients by `gradients.py`. None for a group with another operation than a ReLU."""
+    """The gradients by `gradients.py` or `few_tiles.py`. None for a group with another operation than a ReLU."""
     node, group, (rows, columns) = context.group.main, context.group, context.tops[0][2:]
     if not only_masks(group) or node.held.mirrored:
         return None
@@ -84,51 +131,70 @@ def tiles_backward(context: Context, window: Window, tiling: Tiling, spill: Halo
 
     def emit(emitter: Emitter, blobs: BackwardBlobs) -> None:
         emit_group_mask(emitter, group, blobs)
-        filters, biases = (*blobs.weights[node], None)[:2]
-        emit_tiles(emitter, node, work, blobs, filters, biases)
+        emit_gradients = emit_few if work.are_few else emit_many
+        emit_gradients(emitter, node, work, blobs, *(*blobs.weights[node], None)[:2])
 
     return Backward(
         emit, halo=halo, spill=spill, reads_bottoms=True, reads_tops=group.activation is not None,
-        scratch=work.scratch, shared=work.parts * work.part,
+        scratch=work.scratch, shared=work.shared,
     )  # fmt: skip
 
 
-def emit_tiles(
-    emitter: Emitter, node: Node, work: TileWork, blobs: BackwardBlobs, filters: int | None, biases: int | None
-) -> None:
-    """The steps that write dx and add to the gradients at these offsets; each only if wanted."""
+def operands(emitter: Emitter, work: TileWork, blobs: BackwardBlobs, filters: int | None, biases: int | None) -> dict:
+    """The fields that both kinds of kernels have."""
     (x,), (dy,), (dx,) = blobs.bottoms, blobs.top_gradients, blobs.bottom_gradients
-    window, tiling, layout = work.window, work.tiling, exchanged_layout(work.window)
-    planes = 0 if filters is None else work.channels
+    window, tiling, planes = work.window, work.tiling, 0 if filters is None else work.channels
     to = FilterPlaces(
         groups=1, blocks=work.outputs, outputs=window.outputs, planes=planes, taps=tiling.r**2 if planes else 0,
-        pixel=LANES, places=window.channels, parts=work.parts, sums=blobs.shared, part=work.part,
+        pixel=LANES, places=window.channels, parts=1 if work.are_few else work.parts, sums=blobs.shared, part=work.part,
         filters=filters or 0, biases=biases or 0, has_biases=biases is not None, scratch=emitter.scratch,
     )  # fmt: skip
     r, c = (np.arange(number) * tiling.m for number in (work.tile_rows, work.tile_columns))
+    tiles = [r[:, np.newaxis] * each.row + c * each.pixel for each in (x, dy, dx or x)]
+    return {
+        "to": to, "x": from_padding(x, window), "channels": work.channels, "dy": dy.strided, "outputs": work.outputs,
+        "dx": from_padding(dx, window) if dx else NO_BLOB, "dx_start": dx.memory.offset if dx else -1,
+        "tiles": emitter.table(np.stack(tiles, axis=-1)), "number": work.number, "m": tiling.m, "side": tiling.side,
+        "places": emitter.table(np.arange(LANES) * FLOAT_BYTES), "scratch": emitter.scratch,
+    }  # fmt: skip
 
-    def offsets(storage: Storage | None) -> np.ndarray:
-        return r[:, np.newaxis] * (storage.row if storage else 0) + c * (storage.pixel if storage else 0)
 
-    def from_padding(storage: Storage | None):
-        before = window.before
-        return (
-            storage.strided._replace(offset=storage.first - before[0] * storage.row - before[1] * storage.pixel)
-            if storage
-            else NO_BLOB
-        )
+def from_padding(storage: Storage, window: Window) -> Strided:
+    """Its pixels, from those on that the first tile reads."""
+    above, left = window.before
+    return storage.strided._replace(offset=storage.first - above * storage.row - left * storage.pixel)
 
-    tiles = GradientTile(x=offsets(x), dy=offsets(dy), dx=offsets(dx))
+
+def emit_many(
+    emitter: Emitter, node: Node, work: TileWork, blobs: BackwardBlobs, filters: int | None, biases: int | None
+) -> None:
+    """The steps of `gradients.py` that write dx and add to the gradients at these offsets; each only if wanted."""
+    fields, layout = operands(emitter, work, blobs, filters, biases), exchanged_layout(work.window)
+    to, wants_dx = fields["to"], blobs.bottom_gradients[0] is not None
     emitter.step(
-        sum_tiles, work.parts, to=to, x=from_padding(x), channels=work.channels, dy=dy.strided, outputs=work.outputs,
-        dx=from_padding(dx), dx_start=dx.memory.offset if dx else -1,
-        w=points_offset(emitter, node, layout, tiling) if dx else ZEROS, w_point=point_bytes(layout),
-        tiles=emitter.table(np.stack(tiles, axis=-1)), number=work.number, pictures=window.outer,
-        together=work.together, block=work.block, m=tiling.m, side=tiling.side,
+        sum_tiles, work.parts, w=points_offset(emitter, node, layout, work.tiling) if wants_dx else ZEROS,
+        w_point=point_bytes(layout), pictures=work.window.outer, together=work.together, block=work.block,
         pixels=emitter.table(np.arange(work.block) * VECTOR_BYTES),
-        taps=emitter.table(np.arange(work.outputs) * work.block * VECTOR_BYTES),
-        places=emitter.table(np.arange(LANES) * FLOAT_BYTES), scratch=emitter.scratch,
+        taps=emitter.table(np.arange(work.outputs) * work.block * VECTOR_BYTES), **fields,
     )  # fmt: skip
     if filters is not None or biases is not None:
-        items = -(-work.outputs // PANEL) * max(1, planes)
-        emitter.step(add_filter_parts, items, **to._asdict())
+        emitter.step(add_filter_parts, -(-work.outputs // PANEL) * max(1, to.planes), **to._asdict())
+
+
+def emit_few(
+    emitter: Emitter, node: Node, work: TileWork, blobs: BackwardBlobs, filters: int | None, biases: int | None
+) -> None:
+    """Those of `few_tiles.py`."""
+    wants_dx = blobs.bottom_gradients[0] is not None
+    panels = panels_offset(emitter, node, 0, exchanged_layout(work.window), LANES) if wants_dx else ZEROS
+    plane = work.tiling.points * work.point
+    fields = operands(emitter, work, blobs, filters, biases) | {
+        "w": panels, "count": work.count, "point": work.point, "products": blobs.shared,
+        "inputs": blobs.shared + work.outputs * plane, "pixels": emitter.table(np.arange(work.count) * VECTOR_BYTES),
+        "taps": emitter.table(np.arange(DEEP) * plane),
+    }  # fmt: skip
+    emitter.step(transform_tiles, work.outputs + fields["to"].planes, **fields)
+    if filters is not None:
+        emitter.step(sum_points, -(-work.outputs // PANEL) * work.channels, barrier=not wants_dx, **fields)
+    if wants_dx:
+        emitter.step(add_points, -(-work.channels // PANEL), **fields)

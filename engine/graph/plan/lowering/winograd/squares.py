@@ -17,7 +17,11 @@ for vectors `initial`, `lowest` and `highest`; where `addend` is negative, nothi
     arena[y + (p * side + q) * y_step] = sum over a, b < R of G[p, a] * G[q, b] * weights[x + (a * R + b) * x_step]
 
 for vectors of LANES outputs, at bytes; M and R are literals. The sums are of float64 and rounded once, at the end: a
-filter's error is half a unit in the last place, except in about one of 10**8 cases.
+filter's error is half a unit in the last place, except in about one of 10**8 cases. They are stored past the caches.
+
+    near_points(the same)
+
+in float32, for filters that are read right away.
 """
 
 from __future__ import annotations
@@ -169,6 +173,18 @@ def _finish(
 
 @intrinsic(prefer_literal=True)
 def filter_points(typingctx, weights, x, x_step, arena, y, y_step, M, R):
+    return _typed_points(
+        weights, arena, M, R, DOUBLES, LINE_VECTORS == 1
+    )  # else the line's other vectors come much later
+
+
+@intrinsic(prefer_literal=True)
+def near_points(typingctx, weights, x, x_step, arena, y, y_step, M, R):
+    return _typed_points(weights, arena, M, R, VECTOR, False)
+
+
+def _typed_points(weights, arena, M, R, kind, streamed):
+    """The signature of a transform of filters and its code, which computes with vectors of this kind."""
     require_memory(weights)
     require_memory(arena)
     require_literals(M, R)
@@ -182,16 +198,16 @@ def filter_points(typingctx, weights, x, x_step, arena, y, y_step, M, R):
 
         g, r = matrices(tiling)["G"], tiling.r
         taps = [builder.load(pointer(0, 1, 2, number), align=4) for number in range(r * r)]
-        taps = [builder.fpext(tap, DOUBLES) for tap in taps]
+        taps = [tap if kind == VECTOR else builder.fpext(tap, kind) for tap in taps]
         columns = zip(*(weighted_sums(builder, g, taps[column::r]) for column in range(r)), strict=True)
         for p, column in enumerate(columns):
-            for q, result in enumerate(weighted_sums(builder, g, list(column))):
-                value = builder.fptrunc(result, VECTOR)
+            for q, value in enumerate(weighted_sums(builder, g, list(column))):
+                rounded = value if kind == VECTOR else builder.fptrunc(value, VECTOR)
                 to = pointer(3, 4, 5, p * tiling.side + q)
-                if LINE_VECTORS == 1:
-                    store_streaming(builder, value, to)
-                else:  # the other vectors of the line come much later
-                    builder.store(value, to, align=VECTOR_BYTES)
+                if streamed:
+                    store_streaming(builder, rounded, to)
+                else:
+                    builder.store(rounded, to, align=VECTOR_BYTES)
         return context.get_dummy_value()
 
     return types.void(weights, i64, i64, arena, i64, i64, M, R), codegen

@@ -11,6 +11,7 @@ from .squares import (
     TO_TAPS,
     add_square,
     finish_square,
+    near_points,
     transform_square,
 )
 
@@ -81,3 +82,16 @@ def gather_taps(arena, x, x_row, x_column, square, y, y_row, y_column, m, r):
         transform_square(arena, x, x_row, x_column, square, y, y_row, y_column, TO_TAPS, 2, 5)
     else:
         transform_square(arena, x, x_row, x_column, square, y, y_row, y_column, TO_TAPS, 2, 3)
+
+
+@inline
+def transform_filter(weights, x, x_step, arena, y, y_step, m, r):
+    """G x G' in float32."""
+    if m == 4 and r == 5:
+        near_points(weights, x, x_step, arena, y, y_step, 4, 5)
+    elif m == 4:
+        near_points(weights, x, x_step, arena, y, y_step, 4, 3)
+    elif r == 5:
+        near_points(weights, x, x_step, arena, y, y_step, 2, 5)
+    else:
+        near_points(weights, x, x_step, arena, y, y_step, 2, 3)
