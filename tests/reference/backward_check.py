@@ -22,8 +22,8 @@ def expected_gradients(graph, inputs, top_gradients):
 
 
 def check_backward(graph, inputs, top_gradients, *, tolerance=0.0, least=0.0, threads=False, **options):
-    """The same gradients, to `tolerance` of the largest, which counts as `least` at least; `threads`: the same bits
-    on 1 to 4 of them. The bottoms of the group are the graph's inputs. Returns what the steps found."""
+    """The same gradients, to `tolerance` of the largest, which counts as `least` at least; `threads`: with the same
+    bits on 1 to 4 of them. The bottoms of the group are the graph's inputs. Returns what the steps found."""
     run = same_on_all_threads if threads else run_backward
     found = run(graph, inputs, top_gradients, **options)
     blobs, weights = expected_gradients(graph, inputs, top_gradients)

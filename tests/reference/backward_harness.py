@@ -86,7 +86,7 @@ class BackwardRun:
                 views = [view if next(flags, weights is None) else None for view in views]
                 self.gradients[node.name] = views
                 offsets[node] = [None if view is None else address(view) - address(self.arena) for view in views]
-        emitter = Emitter(threads, Scratch(offset=scratch, thread=step))
+        emitter = Emitter(threads, Scratch(offset=scratch, thread=step), self.arena)
         emitter.kept = kept
         self.how.emit(emitter, x, y)
         self.middle = len(emitter.steps)
@@ -94,7 +94,7 @@ class BackwardRun:
         backward.emit(emitter, blobs)
         self.last = len(emitter.steps)
         assert emitter.steps[-1].barrier
-        self.steps = emitter.steps
+        self.steps, self.checks = emitter.steps, emitter.checks
         constants, packing_scratch = emitter.constants()
         self.packing = Packing(emitter.packing, constants, packing_scratch, threads)
         tables = emitter.tables()
@@ -124,6 +124,8 @@ class BackwardRun:
         self.updates.find()
         self.program.run(0, self.middle)
         self.updates.written()
+        for check in self.checks:
+            check()
 
     def backward(self, top_gradients):
         """Gradients, and NaN in all that the steps do not ask for, are written anew."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ....errors import InputError
 from ..ir.graph import Node, Shape
 
 
@@ -36,11 +37,15 @@ def whole_numbers(node: Node, bottom: int, values: np.ndarray, limit: int, ignor
         wrong &= numbers != ignored
     if wrong.any():
         position = int(wrong.argmax())
-        found = f"{node.bottoms[bottom].name!r} holds {values.flat[position]:g} at position {position}"
-        raise node.error(
-            found, f"a number from 0 to {limit - 1}" if limit else "none, as there is nothing to choose from"
-        )
+        raise wrong_number(node, bottom, values.flat[position], position, limit)
     return numbers
+
+
+def wrong_number(node: Node, bottom: int, value: np.float32, position: int, limit: int) -> InputError:
+    """The error of a bottom that holds `value` at a position, where one of 0 ... limit - 1 belongs."""
+    found = f"{node.bottoms[bottom].name!r} holds {value:g} at position {position}"
+    expected = f"a number from 0 to {limit - 1}" if limit else "none, as there is nothing to choose from"
+    return node.error(found, expected)
 
 
 def propagated(node: Node) -> list[bool]:

@@ -7,7 +7,7 @@ steps of a separate program (`packing.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -101,10 +101,13 @@ class Update(NamedTuple):
 
 class Emitter(StepList):
     """Collects the program. `threads` may ask for items; each has some of the `scratch` memory. `kept` is the offset of
-    what a group keeps for its backward steps, -1 where there are none."""
+    what a group keeps for its backward steps, -1 where there are none. `arena`: the memory that steps will run over.
+    `checks` are called after a run forward, and raise InputError for what a step has found in it."""
 
-    def __init__(self, threads: int, scratch: Scratch):
+    def __init__(self, threads: int, scratch: Scratch, arena: np.ndarray | None = None):
         super().__init__()
+        self._start = 0 if arena is None else arena.ctypes.data
+        self.checks: list[Callable[[], None]] = []
         self.threads, self.scratch, self.packing, self.kept = threads, scratch, PackingSteps(), -1
         self.updates: list[Update] = []
         self._constants: dict[bytes, int] = {}
@@ -112,6 +115,10 @@ class Emitter(StepList):
         self._size = CONSTANTS
         bounds = (NO_LOWEST, -np.inf), (NO_HIGHEST, np.inf)
         self._fixed: list[tuple[int, np.ndarray]] = [(at, np.full(LANES, value, np.float32)) for at, value in bounds]
+
+    def outside(self, array: np.ndarray) -> int:
+        """The offset of an array's memory, which is not in the arena, from the start of that; it must be kept alive."""
+        return array.ctypes.data - self._start
 
     def constant(self, values) -> int:
         """The offset of these float32; the same for the same."""

@@ -122,7 +122,7 @@ class Plan:
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
         self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in arranged.results}
         self.ends = {blob: storage.view(self.arena) for blob, storage in ends.items()}
-        self._write(Emitter(self.threads, Scratch(offset=size, thread=step)))
+        self._write(Emitter(self.threads, Scratch(offset=size, thread=step), self.arena))
 
     @property
     def states(self) -> dict[Node, Carried]:
@@ -140,6 +140,7 @@ class Plan:
             for segment in self.segments:
                 self._run(segment)
         self.updates.written()
+        self._check()
 
     def backward(self) -> None:
         """Add the gradients of all weights that need one, of the losses of the last `forward`."""
@@ -150,7 +151,9 @@ class Plan:
     def timed_forward(self) -> tuple[float, dict[PlanPart, float]]:
         """The same as `forward`, and its seconds: of all, and of each part: a group, with the moves for it, and the
         name of a kernel."""
-        return self._timed(self.segments)
+        timed = self._timed(self.segments)
+        self._check()
+        return timed
 
     def timed_backward(self) -> tuple[float, dict[PlanPart, float]]:
         """The same of `backward`."""
@@ -183,6 +186,10 @@ class Plan:
         self.packing.refresh()
         self.updates.find()
 
+    def _check(self) -> None:
+        for check in self.checks:
+            check()
+
     def _run(self, segment: Segment) -> None:
         if segment.call:
             segment.call()
@@ -210,7 +217,7 @@ class Plan:
             if call:
                 piece.append(Segment(last, last, action.owner, call))
             self.pieces.append(piece)
-        self.steps = emitter.steps
+        self.steps, self.checks = emitter.steps, emitter.checks
         constants, packing_scratch = emitter.constants()
         self.packing = Packing(emitter.packing, constants, packing_scratch, self.threads)
         self.packing.refresh()

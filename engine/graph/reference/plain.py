@@ -11,6 +11,7 @@ import numpy as np
 from ..ir.graph import Node, Shape
 from ..ir.op import Run, no_curve
 from ..ops import OPS
+from ..ops.checks import whole_numbers
 from ..ops.curves import (
     CAPPED,
     CLIP,
@@ -27,6 +28,7 @@ from ..ops.curves import (
     THRESHOLD,
 )
 from ..ops.eltwise import ELTWISE_MAX, ELTWISE_MIN, ELTWISE_PROD, ELTWISE_SUM
+from ..ops.losses import SMALLEST_NORMAL, divisor, write
 from ..ops.softmax import axis_sizes
 from .plain_regions import prepare_regions
 
@@ -82,6 +84,24 @@ def prepare_softmax(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     return run
 
 
+def prepare_softmax_loss(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """-sum of log(max(p_label, the smallest normal float32)) over the divisor, in float64."""
+    outer, classes, inner = sizes = axis_sizes(node, bottoms[0])
+    ignored, mode = node.attributes.ignore_label, node.attributes.normalization
+
+    def run(inputs, outputs):
+        labels = whole_numbers(node, 1, inputs[1].reshape(outer, 1, inner), classes, ignored)
+        valid = np.ones(labels.shape, bool) if ignored is None else labels != ignored
+        x = inputs[0].reshape(sizes).astype(np.float64)
+        powers = np.exp(x - x.max(axis=1, keepdims=True, initial=-np.inf))
+        p = powers / powers.sum(axis=1, keepdims=True)
+        of_label = np.take_along_axis(p, np.where(valid, labels, 0), 1)[valid]
+        loss = -np.log(np.maximum(of_label, SMALLEST_NORMAL)).sum()
+        write(outputs, loss / divisor(mode, outer, inner, int(valid.sum())))
+
+    return run
+
+
 def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """The first two bottoms, then one more at a time: Caffe's order, also for equal values and NaN."""
     combine = COMBINATIONS[node.attributes.operation]
@@ -99,6 +119,7 @@ def prepare_eltwise(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
 PLAIN = {
     "ROIPooling": prepare_regions,
     "Softmax": prepare_softmax,
+    "SoftmaxWithLoss": prepare_softmax_loss,
     "Eltwise": prepare_eltwise,
     **{kind: prepare_curve for kind, op in OPS.items() if op.curve is not no_curve},
 }

@@ -28,6 +28,7 @@ from .resize import RESIZE
 from .separable import SEPARABLE
 from .shuffle import SHUFFLE
 from .softmax import SOFTMAX
+from .softmax_loss import SOFTMAX_LOSS
 from .unpooling import UNPOOLING
 from .winograd import WINOGRAD
 
@@ -40,6 +41,7 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "Axpy": (AXPY,),
     "LRN": (ACROSS_CHANNELS,),
     "Softmax": (SOFTMAX,),
+    "SoftmaxWithLoss": (SOFTMAX_LOSS,),
     "Concat": (CONCAT,),
     "Slice": (SLICE,),
     **dict.fromkeys(PERMUTES, (TURN, OTHER_ORDERS)),
