@@ -140,8 +140,10 @@ def lower_depthwise(context: Context) -> Lowered | None:
     return Lowered([want], StorageKind.BLOCKED, emit, algorithm="depthwise", backward=backward)
 
 
-_KERNELS = convolve_depthwise, pack_filters
-DEPTHWISE = Lowering(lower_depthwise, _KERNELS, backward_kernels=(*_KERNELS, *FILTER_GRADIENT_KERNELS))
+DEPTHWISE_KERNELS = convolve_depthwise, pack_filters
+DEPTHWISE = Lowering(
+    lower_depthwise, DEPTHWISE_KERNELS, backward_kernels=(*DEPTHWISE_KERNELS, *FILTER_GRADIENT_KERNELS)
+)
 
 
 def depthwise_backward(context: Context, window: Window) -> Backward | None:

@@ -42,9 +42,9 @@ def lower_inner_product(context: Context) -> Lowered | None:
     return Lowered([PLANAR, *addend_wants(context)], StorageKind.BLOCKED, emit, backward=backward)
 
 
-_KERNELS = convolve, pack_filters
+ROW_KERNELS = convolve, pack_filters
 INNER_PRODUCT = Lowering(
-    lower_inner_product, _KERNELS, backward_kernels=(*_KERNELS, *FILTER_GRADIENT_KERNELS, add_outer_products)
+    lower_inner_product, ROW_KERNELS, backward_kernels=(*ROW_KERNELS, *FILTER_GRADIENT_KERNELS, add_outer_products)
 )
 
 
