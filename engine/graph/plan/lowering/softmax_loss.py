@@ -30,7 +30,7 @@ from .lowered import PLANAR, Context, Lowered, Lowering
 
 ITEM_SCORES = 16 << 10  # scores: some 10 microseconds
 WHOLE_LIMIT = np.float32(2**62)  # labels beyond are none
-UNCOUNTED, NO_CLASS = -1, -2  # in place of a class
+UNCOUNTED, OTHER_CLASS = -1, -2  # in place of a class
 
 
 class Labelled(NamedTuple):
@@ -72,13 +72,13 @@ FRONT_BYTES, ITEM_BYTES = len(IN_FRONT) * FLOAT_BYTES, len(OF_ITEM) * FLOAT_BYTE
 
 @inline
 def class_of(f, label):
-    """The class that a label stands for, cut off towards zero, UNCOUNTED or NO_CLASS."""
+    """The class that a label stands for, cut off towards zero, UNCOUNTED or OTHER_CLASS."""
     if not abs(label) < WHOLE_LIMIT:
-        return NO_CLASS
+        return OTHER_CLASS
     number = int(label)
     if f.ignores and number == f.ignored:
         return UNCOUNTED
-    return number if 0 <= number < f.classes else NO_CLASS
+    return number if 0 <= number < f.classes else OTHER_CLASS
 
 
 @inline
@@ -109,7 +109,7 @@ def add_loss_terms(arena, weights, tables, at, item, thread):
                 x = view1(arena, f.x + row * f.classes * FLOAT_BYTES, f.classes)
                 softmax_row(x, probabilities, 0, 0, f.classes)
                 total, number = add_term(total, probabilities[n]), number + 1
-            elif n == NO_CLASS and wrong == 0:
+            elif n == OTHER_CLASS and wrong == 0:
                 wrong, found = row - first + 1, label
     else:
         for column in range(start, min(f.inner, start + f.together), LANES):
@@ -124,7 +124,7 @@ def add_loss_terms(arena, weights, tables, at, item, thread):
                 n = class_of(f, label)
                 if n >= 0:
                     total, number = add_term(total, columns[n * LANES + lane]), number + 1
-                elif n == NO_CLASS and wrong == 0:
+                elif n == OTHER_CLASS and wrong == 0:
                     wrong, found = column + lane - start + 1, label
     to = f.sums + FRONT_BYTES + item * ITEM_BYTES
     store_element(arena, to + OF_ITEM.total, np.float32(total))

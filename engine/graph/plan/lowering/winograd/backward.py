@@ -19,7 +19,7 @@ from ..filters import panels_offset
 from ..input_gradient import exchanged_layout
 from ..lowered import Context
 from ..mask import emit_group_mask, only_masks
-from .few_tiles import DEEP, add_points, sum_points, transform_tiles
+from .few_tiles import DEEP_BLOCKS, add_points, sum_points, transform_tiles
 from .filters import POINT_GAP, pack_points, point_bytes, points_offset
 from .gradients import sum_tiles
 from .tilings import Tiling, tiles_per_block
@@ -108,7 +108,7 @@ class TileWork:
         if self.are_few:
             tile = PANEL * LANES * VECTOR_BYTES
             of_filters = points * (tile + POINT_GAP) + self.tiling.r**2 * tile
-            of_inputs = PANEL * VECTOR_BYTES + points * (DEEP * tile + POINT_GAP + PANEL * self.point)
+            of_inputs = PANEL * VECTOR_BYTES + points * (DEEP_BLOCKS * tile + POINT_GAP + PANEL * self.point)
             return 2 * points * VECTOR_BYTES + max(of_filters, of_inputs)
         block = points * ((2 + (self.channels + self.outputs) * self.block) * VECTOR_BYTES + 2 * POINT_GAP)
         return block + self.sums
@@ -191,7 +191,7 @@ def emit_few(
     fields = operands(emitter, work, blobs, filters, biases) | {
         "w": panels, "count": work.count, "point": work.point, "products": blobs.shared,
         "inputs": blobs.shared + work.outputs * plane, "pixels": emitter.table(np.arange(work.count) * VECTOR_BYTES),
-        "taps": emitter.table(np.arange(DEEP) * plane),
+        "taps": emitter.table(np.arange(DEEP_BLOCKS) * plane),
     }  # fmt: skip
     emitter.step(transform_tiles, work.outputs + fields["to"].planes, **fields)
     if filters is not None:

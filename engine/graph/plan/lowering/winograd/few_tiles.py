@@ -23,7 +23,9 @@ from .filters import POINT_GAP
 from .gradients import GradientTile
 from .transforms import add_inputs, gather_taps, spread_outputs, transform_filter, transform_inputs
 
-DEEP = 2  # blocks of outputs whose filters are transformed at a time: with 1, dx is read and written twice as often
+DEEP_BLOCKS = (
+    2  # blocks of outputs whose filters are transformed at a time: with 1, dx is read and written twice as often
+)
 
 
 class FewTiles(NamedTuple):
@@ -44,7 +46,7 @@ class FewTiles(NamedTuple):
     m: int
     side: int
     pixels: int  # table: offsets of the tiles
-    taps: int  # table: offsets of DEEP blocks of outputs
+    taps: int  # table: offsets of DEEP_BLOCKS blocks of outputs
     places: int  # table: offsets of the channels of a block
     scratch: Scratch
 
@@ -120,12 +122,12 @@ def add_points(arena, weights, tables, at, item, thread):
     w = f.w + c * f.outputs * LANES * r * r * VECTOR_BYTES
     square = f.scratch.offset + thread * f.scratch.thread
     nothing = square + 2 * points * VECTOR_BYTES
-    filters, filter_step = nothing + PANEL * VECTOR_BYTES, DEEP * LANES * PANEL * VECTOR_BYTES + POINT_GAP
+    filters, filter_step = nothing + PANEL * VECTOR_BYTES, DEEP_BLOCKS * LANES * PANEL * VECTOR_BYTES + POINT_GAP
     sums, sum_step = filters + points * filter_step, PANEL * size + POINT_GAP
     for v in range(PANEL):
         store(arena, nothing + v * VECTOR_BYTES, zeros())
-    for o in range(0, f.outputs, DEEP):
-        deep = min(DEEP, f.outputs - o)
+    for o in range(0, f.outputs, DEEP_BLOCKS):
+        deep = min(DEEP_BLOCKS, f.outputs - o)
         transform_some_filters(weights, arena, f, w, o, deep, vectors, filters, filter_step)
         for point in range(points):
             to = sums + point * sum_step
