@@ -161,3 +161,46 @@ def test_parts_of_the_loss_and_what_is_left_in_memory(text):
     expected = gradients_of(interpreter)[1]
     for (node, number), values in found[0].items():
         np.testing.assert_allclose(values, expected[node][number], rtol=1e-5, atol=1e-5)
+
+
+WINOGRAD_NET = """
+layer { name: "in" type: "Input" top: "data" top: "target" input_param {
+  shape { dim: 5 dim: 17 dim: 14 dim: 13 } shape { dim: 5 dim: 16 } } }
+layer { name: "large" type: "Convolution" bottom: "data" top: "large"
+  convolution_param { num_output: 33 kernel_size: 5 pad: 2 weight_filler { type: "msra" } } }
+layer { name: "relu" type: "ReLU" bottom: "large" top: "large" }
+layer { name: "left" type: "Convolution" bottom: "large" top: "left"
+  convolution_param { num_output: 32 kernel_size: 3 pad: 1 weight_filler { type: "msra" } } }
+layer { name: "right" type: "Convolution" bottom: "large" top: "right"
+  convolution_param { num_output: 32 kernel_size: 5 pad: 2 weight_filler { type: "msra" } } }
+layer { name: "sum" type: "Eltwise" bottom: "left" bottom: "right" top: "sum" }
+layer { name: "pool" type: "Pooling" bottom: "sum" top: "pool" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "last" type: "Convolution" bottom: "pool" top: "last"
+  convolution_param { num_output: 16 kernel_size: 3 weight_filler { type: "msra" } } }
+layer { name: "relu2" type: "ReLU" bottom: "last" top: "last" }
+layer { name: "mean" type: "Pooling" bottom: "last" top: "mean" pooling_param { pool: AVE global_pooling: true } }
+layer { name: "flat" type: "Flatten" bottom: "mean" top: "flat" }
+layer { name: "loss" type: "EuclideanLoss" bottom: "flat" bottom: "target" top: "loss" }
+"""
+
+
+def test_convolutions_by_winograds_algorithm():
+    """One after the other, two that read one blob, whose halos take what tiles add outside their gradients; the bits do
+    not depend on threads or on memory that is not alive."""
+    graph, draws = graph_of_text(WINOGRAD_NET, 0), np.random.default_rng(0)
+    shapes = {"data": (5, 17, 14, 13), "target": (5, 16)}
+    inputs = {blob: draws.normal(size=shapes[blob.name]).astype(np.float32) for blob in graph.inputs}
+    plain, weights = training_plan(graph, exact=True)
+    exact = run(plain, weights, inputs)
+    found = None
+    for threads in (1, 2, 3):
+        plan, weights = training_plan(graph, threads=threads)
+        ways = {group.main.name: how for group, how in plan.groups.items() if group.main.type == "Convolution"}
+        assert all(how.startswith("winograd") for how in ways.values())
+        assert len(ways) == 4
+        again = run(plan, weights, inputs)
+        assert found is None or same_bits(again, found)
+        found = again
+        assert same_bits(run_poisoned(plan, weights, inputs), found)
+    for key, values in exact.items():
+        assert np.abs(found[key] - values).max() <= 5e-5 * np.abs(values).max(), key
