@@ -23,9 +23,8 @@ from .filters import POINT_GAP
 from .gradients import GradientTile
 from .transforms import add_inputs, gather_taps, spread_outputs, transform_filter, transform_inputs
 
-DEEP_BLOCKS = (
-    2  # blocks of outputs whose filters are transformed at a time: with 1, dx is read and written twice as often
-)
+# Of outputs, whose filters are transformed at a time: with 1, dx is read and written twice as often.
+DEEP_BLOCKS = 2
 
 
 class FewTiles(NamedTuple):
