@@ -29,10 +29,11 @@ from .lane_sums import sum_lanes, sum_rows
 
 ENOUGH_ITEMS = 16  # for several threads
 PARTS_BYTES = 1 << 20  # of all parts: L2
-# Bytes of x and dy of the pixels that are summed at a time, which stay in near caches, and the fewest pixels, so that
-# adding their sums to memory does not show: with 48 KiB and 256 the gradient of quick's conv1 takes 2.28 ms, of
-# ResNet's 56 x 56 7.8, of 14 x 14 7.3; with 24 KiB and 128 2.43, 8.0 and 7.6 (EPYC Zen 5, AVX-512, 2026-11-28).
-NEAR_PIXELS_BYTES, FEWEST_PIXELS = 48 << 10, 256
+# Bytes of x and dy of the pixels that are summed at a time, which stay in L1, and the fewest pixels, so that adding
+# their sums to memory does not show. Gradients of quick's conv1 and of ResNet's 56 x 56 and 28 x 28 by these two
+# numbers, of the peak (EPYC Zen 5, 2026-11-28): AVX-512: 16 KiB, 128: 85, 84, 92 %; 16, 256: 89, 90, 95;
+# 32, 256: 80, 89, 96; 48, 256: 82, 88, 94. AVX2: 16, 256: 90, 84, 85; 48, 256: 89, 80, 84.
+NEAR_PIXELS_BYTES, FEWEST_PIXELS = 24 << 10, 256
 
 
 class Tap(NamedTuple):
