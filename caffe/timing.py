@@ -38,6 +38,23 @@ class Activations:
     scratch: int
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of all that a net needs to run: weights, the same as the kernels read them, the plan's arena and scratch;
+    and of a training, gradients of the weights and the history of one update rule."""
+
+    weights: int
+    packed: int
+    arena: int
+    scratch: int
+    gradients: int
+    history: int
+
+    @property
+    def total(self) -> int:
+        return sum(asdict(self).values())
+
+
 @dataclass(frozen=True, repr=False)
 class Timing(Result):
     """The times of a net, all in seconds: `min`, `median`, and `spread`, the distance of the quartiles over the median,
@@ -46,6 +63,8 @@ class Timing(Result):
     net, threads, iterations    its file, and what it was timed with
     peak                        floating-point operations per second that these threads can do, as measured
     activations                 the memory of its blobs
+    memory                      all memory
+    with_memory                 whether a table shows it
     compared                    the Timing of the other net, if there is one: their runs alternated
     """
 
@@ -56,16 +75,20 @@ class Timing(Result):
     forward: Seconds
     backward: Seconds | None
     activations: Activations
+    memory: Memory
     layers: list[LayerTime]
     compared: Timing | None = None
+    with_memory: bool = False
 
     @property
     def parts(self) -> list[Table | str]:
         if self.compared:
-            return [_side_by_side(self, self.compared), _memory_line(self), _memory_line(self.compared)]
+            tables = [_side_by_side(self, self.compared), *([_memory_table(self)] if self.with_memory else [])]
+            return [*tables, _memory_line(self), _memory_line(self.compared)]
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         peak = f"{threads}, whose peak is {self.peak / 1e9:.0f} GFLOP/s; {self.iterations} runs"
         tables = [_layer_table(self), *([_step_table(self)] if self.backward else [])]
+        tables += [_memory_table(self)] if self.with_memory else []
         return [*tables, peak, _memory_line(self)]
 
     @property
@@ -80,6 +103,7 @@ class Timing(Result):
             "forward": asdict(self.forward),
             "backward": asdict(self.backward) if self.backward else None,
             "activations": asdict(self.activations),
+            "memory": asdict(self.memory),
             "layers": [asdict(layer) for layer in self.layers],
         }
 
@@ -92,6 +116,7 @@ def time(
     batch: int | None = None,
     backward: bool = False,
     fuse: bool = False,
+    memory: bool = False,
     threads: int | None = None,
     exact: bool | None = None,
 ) -> Timing:
@@ -99,15 +124,15 @@ def time(
 
     `compare`: another net to be timed too, with alternating runs; `batch`: another size of the first axis of all
     inputs; `backward`: the gradients as well; `fuse`: activations, sums and depthwise convolutions run with a layer
-    beside them, as in `forward`, not each layer by itself; `threads` and `exact`: as in `load_caffe`, None for the
-    net's own. What runs is a copy: the net keeps its shapes, values and weights. Raises UsageError for a wrong
-    argument, InputError for a layer without a gradient.
+    beside them, as in `forward`, not each layer by itself; `memory`: a table of all memory; `threads` and `exact`: as
+    in `load_caffe`, None for the net's own. What runs is a copy: the net keeps its shapes, values and weights. Raises
+    UsageError for a wrong argument, InputError for a layer without a gradient.
     """
     nets = [instance("net", net, CaffeNet, NET)]
     if compare is not None:
         nets.append(instance("compare", compare, CaffeNet, NET))
     backward, fuse, threads = flag("backward", backward), flag("fuse", fuse), check_threads(threads)
-    exact = exact if exact is None else flag("exact", exact)
+    exact, memory = exact if exact is None else flag("exact", exact), flag("memory", memory)
     options = _Options(
         whole_number("iterations", iterations, 1),
         None if batch is None else whole_number("batch", batch, 1),
@@ -128,7 +153,9 @@ def time(
             measured.forward,
             measured.backward,
             one.activations,
+            one.memory,
             measured.layers,
+            with_memory=memory,
         )
         for each, one, measured in zip(nets, prepared, times, strict=True)
     ]
@@ -150,6 +177,7 @@ class _Prepared(NamedTuple):
     runs: Generator[None, None, NetTime]
     threads: int
     activations: Activations
+    memory: Memory
 
 
 def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool) -> _Prepared:
@@ -160,8 +188,12 @@ def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool)
         shapes = {each: (options.batch, *shape[1:]) for each, shape in shapes.items()}
     wanted = wanted_gradients(graph, threads=threads, exact=exact) if options.backward else None
     plan = Plan(graph, shapes, fuse=options.fuse, threads=threads, exact=exact, gradients=wanted)
-    memory = _activations(graph, plan.shapes, plan.bytes.arena, plan.bytes.scratch)
-    return _Prepared(time_plan(plan, options.iterations), plan.threads, memory)
+    activations = _activations(graph, plan.shapes, plan.bytes.arena, plan.bytes.scratch)
+    weights = sum(owner.vector.nbytes for owner in {node.held.owner for node in graph.nodes if node.held})
+    of_training = weights if options.backward else 0
+    planned = plan.bytes
+    memory = Memory(weights, planned.packed, planned.arena, planned.scratch, of_training, of_training)
+    return _Prepared(time_plan(plan, options.iterations), plan.threads, activations, memory)
 
 
 def _activations(graph: Graph, shapes: Mapping[Blob, Shape], arena: int, scratch: int) -> Activations:
@@ -204,6 +236,19 @@ def _step_table(timing: Timing) -> Table:
         for number, (name, seconds) in enumerate(layer.steps.items())
     ]
     return Table(["layer", "backward step", "ms", "spread"], rows, 2)
+
+
+def _memory_table(timing: Timing) -> Table:
+    """Bytes of the net, and of another one beside it."""
+    names = {
+        "weights": "weights", "packed": "weights as kernels read them", "arena": "blobs and gradients, one arena",
+        "scratch": "scratch of kernels", "gradients": "gradients of weights", "history": "history of momentum",
+    }  # fmt: skip
+    nets = [timing.memory, *([timing.compared.memory] if timing.compared else [])]
+    rows = [[text, *(f"{getattr(each, name):,}" for each in nets)] for name, text in names.items()]
+    rows = [row for row in rows if any(cell != "0" for cell in row[1:])]
+    header = ["memory", *(["bytes"] if len(nets) == 1 else ["first bytes", "second bytes"])]
+    return Table(header, [*rows, ["all", *(f"{each.total:,}" for each in nets)]])
 
 
 def _side_by_side(first: Timing, second: Timing) -> Table:

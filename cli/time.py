@@ -37,6 +37,7 @@ def command(
             help="Let activations, sums and depthwise convolutions run with a layer beside them, as `run` does.",
         ),
     ] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Show all memory that it needs.")] = False,
     exact: caffe.Exact = False,
     compare: Annotated[
         Path | None, options.input_option(metavar="NET2", help="Time another net beside it, such as the optimised one.")
@@ -67,5 +68,5 @@ def command(
     check_reading(reading, net, compare)
     loaded = load(given.net, given.model, reading, output, gradients=backward)
     other = load(compare, None, reading, output, gradients=backward) if compare else None
-    choices = {"iterations": iterations, "batch": batch, "backward": backward, "fuse": fuse}
+    choices = {"iterations": iterations, "batch": batch, "backward": backward, "fuse": fuse, "memory": memory}
     print_result(time(loaded, compare=other, threads=threads, exact=exact, **choices), as_json)

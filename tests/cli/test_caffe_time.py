@@ -51,6 +51,20 @@ def test_gradients_are_timed_when_asked_for(cli, net):
     assert fused["layers"][-1]["fused"] == ["r"] or fused["layers"][-1]["name"] == "r"
 
 
+def test_all_memory_is_shown_when_asked_for(cli, net):
+    report = json.loads(cli("time net.prototxt --iterations 1 --backward --json").stdout)["memory"]
+    weights = 4 * sum(-(-size // 16) * 16 for size in (16 * 27, 16, 16, 16, 1))  # from the start of a cache line on
+    assert report["weights"] == report["gradients"] == report["history"] == weights
+    assert min(report["packed"], report["arena"]) > 0
+    lines = cli("time net.prototxt --iterations 1 --backward --memory").stdout.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("memory"))
+    table = [re.split("  +", line) for line in lines[first + 1 :]]
+    shown = {row[0]: int(row[1].replace(",", "")) for row in table if len(row) == 2}
+    assert shown["weights"] == shown["history of momentum"] == weights
+    assert shown["all"] == sum(report.values())
+    assert not any("momentum" in line for line in cli("time net.prototxt --iterations 1 --memory").stdout.splitlines())
+
+
 def test_the_table_ends_with_the_whole_net(cli, net):
     lines = cli("time net.prototxt --iterations 3 --threads 1").stdout.splitlines()
     header = ["layer", "type", "how", "forward ms", "spread", "GFLOP/s", "of peak", "GB/s"]

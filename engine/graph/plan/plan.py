@@ -16,7 +16,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -50,12 +50,14 @@ ARENA_LIMIT = 32 << 30  # bytes of an arena and of scratch
 
 @dataclass(frozen=True)
 class Bytes:
-    """Of the activations. `arena`: as planned, with halos and filled-up channels; `live`: the most that is alive at any
-    time, a lower bound for every plan; `scratch`: other memory of kernels."""
+    """Of the activations and their gradients. `arena`: as planned, with halos and filled-up channels; `live`: the most
+    that is alive at any time, a lower bound for every plan; `scratch`: other memory of kernels. `packed`: weights and
+    other constants as kernels read them."""
 
     arena: int
     live: int
     scratch: int
+    packed: int = 0
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,7 @@ class Plan:
             self.pieces.append(piece)
         self.steps, self.checks = emitter.steps, emitter.checks
         constants, packing_scratch = emitter.constants()
+        self.bytes = replace(self.bytes, packed=constants.nbytes)
         self.packing = Packing(emitter.packing, constants, packing_scratch, self.threads)
         self.packing.refresh()
         tables = emitter.tables()
