@@ -16,7 +16,8 @@ from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .backward import Backward, BackwardBlobs
 from .lowered import BLOCKED, Context, Lowered, Lowering, follows_relu
-from .pooling_max_backward import MAXIMA_KERNELS, emit_kept_maxima, emit_maxima, places_bytes
+from .pooling_max import emit_kept_maxima, places_bytes
+from .pooling_max_backward import MAXIMA_KERNELS, emit_maxima
 from .pooling_mean_backward import emit_means, scratch_of_means, spread_means
 
 WINDOW_ROWS_PER_ITEM = 16  # of y; not measured

@@ -18,7 +18,7 @@ from ...ops.pooling import PoolingAxis, Side, window_table
 from ..emitter import Emitter
 from ..steps import Scratch, Strided, step_kernel
 from ..storage import Storage
-from .pooling_max_backward import Holders, holders_of
+from .pooling_max import Holders, holders_of
 
 MEAN_ROWS_PER_ITEM = 32  # of dx; not measured
 
