@@ -46,7 +46,8 @@ def check(name, shape, special=0.0, **options):
     made = graph_of(data(" ".join(map(str, shape))), layer("it", kind, "data", more=more))
     dy = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     tolerance = TOLERANCE if kind in ROUNDED else 0
-    return check_backward(made, {"data": draw(shape, special)}, [dy], tolerance=tolerance, **options)
+    least = np.sqrt(dy.size) if kind == "PReLU" else 0  # of a sum of so many random terms, which may cancel
+    return check_backward(made, {"data": draw(shape, special)}, [dy], tolerance=tolerance, least=least, **options)
 
 
 @pytest.mark.parametrize("name", CURVES)
@@ -77,4 +78,6 @@ def test_the_bits_do_not_depend_on_threads(name, shape):
 def test_only_what_is_wanted_of_a_prelu_is_computed(name):
     shape = (3, LANES + 1, 4, 5)
     assert check(name, shape, bottoms=[False]).bottoms == [None]
-    assert check(name, shape, weights=[False]).weights == {"it": [None]}
+    found, whole = check(name, shape, weights=[False]), check(name, shape)
+    assert found.weights == {"it": [None]}
+    np.testing.assert_array_equal(found.bottoms[0], whole.bottoms[0])
