@@ -39,7 +39,7 @@ class Activations:
 
 
 @dataclass(frozen=True)
-class Memory:
+class NeededMemory:
     """Bytes of all that a net needs to run: weights, the same as the kernels read them, the plan's arena and scratch;
     and of a training, gradients of the weights and the history of one update rule."""
 
@@ -75,7 +75,7 @@ class Timing(Result):
     forward: Seconds
     backward: Seconds | None
     activations: Activations
-    memory: Memory
+    memory: NeededMemory
     layers: list[LayerTime]
     compared: Timing | None = None
     with_memory: bool = False
@@ -177,7 +177,7 @@ class _Prepared(NamedTuple):
     runs: Generator[None, None, NetTime]
     threads: int
     activations: Activations
-    memory: Memory
+    memory: NeededMemory
 
 
 def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool) -> _Prepared:
@@ -192,7 +192,7 @@ def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool)
     weights = sum(owner.vector.nbytes for owner in {node.held.owner for node in graph.nodes if node.held})
     of_training = weights if options.backward else 0
     planned = plan.bytes
-    memory = Memory(weights, planned.packed, planned.arena, planned.scratch, of_training, of_training)
+    memory = NeededMemory(weights, planned.packed, planned.arena, planned.scratch, of_training, of_training)
     return _Prepared(time_plan(plan, options.iterations), plan.threads, activations, memory)
 
 

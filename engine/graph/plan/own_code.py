@@ -30,6 +30,12 @@ class WantedGradients:
     ends: tuple[Blob, ...] = ()
 
 
+def fill(arrays: list[np.ndarray], numbers: list[np.float32]) -> None:
+    """Write a number into each array."""
+    for array, number in zip(arrays, numbers, strict=True):
+        array.fill(number)
+
+
 def own_run(action: Action, shapes: Shapes, arena: np.ndarray, wanted: WantedGradients | None):
     """What runs the action's layer forward, and how the plan calls it."""
     node = action.owner.main

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -37,11 +36,12 @@ from .emitter import Emitter
 from .groups import LayerGroup, find_groups
 from .lowering import Context, Lowered, lower
 from .lowering.moves import emit_halo
-from .own_code import WantedGradients, backward_blobs, own_back, own_run
+from .own_code import WantedGradients, backward_blobs, fill, own_back, own_run
 from .packing import Packing
 from .program import Program
+from .segments import Segment, joined
 from .steps import Scratch
-from .storage import MEMORY_ALIGNMENT, Memory, Storage, aligned, assign_offsets
+from .storage import MEMORY_ALIGNMENT, Storage, aligned, assign_offsets, most_alive
 from .updates import Updates
 
 PlanPart = tuple[LayerGroup | None, str]
@@ -58,17 +58,6 @@ class Bytes:
     live: int
     scratch: int
     packed: int = 0
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Steps [first, last) of the program, or, between them, the `call` of a layer's own run. `owner`: the group that
-    they belong to, None for steps of several groups or of none."""
-
-    first: int
-    last: int
-    owner: LayerGroup | None = None
-    call: Callable[[], None] | None = None
 
 
 class Plan:
@@ -280,29 +269,3 @@ class Plan:
             else:
                 done.append((group, how))
         return done
-
-
-def fill(arrays: list[np.ndarray], numbers: list[np.float32]) -> None:
-    """Write a number into each array."""
-    for array, number in zip(arrays, numbers, strict=True):
-        array.fill(number)
-
-
-def joined(segments: Iterable[Segment]) -> list[Segment]:
-    """The same with adjacent steps in one segment."""
-    found: list[Segment] = []
-    for segment in segments:
-        if found and not found[-1].call and not segment.call:
-            found[-1] = Segment(found[-1].first, segment.last)
-        else:
-            found.append(segment)
-    return found
-
-
-def most_alive(memories: list[Memory]) -> int:
-    """Bytes of the memories that live at the same time, at the worst."""
-    changes: Counter[int] = Counter()
-    for memory in memories:
-        changes[memory.first] += memory.size
-        changes[memory.last + 1] -= memory.size
-    return max(itertools.accumulate(changes[time] for time in sorted(changes)), default=0)

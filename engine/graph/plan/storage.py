@@ -8,6 +8,8 @@ BLOCKED   LANES channels interleaved: [N, C / LANES, H, W, LANES], with a halo; 
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
@@ -160,3 +162,12 @@ def assign_offsets(memories: list[Memory], limit: int, besides: int = 0, path: s
     if (needed := total + besides) > limit:
         raise InputError(path, f"needs {needed:,} bytes for its blobs and scratch", f"at most {limit:,}")
     return total
+
+
+def most_alive(memories: list[Memory]) -> int:
+    """Bytes of the memories that live at the same time, at the worst."""
+    changes: Counter[int] = Counter()
+    for memory in memories:
+        changes[memory.first] += memory.size
+        changes[memory.last + 1] -= memory.size
+    return max(itertools.accumulate(changes[time] for time in sorted(changes)), default=0)
