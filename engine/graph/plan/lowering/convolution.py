@@ -62,7 +62,7 @@ DIRECT = Lowering(lower_convolution, CONVOLVE_KERNELS, backward_kernels=(*CONVOL
 def convolution_backward(context: Context, window: Window, planar: bool) -> Backward | None:
     """The gradients as plain sums. None for a group with another operation than a ReLU."""
     node, group = context.group.main, context.group
-    if not only_masks(group) or node.held.mirrored:
+    if not only_masks(group) or node.held.mirrored or not window.channels:
         return None
     work = filter_work(window, context.tops[0], planar)
 
