@@ -59,18 +59,28 @@ def sum_pixels(
 ):  # fmt: skip
     """`pixel_tiles` for a panel of `vectors`, 1 or PANEL, with the literals for `run`."""
     if run == LANES:
-        if vectors == PANEL:
-            pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels,
-                        addend_step, lowest, highest, y, y_pixels, y_step, count, LANES, ROWS, PANEL)  # fmt: skip
-        else:
-            pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels,
-                        addend_step, lowest, highest, y, y_pixels, y_step, count, LANES, ROWS, 1)  # fmt: skip
+        sum_blocks(arena, weights, tables, x, pixels, taps, groups, w, bias, addend, addend_pixels, addend_step,
+                   lowest, highest, y, y_pixels, y_step, count, vectors)  # fmt: skip
     elif vectors == PANEL:
         pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels,
                     addend_step, lowest, highest, y, y_pixels, y_step, count, 0, ROWS, PANEL)  # fmt: skip
     else:
         pixel_tiles(arena, weights, tables, x, pixels, taps, groups, run, w, bias, addend, addend_pixels,
                     addend_step, lowest, highest, y, y_pixels, y_step, count, 0, ROWS, 1)  # fmt: skip
+
+
+@inline
+def sum_blocks(
+    arena, weights, tables, x, pixels, taps, groups, w, bias, addend, addend_pixels, addend_step, lowest, highest, y,
+    y_pixels, y_step, count, vectors,
+):  # fmt: skip
+    """The same for runs of LANES; kernels with no other take half the time to compile."""
+    if vectors == PANEL:
+        pixel_tiles(arena, weights, tables, x, pixels, taps, groups, LANES, w, bias, addend, addend_pixels,
+                    addend_step, lowest, highest, y, y_pixels, y_step, count, LANES, ROWS, PANEL)  # fmt: skip
+    else:
+        pixel_tiles(arena, weights, tables, x, pixels, taps, groups, LANES, w, bias, addend, addend_pixels,
+                    addend_step, lowest, highest, y, y_pixels, y_step, count, LANES, ROWS, 1)  # fmt: skip
 
 
 @intrinsic(prefer_literal=True)

@@ -24,7 +24,7 @@ import numpy as np
 
 from .....compiler.cpu import LANES, VECTOR_BYTES
 from .....compiler.fields import read_fields, read_row
-from .....products.pixel_tile import PANEL, sum_pixels
+from .....products.pixel_tile import PANEL, sum_blocks
 from .....vectors.simd import broadcast, element, load
 from ...emitter import NO_HIGHEST, NO_LOWEST, ZEROS, Emitter
 from ...steps import NO_BLOB, Scratch, Strided, step_kernel
@@ -100,8 +100,8 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
     for point in range(points):
         for panel in range(from_panel, to_panel):  # products[point, o:] = w[point, :, o:].T @ inputs[point]
             o = panel * PANEL
-            sum_pixels(
-                arena, weights, tables, inputs + point * input_step, f.pixels, f.taps, channels, LANES,
+            sum_blocks(
+                arena, weights, tables, inputs + point * input_step, f.pixels, f.taps, channels,
                 f.w + point * f.w_point + o * channels * LANES * VECTOR_BYTES, ZEROS,
                 -1, 0, 0, element(weights, NO_LOWEST), element(weights, NO_HIGHEST),
                 products + point * product_step + o * block * VECTOR_BYTES, f.pixels, block * VECTOR_BYTES,

@@ -14,7 +14,7 @@ from .....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from .....compiler.fields import read_fields, read_row
 from .....compiler.jit import inline
 from .....products.filter_tile import sum_filters
-from .....products.pixel_tile import PANEL, sum_pixels
+from .....products.pixel_tile import PANEL, sum_blocks
 from .....vectors.simd import element, load, load_part, store, store_part, zeros
 from ...emitter import NO_HIGHEST, NO_LOWEST
 from ...steps import Scratch, Strided, step_kernel
@@ -130,8 +130,8 @@ def add_points(arena, weights, tables, at, item, thread):
         transform_some_filters(weights, arena, f, w, o, deep, vectors, filters, filter_step)
         for point in range(points):
             to = sums + point * sum_step
-            sum_pixels(
-                arena, arena, tables, f.products + (o * points + point) * f.point, f.pixels, f.taps, deep, LANES,
+            sum_blocks(
+                arena, arena, tables, f.products + (o * points + point) * f.point, f.pixels, f.taps, deep,
                 filters + point * filter_step, nothing, to if o > 0 else -1, f.pixels, size,
                 element(weights, NO_LOWEST), element(weights, NO_HIGHEST), to, f.pixels, size, f.count, vectors,
             )  # fmt: skip

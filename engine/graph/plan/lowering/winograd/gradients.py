@@ -21,7 +21,7 @@ from .....compiler.cpu import LANES, VECTOR_BYTES
 from .....compiler.fields import read_fields, read_row
 from .....compiler.jit import inline
 from .....products.filter_tile import sum_filters
-from .....products.pixel_tile import PANEL, sum_pixels
+from .....products.pixel_tile import PANEL, sum_blocks
 from .....vectors.simd import element, load, store, zeros
 from ...emitter import NO_HIGHEST, NO_LOWEST, ZEROS
 from ...steps import Scratch, Strided, step_kernel
@@ -145,8 +145,8 @@ def add_block(arena, weights, tables, f, b, first, here):
     for point in range(f.side * f.side):
         for panel in range((f.channels + PANEL - 1) // PANEL):
             c = panel * PANEL
-            sum_pixels(
-                arena, weights, tables, b.outputs + point * b.output_step, f.pixels, f.taps, f.outputs, LANES,
+            sum_blocks(
+                arena, weights, tables, b.outputs + point * b.output_step, f.pixels, f.taps, f.outputs,
                 f.w + point * f.w_point + c * f.outputs * LANES * VECTOR_BYTES, ZEROS,
                 -1, 0, 0, element(weights, NO_LOWEST), element(weights, NO_HIGHEST),
                 b.inputs + point * b.input_step + c * f.block * VECTOR_BYTES, f.pixels, f.block * VECTOR_BYTES, here,
