@@ -28,9 +28,6 @@ TILE_GRADIENT_KERNELS = (
     sum_tiles, transform_tiles, sum_points, add_points, pack_points, *FILTER_GRADIENT_KERNELS
 )  # fmt: skip
 PICTURE_PARTS = 16  # of the pictures: items for several threads
-# Tiles of a block, where filters are so many that near caches do not keep them: ResNet's 28 x 28 and AlexNet's conv2
-# take 5.2 and 14.9 ms with 64, 5.8 and 17.9 with 32 (EPYC Zen 5, one thread, 2026-11-28).
-FAR_BLOCK = 64
 # Of the sums at all points, and tiles: beyond the one and up to the other, all tiles are transformed first.
 MANY_SUMS_BYTES, FEW_TILES = 4 << 20, 256
 
@@ -74,8 +71,7 @@ class TileWork:
 
     def blocks_of(self, count: int) -> int:
         """The tiles of a block of `count`."""
-        block = tiles_per_block(count, self.channels, self.outputs, self.tiling.points)
-        return block if block <= FAR_BLOCK else -(-count // -(-count // FAR_BLOCK))
+        return tiles_per_block(count, self.channels, self.outputs, self.tiling.points)
 
     @property
     def together(self) -> int:

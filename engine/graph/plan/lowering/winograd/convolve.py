@@ -158,9 +158,10 @@ def lower_winograd(context: Context) -> Lowered | None:
         )  # fmt: skip
         layout, epilogue = filter_layout(node, window), emit_epilogue(emitter, context.group.activation, window.outputs)
         pixels = _tile_pixels(y, offsets(y), high, wide, m) if epilogue.curve.address else np.zeros(0)
-        shares = max(1, min(-(-outputs // PANEL), emitter.threads)) if count <= block else 1
+        number = -(-count // block)
+        shares = max(1, min(-(-outputs // PANEL), emitter.threads // number))
         emitter.step(
-            convolve_tiles, -(-count // block) * shares,
+            convolve_tiles, number * shares,
             x=x.strided._replace(offset=x.first - window.before[0] * x.row - window.before[1] * x.pixel),
             channels=channels, w=points_offset(emitter, node, layout, tiling), w_point=point_bytes(layout),
             bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_BLOB,
