@@ -135,7 +135,9 @@ def lower_winograd(context: Context) -> Lowered | None:
     (rows, columns), m, side = context.tops[0][2:], tiling.m, tiling.side
     channels, outputs = blocks(window.channels), blocks(window.outputs)
     count = tiling.number(window.outer, (rows, columns))
-    block = tiles_per_block(count, channels, outputs, tiling.points)
+    number = -(-count // tiles_per_block(count, channels, outputs, tiling.points))
+    number += number % 2 if number > 1 else 0  # two threads have as much to do
+    block = -(-count // number)
     reach = [
         -(-out // m) * m + side - m - p - i
         for out, p, i in zip((rows, columns), window.before, window.size, strict=True)
@@ -158,7 +160,6 @@ def lower_winograd(context: Context) -> Lowered | None:
         )  # fmt: skip
         layout, epilogue = filter_layout(node, window), emit_epilogue(emitter, context.group.activation, window.outputs)
         pixels = _tile_pixels(y, offsets(y), high, wide, m) if epilogue.curve.address else np.zeros(0)
-        number = -(-count // block)
         shares = max(1, min(-(-outputs // PANEL), emitter.threads // number))
         emitter.step(
             convolve_tiles, number * shares,

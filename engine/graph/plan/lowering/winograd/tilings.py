@@ -101,10 +101,9 @@ def choose_tiling(window: Window, output: Shape) -> Tiling | None:
 
 
 def tiles_per_block(count: int, channels: int, outputs: int, points: int) -> int:
-    """The tiles of a block: as many as near caches hold, or FAR_BLOCK, in an even number of blocks of the same size, or
-    in one."""
+    """The tiles of a block: as many as near caches hold, or FAR_BLOCK, in blocks of the same size."""
     most = FAR_BLOCK
     if points * channels * outputs * LANES * VECTOR_BYTES <= FILTER_BYTES:
         most = max(2 * ROWS, BLOCK_BYTES // (points * (channels + outputs) * VECTOR_BYTES))
     number = -(-count // most)
-    return -(-count // (number + number % 2 if number > 1 else 1))
+    return -(-count // number)
