@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..arguments import finite_number, sizes
-from ..engine.graph.ops.windows import MOST_NUMBERS
 from ..errors import UsageError
 from ..formats.files import memory_bytes
 from .resizing import resize_linear
@@ -17,6 +16,7 @@ from .resizing import resize_linear
 CV_8U, CV_32F = 0, 5
 CHANNELS = (1, 3, 4)
 MOST_SCALARS = 4
+MOST_VALUES = 2**31 - 1  # of a net's blob
 SHARE = 16  # bytes of the memory per number: a blob of a fourth of it at most
 SMALLEST_PICTURE_AXES, PICTURE_AXES = 2, 3
 
@@ -122,7 +122,7 @@ def _size(size: Sequence[int] | None, first: np.ndarray) -> tuple[int, int]:
 
 def _check_room(what: str, shape: tuple[int, ...]) -> None:
     """Raises UsageError for an array that is more than this machine, or a blob of Caffe's, can hold."""
-    most = min(MOST_NUMBERS, memory_bytes() // SHARE)
+    most = min(MOST_VALUES, memory_bytes() // SHARE)
     if math.prod(shape) > most:
         raise UsageError(f"{what} would be {list(shape)}, {math.prod(shape):,} numbers, expected at most {most:,}")
 

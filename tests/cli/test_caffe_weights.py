@@ -59,7 +59,7 @@ def test_an_hdf5_model_without_h5py_says_what_to_install(cli, found, monkeypatch
     monkeypatch.setitem(sys.modules, "h5py", None)
     result = cli("summary conv.prototxt hdf5.caffemodel")
     assert result.exit_code == 2
-    assert "hdf5.caffemodel: is an HDF5 model; reading it needs the package h5py: pip install 'caffe64[hdf5]'" in (
+    assert "hdf5.caffemodel: is an HDF5 file; reading it needs the package h5py: pip install 'caffe64[hdf5]'" in (
         result.stderr
     )
 

@@ -29,7 +29,7 @@ def net(tmp_path, monkeypatch):
 
 def without_times(report: dict) -> dict:
     """What `time --json` tells that does not depend on the clock."""
-    layers = [{k: v for k, v in each.items() if k not in ("forward", "backward")} for each in report["layers"]]
+    layers = [{k: v for k, v in each.items() if k not in ("forward", "backward", "steps")} for each in report["layers"]]
     rest = {k: v for k, v in report.items() if k not in ("forward", "backward", "peak", "compared")}
     return {**rest, "layers": layers} | (
         {"compared": without_times(report["compared"])} if "compared" in report else {}
@@ -183,7 +183,6 @@ CASES = {  # the call with a net -> what its message says
     "a batch of 0": (lambda net: caffe64.time(net, batch=0), "batch is 0"),
     "0 threads": (lambda net: caffe64.time(net, threads=0), "threads is 0"),
     "a text for a flag": (lambda net: caffe64.time(net, exact="no"), "exact is 'no', expected True or False"),
-    "gradients fused": (lambda net: caffe64.time(net, backward=True, fuse=True), "fuse is True, expected False"),
     "a text net to draw": (lambda net: caffe64.draw(caffe64.Net("inp 1 1 / l2l")), "or the name of a .prototxt"),
     "weights of a loaded net": (lambda net: caffe64.draw(net, FILES[1]), "caffemodel is for a net that is read"),
     "a shape of a loaded net": (lambda net: caffe64.draw(net, input_shapes=(1, 3, 8, 6)), "input_shapes is for"),

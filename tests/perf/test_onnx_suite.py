@@ -94,7 +94,7 @@ def test_a_small_net_goes_through_the_whole_suite(monkeypatch, tmp_path, make_re
 
 def test_without_the_package_onnx_the_suite_is_left_out_or_refused(monkeypatch, perf, capsys):
     monkeypatch.setattr("caffe64.perf.machine.is_installed", lambda package: package != "onnx")
-    assert app.chosen(None) == ["kernels", "train", "caffe", "reader", "startup"]
+    assert app.chosen(None) == ["kernels", "train", "caffe", "solve", "reader", "startup"]
     assert "the suite onnx needs the package onnx (pip install onnx): not measured" in capsys.readouterr().out
     assert app.chosen([app.Suite.train]) == ["train"]
     assert capsys.readouterr().out == ""

@@ -56,9 +56,8 @@ class BackwardRun:
         own_parameters(graph)
         self.group = group = find_groups(graph, self.shapes, fuse=True, backward=graph.nodes)[-1]
         of = [[self.shapes[blob] for blob in blobs] for blobs in (group.nodes[0].bottoms, group.tops)]
-        self.how = lower(Context(group, *of, exact, self._producer))
-        assert self.how, "the group has no lowering"
-        assert self.how.backward, "the group has no backward"
+        self.how = lower(Context(group, *of, exact, self._producer), backward=True)
+        assert self.how, "the group has no lowering with gradients"
         self._size, self._memory = 0, []
         backward = self.how.backward
         wants = zip(group.bottoms, self.how.wants, strict=True)

@@ -116,5 +116,7 @@ def test_a_net_beside_its_solver_is_found_with_a_notice(folder, tmp_path, monkey
     found = [parts[0] for parts in taken if len(parts) == 2]
     assert found == ["net.prototxt", "db", "list.txt", "0.png", "rows.txt", "a.h5", "b.h5"]
     (tmp_path / "net.prototxt").unlink()
-    with pytest.raises(InputError, match=r"solver.prototxt: names 'net.prototxt', which does not exist \(names count"):
+    with pytest.raises(
+        InputError, match=r"solver.prototxt:1:1: net: names 'net.prototxt', which does not exist \(names count"
+    ):
         CaffeTraining("../solver.prototxt")

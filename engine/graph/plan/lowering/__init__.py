@@ -14,7 +14,7 @@ from .batch_norm import BATCH_NORM
 from .channels import CHANNELS
 from .convolution import DIRECT
 from .depthwise import DEPTHWISE
-from .elementwise import PIECEWISE_CURVE, SMOOTH_CURVE
+from .elementwise import ONE_SLOPE, PIECEWISE_CURVE, SMOOTH_CURVE
 from .eltwise import ELTWISE
 from .gather import GATHER, ONE_PIECE
 from .inner_product import INNER_PRODUCT
@@ -55,9 +55,10 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     **dict.fromkeys(("BatchNorm", "BN"), (CHANNELS, BATCH_NORM)),
     **dict.fromkeys(("Exp", *(op.type for op in smooth.OPS)), (SMOOTH_CURVE,)),
     **dict.fromkeys(
-        (*("ReLU", "PReLU", "Power"), *(op.type for op in piecewise.OPS if op.curve is not no_curve)),
+        (*("ReLU", "Power"), *(op.type for op in piecewise.OPS if op.curve is not no_curve)),
         (PIECEWISE_CURVE,),
     ),
+    "PReLU": (ONE_SLOPE, PIECEWISE_CURVE),
 }
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
-from ....compiler.fields import read_fields
+from ....compiler.fields import read_fields, read_row
 from ....vectors.simd import broadcast, element, fma, load, maximum, store, store_element, zeros
 from ...ir.graph import Node
 from ...ops.bn import LEARN_EPS
@@ -74,6 +74,14 @@ def sum_batch(arena, weights, tables, at, item, thread):
     store(arena, to + 2 * VECTOR_BYTES, squares)
 
 
+class AverageOffsets(NamedTuple):
+    """Offsets of moving averages from the start of the arena; `shares`, the sum of shares, only where there is one."""
+
+    mean: int
+    variance: int
+    shares: int
+
+
 class BatchStatistics(NamedTuple):
     lines: Lines
     sums: int
@@ -84,7 +92,7 @@ class BatchStatistics(NamedTuple):
     constants: (
         int  # eps; share of the old average, and of the new value; whether the variance that is added is unbiased
     )
-    updates: int  # table: offsets of averages of the mean and the variance, and of the sum of shares, -1 for none
+    updates: int  # table: AverageOffsets
     averages: int  # their number, 0, 2 or 3
 
 
@@ -96,6 +104,7 @@ def find_statistics(arena, weights, tables, at, item, thread):
     eps, kept = np.float64(element(weights, f.constants)), np.float64(element(weights, f.constants + FLOAT_BYTES))
     share = np.float64(element(weights, f.constants + 2 * FLOAT_BYTES))
     unbiased = element(weights, f.constants + 3 * FLOAT_BYTES) != 0 and number > 1
+    averages = read_row(tables, f.updates, 0, AverageOffsets)
     for i in range(to, to + OF_BLOCK_BYTES, VECTOR_BYTES):
         store(arena, i, zeros())
     for lane in range(min(LANES, f.channels - item * LANES)):
@@ -125,12 +134,12 @@ def find_statistics(arena, weights, tables, at, item, thread):
         if f.averages > 0:
             if unbiased:
                 variance *= number / (number - 1)
-            old = tables[f.updates] + c
+            old = averages.mean + c
             store_element(arena, old, np.float32(kept * np.float64(element(arena, old)) + share * mean))
-            old = tables[f.updates + 1] + c
+            old = averages.variance + c
             store_element(arena, old, np.float32(kept * np.float64(element(arena, old)) + share * variance))
     if f.averages == 3 and item == 0:
-        old = tables[f.updates + 2]
+        old = averages.shares
         store_element(arena, old, np.float32(kept * np.float64(element(arena, old)) + share))
 
 
@@ -197,7 +206,7 @@ def _emit_statistics(emitter: Emitter, node: Node, affine: Node | None, channels
         gamma, beta = numbers_offset(emitter, affine, 0, channels), bias_offset(emitter, affine, channels)
     emitter.step(
         find_statistics, blocks(channels), channels=channels, gamma=gamma, beta=beta,
-        constants=emitter.constant(constants), updates=emitter.updated(node, averages) if averages else -1,
+        constants=emitter.constant(constants), updates=emitter.updated(node, averages) if averages else 0,
         averages=len(averages), **fields,
     )  # fmt: skip
 

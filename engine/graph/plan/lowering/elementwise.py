@@ -13,11 +13,12 @@ from ...ir.op import count
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
+from .backward import Backward
 from .channels_backward import CHANNELS_BACK_KERNELS
 from .curves import Curve, apply_piecewise, apply_smooth, call_curve, emit_curve, has_curve
 from .curves_backward import curve_backward, piecewise_slopes, smooth_slopes
 from .filters import pack_filters
-from .lowered import AS_STORED, BLOCKED, Context, Lowered, Lowering
+from .lowered import AS_STORED, BLOCKED, Context, Lowered, Lowering, Want
 
 CURVED_VECTORS = 2048  # some 10 microseconds of the slower functions
 
@@ -51,10 +52,21 @@ def curve_pixels(arena, weights, tables, at, item, thread):
 
 
 def lower_elementwise(context: Context) -> Lowered | None:
+    """In blocks where it has weights, as its gradient needs."""
     node, shape = context.group.main, context.bottoms[0]
-    want = BLOCKED if node.weights else AS_STORED
-    if not has_curve(node) or (want is BLOCKED and len(shape) > PICTURE_AXES):
+    if not has_curve(node) or (node.weights and len(shape) > PICTURE_AXES):
         return None
+    return _lowered(context, BLOCKED if node.weights else AS_STORED, curve_backward(node, shape))
+
+
+def lower_one_slope(context: Context) -> Lowered | None:
+    """A PReLU of one slope as it is stored, without a gradient."""
+    weights = context.group.main.weights
+    return _lowered(context, AS_STORED, None) if weights and weights[0].size == 1 else None
+
+
+def _lowered(context: Context, want: Want, backward: Backward | None) -> Lowered | None:
+    node, shape = context.group.main, context.bottoms[0]
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         x, y = bottoms[0], tops[0]
@@ -72,12 +84,13 @@ def lower_elementwise(context: Context) -> Lowered | None:
             count=len(pixels), planes=planes, parts=parts, curve=emit_curve(emitter, node, channels),
         )  # fmt: skip
 
-    return Lowered([want], want.kind, emit, in_place=True, backward=curve_backward(node, shape))
+    return Lowered([want], want.kind, emit, in_place=True, backward=backward)
 
 
 SMOOTH_CURVE = Lowering(
     lower_elementwise, kernels=(curve_pixels, apply_smooth), any_rank=True, backward_kernels=(smooth_slopes,)
 )
+ONE_SLOPE = Lowering(lower_one_slope, kernels=(curve_pixels, apply_piecewise, pack_filters), any_rank=True)
 PIECEWISE_CURVE = Lowering(
     lower_elementwise, kernels=(curve_pixels, apply_piecewise, pack_filters), any_rank=True,
     backward_kernels=(piecewise_slopes, *CHANNELS_BACK_KERNELS),

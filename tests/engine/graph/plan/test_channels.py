@@ -11,7 +11,7 @@ from reference.plans import check_plan, draw_inputs, run_plan, ways
 
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
-from caffe64.engine.graph.plan.lowering.pooling import ROWS_PER_ITEM
+from caffe64.engine.graph.plan.lowering.pooling import WINDOW_ROWS_PER_ITEM
 from caffe64.engine.graph.plan.lowering.softmax import SHORT_ROWS
 from caffe64.engine.graph.plan.storage import StorageKind
 from caffe64.errors import InputError
@@ -183,7 +183,9 @@ def test_concat_of_other_axes(axis):
 )
 @example(shape=(1, 1, 4, 4), kernel=(1, 1), stride=(2, 2), pad=(0, 0), floor=False, mean=True)  # an empty window
 @example(shape=(1, 9, 2, 2), kernel=(3, 3), stride=(2, 2), pad=(0, 0), floor=False, mean=False)  # a larger window
-@example(shape=(2, LANES, 2 * ROWS_PER_ITEM + 2, 3), kernel=(2, 3), stride=(1, 1), pad=(1, 1), floor=True, mean=True)
+@example(
+    shape=(2, LANES, 2 * WINDOW_ROWS_PER_ITEM + 2, 3), kernel=(2, 3), stride=(1, 1), pad=(1, 1), floor=True, mean=True
+)
 def test_pooling(shape, kernel, stride, pad, floor, mean):
     assume(all(p < k for p, k in zip(pad, kernel, strict=True)))
     sides = " ".join(

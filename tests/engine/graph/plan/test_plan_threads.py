@@ -93,7 +93,7 @@ def test_timed_runs_and_single_actions_give_the_same(threads):
     write()
     whole, shares = plan.timed_forward()
     assert same_bits(plan.outputs, expected)
-    assert {node for owner in shares if owner for node in owner.nodes} == set(plan.graph.nodes[1:])
+    assert {node for owner, _ in shares if owner for node in owner.nodes} == set(plan.graph.nodes[1:])
     assert all(share >= 0 for share in shares.values())
     assert 0 < sum(shares.values()) <= whole
     write()
