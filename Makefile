@@ -32,7 +32,9 @@ demos: $(VENV)/.demos
 lenet: $(VENV)/.demos
 	$(BIN)/python demos/lenet/run.py
 
+# All kernels are compiled before, or both of the processes that run the tests would compile most of them.
 test: $(VENV)/.dev
+	$(BIN)/caffe64 warmup
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # One file of tests per floor: seconds, once kernels are compiled.
