@@ -123,6 +123,8 @@ class CaffeNet(NetTables):
 
     @property
     def params(self) -> dict[str, list[Array]]:
+        if self._session:
+            self._session.keep_moved()
         return weight_arrays(self.graph, self._gradients)
 
     def reshape(self, **shapes: Shape) -> None:
@@ -213,6 +215,8 @@ class CaffeNet(NetTables):
 
     def clear_param_diffs(self) -> None:
         """Set the gradients of all weights to 0."""
+        if self._session:
+            self._session.keep_moved()
         for arrays in self._gradients.weights.values():
             for array in arrays:
                 array.fill(0)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..arguments import flag, instance, whole_number
 from ..engine.graph.analysis.cost import cost_of
+from ..engine.graph.analysis.need_backward import loss_blobs
 from ..engine.graph.execution.timing import (
     LayerTime,
     NetTime,
@@ -186,7 +187,8 @@ def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool)
     shapes = {blob.name: net.shapes[blob] for blob in net.graph.inputs}
     if options.batch:
         shapes = {each: (options.batch, *shape[1:]) for each, shape in shapes.items()}
-    wanted = wanted_gradients(graph, threads=threads, exact=exact) if options.backward else None
+    ends = () if loss_blobs(graph.nodes) else tuple(graph.outputs)
+    wanted = wanted_gradients(graph, ends=ends, threads=threads, exact=exact) if options.backward else None
     plan = Plan(graph, shapes, fuse=options.fuse, threads=threads, exact=exact, gradients=wanted)
     activations = _activations(graph, plan.shapes, plan.bytes.arena, plan.bytes.scratch)
     weights = sum(owner.vector.nbytes for owner in {node.held.owner for node in graph.nodes if node.held})

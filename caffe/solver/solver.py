@@ -69,7 +69,7 @@ class TrainedNet:
         self.owner.written(range(len(self.owner.slices)))
         self.iteration += 1  # before the call, so that an interrupt does not come between an update and its count
         self._update(corrected)
-        self.fed.net.session.moved = self.gradient
+        self.fed.net.session.weights_moved(self.gradient)
         if found:
             found.rises, found.rate, found.current = rises, rate, self.schedule.current
             found.norm, found.limit = norm, settings.clip_gradients

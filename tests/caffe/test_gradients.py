@@ -90,3 +90,38 @@ def test_gradients_that_do_not_fit_are_usage_errors():
     net.blobs["data"].reshape(1, 3, 9, 8)
     with pytest.raises(caffe.UsageError, match="backward needs a forward before it"):
         net.backward()
+
+
+def test_a_second_backward_adds_the_same():
+    text = """
+layer { name: "in" type: "Input" top: "d" top: "l"
+  input_param { shape { dim: 4 dim: 3 dim: 8 dim: 8 } shape { dim: 4 } } }
+layer { name: "c" type: "Convolution" bottom: "d" top: "c" convolution_param { num_output: 16 kernel_size: 3
+  weight_filler { type: "xavier" } } }
+layer { name: "p" type: "Pooling" bottom: "c" top: "p" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "e" type: "Convolution" bottom: "p" top: "e" convolution_param { num_output: 16 kernel_size: 3
+  weight_filler { type: "xavier" } } }
+layer { name: "i" type: "InnerProduct" bottom: "e" top: "i" inner_product_param { num_output: 5
+  weight_filler { type: "xavier" } } }
+layer { name: "s" type: "SoftmaxWithLoss" bottom: "i" bottom: "l" top: "s" }"""
+    net = caffe.load_caffe(text.encode(), phase="TRAIN", seed=1)
+    net.forward(d=values((4, 3, 8, 8), 1), l=[0, 4, 2, 1])
+    net.backward()
+    once = {name: [blob.diff.copy() for blob in blobs] for name, blobs in net.params.items()}
+    net.backward()
+    for name, blobs in net.params.items():
+        for blob, expected in zip(blobs, once[name], strict=True):
+            assert expected.any()
+            np.testing.assert_allclose(blob.diff, 2 * expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_without_a_loss_nothing_is_added_however_often():
+    net = caffe.CaffeNet(graph_of(*NET))
+    net.graph.phase = "TRAIN"
+    for node in net.graph.nodes:
+        node.phase = "TRAIN"
+    trained = caffe.CaffeNet(net.graph)
+    for _ in range(3):
+        trained.forward(data=X)
+        trained.backward()
+        assert not any(blob.diff.any() for blobs in trained.params.values() for blob in blobs)

@@ -125,6 +125,18 @@ def test_blobs_that_are_looked_at_later_are_those_of_the_last_pass():
     np.testing.assert_allclose(weights(late), weights(early), rtol=1e-3, atol=1e-5)
 
 
+def test_gradients_that_are_written_after_a_step_do_not_change_its_blobs():
+    early, late = (Solver(net=NET, base_lr=0.1, data=examples()) for _ in range(2))
+    early.net.blobs["conv"].data  # noqa: B018
+    for solver in (early, late):
+        solver.step(2)
+        solver.net.params["ip"][0].diff[...] = 7
+        solver.net.clear_param_diffs()
+    expected, found = (solver.net.blobs["conv"].data for solver in (early, late))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert not late.net.params["ip"][0].diff.any()
+
+
 def test_weights_that_are_written_between_steps_count():
     one, other = trained(2), trained(2)
     for solver in (one, other):

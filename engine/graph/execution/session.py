@@ -27,9 +27,7 @@ class Session:
     blobs are asked for, and from then on by a `Runtime`, which keeps all blobs; the last run is repeated by it.
     `arrays` are the memory of inputs, float32 C-contiguous of these shapes, where the caller provides it. `threads` and
     `exact` as in Plan.
-    With `gradients`, `backward` adds to the arrays that this returns. `moved` is what an update has subtracted from the
-    weights since the last run, float32 in the layout of their vector: the run is repeated without it. Raises InputError
-    as these do.
+    With `gradients`, `backward` adds to the arrays that this returns. Raises InputError as these do.
     """
 
     def __init__(
@@ -51,7 +49,8 @@ class Session:
         self._weights: WeightGradients | None = None  # of the plan
         self._runtime: Runtime | None = None
         self._has_run = self.has_gone_back = False
-        self.moved: np.ndarray | None = None
+        self._moved: np.ndarray | None = None
+        self._owns_moved = False
         given = arrays or {}
         self._inputs = {blob: given[blob] if blob in given else self._memory(blob) for blob in graph.inputs}
         read = dict.fromkeys([*graph.outputs, *(loss_blobs(graph.nodes) if gradients else ())])
@@ -86,23 +85,34 @@ class Session:
         self.runtime  # noqa: B018
 
     def backward(self) -> bool:
-        """Add the gradients of all weights for the last `forward`, of the losses, if a plan ran it; returns whether one
-        did."""
-        if self._runtime or not self._plan or self._weights is None or self._weights is not self._gradients():
+        """Add the gradients of all weights for the last `forward`, of the losses, if a plan ran it, once: its gradients
+        take the memory of values. Returns whether it did."""
+        other = self._runtime or self.has_gone_back or not self._plan
+        if other or self._weights is None or self._weights is not self._gradients():
             return False
         self._plan.backward()
         self.has_gone_back = True
         return True
+
+    def weights_moved(self, by: np.ndarray) -> None:
+        """An update after the last run has subtracted `by` from the weights, float32 in the layout of their vector: the
+        run is repeated without it."""
+        self._moved, self._owns_moved = by, False
+
+    def keep_moved(self) -> None:
+        """A caller may write to that vector from now on."""
+        if self._moved is not None and not self._owns_moved:
+            self._moved, self._owns_moved = self._moved.copy(), True
 
     @contextlib.contextmanager
     def repeating(self) -> Iterator[None]:
         """The weights are those of the last run, and keep their values, statistics of batches as well."""
         owners = {node.held.owner for node in self.graph.nodes if node.held}
         kept = [(owner.vector, owner.vector.copy()) for owner in owners]
-        if self.moved is not None:
+        if self._moved is not None:
             for owner in owners:
-                if owner.vector.size == self.moved.size:
-                    owner.vector += self.moved
+                if owner.vector.size == self._moved.size:
+                    owner.vector += self._moved
                     owner.written(range(len(owner.slices)))
         try:
             yield
@@ -126,7 +136,7 @@ class Session:
         """Run all layers once."""
         self._run(self._runtime or self._made_plan())
         self._written.update(self._last)
-        self._has_run, self.has_gone_back, self.moved = True, False, None
+        self._has_run, self.has_gone_back, self._moved = True, False, None
 
     def run_layers(self, first: int, last: int) -> None:
         """Run graph.nodes[first] to nodes[last] on the present values. As in Caffe, where blobs of one name are one

@@ -86,6 +86,8 @@ def time_plan(plan: Plan, iterations: int) -> Timing:
     for iteration in range(iterations + 1):
         for blob, values in inputs.items():
             np.copyto(plan.inputs[blob], values)
+        for gradient in plan.ends.values():
+            gradient.fill(0)
         first = plan.timed_forward()
         second = plan.timed_backward() if has_gradients else None
         if iteration:

@@ -134,7 +134,8 @@ class Plan:
         self._check()
 
     def backward(self) -> None:
-        """Add the gradients of all weights that need one, of the losses of the last `forward`."""
+        """Add the gradients of all weights that need one, of the losses of the last `forward`. It runs once after each
+        `forward`, since gradients take the memory of values."""
         with np.errstate(all="ignore"):
             for segment in self.backward_segments:
                 self._run(segment)
