@@ -118,9 +118,9 @@ def keep_maxima(arena, weights, tables, at, item, thread):
             top, wide = broadcast(LOWEST_FLOAT32), across.last - across.first
             left = across.first - (c * f.across.stride - f.across.before)
             first = i + across.first * step
-            if high == 3 and wide == 3 and f.across.kernel == 3:
+            if above == 0 and high == 3 and wide == 3 and f.across.kernel == 3:
                 top, place = maximum_of_nine(arena, first, f.x.row)
-            elif high == 2 and wide == 2 and f.across.kernel == 2:
+            elif above == 0 and high == 2 and wide == 2 and f.across.kernel == 2:
                 top, place = maximum_of_four(arena, first, f.x.row)
             else:
                 for h in range(first, first + high * f.x.row, f.x.row):

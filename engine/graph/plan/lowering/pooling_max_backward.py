@@ -61,7 +61,8 @@ def spread_maxima(arena, weights, tables, at, item, thread):
             across = read_row(tables, f.across.windows, c, Side)
             place, d = place_at(arena, places + c * step, f.mask), load(arena, dy + r * f.dy.row + c * step)
             left = f.across.before - c * f.across.stride
-            if f.across.kernel == 2 and down.last - down.first == 2 and across.last - across.first == 2:
+            whole = above + down.first == 0 and down.last - down.first == 2
+            if whole and f.across.kernel == 2 and across.last - across.first == 2:
                 to, below = dx + down.first * f.dx.row + across.first * step, f.dx.row
                 store(arena, to, given_to(place, 0, d))
                 store(arena, to + step, given_to(place, 1, d))

@@ -21,6 +21,9 @@ COMMON = {  # the windows of nets
     "resnet": "kernel_size: 3 stride: 2 pad: 1",
     "floor": "kernel_size: 3 stride: 2 round_mode: FLOOR",
     "inception": "kernel_size: 3 stride: 1 pad: 1",
+    "low": "kernel_h: 3 kernel_w: 2 stride: 1 pad: 1",
+    "lower": "kernel_h: 5 kernel_w: 3 stride: 1 pad: 2",
+    "apart": "kernel_h: 3 kernel_w: 2 stride_h: 3 stride_w: 2 pad: 1",
     "global": "global_pooling: true",
     "gaps": "kernel_size: 1 stride: 2",
 }
