@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from ..conversion import ArrayLike, as_numbers
-from ..engine.graph.analysis.need_backward import loss_blobs
-from ..engine.graph.execution.gradients import BackwardStep, Gradients, run_step
+from ..engine.graph.analysis.need_backward import Need, find_needs, loss_blobs
 from ..engine.graph.execution.session import Session
-from ..engine.graph.ir.graph import Blob, Graph, Node
-from ..engine.graph.ir.op import count
+from ..engine.graph.execution.held_arrays import HeldArrays
+from ..engine.graph.ir.graph import Blob, Graph, Node, Shape
 from ..engine.graph.ir.ownership import WeightGradients, weight_gradients
-from ..engine.team.memory import aligned_zeros
+from ..engine.graph.plan.kept import Watch
 from ..errors import UsageError
+
+Needs = Mapping[Node, Need]
+Diff = tuple[str, Shape]  # blobs of one name have one, unless they have other shapes
 
 
 class NetGradients:
@@ -25,12 +27,13 @@ class NetGradients:
     def __init__(self, graph: Graph):
         self.graph = graph
         self._weights: WeightGradients | None = None
-        self._blobs: dict[str, np.ndarray] = {}
-        self._made: tuple[tuple[int, frozenset[Blob]], Gradients] | None = None
+        self.forget()
 
     def forget(self, *, weights: bool = False) -> None:
         """The blobs have other shapes from now on, or the weights other arrays."""
-        self._blobs, self._made = {}, None
+        self._blobs = HeldArrays[Diff]()
+        self._computed: dict[Diff, Blob] = {}  # those that are gradients of the last run backward
+        self._known: tuple[tuple[int, frozenset[Blob]], Needs] | None = None
         if weights:
             self._weights = None
 
@@ -43,21 +46,20 @@ class NetGradients:
 
     def use(self, weights: WeightGradients) -> None:
         """Let these arrays be the gradients of all weights."""
-        self._weights, self._made = weights, None
+        self._weights = weights
 
-    def given(self, ends: Iterable[Blob]) -> list[Blob]:
-        """Those of `ends` whose diff is not 0."""
-        return [blob for blob in ends if blob.name in self._blobs and self._blobs[blob.name].any()]
+    def given(self, ends: Iterable[Blob], session: Session) -> list[Blob]:
+        """Those of `ends` whose diff the caller has written, and is not 0."""
+        found = ((blob, self._blobs.get(_key(blob, session))) for blob in ends)
+        return [blob for blob, array in found if array is not None and array.any()]
 
     def of(self, blob: Blob, session: Session) -> np.ndarray:
         """The diff of a blob. Raises UsageError for an input that gets none."""
-        if blob not in self.graph.inputs:
-            return self._memory(blob, session)
-        made = self._made[1] if self._made else self._gradients(session, len(self.graph.nodes) - 1, frozenset())
-        if blob not in made.blobs:
+        needs = self._known[1] if self._known else self._needs(len(self.graph.nodes) - 1, frozenset())
+        if blob in self.graph.inputs and blob not in needed_bottoms(needs):
             what = f"{blob.name!r} has no gradient: nothing that leads to a loss needs one"
             raise UsageError(f"{what} (with force_backward: true in the net, inputs have one)")
-        return made.blobs[blob]
+        return self._diff(blob, session)
 
     def backward(
         self,
@@ -65,19 +67,37 @@ class NetGradients:
         first: int,
         last: int,
         given: Mapping[Blob, ArrayLike],
-        run: Callable[[Node, BackwardStep], None] = run_step,
-    ) -> Gradients:
-        """Run graph.nodes[last] to nodes[first] backward, each by `run`, from `given` and the diffs of other outputs,
-        or of the tops of nodes[last] if that is not the net's last layer."""
-        ends = self.graph.outputs if last == len(self.graph.nodes) - 1 else self.graph.nodes[last].tops
+        read: Iterable[Blob] = (),
+        watch: Watch | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Run graph.nodes[last] to nodes[first] backward, from `given` and the diffs of other outputs, or of the tops
+        of nodes[last] if that is not the net's last layer. Returns copies of the gradients of those of `read` that have
+        one, by name. `watch` as of `KeptPlan.run_back`."""
+        whole = last == len(self.graph.nodes) - 1
+        ends = self.graph.outputs if whole else self.graph.nodes[last].tops
         for blob, values in given.items():
-            diff, array = self._memory(blob, session), np.asarray(as_numbers(values, blob.name), np.float32)
+            diff, array = self._diff(blob, session), np.asarray(as_numbers(values, blob.name), np.float32)
             if array.shape != diff.shape:
                 raise UsageError(f"the diff of {blob.name!r} has the shape {array.shape}, the output {diff.shape}")
             diff[...] = array
-        gradients = self._gradients(session, last, frozenset(self.given(ends)) | given.keys())
-        gradients.backward(first, run)
-        return gradients
+        for blob in ends:
+            if _key(blob, session) in self._computed:  # as in Caffe, what an earlier run has left in a chain in place
+                self._diff(blob, session)
+        nodes = self.graph.nodes[: last + 1]
+        needs = self._needs(last, frozenset(self.given(ends, session)) | given.keys())
+        latest = {top.name: top for node in nodes for top in node.tops}
+
+        def start(blob: Blob) -> np.ndarray | None:
+            return self._blobs.get(_key(blob, session)) if latest[blob.name] is blob else None
+
+        session.run_back(nodes[first:], needs, start, watch)
+        plan, ran = session.kept_plan(), [node for node in reversed(nodes[first:]) if node in needs]
+        written = {_key(blob, session): blob for node in ran for blob in _given(node, needs[node])}
+        for key in written:
+            self._blobs.changed(key, lambda key, array: plan.gradient(written[key], array))
+        self._computed |= written
+        found = needed_bottoms(needs)
+        return {blob.name: plan.gradient(blob) for blob in read if blob in found}
 
     def repeat(self, session: Session) -> None:
         """Compute the gradients of blobs of a run backward that only gave those of weights, which stay."""
@@ -87,25 +107,32 @@ class NetGradients:
         for array, values in zip(arrays, kept, strict=True):
             np.copyto(array, values)
 
-    def _gradients(self, session: Session, last: int, seeds: frozenset[Blob]) -> Gradients:
-        """Those of the layers up to nodes[last]; made again where others are requested than the time before."""
-        if self._made is None or self._made[0] != (last, seeds):
+    def _needs(self, last: int, seeds: frozenset[Blob]) -> Needs:
+        """The layers up to nodes[last] that run backward from `seeds`."""
+        if self._known is None or self._known[0] != (last, seeds):
             part = replace(self.graph, nodes=self.graph.nodes[: last + 1])
-            made = Gradients(
-                session.runtime,
-                seeds,
-                self.weights,
-                graph=part,
-                memory=lambda blob: self._memory(blob, session),
-            )
-            self._made = (last, seeds), made
-            return made
-        return self._made[1]
+            self._known = (last, seeds), find_needs(part, seeds)
+        return self._known[1]
 
-    def _memory(self, blob: Blob, session: Session) -> np.ndarray:
-        shape = session.shapes[blob]
-        if blob.name not in self._blobs:
-            made = aligned_zeros(count(shape))
-            made.fill(loss_blobs(self.graph.nodes).get(blob, 0))
-            self._blobs[blob.name] = made  # whole: an interrupt may come at any line
-        return self._blobs[blob.name].reshape(shape)
+    def _diff(self, blob: Blob, session: Session) -> np.ndarray:
+        diff = _key(blob, session)
+        array = self._blobs.get(diff)
+        return self._blobs.put(diff, self._made(blob, session)) if array is None else array
+
+    def _made(self, blob: Blob, session: Session) -> np.ndarray:
+        if (of := self._computed.get(_key(blob, session))) is not None:
+            return session.kept_plan().gradient(of)
+        return np.full(session.shapes[blob], loss_blobs(self.graph.nodes).get(blob, 0), np.float32)
+
+
+def _key(blob: Blob, session: Session) -> Diff:
+    return blob.name, session.shapes[blob]
+
+
+def needed_bottoms(needs: Needs) -> set[Blob]:
+    """The blobs to which these nodes give a gradient."""
+    return {blob for node, need in needs.items() for blob in _given(node, need)}
+
+
+def _given(node: Node, need: Need) -> list[Blob]:
+    return [bottom for bottom, needed in zip(node.bottoms, need.bottoms, strict=True) if needed]

@@ -42,8 +42,9 @@ class CaffeNet(NetTables):
     layers, ...        as in pycaffe, see `NetTables`
 
     `forward` and `backward` let blobs share memory, and layers run inside each other. The first access to the `data` of
-    a blob that is neither an input nor an output, or to the `diff` of any, repeats the last run and makes the net keep
-    all of them, which is slower; so does the first run of some layers only. `threads`: None for as many as pay off;
+    a blob that is neither an input nor an output repeats the last run and makes the net keep all of them, which takes
+    more memory, hardly more time. From the first access to the `diff` of a blob on, or the first run of some layers
+    only, each layer runs by itself, which is slower. `threads`: None for as many as pay off;
     `exact`: convolutions as plain sums, without Winograd's algorithm, which is faster and loses some digits. A pickle
     or a copy holds the net, its shapes and its weights; values of blobs and gradients are not included.
 
@@ -204,13 +205,12 @@ class CaffeNet(NetTables):
         if unknown := sorted(given.keys() - ends):
             owner = "the net's outputs are" if start is None else f"{start!r} gives"
             raise UsageError(f"backward was given a diff of {unknown[0]!r}, {owner} {sorted(ends)}")
-        other = given or start or end or wanted or self.graph.force_backward or self._gradients.given(ends.values())
+        other = given or start or end or wanted or self._gradients.given(ends.values(), self.session)
         if not other and self.session.backward():
             return {}
         session = self._session_with_gradients()
-        found = self._gradients.backward(session, first, last, {ends[name]: given[name] for name in given})
         read = self.graph.inputs if end is None else self.graph.nodes[first].bottoms
-        result = {blob.name: found.blobs[blob].copy() for blob in read if blob in found.blobs}
+        result = self._gradients.backward(session, first, last, {ends[name]: given[name] for name in given}, read)
         return result | {blob.name: self._diff(blob).copy() for blob in wanted}
 
     def clear_param_diffs(self) -> None:

@@ -16,10 +16,10 @@ from ..engine.graph.execution.timing import (
     alternate,
     time_plan,
 )
-from ..engine.graph.execution.training import wanted_gradients
 from ..engine.graph.ir.graph import Blob, Graph, Shape
 from ..engine.graph.ir.op import count
-from ..engine.graph.plan import Plan
+from ..engine.graph.ir.ownership import weight_gradients
+from ..engine.graph.plan import Plan, WantedGradients
 from ..engine.products.peak import fma_peak
 from ..engine.team.threads import check_threads
 from ..results import Result, Table
@@ -188,7 +188,7 @@ def _prepare(net: CaffeNet, options: _Options, threads: int | None, exact: bool)
     if options.batch:
         shapes = {each: (options.batch, *shape[1:]) for each, shape in shapes.items()}
     ends = () if loss_blobs(graph.nodes) else tuple(graph.outputs)
-    wanted = wanted_gradients(graph, ends=ends, threads=threads, exact=exact) if options.backward else None
+    wanted = WantedGradients(weight_gradients(graph), ends) if options.backward else None
     plan = Plan(graph, shapes, fuse=options.fuse, threads=threads, exact=exact, gradients=wanted)
     activations = _activations(graph, plan.shapes, plan.bytes.arena, plan.bytes.scratch)
     weights = sum(owner.vector.nbytes for owner in {node.held.owner for node in graph.nodes if node.held})

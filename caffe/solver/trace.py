@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...engine.graph.execution.gradients import BackwardStep
+from ...engine.graph.analysis.need_backward import Need
 from ...engine.graph.frontends.caffe.write import graph_message
 from ...engine.graph.ir.graph import Blob, Graph, Node
 from ...formats.caffe.schema import Message
@@ -27,31 +27,31 @@ class Trace:
 
     def forward(self) -> None:
         """After a run forward."""
-        arrays = self.net.session.runtime.arrays
+        plan = self.net.session.kept_plan()
         for message, node, blobs in self._layers:
             for name, blob in zip(message.top, blobs, strict=True):
-                self._tell(False, message.name, "top blob", name, "data", arrays[blob])
+                self._tell(False, message.name, "top blob", name, "data", plan.values(blob))
             for number, weight in enumerate(node.weights if node else ()):
                 self._tell(False, message.name, "param blob", str(number), "data", weight)
 
     def backward(self) -> None:
         """Run backward, and tell of each layer when it is done."""
-        self.net._gradients.backward(self.net.session, 0, len(self.net.graph.nodes) - 1, {}, self._run)
+        self.net._gradients.backward(self.net.session, 0, len(self.net.graph.nodes) - 1, {}, watch=self._show)
         first, second = ([float(np.linalg.norm(vector, order)) for vector in self._vectors] for order in (1, 2))
         self.tell(Norms((first[0], first[1]), (second[0], second[1])))
 
-    def _run(self, node: Node, step: BackwardStep) -> None:
-        message, (_, _, tops, bottoms, weights) = self._messages[node], step.arguments
-        for top, array in reversed(list(zip(node.tops, tops, strict=False))):
+    def _show(self, node: Node, need: Need, given: list[np.ndarray | None]) -> None:
+        message, plan = self._messages[node], self.net.session.kept_plan()
+        for top in reversed(node.tops):
             if top in self._splits:
-                self._tell(True, self._splits[top], "bottom blob", top.name, "diff", array)
-        step.run()
-        for name, array in zip(message.bottom, bottoms, strict=True):
+                self._tell(True, self._splits[top], "bottom blob", top.name, "diff", plan.gradient(top))
+        for name, array in zip(message.bottom, given, strict=True):
             if array is not None:
                 self._tell(True, message.name, "bottom blob", name, "diff", array)
-        for number, array in enumerate(weights):
-            if array is not None:
-                self._tell(True, message.name, "param blob", str(number), "diff", array)
+        for number, needed in enumerate(need.weights):
+            if needed:
+                gradient = self.net._gradients.weights[node][number]
+                self._tell(True, message.name, "param blob", str(number), "diff", gradient)
 
     def _tell(self, backward: bool, layer: str, role: str, blob: str, kind: str, array: np.ndarray) -> None:
         magnitude = float(np.abs(array).sum(dtype=np.float64) / max(array.size, 1))

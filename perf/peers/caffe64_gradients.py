@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ... import load_caffe
-from ...engine.graph.execution.training import wanted_gradients
-from ...engine.graph.plan import Plan
+from ...engine.graph.ir.ownership import weight_gradients
+from ...engine.graph.plan import Plan, WantedGradients
 
 
 class Job:
@@ -36,7 +36,7 @@ class OursStep:
     def __init__(self, prototxt: str, model: str, inputs: dict[str, np.ndarray], threads: int):
         shapes = {name: values.shape for name, values in inputs.items()}
         graph = load_caffe(prototxt, model, phase="TRAIN", input_shapes=shapes).graph
-        wanted = wanted_gradients(graph, threads=threads)
+        wanted = WantedGradients(weight_gradients(graph))
         self.inputs, self.weights = inputs, wanted.weights
         self.plan = Plan(graph, shapes, threads=threads, gradients=wanted)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from reference.executor import Executor
 from reference.runners import RUNNERS, assert_agree
 
 from caffe64.engine.graph.analysis.shapes import weight_shapes
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.engine.graph.ir.graph import Graph
 from caffe64.formats.caffe import parse_prototxt
@@ -35,7 +35,7 @@ def built(text: str, phase: str = "TEST") -> Graph:
     return build_graph(parse_prototxt(text, "test.prototxt").message, phase)
 
 
-def runtime(text: str, weights=(), phase: str = "TEST", runner=Runtime):
+def runtime(text: str, weights=(), phase: str = "TEST", runner=Executor):
     """The net's last layer gets the weights, which must have the shapes that it asks for."""
     graph = built(text, phase)
     graph.nodes[-1].weights = [np.asarray(blob, np.float32, order="C") for blob in weights]

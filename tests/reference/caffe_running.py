@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from reference.runners import RUNNERS, assert_agree
+from reference.executor import Executor
+from reference.runners import ROUNDING, RUNNERS, assert_agree
 from support import assert_close
 
 from caffe64.engine.graph.analysis.shapes import weight_shapes
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.engine.graph.ir.ownership import assign_weights
 from caffe64.formats.caffe import parse_prototxt
@@ -15,7 +15,7 @@ from caffe64.formats.caffe import parse_prototxt
 TOLERANCE = 1e-5  # of the largest magnitude
 
 
-def runtime_of(text, inputs, weights, phase="TEST", runner=Runtime, **options):
+def runtime_of(text, inputs, weights, phase="TEST", runner=Executor, **options):
     """What runs the net of `text`, whose last layer gets `weights`, with `inputs` in its Input layers' tops."""
     graph = build_graph(parse_prototxt(text, "net.prototxt").message, phase)
     assign_weights(graph, [[]] * (len(graph.nodes) - 1) + [weights])
@@ -27,7 +27,7 @@ def runtime_of(text, inputs, weights, phase="TEST", runner=Runtime, **options):
     return runtime
 
 
-def run(layer, inputs, weights=(), phase="TEST", tops=1):
+def run(layer, inputs, weights=(), phase="TEST", tops=1, tolerance=ROUNDING):
     """The tops of one layer, and its node, by the reference; the runtime gives the same."""
     text = "".join(
         f'layer {{ name: "in{i}" type: "Input" top: "in{i}" input_param {{ shape {{ '
@@ -45,7 +45,7 @@ def run(layer, inputs, weights=(), phase="TEST", tops=1):
         found.append(([made.arrays[top] for top in node.tops], node))
     (expected, node), (others, other) = found
     for actual, values in zip((*others, *other.weights), (*expected, *node.weights), strict=True):
-        assert_agree("runtime", actual, values)
+        assert_agree("executor", actual, values, tolerance)
     return expected, node
 
 

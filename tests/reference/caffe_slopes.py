@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from reference.caffe_running import runtime_of
+from reference.plans import NAN_BYTE
 from reference.runners import assert_agree
 from support import assert_close
 
-from caffe64.engine.graph.execution.gradients import Gradients
 from caffe64.engine.graph.reference import Interpreter, gradients_of
 
 STEP = 1e-5
@@ -34,21 +34,17 @@ def backward(text, bottoms, weights, top_diffs, phase="TEST"):
     """
     runtime = runtime_of(text, bottoms, list(weights), phase, gradients=True)
     node = runtime.graph.nodes[-1]
-    gradients = Gradients(runtime, node.tops)
-    for blob in runtime.graph.inputs:
-        if blob in gradients.blobs:
-            gradients.blobs[blob].fill(np.nan)
-    for array in gradients.weights.get(node, []):
+    runtime.plan.arena.fill(NAN_BYTE)
+    runtime.fill({blob.name: values for blob, values in zip(runtime.graph.inputs, bottoms, strict=True)})
+    for array in runtime.weights.get(node, []):
         array.fill(BEFORE)
     runtime.forward()
-    for top, diff in zip(node.tops, top_diffs, strict=True):
-        gradients.blobs[top][...] = diff
-    gradients.backward()
+    gradients = runtime.backward(dict(zip(node.tops, top_diffs, strict=True)))
     for blob, values in zip(runtime.graph.inputs, bottoms, strict=True):
         np.testing.assert_array_equal(runtime.arrays[blob], values)
     found = (
-        [gradients.blobs.get(blob) for blob in runtime.graph.inputs],
-        [array - np.float32(BEFORE) for array in gradients.weights.get(node, [])],
+        [gradients.get(blob) for blob in runtime.graph.inputs],
+        [array - np.float32(BEFORE) for array in runtime.weights.get(node, [])],
     )
     expected = reference_gradients(text, bottoms, weights, top_diffs, phase)
     for kind, one, other in zip(("bottom", "weight"), found, expected, strict=True):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from reference.executor import Executor
 from support import assert_close
 
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.reference import Interpreter
 
-RUNNERS = (Interpreter, Runtime)
-ROUNDING = 2e-6  # of the largest magnitude: Runtime adds up convolutions in another order
+RUNNERS = (Interpreter, Executor)
+ROUNDING = 2e-6  # of the largest magnitude: Executor adds up convolutions in another order
 
 
 def assert_agree(name: str, found, expected, tolerance: float = ROUNDING) -> None:

@@ -67,6 +67,17 @@ def find_needs(graph: Graph, seeds: Collection[Blob] = ()) -> dict[Node, Need]:
     return {node: needs[node] for node in reversed(found)}
 
 
+def possible_needs(graph: Graph) -> dict[Node, Need]:
+    """The nodes that may run backward, from whatever blobs, in the order of the graph: those that `find_needs` finds
+    for any part of the graph, and what they give, are among them."""
+    found = {}
+    for node, need in _wanted(graph, graph.force_backward).items():
+        if OPS[node.type].gradient:
+            bottoms = [flag and may for flag, may in zip(need.bottoms, _allowed(node), strict=True)]
+            found[node] = Need(bottoms, need.weights)
+    return {node: need for node, need in found.items() if any(need.bottoms) or any(need.weights)}
+
+
 def _wanted(graph: Graph, force: bool) -> dict[Node, Need]:
     """The nodes that have to give a gradient, if there is one."""
     needs: dict[Node, Need] = {}

@@ -18,17 +18,22 @@ class Dropout:
     scale_train: bool = True
 
 
+def dropout_shapes(node: Node, bottoms: list[Shape]) -> list[Shape]:
+    ratio = node.attributes.dropout_ratio
+    if not 0 <= ratio < 1:
+        raise node.error(f"dropout_ratio {ratio:g}", "0 to less than 1")
+    return same_shape(node, bottoms)
+
+
 def prepare_dropout(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     """TEST: a copy. TRAIN: each value is 0 with probability `dropout_ratio`, else divided by 1 - dropout_ratio, or with
     scale_train: false unchanged.
 
     The mask of an iteration is drawn from the net's streams, under the layer's name (`parameters/streams.py`).
     """
-    ratio = node.attributes.dropout_ratio
-    if not 0 <= ratio < 1:
-        raise node.error(f"dropout_ratio {ratio:g}", "0 to less than 1")
     if node.phase == "TEST":
         return copy_unless_in_place
+    ratio = node.attributes.dropout_ratio
     mask = np.empty(bottoms[0], np.float32)
     scale = np.float32(1 / (1 - ratio) if node.attributes.scale_train else 1)
 
@@ -59,4 +64,4 @@ def dropout_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, 
     return back
 
 
-OPS = (Op("Dropout", same_shape, prepare_dropout, in_place=True, gradient=Gradient(dropout_back)),)
+OPS = (Op("Dropout", dropout_shapes, prepare_dropout, in_place=True, gradient=Gradient(dropout_back)),)

@@ -56,9 +56,9 @@ class BackwardStorages:
 
 
 class Arrangement:
-    """`actions` in their order, and `storages` by blob and kind. After these, others may follow until `finish`. `kept`
-    are the blobs that do: none of these is overwritten; `read` are, besides the outputs, those that are to be PLANAR
-    at the end."""
+    """`actions` in their order, and `storages` by blob and kind. After these, others may follow until `finish`, which
+    read the blobs `kept`: none of these is overwritten. `read` are, besides the outputs, those that are to be PLANAR at
+    the end, and `keep` those that are to be stored there in any way."""
 
     def __init__(
         self,
@@ -67,8 +67,9 @@ class Arrangement:
         lowered: list[tuple[LayerGroup, Lowered | None]],
         kept: Collection[Blob] = (),
         read: Collection[Blob] = (),
+        keep: Collection[Blob] = (),
     ):
-        self.graph, self.shapes = graph, shapes
+        self.graph, self.shapes, self._keep = graph, shapes, keep
         self.actions: list[Action] = []
         self.storages: dict[Key, Storage] = {}
         self._shared: Counter[Memory] = Counter()
@@ -77,13 +78,11 @@ class Arrangement:
         for node in graph.nodes:
             if keeps_values(node):
                 self._roots |= dict.fromkeys(node.tops, self.root(node.bottoms[0]))
-        lowered = [
-            each for each in lowered if not keeps_values(each[0].main) and each[0].main.type not in WITHOUT_RESULT
-        ]
+        lowered = [each for each in lowered if computes(each[0].main)]
         self._wants = {group: wants_of(group, how) for group, how in lowered}
         self._left = Counter(self.root(blob) for group in self._wants for blob in group.bottoms)
         self.results = [*graph.outputs, *(blob for blob in read if blob not in graph.outputs)]
-        self._left.update(self.root(blob) for blob in (*self.results, *kept))
+        self._left.update(self.root(blob) for blob in (*self.results, *kept, *keep))
         self._halos: dict[Key, Halo] = {}
         for group, wants in self._wants.items():
             for blob, want in zip(group.bottoms, wants, strict=True):
@@ -100,6 +99,9 @@ class Arrangement:
         """The results are needed to the end. Returns the memories of all storages."""
         for blob in self.results:
             self.planar(blob).memory.last = len(self.actions)
+        for blob in self._keep:
+            for storage in self.storages_of(blob)[:1]:
+                storage.memory.last = len(self.actions)
         for storage in self._placed:  # their halos are known
             storage.memory.size = max(storage.memory.size, aligned(storage.size))
         return list(self._shared)
@@ -112,6 +114,11 @@ class Arrangement:
         """The storage of an input or output of the graph: PLANAR, or an input PADDED."""
         root = self.root(blob)
         return self.storages.get((root, StorageKind.PLANAR)) or self.storages[root, StorageKind.PADDED]
+
+    def storages_of(self, blob: Blob) -> list[Storage]:
+        """All storages of a blob's values; none of a blob that nothing computes."""
+        root = self.root(blob)
+        return [self.storages[root, kind] for kind in PREFERRED if (root, kind) in self.storages]
 
     def _add_inputs(self) -> None:
         outputs = {self.root(blob) for blob in self.results}
@@ -194,6 +201,11 @@ class Arrangement:
 def keeps_values(node: Node) -> bool:
     """Whether its tops hold the bottom's values. A Dropout's own phase may be TRAIN."""
     return node.type == "Split" or (node.type == "Dropout" and node.phase == "TEST")
+
+
+def computes(node: Node) -> bool:
+    """Whether it has values, or a gradient, of its own."""
+    return not keeps_values(node) and node.type not in WITHOUT_RESULT
 
 
 def wants_of(group: LayerGroup, how: Lowered | None) -> list[Want]:

@@ -3,10 +3,14 @@
 Groups follow in reverse order. The gradient of a blob is the sum of what its readers give: the first writes it, what
 others give is added to it. It is stored as the group wants it that gives it, and moved if the producer of the blob
 wants another kind. Views and copies of a blob (`Arrangement.root`) have its gradient.
+
+For a plan that runs in part (`kept.py`), no gradient overwrites another: sums have storage of their own, to which all
+readers add, and every top has a gradient, whatever depends on it.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
@@ -15,7 +19,7 @@ import numpy as np
 from ..analysis.need_backward import Need
 from ..ir.graph import FLOAT32, Blob, Node, Shape
 from ..ops import OPS
-from .arrange import Action, Arrangement, BackwardStorages, keeps_values
+from .arrange import Action, Arrangement, BackwardStorages, computes, keeps_values
 from .groups import LayerGroup
 from .lowering.backward import Backward
 from .lowering.lowered import PLANAR, Lowered, is_relu
@@ -57,7 +61,9 @@ def gradient_kind(storage: Storage) -> StorageKind:
 class BackwardArrangement:
     """Adds backward actions to those of `forward`. `needs` are the nodes that run backward, `losses` the weights in the
     loss of the tops that are parts of it; `left` gives the blob that is in a blob's memory in the end
-    (`left_in_memory`). `ends` are the storages, PLANAR, of gradients that are given."""
+    (`left_in_memory`). `ends` are the storages, PLANAR, of gradients that are given. With `apart`, gradients keep their
+    memory, and what each begins with is not written by any action: `gradients` are their storages by root, `sums` the
+    roots to whose gradients all readers add; others are written by their only reader."""
 
     def __init__(
         self,
@@ -67,31 +73,37 @@ class BackwardArrangement:
         losses: Mapping[Blob, np.float32],
         left: Mapping[Blob, Blob],
         ends: Iterable[Blob] = (),
+        *,
+        apart: bool = False,
     ):
-        self._forward, self._needs, self._left = forward, needs, left
-        self._groups = [(group, how) for group, how in lowered if group.main in needs]
+        self._forward, self._needs, self._left, self._apart = forward, needs, left, apart
+        self._groups = [(group, how) for group, how in lowered if group.main in needs and computes(group.main)]
         self._lowered = dict(lowered)
         self._run = {action.owner: action for action in forward.actions if action.owner and not action.is_move}
-        self._gradients: dict[Blob, Storage] = {}
+        self.gradients: dict[Blob, Storage] = {}
         self._halos: dict[tuple[Blob, StorageKind], Halo] = {}
         self._givers = Counter(self._root(blob) for group, _ in self._groups for blob in self._needed(group) if blob)
         self._producers = {top: group for group, _ in self._groups if not is_view(group.main) for top in group.tops}
         self._masked: set[Blob] = set()
+        self.sums = {root for root, number in self._givers.items() if number > 1}
+        self.sums |= {self._root(blob) for blob in losses} & self._givers.keys()
+        self.sums |= {self._root(node.bottoms[0]) for node in needs if keeps_values(node)}
         self._constants = Action(None, [], [], numbers=[])
         self._start = len(forward.actions)
         forward.append(self._constants)
         self._find_halos()
         self.ends = {blob: self._end(blob) for blob in ends}
         for blob, weight in losses.items():
-            if blob not in self.ends:
+            if blob not in self.ends and not apart:
                 self._give(blob, self._constant(blob, weight), None)
         for group, how in reversed(self._groups):
-            if keeps_values(group.main):
-                continue
             if OPS[group.main.type].view:
                 self._pass_on(group)
             else:
                 self._add(group, backward_of(how))
+        for node, need in needs.items() if apart else ():
+            for blob in (*node.tops, *itertools.compress(node.bottoms, need.bottoms)):
+                self._known(blob, StorageKind.PLANAR)
 
     def _root(self, blob: Blob) -> Blob:
         return self._forward.root(blob)
@@ -163,7 +175,8 @@ class BackwardArrangement:
         needed = self._needed(group)
         given: list[Storage | None] = []
         for number, (blob, storage) in enumerate(zip(needed, run.bottoms, strict=True)):
-            may = backward.in_place and number == 0 and blob and self._root(blob) not in self._gradients
+            may = backward.in_place and number == 0 and blob and self._root(blob) not in self.gradients
+            may = may and not self._apart
             if may and tops[0].kind is storage.kind and self._fits(blob, tops[0]):
                 given.append(tops[0])
             else:
@@ -202,7 +215,7 @@ class BackwardArrangement:
     def _may_mask(self, blob: Blob | None) -> bool:
         """Whether one reader gives all of the gradient of a bottom, and that is what a ReLU gives at the end of a
         group."""
-        if not blob or self._givers[self._root(blob)] != 1 or self._root(blob) in self._gradients:
+        if self._apart or not blob or self._givers[self._root(blob)] != 1 or self._root(blob) in self.gradients:
             return False
         producer = self._producers.get(self._root(blob))
         return producer is not None and is_relu(producer.activation or producer.main)
@@ -215,10 +228,12 @@ class BackwardArrangement:
     def _give(self, blob: Blob, storage: Storage, owner: LayerGroup | None) -> None:
         """`storage` is a part of the gradient of `blob`."""
         root = self._root(blob)
-        if root not in self._gradients:
-            self._gradients[root] = storage
+        if root not in self.gradients and not (self._apart and root in self.sums):
+            self.gradients[root] = storage
             return
-        total = self._gradients[root]
+        if root not in self.gradients:
+            self.gradients[root] = self._new(root, storage.kind)
+        total = self.gradients[root]
         if storage.kind is not total.kind:
             storage = self._moved(root, storage, total.kind, owner)
         self._emit(owner, storage, total, emit_add)
@@ -226,10 +241,17 @@ class BackwardArrangement:
     def _complete(self, blob: Blob, kind: StorageKind, owner: LayerGroup) -> Storage | None:
         """The gradient of a top, all parts of which are there, of this kind; None without any."""
         root = self._root(blob)
-        found = self._gradients.get(root)
+        found = self._known(blob, kind) if self._apart else self.gradients.get(root)
         if found is None or found.kind is kind:
             return found
         return self._moved(root, found, kind, owner)
+
+    def _known(self, blob: Blob, kind: StorageKind) -> Storage:
+        """The gradient of a blob, new and of this kind if no reader gives one."""
+        root = self._root(blob)
+        if root not in self.gradients:
+            self.gradients[root] = self._new(blob, kind)
+        return self.gradients[root]
 
     def _moved(self, root: Blob, storage: Storage, kind: StorageKind, owner: LayerGroup | None) -> Storage:
         target = self._new(root, kind)

@@ -67,10 +67,15 @@ def single(node: Node) -> LayerGroup:
 
 
 def find_groups(
-    graph: Graph, shapes: dict[Blob, Shape], *, fuse: bool, backward: Collection[Node] = ()
+    graph: Graph,
+    shapes: dict[Blob, Shape],
+    *,
+    fuse: bool,
+    backward: Collection[Node] = (),
+    keep: Collection[Blob] = (),
 ) -> list[LayerGroup]:
     """The nodes in groups, in an order that runs. Of those that run `backward`, only a product, an Eltwise or maxima
-    and a ReLU are one, and a normalisation with what is behind it."""
+    and a ReLU are one, and a normalisation with what is behind it. No blob of `keep` is inside a group."""
     groups, taken = [], set()
     known: set[Blob] = set()
     for node in graph.nodes:
@@ -78,20 +83,25 @@ def find_groups(
             continue
         group = single(node)
         if fuse and normalises_each_batch(node):
-            _extend_normalisation(group, graph, shapes, backward)
+            _extend_normalisation(group, graph, shapes, backward, keep)
         elif fuse and node in backward:
-            _rectify(group, graph)
+            _rectify(group, graph, keep)
         elif fuse:
-            _extend(group, graph, shapes, known, backward)
+            _extend(group, graph, shapes, known, backward, keep)
         taken.update(group.nodes)
         known.update(group.tops, *(each.tops for each in group.nodes))
         groups.append(group)
-    return _pair(groups, graph, shapes, backward) if fuse else groups
+    return _pair(groups, graph, shapes, backward, keep) if fuse else groups
 
 
-def _rectify(group: LayerGroup, graph: Graph) -> None:
+def _inner_readers(group: LayerGroup, graph: Graph, keep: Collection[Blob]) -> list[Node]:
+    """What reads the only top of a group; none where that must not be inside one."""
+    return graph.readers(group.tops[0]) if len(group.tops) == 1 and group.tops[0] not in keep else []
+
+
+def _rectify(group: LayerGroup, graph: Graph, keep: Collection[Blob]) -> None:
     """Take in the ReLU that alone reads a product, an Eltwise or maxima."""
-    readers = graph.readers(group.tops[0]) if len(group.tops) == 1 else []
+    readers = _inner_readers(group, graph, keep)
     if (
         (group.main.type in (*PRODUCTS, "Eltwise") or _is_max_pooling(group.main))
         and len(readers) == 1
@@ -113,16 +123,20 @@ def _is_plain_relu(node: Node, graph: Graph) -> bool:
 
 
 def _extend(
-    group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], known: set[Blob], backward: Collection[Node]
+    group: LayerGroup,
+    graph: Graph,
+    shapes: dict[Blob, Shape],
+    known: set[Blob],
+    backward: Collection[Node],
+    keep: Collection[Blob],
 ) -> None:
     """Take in the only reader of the group's top, as long as there is one that fits and does not run `backward`."""
     if _is_max_pooling(group.main):
-        _rectify(group, graph)
+        _rectify(group, graph, keep)
     if len(group.main.tops) != 1 or group.main.type not in (*PRODUCTS, "Eltwise", "Axpy"):
         return
     while group.activation is None:
-        top = group.tops[0]
-        readers = graph.readers(top)
+        top, readers = group.tops[0], _inner_readers(group, graph, keep)
         if len(readers) != 1 or len(readers[0].tops) != 1 or readers[0] in backward:
             return
         reader = readers[0]
@@ -140,12 +154,12 @@ def _extend(
 
 
 def _extend_normalisation(
-    group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], backward: Collection[Node]
+    group: LayerGroup, graph: Graph, shapes: dict[Blob, Shape], backward: Collection[Node], keep: Collection[Blob]
 ) -> None:
     """Take in the Scale and the ReLU behind a BatchNorm or BN of each batch that run backward if it does."""
     node = group.main
     while group.activation is None:
-        readers = graph.readers(group.tops[0]) if len(group.tops) == 1 else []
+        readers = _inner_readers(group, graph, keep)
         if len(readers) != 1 or (readers[0] in backward) != (node in backward):
             return
         (reader,) = readers
@@ -176,14 +190,18 @@ def _is_plain_sum(node: Node) -> bool:
 
 
 def _pair(
-    groups: list[LayerGroup], graph: Graph, shapes: dict[Blob, Shape], backward: Collection[Node]
+    groups: list[LayerGroup],
+    graph: Graph,
+    shapes: dict[Blob, Shape],
+    backward: Collection[Node],
+    keep: Collection[Blob],
 ) -> list[LayerGroup]:
     """Depthwise convolutions together with the 1 x 1 convolutions after them, where neither runs `backward`."""
     paired: list[LayerGroup] = []
     for group in groups:
         if group.main not in backward and _is_pointwise(group, shapes):
             inner = next((each for each in paired if each.tops == group.main.bottoms), None)
-            if inner and _is_depthwise(inner, shapes) and len(graph.readers(inner.tops[0])) == 1:
+            if inner and _is_depthwise(inner, shapes) and len(_inner_readers(inner, graph, keep)) == 1:
                 paired.remove(inner)
                 group = replace(group, nodes=[*inner.nodes, *group.nodes], depthwise=inner)
         paired.append(group)

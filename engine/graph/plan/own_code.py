@@ -21,12 +21,10 @@ Shapes = dict[Blob, Shape]
 
 @dataclass(frozen=True)
 class WantedGradients:
-    """`weights` are the arrays to which a run backward adds, for all layers that have weights. `layers` is how layers
-    are run by the gradients that consist of others, and by layers without a lowering. `ends` are blobs whose gradient
-    the caller gives, besides those of losses."""
+    """`weights` are the arrays to which a run backward adds, for all layers that have weights. `ends` are blobs whose
+    gradient the caller gives, besides those of losses."""
 
     weights: WeightGradients
-    layers: Layers
     ends: tuple[Blob, ...] = ()
 
 
@@ -36,22 +34,27 @@ def fill(arrays: list[np.ndarray], numbers: list[np.float32]) -> None:
         array.fill(number)
 
 
-def own_run(action: Action, shapes: Shapes, arena: np.ndarray, wanted: WantedGradients | None):
+def own_run(action: Action, shapes: Shapes, arena: np.ndarray):
     """What runs the action's layer forward, and how the plan calls it."""
     node = action.owner.main
-    prepare = wanted.layers.prepare if wanted else OPS[node.type].prepare
     run = prepare(node, [shapes[blob] for blob in node.bottoms], [shapes[blob] for blob in node.tops])
     inputs, outputs = ([each.view(arena) for each in blobs] for blobs in (action.bottoms, action.tops))
     return run, lambda: run(inputs, outputs)
 
 
+def prepare(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
+    """The layer's own `prepare`."""
+    return OPS[node.type].prepare(node, bottoms, tops)
+
+
 def own_back(
-    action: Action, shapes: Shapes, arena: np.ndarray, wanted: WantedGradients, need: Need, run: Run
+    action: Action, shapes: Shapes, arena: np.ndarray, wanted: WantedGradients, need: Need, run: Run, threads: int
 ) -> Callable[[], None]:
-    """What runs its gradient. `run` ran it forward."""
+    """What runs its gradient, by so many threads. `run` ran it forward."""
     node, stored = action.owner.main, action.backward
     bottoms, tops = ([shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
-    back = OPS[node.type].gradient.prepare(node, bottoms, tops, run, wanted.layers)
+    layers = Layers(prepare, plan=lambda node, bottoms, tops: None, threads=threads)
+    back = OPS[node.type].gradient.prepare(node, bottoms, tops, run, layers)
 
     def views(storages: list[Storage | None], shapes: list[Shape]) -> list[np.ndarray | None]:
         pairs = zip(storages, shapes, strict=True)

@@ -23,7 +23,7 @@ import numpy as np
 from ...team.memory import aligned_bytes
 from ...team.threads import choose_threads
 from ..analysis.aliasing import left_in_memory
-from ..analysis.need_backward import find_needs, loss_blobs
+from ..analysis.need_backward import Need, find_needs, loss_blobs
 from ..analysis.shapes import check_weights, infer_shapes, macs
 from ..ir.carried import Carried, carried_states
 from ..ir.graph import Blob, Graph, Node, Shape
@@ -41,7 +41,7 @@ from .packing import Packing
 from .program import Program
 from .segments import Segment, joined
 from .steps import Scratch
-from .storage import MEMORY_ALIGNMENT, Storage, aligned, assign_offsets, most_alive
+from .storage import MEMORY_ALIGNMENT, aligned, assign_offsets, most_alive
 from .updates import Updates
 
 PlanPart = tuple[LayerGroup | None, str]
@@ -69,11 +69,13 @@ class Plan:
     steps              the program, kernel by kernel; pieces: which of them belong to each of the `actions`
     `threads` None: as many as pay off. `fuse`: let layers run as one (`groups.py`). `exact`: products as plain sums,
     without Winograd's algorithm. `forward` allocates nothing, and reacts to changes of weights. `read` are blobs
-    besides the outputs that can be read after it.
+    besides the outputs that are among `outputs`; the values of those in `keep` can be had after it (`values`).
     With `gradients`, `backward` adds to these, those of the graph's losses for the last `forward`, and of `ends`, whose
     gradients, blob -> float32 array, are to be written before each `backward`.
     Raises InputError for inputs or weights of shapes that do not fit, and for a net that needs more than 32 GiB.
     """
+
+    _apart = False  # whether no memory is used twice
 
     @np.errstate(all="ignore")
     def __init__(
@@ -85,24 +87,27 @@ class Plan:
         fuse: bool = True,
         exact: bool = False,
         read: Collection[Blob] = (),
+        keep: Collection[Blob] = (),
         gradients: WantedGradients | None = None,
     ):
         self.graph, self.shapes = graph, infer_shapes(graph, inputs)
         check_weights(graph, self.shapes)
         own_parameters(graph)
-        self._wanted, self._needs = gradients, find_needs(graph, gradients.ends) if gradients else {}
+        self._wanted, self._needs = gradients, self._find_needs(gradients) if gradients else {}
         needs, self._left = self._needs, left_in_memory(graph)
         work = sum(macs(node, self.shapes) * (1 + 2 * (node in needs)) for node in graph.nodes)
         self.threads = choose_threads(threads, work)
-        lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse, backward=needs), exact)
+        lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse, backward=needs, keep=keep), exact)
         self.groups = {group: how.algorithm if how else "" for group, how in lowered}
-        arranged = Arrangement(graph, self.shapes, lowered, kept_blobs(lowered, needs), read)
+        self._arranged = arranged = Arrangement(graph, self.shapes, lowered, kept_blobs(lowered, needs), read, keep)
         self.actions, self._forward_actions = arranged.actions, len(arranged.actions)
-        losses = loss_blobs(needs)
-        ends: dict[Blob, Storage] = {}
-        if gradients:
-            ends = BackwardArrangement(arranged, lowered, needs, losses, self._left, gradients.ends).ends
+        self._backward = BackwardArrangement(
+            arranged, lowered, needs, loss_blobs(needs), self._left, gradients.ends if gradients else (),
+            apart=self._apart,
+        )  # fmt: skip
         self.memories = arranged.finish()
+        for memory in self.memories if self._apart else ():
+            memory.first, memory.last = 0, len(self.actions)
         known = [how for _, how in lowered if how]
         backward = [how.backward for group, how in lowered if group.main in needs and how and how.backward]
         step = aligned(max((how.scratch for how in (*known, *backward)), default=0))
@@ -112,7 +117,7 @@ class Plan:
         self.arena = aligned_bytes(size + scratch + MEMORY_ALIGNMENT)
         self.inputs = {blob: arranged.planar(blob).view(self.arena) for blob in graph.inputs}
         self.outputs = {blob: arranged.planar(blob).view(self.arena) for blob in arranged.results}
-        self.ends = {blob: storage.view(self.arena) for blob, storage in ends.items()}
+        self.ends = {blob: storage.view(self.arena) for blob, storage in self._backward.ends.items()}
         self._write(Emitter(self.threads, Scratch(offset=size, thread=step), self.arena))
 
     @property
@@ -123,6 +128,13 @@ class Plan:
     def array(self, blob: Blob) -> np.ndarray:
         """The float32 memory of an input or an output."""
         return self.inputs[blob] if blob in self.inputs else self.outputs[blob]
+
+    def values(self, blob: Blob, array: np.ndarray | None = None) -> np.ndarray:
+        """Write the values of a blob that is kept, an input or an output into `array`, or a new one; returns it."""
+        array = np.empty(self.shapes[blob], np.float32) if array is None else array
+        for storage in self._arranged.storages_of(blob)[:1]:
+            storage.read(self.arena, array)
+        return array
 
     def forward(self) -> None:
         """Run all layers once, on the values in the arrays of the inputs; inf and NaN are values like others."""
@@ -173,6 +185,9 @@ class Plan:
             for segment in self.pieces[number]:
                 self._run(segment)
         self.updates.written()
+
+    def _find_needs(self, gradients: WantedGradients) -> dict[Node, Need]:
+        return find_needs(self.graph, gradients.ends)
 
     def _begin(self) -> None:
         self.packing.refresh()
@@ -234,13 +249,13 @@ class Plan:
             action.lowered.backward.emit(emitter, blobs)
         elif action.backward:
             node = action.owner.main
-            return own_back(action, self.shapes, self.arena, self._wanted, self._needs[node], self._own_runs[node])
+            need, run = self._needs[node], self._own_runs[node]
+            return own_back(action, self.shapes, self.arena, self._wanted, need, run, self.threads)
         elif action.numbers:
             arrays = [storage.view(self.arena) for storage in action.tops]
             return partial(fill, arrays, action.numbers)
         elif action.owner:
-            wanted = self._wanted if action.owner.main in self._needs else None
-            self._own_runs[action.owner.main], call = own_run(action, self.shapes, self.arena, wanted)
+            self._own_runs[action.owner.main], call = own_run(action, self.shapes, self.arena)
             return call
         return None
 

@@ -23,7 +23,7 @@ def joined(segments: Iterable[Segment]) -> list[Segment]:
     """The same with adjacent steps in one segment."""
     found: list[Segment] = []
     for segment in segments:
-        if found and not found[-1].call and not segment.call:
+        if found and not found[-1].call and not segment.call and found[-1].last == segment.first:
             found[-1] = Segment(found[-1].first, segment.last)
         else:
             found.append(segment)

@@ -111,11 +111,40 @@ class Storage:
 
     def view(self, arena: np.ndarray) -> np.ndarray:
         """The pixels in `arena`, uint8: an array of `shape` and `dtype`. Not for BLOCKED."""
-        values = arena[self.memory.offset : self.memory.offset + self.size].view(self.dtype)
         if self.kind is StorageKind.PLANAR:
-            return values.reshape(self.shape)
-        (pictures, channels, height, width), (top, left, below, _) = self.four, self.halo
-        whole = values.reshape(pictures, channels, top + height + below, self.row // self.pixel)
+            return self._bytes(arena).view(self.dtype).reshape(self.shape)
+        return self._lanes(arena)[..., 0]
+
+    def read(self, arena: np.ndarray, array: np.ndarray) -> None:
+        """Copy the pixels in `arena` to an array of any shape of as many, in the order of `shape`."""
+        if self.kind is not StorageKind.BLOCKED:
+            np.copyto(array, self.view(arena).reshape(array.shape))
+            return
+        found, channels = array.reshape(self.four), self.four[1]
+        lanes = self._lanes(arena)
+        for lane in range(min(self.lanes, channels)):
+            np.copyto(found[:, lane :: self.lanes], lanes[:, : blocks(channels - lane), :, :, lane])
+
+    def write(self, arena: np.ndarray, values: np.ndarray | np.float32) -> None:
+        """Copy values to the pixels in `arena`, in the order of `shape`, or one number; zeros around them."""
+        if self.kind is not StorageKind.BLOCKED:
+            self._bytes(arena).fill(0)
+            np.copyto(self.view(arena), np.broadcast_to(values, self.shape))
+            return
+        given, channels = np.broadcast_to(values, self.shape).reshape(self.four), self.four[1]
+        self._bytes(arena).fill(0)
+        lanes = self._lanes(arena)
+        for lane in range(min(self.lanes, channels)):
+            np.copyto(lanes[:, : blocks(channels - lane), :, :, lane], given[:, lane :: self.lanes])
+
+    def _bytes(self, arena: np.ndarray) -> np.ndarray:
+        return arena[self.memory.offset : self.memory.offset + self.size]
+
+    def _lanes(self, arena: np.ndarray) -> np.ndarray:
+        """PADDED or BLOCKED: [N, planes, H, W, lanes] without the halo."""
+        (pictures, _, height, width), (top, left, below, _) = self.four, self.halo
+        whole = self._bytes(arena).view(self.dtype)
+        whole = whole.reshape(pictures, self.planes, top + height + below, self.row // self.pixel, self.lanes)
         return whole[:, :, top : top + height, left : left + width]
 
 

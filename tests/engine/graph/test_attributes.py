@@ -7,17 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from reference.caffe_graphs import conv, data, graph_of, layer
+from reference.executor import Executor
 from reference.one_layer import one_layer
 from support import SHARED, assert_close, needs_shared
 
 import caffe64
-from caffe64.engine.graph.execution.gradients import Gradients
 from caffe64.engine.graph.execution.required_kernels import kernels_of
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.attributes import READERS
 from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.engine.graph.frontends.caffe.write import graph_message
-from caffe64.engine.graph.ir.op import Layers
 from caffe64.engine.graph.ops import OPS
 from caffe64.engine.graph.ops.interp import Interp
 from caffe64.engine.graph.ops.piecewise import Clip
@@ -38,8 +36,8 @@ def test_each_convolution_is_read_once(monkeypatch, name, convolutions):
     for kind in ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution"):
         monkeypatch.setitem(READERS, kind, counting(READERS[kind]))
     net = caffe64.load_caffe(SHARED / "caffe" / "nets" / f"{name}.prototxt", force_backward=True)
-    net.session.forward()
-    Gradients(net.session.runtime, net.graph.outputs)
+    net.forward()
+    net.backward()
     assert len(read) == len(set(read)) == convolutions
 
 
@@ -117,17 +115,14 @@ def test_each_side_has_its_own_padding(before, after, channels, outputs, group, 
     dy = np.random.default_rng(6).standard_normal(top, np.float32)
     for graph, value in zip((own, plain), values, strict=True):
         graph.force_backward = True
-        runtime = Runtime(graph, gradients=True, threads=1)
+        runtime = Executor(graph, gradients=True, threads=1)
         runtime.arrays[graph.inputs[0]][...] = value
         runtime.forward()
-        gradients = Gradients(runtime, graph.outputs)
-        gradients.blobs[graph.outputs[0]][...] = dy
-        gradients.backward()
-        runtimes.append(gradients)
-    dx, whole = (each.blobs[each.graph.inputs[0]] for each in runtimes)
+        runtimes.append((runtime, runtime.backward({graph.outputs[0]: dy})))
+    dx, whole = (gradients[each.graph.inputs[0]] for each, gradients in runtimes)
     inside = whole[:, :, before[0] : before[0] + 9, before[1] : before[1] + 7]
     assert_close("dx", dx, inside, 1e-5 * np.abs(whole).max())
-    for mine, other in zip(*(each.weights[each.graph.nodes[1]] for each in runtimes), strict=True):
+    for mine, other in zip(*(each.weights[each.graph.nodes[1]] for each, _ in runtimes), strict=True):
         assert_close("weights", mine, other, 1e-5 * np.abs(other).max())
 
 
@@ -167,31 +162,3 @@ def test_inference_compiles_no_kernels_of_gradients():
         *("add_filter_sums", "add_filter_sums_directly", "add_product", "smooth_activation_gradient", "channel_sums"),
         *("maximum_gradient", "mean_gradient", "relu_gradient", "mirror_filters"),
     }
-
-
-@pytest.mark.parametrize("kind", ["Convolution", "Deconvolution"])
-@pytest.mark.parametrize("stride", [1, 2])
-def test_a_gradient_takes_the_layers_that_it_is_made_of_from_its_caller(kind, stride):
-    """With the ops' own code instead of plans it is the same but for rounding."""
-    more = f"convolution_param {{ num_output: 32 kernel_size: 3 stride: {stride} }}"
-    graph = graph_of(data("2 32 9 7"), layer("c", kind, "data", more=more))
-    graph.force_backward = True
-    prepared = []
-
-    def own(node, bottoms, tops):
-        prepared.append(node.type)
-        return OPS[node.type].prepare(node, bottoms, tops)
-
-    found = []
-    for layers in (None, Layers(own, lambda node, bottoms, tops: None)):
-        runtime = Runtime(graph, gradients=True)
-        runtime.layers = layers or runtime.layers
-        runtime.arrays[graph.inputs[0]][...] = np.random.default_rng(0).standard_normal((2, 32, 9, 7), np.float32)
-        runtime.forward()
-        gradients = Gradients(runtime, graph.outputs)
-        dy = gradients.blobs[graph.outputs[0]]
-        dy[...] = np.random.default_rng(1).standard_normal(dy.shape, np.float32)
-        gradients.backward()
-        found.append(gradients.blobs[graph.inputs[0]])
-    assert prepared == ["Deconvolution" if (kind, stride) == ("Convolution", 2) else "Convolution"]
-    assert_close("dx", *found, 1e-5 * np.abs(found[0]).max())

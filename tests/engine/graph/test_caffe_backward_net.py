@@ -236,19 +236,20 @@ def test_diffs_may_be_given_or_written():
     np.testing.assert_array_equal(net.blobs["data"].diff, net.backward()["data"])
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        [layer("y", "Pooling", "data", more="pooling_param { kernel_size: 3 stride: 2 }")],
-        [
-            data("2 5", "rois"),
-            layer("y", "ROIPooling", "data rois", more="roi_pooling_param { pooled_h: 2 pooled_w: 3 }"),
-        ],
-    ],
-)
-def test_a_maximum_that_was_written_over_has_no_gradient(layers):
-    net = net_of(FORCE, INPUT, *layers)
-    net.forward(data=X, **{name: values((2, 5), 1) ** 2 for name in net.inputs[1:]})
+def test_the_gradient_of_a_maximum_goes_where_it_was_in_the_run_forward():
+    net = net_of(FORCE, INPUT, layer("y", "Pooling", "data", more="pooling_param { kernel_size: 3 stride: 2 }"))
+    net.forward(data=X)
+    ones = np.ones(net.blobs["y"].shape)
+    expected = net.backward(y=ones)["data"]
+    net.forward(data=X)
+    net.blobs["data"].data[...] = 1e9
+    np.testing.assert_array_equal(net.backward(y=ones)["data"], expected)
+
+
+def test_a_maximum_of_a_region_that_was_written_over_has_no_gradient():
+    more = "roi_pooling_param { pooled_h: 2 pooled_w: 3 }"
+    net = net_of(FORCE, INPUT, data("2 5", "rois"), layer("y", "ROIPooling", "data rois", more=more))
+    net.forward(data=X, rois=values((2, 5), 1) ** 2)
     net.blobs["data"].data[...] = 1e9
     assert not net.backward(y=np.ones(net.blobs["y"].shape))["data"].any()
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.caffe_layers import built, net_text, run_layer
+from reference.executor import Executor
 
 from caffe64.engine.graph.analysis.shapes import infer_shapes
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.errors import InputError
 
@@ -83,7 +83,7 @@ WRONG = [
 @pytest.mark.parametrize(("shape", "parameters", "message"), WRONG)
 def test_what_makes_no_sense_is_refused(shape, parameters, message):
     with pytest.raises(InputError) as raised:
-        Runtime(built(net_text("CTCGreedyDecoder", [shape], parameters)))
+        Executor(built(net_text("CTCGreedyDecoder", [shape], parameters)))
     assert str(raised.value).startswith(f"layer 'it' (CTCGreedyDecoder): {message}")
 
 

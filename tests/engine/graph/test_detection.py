@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.caffe_layers import built, input_text, layer_text, net_text, run_layer
 from reference.detections import detections, net_outputs
+from reference.executor import Executor
 from support import assert_close
 
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.errors import InputError
 from caffe64.formats.caffe import NetParameter
 
@@ -131,7 +131,7 @@ WRONG_PRIORS = [
 @pytest.mark.parametrize(("parameters", "message"), WRONG_PRIORS)
 def test_prior_boxes_that_make_no_sense(parameters, message):
     with pytest.raises(InputError) as raised:
-        Runtime(built(net_text("PriorBox", [(1, 1, 2, 2), (1, 3, 9, 9)], f"prior_box_param {{ {parameters} }}")))
+        Executor(built(net_text("PriorBox", [(1, 1, 2, 2), (1, 3, 9, 9)], f"prior_box_param {{ {parameters} }}")))
     assert str(raised.value).startswith(f"layer 'it' (PriorBox): {message}")
 
 
@@ -210,7 +210,7 @@ def test_a_head_like_ssds_from_feature_map_to_detections():
     output = """detection_output_param { num_classes: 3 share_location: true background_label_id: 0 nms_param {
         nms_threshold: 0.4 top_k: 50 } code_type: CENTER_SIZE keep_top_k: 40 confidence_threshold: 0.2 }"""
     text += layer_text("DetectionOutput", ["loc_f", "conf_o", "prior"], ["out"], output, "out")
-    made, net = Runtime(built(text)), cv2.dnn.readNetFromCaffe(as_bytes(text.encode()))
+    made, net = Executor(built(text)), cv2.dnn.readNetFromCaffe(as_bytes(text.encode()))
     for blob in made.graph.inputs:
         made.arrays[blob][...] = values(bottoms[blob.name], 3)
         net.setInput(values(bottoms[blob.name], 3), blob.name)
@@ -242,5 +242,5 @@ WRONG_DETECTIONS = [
 @pytest.mark.parametrize(("parameters", "shapes", "message"), WRONG_DETECTIONS)
 def test_detections_that_make_no_sense(parameters, shapes, message):
     with pytest.raises(InputError) as raised:
-        Runtime(built(net_text("DetectionOutput", shapes, f"detection_output_param {{ {parameters} }}")))
+        Executor(built(net_text("DetectionOutput", shapes, f"detection_output_param {{ {parameters} }}")))
     assert str(raised.value).startswith(f"layer 'it' (DetectionOutput): {message}")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.caffe_layers import built, net_text, run_layer
+from reference.executor import Executor
 
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.reference import Interpreter, gradients_of
 from caffe64.errors import InputError
@@ -106,7 +106,7 @@ WRONG = [
 def test_losses_that_make_no_sense(shapes, parameters, message):
     text = net_text("SmoothL1Loss", shapes, f"smooth_l1_loss_param {{ {parameters} }}" if parameters else "")
     with pytest.raises(InputError) as raised:
-        Runtime(built(text))
+        Executor(built(text))
     assert str(raised.value).startswith(f"layer 'it' (SmoothL1Loss): {message}")
 
 
@@ -278,14 +278,14 @@ WRONG_BOXES = [
 @pytest.mark.parametrize(("shapes", "parameters", "message"), WRONG_BOXES)
 def test_multibox_losses_that_are_refused(shapes, parameters, message):
     with pytest.raises(InputError) as raised:
-        Runtime(built(net_text("MultiBoxLoss", shapes, f"multibox_loss_param {{ {parameters} }}")))
+        Executor(built(net_text("MultiBoxLoss", shapes, f"multibox_loss_param {{ {parameters} }}")))
     assert str(raised.value).startswith(f"layer 'it' (MultiBoxLoss): {message}")
 
 
 def test_a_wrong_number_of_propagate_down_is_refused():
     text = net_text("MultiBoxLoss", SHAPES, "propagate_down: true multibox_loss_param { num_classes: 3 }")
     with pytest.raises(InputError, match="has 1 propagate_down for 4 bottoms, expected none, or one per bottom"):
-        Runtime(built(text))
+        Executor(built(text))
 
 
 @pytest.mark.parametrize(
@@ -304,6 +304,6 @@ def test_attributes_are_written_back(kind, shapes, parameters):
 # ------------------------------------------------------------------------------------- losses that are not supported
 def test_losses_without_a_reference_are_refused_with_the_way_out():
     with pytest.raises(InputError, match="--deploy does without data and loss layers"):
-        Runtime(built(net_text("RegionLoss", [(1, 14, 3, 3), (1, 5)])))
+        Executor(built(net_text("RegionLoss", [(1, 14, 3, 3), (1, 5)])))
     with pytest.raises(InputError, match="--deploy does without data and loss layers"):
-        Runtime(built(net_text("Yolov3", [(1, 14, 3, 3), (1, 5)])))
+        Executor(built(net_text("Yolov3", [(1, 14, 3, 3), (1, 5)])))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.caffe_graphs import conv, data, graph_of, layer
 from reference.exact_net import LAYERS, exact_blobs
+from reference.executor import Executor
 from reference.plans import draw_inputs
 from reference.random_nets import MORE, OTHERS, net_of, steps
 from reference.runners import assert_agree
@@ -18,8 +19,6 @@ from support import assert_close
 
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.compiler.jit import Inline, Kernel
-from caffe64.engine.graph.execution.gradients import Gradients
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.ops import OPS
 from caffe64.engine.graph.plan.lowering import LOWERINGS
 from caffe64.engine.graph.reference import Interpreter, gradients_of
@@ -65,21 +64,18 @@ def random(shape, seed):
 def test_gradients_of_random_nets_are_those_of_what_trains_nets(chosen, channels, seed):
     """Of blobs with several readers, of layers in place by their names, of weights that are shared."""
     graph = graph_of("force_backward: true\n", data(f"2 {channels} 5 4"), *net_of(chosen, channels), seed=seed)
-    made, runtime, inputs = Interpreter(graph), Runtime(graph, gradients=True), draw_inputs(graph, seed)
+    made, runtime, inputs = Interpreter(graph), Executor(graph, gradients=True), draw_inputs(graph, seed)
     for runner in (made, runtime):
         runner.fill({blob.name: x for blob, x in inputs.items()})
         runner.forward()
     given = {blob: random(made.shapes[blob], number) for number, blob in enumerate(graph.outputs)}
     blobs, weights = gradients_of(made, given)
-    gradients = Gradients(runtime, given)
-    for blob, values in given.items():
-        gradients.blobs[blob][...] = values
-    gradients.backward()
+    gradients = runtime.backward(given)
     for blob in graph.inputs:
-        assert_agree(blob.name, gradients.blobs[blob], blobs[blob], 1e-4)
-    assert weights.keys() == gradients.weights.keys()
+        assert_agree(blob.name, gradients[blob], blobs[blob], 1e-4)
+    assert weights.keys() == runtime.weights.keys()
     for node, expected in weights.items():
-        for found, values in zip(gradients.weights[node], expected, strict=True):
+        for found, values in zip(runtime.weights[node], expected, strict=True):
             assert_agree(node.name, found, values, 1e-4)
 
 

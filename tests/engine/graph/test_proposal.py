@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.caffe_layers import built, input_text, layer_text, net_text, run_layer
+from reference.executor import Executor
 
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.python_layers import type_of
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.ops import OPS
@@ -160,7 +160,7 @@ def test_pooling_of_rows_without_a_proposal_is_zero():
     text = "".join(map(input_text, ("x", "s", "o", "i"), ((1, 2, 5, 6), (1, 18, 5, 6), (1, 36, 5, 6), (1, 3))))
     text += layer_text("Python", ["s", "o", "i"], ["rois"], python_param("feat_stride: 16"), "proposal")
     text += layer_text("ROIPooling", ["x", "rois"], ["y"], "roi_pooling_param { pooled_h: 2 pooled_w: 2 }", "pool")
-    for runner in (Runtime, Interpreter):
+    for runner in (Executor, Interpreter):
         made = runner(built(text))
         values = (np.ones((1, 2, 5, 6)), *net_outputs(9, 5, 6, 6), np.array([[90, 100, 1.5]]))
         for blob, value in zip(made.graph.inputs, values, strict=True):
@@ -192,7 +192,7 @@ WRONG = [
 @pytest.mark.parametrize(("shapes", "parameters", "message"), WRONG)
 def test_what_makes_no_sense_is_refused(shapes, parameters, message):
     with pytest.raises(InputError) as raised:
-        Runtime(built(net_text("Proposal", shapes, parameters)))
+        Executor(built(net_text("Proposal", shapes, parameters)))
     assert str(raised.value).startswith(f"layer 'it' (Proposal): {message}")
 
 
@@ -214,14 +214,14 @@ WRONG_PYTHON = [
 @pytest.mark.parametrize(("text", "message"), WRONG_PYTHON)
 def test_parameters_of_the_class_that_make_no_sense_are_refused(text, message):
     with pytest.raises(InputError) as raised:
-        Runtime(built(net_text("Python", PYTHON_SHAPES, python_param(text))))
+        Executor(built(net_text("Python", PYTHON_SHAPES, python_param(text))))
     assert str(raised.value).startswith(f"layer 'it' (Proposal): {message}")
 
 
 def test_other_python_layers_are_refused_by_module_and_class():
     graph = built(net_text("Python", PYTHON_SHAPES, python_param("", "rpn.anchor_target_layer", "AnchorTargetLayer")))
     with pytest.raises(InputError, match=r"'it' \(rpn\.anchor_target_layer\.AnchorTargetLayer\)"):
-        Runtime(graph)
+        Executor(graph)
 
 
 def test_a_class_that_is_registered_comes_first(monkeypatch):

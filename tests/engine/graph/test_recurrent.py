@@ -14,12 +14,12 @@ from reference.caffe_graphs import graph_of, layer, optimised
 from reference.caffe_layers import built, input_text, net_text
 from reference.caffe_running import drawn, run
 from reference.caffe_slopes import check_slopes
+from reference.executor import Executor
 from reference.plans import run_plan
 
 import caffe64
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.analysis.shapes import infer_shapes, weight_shapes
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.build import build_graph
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.plan import Plan
@@ -270,7 +270,7 @@ def test_a_second_executor_of_the_same_graph_has_a_state_of_its_own():
     arrays = {blob: inputs[blob.name] for blob in net.graph.inputs}
     for _ in range(2):  # nothing counts its runs, so each begins alike
         np.testing.assert_array_equal(run_plan(plan, arrays)[h], first)
-    other = Runtime(net.graph)
+    other = Executor(net.graph)
     other.fill(inputs)
     other.forward()
     np.testing.assert_allclose(other.arrays[h], first, atol=1e-6)

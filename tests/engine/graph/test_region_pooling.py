@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.caffe_layers import built, net_text, run_layer
+from reference.executor import Executor
 from reference.plans import run_plan, same_bits, ways
 
 from caffe64.engine.compiler.cpu import LANES
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.reference import Interpreter, gradients_of
@@ -301,7 +301,7 @@ WRONG = [
 @pytest.mark.parametrize(("kind", "shapes", "parameters", "message"), WRONG)
 def test_what_makes_no_sense_is_refused(kind, shapes, parameters, message):
     with pytest.raises(InputError) as raised:
-        Runtime(built(net_text(kind, shapes, parameters)))
+        Executor(built(net_text(kind, shapes, parameters)))
     assert str(raised.value).startswith(f"layer 'it' ({kind}): {message}")
 
 

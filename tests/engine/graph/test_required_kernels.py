@@ -7,19 +7,20 @@ from reference.child import run_json
 
 CODE = """
 import json, sys
+import numpy as np
 from reference.caffe_graphs import data, graph_of, layer
 from reference.random_nets import MORE, OTHERS, net_of
 from caffe64.engine.compiler.jit import KERNELS
-from caffe64.engine.graph.execution.gradients import Gradients
 from caffe64.engine.graph.execution.required_kernels import kernels_of
-from caffe64.engine.graph.execution.runtime import Runtime
+from reference.executor import Executor
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.reference import Interpreter
 
 def gradients(graph):
-    runtime = Runtime(graph, gradients=True)
-    runtime.forward()
-    return Gradients(runtime, graph.outputs).backward
+    executor = Executor(graph, gradients=True)
+    executor.forward()
+    given = {blob: np.ones(executor.shapes[blob], np.float32) for blob in graph.outputs}
+    return lambda: executor.backward(given)
 
 runners = {"plan": lambda graph: Plan(graph).forward, "layers": lambda graph: Interpreter(graph).forward,
            "gradients": gradients}

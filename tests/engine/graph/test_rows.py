@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.detections import detector, net_outputs
+from reference.executor import Executor
 
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.verification.difference import check_close, difference
 from caffe64.engine.graph.verification.rows import FoundRows
 from caffe64.engine.graph.verification.scale import output_rows, output_scales
@@ -91,7 +91,7 @@ def test_rounding_of_bottoms_is_no_difference_and_a_tenth_is(seed, size, keep):
     random = np.random.default_rng(seed)
 
     def run(amount):
-        runner = Runtime(graph)
+        runner = Executor(graph)
         for blob, values in zip(graph.inputs, bottoms, strict=True):
             change = 1 if blob.name == "b2" else 1 + amount * random.choice([-1, 1], values.shape)
             runner.arrays[blob][...] = values * change

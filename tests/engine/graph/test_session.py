@@ -7,8 +7,6 @@ import pytest
 from reference.caffe_graphs import conv, data, give_weights, graph_of, layer
 
 from caffe64 import CaffeNet
-from caffe64.engine.graph.execution.runtime import Runtime
-from caffe64.engine.graph.plan import Plan
 
 
 @pytest.fixture
@@ -22,18 +20,38 @@ def pictures(seed=0):
     return np.random.default_rng(seed).standard_normal((2, 3, 9, 8), np.float32)
 
 
-def runner(net):
-    return net.session._plan or net.session._runtime
-
-
 def test_a_look_at_an_inner_blob_keeps_all_of_them_and_shows_the_last_run(net):
-    out = net.forward(data=pictures())["p"]
-    assert isinstance(runner(net), Plan)
+    out, before = net.forward(data=pictures())["p"], net.session._plan
     inner = net.blobs["c"].data
-    assert isinstance(runner(net), Runtime)
+    assert net.session._plan is not before
     np.testing.assert_allclose(np.tanh(inner), out, atol=1e-6)
-    again = net.forward(data=pictures(1))["p"]
+    again, before = net.forward(data=pictures(1))["p"], net.session._plan
     np.testing.assert_allclose(np.tanh(inner), again, atol=1e-6)  # the same array shows the next run
+    assert net.blobs["c"].data is inner
+    assert net.session._plan is before
+
+
+def test_a_look_does_not_take_groups_apart_that_have_no_name_inside(net):
+    def groups():
+        return [[node.name for node in group.nodes] for group in net.session._plan.groups]
+
+    net.forward(data=pictures())
+    before = groups()
+    assert ["c", "r"] in before
+    net.blobs["c"].data.sum()
+    assert groups() == before
+
+
+def test_arrays_of_blobs_are_brought_up_to_date_as_long_as_they_are_held(net):
+    net.forward(data=pictures())
+    row, whole = net.blobs["c"].data[1], net.blobs["c"].data
+    assert len(list(net.session._shown)) == 1
+    del whole
+    net.forward(data=pictures(1))
+    np.testing.assert_array_equal(row, net.blobs["c"].data[1])
+    del row
+    net.forward(data=pictures())
+    assert not list(net.session._shown)
 
 
 def test_inputs_and_outputs_are_the_same_arrays_from_run_to_run_and_after_a_look(net):
@@ -41,7 +59,6 @@ def test_inputs_and_outputs_are_the_same_arrays_from_run_to_run_and_after_a_look
     given[...] = pictures()
     first = net.forward()["p"]
     np.testing.assert_array_equal(found, first)
-    assert isinstance(runner(net), Plan)
     net.blobs["c"].data.sum()
     given[...] = pictures(1)
     net.forward()
@@ -51,11 +68,14 @@ def test_inputs_and_outputs_are_the_same_arrays_from_run_to_run_and_after_a_look
     assert abs(found - first).max() > 0.01
 
 
-def test_bytes_are_planned_until_all_blobs_are_kept(net):
-    assert net.session.bytes is runner(net).bytes
-    assert net.session.bytes.arena >= 4 * 2 * 3 * 9 * 8
+def test_blobs_share_memory_until_they_are_looked_at(net):
+    net.forward(data=pictures())
+    shared = net.session.bytes.arena
+    assert shared >= 4 * 2 * 3 * 9 * 8
     net.blobs["c"].data.sum()
-    assert net.session.bytes is None
+    kept = net.session.bytes.arena
+    net.forward(end="c")
+    assert shared <= kept < net.session.bytes.arena
 
 
 def test_shapes_are_known_without_a_run(net):
@@ -81,4 +101,4 @@ def test_options_reach_the_plan(net, options):
     other = CaffeNet(net.graph, **options)
     found = other.forward(data=pictures())["p"]
     np.testing.assert_allclose(found, net.forward(data=pictures())["p"], atol=1e-6)
-    assert runner(other).threads == options.get("threads", 1)
+    assert other.session._plan.threads == options.get("threads", 1)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.caffe_layers import built, net_text, run_layer
+from reference.executor import Executor
 
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.frontends.caffe.write import graph_message
 from caffe64.errors import InputError
 
@@ -200,7 +200,7 @@ WRONG = [
 def test_what_makes_no_sense_is_refused(shapes, parameters, message):
     kind = "Yolov3DetectionOutput" if "yolov3" in parameters else "YoloDetectionOutput"
     with pytest.raises(InputError) as raised:
-        Runtime(built(net_text(kind, shapes, parameters)))
+        Executor(built(net_text(kind, shapes, parameters)))
     assert str(raised.value).startswith(f"layer 'it' ({kind}): {message}")
 
 

@@ -10,11 +10,8 @@ from reference.drawn_nets import CHANNELS, ROWS, SIDE, nets
 from reference.plans import NAN_BYTE, same_bits
 
 import caffe64
-from caffe64.engine.graph.ir.op import Layers
 from caffe64.engine.graph.ir.ownership import weight_gradients
-from caffe64.engine.graph.plan import Plan
-from caffe64.engine.graph.plan.layer import plan_layer, prepare_layer
-from caffe64.engine.graph.plan.own_code import WantedGradients
+from caffe64.engine.graph.plan import Plan, WantedGradients
 from caffe64.engine.graph.reference import Interpreter
 from caffe64.engine.graph.reference.gradients import gradients_of
 
@@ -27,7 +24,7 @@ def graph_of_text(text, seed):
 
 
 def training_plan(graph, **options):
-    wanted = WantedGradients(weight_gradients(graph), Layers(prepare_layer, plan_layer, 1))
+    wanted = WantedGradients(weight_gradients(graph))
     return Plan(graph, gradients=wanted, **options), wanted.weights
 
 
