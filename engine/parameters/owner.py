@@ -134,7 +134,6 @@ class Held:
 
     owner: Parameters
     numbers: tuple[int, ...]
-    mirrored: bool = False  # the first holds the filters of the layer's adjoint
 
     def views(self, vector: np.ndarray | None = None) -> list[np.ndarray]:
         """The layer's blobs in the owner's vector, or in one of the same layout."""

@@ -79,7 +79,7 @@ def _emit(builder, count, steps, kernel, arena, weights, tables, x, step, taps, 
                         sums[p] = multiply_add(builder, value, filters[i - p * steps], sums[p])
     else:
         entry, loop, done = builder.basic_block, *map(builder.append_basic_block, ("row.tap", "row.done"))
-        builder.branch(loop)
+        builder.cbranch(builder.icmp_signed("<", I64(0), n), loop, done)
         builder.position_at_end(loop)
         tap, phis = builder.phi(I64), [builder.phi(VECTOR) for _ in range(count)]
         here, weight = pointer_to(tap), weight_of(tap)
@@ -90,6 +90,10 @@ def _emit(builder, count, steps, kernel, arena, weights, tables, x, step, taps, 
             phi.add_incoming(later, loop)
         builder.cbranch(builder.icmp_signed("<", following, n), loop, done)
         builder.position_at_end(done)
+        totals, sums = sums, [builder.phi(VECTOR) for _ in range(count)]
+        for phi, total in zip(sums, totals, strict=True):
+            phi.add_incoming(initial, entry)
+            phi.add_incoming(total, loop)
     lowest, highest, out = splat(builder, lowest), splat(builder, highest), builder.gep(arena, [y])
     for p, total in enumerate(sums):
         to = builder.gep(out, [builder.load(builder.gep(tables, [builder.add(pixels, I64(p))]))])

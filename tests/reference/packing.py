@@ -17,8 +17,8 @@ def panels(filters, pixel, width):
     groups, outputs, channels, taps = filters.shape
     padded = np.zeros((groups, whole(outputs), whole(channels, pixel), taps), filters.dtype)
     padded[:, :outputs, :channels] = filters
-    rows = padded.reshape(groups, whole(outputs), -1, pixel, taps).transpose(0, 2, 4, 3, 1)
-    rows = rows.reshape(groups, -1, whole(outputs))
+    rows = padded.reshape(groups, whole(outputs), whole(channels, pixel) // pixel, pixel, taps)
+    rows = rows.transpose(0, 2, 4, 3, 1).reshape(groups, whole(channels, pixel) * taps, whole(outputs))
     starts = range(0, whole(outputs), width * LANES)
     parts = [each[:, at : at + width * LANES].reshape(-1) for each in rows for at in starts]
     return np.concatenate(parts) if parts else np.zeros(0, filters.dtype)

@@ -49,11 +49,10 @@ def no_curve(node: Node) -> None:
 
 @dataclass(frozen=True)
 class Layers:
-    """How a gradient that consists of other layers runs them. `prepare` prepares one, as an Op does; `plan` does so in
-    a faster way, or returns None if there is none. `threads`: how many may run, None for as many as pay off."""
+    """How a gradient that consists of other layers runs them. `prepare` prepares one, as an Op does. `threads`: how
+    many may run, None for as many as pay off."""
 
     prepare: Callable[[Node, list[Shape], list[Shape]], Run]
-    plan: Callable[[Node, list[Shape], list[Shape]], Run | None]
     threads: int | None = None
 
 

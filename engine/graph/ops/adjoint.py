@@ -1,4 +1,4 @@
-"""The layers by which the gradients of Convolution and Deconvolution are computed.
+"""The layers by which the own code of Convolution and Deconvolution computes gradients.
 
 The one is the other's adjoint, so the gradient of its bottom is the other layer, of the same weights, of dy. For a
 convolution of stride 1 this is also a convolution with mirrored weights, which is faster. These layers are separate
@@ -13,7 +13,7 @@ import numpy as np
 
 from ...compiler import signatures as types
 from ...compiler.jit import F1, F1_IN, i64, kernel
-from ...parameters.owner import Held
+from ...parameters.owner import Held, Parameters, Slice
 from ..ir.graph import Blob, Node, Shape
 from ..ir.op import NO_VALUES, Layers, count
 from .channels import add_sums, channel_sums
@@ -33,46 +33,30 @@ def mirror_filters(w, groups, outputs, channels, taps, mirrored):
 
 
 def mirrored(node: Node, window: Window, top: Shape, bottom: Shape, layers: Layers):
-    """A function (dys, dxs): convolutions of dy with mirrored weights, inputs and outputs exchanged.
-
-    A plan packs them mirrored from the parameter; for the layer's own code they are mirrored before.
-    """
+    """A function (dys, dxs): convolutions of dy with mirrored weights, inputs and outputs exchanged."""
     before, after = (
         tuple(extent - 1 - pad for extent, pad in zip(window.extent, pads, strict=True))
         for pads in (window.before, window.after)
     )
+    outputs, channels = window.outputs // window.group, window.channels // window.group
     twin = twin_of(node, "Convolution", replace(window, outputs=window.channels, before=before, after=after))
-    twin.held = Held(node.held.owner, node.held.numbers[:1], mirrored=True)
-    refresh, run_twin = None, layers.plan(twin, [top], [bottom])
-    if run_twin is None:
-        refresh = _mirrored_weights(node, window, twin)
-        run_twin = layers.prepare(twin, [top], [bottom])
+    owner = Parameters([Slice(node.name, 0, (window.channels, outputs, *window.kernel), 0)])
+    own_weights = Held(owner, (0,))
+    twin.weights, twin.held = own_weights.views(), own_weights
+    run_twin, made_of = layers.prepare(twin, [top], [bottom]), None
 
     def adjoint(output_gradients, input_gradients):
+        nonlocal made_of
         for dy, dx in zip(output_gradients, input_gradients, strict=True):
             if dx is not None:
-                if refresh:
-                    refresh()
+                if made_of != (versions := node.held.versions()):
+                    weights = node.weights[0].reshape(-1), window.group, outputs, channels, count(window.kernel)
+                    mirror_filters.run(*weights, owner.vector)
+                    own_weights.written()
+                    made_of = versions
                 run_twin([dy], [dx])
 
     return adjoint
-
-
-def _mirrored_weights(node: Node, window: Window, twin: Node):
-    """Give `twin` weights of its own. Returns a function that updates them from those of `node` if these have
-    changed."""
-    outputs, channels = window.outputs // window.group, window.channels // window.group
-    twin.held, twin.weights = None, [np.empty((window.channels, outputs, *window.kernel), np.float32)]
-    made_of = None
-
-    def refresh():
-        nonlocal made_of
-        if made_of != (versions := node.held.versions()):
-            weights, mirrored = node.weights[0].reshape(-1), twin.weights[0].reshape(-1)
-            mirror_filters.run(weights, window.group, outputs, channels, count(window.kernel), mirrored)
-            made_of = versions
-
-    return refresh
 
 
 def spread(node: Node, window: Window, top: Shape, bottom: Shape, layers: Layers):

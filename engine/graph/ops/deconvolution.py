@@ -174,9 +174,7 @@ def deconvolution_back(node: Node, bottoms: list[Shape], tops: list[Shape], run:
     return back
 
 
-DECONVOLUTION_GRADIENT = Gradient(
-    deconvolution_back, kernels=(*FILTER_KERNELS, channel_sums), layers=("Convolution", "Deconvolution")
-)
+DECONVOLUTION_GRADIENT = Gradient(deconvolution_back, kernels=(*FILTER_KERNELS, channel_sums), layers=("Convolution",))
 OPS = (
     Op(
         "Deconvolution", deconvolution_shapes, prepare_deconvolution, deconvolution_weights, deconvolution_macs,

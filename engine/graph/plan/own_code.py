@@ -53,7 +53,7 @@ def own_back(
     """What runs its gradient, by so many threads. `run` ran it forward."""
     node, stored = action.owner.main, action.backward
     bottoms, tops = ([shapes[blob] for blob in blobs] for blobs in (node.bottoms, node.tops))
-    layers = Layers(prepare, plan=lambda node, bottoms, tops: None, threads=threads)
+    layers = Layers(prepare, threads)
     back = OPS[node.type].gradient.prepare(node, bottoms, tops, run, layers)
 
     def views(storages: list[Storage | None], shapes: list[Shape]) -> list[np.ndarray | None]:

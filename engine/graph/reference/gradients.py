@@ -14,7 +14,7 @@ from ..ir.ownership import WeightGradients, weight_gradients
 from ..ops import OPS
 from .interpreter import Interpreter, prepare
 
-LAYERS = Layers(prepare, plan=lambda node, bottoms, tops: None, threads=1)
+LAYERS = Layers(prepare, threads=1)
 
 
 def gradients_of(

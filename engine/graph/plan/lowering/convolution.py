@@ -7,15 +7,16 @@ import itertools
 import numpy as np
 
 from ....compiler.cpu import FLOAT_BYTES, LANES
-from ...ir.graph import Shape
+from ...ir.graph import Node, Shape
 from ...ir.op import count
 from ...ops.windows import MOST_NUMBERS, Window, window_of
 from ..emitter import Emitter
 from ..storage import Halo, Storage, StorageKind, blocks
+from .adjoint import adjoint_halo, may_adjoin
 from .backward import Backward, BackwardBlobs
 from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, Tap, emit_filters
 from .filters import filter_layout, pack_filters, panels_offset
-from .input_gradient import emit_inputs, gradient_halo, turned_bytes
+from .input_gradient import emit_inputs, turned_bytes
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .mask import emit_group_mask, only_masks
 from .products import Work, convolve, emit_products
@@ -34,25 +35,28 @@ def lower_convolution(context: Context) -> Lowered | None:
     planar = window.channels < LANES
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        x, y = bottoms[0], tops[0]
-        planes = channels if planar else blocks(channels)
-        start, taps = taps_of(x, window, planes)
-        run = x.lanes
-        if planar and window.dilation[1] == 1:
-            run = window.kernel[1]
-            taps = taps[::run]
-
-        work = Work(
-            x=x.first + start, x_picture=x.picture, x_group=planes * x.plane,
-            pixels=x.pixels(window.stride, y.four[2:]), taps=taps, run=run,
-            w=panels_offset(emitter, node, 0, filter_layout(node, window), x.lanes),
-            groups=window.group, outputs=window.outputs, pictures=window.outer, inputs=planes * x.plane,
-        )  # fmt: skip
-        emit_products(emitter, context.group, work, y, bottoms[-1] if context.group.addend else None)
+        work = convolution_work(emitter, node, window, bottoms[0], tops[0].four[2:])
+        emit_products(emitter, context.group, work, tops[0], bottoms[-1] if context.group.addend else None)
 
     want = Want(StorageKind.PADDED if planar else StorageKind.BLOCKED, halo_of(window, context.tops[0]))
     backward = convolution_backward(context, window, planar)
     return Lowered([want, *addend_wants(context)], StorageKind.BLOCKED, emit, algorithm="direct", backward=backward)
+
+
+def convolution_work(emitter: Emitter, node: Node, window: Window, x: Storage, output: Shape) -> Work:
+    """The product of a convolution of x, PADDED or BLOCKED, with the filters of `node`, for outputs of this size."""
+    channels = window.channels // window.group
+    planes = blocks(channels) if x.kind is StorageKind.BLOCKED else channels
+    start, taps = taps_of(x, window, planes)
+    run = pixel = min(x.lanes, channels)
+    if x.kind is StorageKind.PADDED and window.dilation[1] == 1:
+        run = window.kernel[1]
+        taps = taps[::run]
+    return Work(
+        x=x.first + start, x_picture=x.picture, x_group=planes * x.plane, pixels=x.pixels(window.stride, output),
+        taps=taps, run=run, w=panels_offset(emitter, node, 0, filter_layout(window), pixel), groups=window.group,
+        outputs=window.outputs, pictures=window.outer, inputs=planes * x.plane,
+    )  # fmt: skip
 
 
 CONVOLVE_KERNELS = convolve, pack_filters
@@ -62,30 +66,19 @@ DIRECT = Lowering(lower_convolution, CONVOLVE_KERNELS, backward_kernels=(*CONVOL
 def convolution_backward(context: Context, window: Window, planar: bool) -> Backward | None:
     """The gradients as plain sums. None for a group with another operation than a ReLU."""
     node, group = context.group.main, context.group
-    if not only_masks(group) or node.held.mirrored or not window.channels:
+    if not only_masks(group) or not window.channels or not may_adjoin(window):
         return None
     work = filter_work(window, context.tops[0], planar)
 
     def emit(emitter: Emitter, blobs: BackwardBlobs) -> None:
         (x, *_), (dy,), (dx, *_) = blobs.bottoms, blobs.top_gradients, blobs.bottom_gradients
         emit_group_mask(emitter, group, blobs)
-        filters, biases = (*blobs.weights[node], None)[:2]
-        if planar:
-            start, places = taps_of(x, window, work.places // count(window.kernel))
-            taps = [Tap(0, 0, work.rows, 0, work.columns)]
-        else:
-            start, inside = taps_of(x, window, 1)
-            places, taps = np.arange(LANES) * FLOAT_BYTES, inner_taps(window, context.tops[0], inside)
-        emit_filters(
-            emitter, work, dy, filters, biases, blobs.shared, places=places, taps=taps,
-            x=x.strided._replace(offset=x.first + start, row=x.row * window.stride[0]),
-            x_column=x.pixel * window.stride[1], x_group=work.planes * x.plane,
-        )  # fmt: skip
+        emit_filter_sums(emitter, work, window, x, dy, *(*blobs.weights[node], None)[:2], blobs.shared)
         if dx:
             emit_inputs(emitter, node, window, dy, dx, blobs.shared)
 
     return Backward(
-        emit, halo=gradient_halo(window, context.tops[0]), reads_bottoms=True, reads_tops=group.activation is not None,
+        emit, halo=adjoint_halo(window, context.tops[0]), reads_bottoms=True, reads_tops=group.activation is not None,
         scratch=work.scratch, shared=max(work.shared, turned_bytes(window) if planar else 0),
     )  # fmt: skip
 
@@ -98,6 +91,30 @@ def filter_work(window: Window, top: Shape, planar: bool) -> FilterWork:
         pictures=window.outer, rows=rows, columns=columns, groups=window.group, outputs=window.outputs // window.group,
         places=channels * taps if planar else channels, pixel=channels * taps if planar else LANES,
         taps=1 if planar else taps, row=values * FLOAT_BYTES * window.padded[1] * window.stride[0],
+    )  # fmt: skip
+
+
+def emit_filter_sums(
+    emitter: Emitter,
+    work: FilterWork,
+    window: Window,
+    x: Storage,
+    dy: Storage,
+    filters: int | None,
+    biases: int | None,
+    shared: int,
+) -> None:
+    """The steps that add to the gradients of a convolution of x at these offsets."""
+    if x.kind is StorageKind.PADDED:
+        start, places = taps_of(x, window, work.places // count(window.kernel))
+        taps = [Tap(0, 0, work.rows, 0, work.columns)]
+    else:
+        start, inside = taps_of(x, window, 1)
+        places, taps = np.arange(LANES) * FLOAT_BYTES, inner_taps(window, dy.shape, inside)
+    emit_filters(
+        emitter, work, dy, filters, biases, shared, places=places, taps=taps,
+        x=x.strided._replace(offset=x.first + start, row=x.row * window.stride[0]),
+        x_column=x.pixel * window.stride[1], x_group=work.planes * x.plane,
     )  # fmt: skip
 
 
@@ -117,17 +134,28 @@ def inner_taps(window: Window, top: Shape, offsets: np.ndarray) -> list[Tap]:
 
 def plane_window(context: Context) -> Window | None:
     """The window of a convolution of one bottom [N, C, H, W] over H and W."""
+    window = picture_window(context)
+    if window is None:
+        return None
+    floats = stored_numbers(context.bottoms[0], halo_of(window, context.tops[0]))
+    if floats > MOST_NUMBERS:
+        raise context.group.main.error(f"needs {floats} numbers for a padded picture", f"at most {MOST_NUMBERS}")
+    return window
+
+
+def picture_window(context: Context) -> Window | None:
+    """The same of any layer with a window, in memory of any size."""
     node = context.group.main
     if len(node.bottoms) != 1 or len(context.bottoms[0]) != 2 + PLANE_AXES:
         return None
     window = window_of(node, context.bottoms[:1])
-    if len(window.size) != PLANE_AXES:
-        return None
-    halo = halo_of(window, context.tops[0])
-    sides = [sum(parts) for parts in zip(window.size, halo[:2], halo[2:], strict=True)]
-    if (floats := window.outer * blocks(window.channels) * LANES * count(sides)) > MOST_NUMBERS:
-        raise node.error(f"needs {floats} numbers for a padded picture", f"at most {MOST_NUMBERS}")
-    return window
+    return window if len(window.size) == PLANE_AXES else None
+
+
+def stored_numbers(shape: Shape, halo: Halo) -> int:
+    """Those of a BLOCKED blob."""
+    rows, columns = (sum(parts) for parts in zip(shape[2:], halo[:2], halo[2:], strict=True))
+    return shape[0] * blocks(shape[1]) * LANES * rows * columns
 
 
 def halo_of(window: Window, top: Shape) -> Halo:

@@ -6,8 +6,8 @@ A panel is `width` vectors of outputs, of a last one fewer, whose lanes behind t
 `pixel` channels that the kernel reads side by side; those behind the last are zeros. What is not written here is zero
 from the start.
 
-A parameter may hold the filters of the layer's adjoint (`Held.mirrored`): then inputs and outputs are exchanged,
-and the taps of a channel stand in the opposite order.
+Taps may be divided into phases, products of their own: then this is the layout of each, one behind the other, and the
+taps of a channel are those of the phase.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
-from ....compiler.fields import read_fields
+from ....compiler.fields import numbers, read_fields, read_row
 from ....compiler.jit import inline
 from ....products.pixel_tile import PANEL
 from ....vectors.copying import copy_transposed
@@ -48,7 +46,15 @@ class FilterLayout(NamedTuple):
     output: int
     channel: int
     bytes: int  # of the parameter
-    mirrored: int  # 1: a channel's last tap comes first
+    mirrored: int  # 1: of the adjoint, a channel's last tap comes first
+
+
+class PackedTap(NamedTuple):
+    """Where a tap is packed."""
+
+    phase: int  # from the first panel on, that of its phase, in bytes; -1: it is left out
+    taps: int  # of its phase
+    place: int  # among these
 
 
 class PackedFilters(NamedTuple):
@@ -58,8 +64,7 @@ class PackedFilters(NamedTuple):
     pixel: int
     width: int
     stretches: int  # of planes, which are items
-    kept: int  # taps of a channel that are packed
-    rows: int  # table: of each tap, its place among the packed ones; -1: it is left out
+    taps: int  # table: PackedTap of each tap of a channel
 
 
 @inline
@@ -97,7 +102,7 @@ def pack_filters(arena, weights, tables, at, item, thread):
     first = planes * stretch // f.stretches * pixel
     last = min(s.channels, planes * (stretch + 1) // f.stretches * pixel)
     here = min(width, all_blocks - panel * width)
-    to = f.to + (group * all_blocks + panel * width) * planes * pixel * f.kept * VECTOR_BYTES
+    start = (group * all_blocks + panel * width) * planes * pixel
     source = f.source.first + group * s.group + panel * width * LANES * s.output
     channels = last - first if s.channel == s.taps * FLOAT_BYTES else 1  # that lie in one run
     for c in range(first, last, max(1, channels)):
@@ -111,54 +116,69 @@ def pack_filters(arena, weights, tables, at, item, thread):
                     begin = source + output * LANES * s.output + c * s.channel + n * FLOAT_BYTES
                     transpose(weights, begin, s.output, lanes, number, end, arena, tile + i * LANES * VECTOR_BYTES)
                 channel, tap = c + n // s.taps, n % s.taps
-                lane, line = channel % pixel, (channel // pixel * f.kept * pixel + channel % pixel) * here
+                lane, line = channel % pixel, start + channel // pixel * pixel * here  # of a phase of one tap
                 for k in range(number):  # filters[channel, tap, outputs of v and those behind it in the line]
-                    row = tables[f.rows + tap]
-                    target = to + (line + row * pixel * here + v) * VECTOR_BYTES
-                    for i in range(vectors if row >= 0 else 0):
+                    p = read_row(tables, f.taps, tap, PackedTap)
+                    target = f.to + p.phase + (p.taps * line + (p.place * pixel + lane) * here + v) * VECTOR_BYTES
+                    for i in range(vectors if p.phase >= 0 else 0):
                         stream(arena, target + i * VECTOR_BYTES, load(arena, tile + (i * LANES + k) * VECTOR_BYTES))
                     tap += 1
                     if tap == s.taps:
-                        tap, lane, line = 0, lane + 1, line + here
+                        tap, lane = 0, lane + 1
                         if lane == pixel:
-                            lane, line = 0, line + (f.kept - 1) * pixel * here
+                            lane, line = 0, line + pixel * here
     finish_streams()
 
 
-def filter_layout(node: Node, window: Window) -> FilterLayout:
+def filter_layout(window: Window) -> FilterLayout:
     """Of the filters of a convolution."""
     outputs, channels, taps = window.outputs // window.group, window.channels // window.group, count(window.kernel)
-    mirrored = node.held.mirrored
-    output, channel = (taps, outputs * taps) if mirrored else (channels * taps, taps)
     return FilterLayout(
         groups=window.group, outputs=outputs, channels=channels, taps=taps,
-        group=outputs * channels * taps * FLOAT_BYTES, output=output * FLOAT_BYTES, channel=channel * FLOAT_BYTES,
-        bytes=window.outputs * channels * taps * FLOAT_BYTES, mirrored=mirrored,
+        group=outputs * channels * taps * FLOAT_BYTES, output=channels * taps * FLOAT_BYTES, channel=taps * FLOAT_BYTES,
+        bytes=window.outputs * channels * taps * FLOAT_BYTES, mirrored=0,
     )  # fmt: skip
 
 
-def panels_offset(
+def exchanged_layout(window: Window) -> FilterLayout:
+    """The same of its adjoint, whose outputs are its inputs, and vice versa."""
+    layout = filter_layout(window)
+    return layout._replace(
+        outputs=layout.channels, channels=layout.outputs, output=layout.channel, channel=layout.output
+    )
+
+
+def panels_offset(emitter: Emitter, node: Node, blob: int, layout: FilterLayout, pixel: int, width: int = PANEL) -> int:
+    """The offset of the filters in this blob of `node`, packed."""
+    (offset,) = phase_offsets(emitter, node, blob, layout, pixel, width, [range(layout.taps)])
+    return offset
+
+
+def phase_offsets(
     emitter: Emitter,
     node: Node,
     blob: int,
     layout: FilterLayout,
     pixel: int,
-    width: int = PANEL,
-    kept: Sequence[int] | None = None,
-) -> int:
-    """The offset of the filters in this blob of `node`, packed: of the taps `kept`, in this order, or of all, in their
-    own, the last first where they are mirrored."""
-    if kept is None:
-        kept = range(layout.taps)[:: -1 if layout.mirrored else 1]
-    rows = np.full(layout.taps, -1)
-    rows[list(kept)] = range(len(kept))
+    width: int,
+    phases: Sequence[Sequence[int]],
+) -> list[int]:
+    """The same of each phase, of its taps in their order; a tap is in one phase, or left out."""
     planes, panels = -(-layout.channels // pixel), layout.groups * -(-blocks(layout.outputs) // width)
-    floats = layout.groups * blocks(layout.outputs) * LANES * planes * pixel * len(kept)
+    tap_floats = layout.groups * blocks(layout.outputs) * LANES * planes * pixel
+    taps, offsets, floats = [PackedTap(-1, 0, 0)] * layout.taps, [], 0
+    for phase in phases:
+        offsets.append(floats * FLOAT_BYTES)
+        for place, tap in enumerate(phase):
+            taps[tap] = PackedTap(offsets[-1], len(phase), place)
+        floats += len(phase) * tap_floats
     stretches = stretches_of(floats, panels, planes)
-    return emitter.packed(
+    start = emitter.packed(
         pack_filters, panels * stretches, node, [blob], floats, scratch=LINE_VECTORS * LANES * VECTOR_BYTES,
-        layout=layout, pixel=pixel, width=width, stretches=stretches, kept=len(kept), rows=emitter.packing.table(rows),
+        layout=layout, pixel=pixel, width=width, stretches=stretches,
+        taps=emitter.packing.table([number for tap in taps for number in numbers(tap)]),
     )  # fmt: skip
+    return [start + offset for offset in offsets]
 
 
 def stretches_of(floats: int, panels: int, planes: int) -> int:
@@ -178,6 +198,9 @@ def numbers_offset(emitter: Emitter, node: Node, blob: int, number: int) -> int:
 
 def bias_offset(emitter: Emitter, node: Node, outputs: int) -> int:
     """The offset of the bias, or of zeros, in whole vectors."""
-    if len(node.held.numbers) > 1:
-        return numbers_offset(emitter, node, 1, outputs)
+    return numbers_offset(emitter, node, 1, outputs) if len(node.held.numbers) > 1 else no_bias(emitter, outputs)
+
+
+def no_bias(emitter: Emitter, outputs: int) -> int:
+    """The offset of zeros."""
     return emitter.constant([0.0] * blocks(outputs) * LANES)

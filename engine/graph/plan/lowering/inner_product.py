@@ -9,16 +9,16 @@ from ...ir.graph import Node
 from ...ir.op import count
 from ..emitter import Emitter
 from ..steps import NO_PIXELS
-from ..storage import Memory, Storage, StorageKind, blocks
+from ..storage import Memory, Storage, StorageKind
 from .backward import Backward, BackwardBlobs
 from .curves import NO_EPILOGUE
 from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, emit_filters
-from .filters import FilterLayout, pack_filters, panels_offset
+from .filters import FilterLayout, no_bias, pack_filters, panels_offset
 from .lowered import PLANAR, Context, Lowered, Lowering, addend_wants
 from .mask import emit_group_mask, only_masks
 from .moves import emit_move
 from .outer_products import OUTER_SCRATCH, MatrixRows, add_outer_products, emit_outer_products
-from .products import Work, convolve, emit_products, emit_sums
+from .products import Work, convolve, emit_products, emit_sums, pixels_of
 
 
 def lower_inner_product(context: Context) -> Lowered | None:
@@ -99,7 +99,6 @@ def emit_rows(emitter: Emitter, node: Node, dy: Storage, dx: Storage, turned: in
     )  # fmt: skip
     whole = depth % LANES == 0
     made = Storage((rows, depth), StorageKind.BLOCKED, dx.memory if whole else Memory(0, 0, 0, turned))
-    bias = emitter.constant(np.zeros(blocks(depth) * LANES))
-    emit_sums(emitter, work, made, bias, NO_PIXELS, NO_EPILOGUE, row_offsets)
+    emit_sums(emitter, work, pixels_of(emitter, made, row_offsets), no_bias(emitter, depth), NO_PIXELS, NO_EPILOGUE)
     if not whole:
         emit_move(emitter, made, Storage((rows, depth), StorageKind.PLANAR, dx.memory))

@@ -155,11 +155,11 @@ def emit_products(
     of the addend."""
     bias = bias_offset(emitter, group.main, work.outputs)
     epilogue = emit_epilogue(emitter, group.activation, work.outputs)
-    emit_sums(emitter, work, y, bias, pixels_of(emitter, addend, rows), epilogue, rows)
+    emit_sums(emitter, work, pixels_of(emitter, y, rows), bias, pixels_of(emitter, addend, rows), epilogue)
 
 
 def emit_sums(
-    emitter: Emitter, work: Work, y: Storage, bias: int, addend: Pixels, epilogue: Epilogue, rows=Storage.pixels
+    emitter: Emitter, work: Work, y: Pixels, bias: int, addend: Pixels, epilogue: Epilogue, barrier: bool = True
 ) -> None:
     """The step of `convolve`."""
     group_blocks, parts = blocks(work.outputs // work.groups), work.pictures * work.groups
@@ -167,6 +167,6 @@ def emit_sums(
     emitter.step(
         convolve, parts * stretches * chunks, x=work.x, x_picture=work.x_picture, x_group=work.x_group,
         pixels=emitter.table(work.pixels), taps=emitter.table(work.taps), runs=len(work.taps), run=work.run,
-        w=work.w, bias=bias, addend=addend, epilogue=epilogue, y=pixels_of(emitter, y, rows),
-        groups=work.groups, blocks=group_blocks, count=len(work.pixels), stretches=stretches, chunks=chunks,
+        w=work.w, bias=bias, addend=addend, epilogue=epilogue, y=y, groups=work.groups, blocks=group_blocks,
+        count=len(work.pixels), stretches=stretches, chunks=chunks, barrier=barrier,
     )  # fmt: skip

@@ -24,7 +24,7 @@ from ..steps import Pixels, Scratch, Strided, step_kernel
 from ..storage import Storage, StorageKind, blocks
 from .convolution import halo_of, plane_window
 from .curves import Epilogue, apply_curve, emit_epilogue
-from .depthwise import RowFilters, convolve_depthwise, filter_rows, row_filters
+from .depthwise_rows import RowFilters, convolve_depthwise, filter_rows, row_filters
 from .filters import bias_offset, filter_layout, pack_filters, panels_offset
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .products import NEAR_BYTES, Work, convolve, emit_products, pixels_of
@@ -98,7 +98,7 @@ def lower_separable(context: Context) -> Lowered | None:
         tiled = np.concatenate([tiled_offsets(height * columns, planes) for height in heights])
         filters = row_filters(emitter, group.depthwise, window, bottoms[0], (rows, columns))
         w, taps = (
-            panels_offset(emitter, group.main, 0, filter_layout(group.main, outer), LANES),
+            panels_offset(emitter, group.main, 0, filter_layout(outer), LANES),
             np.arange(planes) * ROWS * VECTOR_BYTES,
         )
         if at_once:

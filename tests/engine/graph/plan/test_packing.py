@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,8 +18,14 @@ from caffe64.engine.graph.ir.graph import Node
 from caffe64.engine.graph.ops.windows import Window
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.emitter import Emitter
-from caffe64.engine.graph.plan.lowering.filters import ITEM_FLOATS, filter_layout, numbers_offset, panels_offset
-from caffe64.engine.graph.plan.lowering.input_gradient import exchanged_layout
+from caffe64.engine.graph.plan.lowering.filters import (
+    ITEM_FLOATS,
+    exchanged_layout,
+    filter_layout,
+    numbers_offset,
+    panels_offset,
+    phase_offsets,
+)
 from caffe64.engine.graph.plan.lowering.winograd.filters import POINT_GAP, points_offset
 from caffe64.engine.graph.plan.lowering.winograd.tilings import TILINGS
 from caffe64.engine.graph.plan.packing import Packing
@@ -36,12 +44,12 @@ def window_of(groups, outputs, channels, kernel):
     )  # fmt: skip
 
 
-def node_of(*shapes, mirrored=False, seed=0):
+def node_of(*shapes, seed=0):
     """A node that holds blobs of N(0, 1), and the blobs. The last one ends with the vector."""
     owner = Parameters([Slice("it", number, shape, 0) for number, shape in enumerate(shapes)])
     for number, shape in enumerate(shapes):
         owner.view(number)[...] = np.random.default_rng((seed, number)).standard_normal(shape)
-    held = Held(owner, tuple(range(len(shapes))), mirrored)
+    held = Held(owner, tuple(range(len(shapes))))
     return Node("it", "Convolution", [], [], None, held.views(), held=held), held.views()
 
 
@@ -60,9 +68,17 @@ def packed(emit, threads=1):
     return constants[offset : offset + size].view(np.float32)
 
 
-def as_stored(filters, mirrored):
-    """The parameter whose filters are these [groups, outputs, channels, taps]: those of the adjoint if `mirrored`."""
-    return filters.transpose(0, 2, 1, 3)[..., ::-1] if mirrored else filters
+def layout_of(groups, outputs, channels, kernel, exchanged):
+    """Of filters [groups, outputs, channels, taps] as they are stored, or of those of the adjoint."""
+    if exchanged:
+        return exchanged_layout(window_of(groups, channels, outputs, kernel))
+    return filter_layout(window_of(groups, outputs, channels, kernel))
+
+
+def draw_filters(groups, outputs, channels, taps, exchanged):
+    """A node, and its filters, of which the parameter holds those of the adjoint if they are exchanged."""
+    node, (parameter,) = node_of((groups, *((channels, outputs) if exchanged else (outputs, channels)), taps))
+    return node, parameter.transpose(0, 2, 1, 3) if exchanged else parameter
 
 
 @settings(max_examples=60)
@@ -73,27 +89,54 @@ def as_stored(filters, mirrored):
     kernel=KERNELS,
     pixel=st.sampled_from([1, LANES]),
     width=st.sampled_from([1, PANEL]),
-    mirrored=st.booleans(),
+    exchanged=st.booleans(),
     threads=st.integers(1, 2),
 )
-def test_each_filter_is_where_the_kernels_read_it(groups, outputs, channels, kernel, pixel, width, mirrored, threads):
-    taps = kernel[0] * kernel[1]
-    inner = (channels, outputs) if mirrored else (outputs, channels)
-    node, (parameter,) = node_of((groups, *inner, taps), mirrored=mirrored)
-    layout = filter_layout(node, window_of(groups, outputs, channels, kernel))
+def test_each_filter_is_where_the_kernels_read_it(groups, outputs, channels, kernel, pixel, width, exchanged, threads):
+    node, filters = draw_filters(groups, outputs, channels, kernel[0] * kernel[1], exchanged)
+    layout = layout_of(groups, outputs, channels, kernel, exchanged)
     found = packed(lambda emitter: panels_offset(emitter, node, 0, layout, pixel, width), threads)
-    np.testing.assert_array_equal(found, panels(as_stored(parameter, mirrored), pixel, width))
+    np.testing.assert_array_equal(found, panels(filters, pixel, width))
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
+@settings(max_examples=60)
+@given(
+    groups=st.integers(1, 2),
+    outputs=EDGES,
+    channels=EDGES,
+    order=st.permutations(range(10)),
+    ends=st.lists(st.integers(0, 10), min_size=2, max_size=5).map(sorted),
+    pixel=st.sampled_from([1, 3, LANES]),
+    width=st.sampled_from([1, PANEL]),
+    exchanged=st.booleans(),
+    threads=st.integers(1, 2),
+)
+def test_taps_in_phases(groups, outputs, channels, order, ends, pixel, width, exchanged, threads):
+    """Phases of several taps, of one, of none; taps that are in no phase."""
+    phases = [order[first:last] for first, last in itertools.pairwise(ends)]
+    node, filters = draw_filters(groups, outputs, channels, 10, exchanged)
+    layout, offsets = layout_of(groups, outputs, channels, (2, 5), exchanged), []
+
+    def emit(emitter):
+        offsets.extend(phase_offsets(emitter, node, 0, layout, pixel, width, phases))
+        return offsets[0]
+
+    if ends[0] == ends[-1]:
+        return  # nothing is packed
+    found, expected = packed(emit, threads), [panels(filters[..., phase], pixel, width) for phase in phases]
+    np.testing.assert_array_equal(found, np.concatenate(expected))
+    sizes = [each.nbytes for each in expected]
+    assert [each - offsets[0] for each in offsets] == [0, *np.cumsum(sizes)[:-1]]
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_many_filters_are_cut_into_items(mirrored, threads):
-    outputs, channels, taps = 2 * PANEL * LANES + 3, ITEM_FLOATS // (PANEL * LANES) + LANES + 1, 9
-    shape = (1, channels, outputs, taps) if mirrored else (1, outputs, channels, taps)
-    node, (parameter,) = node_of(shape, mirrored=mirrored)
-    layout = filter_layout(node, window_of(1, outputs, channels, (3, 3)))
+def test_many_filters_are_cut_into_items(exchanged, threads):
+    outputs, channels = 2 * PANEL * LANES + 3, ITEM_FLOATS // (PANEL * LANES) + LANES + 1
+    node, filters = draw_filters(1, outputs, channels, 9, exchanged)
+    layout = layout_of(1, outputs, channels, (3, 3), exchanged)
     found = packed(lambda emitter: panels_offset(emitter, node, 0, layout, LANES), threads)
-    np.testing.assert_array_equal(found, panels(as_stored(parameter, mirrored), LANES, PANEL))
+    np.testing.assert_array_equal(found, panels(filters, LANES, PANEL))
 
 
 @pytest.mark.parametrize("number", [1, LANES - 1, LANES, LANES + 1, 5 * LANES + 2])
@@ -121,17 +164,12 @@ def by_point(found, tiling):
 )
 def test_winograd_filters_are_rounded_once(tiling, outputs, channels, how, threads, scale):
     """Half a unit in the last place, and what float64 may be off, of the largest sum of magnitudes."""
-    mirrored = how == "mirrored"
-    inner = (outputs, channels) if how == "plain" else (channels, outputs)
-    node, (parameter,) = node_of((1, *inner, tiling.r**2), mirrored=mirrored)
-    parameter *= np.float32(scale)
-    filters = parameter.transpose(0, 2, 1, 3) if how == "exchanged" else as_stored(parameter, mirrored)
+    node, filters = draw_filters(1, outputs, channels, tiling.r**2, how != "plain")
+    filters *= np.float32(scale)
+    layout = layout_of(1, outputs, channels, (tiling.r, tiling.r), how != "plain")
+    if how == "mirrored":
+        filters, layout = filters[..., ::-1], layout._replace(mirrored=1)
     filters = filters.reshape(outputs, channels, tiling.r, tiling.r)
-    kernel = (tiling.r, tiling.r)
-    if how == "exchanged":
-        layout = exchanged_layout(window_of(1, channels, outputs, kernel))
-    else:
-        layout = filter_layout(node, window_of(1, outputs, channels, kernel))
     found = packed(lambda emitter: points_offset(emitter, node, layout, tiling), threads)
     found = by_point(found, tiling)
     for point, *both in zip(found, *filter_points(filters, tiling.side), strict=True):
@@ -144,7 +182,7 @@ def test_a_filter_of_nan_stays_in_its_channel_and_output():
     tiling = TILINGS[0]
     node, (parameter,) = node_of((1, LANES, LANES, 9))
     parameter[0, 1, LANES - 1, 4] = np.nan
-    layout = filter_layout(node, window_of(1, LANES, LANES, (3, 3)))
+    layout = filter_layout(window_of(1, LANES, LANES, (3, 3)))
     found = packed(lambda emitter: points_offset(emitter, node, layout, tiling))
     found = by_point(found, tiling).reshape(tiling.points, LANES, LANES)
     spoilt = np.isnan(found).any(axis=0)

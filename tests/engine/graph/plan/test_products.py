@@ -11,7 +11,7 @@ from reference.plans import check_plan, draw_inputs, run_plan, ways
 
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
-from caffe64.engine.graph.plan.lowering.depthwise import TOGETHER
+from caffe64.engine.graph.plan.lowering.depthwise_rows import TOGETHER
 from caffe64.engine.products.one_pixel import STREAMS
 from caffe64.engine.products.pixel_tile import PANEL, ROWS
 from caffe64.errors import InputError

@@ -13,7 +13,7 @@ from support import assert_close
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.lowering import separable
-from caffe64.engine.graph.plan.lowering.depthwise import TOGETHER
+from caffe64.engine.graph.plan.lowering.depthwise_rows import TOGETHER
 from caffe64.engine.products.pixel_tile import PANEL, ROWS
 from caffe64.errors import InputError
 

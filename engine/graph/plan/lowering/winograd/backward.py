@@ -8,15 +8,14 @@ import numpy as np
 
 from .....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from .....products.pixel_tile import PANEL
-from ....ir.graph import Node
+from ....ir.graph import Node, Shape
 from ....ops.windows import Window
 from ...emitter import ZEROS, Emitter
 from ...steps import NO_BLOB, Strided
 from ...storage import Halo, Storage, blocks
 from ..backward import Backward, BackwardBlobs
 from ..filter_gradient import FILTER_GRADIENT_KERNELS, FilterPlaces, add_filter_parts
-from ..filters import panels_offset
-from ..input_gradient import exchanged_layout
+from ..filters import exchanged_layout, panels_offset
 from ..lowered import Context
 from ..mask import emit_group_mask, only_masks
 from .few_tiles import DEEP_BLOCKS, add_points, sum_points, transform_tiles
@@ -36,12 +35,26 @@ MANY_SUMS_BYTES, FEW_TILES = 4 << 20, 256
 
 @dataclass(frozen=True)
 class TileWork:
-    """What the shapes say of the gradients. `tile_rows`, `tile_columns`: tiles of a picture."""
+    """What the shapes say of the gradients. `output`: the size of dy."""
 
     window: Window
     tiling: Tiling
-    tile_rows: int
-    tile_columns: int
+    output: Shape
+
+    @property
+    def tile_rows(self) -> int:
+        """Tiles of a picture, one below the other."""
+        return -(-self.output[0] // self.tiling.m)
+
+    @property
+    def tile_columns(self) -> int:
+        return -(-self.output[1] // self.tiling.m)
+
+    @property
+    def halo(self) -> Halo:
+        """The zeros that are read around dy."""
+        rows, columns = self.output
+        return 0, 0, self.tile_rows * self.tiling.m - rows, self.tile_columns * self.tiling.m - columns
 
     @property
     def channels(self) -> int:
@@ -121,19 +134,17 @@ class TileWork:
 
 def tiles_backward(context: Context, window: Window, tiling: Tiling, spill: Halo) -> Backward | None:
     """The gradients by `gradients.py` or `few_tiles.py`. None for a group with another operation than a ReLU."""
-    node, group, (rows, columns) = context.group.main, context.group, context.tops[0][2:]
-    if not only_masks(group) or node.held.mirrored:
+    node, group = context.group.main, context.group
+    if not only_masks(group):
         return None
-    work = TileWork(window, tiling, -(-rows // tiling.m), -(-columns // tiling.m))
-    halo = (0, 0, work.tile_rows * tiling.m - rows, work.tile_columns * tiling.m - columns)
+    work = TileWork(window, tiling, context.tops[0][2:])
 
     def emit(emitter: Emitter, blobs: BackwardBlobs) -> None:
         emit_group_mask(emitter, group, blobs)
-        emit_gradients = emit_few if work.are_few else emit_many
-        emit_gradients(emitter, node, work, blobs, *(*blobs.weights[node], None)[:2])
+        emit_tile_gradients(emitter, node, work, blobs, *(*blobs.weights[node], None)[:2])
 
     return Backward(
-        emit, halo=halo, spill=spill, reads_bottoms=True, reads_tops=group.activation is not None,
+        emit, halo=work.halo, spill=spill, reads_bottoms=True, reads_tops=group.activation is not None,
         scratch=work.scratch, shared=work.shared,
     )  # fmt: skip
 
@@ -163,10 +174,17 @@ def from_padding(storage: Storage, window: Window) -> Strided:
     return storage.strided._replace(offset=storage.first - above * storage.row - left * storage.pixel)
 
 
+def emit_tile_gradients(
+    emitter: Emitter, node: Node, work: TileWork, blobs: BackwardBlobs, filters: int | None, biases: int | None
+) -> None:
+    """The steps that write dx and add to the gradients at these offsets; each only if wanted."""
+    (emit_few if work.are_few else emit_many)(emitter, node, work, blobs, filters, biases)
+
+
 def emit_many(
     emitter: Emitter, node: Node, work: TileWork, blobs: BackwardBlobs, filters: int | None, biases: int | None
 ) -> None:
-    """The steps of `gradients.py` that write dx and add to the gradients at these offsets; each only if wanted."""
+    """Those of `gradients.py`."""
     fields, layout = operands(emitter, work, blobs, filters, biases), exchanged_layout(work.window)
     to, wants_dx = fields["to"], blobs.bottom_gradients[0] is not None
     emitter.step(

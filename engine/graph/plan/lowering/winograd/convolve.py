@@ -18,6 +18,7 @@ has the errors); those of four points lose none. Plans can be made without it (`
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -26,16 +27,18 @@ from .....compiler.cpu import LANES, VECTOR_BYTES
 from .....compiler.fields import read_fields, read_row
 from .....products.pixel_tile import PANEL, sum_blocks
 from .....vectors.simd import broadcast, element, load
+from ....ir.graph import Node, Shape
+from ....ops.windows import Window
 from ...emitter import NO_HIGHEST, NO_LOWEST, ZEROS, Emitter
 from ...steps import NO_BLOB, Scratch, Strided, step_kernel
-from ...storage import Storage, StorageKind, blocks
+from ...storage import Halo, Storage, StorageKind, blocks
 from ..convolution import plane_window
 from ..curves import Epilogue, apply_curve, emit_epilogue
-from ..filters import bias_offset, filter_layout, pack_filters
+from ..filters import FilterLayout, bias_offset, filter_layout, pack_filters
 from ..lowered import Context, Lowered, Lowering, Want, addend_wants
 from .backward import TILE_GRADIENT_KERNELS, tiles_backward
 from .filters import POINT_GAP, pack_points, point_bytes, points_offset
-from .tilings import choose_tiling, tiles_per_block
+from .tilings import Tiling, choose_tiling, tiles_per_block
 from .transforms import finish_outputs, transform_inputs
 
 
@@ -127,61 +130,107 @@ def convolve_tiles(arena, weights, tables, at, item, thread):
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class OutputWork:
+    """What the shapes say of a convolution with outputs of size `output`."""
+
+    window: Window
+    tiling: Tiling
+    output: Shape
+
+    @property
+    def count(self) -> int:
+        """All tiles."""
+        return self.tiling.number(self.window.outer, self.output)
+
+    @property
+    def number(self) -> int:
+        """Blocks of tiles."""
+        planes = blocks(self.window.channels), blocks(self.window.outputs)
+        number = -(-self.count // tiles_per_block(self.count, *planes, self.tiling.points))
+        return number + (number % 2 if number > 1 else 0)  # two threads have as much to do
+
+    @property
+    def block(self) -> int:
+        """The tiles of a block."""
+        return -(-self.count // self.number)
+
+    @property
+    def halo(self) -> Halo:
+        """The zeros that are read around x."""
+        tiling, window = self.tiling, self.window
+        reach = [
+            -(-out // tiling.m) * tiling.m + tiling.r - 1 - p - i
+            for out, p, i in zip(self.output, window.before, window.size, strict=True)
+        ]
+        return (*window.before, *(max(0, each) for each in reach))
+
+    @property
+    def scratch(self) -> int:
+        """Bytes of each thread."""
+        planes = blocks(self.window.channels) + blocks(self.window.outputs)
+        return self.tiling.points * ((2 + planes * self.block) * VECTOR_BYTES + 2 * POINT_GAP)
+
+
 def lower_winograd(context: Context) -> Lowered | None:
-    node, window = context.group.main, plane_window(context)
-    tiling = None if context.exact or window is None else choose_tiling(window, context.tops[0][2:])
+    node, group, window, output = context.group.main, context.group, plane_window(context), context.tops[0][2:]
+    tiling = None if context.exact or window is None else choose_tiling(window, output)
     if tiling is None:
         return None
-    (rows, columns), m, side = context.tops[0][2:], tiling.m, tiling.side
-    channels, outputs = blocks(window.channels), blocks(window.outputs)
-    count = tiling.number(window.outer, (rows, columns))
-    number = -(-count // tiles_per_block(count, channels, outputs, tiling.points))
-    number += number % 2 if number > 1 else 0  # two threads have as much to do
-    block = -(-count // number)
-    reach = [
-        -(-out // m) * m + side - m - p - i
-        for out, p, i in zip((rows, columns), window.before, window.size, strict=True)
-    ]
-    want = Want(StorageKind.BLOCKED, (*window.before, *(max(0, each) for each in reach)))
-    scratch = tiling.points * ((2 + (channels + outputs) * block) * VECTOR_BYTES + 2 * POINT_GAP)
+    work = OutputWork(window, tiling, output)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        x, y, addend = bottoms[0], tops[0], bottoms[-1] if context.group.addend else None
-        n, r, c = np.ogrid[: window.outer, 0:rows:m, 0:columns:m]
+        bias, addend = bias_offset(emitter, node, window.outputs), bottoms[-1] if group.addend else None
+        epilogue = emit_epilogue(emitter, group.activation, window.outputs)
+        emit_tiles(emitter, node, work, filter_layout(window), bottoms[0], tops[0], bias, addend, epilogue)
 
-        def offsets(storage):
-            return n * storage.picture + r * storage.row + c * storage.pixel
-
-        high, wide = np.minimum(m, rows - r), np.minimum(m, columns - c)
-        sizes = np.broadcast_to(high * wide, (window.outer, *(high * wide).shape[1:]))
-        tiles = OutputTile(
-            x=offsets(x), y=offsets(y), addend=offsets(addend) if addend else 0, rows=high, columns=wide,
-            pixel=(np.cumsum(sizes) - sizes.reshape(-1)).reshape(sizes.shape),
-        )  # fmt: skip
-        layout, epilogue = filter_layout(node, window), emit_epilogue(emitter, context.group.activation, window.outputs)
-        pixels = _tile_pixels(y, offsets(y), high, wide, m) if epilogue.curve.address else np.zeros(0)
-        shares = max(1, min(-(-outputs // PANEL), emitter.threads // number))
-        emitter.step(
-            convolve_tiles, number * shares,
-            x=x.strided._replace(offset=x.first - window.before[0] * x.row - window.before[1] * x.pixel),
-            channels=channels, w=points_offset(emitter, node, layout, tiling), w_point=point_bytes(layout),
-            bias=bias_offset(emitter, node, window.outputs), addend=addend.strided if addend else NO_BLOB,
-            epilogue=epilogue, y=y.strided, outputs=outputs,
-            tiles=emitter.table(np.stack(np.broadcast_arrays(*tiles), axis=-1)), y_pixels=emitter.table(pixels),
-            count=count, block=block,
-            shares=shares, m=m, side=side, pixels=emitter.table(np.arange(block) * VECTOR_BYTES),
-            taps=emitter.table(np.arange(channels) * block * VECTOR_BYTES), scratch=emitter.scratch,
-        )  # fmt: skip
-
-    backward = tiles_backward(context, window, tiling, want.halo)
     return Lowered(
-        [want, *addend_wants(context)], StorageKind.BLOCKED, emit, scratch, algorithm=f"winograd {m}x{m}",
-        backward=backward,
+        [Want(StorageKind.BLOCKED, work.halo), *addend_wants(context)], StorageKind.BLOCKED, emit, work.scratch,
+        algorithm=tiling.name, backward=tiles_backward(context, window, tiling, work.halo),
     )  # fmt: skip
 
 
 WINOGRAD_KERNELS = convolve_tiles, pack_points, pack_filters
 WINOGRAD = Lowering(lower_winograd, WINOGRAD_KERNELS, backward_kernels=(*WINOGRAD_KERNELS, *TILE_GRADIENT_KERNELS))
+
+
+def emit_tiles(
+    emitter: Emitter,
+    node: Node,
+    work: OutputWork,
+    layout: FilterLayout,
+    x: Storage,
+    y: Storage,
+    bias: int,
+    addend: Storage | None,
+    epilogue: Epilogue,
+) -> None:
+    """The step of `convolve_tiles`, with the filters of `node`."""
+    window, m, (rows, columns), count, block = work.window, work.tiling.m, work.output, work.count, work.block
+    channels, outputs = blocks(window.channels), blocks(window.outputs)
+    n, r, c = np.ogrid[: window.outer, 0:rows:m, 0:columns:m]
+
+    def offsets(storage):
+        return n * storage.picture + r * storage.row + c * storage.pixel
+
+    high, wide = np.minimum(m, rows - r), np.minimum(m, columns - c)
+    sizes = np.broadcast_to(high * wide, (window.outer, *(high * wide).shape[1:]))
+    tiles = OutputTile(
+        x=offsets(x), y=offsets(y), addend=offsets(addend) if addend else 0, rows=high, columns=wide,
+        pixel=(np.cumsum(sizes) - sizes.reshape(-1)).reshape(sizes.shape),
+    )  # fmt: skip
+    pixels = _tile_pixels(y, offsets(y), high, wide, m) if epilogue.curve.address else np.zeros(0)
+    shares = max(1, min(-(-outputs // PANEL), emitter.threads // work.number))
+    emitter.step(
+        convolve_tiles, work.number * shares,
+        x=x.strided._replace(offset=x.first - window.before[0] * x.row - window.before[1] * x.pixel),
+        channels=channels, w=points_offset(emitter, node, layout, work.tiling), w_point=point_bytes(layout),
+        bias=bias, addend=addend.strided if addend else NO_BLOB, epilogue=epilogue, y=y.strided, outputs=outputs,
+        tiles=emitter.table(np.stack(np.broadcast_arrays(*tiles), axis=-1)), y_pixels=emitter.table(pixels),
+        count=count, block=block, shares=shares, m=m, side=work.tiling.side,
+        pixels=emitter.table(np.arange(block) * VECTOR_BYTES),
+        taps=emitter.table(np.arange(channels) * block * VECTOR_BYTES), scratch=emitter.scratch,
+    )  # fmt: skip
 
 
 def _tile_pixels(y: Storage, tiles: np.ndarray, high: np.ndarray, wide: np.ndarray, m: int) -> np.ndarray:

@@ -49,6 +49,11 @@ class Tiling:
     r: int
 
     @property
+    def name(self) -> str:
+        """Of the algorithm."""
+        return f"winograd {self.m}x{self.m}"
+
+    @property
     def side(self) -> int:
         return self.m + self.r - 1
 
