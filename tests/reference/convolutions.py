@@ -27,3 +27,25 @@ def convolution_gradients(x, w, dy, *, stride=(1, 1), pad=(0, 0), dilation=(1, 1
         back[read] += np.einsum("ngohw,goc->ngchw", dy, w[..., i, j], optimize=True)
     back = back.reshape(len(x), -1, *back.shape[3:])[:, :, a : a + x.shape[2], b : b + x.shape[3]]
     return back, found.reshape(-1, *found.shape[2:]), dy.sum((0, 3, 4)).reshape(-1)
+
+
+def deconvolution(x, w, bias, dy, *, stride=(1, 1), pad=(0, 0), dilation=(1, 1), group=1):
+    """y, dx, dW, db in float64, tap by tap: x[c, p] * w[c, o, k] is a term of y[o, p * stride + k * dilation - pad].
+
+    `bias` may be None; dy has the shape of y."""
+    x, w, dy = (each.astype(np.float64) for each in (x, w, dy))
+    (s, t), (a, b), (d, e) = stride, pad, dilation
+    (rows, columns), (high, across) = x.shape[2:], dy.shape[2:]
+    wide = np.zeros((len(x), group, dy.shape[1] // group, high + 2 * a, across + 2 * b))
+    inside = (..., slice(a, a + high), slice(b, b + across))
+    y, given = wide.copy(), wide.copy()
+    given[inside] = dy.reshape(len(x), group, -1, high, across)
+    x, w = x.reshape(len(x), group, -1, rows, columns), w.reshape(group, -1, *w.shape[1:])
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for i, j in np.ndindex(*w.shape[3:]):
+        terms = (..., slice(i * d, i * d + (rows - 1) * s + 1, s), slice(j * e, j * e + (columns - 1) * t + 1, t))
+        y[terms] += np.einsum("ngchw,gco->ngohw", x, w[..., i, j], optimize=True)
+        dx += np.einsum("ngohw,gco->ngchw", given[terms], w[..., i, j], optimize=True)
+        dw[..., i, j] = np.einsum("ngchw,ngohw->gco", x, given[terms], optimize=True)
+    y = y[inside].reshape(dy.shape) + (0 if bias is None else bias.astype(np.float64).reshape(-1, 1, 1))
+    return y, dx.reshape(len(x), -1, rows, columns), dw.reshape(-1, *dw.shape[2:]), dy.sum((0, 2, 3))

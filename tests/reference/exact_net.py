@@ -47,20 +47,37 @@ def correlate(x, w, bias, stride, pad, dilation, group):
     return y.reshape(len(x), -1, *out) + bias.reshape(-1, 1, 1)
 
 
-def weights_of(node):
-    """The weights in float64, and a bias of zeros where there is none."""
+def spread(x, w, bias, stride, pad, dilation, group):
+    """x [N, C, H, W], w [C, O / group, h, w], bias [O] -> [N, O, rows, columns]: the adjoint, a sum over taps."""
+    steps = [stride[a] * (x.shape[2 + a] - 1) + 1 for a in (0, 1)]
+    extent = [d * (k - 1) for k, d in zip(w.shape[2:], dilation, strict=True)]
+    x = x.reshape(len(x), group, -1, *x.shape[2:])
+    w = w.reshape(group, -1, *w.shape[1:])
+    y = np.zeros((len(x), group, w.shape[2], *(sum(pair) for pair in zip(steps, extent, strict=True))))
+    for i, j in np.ndindex(*w.shape[3:]):
+        starts = i * dilation[0], j * dilation[1]
+        rows, columns = (slice(starts[a], starts[a] + steps[a], stride[a]) for a in (0, 1))
+        y[:, :, :, rows, columns] += np.einsum("ngchw,gco->ngohw", x, w[..., i, j], optimize=True)
+    rows, columns = (slice(p, side - p) for p, side in zip(pad, y.shape[3:], strict=True))
+    y = y.reshape(len(x), len(bias), *y.shape[3:])[:, :, rows, columns]
+    return y + bias.reshape(-1, 1, 1)
+
+
+def weights_of(node, outputs=None):
+    """The weights in float64, and a bias of zeros where there is none, of `outputs`, or of as many as weights."""
     w = node.weights[0].astype(np.float64)
-    return w, node.weights[1].astype(np.float64) if len(node.weights) > 1 else np.zeros(len(w))
+    return w, node.weights[1].astype(np.float64) if len(node.weights) > 1 else np.zeros(outputs or len(w))
 
 
 def convolution(node, bottom):
     x, error = bottom
-    w, bias = weights_of(node)
     p = node.origin.convolution_param
-    group = p.group if node.type == "Convolution" else x.shape[1]
+    w, bias = weights_of(node, p.num_output)
+    group = p.group if node.type in ("Convolution", "Deconvolution") else x.shape[1]
     how = each_axis(p.stride, 1), each_axis(p.pad, 0), each_axis(p.dilation, 1), group
-    rounding = (w[0].size + 2) * UNIT * correlate(np.abs(x) + error, np.abs(w), np.abs(bias), *how)
-    return correlate(x, w, bias, *how), rounding + correlate(error, np.abs(w), 0 * bias, *how)
+    terms, apply = (len(w) // group * w[0, 0].size, spread) if node.type == "Deconvolution" else (w[0].size, correlate)
+    rounding = (terms + 2) * UNIT * apply(np.abs(x) + error, np.abs(w), np.abs(bias), *how)
+    return apply(x, w, bias, *how), rounding + apply(error, np.abs(w), 0 * bias, *how)
 
 
 def inner_product(node, bottom):
@@ -321,7 +338,7 @@ def absolute(node, bottom):
 
 
 LAYERS = {
-    **dict.fromkeys(("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution"), convolution),
+    **dict.fromkeys(("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution", "Deconvolution"), convolution),
     "InnerProduct": inner_product,
     "Axpy": axpy,
     "BN": bn,

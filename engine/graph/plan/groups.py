@@ -1,6 +1,7 @@
 """Groups of layers that run as one: a layer, or, where fusing is allowed, a product with the operations on its outputs.
 
-Convolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ function]        Eltwise or Axpy [+ function]
+Convolution, Deconvolution or InnerProduct  [+ Eltwise sum with an earlier blob]  [+ function]
+Eltwise or Axpy  [+ function]
 Pooling of maxima [+ ReLU]
 Depthwise convolution  [+ function]  + 1 x 1 convolution  [+ Eltwise sum]  [+ function]
 BatchNorm or BN by the statistics of each batch  [+ Scale of channels]  [+ ReLU]
@@ -25,7 +26,7 @@ from ..ops.scale import operand
 from ..ops.windows import Window, window_of
 
 CONVOLUTIONS = ("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution")
-PRODUCTS = (*CONVOLUTIONS, "InnerProduct")
+PRODUCTS = (*CONVOLUTIONS, "Deconvolution", "InnerProduct")
 
 
 @dataclass(eq=False)

@@ -13,6 +13,7 @@ from .axpy import AXPY
 from .batch_norm import BATCH_NORM
 from .channels import CHANNELS
 from .convolution import DIRECT
+from .deconvolution import DECONVOLUTION
 from .depthwise import DEPTHWISE
 from .elementwise import ONE_SLOPE, PIECEWISE_CURVE, SMOOTH_CURVE
 from .eltwise import ELTWISE
@@ -34,6 +35,7 @@ from .winograd import WINOGRAD
 
 LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     **dict.fromkeys(CONVOLUTIONS, (WINOGRAD, DEPTHWISE, DIRECT)),
+    "Deconvolution": DECONVOLUTION,
     "InnerProduct": (INNER_PRODUCT,),
     "Pooling": (POOLING,),
     "ROIPooling": (REGION_POOLING,),

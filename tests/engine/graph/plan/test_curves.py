@@ -38,6 +38,8 @@ PRODUCTS = {
     "strided": ("Convolution", "convolution_param { num_output: %d kernel_size: 3 pad: 1 stride: 2 }"),
     "winograd": ("Convolution", "convolution_param { num_output: %d kernel_size: 3 pad: 1 }"),
     "depthwise": ("ConvolutionDepthwise", "convolution_param { num_output: %d kernel_size: 3 pad: 1 }"),
+    "upsampled": ("Deconvolution", "convolution_param { num_output: %d kernel_size: 4 pad: 1 stride: 2 }"),
+    "mirrored": ("Deconvolution", "convolution_param { num_output: %d kernel_size: 3 pad: 1 }"),
     "product": ("InnerProduct", "inner_product_param { num_output: %d }"),
     "eltwise": ("Eltwise", "eltwise_param { operation: PROD }"),
 }
@@ -81,7 +83,7 @@ def test_a_function_behind_a_product_is_part_of_it(name, how):
 
 
 @every_function
-@pytest.mark.parametrize("how", ["direct", "winograd"])
+@pytest.mark.parametrize("how", ["direct", "winograd", "mirrored"])
 def test_a_function_behind_a_sum_with_an_earlier_blob(name, how):
     layers = [made_by(how, 2 * LANES), layer("s", "Eltwise", "data p"), function(name, "s")]
     plan = check_plan(graph_of(data(f"1 {2 * LANES} 6 5"), *layers), exact=True)
