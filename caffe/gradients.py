@@ -9,8 +9,8 @@ import numpy as np
 
 from ..conversion import ArrayLike, as_numbers
 from ..engine.graph.analysis.need_backward import Need, find_needs, loss_blobs
-from ..engine.graph.execution.session import Session
 from ..engine.graph.execution.held_arrays import HeldArrays
+from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph, Node, Shape
 from ..engine.graph.ir.ownership import WeightGradients, weight_gradients
 from ..engine.graph.plan.kept import Watch
