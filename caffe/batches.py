@@ -49,32 +49,44 @@ def _batches(arrays: Mapping[str, np.ndarray], size: int, total: int) -> Iterato
         yield batch
 
 
-class MemoryBatches:
-    """The rows of a net's MemoryData layer, its first one, of which each run takes the next batch, cyclically; `row` is
-    the one that the next batch begins with."""
+class MemoryRows:
+    """The rows of a net's MemoryData layer, its first one, of which each run takes the next batch, cyclically; none at
+    first. `row` is the one that the next batch begins with; set before there are any, it is for those that follow."""
 
-    def __init__(self, graph: Graph, data: ArrayLike, labels: ArrayLike, row: int = 0):
-        first = graph.nodes[0]
+    def __init__(self, graph: Graph):
+        self._graph, self._arrays = graph, list[np.ndarray]()
+        self._row = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._arrays)
+
+    def give(self, data: ArrayLike, labels: ArrayLike) -> None:
+        """Rows for the runs from now on, as of `CaffeNet.set_input_arrays`."""
+        first = self._graph.nodes[0]
         if first.type != "MemoryData":
             raise UsageError(f"set_input_arrays is for a net whose first layer is MemoryData, not {first.type}")
-        ((self.size, *expected),) = first.attributes.shapes
+        ((size, *expected),) = first.attributes.shapes
         pictures, numbers = (np.asarray(as_numbers(*each), np.float32) for each in ((data, "data"), (labels, "labels")))
-        self._arrays = [pictures, numbers.reshape(-1)][: len(first.tops)]
-        self._tops = first.tops
         rows = len(pictures) if pictures.ndim else 0
-        if list(self._arrays[0].shape[1:]) != expected:
+        if list(pictures.shape[1:]) != expected:
             raise UsageError(f"the data has the shape {list(pictures.shape)}, expected [N, {str(expected)[1:-1]}]")
-        if numbers.ndim == 0 or numbers.size != rows or rows % self.size or not rows:
+        if numbers.ndim == 0 or numbers.size != rows or rows % size or not rows:
             what = f"{rows} rows of data and {numbers.size} labels"
-            raise UsageError(f"{what}, expected as many, a multiple of the batch size {self.size}")
-        self.go_to(row)
+            raise UsageError(f"{what}, expected as many, a multiple of the batch size {size}")
+        row = 0 if self else self._row
+        self._size, self._arrays = size, [pictures, numbers.reshape(-1)][: len(first.tops)]
+        self.row = row
 
-    def go_to(self, row: int) -> None:
-        """Let the next batch be that of this row."""
-        self.row = row // self.size * self.size % len(self._arrays[0])
+    @property
+    def row(self) -> int:
+        return self._row
+
+    @row.setter
+    def row(self, row: int) -> None:
+        self._row = row // self._size * self._size % len(self._arrays[0]) if self else row
 
     def take(self) -> dict[str, np.ndarray]:
         """The next batch, by the names of the layer's tops."""
-        start = self.row
-        self.row = (start + self.size) % len(self._arrays[0])
-        return {top.name: array[start : start + self.size] for top, array in zip(self._tops, self._arrays, strict=True)}
+        start, tops = self._row, self._graph.nodes[0].tops
+        self.row = start + self._size
+        return {top.name: array[start : start + self._size] for top, array in zip(tops, self._arrays, strict=True)}

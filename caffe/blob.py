@@ -10,8 +10,9 @@ import numpy as np
 
 from ..arguments import sizes
 from ..engine.graph.ir.graph import Shape
-from ..engine.graph.ir.op import largest_size
+from ..engine.graph.ir.op import count, largest_size
 from ..engine.graph.ops.windows import MOST_NUMBERS
+from ..engine.team.memory import aligned_zeros
 from ..errors import UsageError
 
 
@@ -94,3 +95,13 @@ def checked_shape(name: str, shape: Any) -> Shape:
     if largest_size(found) > MOST_NUMBERS:
         raise UsageError(f"the shape of {name!r} is {list(found)}, expected at most {MOST_NUMBERS} numbers")
     return found
+
+
+def resized(before: np.ndarray | None, shape: Shape) -> np.ndarray:
+    """The float32 memory `before` of an input if it has that shape, else other memory with its first numbers."""
+    if before is not None and before.shape == shape:
+        return before
+    array = aligned_zeros(count(shape))
+    if before is not None:
+        array[: before.size] = before.reshape(-1)[: array.size]
+    return array.reshape(shape)

@@ -44,6 +44,15 @@ class NetGradients:
             self._weights = weight_gradients(self.graph)
         return self._weights
 
+    def all_weights(self) -> WeightGradients:
+        return self.weights
+
+    def clear_weights(self) -> None:
+        """Set the gradients of all weights to 0."""
+        for arrays in self.weights.values():
+            for array in arrays:
+                array.fill(0)
+
     def use(self, weights: WeightGradients) -> None:
         """Let these arrays be the gradients of all weights."""
         self._weights = weights

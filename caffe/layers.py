@@ -3,7 +3,7 @@ gives."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -36,6 +36,19 @@ class NetTables:
 
         @property
         def params(self) -> dict[str, list[Array]]: ...
+
+    @property
+    def inputs(self) -> list[str]:
+        return [blob.name for blob in self.graph.inputs]
+
+    @property
+    def outputs(self) -> list[str]:
+        return [blob.name for blob in self.graph.outputs]
+
+    @property
+    def needed_inputs(self) -> list[str]:
+        """The inputs that an output depends on; an unread one is an output itself, as in Caffe."""
+        return [blob.name for blob in self.graph.needed_inputs]
 
     @property
     def layers(self) -> list[CaffeLayer]:
@@ -88,6 +101,15 @@ class NetTables:
         if numbers[0] > numbers[1]:
             raise UsageError(f"the layer {first!r} runs after {last!r}")
         return numbers
+
+    def _ends(self, start: str | None, last: int, given: Iterable[str]) -> dict[str, Blob]:
+        """The blobs that a run backward begins with, by name: the net's outputs, or, if it begins with the layer
+        `start`, number `last`, the tops of that. Raises UsageError where others are `given`."""
+        ends = {blob.name: blob for blob in (self.graph.outputs if start is None else self.graph.nodes[last].tops)}
+        if unknown := sorted(set(given) - ends.keys()):
+            owner = "the net's outputs are" if start is None else f"{start!r} gives"
+            raise UsageError(f"backward was given a diff of {unknown[0]!r}, {owner} {sorted(ends)}")
+        return ends
 
     def _chosen(self, what: str, names: Sequence[str] | None) -> list[Blob]:
         """The blobs of these names, an argument called `what`."""

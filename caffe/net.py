@@ -14,13 +14,10 @@ from ..conversion import ArrayLike, as_numbers
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph, Shape
-from ..engine.graph.ir.op import count
-from ..engine.graph.ir.ownership import WeightGradients
-from ..engine.team.memory import aligned_zeros
 from ..engine.team.threads import check_threads
 from ..errors import UsageError
-from .batches import MemoryBatches, forward_all
-from .blob import Array, checked_shape
+from .batches import MemoryRows, forward_all
+from .blob import Array, checked_shape, resized
 from .gradients import NetGradients
 from .layers import NetTables
 from .pycaffe_words import NET_HINTS, hint
@@ -30,7 +27,7 @@ NET = "a caffe64.CaffeNet, such as load_caffe returns"
 Name = str | None
 Names = Sequence[str] | None
 Outputs = dict[str, np.ndarray]
-UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_batches", "_feed", "_named", "blobs")
+UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_rows", "_feed", "_named", "blobs")
 
 
 class CaffeNet(NetTables):
@@ -74,8 +71,7 @@ class CaffeNet(NetTables):
         self._session: Session | None = None
         self._has_run = False
         self._gradients = NetGradients(self.graph)
-        self._batches: MemoryBatches | None = None
-        self._first_row = 0  # of the rows that it is given next
+        self._rows = MemoryRows(self.graph)
         self._feed: Callable[[], None] | None = None  # gives the inputs the next batch of a solver's data
 
     def __getstate__(self) -> dict[str, Any]:
@@ -84,19 +80,6 @@ class CaffeNet(NetTables):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._begin()
-
-    @property
-    def inputs(self) -> list[str]:
-        return [blob.name for blob in self.graph.inputs]
-
-    @property
-    def outputs(self) -> list[str]:
-        return [blob.name for blob in self.graph.outputs]
-
-    @property
-    def needed_inputs(self) -> list[str]:
-        """The inputs that an output depends on; an unread one is an output itself, as in Caffe."""
-        return [blob.name for blob in self.graph.needed_inputs]
 
     @property
     def shapes(self) -> dict[Blob, Shape]:
@@ -156,8 +139,8 @@ class CaffeNet(NetTables):
         wanted = self._chosen("blobs", blobs)
         self._fill(inputs)
         if not inputs and (layers is None or layers[0] == 0):
-            if self._batches:
-                self._fill(self._batches.take())
+            if self._rows:
+                self._fill(self._rows.take())
             if self._feed:
                 self._feed()
         session = self.session
@@ -201,10 +184,7 @@ class CaffeNet(NetTables):
             raise UsageError("backward needs a forward before it")
         first, last = self._range(end, start)
         wanted = self._chosen("diffs", diffs)
-        ends = {blob.name: blob for blob in (self.graph.outputs if start is None else self.graph.nodes[last].tops)}
-        if unknown := sorted(given.keys() - ends):
-            owner = "the net's outputs are" if start is None else f"{start!r} gives"
-            raise UsageError(f"backward was given a diff of {unknown[0]!r}, {owner} {sorted(ends)}")
+        ends = self._ends(start, last, given)
         other = given or start or end or wanted or self._gradients.given(ends.values(), self.session)
         if not other and self.session.backward():
             return {}
@@ -217,33 +197,14 @@ class CaffeNet(NetTables):
         """Set the gradients of all weights to 0."""
         if self._session:
             self._session.keep_moved()
-        for arrays in self._gradients.weights.values():
-            for array in arrays:
-                array.fill(0)
+        self._gradients.clear_weights()
 
     def set_input_arrays(self, data: ArrayLike, labels: ArrayLike) -> None:
         """Rows for a net whose first layer is MemoryData: each `forward` without inputs takes its next batch of them.
 
         data [N, channels, height, width] and labels [N], N a multiple of the batch size. Raises UsageError.
         """
-        self._batches, self._first_row = MemoryBatches(self.graph, data, labels, self._first_row), 0
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether `set_input_arrays` has given rows."""
-        return self._batches is not None
-
-    @property
-    def _row(self) -> int:
-        """Of these, the one that the next batch begins with; set before there are any, it is for those that follow."""
-        return self._batches.row if self._batches else self._first_row
-
-    @_row.setter
-    def _row(self, row: int) -> None:
-        if self._batches:
-            self._batches.go_to(row)
-        else:
-            self._first_row = row
+        self._rows.give(data, labels)
 
     def copy_from(self, caffemodel: str | os.PathLike[str]) -> None:
         """Take the weights of a model, as of `load_caffe`, for the layers that it has by name; others keep theirs, with
@@ -275,9 +236,9 @@ class CaffeNet(NetTables):
     def _prepare(self, shapes: Mapping[str, Shape]) -> Session:
         """Make the session for these shapes of inputs."""
         known = infer_shapes(self.graph, shapes)
-        arrays = {blob: self._resized(blob, known[blob]) for blob in self.graph.inputs}
+        arrays = {blob: resized(self._arrays.get(blob), known[blob]) for blob in self.graph.inputs}
         made = Session(
-            self.graph, shapes, gradients=self._weight_gradients if self._with_gradients else None, arrays=arrays,
+            self.graph, shapes, gradients=self._gradients.all_weights if self._with_gradients else None, arrays=arrays,
             threads=self.threads, exact=self.exact,
         )  # fmt: skip
         self._session, self._arrays, self._has_run = made, arrays, False
@@ -286,32 +247,21 @@ class CaffeNet(NetTables):
 
     def _reshape_input(self, blob: Blob, shape: Shape) -> None:
         """The session is made again when it is needed."""
-        array = self._resized(blob, shape)
+        array = resized(self._arrays.get(blob), shape)
         if array is not self._arrays.get(blob):
             self._arrays[blob], self._shapes = array, {**self._shapes, blob.name: shape}
             self._session, self._has_run = None, False
-
-    def _resized(self, blob: Blob, shape: Shape) -> np.ndarray:
-        """An input's memory where it has that shape, else other memory with its first numbers."""
-        before = self._arrays.get(blob)
-        if before is not None and before.shape == shape:
-            return before
-        array = aligned_zeros(count(shape))
-        if before is not None:
-            array[: before.size] = before.reshape(-1)[: array.size]
-        return array.reshape(shape)
 
     def _fill(self, inputs: Mapping[str, ArrayLike]) -> None:
         """Values for all inputs that an output depends on, or for more, which take their shapes; or none."""
         if inputs and not set(self.needed_inputs) <= set(inputs) <= set(self.inputs):
             raise UsageError(f"forward was given the inputs {sorted(inputs)}, the net has {sorted(self.inputs)}")
         arrays = {name: np.asarray(as_numbers(values, name), np.float32) for name, values in inputs.items()}
-        held = {blob.name: array for blob, array in self._arrays.items()}
-        if self._session is None or any(held[name].shape != array.shape for name, array in arrays.items()):
-            self.reshape(**{name: array.shape for name, array in arrays.items()})
-            held = {blob.name: array for blob, array in self._arrays.items()}
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if self._session is None or any(self._shape(self._named[name]) != shape for name, shape in shapes.items()):
+            self.reshape(**shapes)
         for name, array in arrays.items():
-            held[name][...] = array
+            self._arrays[self._named[name]][...] = array
 
     def _shape(self, blob: Blob) -> Shape:
         return self._arrays[blob].shape if blob in self._arrays else self.shapes[blob]
@@ -326,15 +276,12 @@ class CaffeNet(NetTables):
         """The session with all blobs kept and their gradients: those of the last run backward."""
         self._with_gradients = True
         session = self.session
-        session.keep_gradients(self._weight_gradients)
+        session.keep_gradients(self._gradients.all_weights)
         if session.has_gone_back:
             session.has_gone_back = False
             with session.repeating():
                 self._gradients.repeat(session)
         return session
-
-    def _weight_gradients(self) -> WeightGradients:
-        return self._gradients.weights
 
     def _repr_html_(self) -> str:
         from .notebook import net_html

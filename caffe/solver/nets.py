@@ -143,7 +143,7 @@ class FedNet:
         states = self.net.session.states.values()
         carried = [[b64encode(array.tobytes()).decode() for array in state.end] for state in states]
         draws = self.net.graph.streams.iteration
-        return {"passes": self.passes, "draws": draws, "row": self.net._row, "carried": carried}
+        return {"passes": self.passes, "draws": draws, "row": self.net._rows.row, "carried": carried}
 
     def go_to(self, place: Place, seed: int) -> None:
         """Go on from there, with random numbers of another seed perhaps. Raises ValueError, KeyError or TypeError for
@@ -160,7 +160,7 @@ class FedNet:
         for state, texts in zip(states, place["carried"], strict=True):
             arrays = [np.frombuffer(b64decode(text), np.float32) for text in texts]
             state.go_on(arrays, draws)
-        self.passes, self.net.graph.streams.iteration, self.net._row = passes, draws, row
+        self.passes, self.net.graph.streams.iteration, self.net._rows.row = passes, draws, row
 
     @property
     def rows(self) -> int:
@@ -187,7 +187,7 @@ class FedNet:
         """Give the net its next batch, at the start of each run forward without inputs. Raises UsageError for a
         MemoryData layer without rows."""
         first = self.net.graph.nodes[0]
-        if first.type == "MemoryData" and first.name not in self.sources and not self.net.has_rows:
+        if first.type == "MemoryData" and first.name not in self.sources and not self.net._rows:
             hint = "net.set_input_arrays(data, labels) gives them"
             raise UsageError(f"{self.net.path}: {first.name!r} (MemoryData) has no rows: {hint}")
         for layer, (tops, source) in self.sources.items():

@@ -230,7 +230,7 @@ class Solver:
             raise UsageError("base_lr was not given, the learning rate: nothing would be learned")
         net, fed = self.net, {top for tops, _ in self._training.trainer.fed.sources.values() for top in tops}
         own = [name for name in net.needed_inputs if name not in fed]
-        if own and not self.iter and not net._batches and not any(net.blobs[name].data.any() for name in own):
+        if own and not self.iter and not net._rows and not any(net.blobs[name].data.any() for name in own):
             hint = "data=(X, Y), or write into net.blobs[...].data before each step"
             raise UsageError(f"nothing gives the net {' and '.join(map(repr, own))}, zeros so far ({hint})")
 
