@@ -195,6 +195,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
 }
 LLVM_BUILDERS = {
     "atomics.py",
+    "bits.py",
     "byte_vectors.py",
     "copying.py",
     "cpu.py",

@@ -34,5 +34,12 @@ class Streams:
 
     def generator(self, name: str) -> np.random.Generator:
         """The numbers of `name`, a layer's for example, in this iteration."""
-        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-        return generator(self.seed, int.from_bytes(digest, "little"), self.iteration)
+        return generator(self.seed, purpose_of(name), self.iteration)
+
+    def position(self, name: str) -> np.ndarray:
+        """The same for kernels (`philox.py`): int64, as a Stream."""
+        return np.array([seed_number(self.seed), purpose_of(name), self.iteration], np.uint64).view(np.int64)
+
+
+def purpose_of(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")

@@ -16,6 +16,7 @@ import numpy as np
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.analysis.shapes import infer_shapes
 from caffe64.engine.graph.ir.ownership import own_parameters
+from caffe64.engine.graph.plan.draws import Draws
 from caffe64.engine.graph.plan.emitter import Emitter
 from caffe64.engine.graph.plan.groups import find_groups
 from caffe64.engine.graph.plan.lowering import Context, lower
@@ -97,7 +98,7 @@ class BackwardRun:
         constants, packing_scratch = emitter.constants()
         self.packing = Packing(emitter.packing, constants, packing_scratch, threads)
         tables = emitter.tables()
-        self.updates = Updates(emitter.updates, self.arena, tables)
+        self.updates, self.draws = Updates(emitter.updates, self.arena, tables), Draws(emitter.draws, tables)
         self.program = Program(self.arena, constants, tables, emitter.rows(), threads)
         self._inputs = inputs and [inputs[blob.name] for blob in group.bottoms]
 
@@ -121,6 +122,7 @@ class BackwardRun:
             write(self.arena, storage, values)
         self.packing.refresh()
         self.updates.find()
+        self.draws.find()
         self.program.run(0, self.middle)
         self.updates.written()
         for check in self.checks:
@@ -188,10 +190,10 @@ def address(array):
 def pixels_of(arena, storage):
     """A view of the storage's pixels: [N, C, H, W], or BLOCKED [N, blocks, H, W, LANES]; and all with the halo."""
     values = arena[storage.memory.offset : storage.memory.offset + storage.size].view(np.float32)
-    (pictures, _, rows, columns), (top, left, below, right) = storage.four, storage.halo
     if storage.kind is StorageKind.PLANAR:
         whole = values.reshape(storage.four)
         return whole, whole
+    (pictures, _, rows, columns), (top, left, below, right) = storage.four, storage.halo
     lanes = (LANES,) if storage.kind is StorageKind.BLOCKED else ()
     whole = values.reshape(pictures, storage.planes, top + rows + below, left + columns + right, *lanes)
     return whole[:, :, top : top + rows, left : left + columns], whole

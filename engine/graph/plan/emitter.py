@@ -14,6 +14,7 @@ import numpy as np
 
 from ...compiler.cpu import LANES, VECTOR_BYTES
 from ...compiler.fields import field_count, numbers
+from ...parameters.philox import Stream
 from ...team.memory import aligned_bytes
 from ..ir.graph import FLOAT32, Node
 from .steps import UNKNOWN_SOURCE, Scratch, StepKernel
@@ -25,7 +26,7 @@ ZEROS, NO_LOWEST, NO_HIGHEST, CONSTANTS = (n * VECTOR_BYTES for n in (0, 4, 5, 6
 # Chosen on EPYC Zen 3 (AVX2, 2 cores), 2026-11-22; the measurement is not recorded.
 ITEM_MACS = 500_000
 
-UNKNOWN = -1  # an offset that is found before each run (`updates.py`)
+UNKNOWN = -1  # a number that is found before each run (`updates.py`, `draws.py`)
 
 
 class PlannedStep(NamedTuple):
@@ -99,6 +100,13 @@ class Update(NamedTuple):
     at: int
 
 
+class Draw(NamedTuple):
+    """The stream of `node` is in tables[at:], as a Stream (`parameters/philox.py`)."""
+
+    node: Node
+    at: int
+
+
 class Emitter(StepList):
     """Collects the program. `threads` may ask for items; each has some of the `scratch` memory. `kept` is the offset of
     what a group keeps for its backward steps, -1 where there are none. `arena`: the memory that steps will run over.
@@ -110,6 +118,7 @@ class Emitter(StepList):
         self.checks: list[Callable[[], None]] = []
         self.threads, self.scratch, self.packing, self.kept = threads, scratch, PackingSteps(), -1
         self.updates: list[Update] = []
+        self.draws: list[Draw] = []
         self._constants: dict[bytes, int] = {}
         self._packed: dict[tuple, int] = {}
         self._size = CONSTANTS
@@ -159,6 +168,12 @@ class Emitter(StepList):
         they are not in. Steps write them each time that they run."""
         at = self._append(np.full(len(blobs), UNKNOWN, np.int64))
         self.updates.append(Update(node, tuple(blobs), at))
+        return at
+
+    def drawn(self, node: Node) -> int:
+        """The index in the tables of the node's stream of random numbers, that of the present iteration."""
+        at = self._append(np.full(len(Stream._fields), UNKNOWN, np.int64))
+        self.draws.append(Draw(node, at))
         return at
 
     def constants(self) -> tuple[np.ndarray, Scratch]:

@@ -32,6 +32,7 @@ from ..ir.ownership import own_parameters
 from ..ops import OPS
 from .arrange import Action, Arrangement
 from .arrange_backward import BackwardArrangement, kept_blobs
+from .draws import Draws
 from .emitter import Emitter
 from .groups import LayerGroup, find_groups
 from .lowering import Context, Lowered, lower
@@ -192,6 +193,7 @@ class Plan:
     def _begin(self) -> None:
         self.packing.refresh()
         self.updates.find()
+        self.draws.find()
 
     def _check(self) -> None:
         for check in self.checks:
@@ -230,7 +232,7 @@ class Plan:
         self.packing = Packing(emitter.packing, constants, packing_scratch, self.threads)
         self.packing.refresh()
         tables = emitter.tables()
-        self.updates = Updates(emitter.updates, self.arena, tables)
+        self.updates, self.draws = Updates(emitter.updates, self.arena, tables), Draws(emitter.draws, tables)
         self.program = Program(self.arena, constants, tables, emitter.rows(), self.threads)
         self.segments, self.backward_segments = (
             joined(itertools.chain.from_iterable(pieces))

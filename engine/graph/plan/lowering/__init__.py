@@ -15,6 +15,7 @@ from .channels import CHANNELS
 from .convolution import DIRECT
 from .deconvolution import DECONVOLUTION
 from .depthwise import DEPTHWISE
+from .dropout import DROPOUT
 from .elementwise import ONE_SLOPE, PIECEWISE_CURVE, SMOOTH_CURVE
 from .eltwise import ELTWISE
 from .gather import GATHER, ONE_PIECE
@@ -41,6 +42,7 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "ROIPooling": (REGION_POOLING,),
     "Eltwise": (ELTWISE,),
     "Axpy": (AXPY,),
+    "Dropout": (DROPOUT,),
     "LRN": (ACROSS_CHANNELS,),
     "Softmax": (SOFTMAX,),
     "SoftmaxWithLoss": (SOFTMAX_LOSS,),
