@@ -22,6 +22,7 @@ from .gather import GATHER, ONE_PIECE
 from .inner_product import INNER_PRODUCT
 from .lowered import Context, Lowered, Lowering
 from .lrn import ACROSS_CHANNELS
+from .lrn_within import WITHIN_CHANNELS
 from .permute import OTHER_ORDERS, TURN
 from .pieces import CONCAT, SLICE
 from .pooling import POOLING
@@ -43,7 +44,7 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "Eltwise": (ELTWISE,),
     "Axpy": (AXPY,),
     "Dropout": (DROPOUT,),
-    "LRN": (ACROSS_CHANNELS,),
+    "LRN": (ACROSS_CHANNELS, WITHIN_CHANNELS),
     "Softmax": (SOFTMAX,),
     "SoftmaxWithLoss": (SOFTMAX_LOSS,),
     "Concat": (CONCAT,),

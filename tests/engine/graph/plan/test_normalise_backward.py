@@ -1,4 +1,4 @@
-"""Gradients of LRN across channels, Softmax and its loss in plans."""
+"""Gradients of LRN, Softmax and its loss in plans."""
 
 from __future__ import annotations
 
@@ -42,6 +42,45 @@ def test_lrn_across_channels(shape, size, alpha, k, rim):
 def test_lrn_on_all_threads_and_behind_a_relu():
     shape = (3, 2 * LANES, 7, 9)
     made, x, dy = net("LRN", shape, "lrn_param { alpha: 2 }"), np.maximum(draw(shape), 0), draw(shape, 1)
+    check_backward(made, {"data": x}, [dy], tolerance=TOLERANCE, threads=True)
+    expected = expected_gradients(made, {"data": x}, [dy])[0]["data"] * (x > 0)
+    (found,) = same_on_all_threads(made, {"data": x}, [dy], masked=True).bottoms
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
+    assert not found[x == 0].any()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(
+        st.integers(1, 3), st.sampled_from([1, LANES - 1, LANES, LANES + 1]), st.integers(1, 7), st.integers(1, 7)
+    ),
+    size=st.sampled_from([1, 3, 5, 9, 21]),
+    alpha=st.sampled_from([5e-5, 1.0, 30.0]),
+    rim=RIMS,
+)
+def test_lrn_within_channels(shape, size, alpha, rim):
+    made, x = within(shape, size, alpha), draw(shape)
+    found = check_backward(made, {"data": x}, [draw(shape, 1)], tolerance=TOLERANCE, rim=rim)
+    np.testing.assert_allclose(found.tops[0], normalised(x, size, alpha), rtol=TOLERANCE)
+
+
+def within(shape, size, alpha):
+    return net("LRN", shape, f"lrn_param {{ local_size: {size} alpha: {alpha} norm_region: WITHIN_CHANNEL }}")
+
+
+def normalised(x, size, alpha):
+    """In float64."""
+    reach = size // 2
+    squares = np.pad(np.square(x.astype(np.float64)), [(0, 0), (0, 0), (reach, reach), (reach, reach)])
+    windows = np.lib.stride_tricks.sliding_window_view(squares, (size, size), axis=(2, 3))
+    return x * (1 + alpha / size**2 * windows.sum(axis=(-2, -1))) ** -0.75
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("rows", [9, 71], ids=["planes", "parts of planes"])
+def test_lrn_within_channels_on_all_threads_and_behind_a_relu(rows, size):
+    shape = (3, LANES + 2, rows, 9)
+    made, x, dy = within(shape, size, 2), np.maximum(draw(shape), 0), draw(shape, 1)
     check_backward(made, {"data": x}, [dy], tolerance=TOLERANCE, threads=True)
     expected = expected_gradients(made, {"data": x}, [dy])[0]["data"] * (x > 0)
     (found,) = same_on_all_threads(made, {"data": x}, [dy], masked=True).bottoms
