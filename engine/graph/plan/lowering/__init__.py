@@ -23,11 +23,13 @@ from .inner_product import INNER_PRODUCT
 from .lowered import Context, Lowered, Lowering
 from .lrn import ACROSS_CHANNELS
 from .lrn_within import WITHIN_CHANNELS
+from .pair_losses import CROSS_ENTROPY_LOSS, EUCLIDEAN_LOSS
 from .permute import OTHER_ORDERS, TURN
 from .pieces import CONCAT, SLICE
 from .pooling import POOLING
 from .region_pooling import REGION_POOLING
 from .resize import RESIZE
+from .row_losses import CONTRASTIVE_LOSS, HINGE_LOSS
 from .separable import SEPARABLE
 from .shuffle import SHUFFLE
 from .softmax import SOFTMAX
@@ -47,6 +49,10 @@ LOWERINGS: dict[str, tuple[Lowering, ...]] = {
     "LRN": (ACROSS_CHANNELS, WITHIN_CHANNELS),
     "Softmax": (SOFTMAX,),
     "SoftmaxWithLoss": (SOFTMAX_LOSS,),
+    "EuclideanLoss": (EUCLIDEAN_LOSS,),
+    "SigmoidCrossEntropyLoss": (CROSS_ENTROPY_LOSS,),
+    "HingeLoss": (HINGE_LOSS,),
+    "ContrastiveLoss": (CONTRASTIVE_LOSS,),
     "Concat": (CONCAT,),
     "Slice": (SLICE,),
     **dict.fromkeys(PERMUTES, (TURN, OTHER_ORDERS)),

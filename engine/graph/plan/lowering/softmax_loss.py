@@ -1,7 +1,6 @@
 """SoftmaxWithLoss of PLANAR scores: the loss, and its gradient, for which the scores are normalised again.
 
-Each item adds up its terms; the last step adds the sums in their order. These sums, the divisor and the first label
-that is none are in memory that is not the arena's: backward steps read the divisor, and after a run labels are checked.
+Backward steps read the divisor of the run forward. After a run labels are checked.
 """
 
 from __future__ import annotations
@@ -14,23 +13,28 @@ import numpy as np
 from ....compiler.cpu import FLOAT_BYTES, LANES, VECTOR_BYTES
 from ....compiler.fields import read_fields
 from ....compiler.jit import inline
-from ....team.memory import aligned_zeros
-from ....vectors.simd import broadcast, element, load, load_part, store, store_element, store_part
+from ....vectors.simd import broadcast, element, load, load_part, store, store_part
 from ....vectors.views import view1
-from ...analysis.need_backward import loss_weights
-from ...ir.graph import Node
-from ...ops.checks import wrong_number
 from ...ops.losses import NORMALIZE_VALID, SMALLEST_NORMAL, divisor
 from ...ops.softmax import axis_sizes, softmax_columns, softmax_row
 from ..emitter import Emitter
 from ..steps import Scratch, step_kernel
 from ..storage import Storage, StorageKind
 from .backward import Backward, BackwardBlobs
+from .loss_sums import (
+    IN_FRONT,
+    OTHER_CLASS,
+    check_labels,
+    class_of,
+    emit_loss,
+    finish_loss,
+    sums_of,
+    weight_of,
+    write_sums,
+)
 from .lowered import PLANAR, Context, Lowered, Lowering
 
 ITEM_SCORES = 16 << 10  # scores: some 10 microseconds
-WHOLE_LIMIT = np.float32(2**62)  # labels beyond are none
-UNCOUNTED, OTHER_CLASS = -1, -2  # in place of a class
 
 
 class Labelled(NamedTuple):
@@ -47,38 +51,6 @@ class Labelled(NamedTuple):
     ignores: int  # 1: labels `ignored` do not count
     ignored: int
     sums: int  # offset of what is in front of the items' own, SUM_FLOATS each
-
-
-class TermSums(NamedTuple):
-    """float32 in front of the items' own: the divisor of the last run, and the weight of a loss without a top."""
-
-    divisor: int
-    weight: int
-
-
-class ItemSums(NamedTuple):
-    """float32 of an item: the sum of its terms, the number of labels that count, and, from 1 on, the position in the
-    item of the first label that is none, and what it is."""
-
-    total: int
-    count: int
-    wrong: int
-    found: int
-
-
-IN_FRONT, OF_ITEM = (kind(*(n * FLOAT_BYTES for n in range(len(kind._fields)))) for kind in (TermSums, ItemSums))
-FRONT_BYTES, ITEM_BYTES = len(IN_FRONT) * FLOAT_BYTES, len(OF_ITEM) * FLOAT_BYTES
-
-
-@inline
-def class_of(f, label):
-    """The class that a label stands for, cut off towards zero, UNCOUNTED or OTHER_CLASS."""
-    if not abs(label) < WHOLE_LIMIT:
-        return OTHER_CLASS
-    number = int(label)
-    if f.ignores and number == f.ignored:
-        return UNCOUNTED
-    return number if 0 <= number < f.classes else OTHER_CLASS
 
 
 @inline
@@ -126,33 +98,7 @@ def add_loss_terms(arena, weights, tables, at, item, thread):
                     total, number = add_term(total, columns[n * LANES + lane]), number + 1
                 elif n == OTHER_CLASS and wrong == 0:
                     wrong, found = column + lane - start + 1, label
-    to = f.sums + FRONT_BYTES + item * ITEM_BYTES
-    store_element(arena, to + OF_ITEM.total, np.float32(total))
-    store_element(arena, to + OF_ITEM.count, np.float32(number))
-    store_element(arena, to + OF_ITEM.wrong, np.float32(wrong))
-    store_element(arena, to + OF_ITEM.found, found)
-
-
-class FinishedLoss(NamedTuple):
-    sums: int
-    items: int
-    top: int  # offset of the loss, -1 without one
-    divisor: int  # 0: the number of labels that count
-
-
-@step_kernel(FinishedLoss)
-def finish_loss(arena, weights, tables, at, item, thread):
-    """Writes the divisor and the loss from the sums of all items."""
-    f = read_fields(tables, at, FinishedLoss)
-    total, number = np.float64(0), np.float64(0)
-    for n in range(f.items):
-        own = f.sums + FRONT_BYTES + n * ITEM_BYTES
-        total += np.float64(element(arena, own + OF_ITEM.total))
-        number += np.float64(element(arena, own + OF_ITEM.count))
-    by = np.float64(f.divisor) if f.divisor > 0 else max(number, np.float64(1))
-    store_element(arena, f.sums + IN_FRONT.divisor, np.float32(by))
-    if f.top >= 0:
-        store_element(arena, f.top, np.float32(total / by))
+    write_sums(arena, f.sums, item, total, number, wrong, found)
 
 
 class LossBack(NamedTuple):
@@ -215,8 +161,7 @@ def lower_softmax_loss(context: Context) -> Lowered | None:
     together = min(together, outer) if inner == 1 else min(-(-together // LANES) * LANES, inner)
     parts = 1 if inner == 1 else -(-inner // together)
     items = -(-outer // together) if inner == 1 else outer * parts
-    sums = aligned_zeros((FRONT_BYTES + items * ITEM_BYTES) // FLOAT_BYTES)
-    sums[IN_FRONT.weight // FLOAT_BYTES] = loss_weights(node)[0]
+    sums = sums_of(node, items)
 
     def labelled(emitter: Emitter, x: Storage, labels: Storage) -> Labelled:
         return Labelled(
@@ -226,31 +171,19 @@ def lower_softmax_loss(context: Context) -> Lowered | None:
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         emitter.step(add_loss_terms, items, of=labelled(emitter, *bottoms), scratch=emitter.scratch)
-        fixed = 0 if mode == NORMALIZE_VALID else divisor(mode, outer, inner, 0)
-        top = tops[0].first if tops else -1
-        emitter.step(finish_loss, 1, sums=emitter.outside(sums), items=items, top=top, divisor=fixed)
-        emitter.checks.append(lambda: check_labels(node, sums, classes, together, parts, inner))
+        emit_loss(emitter, sums, items, tops, 0 if mode == NORMALIZE_VALID else divisor(mode, outer, inner, 0))
+        emitter.checks.append(lambda: check_labels(node, sums, classes, first_label))
+
+    def first_label(item: int) -> int:
+        return item * together if inner == 1 else item // parts * inner + item % parts * together
 
     def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
         of, dx = labelled(emitter, *blobs.bottoms), blobs.bottom_gradients[0]
-        weight = blobs.top_gradients[0].first if blobs.top_gradients else of.sums + IN_FRONT.weight
-        emitter.step(loss_back, items, of=of, dx=dx.first, weight=weight)
+        emitter.step(loss_back, items, of=of, dx=dx.first, weight=weight_of(emitter, sums, blobs))
 
     scratch = (classes if inner == 1 else classes * LANES) * FLOAT_BYTES
     backward = Backward(emit_back, StorageKind.PLANAR, reads_bottoms=True)
     return Lowered([PLANAR, PLANAR], StorageKind.PLANAR, emit, scratch=scratch, backward=backward)
-
-
-def check_labels(node: Node, sums: np.ndarray, classes: int, together: int, parts: int, inner: int) -> None:
-    """Raises node.error for the first label of the last run that was not a class."""
-    of_items = sums[FRONT_BYTES // FLOAT_BYTES :].reshape(-1, len(OF_ITEM))
-    wrong = of_items[:, OF_ITEM.wrong // FLOAT_BYTES]
-    if not wrong.any():
-        return
-    item = int((wrong > 0).argmax())
-    start = item * together if inner == 1 else item // parts * inner + item % parts * together
-    value = of_items[item, OF_ITEM.found // FLOAT_BYTES]
-    raise wrong_number(node, 1, value, start + int(wrong[item]) - 1, classes)
 
 
 SOFTMAX_LOSS = Lowering(
