@@ -175,6 +175,8 @@ def curve(node, bottom):
         carried = alpha * scale * error
     elif node.type == "Mish":
         y, carried = x * np.tanh(np.logaddexp(0, x)), 1.1 * error
+    elif node.type == "BNLL":
+        y, carried = np.logaddexp(0, x), error
     return y, carried + 8 * UNIT * np.abs(y) + 1e-44
 
 
@@ -347,7 +349,7 @@ LAYERS = {
     "Bias": bias,
     "ReLU": rectify,
     "PReLU": rectify,
-    **dict.fromkeys(("Sigmoid", "Swish", "TanH", "ELU", "SELU", "Mish"), curve),
+    **dict.fromkeys(("Sigmoid", "Swish", "TanH", "ELU", "SELU", "Mish", "BNLL"), curve),
     **dict.fromkeys(("HardSigmoid", "HSwish"), hard),
     "ReLU6": relu6,
     "Clip": clip,

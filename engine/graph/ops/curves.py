@@ -13,9 +13,9 @@ from ...vectors import simd
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, no_curve, same_shape
 
-SMOOTH = TANH, SIGMOID, SWISH, ELU_CURVE, EXP, MISH = range(6)  # of `smooth.py`
-ABSOLUTE, CLIP, THRESHOLD, LINEAR, HARD_SIGMOID, HARD_SWISH, CAPPED = range(6, 13)  # of `piecewise.py`
-RECTIFIED = 13  # ReLU and PReLU, `relu.py`
+SMOOTH = TANH, SIGMOID, SWISH, ELU_CURVE, EXP, MISH, SOFTPLUS = range(7)  # of `smooth.py`
+ABSOLUTE, CLIP, THRESHOLD, LINEAR, HARD_SIGMOID, HARD_SWISH, CAPPED = range(7, 14)  # of `piecewise.py`
+RECTIFIED = 14  # ReLU and PReLU, `relu.py`
 Parameters = Callable[[Node], tuple[int, float, float]]
 
 

@@ -1,4 +1,4 @@
-"""Power, Exp, Log and BNLL. All may work in place."""
+"""Power, Exp and Log. All may work in place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..ir.graph import Node, Shape
 from ..ir.op import Back, Gradient, Layers, Op, Run, same_shape
-from .curves import EXP, LINEAR, SIGMOID, curve
+from .curves import EXP, LINEAR, curve
 from .piecewise import piecewise_activation
 from .smooth import smooth_activation, smooth_activation_gradient
 
@@ -100,23 +100,8 @@ def prepare_log(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
     return run
 
 
-def prepare_bnll(node: Node, bottoms: list[Shape], tops: list[Shape]) -> Run:
-    """log(1 + exp(x)), as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow."""
-    part = np.empty(bottoms[0], np.float32)
-
-    def run(inputs, outputs):
-        np.abs(inputs[0], out=part)
-        np.negative(part, out=part)
-        np.exp(part, out=part)
-        np.log1p(part, out=part)
-        np.maximum(inputs[0], 0, out=outputs[0])
-        np.add(outputs[0], part, out=outputs[0])
-
-    return run
-
-
 # ------------------------------------------------------------------------------------------------------------- gradient
-# Gradients of Power, Exp, Log and BNLL. Exp and BNLL have kernels, the others use NumPy: few nets train them.
+# Gradients of Power, Exp and Log. Exp has a kernel, the others use NumPy: few nets train them.
 def power_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
     """dx = dy * power * scale * (shift + scale * x) ** (power - 1).
 
@@ -154,17 +139,6 @@ def log_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, laye
     return back
 
 
-def bnll_back(node: Node, bottoms: list[Shape], tops: list[Shape], run: Run, layers: Layers) -> Back:
-    """dx = dy / (1 + exp(-x))."""
-    slope = np.empty(bottoms[0], np.float32)
-
-    def back(inputs, outputs, output_gradients, input_gradients, weight_gradients):
-        smooth_activation.run(inputs[0].reshape(-1), slope.reshape(-1), SIGMOID, 1.0, 0.0)
-        np.multiply(output_gradients[0], slope, out=input_gradients[0])
-
-    return back
-
-
 OPS = (
     Op(
         "Power", same_shape, prepare_power, in_place=True, kernels=(piecewise_activation,),
@@ -174,9 +148,5 @@ OPS = (
     Op(
         "Log", same_shape, prepare_log, in_place=True, kernels=(piecewise_activation,),
         gradient=Gradient(log_back),
-    ),
-    Op(
-        "BNLL", same_shape, prepare_bnll, in_place=True,
-        gradient=Gradient(bnll_back, kernels=(smooth_activation,)),
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Smooth element-wise functions: ELU, SELU, TanH, Sigmoid, Swish, Mish; and Exp's. All may work in place."""
+"""Smooth element-wise functions: ELU, SELU, TanH, Sigmoid, Swish, Mish, BNLL; and Exp's. All may work in place."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from ...vectors.elementary import (
     lifted_decay,
     sigmoid,
     sigmoid_slope,
+    softplus_rest,
     tanh,
 )
-from .curves import ELU_CURVE, EXP, MISH, SIGMOID, SWISH, TANH, apply, apply_slope, curve
+from .curves import ELU_CURVE, EXP, MISH, SIGMOID, SOFTPLUS, SWISH, TANH, apply, apply_slope, curve
 
 SLOPE_LIMIT = np.float32(200)  # beyond, e**-|x| is 0 by far
 
@@ -91,12 +92,18 @@ def mish(v, a, b):
     return value * simd.where_less(v, simd.zeros(), simd.broadcast(LOWER), simd.broadcast(ONE))
 
 
+@inline
+def softplus(v, a, b):
+    """log(1 + exp(v)), which cannot overflow."""
+    return simd.maximum(simd.zeros(), v) + softplus_rest(v)
+
+
 @kernel(types.void(F1_IN, F1, i64, f32, f32))
 def smooth_activation(x, y, kind, a, b):
     """y = f(x), for the smooth function `kind`:   x, y [P]; y may be x.
 
     TANH tanh(a*x)   SIGMOID s = 1/(1 + exp(-a*x))   SWISH x*s   ELU_CURVE b*(max(x, 0) + a*(exp(min(x, 0)) - 1))
-    EXP b*exp(a*x)   MISH x*tanh(ln(1 + exp(x)))
+    EXP b*exp(a*x)   MISH x*tanh(ln(1 + exp(x)))   SOFTPLUS ln(1 + exp(x))
     """
     if kind == TANH:
         apply(scaled_tanh, x, y, a, b)
@@ -110,6 +117,8 @@ def smooth_activation(x, y, kind, a, b):
         apply(scaled_exp, x, y, a, b)
     elif kind == MISH:
         apply(mish, x, y, a, b)
+    elif kind == SOFTPLUS:
+        apply(softplus, x, y, a, b)
 
 
 # Functions of a value v, the layer's output y for it, and the gradient d of y. Slopes are computed from v where y has
@@ -152,6 +161,11 @@ def mish_slope(v, y, d, a, b):
     return simd.where_less(v, simd.zeros(), left, simd.fma(u * u, bend, above / below)) * d
 
 
+@inline
+def softplus_slope(v, y, d, a, b):
+    return sigmoid(v) * d
+
+
 @kernel(types.void(F1_IN, F1_IN, F1_IN, F1, i64, f32, f32))
 def smooth_activation_gradient(x, y, dy, dx, kind, a, b):
     """dx = dy * f'(x) of the functions of `smooth_activation`.   All [P]; dx may be dy."""
@@ -167,6 +181,8 @@ def smooth_activation_gradient(x, y, dy, dx, kind, a, b):
         apply_slope(exp_slope, x, y, dy, dx, a, b)
     elif kind == MISH:
         apply_slope(mish_slope, x, y, dy, dx, a, b)
+    elif kind == SOFTPLUS:
+        apply_slope(softplus_slope, x, y, dy, dx, a, b)
 
 
 OPS = tuple(
@@ -178,5 +194,6 @@ OPS = tuple(
         "Sigmoid": lambda node: (SIGMOID, 1.0, 0.0),
         "Swish": lambda node: (SWISH, node.attributes.beta, 0.0),
         "Mish": lambda node: (MISH, 0.0, 0.0),
+        "BNLL": lambda node: (SOFTPLUS, 0.0, 0.0),
     }.items()
 )

@@ -32,13 +32,14 @@ from ...ops.curves import (
     RECTIFIED,
     SIGMOID,
     SMOOTH,
+    SOFTPLUS,
     SWISH,
     TANH,
     THRESHOLD,
 )
 from ...ops.piecewise import capped, clip, hard_sigmoid, hard_swish, linear, threshold
 from ...ops.relu import rectify
-from ...ops.smooth import elu, mish, scaled_exp, scaled_tanh, sigmoid_curve, swish
+from ...ops.smooth import elu, mish, scaled_exp, scaled_tanh, sigmoid_curve, softplus, swish
 from ..emitter import NO_HIGHEST, NO_LOWEST, ZEROS, Emitter
 from ..storage import blocks
 from .filters import numbers_offset
@@ -93,6 +94,8 @@ def apply_smooth(arena, weights, tables, kind, x, x_pixels, y, y_pixels, count, 
         each_pixel(scaled_exp, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
     elif kind == MISH:
         each_pixel(mish, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
+    elif kind == SOFTPLUS:
+        each_pixel(softplus, arena, weights, tables, x, x_pixels, y, y_pixels, count, a, b, kept)
 
 
 @inline

@@ -27,11 +27,20 @@ from ...ops.curves import (
     RECTIFIED,
     SIGMOID,
     SMOOTH,
+    SOFTPLUS,
     SWISH,
     TANH,
 )
 from ...ops.piecewise import capped_slope, clip_slope, hard_sigmoid_slope, hard_swish_slope
-from ...ops.smooth import elu_slope, exp_slope, mish_slope, sigmoid_curve_slope, swish_slope, tanh_curve_slope
+from ...ops.smooth import (
+    elu_slope,
+    exp_slope,
+    mish_slope,
+    sigmoid_curve_slope,
+    softplus_slope,
+    swish_slope,
+    tanh_curve_slope,
+)
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage
@@ -94,6 +103,8 @@ def smooth_slopes(arena, weights, tables, at, item, thread):
         slope_rows(exp_slope, arena, weights, f, item)
     elif kind == MISH:
         slope_rows(mish_slope, arena, weights, f, item)
+    elif kind == SOFTPLUS:
+        slope_rows(softplus_slope, arena, weights, f, item)
 
 
 @step_kernel(SlopeRows)

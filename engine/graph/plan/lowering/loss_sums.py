@@ -1,7 +1,7 @@
 """Sums of losses: each item adds up its terms, and the last step adds the sums in their order.
 
-These sums, the divisor and the first label that is not a class are in memory that is not the arena's: backward steps read
-the divisor, and after a run labels are checked.
+These sums, the divisor and the first label that is not a class are in memory outside the arena: backward steps read the
+divisor, and after a run labels are checked.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ FUNCTIONS = {  # by a name: layer type and parameters
     "PReLU, one slope": ("PReLU", "prelu_param { channel_shared: true }"),
     "Power": ("Power", "power_param { scale: -2 shift: 0.5 }"),
     "Mish": ("Mish", ""),
+    "BNLL": ("BNLL", ""),
     "SELU": ("SELU", ""),
     "HardSigmoid": ("HardSigmoid", "hard_sigmoid_param { alpha: 0.25 beta: 0.375 }"),
     "HSwish": ("HSwish", ""),

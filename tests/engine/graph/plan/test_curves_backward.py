@@ -23,6 +23,7 @@ CURVES = {  # by a name: layer type and parameters
     "tanh": ("TanH", ""),
     "swish": ("Swish", "swish_param { beta: 1.5 }"),
     "mish": ("Mish", ""),
+    "softplus": ("BNLL", ""),
     "exp": ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }"),
     "linear": ("Power", "power_param { scale: -2 shift: 3 }"),
     "clip": ("Clip", "clip_param { min: -0.5 max: 1 }"),
