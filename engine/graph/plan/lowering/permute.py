@@ -11,11 +11,13 @@ from ....compiler.fields import read_fields
 from ....vectors.copying import copy
 from ....vectors.simd import element, load, load_part, store, store_element, store_part
 from ....vectors.views import view1
+from ...ir.graph import Shape
 from ...ir.op import count
 from ...ops.arrangement import permutation
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
+from .backward import Backward, BackwardBlobs
 from .lowered import BLOCKED, PLANAR, Context, Lowered, Lowering
 from .pieces import RUN_FLOATS
 
@@ -100,16 +102,23 @@ def lower_turn(context: Context) -> Lowered | None:
         return None
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        blob, lines = (bottoms[0], tops[0]) if to_last else (tops[0], bottoms[0])
+        emit_turn(emitter, *((bottoms[0], tops[0]) if to_last else (tops[0], bottoms[0])), to_last)
+
+    def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        dy, dx = blobs.top_gradients[0], blobs.bottom_gradients[0]
+        emit_turn(emitter, *((dx, dy) if to_last else (dy, dx)), not to_last)
+
+    def emit_turn(emitter: Emitter, blob: Storage, lines: Storage, to_lines: bool) -> None:
         pixels = blob.pixels()
         parts = max(1, min(len(pixels), len(pixels) * blob.shape[1] // RUN_FLOATS))
         emitter.step(
-            blocks_to_lines if to_last else lines_to_blocks, blob.shape[0] * parts, blob=blob.strided,
+            blocks_to_lines if to_lines else lines_to_blocks, blob.shape[0] * parts, blob=blob.strided,
             pixels=emitter.table(pixels), lines=lines.first, count=len(pixels), channels=blob.shape[1], parts=parts,
         )  # fmt: skip
 
     wants = BLOCKED, PLANAR
-    return Lowered([wants[not to_last]], wants[to_last].kind, emit)
+    kind = wants[to_last].kind
+    return Lowered([wants[not to_last]], kind, emit, backward=Backward(emit_back, kind))
 
 
 def lower_rows(context: Context) -> Lowered | None:
@@ -118,6 +127,32 @@ def lower_rows(context: Context) -> Lowered | None:
     if not shape:
         return None
     order = permutation(context.group.main, len(shape))
+    there, back = turned_rows(shape, order), turned_rows(top, list(np.argsort(order)))
+    if there is None:
+        return None
+
+    def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
+        emit_rows(emitter, bottoms[0], tops[0], there)
+
+    def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        emit_rows(emitter, blobs.top_gradients[0], blobs.bottom_gradients[0], back)
+
+    backward = Backward(emit_back, StorageKind.PLANAR) if back else None
+    return Lowered([PLANAR], StorageKind.PLANAR, emit, backward=backward)
+
+
+class RowsOf(NamedTuple):
+    """The rows of a turned blob: where each starts in the other one, how many values it has, and the step from one to
+    the next there."""
+
+    starts: np.ndarray
+    size: int
+    step: int
+
+
+def turned_rows(shape: Shape, order: list[int]) -> RowsOf | None:
+    """Of a blob of this shape with its axes in this order; None for too many."""
+    top = [shape[axis] for axis in order]
     steps = [count(shape, axis + 1) * FLOAT_BYTES for axis in order]
     joined = len(order) - 1  # axes from here on lie in the top as in the bottom
     while joined and order[joined] == order[joined - 1] + 1:
@@ -125,18 +160,17 @@ def lower_rows(context: Context) -> Lowered | None:
     rows, size = count(top, 0, joined), count(top, joined)
     if rows > MOST_ROWS:
         return None
+    places = np.ix_(*(np.arange(m) * step for m, step in zip(top[:joined], steps, strict=False)))
+    return RowsOf(sum(places, np.zeros(1, np.int64)).reshape(-1), size, steps[-1])
 
-    def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        starts = sum(
-            np.ix_(*(np.arange(m) * step for m, step in zip(top[:joined], steps, strict=False))), np.zeros(1, np.int64)
-        )
-        parts = max(1, min(rows, rows * size // RUN_FLOATS))
-        emitter.step(
-            gather_rows, parts, x=bottoms[0].first, y=tops[0].first, starts=emitter.table(starts),
-            rows=rows, size=size, step=steps[-1], parts=parts,
-        )  # fmt: skip
 
-    return Lowered([PLANAR], StorageKind.PLANAR, emit)
+def emit_rows(emitter: Emitter, x: Storage, y: Storage, rows: RowsOf) -> None:
+    number = len(rows.starts)
+    parts = max(1, min(number, number * rows.size // RUN_FLOATS))
+    emitter.step(
+        gather_rows, parts, x=x.first, y=y.first, starts=emitter.table(rows.starts), rows=number, size=rows.size,
+        step=rows.step, parts=parts,
+    )  # fmt: skip
 
 
 TURN = Lowering(lower_turn, kernels=(blocks_to_lines, lines_to_blocks))

@@ -17,6 +17,7 @@ from ...ir.graph import Node, Shape
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
+from .backward import Backward, BackwardBlobs
 from .gather import ROW_VECTORS
 from .lowered import BLOCKED, Context, Lowered, Lowering
 from .permute import MOST_ROWS
@@ -81,8 +82,11 @@ class SourcePlace(NamedTuple):
 
 
 def shuffled_source(node: Node, bottom: Shape, row, run, channel) -> SourcePlace:
-    group = node.attributes.group
-    return SourcePlace(channel % group * (bottom[1] // group) + channel // group, row, run)
+    return shuffled(node.attributes.group, bottom[1], row, run, channel)
+
+
+def shuffled(group: int, channels: int, row, run, channel) -> SourcePlace:
+    return SourcePlace(channel % group * (channels // group) + channel // group, row, run)
 
 
 def reorganised_source(node: Node, bottom: Shape, row, run, channel) -> SourcePlace:
@@ -107,10 +111,16 @@ def lower_shuffle(context: Context) -> Lowered | None:
     runs = node.attributes.stride if node.type == "Reorg" and node.attributes.reverse else 1
     if top[2] * runs * top[1] > MOST_ROWS:
         return None
-    source = PLACES[node.type](node, bottom, *np.ix_(*(np.arange(size) for size in (top[2], runs, top[1]))))
+    places = np.ix_(*(np.arange(size) for size in (top[2], runs, top[1])))
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
-        x, y = bottoms[0], tops[0]
+        emit_from(emitter, bottoms[0], tops[0], PLACES[node.type](node, bottom, *places))
+
+    def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        others = bottom[1] // node.attributes.group
+        emit_from(emitter, blobs.top_gradients[0], blobs.bottom_gradients[0], shuffled(others, bottom[1], *places))
+
+    def emit_from(emitter: Emitter, x: Storage, y: Storage, source: SourcePlace) -> None:
         starts = source.channel // LANES * x.plane + source.channel % LANES * FLOAT_BYTES
         starts = starts + source.row * x.row + source.column * x.pixel
         vectors = np.full((top[2], runs, y.planes * LANES), -1)
@@ -124,7 +134,8 @@ def lower_shuffle(context: Context) -> Lowered | None:
             stride=source.stride * x.pixel, channels=top[1], planes=y.planes, parts=parts,
         )  # fmt: skip
 
-    return Lowered([BLOCKED], StorageKind.BLOCKED, emit)
+    backward = Backward(emit_back) if node.type == "ShuffleChannel" else None
+    return Lowered([BLOCKED], StorageKind.BLOCKED, emit, backward=backward)
 
 
 SHUFFLE = Lowering(lower_shuffle, kernels=(move_channels,))
