@@ -1,4 +1,7 @@
-"""Upsample of BLOCKED pictures by the places of a Pooling's maxima: each pixel has the value of its window, or 0."""
+"""Upsample of BLOCKED pictures by the places of a Pooling's maxima: each pixel has the value of its window, or 0.
+
+The gradient of a window is that of the pixel at its place, which lies in it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ import numpy as np
 
 from ....compiler.cpu import VECTOR_BYTES
 from ....compiler.fields import read_fields, read_row
-from ....vectors.simd import broadcast, load, store, where_less, zeros
+from ....vectors.simd import broadcast, load, store, where_equal, where_less, zeros
 from ...ir.op import count
-from ...ops.pooling import PoolingAxis, pooling_windows, window_table
+from ...ops.pooling import PoolingAxis, Side, pooling_windows, window_table
 from ...ops.upsample import has_places
 from ..emitter import Emitter
-from ..steps import Strided, step_kernel
+from ..steps import NO_BLOB, Strided, step_kernel
 from ..storage import Storage, StorageKind
+from .backward import Backward, BackwardBlobs
 from .lowered import BLOCKED, Context, Lowered, Lowering
 from .pooling import WINDOW_ROWS_PER_ITEM
 
@@ -60,6 +64,42 @@ def unpool(arena, weights, tables, at, item, thread):
             store(arena, y + r * f.y.row + c * VECTOR_BYTES, v)
 
 
+class UnpooledPixelsBack(NamedTuple):
+    places: Strided
+    dy: Strided
+    dx: Strided
+    dplaces: Strided  # it is written as 0
+    down: int  # table of a Side for each row of windows
+    across: int  # of each column
+    rows: int  # of windows
+    columns: int
+    width: int  # of dy
+    parts: int  # items that share a plane, by rows of windows
+
+
+@step_kernel(UnpooledPixelsBack)
+def unpool_back(arena, weights, tables, at, item, thread):
+    """Some rows of windows of one block of channels of one picture: writes dx and dplaces, either NO_BLOB if it is not
+    needed."""
+    f = read_fields(tables, at, UnpooledPixelsBack)
+    plane, part = item // f.parts, item % f.parts
+    places, dy = f.places.offset + plane * f.places.plane, f.dy.offset + plane * f.dy.plane
+    dx, dplaces = f.dx.offset + plane * f.dx.plane, f.dplaces.offset + plane * f.dplaces.plane
+    for r in range(f.rows * part // f.parts, f.rows * (part + 1) // f.parts):
+        down = read_row(tables, f.down, r, Side)
+        for c in range(f.columns):
+            across, total = read_row(tables, f.across, c, Side), zeros()
+            place = load(arena, places + r * f.places.row + c * VECTOR_BYTES)
+            for h in range(down.first, down.last):
+                for w in range(across.first, across.last):
+                    here, d = broadcast(np.float32(h * f.width + w)), load(arena, dy + h * f.dy.row + w * VECTOR_BYTES)
+                    total = where_equal(place, here, d, total)
+            if f.dx.offset >= 0:
+                store(arena, dx + r * f.dx.row + c * VECTOR_BYTES, total)
+            if f.dplaces.offset >= 0:
+                store(arena, dplaces + r * f.dplaces.row + c * VECTOR_BYTES, zeros())
+
+
 def windows_of(axis: PoolingAxis) -> np.ndarray:
     """The Windows of each of its pixels: int64 [size, 2]."""
     first, last, _ = window_table(axis).T
@@ -73,7 +113,8 @@ def lower_unpooling(context: Context) -> Lowered | None:
     given = context.producer(node.bottoms[1]) if has_places(node) else None
     if given is None or given[0].type != "Pooling" or given[1][0][2:] != top[2:] or count(top, 2) > MOST_PLACES:
         return None
-    tables = [windows_of(axis) for axis in pooling_windows(given[0], given[1][0])]
+    axes = pooling_windows(given[0], given[1][0])
+    tables = [windows_of(axis) for axis in axes]
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         (x, places), y = bottoms, tops[0]
@@ -84,7 +125,18 @@ def lower_unpooling(context: Context) -> Lowered | None:
             down=down, across=across, rows=top[2], columns=top[3], parts=parts,
         )  # fmt: skip
 
-    return Lowered([BLOCKED, BLOCKED], StorageKind.BLOCKED, emit)
+    def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        dy, (dx, dplaces) = blobs.top_gradients[0], (each and each.strided for each in blobs.bottom_gradients)
+        (_, places), (rows, columns) = blobs.bottoms, context.bottoms[0][2:]
+        down, across = (emitter.table(window_table(axis)) for axis in axes)
+        parts = max(1, rows // WINDOW_ROWS_PER_ITEM)
+        emitter.step(
+            unpool_back, dy.four[0] * dy.planes * parts, places=places.strided, dy=dy.strided, dx=dx or NO_BLOB,
+            dplaces=dplaces or NO_BLOB, down=down, across=across, rows=rows, columns=columns, width=top[3], parts=parts,
+        )  # fmt: skip
+
+    backward = Backward(emit_back, reads_bottoms=True)
+    return Lowered([BLOCKED, BLOCKED], StorageKind.BLOCKED, emit, backward=backward)
 
 
-UNPOOLING = Lowering(lower_unpooling, kernels=(unpool,))
+UNPOOLING = Lowering(lower_unpooling, kernels=(unpool,), backward_kernels=(unpool_back,))

@@ -13,6 +13,10 @@ from reference.caffe_graphs import data, graph_of, layer
 
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.analysis.shapes import infer_shapes
+from caffe64.engine.graph.execution.training import wanted_gradients
+from caffe64.engine.graph.plan import Plan
+from caffe64.engine.graph.reference import Interpreter
+from caffe64.engine.graph.reference.gradients import gradients_of
 
 CHANNELS = st.sampled_from([1, LANES - 1, LANES, LANES + 1, 2 * LANES + 3])
 PICTURES = st.tuples(st.integers(1, 3), CHANNELS, st.integers(1, 7), st.integers(1, 7))
@@ -86,6 +90,39 @@ def test_upsample_by_a_scale(shape, scale, rim):
 def test_moves_on_all_threads(kind, more, others):
     bottoms = [True, *[False] * len(others)]
     check(kind, LARGE, more, *others, threads=True, bottoms=bottoms, tolerance=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 3), CHANNELS, st.integers(3, 9), st.integers(3, 9)),
+    window=st.sampled_from([(2, 2, 0), (3, 2, 0), (3, 2, 1), (2, 1, 0)]), threads=st.integers(1, 2),
+)  # fmt: skip
+def test_upsample_by_places(shape, window, threads):
+    """Of a Pooling whose bottom needs a gradient, as in SegNet."""
+    kernel, stride, pad = window
+    pool = f"pooling_param {{ kernel_size: {kernel} stride: {stride} pad: {pad} }}"
+    size = f"upsample_param {{ upsample_h: {shape[2]} upsample_w: {shape[3]} }}"
+    graph = graph_of(
+        data(" ".join(map(str, shape))), layer("s", "Scale", "data"), layer("p", "Pooling", "s", "p m", pool),
+        layer("t", "TanH", "p"), layer("u", "Upsample", "t m", more=size), layer("q", "PReLU", "u"),
+        layer("l", "Reduction", "q", more="loss_weight: 1 reduction_param { operation: SUMSQ }"), phase="TRAIN",
+    )  # fmt: skip
+    for node in graph.nodes:
+        for blob in node.weights:
+            blob[...] = draw(blob.shape, 3)
+    (source,) = graph.inputs
+    wanted = wanted_gradients(graph)
+    plan = Plan(graph, gradients=wanted, threads=threads)
+    assert "unpool_back" in {step.kernel.__name__ for step in plan.steps}
+    plan.inputs[source][...] = draw(shape)
+    plan.forward()
+    plan.backward()
+    interpreter = Interpreter(graph)
+    interpreter.arrays[source][...] = draw(shape)
+    interpreter.forward()
+    for node, arrays in gradients_of(interpreter)[1].items():
+        for found, expected in zip(wanted.weights[node], arrays, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * max(1, np.abs(expected).max()))
 
 
 # -------------------------------------------------------------------------------------------------------- Axpy
