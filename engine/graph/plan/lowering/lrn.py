@@ -16,7 +16,7 @@ from ....vectors.simd import broadcast, element, fma, load, square_root, store, 
 from ...ops.normalise import WITHIN_CHANNEL
 from ..emitter import Emitter
 from ..steps import Scratch, Strided, step_kernel
-from ..storage import Storage, StorageKind
+from ..storage import Storage, StorageKind, blocks
 from .backward import Backward, BackwardBlobs
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
@@ -31,6 +31,7 @@ class NormalisedRows(NamedTuple):
     columns: int
     reach: int  # channels on each side of one whose squares are summed
     constants: int  # offset of two: k, and alpha over the size
+    inside: int  # of a constant [channels]: 1, and 0 behind the last channel
     scratch: Scratch  # a line: the squares of all channels of a pixel, zeros around them
 
 
@@ -51,7 +52,9 @@ def normalise_rows(arena, weights, tables, at, item, thread):
         for c in range(f.planes):  # y[c, p] from x[c, p] and the line around its channels
             total = sum_around(arena, line + edge + c * VECTOR_BYTES, f.reach)
             root = square_root(fma(total, share, shift))
-            store(arena, y + c * f.y.plane + p, load(arena, x + c * f.x.plane + p) / (root * square_root(root)))
+            value = load(arena, x + c * f.x.plane + p) / (root * square_root(root))
+            inside = load(weights, f.inside + c * VECTOR_BYTES)
+            store(arena, y + c * f.y.plane + p, where_less(zeros(), inside, value, zeros()))
 
 
 @inline
@@ -93,6 +96,7 @@ class NormalisedRowsBack(NamedTuple):
     columns: int
     reach: int  # channels on each side of one whose squares are summed
     constants: int  # offset of three: k, alpha over the size, and that times -2 * 3/4
+    inside: int  # of a constant [channels]: 1, and 0 behind the last channel
     mask: int  # 1: no gradient of values that are not above 0
     scratch: Scratch  # three lines: squares, ratios with zeros around them, and powers
 
@@ -121,21 +125,23 @@ def normalise_rows_back(arena, weights, tables, at, item, thread):
             power = broadcast(np.float32(1)) / (root * square_root(root))
             store(arena, powers + i, power)
             product = load(arena, dy + c * f.dy.plane + p) * load(arena, x + c * f.x.plane + p)
-            store(arena, ratios + i, product * power / scale)
+            inside = load(weights, f.inside + i)
+            store(arena, ratios + i, where_less(zeros(), inside, product * power / scale, zeros()))
         for c in range(f.planes):
             i, v = c * VECTOR_BYTES, load(arena, x + c * f.x.plane + p)
             own = load(arena, dy + c * f.dy.plane + p) * load(arena, powers + i)
             own = fma(slope * v, sum_around(arena, ratios + i, f.reach), own)
             if f.mask:
                 own = where_less(zeros(), v, own, zeros())
+            own = where_less(zeros(), load(weights, f.inside + i), own, zeros())
             store(arena, dx + c * f.dx.plane + p, own)
 
 
 def lower_lrn(context: Context) -> Lowered | None:
     parameter, shape = context.group.main.attributes, context.bottoms[0]
-    if parameter.norm_region == WITHIN_CHANNEL or np.float32(parameter.beta) != USUAL_BETA or shape[1] % LANES:
+    if parameter.norm_region == WITHIN_CHANNEL or np.float32(parameter.beta) != USUAL_BETA:
         return None
-    reach = parameter.local_size // 2
+    reach = min(parameter.local_size // 2, shape[1] - 1)
     share = np.float32(parameter.alpha) / np.float32(parameter.local_size)
 
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
@@ -143,7 +149,7 @@ def lower_lrn(context: Context) -> Lowered | None:
         constants = emitter.constant([parameter.k, share])
         emitter.step(
             normalise_rows, pictures * rows, x=x.strided, y=y.strided, planes=y.planes, rows=rows, columns=columns,
-            reach=reach, constants=constants, scratch=emitter.scratch,
+            reach=reach, constants=constants, inside=inside(emitter), scratch=emitter.scratch,
         )  # fmt: skip
 
     def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
@@ -152,10 +158,13 @@ def lower_lrn(context: Context) -> Lowered | None:
         emitter.step(
             normalise_rows_back, pictures * rows, x=x.strided, dy=dy.strided, dx=dx.strided, planes=x.planes, rows=rows,
             columns=columns, reach=reach, constants=emitter.constant([parameter.k, share, -2 * USUAL_BETA * share]),
-            mask=blobs.masked, scratch=emitter.scratch,
+            inside=inside(emitter), mask=blobs.masked, scratch=emitter.scratch,
         )  # fmt: skip
 
-    planes, edges = shape[1] // LANES, 2 * -(-reach // LANES)
+    def inside(emitter: Emitter) -> int:
+        return emitter.constant(np.arange(planes * LANES) < shape[1])
+
+    planes, edges = blocks(shape[1]), 2 * -(-reach // LANES)
     backward = Backward(
         emit_back, reads_bottoms=True, masks=True, in_place=True, scratch=(3 * planes + 2 * edges) * VECTOR_BYTES
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.backward_check import check_backward, expected_gradients
-from reference.backward_harness import same_on_all_threads
+from reference.backward_harness import run_backward, same_on_all_threads
 from reference.caffe_graphs import data, graph_of, layer
 
 from caffe64.engine.compiler.cpu import LANES
@@ -27,7 +27,10 @@ def net(kind, shape, more=""):
 @settings(max_examples=40, deadline=None)
 @given(
     shape=st.tuples(
-        st.integers(1, 3), st.integers(1, 3).map(lambda n: n * LANES), st.integers(1, 5), st.integers(1, 5)
+        st.integers(1, 3),
+        st.sampled_from([1, LANES - 1, LANES, LANES + 1, 3 * LANES]),
+        st.integers(1, 5),
+        st.integers(1, 5),
     ),
     size=st.sampled_from([1, 3, 5, 2 * LANES + 3]),
     alpha=st.sampled_from([1e-4, 1.0, 3.0]),
@@ -47,6 +50,18 @@ def test_lrn_on_all_threads_and_behind_a_relu():
     (found,) = same_on_all_threads(made, {"data": x}, [dy], masked=True).bottoms
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
     assert not found[x == 0].any()
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_channels_behind_the_last_stay_zeros(k):
+    """Next to one that is NaN, and where all that is summed up is 0."""
+    shape = (1, LANES + 1, 1, 3)
+    x = draw(shape)
+    x[0, -1, 0, 0] = np.nan
+    x[0, -1, 0, 2] = 0
+    made = net("LRN", shape, f"lrn_param {{ k: {k} local_size: 3 }}")
+    found = run_backward(made, {"data": x}, [draw(shape, 1)])  # which looks at them
+    assert np.isnan(found.tops[0][0, -1, 0, 0])
 
 
 @settings(max_examples=60, deadline=None)
