@@ -1,7 +1,5 @@
 """Layers whose pixels are pixels of the bottom, row by row and column by column, or one value: Resize to the nearest
-pixel, Upsample by a scale, Pad, and Crop, StridedSlice, CropCenter and Reverse of pictures.
-
-The gradient of a pixel is the sum of those of the pixels that it has become."""
+pixel, Upsample by a scale, Pad, and Crop, StridedSlice, CropCenter and Reverse of pictures."""
 
 from __future__ import annotations
 
@@ -10,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ....compiler.cpu import LANES, VECTOR_BYTES
-from ....compiler.fields import read_fields, read_row
-from ....vectors.simd import load, store, zeros
+from ....compiler.fields import read_fields
+from ....vectors.simd import load, store
 from ...ir.graph import PICTURE_AXES, Node, Shape
 from ...ops import OPS
 from ...ops.arrangement import crop_window
@@ -25,8 +23,8 @@ from ..storage import Storage, StorageKind
 from .backward import Backward, BackwardBlobs
 from .lowered import AS_STORED, BLOCKED, PLANAR, Context, Lowered, Lowering
 from .pieces import Piece, copy_channels, copy_runs, emit_piece, is_of_channels
+from .summed_pixels import ROW_VECTORS, emit_sums, parts_of_one, sum_pixels
 
-ROW_VECTORS = 2048
 NO_PIXEL = -1
 
 
@@ -56,39 +54,6 @@ def gather_pixels(arena, weights, tables, at, item, thread):
             if down >= 0 and across >= 0:
                 v = load(arena, x + down + across)
             store(arena, y + c * VECTOR_BYTES, v)
-
-
-class SummedPixels(NamedTuple):
-    dy: Strided
-    dx: Strided
-    down: int  # table of the Copies of each row of dx
-    across: int  # of each column
-    rows: int  # of dx
-    columns: int
-    parts: int  # items that share a plane
-
-
-class Copies(NamedTuple):
-    """A table of what a row or column has become: the offsets tables[first:last] in a plane or row."""
-
-    first: int
-    last: int
-
-
-@step_kernel(SummedPixels)
-def sum_pixels(arena, weights, tables, at, item, thread):
-    """Some rows of one block of channels of one picture: writes dx [rows, columns, LANES], BLOCKED, from dy."""
-    f = read_fields(tables, at, SummedPixels)
-    plane, part = item // f.parts, item % f.parts
-    dy, dx = f.dy.offset + plane * f.dy.plane, f.dx.offset + plane * f.dx.plane
-    for r in range(f.rows * part // f.parts, f.rows * (part + 1) // f.parts):
-        down = read_row(tables, f.down, r, Copies)
-        for c in range(f.columns):
-            across, total = read_row(tables, f.across, c, Copies), zeros()
-            for h in range(down.first, down.last):
-                for w in range(across.first, across.last):
-                    total = total + load(arena, dy + tables[h] + tables[w])
-            store(arena, dx + r * f.dx.row + c * VECTOR_BYTES, total)
 
 
 class Gathered(NamedTuple):
@@ -169,26 +134,11 @@ def lower_gather(context: Context) -> Lowered | None:
         )  # fmt: skip
 
     def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
-        dy, dx, (rows, columns) = blobs.top_gradients[0], blobs.bottom_gradients[0], blobs.bottoms[0].four[2:]
-        parts = max(1, min(rows, rows * columns // ROW_VECTORS))
-        emitter.step(
-            sum_pixels, pictures * dx.planes * parts, dy=dy.strided, dx=dx.strided, rows=rows, columns=columns,
-            down=copies_of(emitter, how.rows, rows, dy.row), across=copies_of(emitter, how.columns, columns, dy.pixel),
-            parts=parts,
-        )  # fmt: skip
+        emit_sums(emitter, blobs, *(parts_of_one(each) for each in (how.rows, how.columns)))
 
     wants = [BLOCKED, AS_STORED][: len(context.bottoms)]
     backward = Backward(emit_back) if OPS[node.type].gradient else None
     return Lowered(wants, StorageKind.BLOCKED, emit, backward=backward)
-
-
-def copies_of(emitter: Emitter, sources: np.ndarray, size: int, step: int) -> int:
-    """The table of the Copies of so many rows or columns, of which the top's come from `sources`, `step` bytes from one
-    to the next."""
-    order = np.argsort(sources, kind="stable")
-    start = emitter.table(order * step)
-    ends = start + np.searchsorted(sources[order], np.arange(size + 1))
-    return emitter.table(np.stack([ends[:-1], ends[1:]], axis=1))
 
 
 def lower_one_piece(context: Context) -> Lowered | None:

@@ -18,8 +18,9 @@ from ...ops.resize import resized_axes
 from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
-from .gather import ROW_VECTORS
+from .backward import Backward, BackwardBlobs
 from .lowered import BLOCKED, Context, Lowered, Lowering
+from .summed_pixels import ROW_VECTORS, Parts, emit_sums, sum_pixels
 
 
 class Between(NamedTuple):
@@ -90,7 +91,19 @@ def lower_resize(context: Context) -> Lowered | None:
             rows=rows, columns=columns, parts=parts,
         )  # fmt: skip
 
-    return Lowered([BLOCKED], StorageKind.BLOCKED, emit)
+    def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
+        emit_sums(emitter, blobs, parts_of(down), parts_of(across))
+
+    return Lowered([BLOCKED], StorageKind.BLOCKED, emit, backward=Backward(emit_back))
 
 
-RESIZE = Lowering(lower_resize, kernels=(interpolate_pixels,))
+def parts_of(axis: ResizedAxis) -> Parts:
+    """Both of each pixel, but of those that are one of the bottom's."""
+    targets = np.arange(len(axis.first))
+    pairs = (targets, axis.first, 1 - axis.share), (targets, axis.second, axis.share)
+    target, source, share = (np.concatenate(each) for each in zip(*pairs, strict=True))
+    kept = share != 0
+    return Parts(target[kept], source[kept], share[kept])
+
+
+RESIZE = Lowering(lower_resize, kernels=(interpolate_pixels,), backward_kernels=(sum_pixels,))

@@ -18,9 +18,9 @@ from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .backward import Backward, BackwardBlobs
-from .gather import ROW_VECTORS
 from .lowered import BLOCKED, Context, Lowered, Lowering
 from .permute import MOST_ROWS
+from .summed_pixels import ROW_VECTORS
 
 START_NUMBERS = LANES + 1  # of a vector in the table: where the runs of its lanes start; and 1 if they are one vector
 

@@ -85,11 +85,20 @@ def test_upsample_by_a_scale(shape, scale, rim):
         ("ShuffleChannel", "shuffle_channel_param { group: 2 }", []),
         ("Crop", "crop_param { axis: 2 offset: 5 offset: 3 }", [(3, 2 * LANES + 2, 30, 20)]),
         ("Upsample", "upsample_param { scale: 2 }", []),
+        ("Interp", "interp_param { height: 79 width: 65 }", []),
     ],
 )
 def test_moves_on_all_threads(kind, more, others):
     bottoms = [True, *[False] * len(others)]
     check(kind, LARGE, more, *others, threads=True, bottoms=bottoms, tolerance=1e-6)
+
+
+@some
+@given(shape=PICTURES, height=st.integers(1, 19), width=st.integers(1, 19), crop=st.integers(-1, 0), rim=RIMS)
+def test_interp(shape, height, width, crop, rim):
+    assume(min(shape[2:]) + crop >= 1)
+    more = f"interp_param {{ height: {height} width: {width} pad_beg: {crop} }}"
+    check("Interp", shape, more, rim=rim, tolerance=2e-6)
 
 
 @settings(max_examples=15, deadline=None)
