@@ -123,10 +123,14 @@ class BackwardArrangement:
                 continue
             backward = backward_of(how)
             for top, storage in zip(group.tops, self._run[group].tops, strict=True):
-                self._widen(self._root(top), backward.kind or storage.kind, backward.halo)
+                self._widen(self._root(top), backward.kind or storage.kind, self._halo(group, backward))
             for blob, storage in zip(self._needed(group), self._run[group].bottoms, strict=True):
                 if blob:
                     self._widen(self._root(blob), gradient_kind(storage), backward.spill)
+
+    def _halo(self, group: LayerGroup, backward: Backward) -> Halo:
+        """That of the gradients of the group's tops which it needs."""
+        return backward.halo if any(self._needed(group)) or not backward.halo_for_bottoms else NO_HALO
 
     def _widen(self, root: Blob, kind: StorageKind, halo: Halo) -> None:
         self._halos[root, kind] = wider(self._halos.get((root, kind), NO_HALO), halo)
@@ -199,7 +203,7 @@ class BackwardArrangement:
         written = [storage for storage in (*given, shared) if storage]
         read += [run.kept] if run.kept else []
         action = Action(group, [*read, *tops], written, lowered=how, backward=storages)
-        action.fresh = tops if backward.halo != NO_HALO else []
+        action.fresh = tops if self._halo(group, backward) != NO_HALO else []
         self._forward.append(action)
         if masked:
             self._masked.add(self._root(needed[0]))

@@ -42,6 +42,7 @@ class Backward:
     """`emit(emitter, blobs)` adds the steps, the last of which has a barrier.
 
     kind, halo          of the storage of the tops' gradients; the halo holds zeros. Without a kind that of the tops
+    halo_for_bottoms    no halo is needed where no bottom's gradient is
     spill               the halo of the bottoms' gradients, into which steps may write anything
     reads_bottoms, reads_tops   whether steps read these values
     masks               whether it can leave out gradients of bottoms' values that are not positive, at no cost
@@ -53,6 +54,7 @@ class Backward:
     emit: Callable[[Emitter, BackwardBlobs], None]
     kind: StorageKind | None = StorageKind.BLOCKED
     halo: Halo = NO_HALO
+    halo_for_bottoms: bool = False
     spill: Halo = NO_HALO
     reads_bottoms: bool = False
     reads_tops: bool = False

@@ -78,8 +78,9 @@ def convolution_backward(context: Context, window: Window, planar: bool) -> Back
             emit_inputs(emitter, node, window, dy, dx, blobs.shared)
 
     return Backward(
-        emit, halo=adjoint_halo(window, context.tops[0]), reads_bottoms=True, reads_tops=group.activation is not None,
-        scratch=work.scratch, shared=max(work.shared, turned_bytes(window) if planar else 0),
+        emit, halo=adjoint_halo(window, context.tops[0]), halo_for_bottoms=True, reads_bottoms=True,
+        reads_tops=group.activation is not None, scratch=work.scratch,
+        shared=max(work.shared, turned_bytes(window) if planar else 0),
     )  # fmt: skip
 
 

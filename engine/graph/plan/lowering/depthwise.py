@@ -57,8 +57,8 @@ def depthwise_backward(context: Context, window: Window) -> Backward | None:
             emit_lane_adjoint(emitter, node, window, dy, dx, no_bias(emitter, window.channels), NO_EPILOGUE)
 
     return Backward(
-        emit, halo=adjoint_halo(window, top), reads_bottoms=True, reads_tops=group.activation is not None,
-        scratch=work.scratch, shared=work.shared,
+        emit, halo=adjoint_halo(window, top), halo_for_bottoms=True, reads_bottoms=True,
+        reads_tops=group.activation is not None, scratch=work.scratch, shared=work.shared,
     )  # fmt: skip
 
 

@@ -160,6 +160,35 @@ def test_parts_of_the_loss_and_what_is_left_in_memory(text):
         np.testing.assert_allclose(values, expected[node][number], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("channels", [3, 32], ids=["in planes", "in blocks"])
+def test_a_first_convolution_wants_no_zeros_around_its_gradient(channels):
+    """They are for the gradient of its bottom, which the second one has."""
+    fields = 'num_output: 16 kernel_size: 5 pad: 1 stride: 2 weight_filler { type: "msra" }'
+    text = f"""
+layer {{ name: "in" type: "Input" top: "data" input_param {{ shape {{ dim: 2 dim: {channels} dim: 15 dim: 13 }} }} }}
+layer {{ name: "first" type: "Convolution" bottom: "data" top: "first" convolution_param {{ {fields} }} }}
+layer {{ name: "second" type: "Convolution" bottom: "first" top: "second" convolution_param {{ {fields} }} }}
+layer {{ name: "sum" type: "Reduction" bottom: "second" top: "sum" loss_weight: 1
+  reduction_param {{ operation: SUMSQ }} }}
+"""
+    graph = graph_of_text(text, 0)
+    plan, weights = training_plan(graph, threads=1)
+    halos = {
+        action.owner.main.name: action.backward.top_gradients[0].halo for action in plan.actions if action.backward
+    }
+    assert not any(halos["first"])
+    assert any(halos["second"])
+    inputs = {graph.inputs[0]: np.random.default_rng(0).normal(size=(2, channels, 15, 13)).astype(np.float32)}
+    expected = run(plan, weights, inputs)
+    assert same_bits(run_poisoned(plan, weights, inputs), expected)
+    interpreter = Interpreter(graph)
+    interpreter.arrays[graph.inputs[0]][...] = inputs[graph.inputs[0]]
+    interpreter.forward()
+    for node, arrays in gradients_of(interpreter)[1].items():
+        for number, values in enumerate(arrays):
+            assert np.abs(expected[node, number] - values).max() <= TOLERANCE * np.abs(values).max()
+
+
 WINOGRAD_NET = """
 layer { name: "in" type: "Input" top: "data" top: "target" input_param {
   shape { dim: 5 dim: 17 dim: 14 dim: 13 } shape { dim: 5 dim: 16 } } }
