@@ -11,9 +11,9 @@ from reference.caffe_graphs import conv, data, graph_of, layer
 from reference.plans import draw_inputs, run_plan
 
 from caffe64.engine.compiler.cpu import LANES
-from caffe64.engine.graph.execution.runtime import Runtime
 from caffe64.engine.graph.plan import Plan
 from caffe64.engine.graph.plan.storage import StorageKind
+from caffe64.engine.graph.reference import Interpreter
 
 SIDES = st.integers(1, 5)
 CHANNELS = st.sampled_from([1, LANES - 1, LANES, LANES + 1, 3 * LANES])
@@ -90,16 +90,16 @@ def test_values_that_are_no_numbers_stay_so():
     np.testing.assert_array_equal(np.signbit(found)[x == -1], np.signbit(expected)[x == -1])
 
 
-def test_the_same_as_layer_by_layer_without_gradients():
+def test_the_same_as_the_reference_without_gradients():
     """Behind a convolution, in place, in front of another one."""
     graph = graph_of(
         data("3 3 9 7"), conv("c", "data"), layer("it", "Dropout", "c", "c"), conv("d", "c"), phase="TRAIN"
     )
-    inputs, runtime, plan = draw_inputs(graph), Runtime(graph), Plan(graph)
+    inputs, interpreter, plan = draw_inputs(graph), Interpreter(graph), Plan(graph)
     assert any(step.kernel.__name__ == "drop_rows" for step in plan.steps)
     for iteration in range(2):
         graph.streams.iteration = iteration
-        runtime.fill({blob.name: values for blob, values in inputs.items()})
-        runtime.forward()
+        interpreter.fill({blob.name: values for blob, values in inputs.items()})
+        interpreter.forward()
         for blob, values in run_plan(plan, inputs).items():
-            np.testing.assert_allclose(values, runtime.arrays[blob], rtol=0, atol=1e-5 * np.abs(values).max())
+            np.testing.assert_allclose(values, interpreter.arrays[blob], rtol=0, atol=1e-5 * np.abs(values).max())

@@ -13,8 +13,8 @@ from reference.caffe_graphs import data, graph_of, layer
 
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.graph.analysis.shapes import infer_shapes
-from caffe64.engine.graph.execution.training import wanted_gradients
-from caffe64.engine.graph.plan import Plan
+from caffe64.engine.graph.ir.ownership import weight_gradients
+from caffe64.engine.graph.plan import Plan, WantedGradients
 from caffe64.engine.graph.reference import Interpreter
 from caffe64.engine.graph.reference.gradients import gradients_of
 
@@ -120,7 +120,7 @@ def test_upsample_by_places(shape, window, threads):
         for blob in node.weights:
             blob[...] = draw(blob.shape, 3)
     (source,) = graph.inputs
-    wanted = wanted_gradients(graph)
+    wanted = WantedGradients(weight_gradients(graph))
     plan = Plan(graph, gradients=wanted, threads=threads)
     assert "unpool_back" in {step.kernel.__name__ for step in plan.steps}
     plan.inputs[source][...] = draw(shape)
