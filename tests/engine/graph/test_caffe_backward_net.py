@@ -254,10 +254,19 @@ def test_a_maximum_of_a_region_that_was_written_over_has_no_gradient():
     assert not net.backward(y=np.ones(net.blobs["y"].shape))["data"].any()
 
 
-def test_places_that_were_written_over_are_refused():
+def test_places_of_a_pooling_that_were_written_over_have_no_gradient():
     pool = layer("max", "Pooling", "data", "max places", "pooling_param { kernel_size: 2 stride: 2 }")
     net = net_of(FORCE, data("4 3 8 6"), pool, layer("y", "Upsample", "max places"))
     net.forward(data=values((4, 3, 8, 6)))
+    net.blobs["places"].data[:2] = 1e9
+    found = net.backward(y=np.ones((4, 3, 8, 6)))["data"]
+    assert not found[:2].any()
+    assert found[2:].any()
+
+
+def test_places_that_were_written_over_are_refused():
+    net = net_of(FORCE, data("4 3 4 3", "max"), data("4 3 4 3", "places"), layer("y", "Upsample", "max places"))
+    net.forward(max=values((4, 3, 4, 3)), places=np.zeros((4, 3, 4, 3)))
     net.blobs["places"].data[...] = 1e9
     with pytest.raises(InputError, match=r"'places' holds 1e\+09 at position 0, expected an index of the 48 pixels"):
         net.backward(y=np.ones((4, 3, 8, 6)))

@@ -1,6 +1,7 @@
 """Upsample of BLOCKED pictures by the places of a Pooling's maxima: each pixel has the value of its window, or 0.
 
-The gradient of a window is that of the pixel at its place, which lies in it.
+The gradient of a window is that of the pixel at its place; one that does not lie in it has none, as when a program has
+written over it.
 """
 
 from __future__ import annotations
