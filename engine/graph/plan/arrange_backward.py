@@ -90,7 +90,8 @@ class BackwardArrangement:
         self.sums |= {self._root(node.bottoms[0]) for node in needs if keeps_values(node)}
         self._constants = Action(None, [], [], numbers=[])
         self._start = len(forward.actions)
-        forward.append(self._constants)
+        if needs and not apart:
+            forward.append(self._constants)
         self._find_halos()
         self.ends = {blob: self._end(blob) for blob in ends}
         for blob, weight in losses.items():
