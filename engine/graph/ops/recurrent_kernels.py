@@ -202,7 +202,8 @@ def rnn_forward(z, panels, cont, h_start, steps, rows, units, masked, h):
     for t in range(steps):
         mask_step(h, h_start, cont, t, rows, units, masked)
         at, size = t * rows * units, rows * units
-        h[at : at + size] = z[at : at + size]
+        for j in range(at, at + size):  # a slice would allocate
+            h[j] = z[j]
         add_packed(masked, at, panels, rows, units, units, h, at)
         for j in range(0, size, LANES):
             write(h, at + j, tanh(read(h, at + j, size - j)), size - j)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from reference.child import run_json
 
+from caffe64.cli.compiling import every_kernel
 from caffe64.engine.compiler import jit, kernel_file, machine_code
 from caffe64.engine.compiler.jit import F1, F1_IN, F2_IN, f32, f64, i64, kernel, void
 
@@ -27,6 +28,14 @@ def test_a_second_training_imports_neither_numba_nor_llvm_and_gives_the_same(tmp
     *results, modules = run_json(TRAIN, **settings)
     assert "numba" in modules
     assert run_json(TRAIN, **settings) == [*results, []]
+
+
+def test_no_kernel_of_a_plan_or_a_layer_is_left_to_numba():
+    """A step that the compiler takes for one that may raise, by a range of a step that could be 0, or allocates: each
+    process would import Numba for it. Of those that are kept here; `make test` compiles all of them before."""
+    of_graphs = [each for each in every_kernel() if each.py_func.__module__.startswith("caffe64.engine.graph")]
+    kept = {each.__name__: each.file.read() for each in of_graphs if each.file.path and each.file.path.exists()}
+    assert [name for name, parts in kept.items() if parts and parts[0] is None] == []
 
 
 @pytest.fixture

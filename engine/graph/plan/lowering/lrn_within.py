@@ -74,8 +74,8 @@ def sum_squares(arena, x, row, r, around, line):
     to = line + around.across * VECTOR_BYTES
     for p in range(0, around.columns * VECTOR_BYTES, VECTOR_BYTES):
         total = zeros()
-        for at in range(x + first * row + p, x + end * row + p, row):
-            v = load(arena, at)
+        for h in range(first, end):
+            v = load(arena, x + h * row + p)
             total = fma(v, v, total)
         store(arena, to + p, total)
 

@@ -123,8 +123,9 @@ def keep_maxima(arena, weights, tables, at, item, thread):
             elif above == 0 and high == 2 and wide == 2 and f.across.kernel == 2:
                 top, place = maximum_of_four(arena, first, f.x.row)
             else:
-                for h in range(first, first + high * f.x.row, f.x.row):
-                    for p in range(h, h + wide * step, step):
+                for h in range(high):
+                    line = first + h * f.x.row
+                    for p in range(line, line + wide * step, step):
                         top = maximum(load(arena, p), top)
                 place = place_of(
                     arena, first, f.x.row, high, wide, top, f.across.kernel, above * f.across.kernel + left

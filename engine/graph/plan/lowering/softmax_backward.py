@@ -59,7 +59,7 @@ def softmax_blocks_back(arena, weights, tables, at, item, thread):
     """LANES columns, at the end fewer: writes dx [outer, size, inner], PLANAR; dx may be dy."""
     f = read_fields(tables, at, SoftmaxColumnsBack)
     column = item % f.blocks * LANES
-    width, step = min(LANES, f.inner - column), f.inner * FLOAT_BYTES
+    width, step = min(LANES, f.inner - column), max(1, f.inner) * FLOAT_BYTES
     first = (item // f.blocks * f.size * f.inner + column) * FLOAT_BYTES
     total = zeros()
     for p in range(first, first + f.size * step, step):

@@ -137,7 +137,7 @@ def loss_back(arena, weights, tables, at, item, thread):
             else:
                 for c in range(f.classes):
                     dx[first + c * f.inner + lane] = 0
-        for i in range(first, first + f.classes * f.inner, f.inner):
+        for i in range(first, first + f.classes * f.inner, max(1, f.inner)):
             store_part(dx, i, load_part(dx, i, width) * broadcast(factor), width)
 
 

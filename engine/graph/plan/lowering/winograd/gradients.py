@@ -189,7 +189,7 @@ def sum_tiles(arena, weights, tables, at, item, thread):
     b = block_places(f, thread)
     first, end = item * f.together * f.number, min(f.pictures, (item + 1) * f.together) * f.number
     part = f.to.sums + item * f.to.part
-    for tile in range(first, end, f.block):
+    for tile in range(first, end, max(1, f.block)):
         here = min(f.block, end - tile)
         transform_block(arena, tables, f, b, tile, here)
         if f.to.taps > 0:
