@@ -11,8 +11,10 @@ import numpy as np
 
 from ...arguments import seed_number
 from ...engine.graph.ir.ownership import own_parameters, views_of
+from ...engine.graph.plan.update import WeightUpdate
+from ...engine.graph.plan.update_steps import UPDATE_KERNELS
 from ...engine.parameters.owner import Parameters
-from ...engine.parameters.rules import Rule, scale_vector, sum_of_squares, update_slices
+from ...engine.parameters.rules import Rule
 from ...engine.parameters.schedule import Schedule
 from ...errors import Diverged, InputError, UsageError
 from ...formats.caffe.solver import ParsedSolver, read_solver
@@ -30,19 +32,30 @@ class TrainedNet:
 
     def __init__(self, solver: ParsedSolver, fed: FedNet):
         settings = solver.settings
-        self.solver, self.fed, self.iteration = solver, fed, 0
+        self.solver, self.fed = solver, fed
         self.rule, self.schedule = rule_of(solver), schedule_of(solver)
         graph = fed.net.graph
         own_parameters(graph)
         self.owner = next((node.held.owner for node in graph.nodes if node.held), Parameters([]))
         self.gradient = self.owner.zeros()
         self.histories = [self.owner.zeros() for _ in range(self.rule.histories)]
-        self._update = self.rule.bind(self.owner, self.gradient, self.histories, settings.iter_size)
+        self.update = WeightUpdate(
+            self.owner, self.gradient, self.rule, self.histories, settings.iter_size, fed.net.threads
+        )
         fed.net._gradients.use({node: views_of(node, self.gradient) for node in graph.nodes if node.held})
         self._recent: deque[np.float32] = deque(maxlen=settings.average_loss)
         self._smoothed = np.float32(0)
         self.on_start: list[Callable[[], object]] = []  # before the passes of an iteration
         self.on_gradients: list[Callable[[], object]] = []  # after them, before the update
+
+    @property
+    def iteration(self) -> int:
+        """The number of updates so far."""
+        return self.update.updates
+
+    @iteration.setter
+    def iteration(self, number: int) -> None:
+        self.update.updates = number
 
     def step(self, tell: Tell = ignore, *, traced: bool = False, keep_going: bool = True) -> Step:
         """One iteration: passes, clipping, update. `tell` hears of each layer if it is `traced`. Raises Diverged for a
@@ -64,11 +77,9 @@ class TrainedNet:
         settings = self.solver.settings
         rises = self.schedule.rises(self.iteration)
         rate = self.schedule.rate(self.iteration)
-        norm = self._clip(settings.clip_gradients)
         corrected = np.float32(rate * self.rule.correction(self.iteration))
-        self.owner.written(range(len(self.owner.slices)))
-        self.iteration += 1  # before the call, so that an interrupt does not come between an update and its count
-        self._update(corrected)
+        self.owner.all_written()
+        norm = self.update.run(corrected, settings.clip_gradients)
         self.fed.net.session.weights_moved(self.gradient)
         if found:
             found.rises, found.rate, found.current = rises, rate, self.schedule.current
@@ -82,7 +93,7 @@ class TrainedNet:
 
     def _passes(self, tell: Tell, traced: bool) -> tuple[np.float32, Outputs]:
         """Add up the gradients of the batches of one iteration; the mean of their losses, and the last outputs."""
-        self.gradient.fill(0)
+        self.update.clear()
         losses = []
         trace = Trace(self.fed.net, self.owner.vector, self.gradient, tell) if traced else None
         for _ in range(self.solver.settings.iter_size):
@@ -120,16 +131,6 @@ class TrainedNet:
         self._recent.clear()
         self._smoothed = np.float32(0)
 
-    def _clip(self, limit: float) -> float | None:
-        """Shorten the gradients, if they are longer than `limit`; returns their length then."""
-        if limit < 0:
-            return None
-        norm = float(np.sqrt(sum_of_squares.run(self.gradient)))
-        if not norm > limit:  # nor if it is NaN
-            return None
-        scale_vector.run(self.gradient, np.float32(limit / norm))
-        return norm
-
 
 def rule_of(solver: ParsedSolver) -> Rule:
     settings = solver.settings
@@ -148,7 +149,7 @@ def schedule_of(solver: ParsedSolver) -> Schedule:
 
 NOTHING = Given()
 GoOn = Callable[[], bool]
-KERNELS = (update_slices, sum_of_squares, scale_vector, transform_bytes, transform_floats)  # that any solver may call
+KERNELS = (*UPDATE_KERNELS, transform_bytes, transform_floats)  # that any solver may call
 
 
 class CaffeTraining:

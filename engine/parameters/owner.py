@@ -111,6 +111,11 @@ class Parameters:
             self.versions[number] += 1
         self._expected.update(self._exposed.intersection(numbers))
 
+    def all_written(self) -> None:
+        """All slices have been written to."""
+        self.versions += 1
+        self._expected.update(self._exposed)
+
     def expose(self, numbers: Sequence[int]) -> None:
         """A caller holds these slices from now on and may write to them at any time. Where kernels do not run, nothing
         derives data from them."""

@@ -21,17 +21,14 @@ keeps the old one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..compiler import signatures as types
-from ..compiler.cpu import LANES
-from ..compiler.jit import F1, F1_IN, F2_IN, I2_IN, f32, i64, inline, kernel
+from ..compiler.cpu import VECTOR_BYTES
+from ..compiler.jit import inline
 from ..vectors.elementary import ONE
 from ..vectors.simd import broadcast, fma, load, square_root, store, where_less, zeros
-from .owner import Parameters, whole_lines
 
 RULES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 SGD, NESTEROV, ADAGRAD, RMSPROP, ADADELTA, ADAM = range(6)
@@ -48,12 +45,17 @@ def regularised(w, g, scale, decay, absolute):
 
 
 @inline
-def update_slice(w, g, h, e, at, end, rule, absolute, scale, decay, rate, momentum, other, delta):
-    """`update_slices` of w[at:end]."""
+def update_vectors(memory, w, g, h, e, size, rule, absolute, scale, decay, rate, momentum, other, delta, factor):
+    """One update of weights by `factor` times their gradient and by their histories: float32 at the bytes w, g, h and,
+    of two, e of `memory`, `size` bytes of whole vectors. Writes w, h and e, and into g what was subtracted from w.
+
+    `absolute`: L1; `scale` is 1 / n; `other` is d; the rate of Adam includes c.
+    """
     rates, momenta, rest = broadcast(rate), broadcast(momentum), broadcast(ONE - momentum)
     others, other_rest, deltas = broadcast(other), broadcast(ONE - other), broadcast(delta)
-    for i in range(at, end, LANES):
-        x, slope, past = load(w, i), regularised(load(w, i), load(g, i), scale, decay, absolute), load(h, i)
+    for i in range(0, size, VECTOR_BYTES):
+        x, past = load(memory, w + i), load(memory, h + i)
+        slope = regularised(x, broadcast(factor) * load(memory, g + i), scale, decay, absolute)
         if rule == SGD:
             past = fma(rates, slope, momenta * past)
             step = past
@@ -68,50 +70,19 @@ def update_slice(w, g, h, e, at, end, rule, absolute, scale, decay, rate, moment
             past = fma(other_rest * slope, slope, others * past)
             step = rates * (slope / (square_root(past) + deltas))
         elif rule == ADADELTA:
-            second = load(e, i)
+            second = load(memory, e + i)
             past = fma(rest * slope, slope, momenta * past)
             move = slope * square_root((second + deltas) / (past + deltas))
-            store(e, i, fma(rest * move, move, momenta * second))
+            store(memory, e + i, fma(rest * move, move, momenta * second))
             step = rates * move
         else:
-            second = fma(other_rest * slope, slope, others * load(e, i))
+            second = fma(other_rest * slope, slope, others * load(memory, e + i))
             past = fma(rest, slope, momenta * past)
-            store(e, i, second)
+            store(memory, e + i, second)
             step = rates * (past / (square_root(second) + deltas))
-        store(h, i, past)
-        store(g, i, step)
-        store(w, i, x - step)
-
-
-@kernel(types.void(F1, F1, F1, F1, I2_IN, F2_IN, i64, i64, f32, f32, f32, f32, f32))
-def update_slices(w, g, h, e, places, multipliers, rule, absolute, scale, momentum, other, delta, rate):
-    """One update of the weights w by the gradients g and the histories h and, of two, e; all float32 vectors of one
-    layout. Writes w, h and e, and into g what was subtracted from w.
-
-    `places` int64 [slices, 2]: where each begins and ends, of whole cache lines; `multipliers` float32 [slices, 2]: the
-    decay of each, and by what its rate is multiplied. `absolute`: L1; `scale` is 1 / n; `other` is d; the rate of Adam
-    includes c.
-    """
-    for number in range(places.shape[0]):
-        at, end = places[number, 0], places[number, 1]
-        decay, own = multipliers[number, 0], rate * multipliers[number, 1]
-        update_slice(w, g, h, e, at, end, rule, absolute, scale, decay, own, momentum, other, delta)
-
-
-@kernel(types.float64(F1_IN))
-def sum_of_squares(vector):
-    """The sum of the squares of a float32 vector, in float64."""
-    total = 0.0
-    for i in range(vector.size):
-        total += np.float64(vector[i]) * np.float64(vector[i])
-    return total
-
-
-@kernel(types.void(F1, f32))
-def scale_vector(vector, factor):
-    """vector <- factor * vector."""
-    for i in range(vector.size):
-        vector[i] *= factor
+        store(memory, h + i, past)
+        store(memory, g + i, step)
+        store(memory, w + i, x - step)
 
 
 @dataclass(frozen=True)
@@ -139,16 +110,3 @@ class Rule:
         first, second = (np.float64(np.float32(each)) for each in (self.momentum, self.other))
         with np.errstate(all="ignore"):  # a momentum of 1 divides by 0
             return np.float32(np.sqrt(1 - second ** (updates + 1)) / (1 - first ** (updates + 1)))
-
-    def bind(
-        self, owner: Parameters, gradient: np.ndarray, histories: Sequence[np.ndarray], passes: int
-    ) -> Callable[[np.float32], object]:
-        """The update of the owner's vector by a gradient that is the sum of so many `passes`: called with the rate of
-        an iteration, with Adam's c. It is one call of C code, which no signal of Python's divides."""
-        ends = [(each.offset, each.offset + whole_lines(each.size)) for each in owner.slices]
-        own = [(self.decay * each.decay_mult, each.lr_mult) for each in owner.slices]
-        return update_slices.bind(
-            owner.vector, gradient, histories[0], histories[-1], np.array(ends, np.int64).reshape(-1, 2),
-            np.array(own, np.float32).reshape(-1, 2), RULES.index(self.name), int(self.absolute),
-            np.float32(1) / np.float32(passes), *map(np.float32, (self.momentum, self.other, self.delta)),
-        )  # fmt: skip

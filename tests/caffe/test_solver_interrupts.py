@@ -24,12 +24,12 @@ layer {{ name: "l{0}" type: "InnerProduct" bottom: "t{0}" top: "t{1}" inner_prod
 """
 
 
-def solver() -> Solver:
+def solver(threads: int | None = None) -> Solver:
     head, loss = INPUT.strip().splitlines()
     text = "\n".join([head, *(LAYER.format(at, at + 1) for at in range(LAYERS)), loss])
     draws = np.random.default_rng(1)
     data = [{"t0": draws.normal(size=(2, 4)), "y": draws.normal(size=(2, 4))}]
-    return Solver(net=text, data=data, base_lr=1e-3, momentum=0.9, weight_decay=0.1, seed=1)
+    return Solver(net=text, data=data, base_lr=1e-3, momentum=0.9, weight_decay=0.1, seed=1, threads=threads)
 
 
 def state_of(found: Solver) -> np.ndarray:
@@ -66,13 +66,14 @@ def timer():
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-def test_an_interrupt_finds_a_whole_update_or_none(timer):
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_interrupt_finds_a_whole_update_or_none(threads, timer):
     """Of many slices, most of the time of an iteration that is as short as this."""
-    whole, found, draws = solver(), solver(), random.Random(4)
+    whole, found, draws = solver(threads), solver(threads), random.Random(4)
     whole.step(20)
     found.step(20)
     iteration = seconds_of(lambda: whole.step(20)) / 20
-    expected = solver()
+    expected = solver(threads)
     for _ in range(60):
         interrupted_after(draws.uniform(0, 4) * iteration, found)
         expected.step(found.iter - expected.iter)

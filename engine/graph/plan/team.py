@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...compiler import signatures as types
-from ...compiler.fields import read_row
-from ...compiler.jit import I1, I1_IN, U1, U1_IN, i64, kernel
+from ...compiler.fields import field_count, read_row
+from ...compiler.jit import I1, I1_IN, i64, kernel
 from ...compiler.pointer_call import pointer_call
 from ...team.atomics import atomic_add, cycles
 from ...team.barrier import barrier
+from ...vectors.views import bytes_at, words_at
 from .steps import STEP
 
 call_step = pointer_call(STEP)
@@ -30,29 +31,52 @@ class ProgramRow(NamedTuple):
     barrier: int  # 1: all threads wait for each other after it
 
 
-@kernel(types.void(U1, U1_IN, I1_IN, I1_IN, I1, I1, I1, i64, i64, i64, i64))
-def run_steps(arena, weights, tables, program, taken, ticks, sync, first, last, thread, threads):
-    """Steps [first, last) of `program`, rows as ProgramRow; all threads call it with the same arguments but `thread`.
+class ProgramPart(NamedTuple):
+    """Steps [first, last) of a program, the last one with a barrier. The others are addresses of its memory."""
 
-    taken [steps] are counters, zeros at the start. Thread 0 writes ticks [steps + 1]: when each step began, in CPU
-    cycles, and when the last one ended.
+    arena: int
+    weights: int
+    tables: int
+    program: int  # rows as ProgramRow
+    taken: int  # counters of the steps, zeros
+    ticks: int
+    first: int
+    last: int
+
+
+PART_NUMBERS = field_count(ProgramPart)
+
+
+@kernel(types.void(I1_IN, I1, i64, i64))
+def run_steps(parts, sync, thread, threads):
+    """The `parts`, rows as ProgramPart, one behind the other; all threads call it with the same arguments but `thread`.
+
+    Of each part, thread 0 writes ticks [steps + 1]: when each step began, in CPU cycles, and when the last one ended.
     """
-    for step in range(first, last):
-        row = read_row(program, 0, step, ProgramRow)
+    for n in range(parts.size // PART_NUMBERS):
+        part = read_row(parts, 0, n, ProgramPart)
+        arena, weights = bytes_at(part.arena), bytes_at(part.weights)
+        tables, program = words_at(part.tables), words_at(part.program)
+        taken, ticks = words_at(part.taken), words_at(part.ticks)
+        for step in range(part.first, part.last):
+            row = read_row(program, 0, step, ProgramRow)
+            if thread == 0:
+                ticks[step] = cycles()
+            if threads == 1:
+                for item in range(row.items):
+                    call_step(row.address, (arena, weights, tables, row.at, item, thread))
+            else:
+                mine, number = 0, atomic_add(taken, step, 1)
+                while number < row.items:
+                    item = number
+                    if threads == 2:  # one comes from each end
+                        item = mine if thread == 0 else row.items - 1 - mine
+                    call_step(row.address, (arena, weights, tables, row.at, item, thread))
+                    mine, number = mine + 1, atomic_add(taken, step, 1)
+                if row.barrier:
+                    barrier(sync, threads)
         if thread == 0:
-            ticks[step] = cycles()
-        if threads == 1:
-            for item in range(row.items):
-                call_step(row.address, (arena, weights, tables, row.at, item, thread))
-        else:
-            mine, number = 0, atomic_add(taken, step, 1)
-            while number < row.items:
-                item = number
-                if threads == 2:  # one comes from each end
-                    item = mine if thread == 0 else row.items - 1 - mine
-                call_step(row.address, (arena, weights, tables, row.at, item, thread))
-                mine, number = mine + 1, atomic_add(taken, step, 1)
-            if row.barrier:
-                barrier(sync, threads)
-    if thread == 0:
-        ticks[last] = cycles()
+            ticks[part.last] = cycles()
+            if threads > 1:
+                for step in range(part.first, part.last):
+                    taken[step] = 0  # all threads are behind the last barrier

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from caffe64.engine.graph.plan.update import WeightUpdate
 from caffe64.engine.parameters.owner import Parameters, Slice
-from caffe64.engine.parameters.rules import RULES, Rule, scale_vector, sum_of_squares
+from caffe64.engine.parameters.rules import RULES, Rule
 from caffe64.engine.parameters.schedule import Schedule
 
 EDGES = (1, 2, 15, 16, 17, 31, 33, 64, 65)  # of cache lines and of vectors of all widths
 TOLERANCE = 4e-6  # of 1 + |expected|: some 30 units in the last place, of at most three terms of about that size
+TWO = ("AdaDelta", "Adam")  # which keep two histories
 eighths = st.integers(-16, 16).map(lambda number: number / 8)
 
 
@@ -63,13 +65,14 @@ def drawn_rule(draw) -> Rule:
 def test_an_update_is_the_formulas(data):
     """Of several slices of one vector, from any histories; each update starts from what the one before has left."""
     rule, passes = drawn_rule(data.draw), data.draw(st.integers(1, 3))
+    threads = data.draw(st.sampled_from([1, 1, 3]))
     sizes = data.draw(st.lists(st.sampled_from(EDGES), min_size=1, max_size=3))
     rates = [data.draw(st.sampled_from([0.0, 0.25, 1.0])) for _ in sizes]
     decays = [data.draw(st.sampled_from([0.0, 0.125, 2.0])) for _ in sizes]
     numbered = enumerate(zip(sizes, rates, decays, strict=True))
     owner = Parameters([Slice("layer", number, (size,), 0, rate, decay) for number, (size, rate, decay) in numbered])
     w, g, h, e = owner.vector, owner.zeros(), owner.zeros(), owner.zeros()
-    update = rule.bind(owner, g, [h, e][: rule.histories], passes)
+    update = WeightUpdate(owner, g, rule, [h, e][: rule.histories], passes, threads)
     draws = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     signed = rule.name in ("SGD", "Nesterov", "Adam")  # the others' histories are means of squares
     for number, size in enumerate(sizes):
@@ -82,7 +85,8 @@ def test_an_update_is_the_formulas(data):
         for number, size in enumerate(sizes):
             owner.view(number, g)[:] = draws.integers(-16, 17, size) / 8
         before = [array.astype(np.float64) for array in (w, g, h, e)]
-        update(rule.correction(updates))
+        update.run(rule.correction(updates))
+        assert update.updates == updates + 1
         for part, rate, decay in zip(owner.slices, rates, decays, strict=True):
             found = [part.of(array) for array in (w, h, e, g)]
             old = [part.of(array) for array in before]
@@ -98,24 +102,73 @@ def test_an_update_is_the_formulas(data):
         assert not any(array[gaps].any() for array in (w, h, e))
 
 
-@pytest.mark.parametrize("size", EDGES)
-def test_the_length_of_a_gradient(size):
-    vector = np.random.default_rng(size).normal(size=size).astype(np.float32)
-    assert sum_of_squares.run(vector) == pytest.approx((vector.astype(np.float64) ** 2).sum(), rel=1e-12)
-    scaled = vector.copy()
-    scale_vector.run(scaled, np.float32(0.3))
-    np.testing.assert_array_equal(scaled, vector * np.float32(0.3))
+@pytest.mark.parametrize("size", [*EDGES, 16384, 40000])
+def test_gradients_are_shortened_to_the_limit(size):
+    owner = Parameters([Slice("layer", 0, (size,), 0)])
+    g, h = owner.zeros(), owner.zeros()
+    update = WeightUpdate(owner, g, Rule(), [h])
+    given_ = np.random.default_rng(size).normal(size=size).astype(np.float32)
+    length = float(np.sqrt((given_.astype(np.float64) ** 2).sum()))
+    for limit in (-1.0, 0.5 * length, 1.01 * length, 0.0):
+        owner.view(0)[:], owner.view(0, g)[:] = 0, given_
+        found = update.run(np.float32(1), limit)
+        is_longer = 0 <= limit < length
+        assert found == (pytest.approx(length, rel=1e-12) if is_longer else None)
+        factor = np.float32(limit / length) if is_longer else np.float32(1)
+        np.testing.assert_array_equal(owner.view(0), -(given_ * factor))
+
+
+def test_a_length_that_is_not_a_number_shortens_nothing():
+    owner = Parameters([Slice("layer", 0, (40,), 0)])
+    g, h = owner.zeros(), owner.zeros()
+    owner.view(0, g)[:] = 3
+    owner.view(0, g)[7] = np.nan
+    assert WeightUpdate(owner, g, Rule(), [h]).run(np.float32(1), 0.5) is None
+    assert np.isnan(owner.view(0)).sum() == 1
+    assert (np.delete(owner.view(0), 7) == -3).all()
 
 
 def test_a_long_gradient_is_added_up_in_double_precision():
-    assert sum_of_squares.run(np.full(1 << 22, 1e-3, np.float32)) == pytest.approx((1 << 22) * 1e-6, rel=1e-6)
+    owner = Parameters([Slice("layer", 0, (1 << 22,), 0)])
+    g, h = owner.zeros(), owner.zeros()
+    g.fill(1e-3)
+    found = WeightUpdate(owner, g, Rule(), [h]).run(np.float32(1), 0.5)
+    assert found == pytest.approx(((1 << 22) * np.float64(np.float32(1e-3)) ** 2) ** 0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_bits_do_not_depend_on_the_threads(name):
+    """Of slices that are cut into pieces, and clipped."""
+    results = []
+    for threads in (1, 2, 3, 4):
+        draws = np.random.default_rng(3)
+        owner = Parameters([Slice("layer", number, (size,), 0) for number, size in enumerate((70_000, 3, 20_001))])
+        vectors = [owner.zeros() for _ in range(3)]
+        update = WeightUpdate(
+            owner, vectors[0], Rule(name, 0.5, 0.9, decay=0.1), vectors[1 : 2 + (name in TWO)], 2, threads
+        )
+        for updates in range(20):
+            for number in range(3):
+                owner.view(number, vectors[0])[:] = draws.normal(size=owner.slices[number].size)
+            assert update.run(np.float32(0.01), 5.0 * (updates % 3 - 1)) is None or updates % 3
+        results.append(np.concatenate([owner.vector, *vectors]))
+    for found in results[1:]:
+        np.testing.assert_array_equal(found, results[0])
+
+
+def test_gradients_are_cleared():
+    owner = Parameters([Slice("layer", 0, (100_001,), 0)])
+    g = owner.zeros()
+    g.fill(2)
+    WeightUpdate(owner, g, Rule(), [owner.zeros()], threads=2).clear()
+    assert not g.any()
 
 
 def test_the_sign_of_a_weight_of_zero_is_zero():
     owner = Parameters([Slice("layer", 0, (3,), 0)])
     owner.view(0)[:] = [0.0, -0.0, 2]
     g, h = owner.zeros(), owner.zeros()
-    Rule(decay=0.5, absolute=True).bind(owner, g, [h], 1)(np.float32(1))
+    WeightUpdate(owner, g, Rule(decay=0.5, absolute=True), [h]).run(np.float32(1))
     assert owner.view(0).tolist() == [0, 0, 1.5]
 
 

@@ -1,0 +1,117 @@
+"""The update of a net's weights, as a program of its own: of all threads, with the same bits for any number of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...compiler.cpu import FLOAT_BYTES
+from ...compiler.fields import numbers
+from ...parameters.owner import Parameters, whole_lines
+from ...parameters.rules import RULES, Rule
+from ...team.memory import aligned_zeros
+from ...team.threads import choose_threads
+from .emitter import Emitter
+from .program import Program
+from .steps import Scratch
+from .update_steps import (
+    CHUNK_BYTES,
+    CLEARED_BYTES,
+    SQUARES,
+    Chunk,
+    UpdateNumbers,
+    add_squares,
+    clear,
+    count_update,
+    shorten,
+    update_weights,
+)
+
+# Of a number of the vectors, as much work as so many multiply-accumulates. Derived: it reads and writes 24 bytes.
+UPDATE_MACS = 4
+
+
+class WeightUpdate:
+    """The update of the vector of `owner` by `gradient`, the sum of the gradients of so many `passes`, and by as many
+    `histories` as `rule` keeps: float32 vectors of the owner's layout. It writes all of them, and into `gradient` what
+    was subtracted from the weights.
+
+    `threads` None: as many as pay off. `updates` counts them; an interrupt finds one whole and counted, or not begun.
+    """
+
+    def __init__(
+        self, owner: Parameters, gradient: np.ndarray, rule: Rule, histories: Sequence[np.ndarray], passes: int = 1,
+        threads: int | None = None,
+    ):  # fmt: skip
+        self.owner, self.gradient = owner, gradient
+        self._held = owner.vector, gradient, histories
+        layout = np.dtype([(name, np.float64) for name in UpdateNumbers._fields])
+        self._memory = aligned_zeros(layout.itemsize // FLOAT_BYTES)
+        self._numbers = self._memory.view(layout)[0]
+        threads = choose_threads(threads, UPDATE_MACS * gradient.size)
+        emitter = Emitter(threads, Scratch(offset=0, thread=0), owner.vector.view(np.uint8))
+        emitter.step(clear, -(-gradient.nbytes // CLEARED_BYTES), to=emitter.outside(gradient), size=gradient.nbytes)
+        self._emit_lengths(emitter)
+        self._emit_update(emitter, rule, [gradient, histories[0], histories[-1]], passes)
+        arena = owner.vector.view(np.uint8)
+        self._program = Program(arena, emitter.constants()[0], emitter.tables(), emitter.rows(), threads)
+        self._steps = len(emitter.steps)
+
+    def _emit_lengths(self, emitter: Emitter) -> None:
+        """The steps of clipping."""
+        items = -(-self.gradient.size // SQUARES)
+        self._sums = np.zeros(items, np.float64)
+        at, sums = emitter.outside(self._memory), emitter.outside(self._sums)
+        size, g = self.gradient.size, emitter.outside(self.gradient)
+        emitter.step(add_squares, items, g=g, size=size, numbers=at, sums=sums)
+        emitter.step(shorten, 1, numbers=at, sums=sums, items=items)
+
+    def _emit_update(self, emitter: Emitter, rule: Rule, vectors: list[np.ndarray], passes: int) -> None:
+        own = [(rule.decay * part.decay_mult, part.lr_mult) for part in self.owner.slices]
+        self._own = np.array(own, np.float32).reshape(-1, 2)
+        of_rule = np.float32(1) / np.float32(passes), rule.momentum, rule.other, rule.delta
+        self._of_rule = np.array(of_rule, np.float32)
+        rows = [
+            Chunk(at, min(CHUNK_BYTES, end - at), emitter.outside(self._own[number]))
+            for number, part in enumerate(self.owner.slices)
+            for end in [(part.offset + whole_lines(part.size)) * FLOAT_BYTES]
+            for at in range(part.offset * FLOAT_BYTES, end, CHUNK_BYTES)
+        ]
+        chunks = emitter.table(np.array([numbers(row) for row in rows], np.int64))
+        at, (g, h, e) = emitter.outside(self._memory), map(emitter.outside, vectors)
+        emitter.step(
+            update_weights, len(rows), g=g, h=h, e=e, numbers=at, of_rule=emitter.outside(self._of_rule),
+            rule=RULES.index(rule.name), absolute=int(rule.absolute), chunks=chunks,
+        )  # fmt: skip
+        emitter.step(count_update, 1, numbers=at)
+
+    @property
+    def updates(self) -> int:
+        return int(self._numbers["updates"])
+
+    @updates.setter
+    def updates(self, count: int) -> None:
+        self._numbers["updates"] = count
+
+    def clear(self) -> None:
+        """Gradients of 0."""
+        self._program.run(0, 1)
+
+    def run(self, rate: np.float32, limit: float = -1.0) -> float | None:
+        """Clip the gradients to the length `limit`, unless it is negative, and update the weights: at this rate, with
+        Adam's correction. Returns the length of gradients that were shortened."""
+        self.begin(rate, limit)
+        self._program.run(1, self._steps)
+        return self.length
+
+    def begin(self, rate: np.float32, limit: float) -> None:
+        """The numbers of the update that comes next."""
+        found = self._numbers
+        found["refused"], found["rate"], found["limit"] = 0, rate, limit
+
+    @property
+    def length(self) -> float | None:
+        """Of the gradients of the last update, if they were shortened."""
+        limit, length = float(self._numbers["limit"]), float(self._numbers["length"])
+        return length if 0 <= limit < length else None

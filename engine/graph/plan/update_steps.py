@@ -1,0 +1,168 @@
+"""Steps that update weights by their gradients: zeroing, clipping, regularisation, Caffe's rules (`rules.py`).
+
+They run over the vector of the weights; gradients, histories and numbers lie elsewhere in memory, at offsets from its
+start. The numbers of an update are float64, `UpdateNumbers`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ...compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
+from ...compiler.fields import field_count, read_fields, read_row
+from ...parameters.rules import update_vectors
+from ...vectors.simd import element, store, zeros
+from ...vectors.views import double, store_double
+from .steps import step_kernel
+
+DOUBLE_BYTES = 8
+CLEARED_BYTES = 128 << 10  # of an item: some microseconds
+SQUARES = 16 << 10  # of float32, of an item: a number of their own, as the order of sums must not depend on threads
+CHUNK_BYTES = 32 << 10  # of the weights of an item
+
+
+class UpdateNumbers(NamedTuple):
+    """Of an iteration. `refused`: 0 if weights are to be updated; `rate` with Adam's correction; `limit` of the length
+    of the gradients, negative for none; `length`: theirs, if there is a limit; `factor` by which they are shortened;
+    `updates` so far; `before`: the sum of the losses of other passes; `any_loss`: 1 if one that is not finite counts
+    like others."""
+
+    refused: int
+    rate: int
+    limit: int
+    length: int
+    factor: int
+    updates: int
+    before: int
+    any_loss: int
+
+
+OF_UPDATE = UpdateNumbers(*(n * DOUBLE_BYTES for n in range(field_count(UpdateNumbers))))  # offsets
+
+
+class Cleared(NamedTuple):
+    to: int
+    size: int  # bytes, whole cache lines
+
+
+@step_kernel(Cleared)
+def clear(arena, weights, tables, at, item, thread):
+    """Writes zeros into CLEARED_BYTES."""
+    f = read_fields(tables, at, Cleared)
+    for i in range(item * CLEARED_BYTES, min(f.size, (item + 1) * CLEARED_BYTES), VECTOR_BYTES):
+        store(arena, f.to + i, zeros())
+
+
+class Squares(NamedTuple):
+    g: int
+    size: int  # float32, whole cache lines
+    numbers: int  # offset of UpdateNumbers
+    sums: int  # float64, of each item
+
+
+@step_kernel(Squares)
+def add_squares(arena, weights, tables, at, item, thread):
+    """The sum of SQUARES squares, if there is a limit."""
+    f = read_fields(tables, at, Squares)
+    if double(arena, f.numbers + OF_UPDATE.limit) < 0:
+        return
+    s0 = s1 = s2 = s3 = np.float64(0)
+    for i in range(item * SQUARES, min(f.size, (item + 1) * SQUARES), 4):  # side by side, as an addition takes a while
+        x = f.g + i * FLOAT_BYTES
+        s0 += np.float64(element(arena, x)) ** 2
+        s1 += np.float64(element(arena, x + 1 * FLOAT_BYTES)) ** 2
+        s2 += np.float64(element(arena, x + 2 * FLOAT_BYTES)) ** 2
+        s3 += np.float64(element(arena, x + 3 * FLOAT_BYTES)) ** 2
+    total = (s0 + s1) + (s2 + s3)
+    store_double(arena, f.sums + item * DOUBLE_BYTES, total)
+
+
+class Shortened(NamedTuple):
+    numbers: int
+    sums: int
+    items: int
+
+
+@step_kernel(Shortened)
+def shorten(arena, weights, tables, at, item, thread):
+    """The length of the gradients, and the factor that makes it the limit where it is larger."""
+    f = read_fields(tables, at, Shortened)
+    limit, total, factor = double(arena, f.numbers + OF_UPDATE.limit), np.float64(0), np.float32(1)
+    if limit >= 0:
+        for n in range(f.items):
+            total += double(arena, f.sums + n * DOUBLE_BYTES)
+        length = math.sqrt(total)
+        if length > limit:  # not if it is NaN
+            factor = np.float32(limit / length)
+        store_double(arena, f.numbers + OF_UPDATE.length, length)
+    store_double(arena, f.numbers + OF_UPDATE.factor, np.float64(factor))
+
+
+class Chunk(NamedTuple):
+    """`size` bytes of a slice from the byte `at` of the vector on; `own`: the offset of its decay and of what its rate
+    is multiplied by."""
+
+    at: int
+    size: int
+    own: int
+
+
+class RuleNumbers(NamedTuple):
+    """float32: 1 / passes, and those of `Rule`."""
+
+    scale: int
+    momentum: int
+    other: int
+    delta: int
+
+
+OF_RULE = RuleNumbers(*(n * FLOAT_BYTES for n in range(field_count(RuleNumbers))))  # offsets
+
+
+class Updated(NamedTuple):
+    """Offsets of the vectors, from the start of the first one, the weights."""
+
+    g: int
+    h: int
+    e: int
+    numbers: int
+    of_rule: int  # offset of RuleNumbers
+    rule: int
+    absolute: int
+    chunks: int  # table: a Chunk per item
+
+
+@step_kernel(Updated)
+def update_weights(arena, weights, tables, at, item, thread):
+    """The update of a chunk, unless it is refused."""
+    f = read_fields(tables, at, Updated)
+    c = read_row(tables, f.chunks, item, Chunk)
+    if double(arena, f.numbers + OF_UPDATE.refused) != 0:
+        return
+    rate = np.float32(double(arena, f.numbers + OF_UPDATE.rate)) * element(arena, c.own + FLOAT_BYTES)
+    factor = np.float32(double(arena, f.numbers + OF_UPDATE.factor))
+    update_vectors(
+        arena, c.at, f.g + c.at, f.h + c.at, f.e + c.at, c.size, f.rule, f.absolute,
+        element(arena, f.of_rule + OF_RULE.scale), element(arena, c.own), rate,
+        element(arena, f.of_rule + OF_RULE.momentum), element(arena, f.of_rule + OF_RULE.other),
+        element(arena, f.of_rule + OF_RULE.delta), factor,
+    )  # fmt: skip
+
+
+class UpdateCount(NamedTuple):
+    numbers: int
+
+
+@step_kernel(UpdateCount)
+def count_update(arena, weights, tables, at, item, thread):
+    """One update more, unless it was refused."""
+    f = read_fields(tables, at, UpdateCount)
+    if double(arena, f.numbers + OF_UPDATE.refused) == 0:
+        updates = f.numbers + OF_UPDATE.updates
+        store_double(arena, updates, double(arena, updates) + 1)
+
+
+UPDATE_KERNELS = (clear, add_squares, shorten, update_weights, count_update)
