@@ -11,9 +11,11 @@ import numpy as np
 
 from ..arguments import file_name, flag, instance
 from ..conversion import ArrayLike, as_numbers
+from ..engine.graph.analysis.need_backward import loss_blobs
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph, Shape
+from ..engine.graph.plan.update import WeightUpdate
 from ..engine.team.threads import check_threads
 from ..errors import UsageError
 from .batches import MemoryRows, forward_all
@@ -27,7 +29,7 @@ NET = "a caffe64.CaffeNet, such as load_caffe returns"
 Name = str | None
 Names = Sequence[str] | None
 Outputs = dict[str, np.ndarray]
-UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_rows", "_feed", "_named", "blobs")
+UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_rows", "_feed", "_named", "blobs", "losses")
 
 
 class CaffeNet(NetTables):
@@ -105,6 +107,11 @@ class CaffeNet(NetTables):
             for name, blob in self._named.items()
         }
 
+    @cached_property
+    def losses(self) -> dict[Blob, np.float32]:
+        """The parts of the loss, with their weights."""
+        return loss_blobs(self.graph.nodes)
+
     @property
     def params(self) -> dict[str, list[Array]]:
         if self._session:
@@ -139,10 +146,7 @@ class CaffeNet(NetTables):
         wanted = self._chosen("blobs", blobs)
         self._fill(inputs)
         if not inputs and (layers is None or layers[0] == 0):
-            if self._rows:
-                self._fill(self._rows.take())
-            if self._feed:
-                self._feed()
+            self._take_batch()
         session = self.session
         self.graph.streams.iteration += 1
         if layers is None:
@@ -153,6 +157,26 @@ class CaffeNet(NetTables):
         given = self.graph.outputs if layers is None or end is None else self.graph.nodes[layers[1]].tops
         # an output that was made in place of an input has its name, and is what a caller asks for by that
         return {blob.name: session.array(blob).copy() for blob in (*map(session.latest, wanted), *given)}
+
+    def _take_batch(self) -> None:
+        """The next values of the inputs, where there is something that gives them."""
+        if self._rows:
+            self._fill(self._rows.take())
+        if self._feed:
+            self._feed()
+
+    def _iterate(self, update: WeightUpdate, *, first: bool, last: bool) -> tuple[bool, Outputs]:
+        """A pass of an iteration on the next batch, `forward` and `backward`, with the update behind the last one, as
+        of `Session.iterate`: whether it was run so, or else only forward; and copies of the outputs."""
+        self._fill({})
+        self._take_batch()
+        session = self.session
+        self.graph.streams.iteration += 1
+        linked = session.iterate(update, first=first, last=last)
+        if not linked:
+            session.forward()
+        self._has_run = True
+        return linked, {blob.name: session.array(blob).copy() for blob in self.graph.outputs}
 
     @overload
     def forward_all(self, **inputs: ArrayLike) -> Outputs: ...

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...engine.graph.analysis.need_backward import loss_blobs
 from ..net import CaffeNet, Outputs
 
 
@@ -22,7 +21,7 @@ class NetOutput:
 
 def listed(net: CaffeNet, outputs: Outputs) -> list[NetOutput]:
     """The outputs of a net by name, as Caffe lists them."""
-    weights = {blob.name: float(weight) for blob, weight in loss_blobs(net.graph.nodes).items()}
+    weights = {blob.name: float(weight) for blob, weight in net.losses.items()}
     return [NetOutput(name, outputs[name].reshape(-1), weights.get(name, 0.0)) for name in sorted(outputs)]
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...engine.graph.analysis.fillers import fill
-from ...engine.graph.analysis.need_backward import loss_blobs
 from ...engine.graph.analysis.shapes import infer_shapes, weight_shapes
 from ...engine.graph.execution.required_kernels import kernels_of
 from ...engine.graph.ir.graph import PICTURE_AXES, Graph, Shape
 from ...engine.graph.ir.ownership import assign_weights
+from ...engine.graph.plan.update import WeightUpdate
 from ...errors import InputError, UsageError
 from ...formats.caffe import ParsedNet, upgraded
 from ...formats.caffe.schema import Message
@@ -177,11 +177,23 @@ class FedNet:
 
     def forward(self, tell: Tell = ignore) -> tuple[np.float32, Outputs]:
         """One pass on the next batch: the loss, and copies of the outputs by name."""
+        self._tell_of_restarts(tell)
+        outputs = self.net.forward()
+        return self.loss(), outputs
+
+    def iterate(
+        self, update: WeightUpdate, tell: Tell = ignore, *, first: bool, last: bool
+    ) -> tuple[bool, np.float32, Outputs]:
+        """One pass of an iteration on the next batch: whether it was run as one, as of `Session.iterate`, or else only
+        forward; the loss, and copies of the outputs."""
+        self._tell_of_restarts(tell)
+        linked, outputs = self.net._iterate(update, first=first, last=last)
+        return linked, self.loss(), outputs
+
+    def _tell_of_restarts(self, tell: Tell) -> None:
         for layer, (_, source) in self.sources.items():
             if isinstance(source, Pictures) and source.is_database and source.wraps(self.passes):
                 tell(Restarted(layer))
-        outputs = self.net.forward()
-        return self.loss(), outputs
 
     def feed(self) -> None:
         """Give the net its next batch, at the start of each run forward without inputs. Raises UsageError for a
@@ -208,7 +220,7 @@ class FedNet:
     def loss(self) -> np.float32:
         """The weighted sum of the losses of the last pass."""
         session = self.net.session
-        parts = loss_blobs(self.net.graph.nodes).items()
+        parts = self.net.losses.items()
         return np.float32(sum(weight * session.array(blob).sum(dtype=np.float32) for blob, weight in parts))
 
 

@@ -63,27 +63,36 @@ class TrainedNet:
         self._check_owner()
         for call in self.on_start:
             call()
-        loss, outputs = self._passes(tell, traced)
-        if not keep_going and not np.isfinite(loss):
-            raise Diverged(None, self.iteration, float(loss))
-        for call in self.on_gradients:
-            call()
-        found = Step(self.iteration, loss, self.smooth(loss), outputs, np.float32(0))
-        self.apply_update(found)
+        number, current = self.iteration, self.schedule.current
+        found = Step(number, np.float32(0), np.float32(0), {}, np.float32(0))
+        try:
+            if traced or self.on_gradients:
+                self._step_by_pieces(found, tell, traced, keep_going)
+            else:
+                self._linked_step(found, tell, keep_going)
+        finally:
+            if self.iteration == number:  # no update: its rate is found again
+                self.schedule.current = current
+        found.smoothed = self.smooth(found.loss)
         return found
 
     def apply_update(self, found: Step | None = None) -> None:
         """The update of an iteration by the gradients that are there, of which `found` takes note."""
-        settings = self.solver.settings
-        rises = self.schedule.rises(self.iteration)
-        rate = self.schedule.rate(self.iteration)
-        corrected = np.float32(rate * self.rule.correction(self.iteration))
-        self.owner.all_written()
-        norm = self.update.run(corrected, settings.clip_gradients)
+        self._update(self._rate(found), found)
+
+    def _update(self, rate: np.float32, found: Step | None) -> None:
+        limit = self.solver.settings.clip_gradients
+        self.update.run(rate, limit)
         self.fed.net.session.weights_moved(self.gradient)
         if found:
+            found.norm, found.limit = self.update.length, limit
+
+    def _rate(self, found: Step | None) -> np.float32:
+        """That of this iteration, with Adam's correction; `found` takes note."""
+        rises, rate = self.schedule.rises(self.iteration), self.schedule.rate(self.iteration)
+        if found:
             found.rises, found.rate, found.current = rises, rate, self.schedule.current
-            found.norm, found.limit = norm, settings.clip_gradients
+        return np.float32(rate * self.rule.correction(self.iteration))
 
     def _check_owner(self) -> None:
         """Raises UsageError where the net has other weights than those that are updated."""
@@ -91,20 +100,52 @@ class TrainedNet:
             hint = "other.share_with(solver.net) is the way round"
             raise UsageError(f"the net of the solver has the weights of another one ({hint})")
 
-    def _passes(self, tell: Tell, traced: bool) -> tuple[np.float32, Outputs]:
-        """Add up the gradients of the batches of one iteration; the mean of their losses, and the last outputs."""
+    def _step_by_pieces(self, found: Step, tell: Tell, traced: bool, keep_going: bool) -> None:
+        """Calls may look at the gradients before the update."""
         self.update.clear()
         losses = []
         trace = Trace(self.fed.net, self.owner.vector, self.gradient, tell) if traced else None
         for _ in range(self.solver.settings.iter_size):
-            loss, outputs = self.fed.forward(tell)
+            loss, found.outputs = self.fed.forward(tell)
             losses.append(loss)
             if trace:
                 trace.forward()
                 trace.backward()
             else:
                 self.fed.net.backward()
-        return np.float32(sum(losses, np.float32(0)) / np.float32(len(losses))), outputs
+        self._finish(found, losses, keep_going)
+
+    def _linked_step(self, found: Step, tell: Tell, keep_going: bool) -> None:
+        """Each pass is one run, the last one with the update, where the net can do that."""
+        losses: list[np.float32] = []
+        limit, last = self.solver.settings.clip_gradients, self.solver.settings.iter_size - 1
+        rate = self._rate(found)
+        for number in range(last + 1):
+            if number == last:
+                self.update.begin(rate, limit, sum(losses, np.float32(0)), any_loss=keep_going)
+            linked, loss, found.outputs = self.fed.iterate(self.update, tell, first=number == 0, last=number == last)
+            losses.append(loss)
+            if not linked:
+                if number == 0:
+                    self.update.clear()
+                self.fed.net.backward()
+        if linked:
+            found.loss, found.norm, found.limit = mean(losses), self.update.length, limit
+            if self.update.refused:
+                raise Diverged(None, found.iteration, float(found.loss))
+        else:
+            self._finish(found, losses, keep_going, rate)
+
+    def _finish(
+        self, found: Step, losses: Sequence[np.float32], keep_going: bool, rate: np.float32 | None = None
+    ) -> None:
+        """The update, by gradients that are there, at the rate of this iteration."""
+        found.loss = mean(losses)
+        if not keep_going and not np.isfinite(found.loss):
+            raise Diverged(None, self.iteration, float(found.loss))
+        for call in self.on_gradients:
+            call()
+        self._update(self._rate(found) if rate is None else rate, found)
 
     def show(self, tell: Tell = ignore, *, traced: bool = False) -> tuple[np.float32, Outputs]:
         """One more pass, without an update: the smoothed loss, and the outputs."""
@@ -130,6 +171,10 @@ class TrainedNet:
         """The smoothed loss is that of the iterations from here on."""
         self._recent.clear()
         self._smoothed = np.float32(0)
+
+
+def mean(losses: Sequence[np.float32]) -> np.float32:
+    return np.float32(sum(losses, np.float32(0)) / np.float32(len(losses)))
 
 
 def rule_of(solver: ParsedSolver) -> Rule:

@@ -124,6 +124,11 @@ class Parameters:
             self._fingerprints.check(new)
             self._exposed.update(new)
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether a caller holds a slice."""
+        return bool(self._exposed)
+
     def notice_writes(self, numbers: Sequence[int], threads: int = 1) -> None:
         """Increase the versions of those of these slices that callers have written to. `threads` threads read them."""
         exposed = tuple(number for number in numbers if number in self._exposed)

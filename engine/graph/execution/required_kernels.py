@@ -9,6 +9,7 @@ from ..ir.graph import Graph
 from ..ops import OPS
 from ..plan.groups import CONVOLUTIONS
 from ..plan.lowering import LOWERINGS, mask, moves
+from ..plan.lowering.constants import fill_stretch
 from ..plan.lowering.separable import SEPARABLE
 from ..plan.team import run_steps
 
@@ -19,7 +20,7 @@ def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -
     A plan runs most layers by lowerings; with `gradients` or `layers`, layers also run one by one by their own kernels.
     """
     kinds = OPS.keys() & {node.type for node in graph.nodes}
-    found = [run_steps, *moves.MOVE_KERNELS, *(mask.GRADIENT_KERNELS if gradients else ())]
+    found = [run_steps, *moves.MOVE_KERNELS, *((*mask.GRADIENT_KERNELS, fill_stretch) if gradients else ())]
     for kind in sorted(kinds):
         found += _lowered(kind, gradients)
         if gradients or layers or kind not in LOWERINGS:

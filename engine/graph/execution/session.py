@@ -15,9 +15,11 @@ from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import count
 from ..ir.ownership import WeightGradients, own_parameters
 from ..plan import KeptPlan, Plan
+from ..plan.iteration import Iteration
 from ..plan.kept import Start, Watch
 from ..plan.own_code import WantedGradients
 from ..plan.plan import Bytes
+from ..plan.update import WeightUpdate
 from .held_arrays import HeldArrays
 
 
@@ -50,6 +52,7 @@ class Session:
         own_parameters(graph)
         self._plan: Plan | None = None
         self._weights: WeightGradients | None = None  # to which the plan adds
+        self._iteration: Iteration | None = None
         self._keeps = False
         self._apart = bool(gradients and graph.force_backward)
         self._passes: list[tuple[int, int]] = []  # the layers that have run, since and with the last run of all
@@ -96,6 +99,28 @@ class Session:
     def forward(self) -> None:
         """Run all layers once."""
         self._forward(self._made_plan())
+        self._has_run()
+
+    def iterate(self, update: WeightUpdate, *, first: bool, last: bool) -> bool:
+        """One pass of an iteration of `update` in one run, as of `Iteration`. Returns whether it was run: not where
+        each blob has memory of its own."""
+        if self._apart:
+            return False
+        plan = self._made_plan()
+        if not self._iteration or self._iteration.plan is not plan or self._iteration.update is not update:
+            self._iteration = Iteration(plan, update)
+        for blob, array in self._inputs.items():
+            np.copyto(plan.array(blob), array)
+        self._iteration.run(first=first, last=last)
+        self._read_outputs(plan)
+        self._has_run()
+        self.has_gone_back = True
+        if last and not update.refused:
+            self.weights_moved(update.gradient)
+        return True
+
+    def _has_run(self) -> None:
+        """The whole plan has."""
         self._shown.all_changed(self._plan.values)
         self._written.update(self._last)
         self._passes = [(0, len(self.graph.nodes) - 1)]

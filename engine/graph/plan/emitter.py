@@ -110,12 +110,14 @@ class Draw(NamedTuple):
 class Emitter(StepList):
     """Collects the program. `threads` may ask for items; each has some of the `scratch` memory. `kept` is the offset of
     what a group keeps for its backward steps, -1 where there are none. `arena`: the memory that steps will run over.
-    `checks` are called after a run forward, and raise InputError for what a step has found in it."""
+    `checks` are called after a run forward, and raise InputError for what a step has found in it; then one of the
+    float32 at the offsets `found` is not 0."""
 
     def __init__(self, threads: int, scratch: Scratch, arena: np.ndarray | None = None):
         super().__init__()
         self._start = 0 if arena is None else arena.ctypes.data
         self.checks: list[Callable[[], None]] = []
+        self.found: list[int] = []
         self.threads, self.scratch, self.packing, self.kept = threads, scratch, PackingSteps(), -1
         self.updates: list[Update] = []
         self.draws: list[Draw] = []
@@ -128,6 +130,11 @@ class Emitter(StepList):
     def outside(self, array: np.ndarray) -> int:
         """The offset of an array's memory, which is not in the arena, from the start of that; it must be kept alive."""
         return array.ctypes.data - self._start
+
+    def check(self, call: Callable[[], None], found: int) -> None:
+        """Another check, which raises where the float32 at the offset `found` is not 0."""
+        self.checks.append(call)
+        self.found.append(found)
 
     def constant(self, values) -> int:
         """The offset of these float32; the same for the same."""

@@ -51,12 +51,12 @@ class KeptPlan(Plan):
 
     def run(self, first: int, last: int) -> None:
         """Run graph.nodes[first] to nodes[last] on the present values."""
-        self._begin()
+        self.begin()
         with np.errstate(all="ignore"):
             for segment in self._part(frozenset(self.graph.nodes[first : last + 1]), backward=False):
                 self._run(segment)
         self.updates.written()
-        self._check()
+        self.check()
 
     def run_back(
         self, nodes: Collection[Node], needs: Mapping[Node, Need], start: Start, watch: Watch | None = None

@@ -28,12 +28,6 @@ class WantedGradients:
     ends: tuple[Blob, ...] = ()
 
 
-def fill(arrays: list[np.ndarray], numbers: list[np.float32]) -> None:
-    """Write a number into each array."""
-    for array, number in zip(arrays, numbers, strict=True):
-        array.fill(number)
-
-
 def own_run(action: Action, shapes: Shapes, arena: np.ndarray):
     """What runs the action's layer forward, and how the plan calls it."""
     node = action.owner.main

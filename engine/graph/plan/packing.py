@@ -15,7 +15,7 @@ from ...parameters.owner import Held, Parameters
 from .emitter import PackingSteps
 from .program import Program
 from .steps import PackingSource, Scratch
-from .team import ProgramRow
+from .team import ProgramPart, ProgramRow
 
 MOST_STEP_BLOBS = 4
 TEAM_BYTES = 256 << 10  # of constants to be packed: fewer are done before another thread is awake (0.03 ms); derived
@@ -29,7 +29,7 @@ class Packing:
         self._written, self._constants, self._scratch, self._threads = written, constants, scratch, threads
         self._tables, self._rows = written.tables(), written.rows()
         self._held: list[Held] = []
-        self._parts: list[_OwnerSteps] = []
+        self._parts: list[OwnerSteps] = []
 
     def refresh(self) -> int:
         """Run the steps whose weights have changed since they ran. Returns their number."""
@@ -38,6 +38,10 @@ class Packing:
             self._held = held
             self._find_weights()
         return sum(part.refresh() for part in self._parts)
+
+    def steps_of(self, owner: Parameters) -> OwnerSteps | None:
+        """The steps that read the vector of this owner, as of the last `refresh`."""
+        return next((part for part in self._parts if part.owner is owner), None)
 
     def _find_weights(self) -> None:
         """Write the offsets of the weights that the steps read, which may belong to another net by now."""
@@ -53,27 +57,28 @@ class Packing:
             self._tables[at : at + field_count(PackingSource)] = numbers(source)
         sizes = np.array(self._written.sizes, np.int64)
         self._parts = [
-            _OwnerSteps(
+            OwnerSteps(
                 owner, self._constants, self._tables, self._rows[steps], slices[steps], sizes[steps], self._threads
             )
             for owner, steps in by_owner.items()
         ]
 
 
-class _OwnerSteps:
+class OwnerSteps:
     """The packing steps that read the vector of one owner. `rows` are their rows of the program, `slices` int64 [steps,
     MOST_STEP_BLOBS] the owner's slices that each reads, `sizes` int64 [steps] the bytes that each writes."""
 
     def __init__(self, owner: Parameters, constants, tables, rows, slices, sizes, threads: int):
-        self._owner, self._rows, self._slices, self._sizes, self._threads = owner, rows, slices, sizes, threads
+        self.owner, self._rows, self._slices, self._sizes, self._threads = owner, rows, slices, sizes, threads
         self._numbers = tuple(sorted(set(slices.reshape(-1).tolist())))  # np.unique would import numpy.ma, 20 ms
         self._versions = np.full_like(slices, -1)  # of what the steps read when they ran
-        self._stale = np.zeros_like(rows)  # the program: rows of the steps that are to run
+        self._stale = np.concatenate([rows, rows])  # the program: rows of the steps that are to run, and all of them
+        self._stale[-1, BARRIER] = 1
         self._program = Program(constants, owner.vector.view(np.uint8), tables, self._stale, threads)
 
     def refresh(self) -> int:
-        self._owner.notice_writes(self._numbers, self._threads)
-        now = self._owner.versions[self._slices]
+        self.owner.notice_writes(self._numbers, self._threads)
+        now = self.owner.versions[self._slices]
         (stale,) = np.nonzero((now != self._versions).any(axis=1))
         count = stale.size
         if count:
@@ -82,3 +87,11 @@ class _OwnerSteps:
             self._program.run(0, count, 1 if self._sizes[stale].sum() < TEAM_BYTES else self._threads)
             self._versions[stale] = now[stale]
         return count
+
+    def all(self) -> ProgramPart:
+        """All steps, for a run that changes the weights. `refreshed` is to be called after it."""
+        return self._program.part(len(self._rows), len(self._stale))
+
+    def refreshed(self) -> None:
+        """All steps have run on the present weights, to which only writers of the package can have written since."""
+        self._versions[:] = self.owner.versions[self._slices]

@@ -16,7 +16,6 @@ import itertools
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -36,8 +35,9 @@ from .draws import Draws
 from .emitter import Emitter
 from .groups import LayerGroup, find_groups
 from .lowering import Context, Lowered, lower
+from .lowering.constants import emit_fill
 from .lowering.moves import emit_halo
-from .own_code import WantedGradients, backward_blobs, fill, own_back, own_run
+from .own_code import WantedGradients, backward_blobs, own_back, own_run
 from .packing import Packing
 from .program import Program
 from .segments import Segment, joined
@@ -139,12 +139,12 @@ class Plan:
 
     def forward(self) -> None:
         """Run all layers once, on the values in the arrays of the inputs; inf and NaN are values like others."""
-        self._begin()
+        self.begin()
         with np.errstate(all="ignore"):
             for segment in self.segments:
                 self._run(segment)
         self.updates.written()
-        self._check()
+        self.check()
 
     def backward(self) -> None:
         """Add the gradients of all weights that need one, of the losses of the last `forward`. It runs once after each
@@ -157,7 +157,7 @@ class Plan:
         """The same as `forward`, and its seconds: of all, and of each part: a group, with the moves for it, and the
         name of a kernel."""
         timed = self._timed(self.segments)
-        self._check()
+        self.check()
         return timed
 
     def timed_backward(self) -> tuple[float, dict[PlanPart, float]]:
@@ -165,7 +165,7 @@ class Plan:
         return self._timed(self.backward_segments)
 
     def _timed(self, segments: list[Segment]) -> tuple[float, dict[PlanPart, float]]:
-        self._begin()
+        self.begin()
         seconds: dict[PlanPart, float] = {}
         begin = time.perf_counter()
         with np.errstate(all="ignore"):
@@ -181,7 +181,7 @@ class Plan:
 
     def run_action(self, number: int) -> None:
         """One piece of the program alone, so that tests can read the arena in between."""
-        self._begin()
+        self.begin()
         with np.errstate(all="ignore"):
             for segment in self.pieces[number]:
                 self._run(segment)
@@ -190,12 +190,14 @@ class Plan:
     def _find_needs(self, gradients: WantedGradients) -> dict[Node, Need]:
         return find_needs(self.graph, gradients.ends)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Before a run forward: use the weights as they are now."""
         self.packing.refresh()
         self.updates.find()
         self.draws.find()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise InputError for what the last run forward has found."""
         for check in self.checks:
             check()
 
@@ -226,7 +228,7 @@ class Plan:
             if call:
                 piece.append(Segment(last, last, action.owner, call))
             self.pieces.append(piece)
-        self.steps, self.checks = emitter.steps, emitter.checks
+        self.steps, self.checks, self.found = emitter.steps, emitter.checks, emitter.found
         constants, packing_scratch = emitter.constants()
         self.bytes = replace(self.bytes, packed=constants.nbytes)
         self.packing = Packing(emitter.packing, constants, packing_scratch, self.threads)
@@ -254,8 +256,8 @@ class Plan:
             need, run = self._needs[node], self._own_runs[node]
             return own_back(action, self.shapes, self.arena, self._wanted, need, run, self.threads)
         elif action.numbers:
-            arrays = [storage.view(self.arena) for storage in action.tops]
-            return partial(fill, arrays, action.numbers)
+            for storage, number in zip(action.tops, action.numbers, strict=True):
+                emit_fill(emitter, storage.first, storage.size, number)
         elif action.owner:
             self._own_runs[action.owner.main], call = own_run(action, self.shapes, self.arena)
             return call

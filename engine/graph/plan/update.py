@@ -13,16 +13,16 @@ from ...parameters.rules import RULES, Rule
 from ...team.memory import aligned_zeros
 from ...team.threads import choose_threads
 from .emitter import Emitter
+from .lowering.constants import emit_fill
 from .program import Program
 from .steps import Scratch
+from .team import ProgramPart
 from .update_steps import (
     CHUNK_BYTES,
-    CLEARED_BYTES,
     SQUARES,
     Chunk,
     UpdateNumbers,
     add_squares,
-    clear,
     count_update,
     shorten,
     update_weights,
@@ -30,6 +30,7 @@ from .update_steps import (
 
 # Of a number of the vectors, as much work as so many multiply-accumulates. Derived: it reads and writes 24 bytes.
 UPDATE_MACS = 4
+NO_LOSS = np.float32(0)
 
 
 class WeightUpdate:
@@ -51,7 +52,7 @@ class WeightUpdate:
         self._numbers = self._memory.view(layout)[0]
         threads = choose_threads(threads, UPDATE_MACS * gradient.size)
         emitter = Emitter(threads, Scratch(offset=0, thread=0), owner.vector.view(np.uint8))
-        emitter.step(clear, -(-gradient.nbytes // CLEARED_BYTES), to=emitter.outside(gradient), size=gradient.nbytes)
+        emit_fill(emitter, emitter.outside(gradient), gradient.nbytes, np.float32(0))
         self._emit_lengths(emitter)
         self._emit_update(emitter, rule, [gradient, histories[0], histories[-1]], passes)
         arena = owner.vector.view(np.uint8)
@@ -100,15 +101,33 @@ class WeightUpdate:
 
     def run(self, rate: np.float32, limit: float = -1.0) -> float | None:
         """Clip the gradients to the length `limit`, unless it is negative, and update the weights: at this rate, with
-        Adam's correction. Returns the length of gradients that were shortened."""
+        Adam's correction. Returns `length`."""
         self.begin(rate, limit)
+        self.owner.all_written()
         self._program.run(1, self._steps)
         return self.length
 
-    def begin(self, rate: np.float32, limit: float) -> None:
-        """The numbers of the update that comes next."""
+    def begin(self, rate: np.float32, limit: float, before: np.float32 = NO_LOSS, *, any_loss: bool = True) -> None:
+        """The numbers of the update that comes next: `before` is the sum of the losses of passes that have run; with
+        `any_loss` it is not refused for one that is not finite."""
         found = self._numbers
-        found["refused"], found["rate"], found["limit"] = 0, rate, limit
+        found["refused"], found["rate"], found["limit"], found["before"] = 0, rate, limit, before
+        found["any_loss"] = any_loss
+
+    @property
+    def parts(self) -> tuple[ProgramPart, ProgramPart]:
+        """Of `clear` and `run`, for runs that do more."""
+        return self._program.part(0, 1), self._program.part(1, self._steps)
+
+    @property
+    def memory(self) -> np.ndarray:
+        """Of UpdateNumbers."""
+        return self._memory
+
+    @property
+    def refused(self) -> bool:
+        """Whether the last update was."""
+        return bool(self._numbers["refused"])
 
     @property
     def length(self) -> float | None:

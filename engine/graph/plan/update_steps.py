@@ -1,4 +1,4 @@
-"""Steps that update weights by their gradients: zeroing, clipping, regularisation, Caffe's rules (`rules.py`).
+"""Steps that update weights by their gradients: clipping, regularisation, Caffe's rules (`rules.py`).
 
 They run over the vector of the weights; gradients, histories and numbers lie elsewhere in memory, at offsets from its
 start. The numbers of an update are float64, `UpdateNumbers`.
@@ -11,15 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...compiler.cpu import FLOAT_BYTES, VECTOR_BYTES
+from ...compiler.cpu import FLOAT_BYTES
 from ...compiler.fields import field_count, read_fields, read_row
 from ...parameters.rules import update_vectors
-from ...vectors.simd import element, store, zeros
+from ...vectors.simd import element
 from ...vectors.views import double, store_double
 from .steps import step_kernel
 
 DOUBLE_BYTES = 8
-CLEARED_BYTES = 128 << 10  # of an item: some microseconds
 SQUARES = 16 << 10  # of float32, of an item: a number of their own, as the order of sums must not depend on threads
 CHUNK_BYTES = 32 << 10  # of the weights of an item
 
@@ -41,19 +40,6 @@ class UpdateNumbers(NamedTuple):
 
 
 OF_UPDATE = UpdateNumbers(*(n * DOUBLE_BYTES for n in range(field_count(UpdateNumbers))))  # offsets
-
-
-class Cleared(NamedTuple):
-    to: int
-    size: int  # bytes, whole cache lines
-
-
-@step_kernel(Cleared)
-def clear(arena, weights, tables, at, item, thread):
-    """Writes zeros into CLEARED_BYTES."""
-    f = read_fields(tables, at, Cleared)
-    for i in range(item * CLEARED_BYTES, min(f.size, (item + 1) * CLEARED_BYTES), VECTOR_BYTES):
-        store(arena, f.to + i, zeros())
 
 
 class Squares(NamedTuple):
@@ -152,6 +138,40 @@ def update_weights(arena, weights, tables, at, item, thread):
     )  # fmt: skip
 
 
+class LossPart(NamedTuple):
+    """`size` float32 of a loss, and the offset of the float32 by which they are weighted."""
+
+    values: int
+    size: int
+    weight: int
+
+
+class Decided(NamedTuple):
+    numbers: int
+    losses: int  # table: LossParts
+    loss_count: int
+    found: int  # table: offsets of float32 that are 0 where nothing wrong was found
+    found_count: int
+
+
+@step_kernel(Decided)
+def decide(arena, weights, tables, at, item, thread):
+    """The update is refused if something was found in the inputs, or the sum of the losses is not finite."""
+    f = read_fields(tables, at, Decided)
+    refused, total = np.float64(0), np.float32(double(arena, f.numbers + OF_UPDATE.before))
+    for n in range(f.loss_count):
+        part, own = read_row(tables, f.losses, n, LossPart), np.float32(0)
+        for i in range(part.size):
+            own += element(arena, part.values + i * FLOAT_BYTES)
+        total += own * element(arena, part.weight)
+    if not math.isfinite(total) and double(arena, f.numbers + OF_UPDATE.any_loss) == 0:
+        refused = np.float64(1)
+    for n in range(f.found_count):
+        if element(arena, tables[f.found + n]) != 0:
+            refused = np.float64(1)
+    store_double(arena, f.numbers + OF_UPDATE.refused, refused)
+
+
 class UpdateCount(NamedTuple):
     numbers: int
 
@@ -165,4 +185,4 @@ def count_update(arena, weights, tables, at, item, thread):
         store_double(arena, updates, double(arena, updates) + 1)
 
 
-UPDATE_KERNELS = (clear, add_squares, shorten, update_weights, count_update)
+UPDATE_KERNELS = (decide, add_squares, shorten, update_weights, count_update)

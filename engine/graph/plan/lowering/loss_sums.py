@@ -29,10 +29,12 @@ UNCOUNTED, OTHER_CLASS = -1, -2  # in place of a class
 
 
 class TermSums(NamedTuple):
-    """float32 in front of the items' own: the divisor of the last run, and the weight of a loss without a top."""
+    """float32 in front of the items' own: the divisor of the last run, the weight of a loss without a top, and, not 0
+    then, whether a label was none."""
 
     divisor: int
     weight: int
+    is_wrong: int
 
 
 class ItemSums(NamedTuple):
@@ -80,15 +82,17 @@ class FinishedLoss(NamedTuple):
 
 @step_kernel(FinishedLoss)
 def finish_loss(arena, weights, tables, at, item, thread):
-    """Writes the divisor and the loss from the sums of all items."""
+    """Writes the divisor, the loss, and whether a label was none, from the sums of all items."""
     f = read_fields(tables, at, FinishedLoss)
-    total, number = np.float64(0), np.float64(0)
+    total, number, wrong = np.float64(0), np.float64(0), np.float32(0)
     for n in range(f.items):
         own = f.sums + FRONT_BYTES + n * ITEM_BYTES
         total += np.float64(element(arena, own + OF_ITEM.total))
         number += np.float64(element(arena, own + OF_ITEM.count))
+        wrong += element(arena, own + OF_ITEM.wrong)
     by = np.float64(f.divisor) if f.divisor > 0 else max(number, np.float64(1))
     store_element(arena, f.sums + IN_FRONT.divisor, np.float32(by))
+    store_element(arena, f.sums + IN_FRONT.is_wrong, wrong)
     if f.top >= 0:
         store_element(arena, f.top, np.float32(total / by))
 
@@ -109,6 +113,12 @@ def emit_loss(emitter: Emitter, sums: np.ndarray, items: int, tops: list[Storage
 def weight_of(emitter: Emitter, sums: np.ndarray, blobs: BackwardBlobs) -> int:
     """The offset of the gradient of the loss."""
     return blobs.top_gradients[0].first if blobs.top_gradients else emitter.outside(sums) + IN_FRONT.weight
+
+
+def emit_check(emitter: Emitter, node: Node, sums: np.ndarray, classes: int, first: Callable[[int], int]) -> None:
+    """Let a run be followed by `check_labels`."""
+    found = emitter.outside(sums) + IN_FRONT.is_wrong
+    emitter.check(lambda: check_labels(node, sums, classes, first), found)
 
 
 def check_labels(node: Node, sums: np.ndarray, classes: int, first: Callable[[int], int]) -> None:

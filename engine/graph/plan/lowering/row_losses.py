@@ -21,8 +21,8 @@ from .backward import Backward, BackwardBlobs
 from .loss_sums import (
     IN_FRONT,
     OTHER_CLASS,
-    check_labels,
     class_of,
+    emit_check,
     emit_loss,
     finish_loss,
     sums_of,
@@ -115,7 +115,7 @@ def lower_hinge(context: Context) -> Lowered | None:
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         emitter.step(add_margins, items, **labelled(emitter, *bottoms)._asdict())
         emit_loss(emitter, sums, items, tops, rows)
-        emitter.checks.append(lambda: check_labels(node, sums, classes, lambda item: item * together))
+        emit_check(emitter, node, sums, classes, lambda item: item * together)
 
     def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
         of, weight = labelled(emitter, *blobs.bottoms), weight_of(emitter, sums, blobs)

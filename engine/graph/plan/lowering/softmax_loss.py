@@ -24,8 +24,8 @@ from .backward import Backward, BackwardBlobs
 from .loss_sums import (
     IN_FRONT,
     OTHER_CLASS,
-    check_labels,
     class_of,
+    emit_check,
     emit_loss,
     finish_loss,
     sums_of,
@@ -172,7 +172,7 @@ def lower_softmax_loss(context: Context) -> Lowered | None:
     def emit(emitter: Emitter, bottoms: list[Storage], tops: list[Storage]) -> None:
         emitter.step(add_loss_terms, items, of=labelled(emitter, *bottoms), scratch=emitter.scratch)
         emit_loss(emitter, sums, items, tops, 0 if mode == NORMALIZE_VALID else divisor(mode, outer, inner, 0))
-        emitter.checks.append(lambda: check_labels(node, sums, classes, first_label))
+        emit_check(emitter, node, sums, classes, first_label)
 
     def first_label(item: int) -> int:
         return item * together if inner == 1 else item // parts * inner + item % parts * together
