@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from caffe64 import Diverged, InputError, Solver
-from caffe64.engine.graph.plan.program import Linked
+from caffe64.engine.graph.plan import program
 
 HEAD = """
 layer { name: "in" type: "Input" top: "data" top: "label"
@@ -88,9 +88,9 @@ def test_of_each_rule(type_, more):
 
 
 def test_an_iteration_is_one_call(monkeypatch):
-    solver, runs, run = made(threads=2), [], Linked.run
+    solver, runs, run = made(threads=2), [], program.run_together
     solver.step(2)
-    monkeypatch.setattr(Linked, "run", lambda linked, threads: (runs.append(linked), run(linked, threads)))
+    monkeypatch.setattr(program, "run_together", lambda works, **how: (runs.append(works), run(works, **how)))
     solver.step(5)
     assert len(runs) == 5
 

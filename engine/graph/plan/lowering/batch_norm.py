@@ -28,7 +28,7 @@ from ..groups import LayerGroup, normalises_each_batch
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind, blocks
 from .batch_norm_backward import NORMALISE_BACK_KERNELS, batch_norm_backward
-from .filters import bias_offset, numbers_offset, pack_filters
+from .filters import PACK_KERNELS, bias_offset, numbers_offset
 from .lines import STRETCH_VECTORS, Lines, first_line, line_of, lines_of, per_lane, sum_bytes
 from .lowered import BLOCKED, Context, Lowered, Lowering
 from .normalisation import OF_BLOCK, OF_BLOCK_BYTES
@@ -220,6 +220,6 @@ def averages_of(node: Node) -> Sequence[int]:
 
 BATCH_NORM = Lowering(
     lower_batch_norm,
-    kernels=(sum_batch, find_statistics, normalise, pack_filters),
+    kernels=(sum_batch, find_statistics, normalise, *PACK_KERNELS),
     backward_kernels=NORMALISE_BACK_KERNELS,
 )

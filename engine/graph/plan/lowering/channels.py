@@ -22,7 +22,7 @@ from ..steps import NO_BLOB, PackingSource, StepKernel, Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .backward import Backward, BackwardBlobs
 from .channels_backward import CHANNELS_BACK_KERNELS, emit_operand_gradient, emit_weight_gradients, shared_bytes
-from .filters import bias_offset, numbers_offset, pack_filters
+from .filters import PACK_KERNELS, bias_offset, numbers_offset
 from .lines import per_lane
 from .lowered import BLOCKED, Context, Lowered, Lowering
 
@@ -148,7 +148,7 @@ def _backward(node: Node, bottoms: list[Shape]) -> Backward | None:
 
 CHANNELS = Lowering(
     lower_channels,
-    kernels=(scale_channels, pack_filters, pack_statistics, pack_scaled_statistics),
+    kernels=(scale_channels, *PACK_KERNELS, pack_statistics, pack_scaled_statistics),
     backward_kernels=CHANNELS_BACK_KERNELS,
 )
 

@@ -15,7 +15,7 @@ from ..storage import Halo, Storage, StorageKind, blocks
 from .adjoint import adjoint_halo, may_adjoin
 from .backward import Backward, BackwardBlobs
 from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, Tap, emit_filters
-from .filters import filter_layout, pack_filters, panels_offset
+from .filters import PACK_KERNELS, filter_layout, panels_offset
 from .input_gradient import emit_inputs, turned_bytes
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .mask import emit_group_mask, only_masks
@@ -59,7 +59,7 @@ def convolution_work(emitter: Emitter, node: Node, window: Window, x: Storage, o
     )  # fmt: skip
 
 
-CONVOLVE_KERNELS = convolve, pack_filters
+CONVOLVE_KERNELS = convolve, *PACK_KERNELS
 DIRECT = Lowering(lower_convolution, CONVOLVE_KERNELS, backward_kernels=(*CONVOLVE_KERNELS, *FILTER_GRADIENT_KERNELS))
 
 

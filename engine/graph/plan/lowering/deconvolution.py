@@ -34,7 +34,7 @@ from .depthwise import emit_lane_filters, lane_work
 from .depthwise_adjoint import convolve_phases, emit_lane_adjoint
 from .depthwise_rows import convolve_depthwise, emit_rows, plain_rows
 from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, emit_filters
-from .filters import bias_offset, exchanged_layout, filter_layout, no_bias, pack_filters
+from .filters import PACK_KERNELS, bias_offset, exchanged_layout, filter_layout, no_bias
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .mask import emit_group_mask, only_masks
 from .products import emit_sums, pixels_of
@@ -192,8 +192,8 @@ def lower_tiles(context: Context) -> Lowered | None:
 TILES = Lowering(lower_tiles, WINOGRAD_KERNELS, backward_kernels=(*WINOGRAD_KERNELS, *TILE_GRADIENT_KERNELS))
 LANES_ALONE = Lowering(
     lower_lanes,
-    (convolve_phases, pack_filters),
-    backward_kernels=(convolve_depthwise, convolve_phases, pack_filters, *FILTER_GRADIENT_KERNELS),
+    (convolve_phases, *PACK_KERNELS),
+    backward_kernels=(convolve_depthwise, convolve_phases, *PACK_KERNELS, *FILTER_GRADIENT_KERNELS),
 )
 SUMS = Lowering(lower_sums, CONVOLVE_KERNELS, backward_kernels=(*CONVOLVE_KERNELS, *FILTER_GRADIENT_KERNELS))
 DECONVOLUTION = (TILES, LANES_ALONE, SUMS)

@@ -16,7 +16,7 @@ from .curves import NO_EPILOGUE
 from .depthwise_adjoint import convolve_phases, emit_lane_adjoint
 from .depthwise_rows import convolve_depthwise, emit_rows, row_filters
 from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, emit_filters
-from .filters import no_bias, pack_filters
+from .filters import PACK_KERNELS, no_bias
 from .lowered import Context, Lowered, Lowering, Want
 from .mask import emit_group_mask, only_masks
 
@@ -34,7 +34,7 @@ def lower_depthwise(context: Context) -> Lowered | None:
     return Lowered([want], StorageKind.BLOCKED, emit, algorithm="depthwise", backward=backward)
 
 
-DEPTHWISE_KERNELS = convolve_depthwise, pack_filters
+DEPTHWISE_KERNELS = convolve_depthwise, *PACK_KERNELS
 DEPTHWISE = Lowering(
     lower_depthwise,
     DEPTHWISE_KERNELS,

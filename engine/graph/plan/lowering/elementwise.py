@@ -17,7 +17,7 @@ from .backward import Backward
 from .channels_backward import CHANNELS_BACK_KERNELS
 from .curves import Curve, apply_piecewise, apply_smooth, call_curve, emit_curve, has_curve
 from .curves_backward import curve_backward, piecewise_slopes, smooth_slopes
-from .filters import pack_filters
+from .filters import PACK_KERNELS
 from .lowered import AS_STORED, BLOCKED, Context, Lowered, Lowering, Want
 
 CURVED_VECTORS = 2048  # some 10 microseconds of the slower functions
@@ -90,8 +90,8 @@ def _lowered(context: Context, want: Want, backward: Backward | None) -> Lowered
 SMOOTH_CURVE = Lowering(
     lower_elementwise, kernels=(curve_pixels, apply_smooth), any_rank=True, backward_kernels=(smooth_slopes,)
 )
-ONE_SLOPE = Lowering(lower_one_slope, kernels=(curve_pixels, apply_piecewise, pack_filters), any_rank=True)
+ONE_SLOPE = Lowering(lower_one_slope, kernels=(curve_pixels, apply_piecewise, *PACK_KERNELS), any_rank=True)
 PIECEWISE_CURVE = Lowering(
-    lower_elementwise, kernels=(curve_pixels, apply_piecewise, pack_filters), any_rank=True,
+    lower_elementwise, kernels=(curve_pixels, apply_piecewise, *PACK_KERNELS), any_rank=True,
     backward_kernels=(piecewise_slopes, *CHANNELS_BACK_KERNELS),
 )  # fmt: skip

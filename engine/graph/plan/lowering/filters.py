@@ -20,7 +20,7 @@ from ....compiler.fields import numbers, read_fields, read_row
 from ....compiler.jit import inline
 from ....products.pixel_tile import PANEL
 from ....vectors.copying import copy_transposed
-from ....vectors.simd import element, load, prefetch, store, store_element, zeros
+from ....vectors.simd import element, load, load_part, prefetch, store, store_element, zeros
 from ....vectors.streaming import LINE_VECTORS, finish_streams, stream
 from ...ir.graph import Node
 from ...ir.op import count
@@ -130,6 +130,40 @@ def pack_filters(arena, weights, tables, at, item, thread):
     finish_streams()
 
 
+class PackedRows(NamedTuple):
+    source: PackingSource
+    to: int
+    layout: FilterLayout
+    pixel: int
+    width: int
+    stretches: int  # of planes, which are items
+
+
+@step_kernel(PackedRows)
+def pack_rows(arena, weights, tables, at, item, thread):
+    """The same as `pack_filters` for filters of one tap whose outputs lie side by side in the parameter: a stretch of
+    planes of all panels of a group. Whole rows of the parameter are read: of a large one, parts of rows took three
+    times as long, and lanes that were transposed seven times."""
+    f = read_fields(tables, at, PackedRows)
+    s, pixel, width = f.layout, f.pixel, max(1, f.width)
+    all_blocks, planes = (s.outputs + LANES - 1) // LANES, (s.channels + pixel - 1) // pixel
+    stretch, group = item % f.stretches, item // f.stretches
+    first = planes * stretch // f.stretches * pixel
+    last = min(s.channels, planes * (stretch + 1) // f.stretches * pixel)
+    size, whole = planes * pixel * VECTOR_BYTES, s.outputs // LANES  # of a block; blocks of all lanes
+    for c in range(first, last):
+        source = f.source.first + group * s.group + c * s.channel
+        for block in range(0, all_blocks, width):
+            here = min(width, all_blocks - block)
+            to = f.to + (group * all_blocks + block) * size + c * here * VECTOR_BYTES
+            for v in range(min(here, whole - block)):
+                stream(arena, to + v * VECTOR_BYTES, load(weights, source + (block + v) * VECTOR_BYTES))
+            if block + here > whole:
+                value = load_part(weights, source + whole * VECTOR_BYTES, s.outputs % LANES)
+                stream(arena, to + (here - 1) * VECTOR_BYTES, value)
+    finish_streams()
+
+
 def filter_layout(window: Window) -> FilterLayout:
     """Of the filters of a convolution."""
     outputs, channels, taps = window.outputs // window.group, window.channels // window.group, count(window.kernel)
@@ -172,12 +206,18 @@ def phase_offsets(
         for place, tap in enumerate(phase):
             taps[tap] = PackedTap(offsets[-1], len(phase), place)
         floats += len(phase) * tap_floats
-    stretches = stretches_of(floats, panels, planes)
-    start = emitter.packed(
-        pack_filters, panels * stretches, node, [blob], floats, scratch=LINE_VECTORS * LANES * VECTOR_BYTES,
-        layout=layout, pixel=pixel, width=width, stretches=stretches,
-        taps=emitter.packing.table([number for tap in taps for number in numbers(tap)]),
-    )  # fmt: skip
+    common = {"layout": layout, "pixel": pixel, "width": width}
+    if layout.taps == 1 and layout.output == FLOAT_BYTES and floats:
+        stretches = stretches_of(floats, layout.groups, planes)
+        items = layout.groups * stretches
+        start = emitter.packed(pack_rows, items, node, [blob], floats, stretches=stretches, **common)
+    else:
+        stretches = stretches_of(floats, panels, planes)
+        start = emitter.packed(
+            pack_filters, panels * stretches, node, [blob], floats, scratch=LINE_VECTORS * LANES * VECTOR_BYTES,
+            stretches=stretches, taps=emitter.packing.table([number for tap in taps for number in numbers(tap)]),
+            **common,
+        )  # fmt: skip
     return [start + offset for offset in offsets]
 
 
@@ -204,3 +244,6 @@ def bias_offset(emitter: Emitter, node: Node, outputs: int) -> int:
 def no_bias(emitter: Emitter, outputs: int) -> int:
     """The offset of zeros."""
     return emitter.constant([0.0] * blocks(outputs) * LANES)
+
+
+PACK_KERNELS = pack_filters, pack_rows

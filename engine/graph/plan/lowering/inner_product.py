@@ -13,7 +13,7 @@ from ..storage import Memory, Storage, StorageKind
 from .backward import Backward, BackwardBlobs
 from .curves import NO_EPILOGUE
 from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, emit_filters
-from .filters import FilterLayout, no_bias, pack_filters, panels_offset
+from .filters import PACK_KERNELS, FilterLayout, no_bias, panels_offset
 from .lowered import PLANAR, Context, Lowered, Lowering, addend_wants
 from .mask import emit_group_mask, only_masks
 from .moves import emit_move
@@ -42,7 +42,7 @@ def lower_inner_product(context: Context) -> Lowered | None:
     return Lowered([PLANAR, *addend_wants(context)], StorageKind.BLOCKED, emit, backward=backward)
 
 
-ROW_KERNELS = convolve, pack_filters
+ROW_KERNELS = convolve, *PACK_KERNELS
 INNER_PRODUCT = Lowering(
     lower_inner_product, ROW_KERNELS, backward_kernels=(*ROW_KERNELS, *FILTER_GRADIENT_KERNELS, add_outer_products)
 )

@@ -25,7 +25,7 @@ from ..storage import Storage, StorageKind, blocks
 from .convolution import halo_of, plane_window
 from .curves import Epilogue, apply_curve, emit_epilogue
 from .depthwise_rows import RowFilters, convolve_depthwise, filter_rows, row_filters
-from .filters import bias_offset, filter_layout, pack_filters, panels_offset
+from .filters import PACK_KERNELS, bias_offset, filter_layout, panels_offset
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .products import NEAR_BYTES, Work, convolve, emit_products, pixels_of
 
@@ -125,7 +125,7 @@ def lower_separable(context: Context) -> Lowered | None:
     return Lowered(wants, StorageKind.BLOCKED, emit, scratch=own, shared_scratch=shared, algorithm="separable")
 
 
-SEPARABLE = Lowering(lower_separable, kernels=(convolve_separable, convolve_depthwise, convolve, pack_filters))
+SEPARABLE = Lowering(lower_separable, kernels=(convolve_separable, convolve_depthwise, convolve, *PACK_KERNELS))
 
 
 def tiled_bytes(shape: Shape) -> int:

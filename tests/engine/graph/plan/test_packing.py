@@ -139,6 +139,18 @@ def test_many_filters_are_cut_into_items(exchanged, threads):
     np.testing.assert_array_equal(found, panels(filters, LANES, PANEL))
 
 
+@pytest.mark.parametrize("outputs", [1, LANES + 3, PANEL * LANES, 9 * PANEL * LANES, 9 * PANEL * LANES + LANES - 1])
+@pytest.mark.parametrize("channels", [1, LANES, 2 * LANES + 3, 400])
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("pixel", [1, LANES])
+def test_filters_whose_outputs_lie_side_by_side(outputs, channels, groups, pixel):
+    """Those of the gradient of a bottom, of one tap: those of outputs and channels exchanged."""
+    node, (parameter,) = node_of((groups, channels, outputs, 1))
+    layout = exchanged_layout(window_of(groups, channels, outputs, (1, 1)))
+    found = packed(lambda emitter: panels_offset(emitter, node, 0, layout, pixel), 2)
+    np.testing.assert_array_equal(found, panels(parameter.transpose(0, 2, 1, 3), pixel, PANEL))
+
+
 @pytest.mark.parametrize("number", [1, LANES - 1, LANES, LANES + 1, 5 * LANES + 2])
 @pytest.mark.parametrize("shared", [False, True])
 def test_numbers_a_channel(number, shared):

@@ -34,7 +34,7 @@ from ...steps import NO_BLOB, Scratch, Strided, step_kernel
 from ...storage import Halo, Storage, StorageKind, blocks
 from ..convolution import plane_window
 from ..curves import Epilogue, apply_curve, emit_epilogue
-from ..filters import FilterLayout, bias_offset, filter_layout, pack_filters
+from ..filters import PACK_KERNELS, FilterLayout, bias_offset, filter_layout
 from ..lowered import Context, Lowered, Lowering, Want, addend_wants
 from .backward import TILE_GRADIENT_KERNELS, tiles_backward
 from .filters import POINT_GAP, pack_points, point_bytes, points_offset
@@ -190,7 +190,7 @@ def lower_winograd(context: Context) -> Lowered | None:
     )  # fmt: skip
 
 
-WINOGRAD_KERNELS = convolve_tiles, pack_points, pack_filters
+WINOGRAD_KERNELS = convolve_tiles, pack_points, *PACK_KERNELS
 WINOGRAD = Lowering(lower_winograd, WINOGRAD_KERNELS, backward_kernels=(*WINOGRAD_KERNELS, *TILE_GRADIENT_KERNELS))
 
 
