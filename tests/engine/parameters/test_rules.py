@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from caffe64.engine.graph.plan.lowering.constants import STREAMED_BYTES
 from caffe64.engine.graph.plan.update import WeightUpdate
 from caffe64.engine.parameters.owner import Parameters, Slice
 from caffe64.engine.parameters.rules import RULES, Rule
@@ -156,8 +157,9 @@ def test_the_bits_do_not_depend_on_the_threads(name):
         np.testing.assert_array_equal(found, results[0])
 
 
-def test_gradients_are_cleared():
-    owner = Parameters([Slice("layer", 0, (100_001,), 0)])
+@pytest.mark.parametrize("size", [100_001, STREAMED_BYTES // 4 + 100_001])
+def test_gradients_are_cleared(size):
+    owner = Parameters([Slice("layer", 0, (size,), 0)])
     g = owner.zeros()
     g.fill(2)
     WeightUpdate(owner, g, Rule(), [owner.zeros()], threads=2).clear()
