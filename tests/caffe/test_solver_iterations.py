@@ -26,24 +26,25 @@ def product(name, bottom, outputs, rest=""):
     return layer(name, "InnerProduct", bottom, name, f"inner_product_param {{ num_output: {outputs} {filler} }} {rest}")
 
 
-def net(own="", frozen=""):
+def net(more="", frozen="", bottom="pool"):
     filler = 'weight_filler { type: "xavier" }'
     conv = layer(
         "conv", "Convolution", "data", "conv", f"convolution_param {{ num_output: 8 kernel_size: 3 {filler} }}"
     )
     text = HEAD + conv + layer("norm", "BatchNorm", "conv", "conv")
     text += layer("relu", "ReLU", "conv", "conv")
-    text += layer("pool", "Pooling", "conv", "pool", "pooling_param { pool: MAX kernel_size: 2 stride: 2 }") + own
+    text += layer("pool", "Pooling", "conv", "pool", "pooling_param { pool: MAX kernel_size: 2 stride: 2 }") + more
     return (
         text
-        + product("ip1", "pool", 70, frozen)
+        + product("ip1", bottom, 70, frozen)
         + product("ip2", "ip1", 5, "param { lr_mult: 2 decay_mult: 0 }")
         + LOSS
     )
 
 
 PLAIN = net()
-NETS = {"steps": PLAIN, "own code": net(layer("drop", "Dropout", "pool", "pool"))}
+NETS = {"steps": PLAIN, "random numbers": net(layer("drop", "Dropout", "pool", "pool"))}
+NETS["own code"] = net(layer("mvn", "MVN", "pool", "mvn"), bottom="mvn")
 NETS["frozen"] = net(frozen="param { lr_mult: 0 } param { lr_mult: 0 }")
 
 
