@@ -46,23 +46,24 @@ def run_together(works: Sequence[Callable[[], object]], *, ends_in_barrier: bool
         others = [submit(_run_once, job, cpu) for job in jobs[1:]]
         next(jobs[0], None)
     except BaseException:
-        others = [
-            submit(_run_once, job, cpu) for job in jobs
-        ]  # not started because of an interrupt: others wait for it
-        if ends_in_barrier:
-            _wait(others)
+        _finish(jobs, cpu, ends_in_barrier)
         raise
     if not ends_in_barrier:
         for other in others:
             other.result()
 
 
-def _wait(jobs: Sequence[Future]) -> None:
-    """Until all are done, however many interrupts come."""
+def _finish(jobs: Sequence[Iterator[object]], cpu: int | None, ends_in_barrier: bool) -> None:
+    """After an interrupt, however many more come: let those of the jobs run that did not start, for which others wait;
+    until all are done, if they end in a barrier. In a new pool, as one whose `submit` is interrupted may believe in an
+    idle thread that there is not."""
     try:
-        wait(jobs)
+        _forget()
+        started = [submit(_run_once, job, cpu) for job in jobs]
+        if ends_in_barrier:
+            wait(started)
     except BaseException:
-        _wait(jobs)
+        _finish(jobs, cpu, ends_in_barrier)
         raise
 
 
@@ -78,7 +79,7 @@ def _run_once(job: Iterator[object], avoided: int | None = None) -> None:
 
 
 def _forget() -> None:
-    """A forked child has none of its parent's threads."""
+    """Begin with other threads: a forked child has none of its parent's."""
     global _pool
     _pool = None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -51,4 +53,43 @@ def test_an_interrupt_between_the_starts_leaves_no_thread_waiting(at, monkeypatc
         if len(met) == 3:
             break
         deadline.wait(0.1)
+    assert len(met) == 3
+
+
+def test_an_interrupt_of_a_start_leaves_a_pool_that_starts_threads(monkeypatch):
+    """It comes when the work is in the queue, and its thread not counted yet: an idle one takes it."""
+    pool.run_together([lambda: None] * 2)
+    starts = ThreadPoolExecutor._adjust_thread_count
+
+    def interrupted(executor):
+        monkeypatch.setattr(ThreadPoolExecutor, "_adjust_thread_count", starts)
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        monkeypatch.setattr(ThreadPoolExecutor, "_adjust_thread_count", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pool.run_together([lambda: None] * 2)
+    barrier = threading.Barrier(20, timeout=20)
+    pool.run_together([barrier.wait] * 20)
+
+
+@pytest.mark.parametrize("interrupts", [1, 3])
+def test_an_interrupt_waits_for_work_that_ends_in_a_barrier(interrupts, monkeypatch):
+    barrier, met, submit, calls = threading.Barrier(3, timeout=60), [], pool.submit, []
+
+    def interrupted(work, *arguments):
+        calls.append(work)
+        if len(calls) <= interrupts:
+            raise KeyboardInterrupt
+        return submit(work, *arguments)
+
+    def work():
+        barrier.wait()
+        time.sleep(0.1)
+        met.append(True)
+        barrier.wait()
+
+    monkeypatch.setattr(pool, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pool.run_together([work] * 3, ends_in_barrier=True)
     assert len(met) == 3
