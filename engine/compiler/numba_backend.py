@@ -6,9 +6,12 @@ Python and from compiled functions, and where possible as stand-alone machine co
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import pickle
 import time
+from collections.abc import Iterator
 
 import numba
 from numba.core import sigutils
@@ -50,6 +53,18 @@ def type_of_intrinsic(made):
     return cpu_target.typing_context.resolve_value_type(made)
 
 
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Compiling makes many objects, which live until it ends: looking for garbage among them takes an eighth of it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 class KernelDispatcher(CPUDispatcher):
     """Numba's dispatcher with one signature and the cache of `kernel_file.py`."""
 
@@ -62,7 +77,7 @@ class KernelDispatcher(CPUDispatcher):
 
     def compile(self, sig=None):
         """Load or compile the declared signature, whatever `sig` is; returns the C entry point."""
-        with global_compiler_lock:  # several threads may come here at once
+        with global_compiler_lock, _without_collector():  # several threads may come here at once
             if self._can_compile:
                 started = time.perf_counter()
                 super().compile(self.signature)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -126,6 +127,17 @@ def test_a_damaged_file_is_removed_and_rebuilt(damage, fresh, tmp_path):
     assert third.is_ready
     assert third(2) == 3
     assert third.compile_seconds == 0
+
+
+def test_compiling_does_not_look_for_garbage(fresh):
+    dispatcher, phases = fresh().made, []
+    gc.callbacks.append(note := lambda phase, info: phases.append(phase))
+    try:
+        dispatcher.compile()
+    finally:
+        gc.callbacks.remove(note)
+    assert phases.count("start") <= 1  # when it may again
+    assert gc.isenabled()
 
 
 def test_a_file_is_not_unpickled_unless_its_checksum_fits(fresh, tmp_path):
