@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import runpy
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from reference.demo import DEMOS, run_script
 
-DEMOS = Path(__file__).resolve().parents[2] / "demos"
 ALL = runpy.run_path(str(DEMOS / "all.py"))
 COMMANDS, run_demo = ALL["COMMANDS"], ALL["run_demo"]
 
@@ -109,10 +107,7 @@ def test_every_demo_is_in_the_table():
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if (DEMOS / name / "run.py").exists()])
-def test_a_demo_knows_the_options_it_is_run_with(name):
+def test_a_demo_knows_the_options_it_is_run_with(name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
     script, *options = COMMANDS[name].split()
-    environment = {**os.environ, "COLUMNS": "150"}
-    done = subprocess.run(
-        [sys.executable, DEMOS / script, "--help"], env=environment, capture_output=True, text=True, check=True
-    )
-    assert options[0] in done.stdout.replace("│", " ").split()
+    assert options[0] in run_script(DEMOS / script, "--help").stdout.replace("│", " ").split()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -72,8 +70,7 @@ def test_missing_and_damaged_files_are_named(stripes, tmp_path):
 
 
 def test_text_files_hold_pixels_less_128_and_labels(stripes, tmp_path):
-    command = [sys.executable, demo.DEMOS / "mnist" / "text_files.py", tmp_path, "--data", stripes]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = demo.run_script(demo.DEMOS / "mnist" / "text_files.py", tmp_path, "--data", stripes)
     assert done.returncode == 0, done.stderr
     with gzip.open(stripes / "t10k-images-idx3-ubyte.gz") as file:
         pixels = np.frombuffer(file.read()[16:], np.uint8).astype(int) - 128
