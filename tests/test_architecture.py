@@ -4,6 +4,7 @@ without an import."""
 from __future__ import annotations
 
 import ast
+import functools
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -233,9 +234,15 @@ def dotted(path: Path) -> str:
 MODULES = {dotted(path): path for path in FILES}
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imports(path: Path) -> set[str]:
     """The modules of the package that a file imports, also inside functions; not those that only annotations name."""
-    folder, found, open_ends = path.relative_to(ROOT).parts[:-1], set(), [ast.parse(path.read_text())]
+    folder, found, open_ends = path.relative_to(ROOT).parts[:-1], set(), [parsed(path)]
     while open_ends:
         node = open_ends.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -302,7 +309,7 @@ def test_no_modules_import_each_other_in_a_circle():
 @pytest.mark.parametrize("folder", ["caffe", "cli", "dnn", "drawing", "engine", "formats"])
 def test_package_modules_import_each_other_relatively(folder):
     for path in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
             assert not [name for name in names if name.split(".")[0] == "caffe64"], path
@@ -314,7 +321,7 @@ def test_llvm_code_is_built_in_few_files():
 
 
 def uses_llvmlite(path: Path) -> bool:
-    nodes = list(ast.walk(ast.parse(path.read_text())))
+    nodes = list(ast.walk(parsed(path)))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     return any(name.split(".")[0] == "llvmlite" or name.split(".")[-1] == "llvm_ir" for name in names)
@@ -333,7 +340,7 @@ def test_llvmlite_is_imported_by_one_module():
 
 def imported_at_once(path: Path) -> set[str]:
     """The packages that are imported with a module, not in one of its functions."""
-    found, open_ends = set(), list(ast.parse(path.read_text()).body)
+    found, open_ends = set(), list(parsed(path).body)
     while open_ends:
         node = open_ends.pop()
         if isinstance(node, ast.Import):
@@ -348,7 +355,7 @@ def imported_at_once(path: Path) -> set[str]:
 def test_library_code_does_not_print():
     for path in FILES:
         folder = path.relative_to(ROOT).parts[0]
-        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        calls = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
         printing = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "print"]
         assert folder in ("cli", "demos", "perf") or not printing, path
 
@@ -358,7 +365,7 @@ def test_front_ends_alone_know_what_a_file_said():
     what a file holds, which those that read one hand to the front end."""
     users: dict[str, set[str]] = {"origin": set(), "message": set()}
     for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Attribute) and node.attr in users and floor(module) != "formats.caffe":
                 users[node.attr].add(module)
     inside = {module for module in users["origin"] if floor(module).startswith("engine.graph.frontends")}
@@ -369,7 +376,7 @@ def test_front_ends_alone_know_what_a_file_said():
 
 def constants(path: Path) -> Iterator[str]:
     """The upper-case names that a module assigns, outside functions and classes."""
-    for node in ast.parse(path.read_text()).body:
+    for node in parsed(path).body:
         targets = (
             node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
         )
@@ -391,7 +398,7 @@ def test_class_names_are_unique():
     """Except Job, which each peer of a benchmark defines, and which its worker finds by that name."""
     found = defaultdict(list)
     for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef):
                 found[node.name].append(module)
     assert {name: modules for name, modules in found.items() if len(modules) > 1 and name != "Job"} == {}
