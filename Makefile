@@ -108,7 +108,7 @@ $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 to 3.14 found; say where: make PYTHON=/path/to/python3" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-# One stamp an extra; the second install finds all but its own packages there.
+# One stamp an extra; the second install finds all but its own packages there. Bytecode is made of what is imported.
 $(VENV)/.%: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[$*]"
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e ".[$*]"
 	@touch $@
