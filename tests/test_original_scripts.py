@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-RUNS = 100
+RUNS = 20
 MAKEFILE = """\
 clsTrain:
 	mkdir -p netWeights
@@ -74,7 +74,7 @@ def test_the_targets_of_the_makefile(shell, tmp_path):
     np.testing.assert_allclose(np.loadtxt(tmp_path / "mnist" / "p.txt").sum(1), 1, atol=1e-5)
 
 
-def test_a_hundred_runs_on_tiny_files_as_bridges_does(shell, tmp_path):
+def test_many_runs_on_tiny_files_as_bridges_does(shell, tmp_path):
     random = np.random.default_rng(4)
     (tmp_path / "bridgenet.txt").write_text("3\ninp 82 10\nlin 4 -1\nsce\n")
     (tmp_path / "bridge_optimsetting.txt").write_text("0.01\n10\n0.1\n0.00001\n0.5\n20\n")

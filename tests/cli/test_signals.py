@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -106,8 +107,9 @@ def catches(process: subprocess.Popen, number: int) -> bool:
     return bool(int(mask, 16) >> (number - 1) & 1)
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
-@pytest.mark.parametrize("delay", [*range(0, 300, 15), 350, 400, 500])
+@pytest.mark.parametrize(
+    ("delay", "entry"), list(zip([*range(0, 300, 15), 350, 400, 450, 500], itertools.cycle(ENTRIES), strict=False))
+)
 def test_a_signal_while_modules_are_imported_leaves_no_traceback(endless, entry, delay):
     command = [*ENTRIES[entry], *TRAIN.split()]
     with program(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:

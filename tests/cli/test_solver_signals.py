@@ -165,9 +165,10 @@ def test_kills_at_random_moments_cost_iterations_and_no_bits(training, cli, star
             begin = f" --snapshot snap_iter_{there[-1]}.solverstate" if there else ""
             process = start(f"{TRAIN}{begin}")
             wait_for(process, "] Solving ")
-            with contextlib.suppress(Exception):
-                process.wait(timeout=draws.uniform(0.01, 0.4))
-            process.kill()
+            if kills < KILLS:
+                with contextlib.suppress(Exception):
+                    process.wait(timeout=draws.uniform(0.01, 0.4))
+                process.kill()
             finished = process.wait() == 0
             kills += not finished
         assert outcome(training, 60) == expected
