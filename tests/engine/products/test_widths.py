@@ -6,7 +6,9 @@ run on a narrower CPU as well, where LLVM splits each vector.
 
 from __future__ import annotations
 
+import functools
 import re
+import tempfile
 
 import llvmlite.binding as llvm
 import pytest
@@ -20,7 +22,8 @@ RUN = "import runpy; runpy.run_module('reference.width_cases', run_name='__main_
 
 
 def cpu(name):
-    """The settings for which Numba compiles for this CPU and not for the host."""
+    """The settings for which Numba compiles for this CPU and not for the host, as in tests/other_widths.py: kernels are
+    kept where those that it runs find them."""
     return {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": "", "CAFFE64_LANES": None}
 
 
@@ -48,17 +51,17 @@ def check(results, lanes):
         ("skylake-avx512", "avx512f", 16),
     ],
 )
-def test_a_narrower_or_older_cpu_gives_right_results(name, feature, lanes, tmp_path):
+def test_a_narrower_or_older_cpu_gives_right_results(name, feature, lanes):
     if not FEATURES.get(feature):
         pytest.skip(f"this CPU has no {feature}")
     if lanes == LANES and FEATURES.get("fma") and name != "sandybridge":
         pytest.skip("all the other tests run at this width")
-    check(run_json(RUN, XDG_CACHE_HOME=tmp_path, NUMBA_CACHE_DIR=None, **cpu(name)), lanes)
+    check(run_json(RUN, **cpu(name)), lanes)
 
 
 @pytest.mark.skipif(LANES == 16, reason="all the other tests run at this width")
-def test_sixteen_lanes_give_right_results_on_a_narrower_cpu(tmp_path):
-    check(run_json(RUN, CAFFE64_LANES=16, XDG_CACHE_HOME=tmp_path, NUMBA_CACHE_DIR=None), 16)
+def test_sixteen_lanes_give_right_results_on_a_narrower_cpu():
+    check(run_json(RUN, CAFFE64_LANES=16), 16)
 
 
 def test_a_width_that_no_cpu_has_is_refused():
@@ -67,22 +70,35 @@ def test_a_width_that_no_cpu_has_is_refused():
 
 
 ASSEMBLY = """
+import json, sys
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.products.gemm import MR, NV, gemm
 from caffe64.engine.graph.plan.lowering.products import PANEL, ROWS, convolve
 from caffe64.engine.textnet.layers.lin import update
 from caffe64.engine.products.tile import UNROLL
-{0}.compile()
-print(ROWS * PANEL * LANES if {0} is convolve else MR * NV * UNROLL)
-print({0}.made.result.library.get_asm_str())
+accumulators = {"gemm": MR * NV * UNROLL, "update": MR * NV * UNROLL, "convolve": ROWS * PANEL * LANES}
+found = {}
+for name in sys.argv[1:]:
+    kernel = globals()[name]
+    kernel.compile()
+    found[name] = accumulators[name], kernel.made.result.library.get_asm_str()
+print(json.dumps(found))
 """
+KERNELS = "gemm", "update", "convolve"
 
 
-@pytest.mark.parametrize("kernel", ["gemm", "update", "convolve"])
+@functools.cache
+def compiled(name, *kernels):
+    """(number of the inner loop's accumulators, assembly) of each, for a CPU; compiled in one process, as what is kept
+    has no assembly."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run_json(ASSEMBLY, *kernels, XDG_CACHE_HOME=folder, NUMBA_CACHE_DIR=None, **cpu(name))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize(("name", "register"), [("haswell", "ymm"), ("skylake-avx512", "zmm")])
-def test_the_inner_loop_of_products_is_one_fma_an_accumulator_and_spills_none(name, register, kernel, tmp_path):
-    done = run_python(ASSEMBLY.format(kernel), XDG_CACHE_HOME=tmp_path, NUMBA_CACHE_DIR=None, **cpu(name))
-    accumulators, assembly = done.stdout.split("\n", 1)
+def test_the_inner_loop_of_products_is_one_fma_an_accumulator_and_spills_none(name, register, kernel):
+    accumulators, assembly = compiled(name, *KERNELS)[kernel]
     tiles = "\n".join(re.findall(r'^"?caffe64\.\w+(?:\.\d+)?\.\d+x\d+x\d+"?:$.*?\.size', assembly, re.M | re.S))
     loops = []
     for block in re.split(r"\n(?=\.LBB\d+_\d+:)", tiles):
@@ -90,12 +106,12 @@ def test_the_inner_loop_of_products_is_one_fma_an_accumulator_and_spills_none(na
         if back:
             loops.append(block[: back.end()])
     fmas = [len(re.findall(rf"\tvfmadd\d+ps\t.*%{register}\d+", loop)) for loop in loops]
-    assert max(fmas) == int(accumulators)
+    assert max(fmas) == accumulators
     assert not [loop for loop, count in zip(loops, fmas, strict=True) if count == max(fmas) and "%rsp" in loop]
     assert not re.findall(r"\tvfmadd\d+ss\t", tiles)  # no scalar tail
 
 
-def test_four_lanes_use_no_wider_register(tmp_path):
-    done = run_python(ASSEMBLY.format("gemm"), XDG_CACHE_HOME=tmp_path, NUMBA_CACHE_DIR=None, **cpu("nehalem"))
-    assert "%xmm" in done.stdout
-    assert not re.findall(r"%[yz]mm|vfmadd", done.stdout)
+def test_four_lanes_use_no_wider_register():
+    _, assembly = compiled("nehalem", "gemm")["gemm"]
+    assert "%xmm" in assembly
+    assert not re.findall(r"%[yz]mm|vfmadd", assembly)
