@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from reference.child import PACKAGES, TESTS
+from reference.demo import run_script
 from reference.pages import DOCS, pieces
 from reference.readme import ROOT, run, target
 from support import needs_shared
@@ -71,12 +72,13 @@ def test_the_benchmarks_commands_run(tmp_path):
 
 
 @pytest.mark.parametrize("name", DEMOS)
-def test_the_demos_say_their_options(name, tmp_path):
+def test_the_demos_say_their_options(name):
     """`make demos` itself: tests/demos/test_all.py."""
     text = (DOCS / "tutorials/demos.md").read_text()
     help_of_one = re.search(r"^(python demos/NAME.*?) {3}", text, re.MULTILINE)[1]
     assert target("make demos") == "python demos/all.py"
-    assert "Usage: run.py" in run(help_of_one.replace("demos/NAME", f"{ROOT}/demos/{name}"), tmp_path)
+    _, script, *options = help_of_one.replace("NAME", name).split()
+    assert "Usage: run.py" in run_script(ROOT / script, *options).stdout
 
 
 def test_every_page_is_in_the_contents():
