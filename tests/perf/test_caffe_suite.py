@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import replace
 from pathlib import Path
@@ -107,13 +108,21 @@ def test_the_outputs_of_all_peers_are_the_nets(peer, tmp_path):
     files.expected.verify("tiny", {f"{peer} 1": job.facts})
 
 
+@pytest.fixture(scope="module")
+def fork_files(tmp_path_factory):
+    """fork_files(name): the files of a fork's net, for all peers."""
+    return functools.cache(
+        lambda name: caffe_files.write_files(caffe_forks.FORK_NETS[name], tmp_path_factory.mktemp(name), PEERS)
+    )
+
+
 @pytest.mark.parametrize("peer", ["caffe64", *PEERS])
 @pytest.mark.parametrize("name", caffe_forks.FORK_NETS)
-def test_nets_of_forks_are_read_by_all_peers(peer, name, tmp_path):
+def test_nets_of_forks_are_read_by_all_peers(peer, name, fork_files):
     """OpenCV reads PSPNet's Caffe file, in which Interp is left of the forks' layers, and YOLOv3-tiny's ONNX model."""
     case = caffe_forks.FORK_NETS[name]
     assert case.instead.keys() == ({"OpenCV"} if name == "YOLOv3-tiny" else set())
-    files = caffe_files.write_files(case, tmp_path, PEERS)
+    files = fork_files(name)
     module = {"caffe64": "caffe64", **caffe_files.PEERS}[peer]
     path = case.instead.get(peer) or caffe.JOB.format(module)
     job = importlib.import_module(path.partition(":")[0]).Job(str(files.optimised), 1, 1)
