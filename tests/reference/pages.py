@@ -26,10 +26,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 from support import SHARED
+from typer.testing import CliRunner
 
+from caffe64.cli.app import app
 from caffe64.formats.idx import write_idx
 
-from .readme import ROOT, check_printed, check_table, run, session
+from .readme import ROOT, check_printed, check_table, run, session, words
 from .small_caffe_net import write_net
 from .small_training import write_training
 
@@ -156,9 +158,19 @@ def do_page(page: str, folder: Path) -> None:
 def do_session(text: str, folder: Path, reduced: str = "") -> None:
     """Commands, and where output is shown, that it is theirs: times and rounding errors by their shape."""
     for command, shown in session(text):
-        printed = run(f"{command} {reduced}", folder)
+        printed = run_here(f"{command} {reduced}", folder)
         if shown:
             check(command, printed, shown, reduced)
+
+
+def run_here(command: str, folder: Path) -> str:
+    """`run`, of `caffe64` in this process, which has imported what it needs, unless it knows layers of the page."""
+    name, *arguments = words(command, folder)
+    if name != "caffe64" or any((folder / f"{module}.py").exists() for module in sys.modules):
+        return run(command, folder)
+    done = CliRunner().invoke(app, arguments, prog_name=name)
+    assert done.exit_code == 0, f"{command}: exit code {done.exit_code}\n{done.output}"
+    return done.stdout
 
 
 def check(command: str, printed: str, shown: list[str], reduced: str) -> None:

@@ -36,13 +36,19 @@ def listed(text: str) -> list[str]:
 
 def run(command: str, folder: Path, **environment: str) -> str:
     """What a command prints on stdout, which must succeed in `folder`."""
-    name, *arguments = shlex.split(command)
-    files = [sorted(glob.glob(each, root_dir=folder)) or [each] for each in arguments]  # as a shell finds them
-    process = [*PROGRAMS[name], *(each for found in files for each in found)]
+    name, *arguments = words(command, folder)
+    process = [*PROGRAMS[name], *arguments]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment}
     done = subprocess.run(process, cwd=folder, env=settings, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def words(command: str, folder: Path) -> list[str]:
+    """As a shell finds them: a pattern stands for the files of `folder` that match."""
+    name, *arguments = shlex.split(command)
+    files = [sorted(glob.glob(each, root_dir=folder)) or [each] for each in arguments]
+    return [name, *(each for found in files for each in found)]
 
 
 def target(make: str) -> str:
