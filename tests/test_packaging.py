@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -103,6 +104,8 @@ def test_an_installed_wheel_trains_and_tests_from_another_directory(wheel, tmp_p
     (work / "Y.txt").write_text("1\n2\n")
     code = "import caffe64, sys; print(caffe64.__file__); from caffe64.cli.app import main; sys.exit(main())"
     environment = {"PYTHONPATH": str(target), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    # Its kernels are those of the checkout.
+    environment["XDG_CACHE_HOME"] = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     for arguments in ("train net.txt w.bin optim.txt 2 X.txt Y.txt", "test net.txt w.bin 2 X.txt out.txt"):
         run = [sys.executable, "-c", code, *arguments.split()]
         done = subprocess.run(run, cwd=work, env=environment, capture_output=True, text=True)
