@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import NamedTuple
 from unittest import mock
 
+from caffe64.engine.compiler.jit import KERNELS
+
 DEMOS = Path(__file__).resolve().parents[2] / "demos"
 
 
@@ -52,7 +54,8 @@ def run_script(script: Path, *options, data: Path | None = None, folder: Path | 
 
 @contextlib.contextmanager
 def _as_a_program(script: Path, options: list[str], data: Path | None) -> Iterator[None]:
-    """Its arguments, $CAFFE64_DATA, and the modules of its folder, whose names are those of other demos' as well."""
+    """Its arguments, $CAFFE64_DATA, and the modules of its folder, which other demos have as well: neither they nor
+    their kernels stay."""
     before = _take_modules()
     with (
         mock.patch.object(sys, "path", [str(script.parent), *sys.path]),
@@ -65,7 +68,8 @@ def _as_a_program(script: Path, options: list[str], data: Path | None) -> Iterat
         try:
             yield
         finally:
-            _take_modules()
+            for module in _take_modules():
+                KERNELS[:] = [kernel for kernel in KERNELS if kernel.py_func.__module__ != module]
             sys.modules.update(before)
 
 
