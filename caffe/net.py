@@ -148,6 +148,8 @@ class CaffeNet(NetTables):
         if not inputs and (layers is None or layers[0] == 0):
             self._take_batch()
         session = self.session
+        if layers is not None:
+            session.kept_plan()  # it repeats the last run, on the random numbers of that
         self.graph.streams.iteration += 1
         if layers is None:
             session.forward()

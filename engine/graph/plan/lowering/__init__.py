@@ -77,7 +77,8 @@ def lower(context: Context, *, backward: bool = False) -> Lowered | None:
     """The lowering of the group of `context`, with one of its gradients if it runs `backward`; None if it has none, and
     runs by its layer's own `prepare`."""
     top = context.tops[0] if context.tops else ()
-    if 0 in top or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
+    empty = 0 in top or any(0 in shape for shape in context.bottoms[:1])
+    if empty or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
         return None
     if context.group.depthwise:
         return SEPARABLE.lower(context)

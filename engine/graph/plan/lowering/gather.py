@@ -21,6 +21,7 @@ from ..emitter import Emitter
 from ..steps import Strided, step_kernel
 from ..storage import Storage, StorageKind
 from .backward import Backward, BackwardBlobs
+from .constants import emit_fill
 from .lowered import AS_STORED, BLOCKED, PLANAR, Context, Lowered, Lowering
 from .pieces import Piece, copy_channels, copy_runs, emit_piece, is_of_channels
 from .summed_pixels import ROW_VECTORS, emit_sums, parts_of_one, sum_pixels
@@ -135,6 +136,9 @@ def lower_gather(context: Context) -> Lowered | None:
 
     def emit_back(emitter: Emitter, blobs: BackwardBlobs) -> None:
         emit_sums(emitter, blobs, *(parts_of_one(each) for each in (how.rows, how.columns)))
+        for given in blobs.bottom_gradients[1:]:  # of a blob that only says the shape
+            if given:
+                emit_fill(emitter, given.memory.offset, given.size, np.float32(0))
 
     wants = [BLOCKED, AS_STORED][: len(context.bottoms)]
     backward = Backward(emit_back) if OPS[node.type].gradient else None
