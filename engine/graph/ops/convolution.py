@@ -2,8 +2,7 @@
 
 A group is a product of matrices: its weights [outputs, channels * taps] times columns [channels * taps, pixels], which
 are never stored as a whole: stretches of them are packed into the panels of `gemm.py` where they are used.
-This is for convolutions of any kind; those of pictures, in groups of whole blocks of channels, have faster lowerings
-(`plan/lowering/`).
+This is for convolutions of any kind; those of pictures have faster lowerings (`plan/lowering/`).
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ class Convolution:
 class Window:
     """The attributes of a Convolution or Deconvolution for one bottom shape. One number per spatial axis each.
 
-    `outer` is the number of pictures, `channels` and `outputs` are of all groups.
+    `outer` is the number of pictures, `channels` and `outputs` are of all groups. `merged` of the layer's groups are
+    one of `group`: an output reads the channels of its own alone.
     """
 
     axis: int
@@ -66,6 +67,7 @@ class Window:
     before: Shape  # padding, as `after`
     after: Shape
     dilation: Shape
+    merged: int = 1
 
     @property
     def extent(self) -> Shape:

@@ -22,6 +22,7 @@ from ..steps import Pixels
 from ..storage import Halo, Storage, blocks
 from .curves import Epilogue
 from .filters import exchanged_layout, phase_offsets
+from .merged_groups import panel_reads
 from .products import Work, emit_sums, pixels_of
 
 MOST_PHASES, MOST_TAPS = 1 << 12, 1 << 16  # more have no steps; a stride of 64, and a kernel of 256 x 256
@@ -94,7 +95,8 @@ def emit_adjoint(
     channels, phases = window.outputs // window.group, phases_of(window)
     planes, run = blocks(channels), min(LANES, channels)
     taps = [phase_taps(window, phase) for phase in phases]
-    panels = phase_offsets(emitter, node, 0, exchanged_layout(window), run, PANEL, taps)
+    layout = exchanged_layout(window)
+    panels = phase_offsets(emitter, node, 0, layout, run, PANEL, taps)
 
     def pixels(storage: Storage | None, rows: AxisPhase, columns: AxisPhase) -> Pixels:
         found = pixels_of(emitter, storage, lambda each: each.pixels(window.stride, (rows.size, columns.size)))
@@ -108,6 +110,7 @@ def emit_adjoint(
             x=x.first, x_picture=x.picture, x_group=planes * x.plane, pixels=x.pixels(size=(rows.size, columns.size)),
             taps=(np.arange(planes)[:, np.newaxis] * x.plane + inside).reshape(-1), run=run, w=w, groups=window.group,
             outputs=window.channels, pictures=y.four[0], inputs=planes * x.plane,
+            reads=panel_reads(layout, run, len(inside)),
         )  # fmt: skip
         last = number == len(phases) - 1  # no phase depends on another
         emit_sums(emitter, work, pixels(y, *phase), bias, pixels(addend, *phase), epilogue, barrier=last)

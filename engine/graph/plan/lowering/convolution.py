@@ -15,22 +15,21 @@ from ..storage import Halo, Storage, StorageKind, blocks
 from .adjoint import adjoint_halo, may_adjoin
 from .backward import Backward, BackwardBlobs
 from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, Tap, emit_filters
-from .filters import PACK_KERNELS, filter_layout, panels_offset
+from .filters import PACK_KERNELS, filter_layout, pack_diagonal, panels_offset
 from .input_gradient import emit_inputs, turned_bytes
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .mask import emit_group_mask, only_masks
+from .merged_groups import merge_groups, panel_reads
 from .products import Work, convolve, emit_products
 
 PLANE_AXES = 2
 
 
 def lower_convolution(context: Context) -> Lowered | None:
-    """A convolution of pictures whose groups are whole blocks, or that has one group."""
-    node, window = context.group.main, plane_window(context)
+    """A convolution of pictures, in groups of whole blocks."""
+    node, given = context.group.main, plane_window(context)
+    window = given and merge_groups(given)
     if window is None:
-        return None
-    channels, outputs = window.channels // window.group, window.outputs // window.group
-    if window.group > 1 and (channels % LANES or outputs % LANES):
         return None
     planar = window.channels < LANES
 
@@ -49,17 +48,19 @@ def convolution_work(emitter: Emitter, node: Node, window: Window, x: Storage, o
     planes = blocks(channels) if x.kind is StorageKind.BLOCKED else channels
     start, taps = taps_of(x, window, planes)
     run = pixel = min(x.lanes, channels)
+    layout = filter_layout(window)
     if x.kind is StorageKind.PADDED and window.dilation[1] == 1:
         run = window.kernel[1]
         taps = taps[::run]
     return Work(
         x=x.first + start, x_picture=x.picture, x_group=planes * x.plane, pixels=x.pixels(window.stride, output),
-        taps=taps, run=run, w=panels_offset(emitter, node, 0, filter_layout(window), pixel), groups=window.group,
+        taps=taps, run=run, w=panels_offset(emitter, node, 0, layout, pixel), groups=window.group,
         outputs=window.outputs, pictures=window.outer, inputs=planes * x.plane,
+        reads=panel_reads(layout, pixel, len(taps) // max(1, planes)),
     )  # fmt: skip
 
 
-CONVOLVE_KERNELS = convolve, *PACK_KERNELS
+CONVOLVE_KERNELS = convolve, *PACK_KERNELS, pack_diagonal
 DIRECT = Lowering(lower_convolution, CONVOLVE_KERNELS, backward_kernels=(*CONVOLVE_KERNELS, *FILTER_GRADIENT_KERNELS))
 
 
@@ -92,6 +93,7 @@ def filter_work(window: Window, top: Shape, planar: bool) -> FilterWork:
         pictures=window.outer, rows=rows, columns=columns, groups=window.group, outputs=window.outputs // window.group,
         places=channels * taps if planar else channels, pixel=channels * taps if planar else LANES,
         taps=1 if planar else taps, row=values * FLOAT_BYTES * window.padded[1] * window.stride[0],
+        merged=window.merged,
     )  # fmt: skip
 
 

@@ -34,9 +34,10 @@ from .depthwise import emit_lane_filters, lane_work
 from .depthwise_adjoint import convolve_phases, emit_lane_adjoint
 from .depthwise_rows import convolve_depthwise, emit_rows, plain_rows
 from .filter_gradient import FILTER_GRADIENT_KERNELS, FilterWork, emit_filters
-from .filters import PACK_KERNELS, bias_offset, exchanged_layout, filter_layout, no_bias
+from .filters import PACK_KERNELS, bias_offset, exchanged_layout, filter_layout, no_bias, pack_diagonal
 from .lowered import Context, Lowered, Lowering, Want, addend_wants
 from .mask import emit_group_mask, only_masks
+from .merged_groups import merge_groups
 from .products import emit_sums, pixels_of
 from .winograd.backward import TILE_GRADIENT_KERNELS, TileWork, emit_tile_gradients
 from .winograd.convolve import WINOGRAD_KERNELS, OutputWork, emit_tiles
@@ -95,11 +96,10 @@ def deconvolution_backward(
 
 
 def lower_sums(context: Context) -> Lowered | None:
-    """As plain sums: one group, or groups of whole blocks."""
-    node, group, window, bottom = context.group.main, context.group, adjoint_window(context), context.bottoms[0]
+    """As plain sums, in groups of whole blocks."""
+    node, group, given, bottom = context.group.main, context.group, adjoint_window(context), context.bottoms[0]
+    window = given and merge_groups(given)
     if window is None:
-        return None
-    if window.group > 1 and (window.channels // window.group % LANES or window.outputs // window.group % LANES):
         return None
     work = filter_work(window, bottom, planar=False)
 
@@ -192,8 +192,8 @@ def lower_tiles(context: Context) -> Lowered | None:
 TILES = Lowering(lower_tiles, WINOGRAD_KERNELS, backward_kernels=(*WINOGRAD_KERNELS, *TILE_GRADIENT_KERNELS))
 LANES_ALONE = Lowering(
     lower_lanes,
-    (convolve_phases, *PACK_KERNELS),
-    backward_kernels=(convolve_depthwise, convolve_phases, *PACK_KERNELS, *FILTER_GRADIENT_KERNELS),
+    (convolve_phases, *PACK_KERNELS, pack_diagonal),
+    backward_kernels=(convolve_depthwise, convolve_phases, *PACK_KERNELS, pack_diagonal, *FILTER_GRADIENT_KERNELS),
 )
 SUMS = Lowering(lower_sums, CONVOLVE_KERNELS, backward_kernels=(*CONVOLVE_KERNELS, *FILTER_GRADIENT_KERNELS))
 DECONVOLUTION = (TILES, LANES_ALONE, SUMS)

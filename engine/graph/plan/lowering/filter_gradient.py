@@ -24,7 +24,7 @@ from ....products.pixel_tile import PANEL
 from ..emitter import Emitter
 from ..steps import NO_BLOB, Strided, step_kernel
 from ..storage import Storage, blocks
-from .filter_sums import FilterPlaces, add_biases, add_sums, bias_sums_at, filter_sums_at
+from .filter_sums import FilterPlaces, add_biases, add_sums, bias_sums_at, filter_sums_at, places_read
 from .lane_sums import sum_lanes, sum_rows
 
 ENOUGH_ITEMS = 16  # for several threads
@@ -73,7 +73,7 @@ def sum_filter_parts(arena, weights, tables, at, item, thread):
     group, part = rest % t.groups, rest // t.groups
     units = (f.pictures + f.together - 1) // f.together * f.stretches
     first, last = units * part // t.parts, units * (part + 1) // t.parts
-    vectors, count = min(PANEL, t.blocks - panel * PANEL), min(t.pixel, t.places - plane * t.pixel)
+    vectors, (begin_place, end_place) = min(PANEL, t.blocks - panel * PANEL), places_read(t, panel, plane)
     tile = t.scratch.offset + thread * t.scratch.thread
     sums = tile + 2 * LANES * VECTOR_BYTES
     biases = sums + t.taps * t.pixel * PANEL * VECTOR_BYTES
@@ -86,7 +86,7 @@ def sum_filter_parts(arena, weights, tables, at, item, thread):
         begin, end = f.rows * stretch // f.stretches, f.rows * (stretch + 1) // f.stretches
         x = f.x.offset + n * f.x.picture + group * f.x_group + plane * f.x.plane
         dy = f.dy.offset + n * f.dy.picture + (group * t.blocks + panel * PANEL) * f.dy.plane
-        for number in range(t.taps):
+        for number in range(t.taps if begin_place < end_place else 0):
             tap = read_row(tables, f.taps, number, Tap)
             r, c = max(begin, tap.first_row), tap.first_column
             high, wide = min(end, tap.last_row) - r, tap.last_column - c
@@ -94,9 +94,9 @@ def sum_filter_parts(arena, weights, tables, at, item, thread):
             to = sums + number * t.pixel * vectors * VECTOR_BYTES
             if f.places >= 0:
                 sum_filters(
-                    arena, tables, of_x, f.x.picture, f.x.row, f.x_column, f.places, count, of_dy, f.dy.picture,
-                    f.dy.row, VECTOR_BYTES, f.dy.plane, pictures, high, wide, to, vectors * VECTOR_BYTES, unit > first,
-                    vectors,
+                    arena, tables, of_x, f.x.picture, f.x.row, f.x_column, f.places + begin_place,
+                    end_place - begin_place, of_dy, f.dy.picture, f.dy.row, VECTOR_BYTES, f.dy.plane, pictures, high,
+                    wide, to + begin_place * vectors * VECTOR_BYTES, vectors * VECTOR_BYTES, unit > first, vectors,
                 )  # fmt: skip
             else:
                 for v in range(vectors):
@@ -138,6 +138,7 @@ class FilterWork:
 
     outputs, places    of a group; `pixel` places are those of a plane, `taps` the taps of each
     row                bytes of x, of a plane, for a row of outputs
+    merged             groups of the filters that are one
     """
 
     pictures: int
@@ -149,6 +150,7 @@ class FilterWork:
     pixel: int
     taps: int
     row: int
+    merged: int = 1
 
     @property
     def planes(self) -> int:
@@ -213,8 +215,8 @@ def emit_filters(
     if filters is None:
         work, taps = replace(work, taps=0), []
     to = FilterPlaces(
-        groups=work.groups, blocks=blocks(work.outputs), outputs=work.outputs, planes=work.planes, taps=work.taps,
-        pixel=work.pixel, places=work.places, parts=parts, sums=shared if parts > 1 else -1, part=part,
+        groups=work.groups, merged=work.merged, blocks=blocks(work.outputs), outputs=work.outputs, planes=work.planes,
+        taps=work.taps, pixel=work.pixel, places=work.places, parts=parts, sums=shared if parts > 1 else -1, part=part,
         filters=filters or 0, biases=biases or 0, has_biases=biases is not None, scratch=emitter.scratch,
     )  # fmt: skip
     items = work.groups * work.panels * max(1, work.planes)

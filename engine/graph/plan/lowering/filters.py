@@ -39,10 +39,11 @@ class FilterLayout(NamedTuple):
     """Where the filters of a parameter lie; steps and sizes are in bytes. A channel's taps lie behind each other."""
 
     groups: int
+    merged: int  # groups of the parameter that are one group, on its diagonal
     outputs: int  # of a group
     channels: int  # of a group
     taps: int  # of a channel
-    group: int  # from a group to the next
+    group: int  # from a group of the parameter to the next
     output: int
     channel: int
     bytes: int  # of the parameter
@@ -164,13 +165,39 @@ def pack_rows(arena, weights, tables, at, item, thread):
     finish_streams()
 
 
+@step_kernel(PackedFilters)
+def pack_diagonal(arena, weights, tables, at, item, thread):
+    """The same of groups that are merged: writes the numbers on their diagonal, which are few, one by one."""
+    f = read_fields(tables, at, PackedFilters)
+    s, pixel, width = f.layout, f.pixel, f.width
+    all_blocks, planes = (s.outputs + LANES - 1) // LANES, (s.channels + pixel - 1) // pixel
+    panels = (all_blocks + width - 1) // width
+    stretch, rest = item % f.stretches, item // f.stretches
+    panel, group = rest % panels, rest // panels
+    first, last = planes * stretch // f.stretches * pixel, planes * (stretch + 1) // f.stretches * pixel
+    here, outputs, channels = min(width, all_blocks - panel * width), s.outputs // s.merged, s.channels // s.merged
+    start = (group * all_blocks + panel * width) * planes * pixel
+    for o in range(panel * width * LANES, min(s.outputs, (panel * width + here) * LANES)):
+        part, v, output = o // outputs, o // LANES - panel * width, o % LANES
+        source = f.source.first + (group * s.merged + part) * s.group + o % outputs * s.output
+        for channel in range(max(first, part * channels), min(last, (part + 1) * channels)):
+            lane, line = channel % pixel, start + channel // pixel * pixel * here  # of a phase of one tap
+            for tap in range(s.taps):
+                p = read_row(tables, f.taps, tap, PackedTap)
+                if p.phase >= 0:
+                    value = element(weights, source + channel % channels * s.channel + tap * FLOAT_BYTES)
+                    target = f.to + p.phase + (p.taps * line + (p.place * pixel + lane) * here + v) * VECTOR_BYTES
+                    store_element(arena, target + output * FLOAT_BYTES, value)
+
+
 def filter_layout(window: Window) -> FilterLayout:
     """Of the filters of a convolution."""
     outputs, channels, taps = window.outputs // window.group, window.channels // window.group, count(window.kernel)
+    output = channels // window.merged * taps * FLOAT_BYTES
     return FilterLayout(
-        groups=window.group, outputs=outputs, channels=channels, taps=taps,
-        group=outputs * channels * taps * FLOAT_BYTES, output=channels * taps * FLOAT_BYTES, channel=taps * FLOAT_BYTES,
-        bytes=window.outputs * channels * taps * FLOAT_BYTES, mirrored=0,
+        groups=window.group, merged=window.merged, outputs=outputs, channels=channels, taps=taps,
+        group=outputs // window.merged * output, output=output, channel=taps * FLOAT_BYTES,
+        bytes=window.outputs * output, mirrored=0,
     )  # fmt: skip
 
 
@@ -207,15 +234,16 @@ def phase_offsets(
             taps[tap] = PackedTap(offsets[-1], len(phase), place)
         floats += len(phase) * tap_floats
     common = {"layout": layout, "pixel": pixel, "width": width}
-    if layout.taps == 1 and layout.output == FLOAT_BYTES and floats:
+    if layout.merged == 1 and layout.taps == 1 and layout.output == FLOAT_BYTES and floats:
         stretches = stretches_of(floats, layout.groups, planes)
         items = layout.groups * stretches
         start = emitter.packed(pack_rows, items, node, [blob], floats, stretches=stretches, **common)
     else:
         stretches = stretches_of(floats, panels, planes)
         start = emitter.packed(
-            pack_filters, panels * stretches, node, [blob], floats, scratch=LINE_VECTORS * LANES * VECTOR_BYTES,
-            stretches=stretches, taps=emitter.packing.table([number for tap in taps for number in numbers(tap)]),
+            pack_diagonal if layout.merged > 1 else pack_filters, panels * stretches, node, [blob], floats,
+            scratch=LINE_VECTORS * LANES * VECTOR_BYTES, stretches=stretches,
+            taps=emitter.packing.table([number for tap in taps for number in numbers(tap)]),
             **common,
         )  # fmt: skip
     return [start + offset for offset in offsets]
@@ -231,7 +259,7 @@ def numbers_offset(emitter: Emitter, node: Node, blob: int, number: int) -> int:
     size = node.held.owner.slices[node.held.numbers[blob]].size * FLOAT_BYTES
     step = FLOAT_BYTES if number * FLOAT_BYTES == size else 0
     layout = FilterLayout(
-        groups=1, outputs=number, channels=1, taps=1, group=0, output=step, channel=0, bytes=size, mirrored=0
+        groups=1, merged=1, outputs=number, channels=1, taps=1, group=0, output=step, channel=0, bytes=size, mirrored=0
     )
     return panels_offset(emitter, node, blob, layout, 1, blocks(number))
 

@@ -52,7 +52,7 @@ def matrix_layout(node: Node, outputs: int, depth: int) -> FilterLayout:
     """Of the weights [outputs, depth], or `transpose`d."""
     step = (1, outputs) if node.attributes.transpose else (depth, 1)
     return FilterLayout(
-        groups=1, outputs=outputs, channels=depth, taps=1, group=0, output=step[0] * FLOAT_BYTES,
+        groups=1, merged=1, outputs=outputs, channels=depth, taps=1, group=0, output=step[0] * FLOAT_BYTES,
         channel=step[1] * FLOAT_BYTES, bytes=outputs * depth * FLOAT_BYTES, mirrored=0,
     )  # fmt: skip
 

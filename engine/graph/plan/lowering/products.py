@@ -10,13 +10,14 @@ Threads share items: stretches of pixels, so long that their inputs stay in L2, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from ....compiler.cpu import VECTOR_BYTES
-from ....compiler.fields import read_fields
+from ....compiler.cpu import LANES, VECTOR_BYTES
+from ....compiler.fields import read_fields, read_row
 from ....products.one_pixel import STREAMS, sum_one_pixel
 from ....products.pixel_tile import PANEL, ROWS, sum_pixels
 from ....vectors.simd import element
@@ -30,6 +31,13 @@ from .filters import bias_offset
 # Bytes of inputs that L2 (512 KiB) keeps for all panels; of a stretch of more. With stretches MobileNet reached 1.03 to
 # 1.05 of ONNX Runtime's speed (EPYC Zen 3, AVX2, one thread, 2026-11-22). perf --suite caffe times it.
 NEAR_BYTES, PIXEL_STRETCH_BYTES = 448 << 10, 160 << 10
+
+
+class PanelReads(NamedTuple):
+    """The runs of taps whose weights are not all zeros."""
+
+    first: int
+    runs: int
 
 
 class Products(NamedTuple):
@@ -52,6 +60,7 @@ class Products(NamedTuple):
     count: int  # of pixels
     stretches: int  # of pixels
     chunks: int  # of panels
+    reads: int  # table: PanelReads of each panel of a group; -1: all runs
 
 
 @step_kernel(Products)
@@ -76,7 +85,12 @@ def convolve(arena, weights, tables, at, item, thread):
         addend = -1
         if f.addend.offset >= 0:
             addend = f.addend.offset + picture * f.addend.picture + block * f.addend.plane
-        if last - first == 1 and (panel + STREAMS) * PANEL <= f.blocks and panel + STREAMS <= end:
+        taps, runs = f.taps, f.runs
+        if f.reads >= 0:
+            part = read_row(tables, f.reads, panel, PanelReads)
+            taps, runs = taps + part.first, part.runs
+            w += part.first * f.run * min(PANEL, f.blocks - panel * PANEL) * VECTOR_BYTES
+        if f.reads < 0 and last - first == 1 and (panel + STREAMS) * PANEL <= f.blocks and panel + STREAMS <= end:
             sum_one_pixel(
                 arena, weights, tables, x + tables[f.pixels + first], f.taps, f.runs, f.run, w,
                 PANEL * depth * VECTOR_BYTES, bias, -1 if addend < 0 else addend + tables[f.addend.table + first],
@@ -85,7 +99,7 @@ def convolve(arena, weights, tables, at, item, thread):
             done = STREAMS
         else:
             sum_pixels(
-                arena, weights, tables, x, f.pixels + first, f.taps, f.runs, f.run, w, bias,
+                arena, weights, tables, x, f.pixels + first, taps, runs, f.run, w, bias,
                 addend, f.addend.table + first, f.addend.plane, lowest, highest, y, f.y.table + first, f.y.plane,
                 last - first, min(PANEL, f.blocks - panel * PANEL),
             )  # fmt: skip
@@ -117,6 +131,7 @@ class Work:
     pixels, taps, run       offsets of the pixels, from x on, and of runs of taps, from a pixel on
     w                       offset of the panels
     inputs                  bytes of a picture's group
+    reads                   of each panel of a group, where it does not read all runs
     """
 
     x: int
@@ -130,14 +145,12 @@ class Work:
     outputs: int
     pictures: int
     inputs: int
-
-    @property
-    def depth(self) -> int:
-        return len(self.taps) * self.run
+    reads: Sequence[PanelReads] = ()
 
     @property
     def macs(self) -> int:
-        return self.pictures * len(self.pixels) * self.depth * self.outputs
+        runs = sum(each.runs for each in self.reads) * PANEL * LANES * self.groups
+        return self.pictures * len(self.pixels) * self.run * (runs or len(self.taps) * self.outputs)
 
 
 def pixels_of(emitter: Emitter, storage: Storage | None, rows=Storage.pixels) -> Pixels:
@@ -169,4 +182,5 @@ def emit_sums(
         pixels=emitter.table(work.pixels), taps=emitter.table(work.taps), runs=len(work.taps), run=work.run,
         w=work.w, bias=bias, addend=addend, epilogue=epilogue, y=y, groups=work.groups, blocks=group_blocks,
         count=len(work.pixels), stretches=stretches, chunks=chunks, barrier=barrier,
+        reads=emitter.table([number for each in work.reads for number in each]) if work.reads else -1,
     )  # fmt: skip

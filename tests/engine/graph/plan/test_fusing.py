@@ -148,10 +148,10 @@ def test_a_sum_behind_a_relu_is_another_group():
     assert check_both(*layers, layer("t", "ReLU", "s")) == ["c+r", "s+t"]
 
 
-@pytest.mark.parametrize("group", [CHANNELS, 4])
-def test_products_that_add_nothing_run_layer_by_layer(group):
+@pytest.mark.parametrize(("group", "fused"), [(CHANNELS, []), (4, ["c+s+r"])])
+def test_one_filter_per_channel_adds_nothing(group, fused):
     layers = [conv("c", "data", outputs=CHANNELS, more=f"pad: 1 group: {group}"), layer("s", "Eltwise", "c data")]
-    assert check_both(*layers, layer("r", "ReLU", "s")) == []
+    assert check_both(*layers, layer("r", "ReLU", "s")) == fused
 
 
 def test_depthwise_and_its_relu():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,6 +128,31 @@ def test_taps_in_phases(groups, outputs, channels, order, ends, pixel, width, ex
     np.testing.assert_array_equal(found, np.concatenate(expected))
     sizes = [each.nbytes for each in expected]
     assert [each - offsets[0] for each in offsets] == [0, *np.cumsum(sizes)[:-1]]
+
+
+@settings(max_examples=60)
+@given(
+    groups=st.integers(1, 2),
+    merged=st.integers(2, 5),
+    outputs=EDGES,
+    channels=EDGES,
+    phases=st.sampled_from([[range(6)], [[5, 0], [], [3]]]),
+    pixel=st.sampled_from([1, LANES]),
+    exchanged=st.booleans(),
+    threads=st.integers(1, 2),
+)
+def test_merged_groups_lie_on_the_diagonal(groups, merged, outputs, channels, phases, pixel, exchanged, threads):
+    node, filters = draw_filters(groups * merged, outputs, channels, 6, exchanged)
+    sizes = (merged * channels, merged * outputs) if exchanged else (merged * outputs, merged * channels)
+    window = replace(window_of(groups, *sizes, (2, 3)), merged=merged)
+    layout = exchanged_layout(window) if exchanged else filter_layout(window)
+    whole_groups = np.zeros((groups, merged, outputs, merged, channels, 6), np.float32)
+    for number in range(merged):
+        whole_groups[:, number, :, number] = filters.reshape(groups, merged, outputs, channels, 6)[:, number]
+    whole_groups = whole_groups.reshape(groups, merged * outputs, merged * channels, 6)
+    found = packed(lambda emitter: phase_offsets(emitter, node, 0, layout, pixel, PANEL, phases)[0], threads)
+    expected = [panels(whole_groups[..., list(phase)], pixel, PANEL) for phase in phases]
+    np.testing.assert_array_equal(found, np.concatenate(expected))
 
 
 @pytest.mark.parametrize("exchanged", [False, True])

@@ -95,17 +95,6 @@ def test_groups_of_whole_blocks(group, channels, outputs, window):
     check_window(group * channels * LANES, group * outputs * LANES, {**window, "group": group}, "direct")
 
 
-@settings(max_examples=20)
-@given(group=st.integers(2, 3), channels=st.sampled_from([1, 3, LANES]), outputs=st.integers(1, 3), window=windows)
-def test_groups_that_cut_blocks_are_left_to_the_layer(group, channels, outputs, window):
-    assume(max(channels, outputs) > 1)
-    try:
-        graph = graph_of(*net(group * channels, group * outputs, {**window, "group": group}))
-    except InputError:
-        assume(False)
-    assert ways(check_plan(graph))["c"] is None
-
-
 @settings(max_examples=40)
 @given(channels=CHANNELS.filter(lambda channels: channels > 1), window=windows)
 @example(channels=LANES, window={**PLAIN, "size": (3, TOGETHER - 1), "kernel": (1, 1)})

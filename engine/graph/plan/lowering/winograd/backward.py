@@ -154,8 +154,9 @@ def operands(emitter: Emitter, work: TileWork, blobs: BackwardBlobs, filters: in
     (x,), (dy,), (dx,) = blobs.bottoms, blobs.top_gradients, blobs.bottom_gradients
     window, tiling, planes = work.window, work.tiling, 0 if filters is None else work.channels
     to = FilterPlaces(
-        groups=1, blocks=work.outputs, outputs=window.outputs, planes=planes, taps=tiling.r**2 if planes else 0,
-        pixel=LANES, places=window.channels, parts=1 if work.are_few else work.parts, sums=blobs.shared, part=work.part,
+        groups=1, merged=1, blocks=work.outputs, outputs=window.outputs, planes=planes,
+        taps=tiling.r**2 if planes else 0, pixel=LANES, places=window.channels,
+        parts=1 if work.are_few else work.parts, sums=blobs.shared, part=work.part,
         filters=filters or 0, biases=biases or 0, has_biases=biases is not None, scratch=emitter.scratch,
     )  # fmt: skip
     r, c = (np.arange(number) * tiling.m for number in (work.tile_rows, work.tile_columns))
