@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..arguments import names as checked_names
 from ..engine.graph.analysis.need_backward import loss_blobs
 from ..engine.graph.ir.graph import Blob, Graph
@@ -73,10 +75,15 @@ class NetTables:
         """Name of a layer -> names of the blobs that it reads."""
         return {node.name: [blob.name for blob in node.bottoms] for node in self.graph.nodes}
 
+    @cached_property
+    def losses(self) -> dict[Blob, np.float32]:
+        """The parts of the loss, with their weights."""
+        return loss_blobs(self.graph.nodes)
+
     @property
     def blob_loss_weights(self) -> dict[str, float]:
         """Name of a blob -> its weight in the loss, 0 for most."""
-        weights = {blob.name: float(weight) for blob, weight in loss_blobs(self.graph.nodes).items()}
+        weights = {blob.name: float(weight) for blob, weight in self.losses.items()}
         return {name: weights.get(name, 0.0) for name in self.blobs}
 
     @property

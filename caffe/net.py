@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from ..arguments import file_name, flag, instance
+from ..arguments import flag, instance
 from ..conversion import ArrayLike, as_numbers
-from ..engine.graph.analysis.need_backward import loss_blobs
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph, Shape
@@ -22,8 +20,9 @@ from .batches import MemoryRows, forward_all
 from .blob import Array, checked_shape, resized
 from .gradients import NetGradients
 from .layers import NetTables
+from .net_weights import NetWeights
 from .pycaffe_words import NET_HINTS, hint
-from .weights import copy_weights, save_net, share_weights, weight_arrays
+from .weights import weight_arrays
 
 NET = "a caffe64.CaffeNet, such as load_caffe returns"
 Name = str | None
@@ -32,7 +31,7 @@ Outputs = dict[str, np.ndarray]
 UNPICKLED = ("_arrays", "_session", "_has_run", "_gradients", "_rows", "_feed", "_named", "blobs", "losses")
 
 
-class CaffeNet(NetTables):
+class CaffeNet(NetTables, NetWeights):
     """A Caffe net that runs. `graph` is its graph, `notices` the reader's messages, `path` its file.
 
     inputs, outputs    names, in the order of the file, and sorted; needed_inputs: without unread ones
@@ -106,11 +105,6 @@ class CaffeNet(NetTables):
             )
             for name, blob in self._named.items()
         }
-
-    @cached_property
-    def losses(self) -> dict[Blob, np.float32]:
-        """The parts of the loss, with their weights."""
-        return loss_blobs(self.graph.nodes)
 
     @property
     def params(self) -> dict[str, list[Array]]:
@@ -231,33 +225,6 @@ class CaffeNet(NetTables):
         data [N, channels, height, width] and labels [N], N a multiple of the batch size. Raises UsageError.
         """
         self._rows.give(data, labels)
-
-    def copy_from(self, caffemodel: str | os.PathLike[str]) -> None:
-        """Take the weights of a model, as of `load_caffe`, for the layers that it has by name; others keep theirs, with
-        a notice in `notices`.
-
-        Raises InputError for a layer with blobs of other shapes, and a file that has none of the layers.
-        """
-        kept = copy_weights(self.graph, file_name(caffemodel)).kept
-        self.notices += [f"{os.fspath(caffemodel)} has no weights for {name!r}, which keeps its own" for name in kept]
-
-    def share_with(self, other: CaffeNet) -> None:
-        """Use the weights of `other`, the same memory, in the layers that it has by name; others keep theirs.
-
-        Raises UsageError for weights of other shapes.
-        """
-        instance("the other net", other, CaffeNet, "a caffe64.CaffeNet")
-        share_weights(self.graph, other.graph)
-        self._gradients.forget(weights=True)
-
-    def save(
-        self, path: str | os.PathLike[str], caffemodel: str | os.PathLike[str] | None = None, *, half: bool = False
-    ) -> None:
-        """save(prototxt, caffemodel) writes the net and its weights; save("NAME.caffemodel") the weights alone, as in
-        pycaffe, save("NAME.prototxt") the net alone. `half`: filters and matrices as float16, half the size, which
-        NVIDIA's Caffe and OpenCV read, but not Caffe itself. Raises UsageError for one file of another name, InputError
-        for weights beyond float16, OutputError."""
-        save_net(self.graph, path, caffemodel, half=flag("half", half))
 
     def _prepare(self, shapes: Mapping[str, Shape]) -> Session:
         """Make the session for these shapes of inputs."""
