@@ -13,6 +13,7 @@ from ..conversion import ArrayLike, as_numbers
 from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph, Shape
+from ..engine.graph.ir.ownership import WeightGradients
 from ..engine.graph.plan.update import WeightUpdate
 from ..engine.team.threads import check_threads
 from ..errors import UsageError
@@ -109,7 +110,7 @@ class CaffeNet(NetTables, NetWeights):
     @property
     def params(self) -> dict[str, list[Array]]:
         if self._session:
-            self._session.keep_moved()
+            self._session.weights_before.keep()
         return weight_arrays(self.graph, self._gradients)
 
     def reshape(self, **shapes: Shape) -> None:
@@ -152,7 +153,7 @@ class CaffeNet(NetTables, NetWeights):
         self._has_run = True
         given = self.graph.outputs if layers is None or end is None else self.graph.nodes[layers[1]].tops
         # an output that was made in place of an input has its name, and is what a caller asks for by that
-        return {blob.name: session.array(blob).copy() for blob in (*map(session.latest, wanted), *given)}
+        return {blob.name: session.array(blob).copy() for blob in (*wanted, *given)}
 
     def _take_batch(self) -> None:
         """The next values of the inputs, where there is something that gives them."""
@@ -216,7 +217,7 @@ class CaffeNet(NetTables, NetWeights):
     def clear_param_diffs(self) -> None:
         """Set the gradients of all weights to 0."""
         if self._session:
-            self._session.keep_moved()
+            self._session.weights_before.keep()
         self._gradients.clear_weights()
 
     def set_input_arrays(self, data: ArrayLike, labels: ArrayLike) -> None:
@@ -231,7 +232,7 @@ class CaffeNet(NetTables, NetWeights):
         known = infer_shapes(self.graph, shapes)
         arrays = {blob: resized(self._arrays.get(blob), known[blob]) for blob in self.graph.inputs}
         made = Session(
-            self.graph, shapes, gradients=self._gradients.all_weights if self._with_gradients else None, arrays=arrays,
+            self.graph, shapes, gradients=self._all_gradients if self._with_gradients else None, arrays=arrays,
             threads=self.threads, exact=self.exact,
         )  # fmt: skip
         self._session, self._arrays, self._has_run = made, arrays, False
@@ -260,19 +261,22 @@ class CaffeNet(NetTables, NetWeights):
         return self._arrays[blob].shape if blob in self._arrays else self.shapes[blob]
 
     def _data(self, blob: Blob) -> np.ndarray:
-        return self._arrays[blob] if blob in self._arrays else self.session.array(self.session.latest(blob))
+        return self._arrays[blob] if blob in self._arrays else self.session.array(blob)
 
     def _diff(self, blob: Blob) -> np.ndarray:
         return self._gradients.of(blob, self._session_with_gradients())
+
+    def _all_gradients(self) -> WeightGradients:
+        return self._gradients.weights
 
     def _session_with_gradients(self) -> Session:
         """The session with all blobs kept and their gradients: those of the last run backward."""
         self._with_gradients = True
         session = self.session
-        session.keep_gradients(self._gradients.all_weights)
+        session.keep_gradients(self._all_gradients)
         if session.has_gone_back:
             session.has_gone_back = False
-            with session.repeating():
+            with session.weights_before.present():
                 self._gradients.repeat(session)
         return session
 

@@ -221,7 +221,7 @@ class FedNet:
         """The weighted sum of the losses of the last pass."""
         session = self.net.session
         parts = self.net.losses.items()
-        return np.float32(sum(weight * session.array(blob).sum(dtype=np.float32) for blob, weight in parts))
+        return np.float32(sum(weight * session.loss(blob).sum(dtype=np.float32) for blob, weight in parts))
 
 
 def build(

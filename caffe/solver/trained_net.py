@@ -76,7 +76,7 @@ class TrainedNet:
     def _update(self, rate: np.float32, found: Step | None) -> None:
         limit = self.solver.settings.clip_gradients
         self.update.run(rate, limit)
-        self.fed.net.session.weights_moved(self.gradient)
+        self.fed.net.session.weights_before.moved(self.gradient)
         if found:
             found.norm, found.limit = self.update.length, limit
 

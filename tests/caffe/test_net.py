@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from reference.caffe_graphs import data, graph_of, layer
+from reference.caffe_graphs import conv, data, graph_of, layer
 from reference.pycaffe_net import NET, X, values
 
 import caffe64 as caffe
@@ -124,3 +124,83 @@ def test_crops_that_undo_padding_without_an_offset_are_noticed(pad, offset, noti
     path.write_text(CROPPED.format(pad=pad, offset=offset))
     net = caffe.load_caffe(path)
     assert any("'crop' keep the upper left corner" in notice for notice in net.notices) == noticed
+
+
+def caffe_net(*layers):
+    return caffe.CaffeNet(graph_of(*layers))
+
+
+LOSS = "loss_weight: 1"
+DENSE = "inner_product_param { num_output: 3 }"
+
+
+def test_a_run_of_one_layer_gives_its_output_however_it_is_stored():
+    """The move to Caffe's layout of an output, or of what another layer reads so, is not that layer's own."""
+    net = caffe_net(data("2 3 9 8"), conv("c", "data"), conv("d", "c"))
+    whole = net.forward(data=X, blobs=["c"])
+    edited = values(whole["c"].shape, 3)
+    net.blobs["c"].data[...] = edited
+    found = net.forward(start="d", end="d")["d"]
+    assert np.abs(found - whole["d"]).max() > 0.1
+    np.testing.assert_array_equal(net.blobs["d"].data, found)
+    net.blobs["c"].data[...] = whole["c"]
+    np.testing.assert_allclose(net.forward(start="d")["d"], whole["d"], atol=1e-5)
+
+
+def test_a_run_of_some_layers_reads_what_those_before_it_have_given():
+    one, other = layer("one", "InnerProduct", "c", more=DENSE), layer("other", "InnerProduct", "c", more=DENSE)
+    net = caffe_net(data("2 3 9 8"), conv("c", "data"), one, other)
+    net.forward(data=X)
+    expected = net.forward(data=2 * X)["other"]
+    net.forward(data=X)
+    net.forward(data=2 * X, end="c")
+    np.testing.assert_allclose(net.forward(start="other")["other"], expected, atol=1e-5)
+
+
+def test_a_flattened_blob_is_the_memory_of_its_bottom():
+    flat, dense = layer("f", "Flatten", "c"), layer("ip", "InnerProduct", "f", more=DENSE)
+    net = caffe_net(data("2 3 9 8"), conv("c", "data"), flat, dense)
+    net.forward(data=X)
+    edited = values(net.blobs["c"].shape, 3)
+    net.blobs["f"].data[...] = edited.reshape(2, -1)
+    np.testing.assert_array_equal(net.blobs["c"].data, edited)
+    weights, bias = (blob.data for blob in net.params["ip"])
+    expected = edited.reshape(2, -1) @ weights.T + bias
+    np.testing.assert_allclose(net.forward(start="ip")["ip"], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_a_part_of_the_loss_is_not_inside_a_group(phase):
+    part = layer("c", "Convolution", "data", more="loss_weight: 2 convolution_param { num_output: 4 kernel_size: 3 }")
+    net = caffe.load_caffe((data("2 3 9 8") + part + layer("r", "ReLU", "c", "c")).encode(), phase=phase, seed=0)
+    assert net.forward(data=X)["c"].min() == 0
+
+
+def test_values_that_are_written_stay_when_gradients_are_looked_at(net):
+    net.forward(data=X)
+    edited = values((2, 4, 7, 6), 3)
+    net.blobs["c"].data[...] = edited
+    net.blobs["fc"].diff[...] = ones = np.ones((2, 5), np.float32)
+    np.testing.assert_array_equal(net.blobs["c"].data, edited)
+    net.backward(start="fc")
+    np.testing.assert_allclose(net.params["fc"][0].diff, ones.T @ edited.reshape(2, -1), atol=1e-4)
+
+
+@pytest.mark.parametrize("looked", [False, True])
+def test_a_run_backward_reads_the_present_weights(looked):
+    """Those that are packed for the gradient of a bottom, though the run forward packed them before."""
+    text = data("2 3 9 8") + conv("c", "data") + conv("d", "c", outputs=8) + layer("s", "Reduction", "d", more=LOSS)
+    net = caffe.load_caffe(text.encode(), phase="TRAIN", seed=1)
+    weights = net.params["d"][0].data
+    weights[...] = values(weights.shape, 2)
+    net.forward(data=X)
+    if looked:
+        _ = net.blobs["c"].diff
+        net.forward(data=X)
+    net.backward()
+    once = net.params["c"][0].diff.copy()
+    net.clear_param_diffs()
+    net.forward(data=X)
+    weights *= 2
+    net.backward()
+    np.testing.assert_allclose(net.params["c"][0].diff, 2 * once, rtol=1e-3, atol=1e-4 * np.abs(once).max())

@@ -48,6 +48,3 @@ class HeldArrays(Generic[Key]):
         """The same of all."""
         for key in list(self._arrays):
             self.changed(key, fill)
-
-    def clear(self) -> None:
-        self._arrays.clear()

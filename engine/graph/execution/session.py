@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 
 from ...team.memory import aligned_zeros
+from ..analysis.aliasing import caffe_memories
 from ..analysis.need_backward import Need, loss_blobs
 from ..analysis.shapes import check_weights, infer_shapes
 from ..ir.carried import Carried
 from ..ir.graph import Blob, Graph, Node, Shape
 from ..ir.op import count
 from ..ir.ownership import WeightGradients, own_parameters
+from ..ops import OPS
 from ..plan import KeptPlan, Plan
 from ..plan.iteration import Iteration
 from ..plan.kept import Start, Watch
@@ -21,6 +23,9 @@ from ..plan.own_code import WantedGradients
 from ..plan.plan import Bytes
 from ..plan.update import WeightUpdate
 from .held_arrays import HeldArrays
+from .weights_before import WeightsBefore
+
+Present = dict[Blob, list[Blob]]  # the blobs whose values are in a memory
 
 
 class Session:
@@ -57,14 +62,16 @@ class Session:
         self._apart = bool(gradients and graph.force_backward)
         self._passes: list[tuple[int, int]] = []  # the layers that have run, since and with the last run of all
         self.has_gone_back = False
-        self._moved: np.ndarray | None = None
-        self._owns_moved = False
+        self.weights_before = WeightsBefore(graph)
+        self._memories = caffe_memories(graph, self.shapes)
+        self._present: Present = {}
+        self._note(graph.nodes)
         given = arrays or {}
-        self._inputs = {blob: given[blob] if blob in given else self._memory(blob) for blob in graph.inputs}
-        read = dict.fromkeys([*graph.outputs, *(loss_blobs(graph.nodes) if gradients else ())])
-        self._outputs = {blob: self._memory(blob) for blob in read}
-        self._last = {top.name: top for node in graph.nodes for top in node.tops}
-        self._written = dict(self._last)
+        self._inputs = {blob: given[blob] if blob in given else self._zeros(blob) for blob in graph.inputs}
+        made = (self._memories[blob] for blob in graph.outputs)
+        self._outputs = {memory: self._zeros(memory) for memory in made if memory not in self._inputs}
+        losses = (blob for blob in loss_blobs(graph.nodes) if blob not in graph.outputs)
+        self._losses = {blob: self._zeros(blob) for blob in losses}
         self._shown = HeldArrays[Blob]()
         if not gradients:
             self._plan = self._made_plan()
@@ -80,21 +87,28 @@ class Session:
         return self._made_plan().states
 
     def array(self, blob: Blob) -> np.ndarray:
-        """The float32 memory of a blob: of an input to be written, of others the result of the last `forward`, and of
-        those after it as long as it is held."""
-        if blob in self._inputs:
-            return self._inputs[blob]
-        if blob in self._outputs:
-            return self._outputs[blob]
+        """The float32 memory in which a blob is in Caffe, perhaps with others, of which it holds the one that was
+        written last: of an input to be written, of others the result of the last run, and of those after it as long as
+        it is held."""
+        memory = self._memories[blob]
+        if memory in self._inputs:
+            array = self._inputs[memory]
+        elif memory in self._outputs:
+            array = self._outputs[memory]
+        else:
+            array = self._look(memory)
+        return array if array.shape == self.shapes[blob] else array.reshape(self.shapes[blob])
+
+    def loss(self, blob: Blob) -> np.ndarray:
+        """The values of a blob with a loss_weight in the last run, whatever has overwritten it."""
+        return self._losses[blob] if blob in self._losses else self.array(blob)
+
+    def _look(self, memory: Blob) -> np.ndarray:
         if not (self._keeps or self._apart):
             self._keeps = True
             self._change_plan()
-        shown = self._shown.get(blob)
-        return self._shown.put(blob, self._made_plan().values(blob)) if shown is None else shown
-
-    def latest(self, blob: Blob) -> Blob:
-        """The blob that was written last of those with the name of this one; an input itself."""
-        return blob if blob in self._inputs else self._written[blob.name]
+        shown = self._shown.get(memory)
+        return self._shown.put(memory, self._made_plan().values(self._present[memory][0])) if shown is None else shown
 
     def forward(self) -> None:
         """Run all layers once."""
@@ -112,37 +126,43 @@ class Session:
         for blob, array in self._inputs.items():
             np.copyto(plan.array(blob), array)
         self._iteration.run(first=first, last=last)
-        self._read_outputs(plan)
+        self._read_results(plan)
         self._has_run()
         self.has_gone_back = True
         if last and not update.refused:
-            self.weights_moved(update.gradient)
+            self.weights_before.moved(update.gradient)
         return True
 
     def _has_run(self) -> None:
         """The whole plan has."""
-        self._shown.all_changed(self._plan.values)
-        self._written.update(self._last)
-        self._passes = [(0, len(self.graph.nodes) - 1)]
-        self.has_gone_back, self._moved = False, None
+        whole = [(0, len(self.graph.nodes) - 1)]
+        if self._passes != whole:
+            self._note(self.graph.nodes)
+            self._passes = whole
+        self._shown.all_changed(self._fill)
+        self.has_gone_back = False
+        self.weights_before.forget()
 
     def run_layers(self, first: int, last: int) -> None:
-        """Run graph.nodes[first] to nodes[last] on the present values. As in Caffe, where blobs of one name are one
-        memory, a layer reads the last value under the name of its bottom, even one written by a later layer in
-        place."""
+        """Run graph.nodes[first] to nodes[last] on the present values. As in Caffe, a layer reads what is in the memory
+        of its bottom, even if a later layer has written it in place."""
         plan = self.kept_plan()
         self._take_written(plan)
         nodes = self.graph.nodes[first : last + 1]
         made = {top for node in nodes for top in node.tops}
         for blob in dict.fromkeys(bottom for node in nodes for bottom in node.bottoms if bottom not in made):
-            if (latest := self.latest(blob)) is not blob:
-                plan.write(blob, plan.values(latest).reshape(self.shapes[blob]))
+            present = self._present[self._memories[blob]]
+            if blob not in present:
+                plan.write(blob, plan.values(present[0]).reshape(self.shapes[blob]))
+                present.append(blob)
         plan.run(first, last)
         self._passes = [part for part in self._passes if part != (first, last)] + [(first, last)]
-        for top in made:
-            self._shown.changed(top, plan.values)
-        self._written.update((top.name, top) for node in nodes for top in node.tops)
-        self._read_outputs(plan)
+        self._note(nodes)
+        for memory in {self._memories[top] for top in made}:
+            self._shown.changed(memory, self._fill)
+            if memory in self._outputs:
+                self._fill(memory, self._outputs[memory])
+        self._read_losses(plan)
 
     def keep_gradients(self, gradients: Callable[[], WeightGradients]) -> None:
         """Keep all blobs from now on, and their gradients."""
@@ -177,35 +197,21 @@ class Session:
         self._take_written(plan)
         plan.run_back(nodes, needs, start, watch)
 
-    def weights_moved(self, by: np.ndarray) -> None:
-        """An update after the last run has subtracted `by` from the weights, float32 in the layout of their vector: the
-        run is repeated without it."""
-        self._moved, self._owns_moved = by, False
+    def _note(self, nodes: Iterable[Node]) -> None:
+        """These have run: of each memory, what it holds now."""
+        for node in nodes:
+            view = OPS[node.type].view
+            for top in node.tops:
+                memory = self._memories[top]
+                if view and memory is self._memories[node.bottoms[0]]:
+                    self._present[memory] += [top] * (top not in self._present[memory])
+                else:
+                    self._present[memory] = [top]
 
-    def keep_moved(self) -> None:
-        """A caller may write to that vector from now on."""
-        if self._moved is not None and not self._owns_moved:
-            self._moved, self._owns_moved = self._moved.copy(), True
+    def _fill(self, memory: Blob, array: np.ndarray) -> None:
+        self._made_plan().values(self._present[memory][0], array)
 
-    @contextlib.contextmanager
-    def repeating(self) -> Iterator[None]:
-        """The weights are those of the last run, and keep their values, statistics of batches as well."""
-        owners = {node.held.owner for node in self.graph.nodes if node.held}
-        kept = [(owner.vector, owner.vector.copy()) for owner in owners]
-        if self._moved is not None:
-            for owner in owners:
-                if owner.vector.size == self._moved.size:
-                    owner.vector += self._moved
-                    owner.written(range(len(owner.slices)))
-        try:
-            yield
-        finally:
-            for vector, values in kept:
-                np.copyto(vector, values)
-            for owner in owners:
-                owner.written(range(len(owner.slices)))
-
-    def _memory(self, blob: Blob) -> np.ndarray:
+    def _zeros(self, blob: Blob) -> np.ndarray:
         shape = self.shapes[blob]
         return aligned_zeros(count(shape)).reshape(shape)
 
@@ -220,11 +226,12 @@ class Session:
         """Make the plan that is wanted by now, and repeat by it what has run."""
         before, weights = self._plan, self._gradients() if self._gradients else None
         wanted = None if weights is None else WantedGradients(weights)
-        options = {**self._options, "gradients": wanted, "read": list(self._outputs)}
+        options = {**self._options, "gradients": wanted, "read": [*self.graph.outputs, *self._losses]}
         if self._apart:
             made = KeptPlan(self.graph, self._given, **options)
         else:
-            made = Plan(self.graph, self._given, keep=list(self._last.values()) if self._keeps else (), **options)
+            blobs = [present[0] for present in self._present.values()] if self._keeps else self.graph.inputs
+            made = Plan(self.graph, self._given, keep=blobs, **options)
         if before:
             for node, state in before.states.items():
                 made.states[node].take_over(state)
@@ -232,26 +239,41 @@ class Session:
         self._plan, self._weights = made, weights
 
     def _repeat(self, before: Plan, made: Plan) -> None:
-        with self.repeating() if self._passes else contextlib.nullcontext():
-            if isinstance(before, KeptPlan):
-                for blob in self.shapes:
-                    made.write(blob, before.values(blob))
-                for part in self._passes:
-                    made.run(*part)
-            elif self._passes:
-                self._forward(made)
+        with self.weights_before.present() if self._passes else contextlib.nullcontext():
+            for blob in self.graph.inputs:
+                before.values(blob, made.array(blob))
+            if not isinstance(made, KeptPlan):
+                made.forward() if self._passes else None
+                return
+            for part in self._passes:
+                made.run(*part)
+        if isinstance(before, KeptPlan):
+            made.take_over(before)
+        for present in self._present.values():
+            if present[0] in before.kept:  # other weights, by now, would give other values
+                values = before.values(present[0])
+                for blob in present:
+                    made.write(blob, values.reshape(self.shapes[blob]))
 
     def _forward(self, plan: Plan) -> None:
         for blob, array in self._inputs.items():
             np.copyto(plan.array(blob), array)
         plan.forward()
-        self._read_outputs(plan)
+        self._read_results(plan)
 
-    def _read_outputs(self, plan: Plan) -> None:
-        for blob, array in self._outputs.items():
-            np.copyto(array, plan.array(blob))
+    def _read_results(self, plan: Plan) -> None:
+        """After a run of all layers."""
+        for blob in self.graph.outputs:
+            if (memory := self._memories[blob]) in self._outputs:
+                plan.values(blob, self._outputs[memory])
+        self._read_losses(plan)
+
+    def _read_losses(self, plan: Plan) -> None:
+        for blob, array in self._losses.items():
+            plan.values(blob, array)
 
     def _take_written(self, plan: KeptPlan) -> None:
         """Callers may have written to the arrays of inputs, outputs and other blobs."""
-        for blob, array in (*self._inputs.items(), *self._outputs.items(), *self._shown):
-            plan.write(blob, array)
+        for memory, array in (*self._inputs.items(), *self._outputs.items(), *self._shown):
+            for blob in self._present[memory]:
+                plan.write(blob, array.reshape(self.shapes[blob]))

@@ -58,7 +58,8 @@ class BackwardStorages:
 class Arrangement:
     """`actions` in their order, and `storages` by blob and kind. After these, others may follow until `finish`, which
     read the blobs `kept`: none of these is overwritten. `read` are, besides the outputs, those that are to be PLANAR at
-    the end, and `keep` those that are to be stored there in any way."""
+    the end, and `keep` those that are to be stored there in any way. `apart`: as in Caffe, only Split, Flatten and
+    Reshape have their bottom's memory."""
 
     def __init__(
         self,
@@ -68,6 +69,8 @@ class Arrangement:
         kept: Collection[Blob] = (),
         read: Collection[Blob] = (),
         keep: Collection[Blob] = (),
+        *,
+        apart: bool = False,
     ):
         self.graph, self.shapes, self._keep = graph, shapes, keep
         self.actions: list[Action] = []
@@ -76,9 +79,9 @@ class Arrangement:
         self._placed: list[Storage] = []
         self._roots: dict[Blob, Blob] = {}
         for node in graph.nodes:
-            if keeps_values(node):
+            if keeps_values(node, apart=apart):
                 self._roots |= dict.fromkeys(node.tops, self.root(node.bottoms[0]))
-        lowered = [each for each in lowered if computes(each[0].main)]
+        lowered = [each for each in lowered if computes(each[0].main, apart=apart)]
         self._wants = {group: wants_of(group, how) for group, how in lowered}
         self._left = Counter(self.root(blob) for group in self._wants for blob in group.bottoms)
         self.results = [*graph.outputs, *(blob for blob in read if blob not in graph.outputs)]
@@ -198,14 +201,14 @@ class Arrangement:
         return storage
 
 
-def keeps_values(node: Node) -> bool:
-    """Whether its tops hold the bottom's values. A Dropout's own phase may be TRAIN."""
-    return node.type == "Split" or (node.type == "Dropout" and node.phase == "TEST")
+def keeps_values(node: Node, *, apart: bool = False) -> bool:
+    """Whether its tops are where its bottom is. A Dropout's own phase may be TRAIN."""
+    return node.type == "Split" or (not apart and node.type == "Dropout" and node.phase == "TEST")
 
 
-def computes(node: Node) -> bool:
+def computes(node: Node, *, apart: bool = False) -> bool:
     """Whether it has values, or a gradient, of its own."""
-    return not keeps_values(node) and node.type not in WITHOUT_RESULT
+    return not keeps_values(node, apart=apart) and node.type not in WITHOUT_RESULT
 
 
 def wants_of(group: LayerGroup, how: Lowered | None) -> list[Want]:

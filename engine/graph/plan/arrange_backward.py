@@ -5,7 +5,7 @@ others give is added to it. It is stored as the group wants it that gives it, an
 wants another kind. Views and copies of a blob (`Arrangement.root`) have its gradient.
 
 For a plan that runs in part (`kept.py`), no gradient overwrites another: sums have storage of their own, to which all
-readers add, and every top has a gradient, whatever depends on it.
+readers add, and every top has a gradient, whatever depends on it, those of a Split as well.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class BackwardArrangement:
     """Adds backward actions to those of `forward`. `needs` are the nodes that run backward, `losses` the weights in the
     loss of the tops that are parts of it; `left` gives the blob that is in a blob's memory in the end
     (`left_in_memory`). `ends` are the storages, PLANAR, of gradients that are given. With `apart`, gradients keep their
-    memory, and what each begins with is not written by any action: `gradients` are their storages by root, `sums` the
-    roots to whose gradients all readers add; others are written by their only reader."""
+    memory, and what each begins with is not written by any action: `gradients` are their storages by blob, `sums` the
+    blobs to whose gradients all readers add; others are written by their only reader."""
 
     def __init__(
         self,
@@ -77,7 +77,8 @@ class BackwardArrangement:
         apart: bool = False,
     ):
         self._forward, self._needs, self._left, self._apart = forward, needs, left, apart
-        self._groups = [(group, how) for group, how in lowered if group.main in needs and computes(group.main)]
+        counts = lambda node: computes(node, apart=apart) or (apart and keeps_values(node, apart=True))  # noqa: E731
+        self._groups = [each for each in lowered if each[0].main in needs and counts(each[0].main)]
         self._lowered = dict(lowered)
         self._run = {action.owner: action for action in forward.actions if action.owner and not action.is_move}
         self.gradients: dict[Blob, Storage] = {}
@@ -87,7 +88,7 @@ class BackwardArrangement:
         self._masked: set[Blob] = set()
         self.sums = {root for root, number in self._givers.items() if number > 1}
         self.sums |= {self._root(blob) for blob in losses} & self._givers.keys()
-        self.sums |= {self._root(node.bottoms[0]) for node in needs if keeps_values(node)}
+        self.sums |= {self._root(node.bottoms[0]) for node in needs if keeps_values(node, apart=apart)}
         self._constants = Action(None, [], [], numbers=[])
         self._start = len(forward.actions)
         if needs and not apart:
@@ -98,7 +99,9 @@ class BackwardArrangement:
             if blob not in self.ends and not apart:
                 self._give(blob, self._constant(blob, weight), None)
         for group, how in reversed(self._groups):
-            if OPS[group.main.type].view:
+            if keeps_values(group.main, apart=apart):
+                self._add_up(group)
+            elif OPS[group.main.type].view:
                 self._pass_on(group)
             else:
                 self._add(group, backward_of(how))
@@ -107,7 +110,8 @@ class BackwardArrangement:
                 self._known(blob, StorageKind.PLANAR)
 
     def _root(self, blob: Blob) -> Blob:
-        return self._forward.root(blob)
+        """The blob that has the gradient of this one."""
+        return blob if self._apart else self._forward.root(blob)
 
     def _shape(self, blob: Blob) -> Shape:
         return self._forward.shapes[blob]
@@ -163,6 +167,12 @@ class BackwardArrangement:
         if top and self._needed(group)[0]:
             shape = self._shape(bottom)
             self._give(bottom, self._forward.placed(Storage(shape, StorageKind.PLANAR, top.memory)), group)
+
+    def _add_up(self, group: LayerGroup) -> None:
+        """Of a Split."""
+        if self._needed(group)[0]:
+            for top in group.tops:
+                self._give(group.bottoms[0], self._known(top, StorageKind.PLANAR), group)
 
     def _add(self, group: LayerGroup, backward: Backward) -> None:
         run = self._run[group]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
 from ..analysis.need_backward import Need, loss_blobs, possible_needs
 from ..ir.graph import Blob, Graph, Node, Shape
+from ..ops import OPS
 from .arrange import computes
-from .arrange_backward import is_view
 from .own_code import WantedGradients
 from .plan import Plan
 from .segments import Segment, joined
 from .storage import Storage
 
 Start = Callable[[Blob], np.ndarray | None]
+BOTTOMS, TOPS = operator.attrgetter("bottoms"), operator.attrgetter("tops")
 Watch = Callable[[Node, Need, "list[np.ndarray | None]"], None]
 
 
@@ -39,15 +41,24 @@ class KeptPlan(Plan):
         read: Collection[Blob] = (),
         gradients: WantedGradients | None = None,
     ):
-        keep = [top for node in graph.nodes for top in node.tops]
+        keep = [*graph.inputs, *(top for node in graph.nodes for top in node.tops)]
         options = {"threads": threads, "exact": exact, "read": read, "keep": keep, "gradients": gradients}
         super().__init__(graph, inputs, fuse=False, **options)
+        self._values = set(self._arranged.storages.values())
         self._parts: dict[tuple[frozenset[Node], bool], list[Segment]] = {}
 
     def write(self, blob: Blob, values: np.ndarray) -> None:
         """Let a blob have these values, of its shape."""
         for storage in self._arranged.storages_of(blob):
             storage.write(self.arena, values)
+
+    def take_over(self, before: KeptPlan) -> None:
+        """Let blobs, and gradients if both have them, be those of another plan of this graph."""
+        if bool(self._wanted) == bool(before._wanted):
+            np.copyto(self.arena, before.arena)  # laid out in the same way
+            return
+        for blob in self.shapes:
+            self.write(blob, before.values(blob))
 
     def run(self, first: int, last: int) -> None:
         """Run graph.nodes[first] to nodes[last] on the present values."""
@@ -68,8 +79,10 @@ class KeptPlan(Plan):
         for None, with its weight in the loss or 0. `watch`, if given, hears of each node, last first, and what it has
         given to its bottoms.
         """
-        self._begin_gradients(needs, start)
+        self.packing.refresh()
         active = frozenset(node for node in nodes if node in needs)
+        running = {node: need for node, need in needs.items() if node in active}
+        self._begin_gradients(running, loss_blobs(needs), start)
         with np.errstate(all="ignore"):
             if watch is None:
                 for segment in self._part(active, backward=True):
@@ -89,37 +102,45 @@ class KeptPlan(Plan):
         return possible_needs(self.graph)
 
     def _gradient(self, blob: Blob) -> Storage:
-        return self._backward.gradients[self._arranged.root(blob)]
+        return self._backward.gradients[blob]
 
-    def _begin_gradients(self, needs: Mapping[Node, Need], start: Start) -> None:
-        """Each gradient to which readers add, or that none of them gives, begins with what its blobs begin with."""
-        root, losses = self._arranged.root, loss_blobs(needs)
-        flags = [(node, need.bottoms) for node, need in needs.items()]
-        read = {blob for node, needed in flags for blob in itertools.compress(node.bottoms, needed)}
-        written = {root(blob) for node, _ in flags if computes(node) for blob in read.intersection(node.bottoms)}
-        sums: dict[Blob, np.ndarray | np.float32] = {}
+    def _begin_gradients(self, needs: Mapping[Node, Need], losses: Mapping[Blob, np.float32], start: Start) -> None:
+        """Each gradient to which these nodes add, or that none of them gives, begins with what its blob begins with."""
+        begins = dict[Blob, np.ndarray | np.float32]()
+        read = {blob for node, need in needs.items() for blob in itertools.compress(node.bottoms, need.bottoms)}
+        written = {blob for node in needs if computes(node, apart=True) for blob in read.intersection(node.bottoms)}
         for blob in dict.fromkeys((*read, *(top for node in needs for top in node.tops))):
-            if root(blob) not in written - self._backward.sums:
+            if blob not in written - self._backward.sums:
                 values = None if blob in read else start(blob)
-                begin = np.float32(losses.get(blob, 0)) if values is None else values
-                sums[root(blob)] = sums.get(root(blob), np.float32(0)) + begin
-        for blob, values in sums.items():
+                begins[blob] = np.float32(losses.get(blob, 0)) if values is None else values
+        for blob, values in begins.items():
             self._gradient(blob).write(self.arena, values)
 
     def _part(self, nodes: frozenset[Node], *, backward: bool) -> list[Segment]:
-        """The segments of these nodes in one direction."""
+        """The segments of these nodes in one direction, with all moves of the values that they write and read."""
         key = nodes, backward
         if key not in self._parts:
             half = slice(self._forward_actions, None) if backward else slice(self._forward_actions)
+            own = {action for action in self.actions[half] if action.owner and action.owner.main in nodes}
+            changed, read = ({storage for each in own for storage in side(each)} for side in (TOPS, BOTTOMS))
+            for action in self.actions[half]:
+                if (
+                    action.is_move
+                    and action.tops[0] in self._values
+                    and (action.bottoms[0] in changed or action.tops[0] in read)
+                ):
+                    own.add(action)
+                    changed.update(action.tops)
             pairs = zip(self.actions[half], self.pieces[half], strict=True)
-            chosen = (piece for action, piece in pairs if action.owner and action.owner.main in nodes)
+            chosen = (piece for action, piece in pairs if action in own)
             self._parts[key] = joined(itertools.chain.from_iterable(chosen))
         return self._parts[key]
 
     def _given(self, node: Node, need: Need) -> list[np.ndarray | None]:
         """What a node has given to its bottoms: a view its top's gradient, one without results zeros."""
-        if is_view(node):
-            return [self.gradient(node.tops[0]).reshape(self.shapes[node.bottoms[0]]) if need.bottoms[0] else None]
+        if OPS[node.type].view:
+            shape = self.shapes[node.bottoms[0]]
+            return [sum(self.gradient(top).reshape(shape) for top in node.tops) if need.bottoms[0] else None]
         actions = (each for each in self.actions[self._forward_actions :] if each.backward)
         action = next((each for each in actions if each.owner.main is node), None)
         given = action.backward.bottom_gradients if action else [None] * len(node.bottoms)

@@ -67,6 +67,7 @@ class Plan:
     inputs, outputs    blob -> float32 array in the arena; inputs are to be written before each `forward`, since their
                        memory is used again
     groups             the groups that run as one, in order -> their algorithm, "" where there is only one
+    kept               `keep`
     steps              the program, kernel by kernel; pieces: which of them belong to each of the `actions`
     `threads` None: as many as pay off. `fuse`: let layers run as one (`groups.py`). `exact`: products as plain sums,
     without Winograd's algorithm. `forward` allocates nothing, and reacts to changes of weights. `read` are blobs
@@ -91,16 +92,18 @@ class Plan:
         keep: Collection[Blob] = (),
         gradients: WantedGradients | None = None,
     ):
-        self.graph, self.shapes = graph, infer_shapes(graph, inputs)
+        self.graph, self.shapes, self.kept = graph, infer_shapes(graph, inputs), frozenset(keep)
         check_weights(graph, self.shapes)
         own_parameters(graph)
         self._wanted, self._needs = gradients, self._find_needs(gradients) if gradients else {}
         needs, self._left = self._needs, left_in_memory(graph)
         work = sum(macs(node, self.shapes) * (1 + 2 * (node in needs)) for node in graph.nodes)
         self.threads = choose_threads(threads, work)
-        lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse, backward=needs, keep=keep), exact)
+        lowered = self._lower(find_groups(graph, self.shapes, fuse=fuse, backward=needs, keep=(*keep, *read)), exact)
         self.groups = {group: how.algorithm if how else "" for group, how in lowered}
-        self._arranged = arranged = Arrangement(graph, self.shapes, lowered, kept_blobs(lowered, needs), read, keep)
+        self._arranged = arranged = Arrangement(
+            graph, self.shapes, lowered, kept_blobs(lowered, needs), read, keep, apart=self._apart
+        )
         self.actions, self._forward_actions = arranged.actions, len(arranged.actions)
         self._backward = BackwardArrangement(
             arranged, lowered, needs, loss_blobs(needs), self._left, gradients.ends if gradients else (),
@@ -133,7 +136,8 @@ class Plan:
     def values(self, blob: Blob, array: np.ndarray | None = None) -> np.ndarray:
         """Write the values of a blob that is kept, an input or an output into `array`, or a new one; returns it."""
         array = np.empty(self.shapes[blob], np.float32) if array is None else array
-        for storage in self._arranged.storages_of(blob)[:1]:
+        stored = [self._arranged.planar(blob)] if blob in self.outputs else self._arranged.storages_of(blob)
+        for storage in stored[:1]:
             storage.read(self.arena, array)
         return array
 
@@ -148,7 +152,8 @@ class Plan:
 
     def backward(self) -> None:
         """Add the gradients of all weights that need one, of the losses of the last `forward`. It runs once after each
-        `forward`, since gradients take the memory of values."""
+        `forward`, since gradients take the memory of values. It reads the present weights."""
+        self.packing.refresh()
         with np.errstate(all="ignore"):
             for segment in self.backward_segments:
                 self._run(segment)

@@ -88,7 +88,7 @@ def draw_pixels(arena, stream, f, bits, plane, first, number):
 def lower_dropout(context: Context) -> Lowered | None:
     node, shape = context.group.main, context.bottoms[0]
     ratio = node.attributes.dropout_ratio
-    if not 0 <= ratio < 1:
+    if node.phase == "TEST" or not 0 <= ratio < 1:
         return None
     scale = 1 / (1 - ratio) if node.attributes.scale_train else 1.0
 
