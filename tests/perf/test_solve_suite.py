@@ -83,10 +83,17 @@ def test_the_losses_of_all_participants_are_the_references(peer, way, tmp_path):
 
 
 def test_a_loss_that_differs_stops_the_run():
-    solve.verify(TINY, [2.0, 1.5], {"PyTorch 1": {"losses": [2.0, 1.501]}})
+    assert solve.verify(TINY, [2.0, 1.5], {"PyTorch 1": {"losses": [2.0, 1.501]}}) == set()
     for wrong in ([2.0, 1.51], [np.nan, 1.5]):
         with pytest.raises(CheckFailed, match=r"tiny 6: PyTorch 1 threads: the loss after \d updates"):
             solve.verify(TINY, [2.0, 1.5], {"PyTorch 1": {"losses": wrong}})
+
+
+def test_a_compiled_peer_with_other_losses_is_left_out():
+    facts = {"caffe64 1": {"losses": [2.0, 1.5]}, "torch.compile 1": {"losses": [2.0, 1.51]}}
+    assert solve.verify(TINY, [2.0, 1.5], facts) == {solve.COMPILED}
+    facts["torch.compile 1"]["losses"] = [2.0, 1.5]
+    assert solve.verify(TINY, [2.0, 1.5], facts) == set()
 
 
 @pytest.mark.parametrize("name", NETS)
