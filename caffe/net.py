@@ -14,7 +14,6 @@ from ..engine.graph.analysis.shapes import infer_shapes
 from ..engine.graph.execution.session import Session
 from ..engine.graph.ir.graph import Blob, Graph, Shape
 from ..engine.graph.ir.ownership import WeightGradients
-from ..engine.graph.plan.update import WeightUpdate
 from ..engine.team.threads import check_threads
 from ..errors import UsageError
 from .batches import MemoryRows, forward_all
@@ -24,6 +23,9 @@ from .layers import NetTables
 from .net_weights import NetWeights
 from .pycaffe_words import NET_HINTS, hint
 from .weights import weight_arrays
+
+if TYPE_CHECKING:
+    from ..engine.graph.plan.update import WeightUpdate
 
 NET = "a caffe64.CaffeNet, such as load_caffe returns"
 Name = str | None

@@ -44,7 +44,7 @@ class KernelFile:
         digest = hashlib.sha256(repr(self._signature).encode())
         digest.update(function.__code__.co_code + repr(function.__code__.co_consts).encode())
         if self.is_in_package:
-            digest.update(digest_of(source.resolve()))
+            digest.update(digest_of(str(source.resolve())))
         else:
             digest.update(source.read_bytes() + digest_of_engine())
         return directory / f"{self._name}-{digest.hexdigest()[:16]}.c64k"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,10 +23,10 @@ _COMMENT = re.compile("#.*")
 
 class _Source(NamedTuple):
     digest: bytes
-    imports: frozenset[Path]
+    imports: frozenset[str]
 
 
-def sources_of(path: Path) -> frozenset[Path]:
+def sources_of(path: str) -> frozenset[str]:
     """`path`, a file of the package, and the files of the package that it imports, directly or through others."""
     found, open_ends = set(), [path]
     while open_ends:
@@ -36,7 +38,7 @@ def sources_of(path: Path) -> frozenset[Path]:
 
 
 @functools.cache
-def digest_of(path: Path) -> bytes:
+def digest_of(path: str) -> bytes:
     """SHA-256 of the names and contents of `sources_of(path)`."""
     return _digest(sources_of(path))
 
@@ -44,31 +46,44 @@ def digest_of(path: Path) -> bytes:
 @functools.cache
 def digest_of_engine() -> bytes:
     """SHA-256 of all engine sources: for kernels outside the package, whose imports may lead through anything."""
-    return _digest((PACKAGE / "engine").rglob("*.py"))
+    return _digest(map(str, (PACKAGE / "engine").rglob("*.py")))
 
 
-def _digest(paths) -> bytes:
+def _digest(paths: Iterable[str]) -> bytes:
     whole = hashlib.sha256()
     for path in sorted(paths):
-        whole.update(f"{path.relative_to(PACKAGE)}\0".encode() + _source(path).digest)
+        whole.update(f"{path.removeprefix(f'{PACKAGE}{os.sep}')}\0".encode() + _source(path).digest)
     return whole.digest()
 
 
 @functools.cache
-def _source(path: Path) -> _Source:
-    text = path.read_bytes()
+def _source(path: str) -> _Source:
+    with open(path, "rb") as file:
+        text = file.read()
     return _Source(hashlib.sha256(text).digest(), frozenset(_imports(path, text.decode())))
 
 
-def _imports(path: Path, text: str):
+# Strings, as some thousand of these paths are looked up before the first kernel runs, and each `Path` takes 10 us.
+def _imports(path: str, text: str) -> Iterator[str]:
     """The files that a file's relative imports name. A name may be a module, or something in its package's __init__."""
     for match in _IMPORT.finditer(text):
         dots, module, *names = match.groups()
-        folder = path.parents[len(dots) - 1]
-        if not folder.is_relative_to(PACKAGE):
+        base = path
+        for _ in dots:
+            base = os.path.dirname(base)
+        if not f"{base}{os.sep}".startswith(f"{PACKAGE}{os.sep}"):
             continue  # a line of some docstring
-        base = folder.joinpath(*filter(None, module.split(".")))
-        names = re.findall(r"(\w+)(?:\s+as\s+\w+)?", _COMMENT.sub("", names[0] or names[1]))
-        candidates = [base.with_suffix(".py"), base / "__init__.py", *(base / f"{name}.py" for name in names)]
-        candidates += [base / name / "__init__.py" for name in names]
-        yield from (candidate for candidate in candidates if candidate.is_file())
+        base = os.path.join(base, *filter(None, module.split(".")))
+        if module and _is_file(f"{base}.py"):
+            yield f"{base}.py"
+            continue  # its names are no modules
+        if _is_file(package := os.path.join(base, "__init__.py")):
+            yield package
+        for name in re.findall(r"(\w+)(?:\s+as\s+\w+)?", _COMMENT.sub("", names[0] or names[1])):
+            candidates = os.path.join(base, f"{name}.py"), os.path.join(base, name, "__init__.py")
+            yield from filter(_is_file, candidates)
+
+
+@functools.cache
+def _is_file(path: str) -> bool:
+    return os.path.isfile(path)

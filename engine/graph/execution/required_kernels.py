@@ -8,9 +8,8 @@ from ...compiler.jit import Kernel
 from ..ir.graph import Graph
 from ..ops import OPS
 from ..plan.groups import CONVOLUTIONS
-from ..plan.lowering import LOWERINGS, mask, moves
+from ..plan.lowering import LOWERINGS, SEPARABLE, lowering_of, lowerings_of, mask, moves
 from ..plan.lowering.constants import fill_stretch
-from ..plan.lowering.separable import SEPARABLE
 from ..plan.team import run_steps
 
 
@@ -33,6 +32,5 @@ def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -
 
 
 def _lowered(kind: str, gradients: bool) -> Iterator[Kernel]:
-    lowerings = LOWERINGS.get(kind, ())
-    for lowering in (*lowerings, SEPARABLE) if kind in CONVOLUTIONS else lowerings:
+    for lowering in (*lowerings_of(kind), *([lowering_of(SEPARABLE)] if kind in CONVOLUTIONS else ())):
         yield from (*lowering.kernels, *(lowering.backward_kernels if gradients else ()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,13 +18,15 @@ from ..ir.op import count
 from ..ir.ownership import WeightGradients, own_parameters
 from ..ops import OPS
 from ..plan import KeptPlan, Plan
-from ..plan.iteration import Iteration
 from ..plan.kept import Start, Watch
 from ..plan.own_code import WantedGradients
 from ..plan.plan import Bytes
-from ..plan.update import WeightUpdate
 from .held_arrays import HeldArrays
 from .weights_before import WeightsBefore
+
+if TYPE_CHECKING:
+    from ..plan.iteration import Iteration
+    from ..plan.update import WeightUpdate
 
 Present = dict[Blob, list[Blob]]  # the blobs whose values are in a memory
 
@@ -118,6 +121,8 @@ class Session:
     def iterate(self, update: WeightUpdate, *, first: bool, last: bool) -> bool:
         """One pass of an iteration of `update` in one run, as of `Iteration`. Returns whether it was run: not where
         each blob has memory of its own."""
+        from ..plan.iteration import Iteration  # with the steps of updates, which inference does not need
+
         if self._apart:
             return False
         plan = self._made_plan()

@@ -20,7 +20,7 @@ from support import assert_close
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.compiler.jit import Inline, Kernel
 from caffe64.engine.graph.ops import OPS
-from caffe64.engine.graph.plan.lowering import LOWERINGS
+from caffe64.engine.graph.plan.lowering import LOWERINGS, lowerings_of
 from caffe64.engine.graph.reference import Interpreter, gradients_of
 from caffe64.engine.graph.reference.plain import PLAIN
 from caffe64.errors import InputError
@@ -157,9 +157,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_allocated():
 
 def test_what_plans_compile_in_common_with_an_op_is_plain_numpy_here():
     """A kernel that both sides of a comparison run is compared with itself."""
-    for kind, lowerings in LOWERINGS.items():
+    for kind in LOWERINGS:
         functions = [
-            each for lowering in lowerings for each in (lowering.lower, *(k.py_func for k in lowering.kernels))
+            each for lowering in lowerings_of(kind) for each in (lowering.lower, *(k.py_func for k in lowering.kernels))
         ]
         used = [value for function in functions for value in function.__globals__.values()]
         compiled = [value.py_func for value in used if isinstance(value, Inline | Kernel)]

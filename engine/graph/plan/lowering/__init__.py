@@ -1,6 +1,9 @@
-"""Lowerings by layer type, one file per family. In order of preference: the first that does not return None is used."""
+"""Lowerings by layer type, one file per family, imported with the first layer of a type."""
 
 from __future__ import annotations
+
+import functools
+import importlib
 
 from ...ir.graph import FLOAT32, PICTURE_AXES
 from ...ir.op import no_curve
@@ -9,68 +12,58 @@ from ...ops.arrangement import PERMUTES
 from ...ops.shuffle import ORDERS
 from ...ops.strided_slice import RANGES
 from ..groups import CONVOLUTIONS
-from .axpy import AXPY
-from .batch_norm import BATCH_NORM
-from .channels import CHANNELS
-from .convolution import DIRECT
-from .deconvolution import DECONVOLUTION
-from .depthwise import DEPTHWISE
-from .dropout import DROPOUT
-from .elementwise import ONE_SLOPE, PIECEWISE_CURVE, SMOOTH_CURVE
-from .eltwise import ELTWISE
-from .gather import GATHER, ONE_PIECE
-from .inner_product import INNER_PRODUCT
 from .lowered import Context, Lowered, Lowering
-from .lrn import ACROSS_CHANNELS
-from .lrn_within import WITHIN_CHANNELS
-from .pair_losses import CROSS_ENTROPY_LOSS, EUCLIDEAN_LOSS
-from .permute import OTHER_ORDERS, TURN
-from .pieces import CONCAT, SLICE
-from .pooling import POOLING
-from .region_pooling import REGION_POOLING
-from .resize import RESIZE
-from .row_losses import CONTRASTIVE_LOSS, HINGE_LOSS
-from .separable import SEPARABLE
-from .shuffle import SHUFFLE
-from .softmax import SOFTMAX
-from .softmax_loss import SOFTMAX_LOSS
-from .unpooling import UNPOOLING
-from .winograd import WINOGRAD
 
-LOWERINGS: dict[str, tuple[Lowering, ...]] = {
-    **dict.fromkeys(CONVOLUTIONS, (WINOGRAD, DEPTHWISE, DIRECT)),
-    "Deconvolution": DECONVOLUTION,
-    "InnerProduct": (INNER_PRODUCT,),
-    "Pooling": (POOLING,),
-    "ROIPooling": (REGION_POOLING,),
-    "Eltwise": (ELTWISE,),
-    "Axpy": (AXPY,),
-    "Dropout": (DROPOUT,),
-    "LRN": (ACROSS_CHANNELS, WITHIN_CHANNELS),
-    "Softmax": (SOFTMAX,),
-    "SoftmaxWithLoss": (SOFTMAX_LOSS,),
-    "EuclideanLoss": (EUCLIDEAN_LOSS,),
-    "SigmoidCrossEntropyLoss": (CROSS_ENTROPY_LOSS,),
-    "HingeLoss": (HINGE_LOSS,),
-    "ContrastiveLoss": (CONTRASTIVE_LOSS,),
-    "Concat": (CONCAT,),
-    "Slice": (SLICE,),
-    **dict.fromkeys(PERMUTES, (TURN, OTHER_ORDERS)),
-    **dict.fromkeys(ORDERS, (SHUFFLE,)),
-    "Resize": (GATHER, RESIZE),
-    "Interp": (RESIZE,),
-    "Upsample": (GATHER, UNPOOLING),
-    "Pad": (GATHER,),
-    **dict.fromkeys(("Crop", *RANGES), (GATHER, ONE_PIECE)),
-    **dict.fromkeys(("Scale", "Bias"), (CHANNELS,)),
-    **dict.fromkeys(("BatchNorm", "BN"), (CHANNELS, BATCH_NORM)),
-    **dict.fromkeys(("Exp", *(op.type for op in smooth.OPS)), (SMOOTH_CURVE,)),
+# Of each type, in order of preference: the first that does not return None is used. Module and name.
+LOWERINGS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(CONVOLUTIONS, ("winograd.WINOGRAD", "depthwise.DEPTHWISE", "convolution.DIRECT")),
+    "Deconvolution": ("deconvolution.TILES", "deconvolution.LANES_ALONE", "deconvolution.SUMS"),
+    "InnerProduct": ("inner_product.INNER_PRODUCT",),
+    "Pooling": ("pooling.POOLING",),
+    "ROIPooling": ("region_pooling.REGION_POOLING",),
+    "Eltwise": ("eltwise.ELTWISE",),
+    "Axpy": ("axpy.AXPY",),
+    "Dropout": ("dropout.DROPOUT",),
+    "LRN": ("lrn.ACROSS_CHANNELS", "lrn_within.WITHIN_CHANNELS"),
+    "Softmax": ("softmax.SOFTMAX",),
+    "SoftmaxWithLoss": ("softmax_loss.SOFTMAX_LOSS",),
+    "EuclideanLoss": ("pair_losses.EUCLIDEAN_LOSS",),
+    "SigmoidCrossEntropyLoss": ("pair_losses.CROSS_ENTROPY_LOSS",),
+    "HingeLoss": ("row_losses.HINGE_LOSS",),
+    "ContrastiveLoss": ("row_losses.CONTRASTIVE_LOSS",),
+    "Concat": ("pieces.CONCAT",),
+    "Slice": ("pieces.SLICE",),
+    **dict.fromkeys(PERMUTES, ("permute.TURN", "permute.OTHER_ORDERS")),
+    **dict.fromkeys(ORDERS, ("shuffle.SHUFFLE",)),
+    "Resize": ("gather.GATHER", "resize.RESIZE"),
+    "Interp": ("resize.RESIZE",),
+    "Upsample": ("gather.GATHER", "unpooling.UNPOOLING"),
+    "Pad": ("gather.GATHER",),
+    **dict.fromkeys(("Crop", *RANGES), ("gather.GATHER", "gather.ONE_PIECE")),
+    **dict.fromkeys(("Scale", "Bias"), ("channels.CHANNELS",)),
+    **dict.fromkeys(("BatchNorm", "BN"), ("channels.CHANNELS", "batch_norm.BATCH_NORM")),
+    **dict.fromkeys(("Exp", *(op.type for op in smooth.OPS)), ("elementwise.SMOOTH_CURVE",)),
     **dict.fromkeys(
         (*("ReLU", "Power"), *(op.type for op in piecewise.OPS if op.curve is not no_curve)),
-        (PIECEWISE_CURVE,),
+        ("elementwise.PIECEWISE_CURVE",),
     ),
-    "PReLU": (ONE_SLOPE, PIECEWISE_CURVE),
+    "PReLU": ("elementwise.ONE_SLOPE", "elementwise.PIECEWISE_CURVE"),
 }
+SEPARABLE = "separable.SEPARABLE"  # of a group of a depthwise and a 1 x 1 convolution
+
+
+@functools.cache
+def lowering_of(name: str) -> Lowering:
+    """The lowering of a name in LOWERINGS."""
+    module, member = name.split(".")
+    lowering = getattr(importlib.import_module(f".{module}", __name__), member)
+    assert isinstance(lowering, Lowering), name
+    return lowering
+
+
+def lowerings_of(kind: str) -> tuple[Lowering, ...]:
+    """Those of a layer type, in order of preference."""
+    return tuple(map(lowering_of, LOWERINGS.get(kind, ())))
 
 
 def lower(context: Context, *, backward: bool = False) -> Lowered | None:
@@ -81,8 +74,8 @@ def lower(context: Context, *, backward: bool = False) -> Lowered | None:
     if empty or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
         return None
     if context.group.depthwise:
-        return SEPARABLE.lower(context)
+        return lowering_of(SEPARABLE).lower(context)
     usual = 2 <= len(top) <= PICTURE_AXES
-    ways = (each for each in LOWERINGS.get(context.group.main.type, ()) if usual or each.any_rank)
-    found = filter(None, (each.lower(context) for each in ways))
-    return next((each for each in found if each.backward or not backward), None)
+    ways = (each for each in lowerings_of(context.group.main.type) if usual or each.any_rank)
+    lowered = filter(None, (each.lower(context) for each in ways))
+    return next((each for each in lowered if each.backward or not backward), None)

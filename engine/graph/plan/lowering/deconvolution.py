@@ -196,4 +196,3 @@ LANES_ALONE = Lowering(
     backward_kernels=(convolve_depthwise, convolve_phases, *PACK_KERNELS, pack_diagonal, *FILTER_GRADIENT_KERNELS),
 )
 SUMS = Lowering(lower_sums, CONVOLVE_KERNELS, backward_kernels=(*CONVOLVE_KERNELS, *FILTER_GRADIENT_KERNELS))
-DECONVOLUTION = (TILES, LANES_ALONE, SUMS)
