@@ -141,10 +141,11 @@ class LmdbFile:
             return key, page[at : at + size]
         number = int.from_bytes(page[at : at + 8], "little")
         place = number * self._tree.page
-        header = HEADER.unpack(self._read(place, HEADER.size))
+        pages = self._read(place, HEADER.size + size)
+        header = HEADER.unpack_from(pages)
         if header[0] != number or not header[2] & OVERFLOW:
             raise self._damaged(f"page {number} does not hold a value")
-        return key, self._read(place + HEADER.size, size)
+        return key, pages[HEADER.size :]
 
     def _read(self, at: int, size: int) -> bytes:
         if at + size > self._size:

@@ -15,6 +15,7 @@ from ...formats.caffe.datum import BadRecord, Record, parse_datum
 from ...formats.files import open_input
 from ...formats.picture_list import read_picture_list
 from ...formats.pixels import MOST_PIXELS, read_pixels, resize_pixels
+from ...formats.plain_datums import PlainPixels, plain_pixels
 from .database import Database, open_database
 from .places import Places
 from .streams import ORDER, START, check_batch, layer_key, purpose_of
@@ -23,9 +24,11 @@ from .transformer import PixelTransform
 
 class Records(Protocol):
     """Pictures, uint8 or float32 [channels, height, width], and their labels by number, from the first again after the
-    last."""
+    last. `plain` gives so many from a number on, where a kernel can read them."""
 
     count: int
+
+    def plain(self, first: int, count: int) -> PlainPixels | None: ...
 
     def at(self, number: int) -> tuple[np.ndarray, int]: ...
 
@@ -58,6 +61,8 @@ class Pictures:
 
     def take(self, number: int) -> list[np.ndarray]:
         first = number * self.batch
+        if plain := self._records.plain(first, self.batch):
+            return self._of_plain(plain, number)
         pixels, label = self._records.at(first)
         shape = self._transform.shape(pixels.shape)
         check_batch(self.node, self.batch, [shape, pixels.shape])
@@ -73,6 +78,14 @@ class Pictures:
         self._transform.run(pictures, self._transform.draws(number, self.batch), data)
         return [data, np.array(labels, np.float32)][: self._tops]
 
+    def _of_plain(self, plain: PlainPixels, number: int) -> list[np.ndarray]:
+        shape = self._transform.shape(plain.shape)
+        check_batch(self.node, self.batch, [shape, plain.shape])
+        data = np.empty((self.batch, *shape), np.float32)
+        draws = self._transform.draws(number, self.batch)
+        self._transform.run_flat(plain.data, plain.starts, plain.shape, draws, data)
+        return [data, plain.labels.astype(np.float32)][: self._tops]
+
     def close(self) -> None:
         pass
 
@@ -85,15 +98,24 @@ class DatabaseRecords:
         self.count = database.count
         self._next = 0
         self._values: Iterator[tuple[bytes, bytes]] = iter(())
+        self._read: tuple[int, list[bytes]] = (0, [])  # the last ones that `plain` has read, and the first's number
 
     def name(self, number: int) -> str:
         return f"record {number % self.count} of {self._database.path}"
 
-    def at(self, number: int) -> tuple[np.ndarray, int]:
+    def plain(self, first: int, count: int) -> PlainPixels | None:
+        self._read = first, [self._value(number) for number in range(first, first + count)]
+        return None if self._color is not None else plain_pixels(self._read[1])
+
+    def _value(self, number: int) -> bytes:
         if number != self._next or number % self.count == 0:
             self._values = self._database.records(number % self.count)
-        _, data = next(self._values)
         self._next = number + 1
+        return next(self._values)[1]
+
+    def at(self, number: int) -> tuple[np.ndarray, int]:
+        first, values = self._read
+        data = values[number - first] if 0 <= number - first < len(values) else self._value(number)
         record = read_record(self._database, number % self.count, data)
         if record.pixels is None:
             return read_pixels(BytesIO(record.file), self.name(number), self._color), record.label
@@ -136,6 +158,9 @@ class ListedPictures:
         if self._order[0] != epoch:
             self._order = epoch, self._draws(epoch).permutation(self.count)
         return self._lines[int(self._order[1][at])]
+
+    def plain(self, first: int, count: int) -> PlainPixels | None:
+        return None
 
     def name(self, number: int) -> str:
         return self._root + self._line(number)[0]

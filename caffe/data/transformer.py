@@ -58,9 +58,16 @@ class PixelTransform:
         for (shape, _), some in itertools.groupby(pictures, lambda each: (each.shape, each.dtype)):
             pixels = np.stack([*some])
             rows = slice(start, start + len(pixels))
-            crops = self._crops(shape[1:], target.shape[2:], draws[rows])
-            transform(pixels, self._mean_of(shape), self._scale, crops, target[rows])
+            starts = np.arange(len(pixels)) * pixels[0].size
+            self.run_flat(pixels.reshape(-1), starts, shape, draws[rows], target[rows])
             start = rows.stop
+
+    def run_flat(
+        self, source: np.ndarray, starts: np.ndarray, shape: tuple[int, ...], draws: np.ndarray, target: np.ndarray
+    ) -> None:
+        """The same for pictures of one shape, which begin at source[starts], flat."""
+        crops = self._crops(shape[1:], target.shape[2:], draws)
+        transform(source, starts, shape, self._mean_of(shape), self._scale, crops, target)
 
     def _crops(self, size: tuple[int, ...], wanted: tuple[int, ...], draws: np.ndarray) -> np.ndarray:
         """Upper row, left column, and whether it is mirrored, int64 [N, 3]."""

@@ -12,6 +12,7 @@ from ...arguments import seed_number
 from ...engine.graph.plan.update_steps import UPDATE_KERNELS
 from ...errors import InputError, UsageError
 from ...formats.caffe.solver import ParsedSolver, read_solver
+from ...formats.plain_datums import find_pixels
 from ...formats.transform import transform_bytes, transform_floats
 from ..net import CaffeNet, Outputs
 from ..weights import copy_weights
@@ -23,7 +24,7 @@ from .trained_net import TrainedNet
 
 NOTHING = Given()
 GoOn = Callable[[], bool]
-KERNELS = (*UPDATE_KERNELS, transform_bytes, transform_floats)  # that any solver may call
+KERNELS = (*UPDATE_KERNELS, find_pixels, transform_bytes, transform_floats)  # that any solver may call
 
 
 class CaffeTraining:

@@ -76,7 +76,7 @@ def _imports(path: str, text: str) -> Iterator[str]:
         base = os.path.join(base, *filter(None, module.split(".")))
         if module and _is_file(f"{base}.py"):
             yield f"{base}.py"
-            continue  # its names are no modules
+            continue  # its names are not modules
         if _is_file(package := os.path.join(base, "__init__.py")):
             yield package
         for name in re.findall(r"(\w+)(?:\s+as\s+\w+)?", _COMMENT.sub("", names[0] or names[1])):

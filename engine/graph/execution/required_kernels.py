@@ -8,7 +8,7 @@ from ...compiler.jit import Kernel
 from ..ir.graph import Graph
 from ..ops import OPS
 from ..plan.groups import CONVOLUTIONS
-from ..plan.lowering import LOWERINGS, SEPARABLE, lowering_of, lowerings_of, mask, moves
+from ..plan.lowering import LOWERINGS, OF_PAIRS, lowering_of, lowerings_of, mask, moves
 from ..plan.lowering.constants import fill_stretch
 from ..plan.team import run_steps
 
@@ -32,5 +32,5 @@ def kernels_of(graph: Graph, *, gradients: bool = False, layers: bool = False) -
 
 
 def _lowered(kind: str, gradients: bool) -> Iterator[Kernel]:
-    for lowering in (*lowerings_of(kind), *([lowering_of(SEPARABLE)] if kind in CONVOLUTIONS else ())):
+    for lowering in (*lowerings_of(kind), *([lowering_of(OF_PAIRS)] if kind in CONVOLUTIONS else ())):
         yield from (*lowering.kernels, *(lowering.backward_kernels if gradients else ()))

@@ -49,7 +49,7 @@ LOWERINGS: dict[str, tuple[str, ...]] = {
     ),
     "PReLU": ("elementwise.ONE_SLOPE", "elementwise.PIECEWISE_CURVE"),
 }
-SEPARABLE = "separable.SEPARABLE"  # of a group of a depthwise and a 1 x 1 convolution
+OF_PAIRS = "separable.SEPARABLE"  # of a group of a depthwise and a 1 x 1 convolution
 
 
 @functools.cache
@@ -74,7 +74,7 @@ def lower(context: Context, *, backward: bool = False) -> Lowered | None:
     if empty or any(blob.dtype != FLOAT32 for blob in context.group.blobs):
         return None
     if context.group.depthwise:
-        return lowering_of(SEPARABLE).lower(context)
+        return lowering_of(OF_PAIRS).lower(context)
     usual = 2 <= len(top) <= PICTURE_AXES
     ways = (each for each in lowerings_of(context.group.main.type) if usual or each.any_rank)
     lowered = filter(None, (each.lower(context) for each in ways))
