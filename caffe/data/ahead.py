@@ -31,6 +31,12 @@ class Ahead:
             weakref.finalize(self, reading.stop)
         return reading.take()
 
+    def go_on(self) -> None:
+        """Have one more batch prepared, in place of the last one that was taken; else the next `take` does. The Python
+        code of the thread delays the caller's, but not its kernels: so this is best called right before those."""
+        if self._reading:
+            self._reading.go_on()
+
     def close(self) -> None:
         """End the thread; `take` starts another one."""
         if self._reading:
@@ -45,18 +51,23 @@ class _BatchesAhead:
         self.next, self.process = number, os.getpid()
         self._ready: SimpleQueue[Batch | BaseException] = SimpleQueue()
         self._room = threading.Semaphore(most)
-        self._wanted = True
+        self._wanted, self._is_due = True, False
         self._thread = threading.Thread(target=self._run, args=(source, number), name="caffe64 data", daemon=True)
         self._thread.start()
 
     def take(self) -> Batch:
+        self.go_on()
         number, self.next = self.next, -1  # until it is sure: an interrupt may lose a batch, an error ends the thread
         found = self._ready.get()
         if isinstance(found, BaseException):
             raise found
-        self.next = number + 1
-        self._room.release()
+        self.next, self._is_due = number + 1, True
         return found
+
+    def go_on(self) -> None:
+        if self._is_due:
+            self._is_due = False
+            self._room.release()
 
     def stop(self) -> None:
         if self.process == os.getpid():

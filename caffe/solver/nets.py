@@ -210,6 +210,8 @@ class FedNet:
                 if blob.shape != array.shape:
                     blob.reshape(*array.shape)
                 blob.data[...] = array
+        for ahead in self._ahead.values():
+            ahead.go_on()
         self.passes += 1
 
     def close(self) -> None:

@@ -71,8 +71,12 @@ def test_four_batches_are_read_ahead():
     counted = Counted()
     source = Ahead(counted, BATCH)
     source.take(0)
+    assert settled(counted) == 4
+    source.go_on()
+    source.go_on()
     assert settled(counted) == 5
     source.take(1)
+    source.take(2)
     assert settled(counted) == 6
 
 
@@ -81,10 +85,13 @@ def test_large_batches_are_not_read_ahead_of_the_next(monkeypatch):
     counted = Counted()
     source = Ahead(counted, BATCH)
     source.take(0)
+    source.go_on()
     assert settled(counted) == 3
     large = Counted()
     source = Ahead(large, [np.zeros(100, np.float32)])
     source.take(0)
+    assert settled(large) == 1
+    source.go_on()
     assert settled(large) == 2
 
 
@@ -92,6 +99,7 @@ def test_it_reads_while_the_caller_computes():
     source, seconds = Ahead(Counted(seconds=0.05), BATCH), time.perf_counter()
     for number in range(8):
         source.take(number)
+        source.go_on()
         time.sleep(0.05)
     assert time.perf_counter() - seconds < 0.65  # 0.8 one after the other
 
