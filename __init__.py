@@ -36,6 +36,7 @@ _EXPORTS = {
     "Layer": "caffe.own_layer",
     "LayerBlob": "caffe.own_layer",
     "LayerInfo": "api",
+    "MpiGroup": "ranks.group",
     "NesterovSolver": "caffe.solver.kinds",
     "Net": "api",
     "NetSpec": "formats.network",

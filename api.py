@@ -14,16 +14,18 @@ from .conversion import ArrayLike
 from .engine.compiler.jit import Kernel
 from .engine.textnet.evaluate import Evaluation
 from .engine.textnet.layout import LayerInfo
-from .engine.textnet.minibatch_loop import run_minibatches
+from .engine.textnet.loops import loop_kernel
 from .engine.textnet.model import Model
 from .engine.textnet.one_hot import OneHot, one_hot_plan
 from .engine.textnet.predict import run_rows
-from .engine.textnet.training import EpochRecord, Training
+from .engine.textnet.records import EpochRecord
+from .engine.textnet.training import Training
 from .errors import InputError, UsageError
 from .formats.files import memory_bytes
 from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, write_network
 from .formats.optimizer import Optimizer
 from .formats.weights import read_weights, write_weights
+from .ranks.group import Group
 
 if TYPE_CHECKING:
     from .caffe.net import CaffeNet
@@ -120,10 +122,12 @@ class Net(_TextNet):
         """One entry per line: word, text, inputs, outputs, parameters, macs (multiply-accumulates per row)."""
         return self.plan.infos
 
-    def kernels(self, *, training: bool = True, one_hot: bool = False) -> list[Kernel[*tuple[Any, ...], Any]]:
+    def kernels(
+        self, *, training: bool = True, one_hot: bool = False, shards: int = 1
+    ) -> list[Kernel[*tuple[Any, ...], Any]]:
         """The kernels that training, or else prediction, calls with this net, on arrays or else on `OneHot` inputs."""
         plan = one_hot_plan(self.plan) if one_hot else self.plan
-        return [run_minibatches if training else run_rows, *plan.kernels(training=training)]
+        return [loop_kernel(shards) if training else run_rows, *plan.kernels(training=training)]
 
     def compile(self, *, training: bool = True, one_hot: bool = False) -> None:
         """Compile those kernels now, so that the first call of `fit` or `predict` is as fast as the next."""
@@ -158,6 +162,8 @@ class Net(_TextNet):
         seed: int = 0,
         threads: int | None = None,
         shuffle: bool = True,
+        shards: int = 1,
+        group: Group | None = None,
         fresh: bool = False,
         on_epoch: Callable[[EpochRecord, Evaluation | None], None] | None = None,
     ) -> History:
@@ -173,13 +179,17 @@ class Net(_TextNet):
 
         `validation` is a pair (X, Y), checked before the first epoch and evaluated after each; then
         `on_epoch(record, evaluation)` is called. The result depends on `seed`, a whole number from 0 to 2**64 - 1, and
-        not on `threads`, None for as many as pay off. Raises UsageError, LabelError and NotFinite before anything is
-        trained, and Diverged, with the weights as they were before the minibatch whose loss is not finite.
+        not on `threads`, None for as many as pay off. Its last bits depend on `shards`, a power of two of parts in
+        which each minibatch is summed, and not on how many processes share these: `group=caffe64.MpiGroup()`, where MPI
+        has started several. All make the same calls with the same arguments, and end with the same weights and history.
+
+        Raises UsageError, LabelError and NotFinite before anything is trained, and Diverged, with the weights as they
+        were before the minibatch whose loss is not finite.
         """
         function("on_epoch", on_epoch)
         fresh, before = flag("fresh", fresh), self.progress
         held_out = None if validation is None else self.checked(*_pair(validation), ("validation X", "validation Y"))
-        run = Training(self, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle)
+        run = Training(self, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle, shards=shards, group=group)
         if before and not fresh:
             run.go_on(before)
         history = History()

@@ -59,6 +59,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "step": _count,
     "rate": lambda value: type(value) is float and 0 <= value < math.inf,
     "history": lambda value: type(value) is list,
+    "shards": lambda value: _count(value, least=1) and value & (value - 1) == 0,
 }
 # What every record of the history has; others are numbers or None.
 RECORD: dict[str, Callable[[Any], bool]] = {
@@ -85,6 +86,7 @@ class Checkpoint:
     velocity: np.ndarray
     losses: np.ndarray
     history: list[dict[str, Any]]
+    shards: int = 1  # parts in which minibatches are summed
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -100,6 +102,8 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         for field in dataclasses.fields(checkpoint)
         if field.name not in ARRAYS
     }
+    if plain["shards"] == 1:  # as in files of versions that knew no shards
+        del plain["shards"]
     plain |= {"optimizer": dataclasses.asdict(checkpoint.optimizer), "rate": float(checkpoint.rate)}
     text = json.dumps({"format": FORMAT, "version": VERSION, **plain}, default=lambda number: number.item())
     members = {"header": np.frombuffer(text.encode(), np.uint8)}
@@ -148,6 +152,7 @@ def _read_header(path: str, data: bytes) -> dict[str, Any]:
         header: dict[str, Any] = json.loads(data)
         written_by = header.pop("format"), header.pop("version")
         header["optimizer"] = Optimizer(**header["optimizer"])
+        header.setdefault("shards", 1)
         net = parse_network(header["network"])
     except (InputError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(path, f"has a damaged header: {quote(repr(error), 200)}") from None
@@ -158,6 +163,9 @@ def _read_header(path: str, data: bytes) -> dict[str, Any]:
     for name, check in CHECKS.items():
         if not check(header[name]):
             raise InputError(path, f"has a damaged header: {name} is {quote(reprlib.repr(header[name]))}")
+    if header["shards"] > net.minibatch:
+        found = f"has a damaged header: {header['shards']} shards of a minibatch"
+        raise InputError(path, found, f"at most the {net.minibatch} rows that it has")
     steps = header["rows"] // net.minibatch
     if header["step"] >= steps:
         found = f"has a damaged header: {header['step']} minibatches of an epoch are done"

@@ -40,6 +40,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.vectors",
         "errors",
         "formats",
+        "ranks",
     },
     "engine.graph.ir": {"engine.compiler", "engine.parameters", "errors"},
     "engine.graph.ops": {
@@ -149,7 +150,17 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "formats.caffe",
     },
     "summaries": {"caffe", "engine.textnet", "errors", "results"},
-    "api": {"arguments", "caffe", "conversion", "engine.compiler", "engine.textnet", "errors", "formats", "summaries"},
+    "api": {
+        "arguments",
+        "caffe",
+        "conversion",
+        "engine.compiler",
+        "engine.textnet",
+        "errors",
+        "formats",
+        "ranks",
+        "summaries",
+    },
     "cli": {
         "",
         "api",

@@ -14,10 +14,11 @@ _STRIDE = 16  # int64 values between two counters: 128 bytes, two cache lines, w
 ARRIVED = 0
 GENERATION = 1 * _STRIDE
 STOP_REQUEST = 2 * _STRIDE  # written by Python: a request to end after the current minibatch
-STOP = 3 * _STRIDE  # written by thread 0 between two barriers, read by all after the second: 1, or DIVERGED
+STOP = 3 * _STRIDE  # written by thread 0 between two barriers, read by all after the second: 1, or one of the below
 DONE = 4 * _STRIDE  # finished minibatches, read by Python for its reports
 SYNC_SIZE = 5 * _STRIDE
-DIVERGED = 2
+DIVERGED, AGREED, FAILED = 2, 3, 4  # a loss is not finite; all ranks stop; an exchange with other ranks failed
+STOP_CALLED, STRETCH_OVERDUE = 1, 2  # bits of STOP_REQUEST: `stop` was called; a stretch takes far longer than expected
 
 
 def make_sync() -> np.ndarray:

@@ -28,9 +28,9 @@ BUFFER_ALIGNMENT = 16  # floats: one 64-byte cache line
 UNUSED = -1  # instead of a buffer column or an address
 
 # Columns of the table. X, Y, DX, DY are buffer columns, P and S offsets into parameters and settings.
-# PICKS is 1 for layers whose forward and update pick their rows.
-INPUTS, OUTPUTS, X, Y, DX, DY, P, P_SIZE, S, S_SIZE, PICKS = range(11)
-FORWARD_ADDRESS, BACKWARD_ADDRESS, UPDATE_ADDRESS = range(11, 14)
+# PICKS is 1 for layers whose forward and update pick their rows, READS_PARAMETERS for those whose gradient reads p.
+INPUTS, OUTPUTS, X, Y, DX, DY, P, P_SIZE, S, S_SIZE, PICKS, READS_PARAMETERS = range(12)
+FORWARD_ADDRESS, BACKWARD_ADDRESS, UPDATE_ADDRESS = range(12, 15)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class NetLayout:
-    """See the module's docstring. `table` is int64 [layers, 14] with the three function columns still 0."""
+    """See the module's docstring. `table` is int64 [layers, 15] with the three function columns still 0."""
 
     spec: NetSpec
     layers: tuple[TextLayer, ...]
@@ -145,7 +145,7 @@ def plan_net(spec: NetSpec) -> NetLayout:
         values = np.asarray(layer.settings(inputs, line.numbers), np.float32)
         settings.append(values)
         row[[INPUTS, OUTPUTS, S, S_SIZE]] = inputs, outputs, setting_count, values.size
-        row[PICKS] = layer.picks
+        row[[PICKS, READS_PARAMETERS]] = layer.picks, layer.reads_parameters
         infos.append(LayerInfo(line.word, str(line), inputs, outputs, size, layer.macs(inputs, outputs)))
         setting_count += values.size
         scratch = max(scratch, layer.scratch_size(inputs, outputs, spec.minibatch))

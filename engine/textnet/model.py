@@ -20,7 +20,7 @@ from .one_hot import Data, OneHot, plan_data, plan_inputs
 from .predict import predict
 
 if TYPE_CHECKING:
-    from .training import Progress
+    from .records import Progress
 
 
 class Model:

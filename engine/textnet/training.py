@@ -8,49 +8,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 
-from ...arguments import flag, function, instance, seed_number
+from ...arguments import flag, function, instance, seed_number, whole_number
 from ...conversion import ArrayLike
 from ...errors import Diverged, InputError, Interrupted, UsageError
 from ...formats.checkpoint import Checkpoint
 from ...formats.network import format_network
 from ...formats.optimizer import Optimizer
+from ...ranks.agreement import agreed
+from ...ranks.group import Group, SoloGroup
+from ..parameters.shards import Shards, check_shards
 from ..parameters.streams import generator
-from ..team.barrier import DIVERGED, DONE, STOP, STOP_REQUEST, make_sync
+from ..team.barrier import DIVERGED, DONE, STOP, STOP_CALLED, STOP_REQUEST, make_sync
 from ..team.pace import Pace
-from ..team.threads import check_threads, choose_threads, run_team
+from ..team.threads import check_threads, choose_threads, usable_threads
+from .agreement import check_alike, facts
 from .arrays import is_finite
-from .minibatch_loop import TrainingBuffers, run_minibatches
+from .loops import FusedLoop, ShardLoop, make_loop
 from .model import Model
 from .one_hot import OneHot, one_hot_plan, plan_data
+from .records import EpochRecord, Progress, RankTimes, schedule_of
+from .stretches import run_stretches
 
 OPTIMIZER = "a caffe64.Optimizer, such as caffe64.read_optimizer gives"
-STOP_CALLED, STRETCH_OVERDUE = 1, 2  # bits of STOP_REQUEST: `stop` was called; a stretch takes far longer than expected
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One finished epoch: its number from 1, mean loss per row, its learning rate, and its seconds."""
-
-    epoch: int
-    loss: float
-    rate: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What another run needs, besides the parameters, to continue this one after `epoch` epochs."""
-
-    epoch: int
-    velocity: np.ndarray  # the run's own: in step with the parameters
-    rate: float  # of the next epoch
-    schedule: tuple[float, int, float]  # base rate, step, factor
-    since: int  # the epoch after which the schedule began
+MOST_SHARDS = 1 << 20
 
 
 class Training:
@@ -58,7 +43,9 @@ class Training:
 
     Arrays that are float32 and C-contiguous are taken without a copy; all values are checked once. A model without
     parameters gets the initial ones of `seed`. The parameters are trained in place; they do not depend on `threads`.
-    A pickle holds the data as well, and continues to the same bits.
+    Minibatches are summed in `shards` parts, a power of two on which the last bits depend, by the ranks of `group`,
+    such as `MpiGroup()`, on whose number they do not: each rank has the same net, data and arguments and makes the
+    same calls. A pickle holds the data as well, and continues to the same bits, in one process.
     Raises UsageError where the pieces do not fit together, LabelError for a wrong class, NotFinite for nan or inf.
     """
 
@@ -72,10 +59,14 @@ class Training:
         seed: int = 0,
         threads: int | None = None,
         shuffle: bool = True,
+        shards: int = 1,
+        group: Group | None = None,
     ):
         self.model = instance("the net", model, Model, "a caffe64.Net")
         self.optimizer = instance("optimizer", optimizer, Optimizer, OPTIMIZER)
         self.seed, self.shuffle = seed_number(seed), flag("shuffle", shuffle)
+        self.shards = whole_number("shards", shards, 1, MOST_SHARDS)
+        self.group = SoloGroup() if group is None else instance("group", group, Group, "a caffe64.MpiGroup")
         plan = model.plan
         if plan.loss is None:
             raise UsageError("the net has no loss layer to train with (end it with sce or l2l)")
@@ -83,6 +74,7 @@ class Training:
         self.rows, self.batch = len(self.X), plan.spec.minibatch
         if self.rows < self.batch:
             raise UsageError(f"there are {self.rows} rows, but a minibatch of the net takes {self.batch}")
+        check_shards(self.shards, self.group.size, self.batch)
         self._prepare(check_threads(threads))
         if model.parameters is None:
             model.initialise(seed)
@@ -98,13 +90,18 @@ class Training:
     def _prepare(self, threads: int | None) -> None:
         """The state of this process alone: threads (None: as many as pay off) and what they share."""
         self._asked_threads = threads
-        self.threads = max(1, min(choose_threads(threads, self.plan.macs * self.batch), self.batch))
-        self._pace = Pace(self.threads, adaptive=threads is None)
-        self._sync = make_sync()
-        self._buffers: TrainingBuffers | None = None
+        rows = self.batch // self.shards
+        self.threads = max(1, min(choose_threads(threads, self.plan.macs * rows), rows))
+        if threads is None and self.group.sharers > 1:
+            self.threads = min(self.threads, max(1, usable_threads() // self.group.sharers))
+        self.pace = Pace(self.threads, adaptive=threads is None)
+        self.sync = make_sync()
+        self._loop: FusedLoop | ShardLoop | None = None
+        self.rank_times = RankTimes()
+        self._compared = False  # with other ranks
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("threads", "_pace", "_sync", "_buffers")
+        own = ("threads", "pace", "sync", "_loop", "rank_times", "_compared", "group")
         state = {name: value for name, value in vars(self).items() if name not in own}
         one_hot = self.plan is not self.model.plan
         return state | {"plan": self.X.shape[1] if one_hot else 0, "velocity": self.model.pack(self.velocity)}
@@ -113,6 +110,7 @@ class Training:
         vars(self).update(state)
         self.plan = one_hot_plan(self.model.plan, state["plan"]) if state["plan"] else self.model.plan
         self.velocity = self.model.unpack(state["velocity"])
+        self.group = SoloGroup()
         self._prepare(state["_asked_threads"])
 
     @property
@@ -121,11 +119,12 @@ class Training:
         return self.epoch >= self._earlier + self.optimizer.epochs
 
     def stop(self) -> None:
-        """Ask `run_epoch` to end after the current minibatch; if none is running, its next call ends at once.
+        """Ask `run_epoch` to end after the current minibatch, on all ranks; if none is running, its next call ends at
+        once.
 
         Safe from signal handlers and threads.
         """
-        self._sync[STOP_REQUEST] |= STOP_CALLED
+        self.sync[STOP_REQUEST] |= STOP_CALLED
 
     def run_epoch(self, watch: Callable[[int, np.ndarray], None] | None = None) -> EpochRecord:
         """Run the rest of the current epoch.
@@ -133,14 +132,15 @@ class Training:
         `watch(step, losses)` is called about twenty times per second and at the end: the minibatches done, and the mean
         loss of each, float64 [steps]. Raises Interrupted after `stop`; then `step` minibatches are done, and
         `run_epoch` or a checkpoint continue from there. Raises Diverged when a loss is not finite, with the parameters
-        as they were before that minibatch, and when the last minibatch gave parameters that are not.
+        as they were before that minibatch, and when the last minibatch gave parameters that are not. All ranks raise
+        these together.
         """
         function("watch", watch)
-        started, before, sync = time.perf_counter(), self.step, self._sync
+        started, before, sync = time.perf_counter(), self.step, self.sync
         sync[:STOP_REQUEST] = sync[STOP_REQUEST + 1 :] = 0  # not a request to stop, which may have come before
         sync[DONE] = before
         try:
-            if not sync[STOP_REQUEST]:
+            if not self._stop_wanted():
                 self._run_minibatches(watch)
         except BaseException:
             sync[STOP_REQUEST] = 0
@@ -149,12 +149,13 @@ class Training:
             self.step = int(sync[DONE])
             self.model.owner.written(range(len(self.plan.parameters)))
         if sync[STOP] == DIVERGED:
-            raise self._diverged(self.step)
+            raise agreed(self._diverged(self.step))
         if self.step < self.steps:
             sync[STOP_REQUEST] = 0
-            raise Interrupted(f"stopped in epoch {self.epoch + 1} after minibatch {self.step} of {self.steps}")
+            raise agreed(Interrupted(f"stopped in epoch {self.epoch + 1} after minibatch {self.step} of {self.steps}"))
         if not is_finite(self.model.parameters):
-            raise self._diverged(self.steps - 1, "after it the weights are not finite: try a smaller learning rate")
+            hint = "after it the weights are not finite: try a smaller learning rate"
+            raise agreed(self._diverged(self.steps - 1, hint))
         return self._finish_epoch(time.perf_counter() - started)
 
     def _diverged(self, step: int, *hint: str) -> Diverged:
@@ -163,39 +164,26 @@ class Training:
         loss, self.losses[self.step :] = float(self.losses[step]), np.nan
         return Diverged(self.epoch + 1, step + 1, loss, *hint)
 
+    def _stop_wanted(self) -> bool:
+        """Whether `stop` was called, on any rank. Raises UsageError, on all, where ranks do not train the same."""
+        wanted = bool(self.sync[STOP_REQUEST])
+        if self.group.size == 1:
+            return wanted
+        found = self.group.gather_objects((wanted, None if self._compared else facts(self)))
+        if not self._compared:
+            try:
+                check_alike([each for _, each in found])
+            except UsageError as error:
+                raise agreed(error) from None
+            self._compared = True
+        return any(wanted for wanted, _ in found)
+
     def _run_minibatches(self, watch) -> None:
-        plan, sync = self.plan, self._sync
         self.model.progress = self._progress()  # the velocity goes on changing with the parameters
-        if self._buffers is None:
-            self._buffers = TrainingBuffers(plan, self.batch, self.threads)
-        order = self._order()
-        table, loss = plan.link(training=True), plan.loss.loss.address
-        pace = self._pace
-
-        def work(number: int) -> None:
-            run_minibatches.run(
-                table, plan.settings, loss, self.X, self.Y, order, first, last, self.batch,
-                self.model.parameters, self.velocity, self._buffers.arena, self._buffers.layouts[number],
-                self.rate / self.batch, self.optimizer.decay, self.optimizer.momentum,
-                number, pace.team, sync, self.losses,
-            )  # fmt: skip
-
-        def poll() -> None:
-            if pace.overdue(time.perf_counter() - wall):
-                sync[STOP_REQUEST] |= STRETCH_OVERDUE
-            if watch:
-                watch(int(sync[DONE]), self.losses)
-
-        macs = (plan.macs + plan.features) * self.batch
-        while (first := int(sync[DONE])) < self.steps and not sync[STOP_REQUEST]:
-            last = first + pace.stretch(self.steps - first)
-            wall, cpu = time.perf_counter(), time.process_time()
-            run_team(work, pace.team, macs * (last - first), self.stop, poll)
-            pace.record(int(sync[DONE]) - first, time.perf_counter() - wall, time.process_time() - cpu)
-            if sync[STOP_REQUEST] == STRETCH_OVERDUE and sync[STOP] != DIVERGED:
-                sync[STOP_REQUEST] = sync[STOP] = 0
-            if sync[STOP]:
-                break
+        if self._loop is None:
+            shards = Shards(self.shards, self.group.size, self.group.rank, self.model.parameters.size)
+            self._loop = make_loop(self.plan, self.batch, self.threads, shards, self.group)
+        run_stretches(self, self._loop, self._order(), watch)
 
     def _order(self) -> np.ndarray:
         if not self.shuffle:
@@ -213,7 +201,7 @@ class Training:
         return record
 
     def _progress(self) -> Progress:
-        return Progress(self.epoch, self.velocity, self.rate, _schedule(self.optimizer), self._since)
+        return Progress(self.epoch, self.velocity, self.rate, schedule_of(self.optimizer), self._since)
 
     def go_on(self, progress: Progress) -> None:
         """Begin where another run of the same model ended, and add the optimizer's epochs to those that it did.
@@ -222,7 +210,7 @@ class Training:
         others: then this schedule begins now.
         """
         self.velocity, self.epoch, self._earlier = progress.velocity, progress.epoch, progress.epoch
-        if progress.schedule == _schedule(self.optimizer):
+        if progress.schedule == schedule_of(self.optimizer):
             self.rate, self._since = progress.rate, progress.since
         else:
             self._since = progress.epoch
@@ -242,6 +230,7 @@ class Training:
             velocity=self.model.pack(self.velocity),
             losses=self.losses[: self.step].copy(),
             history=[asdict(record) for record in self.history],
+            shards=self.shards,
         )
 
     @classmethod
@@ -256,12 +245,15 @@ class Training:
         seed: int | None = None,
         threads: int | None = None,
         shuffle: bool | None = None,
+        shards: int | None = None,
+        group: Group | None = None,
     ) -> Training:
         """Continue from `checkpoint` with the same net and data; arguments replace the values of the checkpoint.
 
         A new base rate or drop schedule counts from epoch 1, as if the run had had it from the start.
-        Raises UsageError when the net or the number of rows differ, or when an unfinished epoch would change its order,
-        InputError for a checkpoint with another number of parameters than its net.
+        Its number of shards stays; the ranks of `group` may be others.
+        Raises UsageError when the net, the number of rows or of shards differ, or an unfinished epoch would change its
+        order, InputError for a checkpoint with another number of parameters than its net.
         """
         instance("checkpoint", checkpoint, Checkpoint, "what caffe64.read_checkpoint or Training.checkpoint gives")
         instance("the net", model, Model, "a caffe64.Net")
@@ -280,21 +272,21 @@ class Training:
             raise InputError("the checkpoint", found, f"{model.parameter_count}, as its net has")
         if checkpoint.step and (seed, shuffle) != (checkpoint.seed, checkpoint.shuffle):
             raise UsageError("the checkpoint lies within an epoch, so the seed and the shuffling must stay the same")
+        if shards not in (None, checkpoint.shards):
+            found = f"the checkpoint's run has {checkpoint.shards} shards, here are {shards}"
+            raise UsageError(f"{found}: the sums would be others (leave it out, or begin a run)")
         model.parameters = model.unpack(checkpoint.parameters)
-        run = cls(model, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle)
+        shards = checkpoint.shards
+        run = cls(model, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle, shards=shards, group=group)
         run.velocity = model.unpack(checkpoint.velocity)
         run.epoch, run.step = checkpoint.epoch, checkpoint.step
         run.losses[: run.step] = checkpoint.losses
         names = [field.name for field in fields(EpochRecord)]  # records may hold more, such as validation scores
         run.history = [EpochRecord(**{name: record[name] for name in names}) for record in checkpoint.history]
-        if _schedule(optimizer) == _schedule(saved):
+        if schedule_of(optimizer) == schedule_of(saved):
             run.rate = checkpoint.rate
         else:
             drops = run.epoch // optimizer.step if optimizer.step else 0
             with np.errstate(over="ignore"):
                 run.rate = optimizer.rate and optimizer.rate * float(np.float64(optimizer.factor) ** drops)
         return run
-
-
-def _schedule(optimizer: Optimizer) -> tuple[float, int, float]:
-    return optimizer.rate, optimizer.step, optimizer.factor

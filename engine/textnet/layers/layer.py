@@ -65,6 +65,8 @@ class TextLayer:
     macs(F, K)                        multiply-accumulates per row; default: 0
     reads_input, reads_output         whether backward or update read x, or y: decides which buffers can be shared.
                                       A layer that does not read x must work in place (y is x, dx is dy).
+    reads_parameters                  whether the gradient in `update` depends on p. If not, p may hold anything there
+                                      where minibatches are cut into shards, which saves a copy for each
     targets(K)                        loss layers: numbers per row in Y
     classes                           loss layers: True if targets are class numbers in [0, K)
     """
@@ -84,6 +86,7 @@ class TextLayer:
     settings: Callable[[int, Sequence[float]], Sequence[float]] = lambda inputs, numbers: numbers
     scratch_size: Callable[[int, int, int], int] = lambda inputs, outputs, rows: 0
     macs: Callable[[int, int], int] = lambda inputs, outputs: 0
+    reads_parameters: bool = True
     reads_input: bool = True
     reads_output: bool = True
     targets: Callable[[int], int] = lambda outputs: 1

@@ -259,5 +259,6 @@ LAYER = TextLayer(
         max(min(LIN_KC, whole.py_func(outputs)) * NR, rows * (whole.py_func(outputs) + F_BLOCK), whole.py_func(outputs))
     ),
     macs=lambda inputs, outputs: inputs * outputs,
+    reads_parameters=False,
     reads_output=False,
 )

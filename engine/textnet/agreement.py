@@ -1,0 +1,60 @@
+"""Before ranks train a net together: have all of them the same one, the same data and the same settings?
+
+Ranks with other data would train on a mixture, and ranks of CPUs whose vectors have other widths lay out weights in
+another way. Either would go unnoticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import astuple
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import UsageError
+from ...formats.network import format_network
+from ..compiler.cpu import LANES
+
+if TYPE_CHECKING:
+    from .training import Training
+
+COMPARED_ROWS = 64  # of X and of Y, evenly spread: all of them may be more than memory
+
+
+def facts(training: Training) -> dict[str, Any]:
+    """What all ranks must have alike, by the words for it in messages."""
+    rows = np.linspace(0, training.rows - 1, COMPARED_ROWS).astype(np.int64)
+    return {
+        "width of vectors (CAFFE64_LANES sets it)": LANES,
+        "net": format_network(training.model.plan.spec),
+        "shape of X": training.X.shape,
+        "rows of X": _digest(training.X[rows]),
+        "rows of Y": _digest(training.Y[rows]),
+        "optimizer": astuple(training.optimizer),
+        "number of shards": training.shards,
+        "seed": training.seed,
+        "order of the rows": training.shuffle,
+        "place in the run": (training.epoch, training.step, training.rate),
+        "weights": _digest(training.model.parameters),
+        "momentum": _digest(training.velocity),
+    }
+
+
+def check_alike(found: list[dict[str, Any]]) -> None:
+    """Raises UsageError for the first rank that differs from rank 0; `found` are the facts of all."""
+    for rank, other in enumerate(found):
+        for name, value in found[0].items():
+            if other[name] != value:
+                raise UsageError(
+                    f"rank {rank} and rank 0 differ in the {name}: {_shown(other[name])} and {_shown(value)} "
+                    "(all ranks need the same files and options)"
+                )
+
+
+def _digest(array: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(array).view(np.uint8).data, digest_size=16).digest()
+
+
+def _shown(value: Any) -> str:
+    return value.hex()[:8] if isinstance(value, bytes) else " / ".join(str(value).splitlines())

@@ -1,0 +1,141 @@
+"""The compiled loops and their memory: FusedLoop for minibatches that are whole, ShardLoop for those in shards.
+
+loop = make_loop(plan, batch, threads, shards, group)
+run = loop.begin(training, order)       for an epoch, or the rest of one
+run(first, last, number, team)          in each thread of the team: minibatches [first, last)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...ranks.group import Group
+from ..compiler.jit import Kernel
+from ..parameters.shards import Shards, TreeStack, tree_sum
+from ..team.memory import aligned_zeros
+from .layout import NetLayout
+from .minibatch_loop import run_minibatches
+from .passing import TrainingBuffers
+from .shard_loop import LOSS_NOTE, LOSS_SUMS, NOTES_BEHIND, STOP_NOTE, WEIGHTS, run_shards
+
+if TYPE_CHECKING:
+    from .training import Training
+
+Run = Callable[[int, int, int, int], None]
+
+
+class FusedLoop:
+    """Gradient and step in one; the gradient of a weight never leaves the registers."""
+
+    def __init__(self, plan: NetLayout, batch: int, threads: int):
+        self._plan, self._batch = plan, batch
+        self._buffers = TrainingBuffers(plan, batch, threads)
+
+    def begin(self, training: Training, order: np.ndarray) -> Run:
+        buffers, head, tail = self._buffers, _head(training, order), _tail(training)
+
+        def run(first: int, last: int, number: int, team: int) -> None:
+            run_minibatches.run(
+                *head, first, last, self._batch, training.model.parameters, training.velocity,
+                buffers.arena, buffers.layouts[number], *tail[:3], number, team, *tail[3:],
+            )  # fmt: skip
+
+        return run
+
+
+class ShardLoop:
+    """The gradient of each shard, their sum by the tree, and the step; `failure` is what an exchange raised."""
+
+    def __init__(self, plan: NetLayout, batch: int, threads: int, shards: Shards, group: Group):
+        self._plan, self._shards, self._group = plan, shards, group
+        rows = [end - begin for begin, end in (shards.rows(each, batch) for each in range(shards.count))]
+        self._buffers = TrainingBuffers(plan, max(rows), threads)
+        bounds = (shards.first, shards.own, shards.ranks, shards.share, shards.begin, shards.end)
+        self._cut = np.array([batch, shards.count, *bounds, max(rows)], np.int64)
+        self._spare = aligned_zeros(shards.size)
+        self._stack = TreeStack(shards).vectors
+        several = shards.ranks > 1
+        width = shards.share + NOTES_BEHIND if several else 0
+        self._sent, self._received = (aligned_zeros(shards.ranks * width).reshape(shards.ranks, width) for _ in "ab")
+        self._weights = aligned_zeros(several * shards.padded).reshape(shards.ranks, -1)
+        self._notes = np.zeros(LOSS_SUMS + shards.levels)
+        self.failure: BaseException | None = None
+        self.exchanging = 0.0
+        self._address = 0
+        if several:
+            behind = slice(shards.share, shards.share + NOTES_BEHIND)
+            self._sent_notes, self._received_notes = (
+                rows[:, behind].view(np.float64)[:, :LOSS_SUMS] for rows in (self._sent, self._received)
+            )
+            self._callback = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(self._exchange)
+            self._address = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
+
+    def begin(self, training: Training, order: np.ndarray) -> Run:
+        head, tail, buffers = _head(training, order), _tail(training), self._buffers
+        self.failure, self.exchanging = None, 0.0
+        for scratch in (self._spare, self._stack):  # what they hold is multiplied by 0, which is not 0 for infinities
+            scratch.fill(0)
+        self._weights.reshape(-1)[: training.model.parameters.size] = training.model.parameters[: self._weights.size]
+
+        def run(first: int, last: int, number: int, team: int) -> None:
+            run_shards.run(
+                *head, first, last, self._cut, training.model.parameters, training.velocity,
+                buffers.arena, buffers.layouts[number], self._spare, self._stack, self._sent, self._received,
+                self._weights, self._notes, *tail[:3], number, team, *tail[3:], self._address,
+            )  # fmt: skip
+
+        return run
+
+    def gather(self, velocity: np.ndarray) -> None:
+        """Of `velocity` each rank holds its share: all of it on all ranks. Called by all."""
+        shards = self._shards
+        self._weights.reshape(-1)[shards.begin : shards.end] = velocity[shards.begin : shards.end]
+        self._group.allgather(None, self._weights)
+        velocity[:] = self._weights.reshape(-1)[: velocity.size]
+
+    def _exchange(self, phase: int) -> int:
+        """What `run_shards` calls, in its first thread. An exception would be lost in compiled code: it is kept."""
+        started = time.perf_counter()
+        try:
+            if phase == WEIGHTS:
+                self._group.allgather(None, self._weights)
+            else:
+                self._exchange_gradients()
+        except BaseException as failure:
+            self.failure = failure
+            return 1
+        self.exchanging += time.perf_counter() - started
+        return 0
+
+    def _exchange_gradients(self) -> None:
+        self._sent_notes[:] = self._notes[:LOSS_SUMS]
+        self._group.alltoall(self._sent, self._received)
+        self._notes[LOSS_NOTE] = tree_sum(self._received_notes[:, LOSS_NOTE].tolist())
+        self._notes[STOP_NOTE] = self._received_notes[:, STOP_NOTE].max()
+
+
+def make_loop(plan: NetLayout, batch: int, threads: int, shards: Shards, group: Group) -> FusedLoop | ShardLoop:
+    if shards.count == 1:
+        return FusedLoop(plan, batch, threads)
+    return ShardLoop(plan, batch, threads, shards, group)
+
+
+def loop_kernel(shards: int) -> Kernel:
+    """The compiled loop that a training with so many shards runs."""
+    return run_minibatches if shards == 1 else run_shards
+
+
+def _head(training: Training, order: np.ndarray) -> tuple:
+    plan = training.plan
+    return plan.link(training=True), plan.settings, plan.loss.loss.address, training.X, training.Y, order
+
+
+def _tail(training: Training) -> tuple:
+    optimizer = training.optimizer
+    rate = training.rate / training.batch
+    return rate, optimizer.decay, optimizer.momentum, training.sync, training.losses
