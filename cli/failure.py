@@ -19,7 +19,7 @@ import typer
 
 from ..engine.compiler.support import require_kernels
 from ..errors import Caffe64Error, Interrupted
-from . import signals
+from . import over_ranks, signals
 
 DEBUG = "CAFFE64_DEBUG"
 READER_GONE = 141
@@ -43,32 +43,35 @@ def guard(command: Callable, computing: str = "") -> Callable:
             except (typer.Exit, typer.Abort, typer.BadParameter, SystemExit):
                 raise
             except BaseException as error:
-                code = report(error)
+                code = over_ranks.leave(error, report, _settle_streams)
                 _settle_streams()
                 raise typer.Exit(code) from error
 
     return guarded
 
 
-def report(error: BaseException) -> int:
-    """Print the one line for `error` (with --debug, the traceback above it); returns the exit code."""
+def report(error: BaseException, *, say: bool = True, where: str = "") -> int:
+    """Print the one line for `error` (with --debug, the traceback above it), unless `say` is False, and in it first
+    `where`; returns the exit code."""
     if isinstance(error, BrokenPipeError):
         return READER_GONE
-    if debugging():
+    if debugging() and say:
         import traceback
 
         _print_to_stderr("".join(traceback.format_exception(error)).rstrip())
     if isinstance(error, KeyboardInterrupt) or (signals.raised() and not isinstance(error, Caffe64Error)):
         error = signals.interruption()  # modules in C make an ImportError of an interrupted import
-    if isinstance(error, Interrupted):
-        _print_to_stderr(f"caffe64: {error}")
-    elif isinstance(error, Caffe64Error):
-        _print_to_stderr(f"caffe64: error: {error}")
-    else:
-        text = " ".join(str(error).split())
-        hint = "" if debugging() else " (caffe64 --debug COMMAND ... shows where)"
-        _print_to_stderr(f"caffe64: error: {type(error).__name__}{': ' if text else ''}{text}{hint}")
+    if say:
+        _print_to_stderr(f"caffe64: {'' if isinstance(error, Interrupted) else 'error: '}{where}{_line(error)}")
     return getattr(error, "exit_code", 1)
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, Caffe64Error):
+        return str(error)
+    text = " ".join(str(error).split())
+    hint = "" if debugging() else " (caffe64 --debug COMMAND ... shows where)"
+    return f"{type(error).__name__}{': ' if text else ''}{text}{hint}"
 
 
 def debugging() -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..api import Training
+    from ..engine.textnet.records import RankTimes
 
 EPOCH_LINES = 4  # per second, at most: tiny nets finish hundreds of epochs in that time
 
@@ -52,6 +53,10 @@ class TrainReport:
                 self._output.line(
                     original.training_line(training.epoch + 1, epochs, end, training.steps, training.rate, loss)
                 )
+
+    def say(self, text: str) -> None:
+        """One line about the work, for people."""
+        self._output.say(text)
 
     def epoch(self, record: dict) -> None:
         """An epoch has ended; `record` as in `log.FIELDS`."""
@@ -97,6 +102,9 @@ class LiveTrainReport(TrainReport):
         notes.append(f"{clock((total - done) / pace)} left")
         self._bar.show(done, total, f"epoch {training.epoch + 1}/{epochs}", notes)
 
+    def say(self, text: str) -> None:
+        self._bar.print(text)
+
     def epoch(self, record: dict) -> None:
         last = record["epoch"] == self._optimizer.epochs
         if time.monotonic() - self._last_line < 1 / EPOCH_LINES and not last:
@@ -116,6 +124,20 @@ def validation(record: dict) -> str:
     if record["validation_accuracy"] is not None:
         text += f", accuracy {record['validation_accuracy']:.2%}"
     return text
+
+
+def rank_line(times: RankTimes, ranks: int) -> str:
+    """What a minibatch took on this rank, and what one rank alone would take, about: its own rows and those of the
+    others."""
+    each = 1e6 / max(times.minibatches, 1)
+    exchanging = times.exchanging * each
+    computing = times.seconds * each - exchanging
+    alone, together = ranks * computing, computing + exchanging
+    text = f"{ranks} ranks: {together:,.0f} us per minibatch, {computing:,.0f} computing, {exchanging:,.0f} exchanging"
+    text = f"{text}; one rank would take about {alone:,.0f}"
+    if together < alone:
+        return text
+    return f"{text}: the ranks cost more than they bring (fewer ranks, or a larger minibatch)"
 
 
 def make_report(output: Output, training: Training) -> TrainReport:

@@ -105,9 +105,15 @@ def check() -> None:
         raise Stopped
 
 
-def interruption(where: str = "") -> Interrupted:
-    """The error that names the signal, ends with its exit code, and adds `where` the work ended."""
-    number = _State.received or signal.SIGINT
+def received() -> int:
+    """The number of the signal that asked the command to end, 0 if there was none."""
+    return _State.received or 0
+
+
+def interruption(where: str = "", number: int = 0) -> Interrupted:
+    """The error that names the signal, the one of this `number` if it came to another process, ends with its exit code,
+    and adds `where` the work ended."""
+    number = number or received() or signal.SIGINT
     return Interrupted(f"{NAMES[number]} {where}".rstrip(), 128 + number)
 
 

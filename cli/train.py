@@ -40,6 +40,16 @@ def command(
         ),
     ] = None,
     threads: options.Threads = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="S",
+            help="Sum each minibatch in S parts, a power of two, which so many processes or fewer share: mpiexec -n "
+            "4 caffe64 train ... --shards 8. Default: 1.",
+            show_default=False,
+        ),
+    ] = None,
     init: Annotated[Path | None, options.input_option(metavar="WEIGHTS", help="Start from these weights.")] = None,
     shuffle: Annotated[
         bool | None,
@@ -79,9 +89,12 @@ def command(
     nothing is lost. With --checkpoint and --resume of one file a run goes on if the file is there, else begins, so
     that a job of a batch queue may be started again as it is.
 
+    Started by mpiexec or srun, as many processes train one net together; results do not depend on their number.
+
     Caffe nets: `caffe64 train --solver solver.prototxt`; `caffe64 train --solver --help` shows its options.
     """
-    from .train_run import TrainRequest, run
+    from .train_request import TrainRequest
+    from .train_run import run
 
     run(
         TrainRequest(
@@ -93,6 +106,7 @@ def command(
             y=y,
             seed=seed,
             threads=threads,
+            shards=shards,
             init=init,
             shuffle=shuffle,
             val_x=val_x,

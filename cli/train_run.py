@@ -1,31 +1,35 @@
-"""The steps of `caffe64 train`:   check -> read -> compile -> begin or resume -> epochs -> write.
+"""The steps of `caffe64 train`:   check -> read -> compile -> load, begin or resume -> epochs -> write.
 
 Everything that can be wrong with the request is found before the first epoch. A run that ends early
 (interrupted, diverged) writes no weights; its log and its curve hold the epochs that were finished, and its
 checkpoint the state after the last minibatch, or before the epoch that diverged.
+
+Over ranks each reads the inputs, as much at a time as all of them agree that they could; rank 0 alone reads the
+checkpoint, prints, validates and writes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..api import EpochRecord, Evaluation, Net, Training
+from ..engine.parameters.shards import check_shards
 from ..errors import Interrupted, UsageError
 from ..formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..formats.optimizer import read_optimizer
-from . import compiling, files, plot, signals
+from ..ranks.agreement import agree, agreed
+from ..ranks.group import Group
+from . import compiling, over_ranks, plot, signals
 from .data import naming_label, read_inputs, read_targets, require_loss
 from .live import rows_per_second
 from .log import FIELDS, TrainLog
-from .log import SUFFIXES as LOG_SUFFIXES
 from .output import Output
-from .progress import TrainReport, make_report
+from .progress import TrainReport, make_report, rank_line
 from .resume import changes
+from .train_request import TrainRequest, check
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,90 +37,52 @@ if TYPE_CHECKING:
     from ..engine.compiler.jit import Kernel
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainRequest:
-    """The request of the command line. `rows` None: all. `seed`, `shuffle`, `threads` None: not given."""
-
-    net: Path
-    weights: Path
-    optimizer: Path
-    rows: int | None
-    x: Path
-    y: Path
-    seed: int | None = None
-    threads: int | None = None
-    init: Path | None = None
-    shuffle: bool | None = None
-    val_x: Path | None = None
-    val_y: Path | None = None
-    log: Path | None = None
-    plot: Path | None = None
-    checkpoint: Path | None = None
-    checkpoint_every: int | None = None
-    resume: Path | None = None
-    strict: bool = False
-    quiet: bool = False
-
-    @property
-    def may_begin(self) -> bool:
-        """Whether --checkpoint and --resume name one file: then the run continues if it is there, else begins. Two
-        names that differ by a typing error never begin a run again."""
-        files = (self.checkpoint, self.resume)
-        return None not in files and len({os.path.realpath(path) for path in files}) == 1
-
-    @property
-    def begins(self) -> bool:
-        """Whether the run begins, without a checkpoint to continue."""
-        return self.resume is None or (self.may_begin and not os.path.lexists(self.resume))
-
-
 def run(request: TrainRequest) -> None:
     """Train as `request` says and write the weights. Raises the errors of `errors.py`."""
     started = time.perf_counter()
-    check(request)
+    group = over_ranks.join()
+    if group.rank:
+        request = request.without_files()
     output = Output(quiet=request.quiet, result=request.weights)
-    trainer = Trainer(request, output)
+    trainer = agree(group, lambda: Trainer(request, output, group))
+    trainer.saved = group.broadcast(trainer.saved)
+    if group.size > 1:  # once for each host
+        agree(group, lambda: None if group.host_rank else trainer.compile())
+    agree(group, trainer.load)
     trainer.run()
-    trainer.net.save(request.weights)
-    output.finished(time.perf_counter() - started, request.weights)
-
-
-def check(request: TrainRequest) -> None:
-    """Contradicting options, missing files and folders that cannot be written, before any work."""
-    if (request.val_x is None) != (request.val_y is None):
-        raise UsageError("--val-x and --val-y belong together")
-    if request.checkpoint_every is not None and request.checkpoint is None:
-        raise UsageError("--checkpoint-every needs --checkpoint FILE")
-    if request.init is not None and request.resume is not None and not request.may_begin:
-        raise UsageError(
-            "--init and --resume exclude each other, as a checkpoint brings its own weights, unless --checkpoint and "
-            "--resume name one file, which the run may have to begin"
-        )
-    files.check_suffix(request.log, "--log", LOG_SUFFIXES)
-    files.check_suffix(request.plot, "--plot", plot.SUFFIXES)
-    if request.plot is not None:
-        plot.check_plotting()
-    inputs = (request.net, request.optimizer, request.x, request.y, request.val_x, request.val_y)
-    files.check_inputs((*inputs, request.init, None if request.begins else request.resume))
-    files.check_outputs((request.weights, request.log, request.plot, request.checkpoint), inputs)
+    if not group.rank:
+        trainer.net.save(request.weights)
+        output.finished(time.perf_counter() - started, request.weights)
+    group.barrier()  # none ends before the weights are written, or could not be
 
 
 class Trainer:
     """One run: the net, its data, the training in progress, and its output files."""
 
-    def __init__(self, request: TrainRequest, output: Output):
-        """Read all files, compile missing kernels, and be ready for the next minibatch."""
-        self._request, self._output = request, output
+    def __init__(self, request: TrainRequest, output: Output, group: Group):
+        """Check the request and read what is small. `saved` is the checkpoint to continue, None if the run begins."""
+        self._request, self._output, self._group = request, output, group
+        check(request, writes=not group.rank)
         output.banner()
         output.line("Parsing net...")
         self.net = Net.read(request.net)
         require_loss(self.net, request.net)
         self._optimizer = read_optimizer(request.optimizer)
-        saved = None if request.begins else read_checkpoint(request.resume)
+        self.saved = None if request.begins else read_checkpoint(request.resume)
+
+    def compile(self) -> None:
+        """Have all kernels on disk or in memory."""
+        request = self._request
+        check_shards(self._shards, self._group.size, self.net.spec.minibatch)
+        text = compiling.text_kernels(request.x, request.y, request.val_x, request.val_y)
+        compiling.prepare([*self._kernels(), *text], self._output)
+
+    def load(self) -> None:
+        """Read weights and data, and be ready for the next minibatch."""
+        request, output, saved = self._request, self._output, self.saved
         if request.init and not saved:
             self.net.load(request.init)
-        text = compiling.text_kernels(request.x, request.y, request.val_x, request.val_y)
-        compiling.prepare([*self._kernels(), *text], output)
+        self.compile()
         output.line("Loading X...")
         X = read_inputs(self.net, request.x, request.rows, strict=request.strict)
         output.line("Loading Y...")
@@ -125,9 +91,23 @@ class Trainer:
         with naming_label(request.y, Y):
             self._training = self._resume(saved, X, Y) if saved else self._begin(X, Y)
         self._history = list(saved.history) if saved else []
+        self._ranks_reported = False
+
+    @property
+    def _shards(self) -> int:
+        """The option's number, or the checkpoint's. Raises UsageError where several ranks need the option."""
+        given, ranks = self._request.shards, self._group.size
+        if given is None and self.saved:
+            return self.saved.shards
+        if given is None and ranks > 1:
+            raise UsageError(
+                f"{ranks} processes need --shards {ranks}, or a larger power of two: the parts of each minibatch that "
+                "they share"
+            )
+        return given or 1
 
     def _kernels(self) -> list[Kernel]:
-        kernels = self.net.kernels(training=True)
+        kernels = self.net.kernels(training=True, shards=self._shards)
         if self._request.val_x is not None:
             kernels += [kernel for kernel in self.net.kernels(training=False) if kernel not in kernels]
         return kernels
@@ -145,7 +125,17 @@ class Trainer:
     def _begin(self, X, Y) -> Training:
         request, seed = self._request, self._request.seed or 0
         shuffle = request.shuffle is not False
-        training = Training(self.net, X, Y, self._optimizer, seed=seed, threads=request.threads, shuffle=shuffle)
+        training = Training(
+            self.net,
+            X,
+            Y,
+            self._optimizer,
+            seed=seed,
+            threads=request.threads,
+            shuffle=shuffle,
+            shards=self._shards,
+            group=self._group,
+        )
         self._introduce(training)
         if request.resume:
             self._output.say(f"there is no {request.resume} yet: the run begins")
@@ -162,6 +152,8 @@ class Trainer:
             seed=request.seed,
             threads=request.threads,
             shuffle=request.shuffle,
+            shards=request.shards,
+            group=self._group,
         )
         self._introduce(training)
         for change in changes(saved, self._optimizer, request.seed, request.shuffle):
@@ -172,10 +164,11 @@ class Trainer:
         return training
 
     def _introduce(self, training: Training) -> None:
-        threads = compiling.count(training.threads, "thread")
-        self._output.say(
-            f"seed {training.seed}, {threads}, {self.net.parameter_count} parameters, {training.rows} rows"
-        )
+        threads, size = compiling.count(training.threads, "thread"), self._group.size
+        facts = f"seed {training.seed}, {threads}, {self.net.parameter_count} parameters, {training.rows} rows"
+        if training.shards > 1:
+            facts += f", {training.shards} shards"
+        self._output.say(f"{facts}, {size} ranks with so many threads each" if size > 1 else facts)
 
     def run(self) -> None:
         """Train to the last epoch. Raises Interrupted, Diverged; writes log, curve and checkpoints on the way."""
@@ -208,17 +201,25 @@ class Trainer:
             report.minibatches(step, losses)
 
         if signals.requested():
-            raise Interrupted("stopped between two epochs")
+            training.stop()
         first = training.step  # not 0 where a resumed run begins
         report.begin_epoch()
         finished = training.run_epoch(watch)
         scores = self.net.score(self._validation, threads=self._request.threads) if self._validation else None
         self._history.append(_record(finished, training, training.steps - first, scores))
         report.epoch(self._history[-1])
+        self._report_ranks(report)
         if log:
             log.append(self._history[-1])
         if training.finished or training.epoch % (self._request.checkpoint_every or 1) == 0:
             self._write_checkpoint()
+
+    def _report_ranks(self, report: TrainReport) -> None:
+        """Once, when it is known: what the exchange costs, and whether the ranks are worth it."""
+        times, ranks = self._training.rank_times, self._group.size
+        if ranks > 1 and not self._ranks_reported and (times.seconds > 1 or self._training.finished):
+            self._ranks_reported = True
+            report.say(rank_line(times, ranks))
 
     def _write_checkpoint(self) -> None:
         if self._request.checkpoint:
@@ -226,12 +227,14 @@ class Trainer:
             write_checkpoint(self._request.checkpoint, state)
 
     def _interrupted(self) -> Interrupted:
-        """What to raise when the work was stopped between two minibatches. Writes the checkpoint."""
+        """What to raise when the work was stopped between two minibatches, by a signal to any rank. Writes the
+        checkpoint."""
         self._write_checkpoint()
+        number = int(self._group.gather_numbers([signals.received()]).max())
         kept = "nothing was kept: --checkpoint FILE keeps the state of a run"
         if self._request.checkpoint:
             kept = f"--resume {self._request.checkpoint} goes on from there"
-        return signals.interruption(f"{_place(self._training)} ({kept})")
+        return agreed(signals.interruption(f"{_place(self._training)} ({kept})", number))
 
 
 def _place(training: Training) -> str:

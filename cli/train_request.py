@@ -1,0 +1,75 @@
+"""What `caffe64 train` is asked to do, and what can be wrong with it before any work."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+from ..errors import UsageError
+from . import files, plot
+from .log import SUFFIXES as LOG_SUFFIXES
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainRequest:
+    """The request of the command line. `rows` None: all. `seed`, `shuffle`, `threads`, `shards` None: not given."""
+
+    net: Path
+    weights: Path
+    optimizer: Path
+    rows: int | None
+    x: Path
+    y: Path
+    seed: int | None = None
+    threads: int | None = None
+    shards: int | None = None
+    init: Path | None = None
+    shuffle: bool | None = None
+    val_x: Path | None = None
+    val_y: Path | None = None
+    log: Path | None = None
+    plot: Path | None = None
+    checkpoint: Path | None = None
+    checkpoint_every: int | None = None
+    resume: Path | None = None
+    strict: bool = False
+    quiet: bool = False
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether --checkpoint and --resume name one file: then the run continues if it is there, else begins. Two
+        names that differ by a typing error never begin a run again."""
+        files = (self.checkpoint, self.resume)
+        return None not in files and len({os.path.realpath(path) for path in files}) == 1
+
+    @property
+    def begins(self) -> bool:
+        """Whether the run begins, without a checkpoint to continue."""
+        return self.resume is None or (self.may_begin and not os.path.lexists(self.resume))
+
+    def without_files(self) -> TrainRequest:
+        """That of a rank which says and writes nothing, and which is given the checkpoint by another."""
+        files = ("val_x", "val_y", "log", "plot", "checkpoint", "checkpoint_every", "resume")
+        return dataclasses.replace(self, quiet=True, **dict.fromkeys(files))
+
+
+def check(request: TrainRequest, *, writes: bool) -> None:
+    """Contradicting options, missing files and folders that cannot be written, before any work."""
+    if (request.val_x is None) != (request.val_y is None):
+        raise UsageError("--val-x and --val-y belong together")
+    if request.checkpoint_every is not None and request.checkpoint is None:
+        raise UsageError("--checkpoint-every needs --checkpoint FILE")
+    if request.init is not None and request.resume is not None and not request.may_begin:
+        raise UsageError(
+            "--init and --resume exclude each other, as a checkpoint brings its own weights, unless --checkpoint and "
+            "--resume name one file, which the run may have to begin"
+        )
+    files.check_suffix(request.log, "--log", LOG_SUFFIXES)
+    files.check_suffix(request.plot, "--plot", plot.SUFFIXES)
+    if request.plot is not None:
+        plot.check_plotting()
+    inputs = (request.net, request.optimizer, request.x, request.y, request.val_x, request.val_y)
+    files.check_inputs((*inputs, request.init, None if request.begins else request.resume))
+    if writes:
+        files.check_outputs((request.weights, request.log, request.plot, request.checkpoint), inputs)
