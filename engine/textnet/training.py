@@ -178,11 +178,15 @@ class Training:
             self._compared = True
         return any(wanted for wanted, _ in found)
 
+    def use_loop(self, loop: FusedLoop | ShardLoop) -> None:
+        """Run minibatches by this one from now on, instead of the one for so many shards and ranks."""
+        self._loop = loop
+
     def _run_minibatches(self, watch) -> None:
         self.model.progress = self._progress()  # the velocity goes on changing with the parameters
         if self._loop is None:
             shards = Shards(self.shards, self.group.size, self.group.rank, self.model.parameters.size)
-            self._loop = make_loop(self.plan, self.batch, self.threads, shards, self.group)
+            self.use_loop(make_loop(self.plan, self.batch, self.threads, shards, self.group))
         run_stretches(self, self._loop, self._order(), watch)
 
     def _order(self) -> np.ndarray:

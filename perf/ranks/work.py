@@ -1,0 +1,50 @@
+"""The net that is trained, network5 of the demos, and how times are taken: minima of many short turns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ...api import Net, Training
+from ...engine.parameters.shards import Shards
+from ...engine.textnet.loops import ShardLoop
+from ...formats.optimizer import Optimizer
+from ...ranks.group import Group
+
+STEPS = 10  # minibatches of an epoch, which is a turn: some milliseconds, so that few turns are disturbed
+LARGE = 1000  # rows of the larger minibatch
+WIDTHS = 784, 100, 10
+
+
+def training(minibatch: int, *, threads: int, shards: int = 1, group: Group | None = None) -> Training:
+    """A training that has no end, ready for its first minibatch."""
+    (inputs, hidden, outputs), rows = WIDTHS, STEPS * minibatch
+    source = np.random.default_rng(1)
+    X, Y = source.random((rows, inputs), np.float32), source.integers(0, outputs, (rows, 1)).astype(np.float32)
+    net = Net(f"inp {inputs} {minibatch} / lin {hidden} -2 / rel / lin {outputs} -2 / sce")
+    optimizer = Optimizer(1e-4, 0, 1, 1e-5, 0.9, 1_000_000)
+    return Training(net, X, Y, optimizer, threads=threads, shards=shards, group=group)
+
+
+def in_one_shard(minibatch: int) -> Training:
+    """The same by the loop of shards, which a training with one shard does not use."""
+    made = training(minibatch, threads=1)
+    shards = Shards(1, 1, 0, made.model.parameters.size)
+    made.use_loop(ShardLoop(made.plan, made.batch, made.threads, shards, made.group))
+    return made
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def minima(works: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """The least seconds of each, which take turns."""
+    for work in works:
+        work()
+    times = [[seconds(work) for work in works] for _ in range(rounds)]
+    return [min(column) for column in zip(*times, strict=True)]
