@@ -19,7 +19,7 @@ LOWEST := $(SMOKE) $(addprefix tests/,test_api.py test_pickles.py test_packaging
 TESTS ?=
 RESULTS ?= $(wildcard perf/results/*.json)
 
-.PHONY: demo demos lenet test smoke test-widths sdist-test wheels lowest opencv5 lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
+.PHONY: demo demos lenet test smoke test-widths sdist-test wheels lowest opencv5 mpich lint docs format perf perf-readme data clsTrain clsTest regTrain regTest clean
 
 demo: $(VENV)/.demos
 	$(BIN)/python demos/mnist/run.py
@@ -59,6 +59,10 @@ lowest: $(VENV)/.dev
 # Detectors as ONNX in OpenCV 5.
 opencv5: $(VENV)/.dev
 	$(BIN)/python tests/release/opencv5.py tests/engine/graph/test_detection_export.py
+
+# Trainings over MPICH's ranks; all other tests have Open MPI.
+mpich: $(VENV)/.dev
+	$(BIN)/python tests/release/mpich.py tests/ranks
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -6,11 +6,15 @@ leave(error, report)        at its end by an error, for `failure.guard`
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ..ranks.group import Group
+
+# A launcher passes on what ranks print, and Open MPI's forgets what it has not read when one of them aborts.
+FORWARDING_SECONDS = 1.0
 
 
 class _Job:
@@ -48,4 +52,5 @@ def leave(error: BaseException, report: _Reporter, settle: Callable[[], None]) -
     said = not group.rank or not isinstance(error, KeyboardInterrupt)
     code = report(error, say=said, where=f"rank {group.rank}: " if group.rank else "")
     settle()
+    time.sleep(FORWARDING_SECONDS)
     return group.abort(code)

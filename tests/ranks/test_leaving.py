@@ -34,6 +34,7 @@ class Recorded(SoloGroup):
 def left(group, error, monkeypatch):
     """What was said, and the exit code."""
     monkeypatch.setattr(launch, "open_group", lambda: group)
+    monkeypatch.setattr(over_ranks, "FORWARDING_SECONDS", 0)
     over_ranks.join()
     said = []
 

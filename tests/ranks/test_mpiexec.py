@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference.mpi import RANK, MpiRun, needs_mpi, ours
+from reference.hosts import network
+from reference.mpi import RANK, MpiRun, needs_mpi, options, ours
 
 from caffe64.formats.checkpoint import read_checkpoint
 
@@ -162,3 +163,17 @@ def test_a_failure_of_rank_0_alone_ends_all_with_its_exit_code(folder, runs):
     code, _, errors = runs(2, f"{PROGRAM} {TRAIN} --log full.csv", folder).end()
     assert code == 3, errors
     assert [line for line in ours(errors) if "error" in line] == ["caffe64: error: full.csv: No space left on device"]
+
+
+def test_hosts_that_reach_each_other_by_tcp_alone_give_the_same_bits(folder):
+    one = alone(folder, TRAIN.replace("w.bin", "one.bin"))
+    assert one.returncode == 0, one.stderr
+    with network(2) as hosts:
+        words = options(hosts.addresses, hosts.shell, hosts.subnet)
+        run = MpiRun(2, f"{PROGRAM} {TRAIN}", folder, before=hosts.before, extra=words)
+        try:
+            code, _, errors = run.end()
+        finally:
+            run.kill()
+    assert code == 0, errors
+    assert (folder / "w.bin").read_bytes() == (folder / "one.bin").read_bytes()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -90,7 +89,3 @@ class MpiRun:
 def ours(text: str) -> list[str]:
     """The lines of a stream that caffe64 has written, not the launcher."""
     return [line for line in text.splitlines() if line.startswith("caffe64: ")]
-
-
-def has_namespaces() -> bool:
-    return os.geteuid() == 0 and all(shutil.which(tool) for tool in ("ip", "unshare", "nsenter"))
