@@ -21,6 +21,8 @@ from __future__ import annotations
 import os
 import struct
 import weakref
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -72,9 +74,14 @@ class LmdbFile:
         self.count = self._tree.records
         if self.count * LEAST_NODE > self._size:
             raise self._damaged(f"announces {self.count} records in {self._size} bytes")
+        self._index: tuple[array[int], array[int]] | None = None
 
     def records(self, start: int = 0) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values, from the record of that number on."""
+        """Keys and values, from the record of that number on. The first call with a start reads all pages of records,
+        but no values; later ones find the page at once."""
+        if 0 < start < self.count:
+            yield from self._records_from(start)
+            return
         left = self.count
         for page in self._leaves(self._tree.root, 1) if left else ():
             offsets = self._offsets(page)
@@ -87,6 +94,32 @@ class LmdbFile:
             start = max(0, start - len(offsets))
         if left:
             raise self._damaged(f"has {self.count - left} records of the {self.count} that it announces")
+
+    def _records_from(self, start: int) -> Iterator[tuple[bytes, bytes]]:
+        pages, firsts = self._found_index()
+        at = bisect_right(firsts, start) - 1
+        for place in range(at, len(pages)):
+            page, first = self._page(pages[place]), firsts[place]
+            offsets, end = self._offsets(page), firsts[place + 1] if place + 1 < len(pages) else self.count
+            if not HEADER.unpack_from(page)[2] & LEAF or len(offsets) != end - first:
+                raise self._damaged(f"page {pages[place]} has changed")
+            for offset in offsets[max(0, start - first) :]:
+                yield self._record(page, offset)
+
+    def _found_index(self) -> tuple[array[int], array[int]]:
+        """The numbers of the pages with records, in order, and the number of the first record of each."""
+        if self._index is None:
+            pages, firsts, found = array("q"), array("q"), 0
+            for page in self._leaves(self._tree.root, 1):
+                pages.append(HEADER.unpack_from(page)[0])
+                firsts.append(found)
+                found += len(self._offsets(page))
+                if found > self.count:
+                    raise self._damaged(f"has more than the {self.count} records that it announces")
+            if found < self.count:
+                raise self._damaged(f"has {found} records of the {self.count} that it announces")
+            self._index = pages, firsts
+        return self._index
 
     def _meta(self, at: int, page: int | None) -> Tree:
         """The tree of records by the meta page at this place; of the second, by which pages have this size."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -15,10 +16,12 @@ from ...formats.content import CUT_SHORT
 from ...formats.lmdb_pages import LmdbFile
 
 TABLES = (".ldb", ".sst")  # files of a LevelDB database that never change
+MARK = 256  # records from one key that is kept to the next, from which others are found
 
 
 class Database(Protocol):
-    """`count` is the number of its records. Iterators give keys and values from the record of a number on."""
+    """`count` is the number of its records. Iterators give keys and values from the record of a number on, without
+    reading those before it."""
 
     path: Path
     count: int
@@ -69,7 +72,10 @@ class LevelDatabase:
                     shutil.copyfile(file, Path(self._copy.name) / file.name)
             self._database = plyvel.DB(self._copy.name, create_if_missing=False, paranoid_checks=True)
             with self._iterator(include_value=False) as keys:
-                self.count = sum(1 for _ in keys)
+                self._marks, self.count = list[bytes](), 0
+                for self.count, key in enumerate(keys, 1):
+                    if self.count % MARK == 1:
+                        self._marks.append(key)
         except (plyvel.Error, OSError) as error:
             self._copy.cleanup()
             raise InputError(path, f"is not a LevelDB database: {error}", hint=CUT_SHORT) from None
@@ -77,9 +83,9 @@ class LevelDatabase:
     def records(self, start: int = 0) -> Iterator[tuple[bytes, bytes]]:
         try:
             with self._iterator() as pairs:
-                for number, pair in enumerate(pairs):
-                    if number >= start:
-                        yield pair
+                if start < self.count:
+                    pairs.seek(self._marks[start // MARK])
+                    yield from itertools.islice(pairs, start % MARK, None)
         except self._error as error:
             raise InputError(self.path, f"is damaged: {error}", hint=CUT_SHORT) from None
 

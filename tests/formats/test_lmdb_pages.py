@@ -109,6 +109,21 @@ def test_several_iterators_and_threads_do_not_meet(tmp_path):
     assert found == [True] * 4
 
 
+def test_records_from_a_number_on_are_found_without_reading_those_before(tmp_path, monkeypatch):
+    records = [(f"{number:05d}".encode(), bytes(100)) for number in range(5000)]
+    found = LmdbFile(write(tmp_path / "db", records))
+    assert [*found.records(4990)] == records[4990:]
+    reads = []
+    read = LmdbFile._read
+    monkeypatch.setattr(LmdbFile, "_read", lambda self, at, size: reads.append(at) or read(self, at, size))
+    for start in (1, 2500, 4999):
+        reads.clear()
+        assert next(found.records(start)) == records[start]
+        assert len(reads) == 1
+    assert [*found.records(2500)] == records[2500:]
+    assert [*found.records(5000)] == []
+
+
 def test_a_file_that_becomes_shorter_is_an_error(tmp_path):
     """A mapped one would end the process."""
     path = write(tmp_path / "db", [(f"{number:05d}".encode(), bytes(900)) for number in range(500)])
@@ -142,10 +157,11 @@ def test_damaged_files_are_errors_or_give_records(tmp_path, seed):
     records = [(f"{number:04d}".encode(), draws.randbytes(draws.choice([20, 300, 5000]))) for number in range(120)]
     data = (write(tmp_path / "db", records) / "data.mdb").read_bytes()
     path, refused = tmp_path / "mutant", 0
-    for mutant in mutants(data, 500, seed):
+    for number, mutant in enumerate(mutants(data, 500, seed)):
+        start = 60 * (number % 2)
         path.write_bytes(mutant)
         try:
-            for _, value in LmdbFile(path).records():
+            for _, value in LmdbFile(path).records(start):
                 assert len(value) <= len(mutant)
         except Caffe64Error:
             refused += 1
