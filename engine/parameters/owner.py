@@ -149,8 +149,9 @@ class Held:
         """The layer's blobs in the owner's vector, or in one of the same layout."""
         return [self.owner.view(number, vector) for number in self.numbers]
 
-    def written(self) -> None:
-        self.owner.written(self.numbers)
+    def written(self, blobs: Iterable[int] | None = None) -> None:
+        """All blobs of the layer have been written to, or these."""
+        self.owner.written(self.numbers if blobs is None else [self.numbers[blob] for blob in blobs])
 
     def expose(self) -> None:
         self.owner.expose(self.numbers)

@@ -108,7 +108,7 @@ def _average(node: Node, mean: np.ndarray, variance: np.ndarray) -> None:
     for blob, new in zip(node.weights[2:], (mean, variance), strict=True):
         blob[...] = momentum * blob.astype(np.float64) + (1 - momentum) * new.reshape(blob.shape)
     if node.held:
-        node.held.written()
+        node.held.written((2, 3))
 
 
 # ------------------------------------------------------------------------------------------------------------- gradient

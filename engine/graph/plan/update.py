@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,24 +34,33 @@ UPDATE_MACS = 4
 NO_LOSS = np.float32(0)
 
 
+class VectorShare(NamedTuple):
+    """float32 [first, last) of a vector, whole parts of `part` float32 each, which are whole cache lines."""
+
+    first: int
+    last: int
+    part: int
+
+
 class WeightUpdate:
     """The update of the vector of `owner` by `gradient`, the sum of the gradients of so many `passes`, and by as many
     `histories` as `rule` keeps: float32 vectors of the owner's layout. It writes all of them, and into `gradient` what
-    was subtracted from the weights.
+    was subtracted from the weights. With a `share` it writes that of them; `gradient` has whole parts then.
 
     `threads` None: as many as pay off. `updates` counts them; an interrupt finds one whole and counted, or not begun.
     """
 
     def __init__(
         self, owner: Parameters, gradient: np.ndarray, rule: Rule, histories: Sequence[np.ndarray], passes: int = 1,
-        threads: int | None = None,
+        threads: int | None = None, share: VectorShare | None = None,
     ):  # fmt: skip
         self.owner, self.gradient = owner, gradient
         self._held = owner.vector, gradient, histories
+        self._share = share or VectorShare(0, gradient.size, gradient.size)
         layout = np.dtype([(name, np.float64) for name in UpdateNumbers._fields])
         self._memory = aligned_zeros(layout.itemsize // FLOAT_BYTES)
         self._numbers = self._memory.view(layout)[0]
-        threads = choose_threads(threads, UPDATE_MACS * gradient.size)
+        threads = choose_threads(threads, UPDATE_MACS * (self._share.last - self._share.first))
         emitter = Emitter(threads, Scratch(offset=0, thread=0), owner.vector.view(np.uint8))
         emit_fill(emitter, emitter.outside(gradient), gradient.nbytes, np.float32(0))
         self._emit_lengths(emitter)
@@ -60,24 +70,27 @@ class WeightUpdate:
         self._steps = len(emitter.steps)
 
     def _emit_lengths(self, emitter: Emitter) -> None:
-        """The steps of clipping."""
-        items = -(-self.gradient.size // SQUARES)
-        self._sums = np.zeros(items, np.float64)
-        at, sums = emitter.outside(self._memory), emitter.outside(self._sums)
-        size, g = self.gradient.size, emitter.outside(self.gradient)
-        emitter.step(add_squares, items, g=g, size=size, numbers=at, sums=sums)
-        emitter.step(shorten, 1, numbers=at, sums=sums, items=items)
+        """The steps of clipping. Their sums are those of the items of all parts, of which the share's are found."""
+        first, last, part = self._share
+        items, whole = -(-part // SQUARES), max(part, 1)
+        self.sums = np.zeros(self.gradient.size // whole * items, np.float64)
+        self.own_sums = self.sums[first // whole * items : last // whole * items]
+        at, g = emitter.outside(self._memory), emitter.outside(self.gradient[first:])
+        own, sums = emitter.outside(self.own_sums), emitter.outside(self.sums)
+        emitter.step(add_squares, self.own_sums.size, g=g, part=part, items=items, numbers=at, sums=own)
+        emitter.step(shorten, 1, numbers=at, sums=sums, items=self.sums.size)
 
     def _emit_update(self, emitter: Emitter, rule: Rule, vectors: list[np.ndarray], passes: int) -> None:
         own = [(rule.decay * part.decay_mult, part.lr_mult) for part in self.owner.slices]
         self._own = np.array(own, np.float32).reshape(-1, 2)
         of_rule = np.float32(1) / np.float32(passes), rule.momentum, rule.other, rule.delta
         self._of_rule = np.array(of_rule, np.float32)
+        first, last, _ = self._share
         rows = [
             Chunk(at, min(CHUNK_BYTES, end - at), emitter.outside(self._own[number]))
             for number, part in enumerate(self.owner.slices)
-            for end in [(part.offset + whole_lines(part.size)) * FLOAT_BYTES]
-            for at in range(part.offset * FLOAT_BYTES, end, CHUNK_BYTES)
+            for end in [min(last, part.offset + whole_lines(part.size)) * FLOAT_BYTES]
+            for at in range(max(first, part.offset) * FLOAT_BYTES, end, CHUNK_BYTES)
         ]
         chunks = emitter.table(np.array([numbers(row) for row in rows], np.int64))
         at, (g, h, e) = emitter.outside(self._memory), map(emitter.outside, vectors)
@@ -106,6 +119,16 @@ class WeightUpdate:
         self.owner.all_written()
         self._program.run(1, self._steps)
         return self.length
+
+    def measure(self) -> None:
+        """The first part of `run` after `begin`, with a limit: `own_sums` are the squares of the share, float64, which
+        are gathered into `sums` before the second one."""
+        self._program.run(1, 2)
+
+    def finish(self) -> None:
+        """The second part of `run`."""
+        self.owner.all_written()
+        self._program.run(2, self._steps)
 
     def begin(self, rate: np.float32, limit: float, before: np.float32 = NO_LOSS, *, any_loss: bool = True) -> None:
         """The numbers of the update that comes next: `before` is the sum of the losses of passes that have run; with

@@ -44,19 +44,22 @@ OF_UPDATE = UpdateNumbers(*(n * DOUBLE_BYTES for n in range(field_count(UpdateNu
 
 class Squares(NamedTuple):
     g: int
-    size: int  # float32, whole cache lines
+    part: int  # float32 of a part, whole cache lines
+    items: int  # of a part
     numbers: int  # offset of UpdateNumbers
     sums: int  # float64, of each item
 
 
 @step_kernel(Squares)
 def add_squares(arena, weights, tables, at, item, thread):
-    """The sum of SQUARES squares, if there is a limit."""
+    """The sum of SQUARES squares, or of as many as are left of a part, if there is a limit."""
     f = read_fields(tables, at, Squares)
     if double(arena, f.numbers + OF_UPDATE.limit) < 0:
         return
     s0 = s1 = s2 = s3 = np.float64(0)
-    for i in range(item * SQUARES, min(f.size, (item + 1) * SQUARES), 4):  # side by side, as an addition takes a while
+    part = item // f.items
+    first = part * f.part + (item - part * f.items) * SQUARES
+    for i in range(first, min((part + 1) * f.part, first + SQUARES), 4):  # side by side, as an addition takes a while
         x = f.g + i * FLOAT_BYTES
         s0 += np.float64(element(arena, x)) ** 2
         s1 += np.float64(element(arena, x + 1 * FLOAT_BYTES)) ** 2

@@ -32,4 +32,4 @@ class Updates:
     def written(self) -> None:
         """After a run."""
         for update, held in zip(self._updates, self._held, strict=True):
-            held.owner.written([held.numbers[blob] for blob in update.blobs])
+            held.written(update.blobs)
