@@ -55,7 +55,7 @@ class MemoryRows:
 
     def __init__(self, graph: Graph):
         self._graph, self._arrays = graph, list[np.ndarray]()
-        self._row = 0
+        self._row, self.shards = 0, 1  # a run takes the rows of one shard of a batch
 
     def __bool__(self) -> bool:
         return bool(self._arrays)
@@ -74,8 +74,13 @@ class MemoryRows:
             what = f"{rows} rows of data and {numbers.size} labels"
             raise UsageError(f"{what}, expected as many, a multiple of the batch size {size}")
         row = 0 if self else self._row
-        self._size, self._arrays = size, [pictures, numbers.reshape(-1)][: len(first.tops)]
+        self._size, self._arrays = size // self.shards, [pictures, numbers.reshape(-1)][: len(first.tops)]
         self.row = row
+
+    @property
+    def size(self) -> int:
+        """Rows that a run takes; 0 before there are any."""
+        return self._size if self else 0
 
     @property
     def row(self) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..api import Training
-    from ..engine.textnet.records import RankTimes
+    from ..ranks.times import RankTimes
 
 EPOCH_LINES = 4  # per second, at most: tiny nets finish hundreds of epochs in that time
 
@@ -126,14 +126,14 @@ def validation(record: dict) -> str:
     return text
 
 
-def rank_line(times: RankTimes, ranks: int) -> str:
+def rank_line(times: RankTimes, ranks: int, unit: str = "minibatch") -> str:
     """What a minibatch took on this rank, and what one rank alone would take, about: its own rows and those of the
     others."""
     each = 1e6 / max(times.minibatches, 1)
     exchanging = times.exchanging * each
     computing = times.seconds * each - exchanging
     alone, together = ranks * computing, computing + exchanging
-    text = f"{ranks} ranks: {together:,.0f} us per minibatch, {computing:,.0f} computing, {exchanging:,.0f} exchanging"
+    text = f"{ranks} ranks: {together:,.0f} us per {unit}, {computing:,.0f} computing, {exchanging:,.0f} exchanging"
     text = f"{text}; one rank would take about {alone:,.0f}"
     if together < alone:
         return text

@@ -46,7 +46,7 @@ class SolverRecords:
                 self._add(event.iteration, self._shown, None)
 
     def _add(self, iteration: int, loss: float | None, rate: float | None) -> None:
-        now, rows = time.perf_counter(), self.solver.trainer.fed.rows * self.solver.parsed.settings.iter_size
+        now, rows = time.perf_counter(), self.solver.trainer.rows
         speed = rows_per_second((iteration - self._iteration) * rows, now - self._last)
         self._last, self._iteration = now, iteration
         record = {"iteration": iteration, "loss": loss, "rate": rate, "seconds": now - self._started}

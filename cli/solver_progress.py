@@ -37,7 +37,7 @@ class PlainReport:
     def __init__(self, print: Print, solver: CaffeTraining):
         self.print, self.solver = print, solver
         fed = solver.trainer.fed
-        self._rows = fed.rows * solver.parsed.settings.iter_size
+        self._rows = solver.trainer.rows
         self._unit = "pictures/s" if fed.has_pictures else "rows/s"
         self._since = self._pause = time.perf_counter()
         self._seconds, self._iterations = 0.0, 0  # of iterations since the last line

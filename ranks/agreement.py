@@ -33,7 +33,7 @@ def agree(group: Group, work: Callable[[], Result]) -> Result:
         if group.size == 1:
             raise
         failure = error
-    said = None if failure is None else (_message(failure), getattr(failure, "exit_code", 1))
+    said = None if failure is None else (message_of(failure), getattr(failure, "exit_code", 1))
     failed = [(rank, *each) for rank, each in enumerate(group.gather_objects(said)) if each]
     if failed:
         first = failed[0]
@@ -51,7 +51,8 @@ def is_agreed(error: BaseException) -> bool:
     return getattr(error, "agreed", False)
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """For an error that another rank raises."""
     text = " ".join(str(error).split())
     if isinstance(error, Caffe64Error):
         return text

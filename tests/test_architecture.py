@@ -132,6 +132,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "formats.caffe",
         "formats.onnx",
         "markup",
+        "ranks",
         "results",
         "wording",
     },

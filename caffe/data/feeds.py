@@ -15,7 +15,7 @@ from ...engine.graph.ops import op_of
 from ...engine.graph.ops.inputs import FilledBlobs, InputBlobs
 from ...errors import NotFinite, UsageError
 from ...wording import counted, one_of
-from .own import OwnBatches
+from .own import CutBatches, OwnBatches
 from .places import Places
 from .sources import Batch, BatchSource
 from .streams import ORDER, layer_key, purpose_of
@@ -29,12 +29,15 @@ Sources = dict[str, tuple[list[str], BatchSource]]
 @dataclass(frozen=True)
 class Feed:
     """`data` as a caller gave it for the argument `name`. `batch` rows at a time, None for as many as the net's data
-    layer takes. `trains`: rows are shuffled, and run on from the last to the first; else each test takes all once."""
+    layer takes. `trains`: rows are shuffled, and run on from the last to the first; else each test takes all once.
+    Each batch is cut into `shards`, which are taken one by one, each `passes` times in an iteration."""
 
     name: str
     data: Any
     batch: int | None = None
     trains: bool = True
+    shards: int = 1
+    passes: int = 1
 
     def sources(self, graph: Graph, seed: int, places: Places) -> Sources:
         """The source for each of the layers that it stands for, under the first's name. Raises UsageError."""
@@ -47,7 +50,8 @@ class Feed:
         if not fed:
             raise UsageError(f"{self.name} was given to a net without a data layer or an input: {graph.path}")
         if arrays is None:
-            return {fed[0].name: (tops, OwnBatches(self.data, tops))}
+            whole = OwnBatches(self.data, tops)
+            return {fed[0].name: (tops, CutBatches(whole, self.shards, self.passes) if self.shards > 1 else whole)}
         return {fed[0].name: (tops, self._rows(arrays, fed, seed, places))}
 
     @property
@@ -87,6 +91,10 @@ class Feed:
         batch = self.batch or _batch_of(first)
         if not batch or not self.trains:
             batch = min(batch or BATCH, *lengths)
+        if batch % self.shards:
+            raise UsageError(
+                f"{self.name} is taken {batch} rows at a time, expected a multiple of {self.shards} shards"
+            )
         changes: list[PixelTransform | None] = []
         for top, array in numbers.items():
             node = next(node for node in fed if any(each.name == top for each in node.tops))
@@ -99,7 +107,7 @@ class Feed:
                 raise UsageError(f"{found}, expected pictures [N, channels, height, width] for {node.name!r}")
             changes.append(PixelTransform(node, transform, seed, layer_key(node, 0), places))
         draws = purpose_of(first, seed, ORDER) if self.trains else None
-        return ArrayRows(list(numbers.values()), batch, draws, changes)
+        return ArrayRows(list(numbers.values()), batch // self.shards, draws, changes)
 
 
 def make_inputs(graph: Graph, shapes: Mapping[str, Shape]) -> None:

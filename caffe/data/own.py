@@ -85,3 +85,34 @@ class OwnBatches:
         if missing := [top for top in self._tops if top not in batch]:
             raise UsageError(f"the data gave a batch of {sorted(map(str, batch))}, without {missing[0]!r}")
         return [np.asarray(as_numbers(batch[top], top), np.float32) for top in self._tops]
+
+
+class CutBatches:
+    """Rows of the batches that Python code gives, which are whole ones: batch p of it is batches p * shards and on. As
+    many as the passes of an iteration are kept, since its code may not give one again."""
+
+    takes_long = False
+
+    def __init__(self, whole: OwnBatches, shards: int, passes: int):
+        self._whole, self._shards, self._passes = whole, shards, passes
+        self._kept: dict[int, list[np.ndarray]] = {}
+
+    def take(self, number: int) -> list[np.ndarray]:
+        """Raises UsageError as `OwnBatches`, and for rows that are not a multiple of the shards."""
+        whole, shard = divmod(number, self._shards)
+        if whole not in self._kept:
+            batch = self._whole.take(whole)
+            if odd := [
+                len(array) if array.ndim else 0 for array in batch if not array.ndim or len(array) % self._shards
+            ]:
+                raise UsageError(
+                    f"the data gave a batch of {odd[0]} rows, expected a multiple of {self._shards} shards"
+                )
+            while len(self._kept) >= self._passes:
+                del self._kept[min(self._kept)]
+            self._kept[whole] = batch
+        return [np.array_split(array, self._shards)[shard] for array in self._kept[whole]]
+
+    def close(self) -> None:
+        self._kept = {}
+        self._whole.close()

@@ -6,18 +6,19 @@ ahead, gets what it should.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from ...engine.graph.analysis.fillers import filled_blob
-from ...engine.graph.ir.graph import Node
+from ...engine.graph.ir.graph import Node, Shape
 from ...engine.graph.ops import op_of
 from ...engine.graph.ops.inputs import DatabaseFiles, FilledBlobs, InputBlobs, PictureFiles, RowFiles, Transform
 from .pictures import Pictures
 from .places import Places
 from .rows import RowSource
-from .streams import check_batch, purpose_of
+from .streams import check_batch, purpose_of, rows_of_shard
 
 Batch = list[np.ndarray]
 WINDOWS = "write its crops as pictures, and read them with ImageData or Data"
@@ -35,15 +36,17 @@ class BatchSource(Protocol):
     def close(self) -> None: ...
 
 
-def make_source(node: Node, seed: int, places: Places) -> BatchSource | None:
-    """The source of a layer without bottoms; None for one that the caller feeds. Raises InputError, also for a layer
-    that reads data in Python, UsageError for a package that is missing."""
+def make_source(node: Node, seed: int, places: Places, shards: int = 1) -> BatchSource | None:
+    """The source of a layer without bottoms, of as many rows as a shard has; None for one that the caller feeds. Raises
+    InputError, also for a layer that reads data in Python, UsageError for a package that is missing."""
     attributes = node.attributes
     if node.type == "WindowData":
         raise node.error("is not read", "another data layer", WINDOWS)
     if op_of(node) is None and not node.bottoms:
         raise node.error("would read its data by Python code, which is not run", "another data layer", OWN)
     files = attributes.files if isinstance(attributes, InputBlobs) else None
+    if isinstance(files, DatabaseFiles | PictureFiles | RowFiles):
+        files = replace(files, batch=rows_of_shard(node, files.batch, shards))
     match files:
         case DatabaseFiles() | PictureFiles():
             return Pictures(node, files, attributes.transform or Transform(), seed, places)
@@ -52,17 +55,17 @@ def make_source(node: Node, seed: int, places: Places) -> BatchSource | None:
                 raise node.error("has a transform_param", "none: HDF5Data gives its rows as they are")
             return RowSource(node, files, seed, places)
         case FilledBlobs():
-            return Filled(node, files, seed)
+            return Filled(node, files, seed, shards)
     return None
 
 
 class Filled:
-    """Tops of a DummyData layer."""
+    """Tops of a DummyData layer. One of a single row has that in each shard."""
 
     takes_long = False
 
-    def __init__(self, node: Node, files: FilledBlobs, seed: int):
-        shapes, fillers = node.attributes.shapes, files.fillers
+    def __init__(self, node: Node, files: FilledBlobs, seed: int, shards: int = 1):
+        shapes, fillers = [_cut(node, shape, shards) for shape in node.attributes.shapes], files.fillers
         self.node = node
         self._shapes = shapes * len(node.tops) if len(shapes) == 1 else shapes
         self._fillers = fillers * len(node.tops) if len(fillers) == 1 else fillers
@@ -84,3 +87,9 @@ class Filled:
 
     def close(self) -> None:
         pass
+
+
+def _cut(node: Node, shape: Shape, shards: int) -> Shape:
+    if not shape or shape[0] == 1:
+        return shape
+    return rows_of_shard(node, shape[0], shards), *shape[1:]

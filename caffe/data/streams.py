@@ -36,3 +36,10 @@ def check_batch(node: Node, batch: int, rows: Sequence[Shape]) -> None:
     most = min(MOST_NUMBERS, memory_bytes() // 4 // SHARE) // max(LEAST_ROW, *map(math.prod, rows))
     if batch > most:
         raise node.error(f"has batch_size {batch} of {', '.join(str(list(row)) for row in rows)}", f"at most {most}")
+
+
+def rows_of_shard(node: Node, rows: int, shards: int) -> int:
+    """Of a batch of a data layer. Raises node.error where they are not the same in all shards."""
+    if rows % shards:
+        raise node.error(f"has batches of {rows} rows", f"a multiple of the {shards} shards")
+    return rows // shards

@@ -24,11 +24,13 @@ from ..data.ahead import Ahead
 from ..data.feeds import Feed, Sources, make_inputs
 from ..data.pictures import Pictures
 from ..data.places import Places
-from ..data.sources import Batch, make_source
+from ..data.shards import ShardOrder, TurnSource, shards_of
+from ..data.sources import Batch, BatchSource, make_source
 from ..net import CaffeNet, Outputs
 from ..reading import graph_of, read_net
 from .events import Restarted, Tell, ignore
 from .saved import PHASES
+from .shard_inputs import shard_shapes
 
 Place = dict[str, Any]
 
@@ -119,14 +121,17 @@ def required_kernels(solver: ParsedSolver, level: int | None = None, stages: Seq
 class FedNet:
     """A net and the sources of its data layers, which are asked for batch after batch, those of files ahead; `passes`
     have run. `state` is the NetState that chose its layers, `given` what Python code has given in place of data
-    layers."""
+    layers. With an `order` a batch is that of one shard; `turn` is the next one in this order, None for a run between
+    iterations, which takes batch number `passes`."""
 
     net: CaffeNet
     state: Message
     sources: Sources
     places: Places
     given: Feed | None = None
+    order: ShardOrder | None = None
     passes: int = 0
+    turn: int | None = None
     _kept: dict[str, Batch] = field(default_factory=dict)  # first batches, which gave the shapes
     _ahead: dict[str, Ahead] = field(default_factory=dict)
 
@@ -134,7 +139,10 @@ class FedNet:
         self.net._feed = self.feed
         for layer, (_, source) in self.sources.items():
             if source.takes_long:
-                self._ahead[layer] = Ahead(source, self._kept[layer])
+                self._ahead[layer] = Ahead(self._in_turns(source), self._kept[layer])
+
+    def _in_turns(self, source: BatchSource) -> BatchSource:
+        return TurnSource(source, self.order) if self.order else source
 
     @property
     def place(self) -> Place:
@@ -151,9 +159,9 @@ class FedNet:
         if seed != self.net.graph.streams.seed:
             self.net.graph.streams.seed = seed
             self.close()
-            self.sources = sources_of(self.net.graph, seed, self.places, self.given)
+            self.sources = sources_of(self.net.graph, seed, self.places, self.given, shards_of(self.order))
             for layer, ahead in self._ahead.items():
-                ahead.source = self.sources[layer][1]
+                ahead.source = self._in_turns(self.sources[layer][1])
             self._kept = {}
         passes, draws, row = int(place["passes"]), int(place["draws"]), max(0, int(place["row"]))
         states = self.net.session.states.values()
@@ -177,7 +185,7 @@ class FedNet:
 
     def forward(self, tell: Tell = ignore) -> tuple[np.float32, Outputs]:
         """One pass on the next batch: the loss, and copies of the outputs by name."""
-        self._tell_of_restarts(tell)
+        self.tell_of_restarts(tell)
         outputs = self.net.forward()
         return self.loss(), outputs
 
@@ -186,13 +194,16 @@ class FedNet:
     ) -> tuple[bool, np.float32, Outputs]:
         """One pass of an iteration on the next batch: whether it was run as one, as of `Session.iterate`, or else only
         forward; the loss, and copies of the outputs."""
-        self._tell_of_restarts(tell)
+        self.tell_of_restarts(tell)
         linked, outputs = self.net._iterate(update, first=first, last=last)
         return linked, self.loss(), outputs
 
-    def _tell_of_restarts(self, tell: Tell) -> None:
+    def tell_of_restarts(self, tell: Tell, batches: int = 1) -> None:
+        """Tell of the layers whose records begin again in the next batches."""
         for layer, (_, source) in self.sources.items():
-            if isinstance(source, Pictures) and source.is_database and source.wraps(self.passes):
+            if not isinstance(source, Pictures) or not source.is_database:
+                continue
+            if any(source.wraps(self.passes + number) for number in range(batches)):
                 tell(Restarted(layer))
 
     def feed(self) -> None:
@@ -204,8 +215,7 @@ class FedNet:
             raise UsageError(f"{self.net.path}: {first.name!r} (MemoryData) has no rows: {hint}")
         for layer, (tops, source) in self.sources.items():
             batch = self._kept.pop(layer, None) if self.passes == 0 else None
-            batch = batch or self._ahead.get(layer, source).take(self.passes)
-            for top, array in zip(tops, batch, strict=True):
+            for top, array in zip(tops, batch or self._take(layer, source), strict=True):
                 blob = self.net.blobs[top]
                 if blob.shape != array.shape:
                     blob.reshape(*array.shape)
@@ -213,6 +223,14 @@ class FedNet:
         for ahead in self._ahead.values():
             ahead.go_on()
         self.passes += 1
+
+    def _take(self, layer: str, source: BatchSource) -> Batch:
+        if not self.order:
+            return self._ahead.get(layer, source).take(self.passes)
+        if self.turn is not None and layer in self._ahead:
+            return self._ahead[layer].take(self.turn)
+        self.close()  # the source is for one thread
+        return source.take(self.passes)
 
     def close(self) -> None:
         """End what reads ahead; `feed` begins again."""
@@ -228,14 +246,15 @@ class FedNet:
 
 def build(
     origin: NetOrigin, phase: str, draws: np.random.Generator, seed: int, threads: int | None,
-    *, level: int | None = None, stages: Sequence[str] = (), given: Feed | None = None,
+    *, level: int | None = None, stages: Sequence[str] = (), given: Feed | None = None, order: ShardOrder | None = None,
 ) -> FedNet:  # fmt: skip
-    """A net in `phase` with weights by its fillers, drawn from `draws`; its sources draw by `seed`."""
+    """A net in `phase` with weights by its fillers, drawn from `draws`; its sources draw by `seed`. With an `order` it
+    takes the rows of one shard. Raises InputError where they cannot be cut."""
     state = origin.state(phase, level, stages)
     graph, notices = origin.graph(state)
     graph.streams.seed = seed
     places = Places(graph.path, notices)
-    sources = sources_of(graph, seed, places, given)
+    sources = sources_of(graph, seed, places, given, shards_of(order))
     kept = {layer: source.take(0) for layer, (_, source) in sources.items()}
     shapes: dict[str, Shape] = {}
     for layer, (tops, _) in sources.items():
@@ -243,18 +262,21 @@ def build(
     if given:
         make_inputs(graph, shapes)
     net = CaffeNet(graph, path=graph.path, notices=notices, threads=threads)
+    if order:
+        shapes |= shard_shapes(net, order.shards, shapes)
     expected = weight_shapes(graph, infer_shapes(graph, shapes))
     assign_weights(graph, [fill(node, each, draws) for node, each in zip(graph.nodes, expected, strict=True)])
     net.reshape(**shapes)
-    return FedNet(net, state, sources, places, given, _kept=kept)
+    return FedNet(net, state, sources, places, given, order, _kept=kept)
 
 
-def sources_of(graph: Graph, seed: int, places: Places, given: Feed | None = None) -> Sources:
-    """What the data layers of a graph read, each by the layer's name, or instead what is given. Raises InputError."""
+def sources_of(graph: Graph, seed: int, places: Places, given: Feed | None = None, shards: int = 1) -> Sources:
+    """What the data layers of a graph read, each by the layer's name, or instead what is given; of so many shards, the
+    batches of one. Raises InputError."""
     sources = given.sources(graph, seed, places) if given else {}
     fed = {top for tops, _ in sources.values() for top in tops}
     for node in graph.nodes:
         tops = [top.name for top in node.tops]
-        if not node.bottoms and fed.isdisjoint(tops) and (source := make_source(node, seed, places)):
+        if not node.bottoms and fed.isdisjoint(tops) and (source := make_source(node, seed, places, shards)):
             sources[node.name] = tops, source
     return sources

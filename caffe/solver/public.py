@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
@@ -12,15 +11,15 @@ import numpy as np
 from ...arguments import file_name, flag, function, instance, names, whole_number
 from ...conversion import ArrayLike
 from ...engine.graph.analysis.need_backward import loss_blobs
-from ...engine.graph.frontends.caffe.write import graph_message
 from ...errors import InputError, UsageError
-from ...formats.caffe import ParsedNet, upgraded
 from ...formats.caffe.solver import ParsedSolver, parse_solver, read_solver, with_settings
-from ..data.feeds import ArrayRows, Feed
+from ...ranks.agreement import agree
+from ...ranks.group import Group, SoloGroup
+from ...ranks.together import check_alike
 from ..net import CaffeNet
 from ..pycaffe_words import SOLVER_HINTS, hint
-from ..reading import read_net
 from .events import Event, Stepped
+from .given import given_data, set_whole_tests
 from .history import SolverHistory
 from .keywords import given_settings
 from .loop import TrainingLoop
@@ -58,10 +57,15 @@ class Solver:
     history           SolverHistory: losses, rates and test scores
 
     After a step, `net.params[...].diff` holds what was subtracted from the weights, as in Caffe; what is written into
-    `data` counts from then on. `seed` is in place of random_seed, `level` and `stages` are those of the train net.
-    The result does not depend on `threads`, None for as many as pay off. A loss that is not finite raises Diverged
-    before the update, unless `keep_going`. Without a file, snapshots are written only with a snapshot_prefix. One
-    Solver is for one thread at a time. It cannot be pickled: `snapshot` and `restore` keep a training.
+    `data` counts from then on. `seed` is in place of random_seed, `level` and `stages` are those of the train net. The
+    result does not depend on `threads`, None for as many as pay off. A loss that is not finite raises Diverged before
+    the update, unless `keep_going`. Without a file, snapshots are written only with a snapshot_prefix. One Solver is
+    for one thread at a time. It cannot be pickled: `snapshot` and `restore` keep a training.
+
+    Each batch is cut into `shards`, a power of two, whose gradients are added in a fixed order; `net` takes the rows of
+    one. The last bits of the result depend on their number, and not on how many processes share them:
+    `group=caffe64.MpiGroup()`, where MPI has started several. All make the same calls with the same arguments; the one
+    of rank 0 runs the tests and writes.
 
     Raises UsageError for wrong arguments, InputError for files.
     """
@@ -80,27 +84,37 @@ class Solver:
         stages: Sequence[str] = (),
         seed: int | None = None,
         threads: int | None = None,
+        shards: int = 1,
+        group: Group | None = None,
         keep_going: bool = False,
         **settings: Any,
     ):
         if (solver_file is None) == (net is None):
             raise UsageError(f"a solver has a file or a net, {'both' if net is not None else 'none'} given: {FORM}")
         self._has_file, keep_going = solver_file is not None, flag("keep_going", keep_going)
-        given = _given(net, data, test_data, batch_size)
         self._left_open: list[str] = []
         self._lacks_rate = not self._has_file and "base_lr" not in settings
-        parsed = self._parsed(solver_file, given, settings)
-        self._training = CaffeTraining(
-            parsed,
-            level=level,
-            stages=names("stages", stages, "names of stages"),
-            threads=threads,
-            seed=seed,
-            given=given,
-        )
+        shards = whole_number("shards", shards, 1)
+        self._group = SoloGroup() if group is None else instance("group", group, Group, "caffe64.MpiGroup()")
+
+        def make() -> CaffeTraining:
+            given = given_data(net, data, test_data, batch_size)
+            return CaffeTraining(
+                self._parsed(solver_file, given, settings),
+                level=level,
+                stages=names("stages", stages, "names of stages"),
+                threads=threads,
+                seed=seed,
+                given=given,
+                shards=shards,
+                group=self._group,
+            )
+
+        self._training = agree(self._group, make)
+        check_alike(self._group, self._training.facts)
         if net is not None and not loss_blobs(self.net.graph.nodes):
             raise UsageError("the net has no loss: nothing can be trained")
-        _whole_tests(self._training, self._left_open)
+        set_whole_tests(self._training, self._left_open)
         self._after: list[Callback] = []
         self._loop = TrainingLoop(self._training, self._tell, keep_going=keep_going)
         self._begin_history()
@@ -200,7 +214,8 @@ class Solver:
     def restore(self, path: Path) -> None:
         """Go on from a .solverstate, or .solverstate.h5: from one that this package wrote, with the bits of a training
         that was not interrupted. Raises InputError."""
-        self._training.restore(file_name(path))
+        agree(self._group, lambda: self._training.restore(file_name(path)))
+        check_alike(self._group, self._training.facts)
         self._begin_history()
 
     def add_callback(
@@ -215,6 +230,10 @@ class Solver:
         calls = ("on_start", on_start), ("on_gradients_ready", on_gradients_ready), ("after_update", after_update)
         start, ready, after = (function(name, call) for name, call in calls)
         trainer = self._training.trainer
+        if ready and self._group.size > 1:
+            raise UsageError(
+                "on_gradients_ready cannot be called over several ranks, none of which has whole gradients"
+            )
         for call, where in ((start, trainer.on_start), (ready, trainer.on_gradients), (after, self._after)):
             if call is not None:
                 where.append(call)
@@ -254,39 +273,3 @@ class Solver:
     def __repr__(self) -> str:
         path = self._training.parsed.path
         return f"{type(self).__name__}({path!r}, {self.type}, iteration {self.iter}, {self.net!r})"
-
-
-def _given(net: Any, data: Any, test_data: Any, batch_size: int | None) -> Given:
-    batch = None if batch_size is None else whole_number("batch_size", batch_size, 1)
-    if batch is not None and data is None and test_data is None:
-        raise UsageError("batch_size was given without data: it is that of arrays")
-    feeds = [
-        None if given is None else Feed(name, given, batch, name == "data")
-        for name, given in (("data", data), ("test_data", test_data))
-    ]
-    return Given(_read(net), net if isinstance(net, CaffeNet) else None, *feeds)
-
-
-def _read(net: Any) -> ParsedNet | None:
-    """The net of a file, a text or a CaffeNet."""
-    if isinstance(net, CaffeNet):
-        message = graph_message(net.graph)
-        for layer in message.layer:  # all are of the net, which both phases have now
-            layer.ClearField("include")
-            layer.ClearField("exclude")
-        return upgraded(message, net.path)
-    if isinstance(net, str) and "{" in net:
-        return read_net(net.encode())
-    if net is None:
-        return None
-    instance("net", net, (str, os.PathLike), "the name of a .prototxt, its text, or a CaffeNet")
-    return read_net(file_name(net))
-
-
-def _whole_tests(training: CaffeTraining, left_open: Iterable[str]) -> None:
-    """Settings that the number of rows decides, now that it is known: all of them are a test, and one per epoch."""
-    for name in left_open:
-        fed = training.tests[0] if name == "test_iter" else training.trainer.fed
-        batches = next(source.batches for _, source in fed.sources.values() if isinstance(source, ArrayRows))
-        values: dict[str, Any] = {name: (batches,) if name == "test_iter" else batches}
-        training.parsed.settings = replace(training.parsed.settings, **values)

@@ -8,11 +8,11 @@ import tempfile
 import warnings
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...arguments import seed_number
+from ...arguments import seed_number, whole_number
 from ...engine.graph.ir.ownership import views_of
 from ...errors import InputError, UsageError
 from ...formats.caffe import write_caffemodel
@@ -62,6 +62,7 @@ def write_snapshot(solver: CaffeTraining) -> tuple[str, str]:
     own = json.dumps(
         {
             "seed": solver.seed,
+            "shards": solver.shards,
             "train": trainer.fed.place,
             "tests": tests,
             "weights": zlib.crc32(trainer.owner.vector.data),
@@ -92,8 +93,11 @@ def _write_model(solver: CaffeTraining, path: str) -> None:
 
 def restore(solver: CaffeTraining, path: str | os.PathLike[str]) -> None:
     """Go on from a state: of Caffe's, whose data and random numbers begin anew, or of this package, with the same bits
-    as if there had been no stop. Raises InputError."""
+    as if there had been no stop. Raises InputError, also for one of another number of shards."""
     found, trainer = read_state(path), solver.trainer
+    if found.own and (shards := _own(path, found.own)[1]) != solver.shards:
+        hint = f"--shards {shards}, or Solver(..., shards={shards}), goes on from it"
+        raise InputError(path, f"is of a training with {shards} shards", f"one with {solver.shards}", hint)
     parts = trainer.owner.slices
     if len(found.history) != len(parts) * len(trainer.histories):
         expected = f"{len(parts) * len(trainer.histories)}, as {trainer.rule.name} keeps for this net"
@@ -112,6 +116,23 @@ def restore(solver: CaffeTraining, path: str | os.PathLike[str]) -> None:
     _go_on(solver, path, found.own, model)
 
 
+def shards_of_state(path: str | os.PathLike[str]) -> int:
+    """The shards of the training that wrote a state; 1 for one of Caffe's, or of a time before there were any. Raises
+    InputError."""
+    text = read_state(path).own
+    return _own(path, text)[1] if text else 1
+
+
+def _own(path: str | os.PathLike[str], text: str) -> tuple[dict[str, Any], int]:
+    """What a state has of this package's, and the number of shards."""
+    try:
+        own = json.loads(text)
+        shards = whole_number("shards", own.get("shards", 1), 1)
+    except (ValueError, AttributeError, UsageError) as error:
+        raise InputError(path, f"has a damaged text of caffe64's: {error}") from None
+    return own, shards
+
+
 def _model(path: str | os.PathLike[str], name: str) -> str:
     """The file of the weights, by its name in a state: from the working directory, or else beside the state."""
     beside = Path(path).parent / Path(name).name
@@ -125,8 +146,8 @@ def _go_on(solver: CaffeTraining, path: str | os.PathLike[str], text: str, model
     weights that are not those of the state."""
     if not text:
         return
+    own, _ = _own(path, text)
     try:
-        own = json.loads(text)
         seed = seed_number(int(own["seed"])) if solver.seed_is_free else solver.seed
         places = [own["train"], *own["tests"]]
         for fed, place in zip((solver.trainer.fed, *solver.tests), places, strict=False):

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ...arguments import seed_number
+from ...engine.compiler.cpu import LANES
+from ...engine.graph.plan.shard_sums import add_shard
 from ...engine.graph.plan.update_steps import UPDATE_KERNELS
+from ...engine.parameters.shards import add_parts, check_shards
 from ...errors import InputError, UsageError
 from ...formats.caffe.solver import ParsedSolver, read_solver
 from ...formats.plain_datums import find_pixels
 from ...formats.transform import transform_bytes, transform_floats
+from ...ranks.group import Group, SoloGroup
+from ...ranks.together import on_first
+from ..data.shards import ShardOrder
 from ..net import CaffeNet, Outputs
 from ..weights import copy_weights
 from .events import Passed, Resumed, Tell, Testing, WeightsLoaded, ignore, listed
 from .nets import FedNet, Given, Place, build, find_named, origins
+from .sharded_net import ShardedNet
 from .snapshot import restore, write_snapshot
 from .trace import split_layers
 from .trained_net import TrainedNet
@@ -25,17 +34,23 @@ from .trained_net import TrainedNet
 NOTHING = Given()
 GoOn = Callable[[], bool]
 KERNELS = (*UPDATE_KERNELS, find_pixels, transform_bytes, transform_floats)  # that any solver may call
+SHARD_KERNELS = (add_shard, add_parts)  # and one with shards
 
 
 class CaffeTraining:
     """Trains the net of a solver file, or of one that was read, and tests it. `max_iter` and `weights`, names of files,
-    are in place of the solver's own, `given` in place of its data; `level` and `stages` as of `caffe train`."""
+    are in place of the solver's own, `given` in place of its data; `level` and `stages` as of `caffe train`.
+
+    Each batch is cut into `shards`, which the ranks of a `group` share: each rank makes one of these. Rank 0 alone has
+    tests, and writes."""
 
     def __init__(
         self, path: str | os.PathLike[str] | ParsedSolver, *, level: int | None = None, stages: Sequence[str] = (),
         threads: int | None = None, seed: int | None = None, max_iter: int | None = None,
-        weights: Sequence[str] | None = None, given: Given = NOTHING,
+        weights: Sequence[str] | None = None, given: Given = NOTHING, shards: int = 1, group: Group | None = None,
     ):  # fmt: skip
+        self.group, self.shards = group or SoloGroup(), shards
+        check_shards(shards, self.group.size, shards)
         self.parsed = path if isinstance(path, ParsedSolver) else read_solver(path)
         if max_iter is not None:
             self.parsed.settings = replace(self.parsed.settings, max_iter=max_iter)
@@ -44,15 +59,28 @@ class CaffeTraining:
         self.seed = seed_number(seed if seed is not None else max(0, int(settings.random_seed)))
         draws = np.random.default_rng(self.seed)
         train, tests = origins(self.parsed, given.net)
-        fed = build(train, "TRAIN", draws, self.seed, threads, level=level, stages=stages, given=given.data)
+        order = self._order()
+        data = replace(given.data, shards=shards, passes=settings.iter_size) if given.data else None
+        fed = build(train, "TRAIN", draws, self.seed, threads, level=level, stages=stages, given=data, order=order)
         if given.weights:
             fed.net.share_with(given.weights)
-        self.trainer = TrainedNet(self.parsed, fed)
+        self.trainer = ShardedNet(self.parsed, fed, self.group) if order else TrainedNet(self.parsed, fed)
+        tests = tests if self.group.rank == 0 else []
         self.tests = [build(test, "TEST", draws, self.seed, threads, given=given.test_data) for test in tests]
         self.marks: list[Place] | None = None  # where tests were that are to begin again after a resume
         for number in range(len(self.tests)):
             self._share(number)
         self.load_weights(self.own_weights if weights is None else weights)
+
+    def _order(self) -> ShardOrder | None:
+        """In which batches are taken; None without shards. Raises InputError for a trace, which is of one net."""
+        if self.shards == 1:
+            return None
+        if self.parsed.settings.debug_info:
+            hint = f"it traces one net, and there are {self.shards} shards"
+            raise self.parsed.error("debug_info", "debug_info: true", "false", hint)
+        own = self.shards // self.group.size
+        return ShardOrder(self.shards, self.group.rank * own, own)
 
     @property
     def net(self) -> CaffeNet:
@@ -65,6 +93,20 @@ class CaffeTraining:
     @property
     def iter(self) -> int:
         return self.trainer.iteration
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What all ranks must have alike, by the words for it in messages. How many passes a test has may be known to
+        rank 0 alone."""
+        settings = replace(self.parsed.settings, test_iter=())
+        return {
+            "width of vectors (CAFFE64_LANES sets it)": LANES,
+            "settings": f"{zlib.crc32(repr(settings).encode()):08x}",
+            "number of shards": self.shards,
+            "seed": self.seed,
+            "iteration": self.iter,
+            "weights": f"{zlib.crc32(self.trainer.owner.vector.data):08x}",
+        }
 
     @property
     def own_weights(self) -> list[str]:
@@ -82,7 +124,8 @@ class CaffeTraining:
 
     def snapshot(self) -> tuple[str, str]:
         """Write a .caffemodel and a .solverstate; returns their names."""
-        return write_snapshot(self)
+        self.trainer.gather()
+        return on_first(self.group, lambda: write_snapshot(self))
 
     def restore(self, path: str | os.PathLike[str], tell: Tell = ignore) -> None:
         """Go on from a .solverstate."""

@@ -30,7 +30,7 @@ class TrainedNet:
         graph = fed.net.graph
         own_parameters(graph)
         self.owner = next((node.held.owner for node in graph.nodes if node.held), Parameters([]))
-        self.gradient = self.owner.zeros()
+        self.gradient = self._gradient_vector()
         self.histories = [self.owner.zeros() for _ in range(self.rule.histories)]
         self.update = WeightUpdate(
             self.owner, self.gradient, self.rule, self.histories, settings.iter_size, fed.net.threads
@@ -41,6 +41,10 @@ class TrainedNet:
         self.on_start: list[Callable[[], object]] = []  # before the passes of an iteration
         self.on_gradients: list[Callable[[], object]] = []  # after them, before the update
 
+    def _gradient_vector(self) -> np.ndarray:
+        """float32 zeros in the layout of the weights."""
+        return self.owner.zeros()
+
     @property
     def iteration(self) -> int:
         """The number of updates so far."""
@@ -50,9 +54,18 @@ class TrainedNet:
     def iteration(self, number: int) -> None:
         self.update.updates = number
 
-    def step(self, tell: Tell = ignore, *, traced: bool = False, keep_going: bool = True) -> Step:
-        """One iteration: passes, clipping, update. `tell` hears of each layer if it is `traced`. Raises Diverged for a
-        loss that is not finite, before the update, unless `keep_going`."""
+    @property
+    def rows(self) -> int:
+        """Those of an iteration."""
+        return self.fed.rows * self.solver.settings.iter_size
+
+    def gather(self) -> None:
+        """Before a snapshot: bring together what it keeps."""
+
+    def step(self, tell: Tell = ignore, *, traced: bool = False, keep_going: bool = True, shown: bool = True) -> Step:
+        """One iteration: passes, clipping, update. `tell` hears of each layer if it is `traced`; outputs that are not
+        `shown` may be left out. Raises Diverged for a loss that is not finite, before the update, unless
+        `keep_going`."""
         self._check_owner()
         for call in self.on_start:
             call()
@@ -60,9 +73,9 @@ class TrainedNet:
         found = Step(number, np.float32(0), np.float32(0), {}, np.float32(0))
         try:
             if traced or self.on_gradients:
-                self._step_by_pieces(found, tell, traced, keep_going)
+                self._step_by_pieces(found, tell, traced, keep_going, shown)
             else:
-                self._linked_step(found, tell, keep_going)
+                self._linked_step(found, tell, keep_going, shown)
         finally:
             if self.iteration == number:  # no update: its rate is found again
                 self.schedule.current = current
@@ -93,7 +106,7 @@ class TrainedNet:
             hint = "other.share_with(solver.net) is the way round"
             raise UsageError(f"the net of the solver has the weights of another one ({hint})")
 
-    def _step_by_pieces(self, found: Step, tell: Tell, traced: bool, keep_going: bool) -> None:
+    def _step_by_pieces(self, found: Step, tell: Tell, traced: bool, keep_going: bool, shown: bool) -> None:
         """Calls may look at the gradients before the update."""
         self.update.clear()
         losses = []
@@ -108,7 +121,7 @@ class TrainedNet:
                 self.fed.net.backward()
         self._finish(found, losses, keep_going)
 
-    def _linked_step(self, found: Step, tell: Tell, keep_going: bool) -> None:
+    def _linked_step(self, found: Step, tell: Tell, keep_going: bool, shown: bool) -> None:
         """Each pass is one run, the last one with the update, where the net can do that."""
         losses: list[np.float32] = []
         limit, last = self.solver.settings.clip_gradients, self.solver.settings.iter_size - 1

@@ -32,15 +32,5 @@ class Progress:
     since: int  # the epoch after which the schedule began
 
 
-@dataclass
-class RankTimes:
-    """What `minibatches` took on this rank: `seconds` in all, `exchanging` of them in calls of MPI, waiting for other
-    ranks included."""
-
-    minibatches: int = 0
-    seconds: float = 0.0
-    exchanging: float = 0.0
-
-
 def schedule_of(optimizer: Optimizer) -> Schedule:
     return optimizer.rate, optimizer.step, optimizer.factor

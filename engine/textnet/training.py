@@ -21,6 +21,7 @@ from ...formats.network import format_network
 from ...formats.optimizer import Optimizer
 from ...ranks.agreement import agreed
 from ...ranks.group import Group, SoloGroup
+from ...ranks.times import RankTimes
 from ..parameters.shards import Shards, check_shards
 from ..parameters.streams import generator
 from ..team.barrier import DIVERGED, DONE, STOP, STOP_CALLED, STOP_REQUEST, make_sync
@@ -31,7 +32,7 @@ from .arrays import is_finite
 from .loops import FusedLoop, ShardLoop, make_loop
 from .model import Model
 from .one_hot import OneHot, one_hot_plan, plan_data
-from .records import EpochRecord, Progress, RankTimes, schedule_of
+from .records import EpochRecord, Progress, schedule_of
 from .stretches import run_stretches
 
 OPTIMIZER = "a caffe64.Optimizer, such as caffe64.read_optimizer gives"

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from caffe64.cli.app import app
 from caffe64.cli.progress import rank_line
-from caffe64.engine.textnet.records import RankTimes
 from caffe64.formats.checkpoint import read_checkpoint
+from caffe64.ranks.times import RankTimes
 
 TRAIN = "train net.txt w.bin optim.txt all X.npy Y.npy"
 
