@@ -16,7 +16,7 @@ from .work import LARGE, in_one_shard, minima, training
 SMALL = 100  # rows of the smaller minibatch
 ENOUGH_CPUS = 1.6  # CPU seconds per second that two busy threads must get
 LIMIT = 600  # seconds for the ranks
-QUICK_ROUNDS, ROUNDS = 3, 40
+QUICK_ROUNDS, ROUNDS = 3, 200
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from ...engine.textnet.shard_loop import NOTES_BEHIND
 from ...ranks.group import MpiGroup, load_mpi
 from ..peak import Fma
-from .work import LARGE, WIDTHS, seconds, training
+from .work import LARGE, ROWS_OVER_RANKS, WIDTHS, seconds, training
 
 PARAMETERS = (WIDTHS[0] + 1) * WIDTHS[1] + (WIDTHS[1] + 1) * WIDTHS[2]
 EXCHANGES = 50  # in a row: one takes as long as the clock's own call may
@@ -51,7 +51,8 @@ def main(rounds: int) -> None:
         for _ in range(EXCHANGES):
             world.Allreduce(gradient, total)
 
-    alone, shared = training(LARGE, threads=2), training(LARGE, threads=1, shards=2, group=group)
+    alone = training(LARGE, threads=2, rows=ROWS_OVER_RANKS)
+    shared = training(LARGE, threads=1, rows=ROWS_OVER_RANKS, shards=2, group=group)
     shares: list[float] = []  # of two CPUs that two busy threads are given
 
     def calibrate() -> None:

@@ -13,14 +13,18 @@ from ...engine.textnet.loops import ShardLoop
 from ...formats.optimizer import Optimizer
 from ...ranks.group import Group
 
-STEPS = 10  # minibatches of an epoch, which is a turn: some milliseconds, so that few turns are disturbed
+# Rows of an epoch, which is a turn: long against what begins one, and short enough to be left alone by other programs,
+# which is harder on two CPUs at once.
+ROWS, ROWS_OVER_RANKS = 8000, 4000
 LARGE = 1000  # rows of the larger minibatch
 WIDTHS = 784, 100, 10
 
 
-def training(minibatch: int, *, threads: int, shards: int = 1, group: Group | None = None) -> Training:
+def training(
+    minibatch: int, *, threads: int, rows: int = ROWS, shards: int = 1, group: Group | None = None
+) -> Training:
     """A training that has no end, ready for its first minibatch."""
-    (inputs, hidden, outputs), rows = WIDTHS, STEPS * minibatch
+    inputs, hidden, outputs = WIDTHS
     source = np.random.default_rng(1)
     X, Y = source.random((rows, inputs), np.float32), source.integers(0, outputs, (rows, 1)).astype(np.float32)
     net = Net(f"inp {inputs} {minibatch} / lin {hidden} -2 / rel / lin {outputs} -2 / sce")
