@@ -9,24 +9,31 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..caffe.solver.events import Event
 from ..caffe.solver.glog import CaffeLog
 from ..caffe.solver.loop import TrainingLoop
 from ..caffe.solver.nets import required_kernels
-from ..caffe.solver.snapshot import check_prefix
-from ..caffe.solver.solver import KERNELS, CaffeTraining
+from ..caffe.solver.sharded_net import ShardedNet
+from ..caffe.solver.snapshot import check_prefix, shards_of_state
+from ..caffe.solver.solver import KERNELS, SHARD_KERNELS, CaffeTraining
+from ..engine.parameters.shards import check_shards
 from ..errors import Diverged, UsageError
 from ..formats.caffe.solver import read_solver
-from . import compiling, files, plot, signals
+from ..ranks.agreement import agree, agreed
+from ..ranks.group import Group
+from ..ranks.together import check_alike
+from . import compiling, files, over_ranks, plot, signals
 from .live import Bar
 from .log import SUFFIXES, TrainLog, read_log
 from .output import Output
 from .solver_history import SolverRecords, fields, panels
 from .solver_progress import LiveReport, PlainReport
+from .solver_ranks import RankReport
 from .solver_screen import Screen, form_of, notices
 
 Report = CaffeLog | PlainReport | None
@@ -44,6 +51,7 @@ class SolverRequest:
     max_iter: int | None = None
     seed: int | None = None
     threads: int | None = None
+    shards: int | None = None
     log: Path | None = None
     plot: Path | None = None
     log_format: str | None = None
@@ -59,14 +67,22 @@ class SolverRequest:
         found = {int(signal.SIGINT): self.sigint_effect}
         return found | ({int(signal.SIGHUP): self.sighup_effect} if hasattr(signal, "SIGHUP") else {})
 
+    def without_files(self) -> SolverRequest:
+        """That of a rank which says and writes nothing."""
+        return replace(self, log=None, plot=None, quiet=True)
+
 
 def run(request: SolverRequest) -> None:
     """Train as `request` says. Raises the errors of `errors.py`."""
-    started = time.perf_counter()
-    check(request)
+    started, group = time.perf_counter(), over_ranks.join()
+    if group.rank:
+        request = request.without_files()
+        warnings.simplefilter("ignore")  # rank 0 shows them
+    agree(group, lambda: check(request))
     output = Output(quiet=request.quiet)
-    training = SolverTraining(request, output)
+    training = SolverTraining(request, output, group)
     training.run()
+    group.barrier()  # none ends before all is written
     if output.can_draw and (saved := training.loop.saved):
         text = f"{saved.model} written after {time.perf_counter() - started:.1f} s"
         training.screen.run(lambda: output.say(text))
@@ -88,38 +104,65 @@ def check(request: SolverRequest) -> None:
 
 
 class SolverTraining:
-    """One run: the solver and what listens to it."""
+    """One run: the solver and what listens to it. Over ranks each has one."""
 
-    def __init__(self, request: SolverRequest, output: Output):
-        self._request, self._output = request, output
-        kernels = required_kernels(read_solver(request.solver), request.level, request.stages)
-        compiling.prepare([*KERNELS, *kernels], output)
-        self.solver = CaffeTraining(
-            request.solver, level=request.level, stages=request.stages, threads=request.threads, seed=request.seed,
-            max_iter=request.max_iter, weights=[],
-        )  # fmt: skip
-        check_prefix(self.solver)
+    def __init__(self, request: SolverRequest, output: Output, group: Group):
+        self._request, self._output, self._group = request, output, group
+        self._shards = agree(group, self._found_shards)
+        if group.size > 1:  # once for each host
+            agree(group, lambda: None if group.host_rank else self._compile())
+        agree(group, self._compile)
+        self.solver = agree(group, self._made)
         self.screen = Screen()
         self._listeners: list[Callable[[Event], None]] = []
         self.loop = TrainingLoop(self.solver, self._tell, self._poll, keep_going=request.keep_going)
+
+    def _found_shards(self) -> int:
+        """Those of the option, or else of the snapshot. Raises UsageError where several ranks need the option."""
+        request, ranks = self._request, self._group.size
+        shards = request.shards or (shards_of_state(request.snapshot) if request.snapshot else 1)
+        if request.shards is None and shards < ranks:
+            raise UsageError(
+                f"{ranks} processes need --shards {ranks}, or a larger power of two: the parts of each batch that they "
+                "share"
+            )
+        check_shards(shards, ranks, shards)
+        return shards
+
+    def _compile(self) -> None:
+        request = self._request
+        kernels = required_kernels(read_solver(request.solver), request.level, request.stages)
+        compiling.prepare([*KERNELS, *(SHARD_KERNELS if self._shards > 1 else ()), *kernels], self._output)
+
+    def _made(self) -> CaffeTraining:
+        request = self._request
+        solver = CaffeTraining(
+            request.solver, level=request.level, stages=request.stages, threads=request.threads, seed=request.seed,
+            max_iter=request.max_iter, weights=[], shards=self._shards, group=self._group,
+        )  # fmt: skip
+        if not self._group.rank:
+            check_prefix(solver)
+        return solver
 
     def run(self) -> None:
         """Train to max_iter. Raises Interrupted, Diverged; writes snapshots, the log and the curve."""
         request, history = self._request, None
         try:
             with self._report() as report:
-                self._begin(report)
+                agree(self._group, lambda: self._begin(report))
+                check_alike(self._group, self.solver.facts)
                 with self._history() as history, signals.deferred(request.effects):
                     self._listeners.append(history)
                     self.loop.solve()
         except Diverged as error:
-            raise Diverged(None, error.minibatch, error.loss, f"{error.hint}; {self._kept()}") from None
+            raise agreed(Diverged(None, error.minibatch, error.loss, f"{error.hint}; {self._kept()}")) from None
         finally:
             if request.plot and history and history.records:
                 plot.write_plot(request.plot, panels(self.solver, history.records), "iteration")
         self.screen.check()
         if self.loop.stopped:
-            raise signals.interruption(f"before iteration {self.solver.iter} ({self._kept()})")
+            number = int(self._group.gather_numbers([signals.received()]).max())
+            raise agreed(signals.interruption(f"before iteration {self.solver.iter} ({self._kept()})", number))
 
     def _begin(self, report: Report) -> None:
         """Take the weights that the training begins with, or the snapshot."""
@@ -130,6 +173,9 @@ class SolverTraining:
         log = report if isinstance(report, CaffeLog) else None
         if report:
             self._listeners.append(lambda event: self.screen.run(lambda: report(event)))
+        if isinstance(trainer := self.solver.trainer, ShardedNet) and self._group.size > 1 and report:
+            say = report.print if isinstance(report, PlainReport) else self._output.say
+            self._listeners.append(RankReport(lambda text: self.screen.run(lambda: say(text)), trainer))
         if log:
             self.screen.run(lambda: log.begin(weights))
         self.solver.load_weights(weights, self._tell)

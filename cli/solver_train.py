@@ -42,6 +42,16 @@ def command(
         ),
     ] = None,
     threads: options.Threads = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="S",
+            help="Sum each batch in S parts, a power of two, which so many processes or fewer share: mpiexec -n 4 "
+            "caffe64 train --solver ... --shards 8. Default: the snapshot's, or 1.",
+            show_default=False,
+        ),
+    ] = None,
     log: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write a record of each iteration that is shown or tested: .jsonl or .csv."),
@@ -62,7 +72,8 @@ def command(
 
     Off a terminal, Caffe's own log goes to stderr, for the scripts that read it. Names in the files count from the
     working directory. Ctrl-C and SIGTERM end after the iteration, with a snapshot; --snapshot then goes on with the
-    same bits as if there had been no stop.
+    same bits as if there had been no stop. Started by mpiexec or srun, as many processes train one net together;
+    results do not depend on their number.
     """
     from .solver_run import SolverRequest, run
 
@@ -76,6 +87,7 @@ def command(
             max_iter=max_iter,
             seed=seed,
             threads=threads,
+            shards=shards,
             log=log,
             plot=plot,
             log_format=log_format,

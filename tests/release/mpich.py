@@ -13,7 +13,7 @@ from pathlib import Path
 
 from environments import ROOT, install, make
 
-PACKAGES = ("mpich", "pytest", "hypothesis")
+PACKAGES = ("mpich", "pytest", "hypothesis", "lmdb", "h5py")
 
 
 def main(arguments: list[str]) -> int:
