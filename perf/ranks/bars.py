@@ -1,4 +1,4 @@
-"""Four ratios and what they may be: of minima within one run, so that the clock of the day does not count."""
+"""Five ratios and what they may be: of minima within one run, so that the clock of the day does not count."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CheckFailed, UsageError
-from .work import LARGE, in_one_shard, minima, training
+from .work import LARGE, PICTURES, STEPS, in_one_shard, minima, solver, training
 
 SMALL = 100  # rows of the smaller minibatch
 ENOUGH_CPUS = 1.6  # CPU seconds per second that two busy threads must get
@@ -45,7 +45,8 @@ def measure(*, quick: bool) -> list[Ratio]:
     """All bars. Raises UsageError where there is no mpiexec, or no mpi4py."""
     rounds = QUICK_ROUNDS if quick else ROUNDS
     launcher = mpiexec()
-    return [*(one_shard(minibatch, rounds) for minibatch in (SMALL, LARGE)), *over_ranks(launcher, rounds)]
+    loops = [one_shard(minibatch, rounds) for minibatch in (SMALL, LARGE)]
+    return [*loops, two_shards(rounds), *over_ranks(launcher, rounds)]
 
 
 def one_shard(minibatch: int, rounds: int) -> Ratio:
@@ -55,6 +56,13 @@ def one_shard(minibatch: int, rounds: int) -> Ratio:
     return Ratio(
         f"one shard next to the fused loop, {minibatch} rows", 1.10 if minibatch == SMALL else 1.03, ours, theirs
     )
+
+
+def two_shards(rounds: int) -> Ratio:
+    """LeNet's iteration in two shards, next to that without; one thread."""
+    two, one = solver(2), solver(1)
+    ours, theirs = minima([lambda: two.step(1), lambda: one.step(1)], rounds * STEPS)
+    return Ratio(f"LeNet in 2 shards next to 1, {PICTURES} pictures", 1.25, ours, theirs)
 
 
 def over_ranks(launcher: str, rounds: int) -> list[Ratio]:

@@ -1,4 +1,4 @@
-"""The net that is trained, network5 of the demos, and how times are taken: minima of many short turns."""
+"""The nets that are trained, network5 of the demos and LeNet, and how times are taken: minima of many short turns."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ...api import Net, Training
+from ...caffe.solver.public import Solver
 from ...engine.parameters.shards import Shards
 from ...engine.textnet.loops import ShardLoop
 from ...formats.optimizer import Optimizer
 from ...ranks.group import Group
+from ..suites.solve_nets import DECAY, MOMENTUM, RATE, lenet
 
 # Rows of an epoch, which is a turn: long against what begins one, and short enough to be left alone by other programs,
 # which is harder on two CPUs at once.
 ROWS, ROWS_OVER_RANKS = 8000, 4000
 LARGE = 1000  # rows of the larger minibatch
 WIDTHS = 784, 100, 10
+PICTURES = 64  # of a batch of LeNet's
 
 
 def training(
@@ -38,6 +41,17 @@ def in_one_shard(minibatch: int) -> Training:
     shards = Shards(1, 1, 0, made.model.parameters.size)
     made.use_loop(ShardLoop(made.plan, made.batch, made.threads, shards, made.group))
     return made
+
+
+def solver(shards: int) -> Solver:
+    """A LeNet that is trained on one thread, by batches of PICTURES in so many shards."""
+    source = np.random.default_rng(1)
+    X = source.random((STEPS * PICTURES, 1, 28, 28), np.float32)
+    data = {"data": X, "label": source.integers(0, 10, len(X))}
+    return Solver(
+        net=lenet(), data=data, batch_size=PICTURES, base_lr=RATE, momentum=MOMENTUM, weight_decay=DECAY, threads=1,
+        shards=shards,
+    )  # fmt: skip
 
 
 def seconds(work: Callable[[], object]) -> float:

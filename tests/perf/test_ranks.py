@@ -23,6 +23,12 @@ def test_both_loops_train_the_same_net():
     assert (runs[0].model.parameters == runs[1].model.parameters).all()
 
 
+def test_two_shards_of_a_solver_are_measured():
+    ratio = bars.two_shards(rounds=1)
+    assert ratio.ratio is not None
+    assert ratio.ratio > 0
+
+
 @needs_mpi
 @pytest.mark.parametrize("needed", [0, 99])
 def test_two_ranks_are_measured_where_they_have_two_cpus(monkeypatch, needed):
