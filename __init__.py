@@ -82,12 +82,13 @@ _EXPORTS = {
 }
 
 _MODULES = ("dnn", "io", "kernels", "proto")
+_OPTIONAL = ("sklearn",)  # not in __all__: `import *` would need what it needs
 
 __all__ = [*sorted(_EXPORTS), *_MODULES]
 
 
 def __getattr__(name: str):
-    if name in _MODULES:
+    if name in _MODULES or name in _OPTIONAL:
         return importlib.import_module("." + name, __name__)
     if name not in _EXPORTS:
         from .caffe.pycaffe_words import MODULE_HINTS, hint

@@ -7,6 +7,7 @@ from . import dnn as dnn
 from . import io as io
 from . import kernels as kernels
 from . import proto as proto
+from . import sklearn as sklearn
 from .api import EpochRecord as EpochRecord
 from .api import Evaluation as Evaluation
 from .api import History as History

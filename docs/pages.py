@@ -48,6 +48,8 @@ SHORTER = (
     (r"ndarray\[Any, dtype\[(\w+)\]\]", r"NDArray[\1]"),
 )
 MODULES = ("dnn", "io", "kernels", "proto")  # which the page names one by one
+ESTIMATORS = ("Classifier", "Regressor")  # of caffe64.sklearn
+OWN = "   :exclude-members: set_partial_fit_request\n"  # which scikit-learn adds
 
 
 def write(docs: Path) -> None:
@@ -96,6 +98,8 @@ def api() -> str:
     parts += ["## caffe64.io", "```{eval-rst}\n.. automodule:: caffe64.io\n   :members:\n```"]
     parts += ["## caffe64.dnn", "The names of `cv2.dnn`: [a page of its own](dnn.md) says what is the same."]
     parts += ["```{eval-rst}\n.. automodule:: caffe64.dnn\n   :members:\n```"]
+    parts += ["## caffe64.sklearn", "[Text nets in scikit-learn](../how-to/scikit-learn.md) shows both at work."]
+    parts += [f"```{{eval-rst}}\n.. autoclass:: caffe64.sklearn.{name}\n   :members:\n{OWN}```" for name in ESTIMATORS]
     parts += ["`caffe64.proto.caffe_pb2` has the messages and enumerations that code written for pycaffe uses."]
     return "\n\n".join(parts) + "\n"
 

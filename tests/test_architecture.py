@@ -162,6 +162,8 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "ranks",
         "summaries",
     },
+    "estimators": {"api", "arguments", "errors", "formats"},
+    "sklearn": {"estimators"},
     "cli": {
         "",
         "api",
@@ -414,11 +416,13 @@ def test_a_constant_of_the_engine_or_a_format_has_one_meaning():
 
 
 def test_class_names_are_unique():
-    """Except Job, which each peer of a benchmark defines, and which its worker finds by that name."""
+    """Except Job, which each peer of a benchmark defines, and which its worker finds by that name; and Classifier,
+    which is pycaffe's for notebooks of that, and scikit-learn's in `caffe64.sklearn`."""
     found = defaultdict(list)
     for module, path in MODULES.items():
         for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef):
                 found[node.name].append(module)
-    assert {name: modules for name, modules in found.items() if len(modules) > 1 and name != "Job"} == {}
-    assert {module.split(".")[0] for module in found["Job"]} == {"perf"}
+    shared = {name: modules for name, modules in found.items() if len(modules) > 1}
+    assert {module.split(".")[0] for module in shared.pop("Job")} == {"perf"}
+    assert shared == {"Classifier": ["caffe.classifier", "estimators"]}

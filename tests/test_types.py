@@ -30,6 +30,7 @@ import caffe64
 import caffe64.dnn as dnn
 from caffe64 import Net, Optimizer, OneHot, kernels
 from caffe64.io import Transformer, array_to_datum
+from caffe64.sklearn import Classifier
 
 optimizer = Optimizer(rate=1e-4, step=5, factor=0.1, decay=1e-5, momentum=0.9, epochs=15)
 net = caffe64.Net("inp 784 100 / lin 100 -2 / rel / lin 10 -2 / sce")
@@ -43,6 +44,8 @@ assert_type(net.evaluate(X, [1, 2, 3]).loss, float)
 net.fit(OneHot(np.zeros((200, 2), int), classes=392), Y, optimizer, threads=2)
 net.load("w.bin").save(Path("v.bin"))
 caffe64.Training(net, X, Y, optimizer).run_epoch()
+assert_type(Classifier(hidden=(50, 20), threads=None).fit(X, Y), Classifier)
+assert_type(caffe64.sklearn.Regressor().predict(X), np.ndarray)
 
 model = caffe64.load_caffe(Path("net.prototxt"), "net.caffemodel", phase=caffe64.TEST, input_shapes={"data": (1, 3)})
 assert_type(model, caffe64.CaffeNet)
@@ -116,6 +119,8 @@ caffe64.io.load_imag("a.png")  # misspelt
 caffe64.dnn.readNetFromCafe("a.prototxt")  # misspelt
 caffe64.dnn.Net().forward(3)  # a number for a name
 caffe64.OneHot(X)  # an argument less
+caffe64.sklearn.Classifier(hiden=(50,))  # misspelt
+caffe64.sklearn.Classifier().fit(X)  # an argument less
 caffe64.kernels.gemm(X[0], X[0])  # arguments less
 kernels.rel_forward(X, X)  # float64
 kernels.rel_forward(x=X[0:1], y=X[0:1])  # by name
@@ -178,9 +183,10 @@ def test_the_stub_has_the_names_of_the_package_and_their_modules():
     stub = ast.parse((Path(caffe64.__file__).parent / "__init__.pyi").read_text())
     imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
     names = {(node.module, alias.name, alias.asname) for node in imports for alias in node.names}
+    modules = (*caffe64._MODULES, *caffe64._OPTIONAL)
     lazy = {(module, name, name) for name, module in caffe64._EXPORTS.items()}
-    assert names == lazy | {(None, name, name) for name in caffe64._MODULES}
-    assert {name for _, name, _ in names} == set(caffe64.__all__)
+    assert names == lazy | {(None, name, name) for name in modules}
+    assert {name for _, name, _ in names} == {*caffe64.__all__, *caffe64._OPTIONAL}
 
 
 def test_kernels_take_arguments_by_position_as_their_types_say():
