@@ -48,7 +48,7 @@ def test_exit_codes():
 
 def test_environment_variables():
     shown = names(rows("reference/environment.md", "| variable | effect |"))
-    folders = ("api.py", "caffe", "cli", "demos", "engine", "formats")
+    folders = ("api.py", "caffe", "cli", "demos", "engine", "formats", "jobs")
     files = [path for name in folders for path in [ROOT / name, *(ROOT / name).rglob("*.py")] if path.is_file()]
     read = {name for file in files for name in re.findall(VARIABLE, file.read_text())}
     assert {"CAFFE64_DATA", "XDG_CACHE_HOME", "OMP_NUM_THREADS"} <= read

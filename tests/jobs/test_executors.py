@@ -1,0 +1,128 @@
+"""Executors: calls run in other processes, lost processes cost their own call alone, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import CancelledError
+
+import pytest
+from reference import calls
+
+from caffe64.errors import UsageError
+from caffe64.jobs.executors import WorkerLost, open_executor
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.02)
+
+
+def runs(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_calls_give_results_and_exceptions_in_processes_that_end_with_the_block(tmp_path):
+    with open_executor(workers=2) as executor:
+        results = [executor.submit(calls.slow_double, number, 0.05) for number in range(6)]
+        failed = executor.submit(calls.fail, "so it is")
+        for _ in range(2):
+            executor.submit(calls.note_pid, tmp_path)
+        assert [future.result(60) for future in results] == [0, 2, 4, 6, 8, 10]
+        with pytest.raises(ValueError, match="so it is"):
+            failed.result(60)
+        assert list(executor.map(calls.double, [3, 4])) == [6, 8]
+        wait_for(lambda: any(tmp_path.iterdir()))
+    pids = [int(path.name) for path in tmp_path.iterdir()]
+    assert os.getpid() not in pids
+    assert not [pid for pid in pids if runs(pid)]
+    with pytest.raises(RuntimeError):
+        executor.submit(calls.double, 1)
+
+
+def test_a_lost_process_costs_its_own_call_which_is_run_again(tmp_path):
+    with open_executor(workers=2) as executor:
+        lost = [executor.submit(calls.die_at_first, tmp_path, number) for number in range(3)]
+        others = [executor.submit(calls.double, number) for number in range(20)]
+        assert [future.result(60) for future in lost + others] == [2 * each for each in [*range(3), *range(20)]]
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_call_that_loses_every_process_is_given_up_after_so_many_retries(tmp_path, retries):
+    with open_executor(workers=2, retries=retries) as executor:
+        lost, other = executor.submit(calls.die, tmp_path), executor.submit(calls.slow_double, 1, 0.2)
+        with pytest.raises(WorkerLost, match=rf"its worker was lost {retries + 1} times \(was it killed"):
+            lost.result(60)
+        assert other.result(60) == 2
+    assert len(list(tmp_path.iterdir())) == retries + 1
+
+
+def test_an_exception_in_the_block_kills_what_runs_and_cancels_the_rest(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), open_executor(workers=1) as executor:
+        executor.submit(calls.hang, tmp_path)
+        waiting = executor.submit(calls.double, 1)
+        wait_for(lambda: any(tmp_path.iterdir()))
+        raise KeyboardInterrupt
+    with pytest.raises(CancelledError):
+        waiting.result(60)
+    assert time.monotonic() - started < 100
+    assert not runs(int(next(tmp_path.iterdir()).name))
+
+
+ORPHAN = """
+import os, pathlib, signal, sys
+from caffe64.jobs.executors import open_executor
+from reference import calls
+if __name__ == "__main__":
+    with open_executor(workers=1) as executor:
+        future = executor.submit(calls.hang, pathlib.Path(sys.argv[1]))
+        while not future.done():
+            if list(pathlib.Path(sys.argv[1]).iterdir()):
+                os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    from reference.child import run_python
+
+    assert run_python(ORPHAN, tmp_path, check=False).returncode == -9
+    pid = int(next(tmp_path.iterdir()).name)
+    wait_for(lambda: not runs(pid))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"address": "tcp://localhost:1", "mpi": True}, "exclude each other"),
+        ({"address": "tcp://localhost:1", "workers": 2}, "workers is for this machine"),
+        ({"mpi": True, "workers": 2}, "workers is for this machine"),
+        ({"mpi": True, "retries": 2}, "retries are not for MPI"),
+        ({"workers": 0}, "workers is 0, expected a whole number from 1 to 1024"),
+        ({"retries": -1}, "retries is -1"),
+        ({"mpi": True}, "mpiexec -n 3 python -m mpi4py.futures -m caffe64"),
+    ],
+)
+def test_wrong_arguments(options, message):
+    with pytest.raises(UsageError, match=message), open_executor(**options):
+        pass
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"pip install 'caffe64\[dask\]'"), open_executor("tcp://localhost:1"):
+        pass
+
+
+def test_neither_cluster_is_imported_before_it_is_needed():
+    code = "import sys, caffe64.jobs.executors; print({'distributed', 'mpi4py', 'numba'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
