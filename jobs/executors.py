@@ -119,11 +119,11 @@ def _lost_workers(error: BaseException) -> int:
 def _dask_executor(address: str) -> Iterator[Executor]:
     """Of the scheduler at `address`, such as tcp://host:8786."""
     try:
-        from distributed import Client
+        import distributed
     except ImportError:
         raise UsageError("a Dask scheduler needs the package distributed: pip install 'caffe64[dask]'") from None
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         text = " ".join(str(error).split())[:200]
         hint = "one is started by: dask scheduler; its address is like tcp://host:8786"
@@ -154,3 +154,10 @@ def _mpi_executor() -> Iterator[Executor]:
         executor.shutdown(wait=False, cancel_futures=True)
         raise
     executor.shutdown()
+
+
+def abort_ranks(code: int) -> None:
+    """End this MPI job at once with this exit code: its ranks would first end the jobs that they run."""
+    from mpi4py import MPI
+
+    MPI.COMM_WORLD.Abort(code)

@@ -68,7 +68,7 @@ class ProcessExecutor(Executor):
         self.shutdown()
 
     def _cancel(self) -> None:
-        kept = []
+        kept: list[None] = []
         while not self._calls.empty():
             call = self._calls.get()
             if call is None:
@@ -91,27 +91,32 @@ class ProcessExecutor(Executor):
                     pool, pid = self._start()
                 result = pool.submit(call).result()
             except BaseException as error:
-                if isinstance(error, BrokenProcessPool):
-                    self._forget(pid)
+                if isinstance(error, BrokenProcessPool) and pool is not None:
+                    self._end(pool, pid)
                     pool = None
                 future.set_exception(error)
             else:
                 future.set_result(result)
         if pool is not None:
-            pool.shutdown()
-            self._forget(pid)
+            self._end(pool, pid)
 
     def _start(self) -> tuple[ProcessPoolExecutor, int]:
         """A pool of one process, and the number of that."""
         pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=prepare)
-        pid = pool.submit(os.getpid).result()
+        try:
+            pid = pool.submit(os.getpid).result()
+        except BaseException:
+            pool.shutdown()
+            raise
         with self._lock:
             self._pids.add(pid)
             if self._killed:  # `close` has been through them
                 os.kill(pid, signal.SIGKILL)
         return pool, pid
 
-    def _forget(self, pid: int) -> None:
+    def _end(self, pool: ProcessPoolExecutor, pid: int) -> None:
+        """Wait for the end of its process."""
+        pool.shutdown()
         with self._lock:
             self._pids.discard(pid)
 

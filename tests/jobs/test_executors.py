@@ -67,13 +67,19 @@ def test_a_call_that_loses_every_process_is_given_up_after_so_many_retries(tmp_p
 
 def test_an_exception_in_the_block_kills_what_runs_and_cancels_the_rest(tmp_path):
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), open_executor(workers=1) as executor:
-        executor.submit(calls.hang, tmp_path)
-        waiting = executor.submit(calls.double, 1)
-        wait_for(lambda: any(tmp_path.iterdir()))
-        raise KeyboardInterrupt
+    waiting = []
+
+    def run():
+        with open_executor(workers=1) as executor:
+            executor.submit(calls.hang, tmp_path)
+            waiting.append(executor.submit(calls.double, 1))
+            wait_for(lambda: any(tmp_path.iterdir()))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
     with pytest.raises(CancelledError):
-        waiting.result(60)
+        waiting[0].result(60)
     assert time.monotonic() - started < 100
     assert not runs(int(next(tmp_path.iterdir()).name))
 
