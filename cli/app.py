@@ -79,7 +79,7 @@ def options(
     if debug:
         os.environ[DEBUG] = "1"
     if layers:
-        from .own_layers import run_layers_file
+        from ..jobs.own_layers import run_layers_file
 
         run_layers_file(layers)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -28,6 +29,17 @@ def run_layers_file(path: Path) -> None:
         found.loader.exec_module(module)
     except Exception as error:
         raise InputError(path, f"{type(error).__name__}: {error}", line=_line(error, str(file))) from error
+
+
+def loaded_layers() -> str | None:
+    """The file that `run_layers_file` ran last, for other processes."""
+    return getattr(sys.modules.get(MODULE), "__file__", None)
+
+
+def load_layers(path: str) -> None:
+    """Run the file, unless it is the one that ran last."""
+    if loaded_layers() != os.path.realpath(path):
+        run_layers_file(Path(path))
 
 
 def _line(error: Exception, file: str) -> int | None:

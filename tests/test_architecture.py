@@ -182,6 +182,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "formats",
         "formats.caffe",
         "formats.onnx",
+        "jobs",
         "kernels",
         "ranks",
         "results",
