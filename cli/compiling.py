@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import signals
@@ -50,27 +49,6 @@ def compile_all(kernels: Sequence[Kernel], output: Output) -> None:
             helper.wait_for_last()
             kernel.compile()
             signals.check()
-
-
-def text_kernels(*inputs: Path | None) -> list[Kernel]:
-    """The kernels that read and write numbers as text; none if none of `inputs` is text."""
-    if not any(path is not None and _may_be_text(path) for path in inputs):
-        return []
-    from ..engine.compiler.jit import KERNELS
-    from ..formats import numbers
-
-    return [kernel for kernel in KERNELS if kernel.py_func.__module__.startswith(numbers.__package__)]
-
-
-def _may_be_text(path: Path) -> bool:
-    """A pipe cannot be examined before it is read."""
-    from ..formats.data import recognise
-    from ..formats.files import open_data
-
-    if not path.is_file():
-        return True
-    with open_data(path) as source:
-        return recognise(source) == "text"
 
 
 def every_kernel() -> list[Kernel]:

@@ -74,7 +74,7 @@ def command(
 
 
 def _convert_numbers(source, target, columns, add, scale, strict) -> None:
-    from ..formats.data import convert
+    from ..formats.data import convert, kernels_to_read
     from ..formats.export import writer_for
     from . import compiling, files
     from .output import Output
@@ -82,6 +82,6 @@ def _convert_numbers(source, target, columns, add, scale, strict) -> None:
     files.check_outputs((target,), (source,))
     output = Output()
     writer_for(target)  # a wrong suffix is refused before kernels are compiled
-    compiling.prepare(compiling.text_kernels(source), output)
+    compiling.prepare(kernels_to_read(source), output)
     shape = convert(source, target, columns=columns, add=add, scale=scale, strict=strict)
     output.say(f"{target} holds {' x '.join(map(str, shape))} numbers")

@@ -34,6 +34,7 @@ def command(
     Accuracy, precision, recall and the table are for nets that end in sce.
     """
     from ..api import Net
+    from ..formats.data import kernels_to_read
     from . import compiling, files
     from .data import naming_label, read_inputs, read_targets, require_loss
     from .output import Output
@@ -43,7 +44,7 @@ def command(
     model = Net.read(net)
     require_loss(model, net)
     model.load(weights)
-    compiling.prepare([*model.kernels(training=False), *compiling.text_kernels(x, y)], output)
+    compiling.prepare([*model.kernels(training=False), *kernels_to_read(x, y)], output)
     X = read_inputs(model, x, options.row_count(n), strict=strict)
     Y = read_targets(model, y, X, strict=strict)
     with naming_label(y, Y):

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg")
 LOG_SCALE_FROM = 50  # a loss that falls by this factor is drawn on a logarithmic axis
@@ -57,16 +61,19 @@ def epoch_panels(history: Sequence[dict]) -> list[Panel]:
 
 def write_plot(path: Path, panels: Sequence[Panel], unit: str) -> None:
     """Draw panels over numbers of this unit, epoch or iteration."""
+    save_figure(path, draw(panels, unit))
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a Matplotlib figure as PNG or SVG. The same one gives the same bytes: no date, no random ids."""
     import matplotlib
 
     from ..formats.atomic import write_atomically
 
     kind = path.suffix.lower()[1:]
-    # The same history gives the same bytes: no date, no random ids.
-    with matplotlib.rc_context({"svg.hashsalt": "caffe64", "svg.fonttype": "path"}):
-        figure = draw(panels, unit)
-        with write_atomically(path) as file:
-            figure.savefig(file, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+    settings = {"svg.hashsalt": "caffe64", "svg.fonttype": "path"}
+    with matplotlib.rc_context(settings), write_atomically(path) as file:
+        figure.savefig(file, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
 
 
 def draw(panels: Sequence[Panel], unit: str):

@@ -27,7 +27,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int 
         from rich.console import Console
 
         console = Console(highlight=False)
-        if max(map(len, lines)) < console.width:  # Rich would squeeze a wider one until it is unreadable
+        # Columns drawn by Rich are three spaces apart; it would squeeze a wider table until it is unreadable.
+        if max(map(len, lines)) + len(header) < console.width:
             console.print(_drawn_table(header, rows, left))
             return
     print("\n".join(lines))

@@ -33,6 +33,7 @@ def command(
     import time
 
     from ..api import Net
+    from ..formats.data import kernels_to_read
     from ..formats.numbers import write_numbers
     from . import compiling, files
     from .data import read_inputs
@@ -48,7 +49,7 @@ def command(
     model = Net.read(net)
     output.line("Loading net...")
     model.load(weights)
-    compiling.prepare([*model.kernels(training=False), *compiling.text_kernels(x)], output)
+    compiling.prepare([*model.kernels(training=False), *kernels_to_read(x)], output)
     output.line("Loading X...")
     X = read_inputs(model, x, options.row_count(n), strict=strict)
     with testing_progress(output, len(X), model.spec.minibatch) as watch:

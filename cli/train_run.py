@@ -19,6 +19,7 @@ from ..api import EpochRecord, Evaluation, Net, Training
 from ..engine.parameters.shards import check_shards
 from ..errors import Interrupted, UsageError
 from ..formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from ..formats.data import kernels_to_read
 from ..formats.optimizer import read_optimizer
 from ..ranks.agreement import agree, agreed
 from ..ranks.group import Group
@@ -74,7 +75,7 @@ class Trainer:
         """Have all kernels on disk or in memory."""
         request = self._request
         check_shards(self._shards, self._group.size, self.net.spec.minibatch)
-        text = compiling.text_kernels(request.x, request.y, request.val_x, request.val_y)
+        text = kernels_to_read(request.x, request.y, request.val_x, request.val_y)
         compiling.prepare([*self._kernels(), *text], self._output)
 
     def load(self) -> None:

@@ -1,8 +1,9 @@
 """Data files of any kind, as rows of float32: text, .npy and IDX, each plain or .gz, recognised by their content.
 
-read_matrix   the rows for training and testing
-locate        the position of a value in its file, for messages
-convert       from any kind into any other
+read_matrix       the rows for training and testing
+locate            the position of a value in its file, for messages
+convert           from any kind into any other
+kernels_to_read   what is to be compiled before text is read
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from .export import export, parts, writer_for
 from .files import PIECE, Source, check_memory, open_data
 from .idx import idx_array
 from .npy import NPY_MAGIC, npy_array
+
+if TYPE_CHECKING:
+    from ..engine.compiler.jit import Kernel
 
 
 def read_matrix(path: str | os.PathLike[str], rows: int | None, columns: int, *, strict: bool = False) -> np.ndarray:
@@ -153,3 +158,22 @@ def _finite_float32(path: str, array: np.ndarray) -> np.ndarray:
             index = (part.start + first[0], *first[1:])
             raise InputError(path, f"the value at {list(index)} (from 0) is {array[index]}", "a finite float32 number")
     return result
+
+
+def kernels_to_read(*paths: str | os.PathLike[str] | None) -> list[Kernel[*tuple[Any, ...], Any]]:
+    """The kernels that read and write numbers as text; none if none of `paths` is text. None in their place stands for
+    no file."""
+    if not any(path is not None and _may_be_text(path) for path in paths):
+        return []
+    from ..engine.compiler.jit import KERNELS
+    from . import numbers
+
+    return [kernel for kernel in KERNELS if kernel.py_func.__module__.startswith(numbers.__package__)]
+
+
+def _may_be_text(path: str | os.PathLike[str]) -> bool:
+    """A pipe cannot be examined before it is read."""
+    if not os.path.isfile(path):
+        return True
+    with open_data(path) as source:
+        return recognise(source) == "text"

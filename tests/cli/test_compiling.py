@@ -9,6 +9,7 @@ import pytest
 
 from caffe64.cli import compiling
 from caffe64.cli.output import Output
+from caffe64.formats.data import kernels_to_read
 
 
 class PretendKernel:
@@ -44,7 +45,7 @@ def test_quiet_compiles_and_says_nothing(capsys):
 @pytest.mark.parametrize(("names", "needed"), [(["X.txt"], True), (["X.npy"], False), (["X.npy", "X.txt"], True)])
 def test_arrays_need_no_kernel_for_text(task, cli, names, needed):
     assert cli("convert X.txt X.npy").exit_code == 0
-    assert bool(compiling.text_kernels(*map(task.joinpath, names))) == needed
+    assert bool(kernels_to_read(*map(task.joinpath, names))) == needed
 
 
 def test_every_kernel_includes_training_prediction_text_and_caffe_nets():
