@@ -69,6 +69,8 @@ from .formats.numbers import write_numbers as write_numbers
 from .formats.optimizer import Optimizer as Optimizer
 from .formats.optimizer import read_optimizer as read_optimizer
 from .formats.optimizer import write_optimizer as write_optimizer
+from .jobs.sweep import SweepResults as SweepResults
+from .jobs.sweep import sweep as sweep
 from .ranks.group import MpiGroup as MpiGroup
 from .summaries import TextSummary as TextSummary
 from .summaries import summary as summary

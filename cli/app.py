@@ -28,6 +28,7 @@ from . import (
     solver_test,
     solver_train,
     summary,
+    sweep,
     test,
     train,
     verify,
@@ -36,7 +37,7 @@ from . import (
 from . import eval as evaluate
 from . import time as timing
 from .failure import DEBUG, guard
-from .forms import CaffeForm, two_forms
+from .forms import CaffeForm, two_forms, with_commands
 from .options import Command, HelpGroup, examples
 
 app = typer.Typer(
@@ -88,15 +89,27 @@ app.callback()(guard(options))
 
 
 TEXT_NETS = (train, test, evaluate, info, convert)
+MANY = (sweep,)  # of many jobs, for both kinds of nets
 CAFFE_NETS = (mean, run, classify, summary, timing, optimize, verify, draw, export)
 CAFFE_FORMS = {train: solver_train, test: solver_test}
-COMPUTING = (train, test, evaluate, run, classify, timing, warmup)  # with compiled kernels; the others work on files
-for module in (*TEXT_NETS, *CAFFE_NETS, warmup, doctor):
+COMPUTING = (
+    train,
+    test,
+    evaluate,
+    run,
+    classify,
+    timing,
+    sweep,
+    warmup,
+)  # with compiled kernels; the others work on files
+for module in (*TEXT_NETS, *CAFFE_NETS, *MANY, warmup, doctor):
     needs = f"caffe64 {module.NAME}" if module in COMPUTING else ""
     kind = Command
     if module in CAFFE_FORMS:
         form = CAFFE_FORMS[module]
         kind = two_forms(CaffeForm(guard(form.command, needs), form.EXAMPLES, form.TAKES))
+    if module is sweep:
+        kind = with_commands({"show": (guard(sweep.show), sweep.SHOW_EXAMPLES)})
     app.command(module.NAME, cls=kind, epilog=examples(*module.EXAMPLES))(guard(module.command, needs))
 
 cache_app = typer.Typer(cls=HelpGroup, help="Show or clear the cache of compiled kernels.", no_args_is_help=True)

@@ -3,7 +3,7 @@ command line is. Caffe's may be written as its own program takes them: -solver, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import typer
@@ -88,3 +88,30 @@ class CaffeForm:
 
 def two_forms(form: CaffeForm) -> type[TwoForms]:
     return type("TwoForms", (TwoForms,), {"caffe_form": form})
+
+
+class WithCommands(Command):
+    """A command whose first argument may be the name of another one, of `commands`."""
+
+    commands: Mapping[str, Command]
+
+    def make_context(self, info_name, args, parent=None, **extra):
+        if args and args[0] in self.commands:
+            name, *rest = args
+            return self.commands[name].make_context(f"{info_name} {name}", rest, parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def format_usage(self, ctx, formatter) -> None:
+        super().format_usage(ctx, formatter)
+        for name, command in self.commands.items():
+            formatter.write_usage(f"{ctx.command_path} {name}", " ".join(command.collect_usage_pieces(ctx)), "   or: ")
+
+
+def with_commands(commands: Mapping[str, tuple[Callable, Sequence[str]]]) -> type[WithCommands]:
+    """`commands`: functions with their options, and examples, by name."""
+    made = {}
+    for name, (function, lines) in commands.items():
+        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        app.command(cls=Command, epilog=examples(*lines))(function)
+        made[name] = typer.main.get_command(app)
+    return type("WithCommands", (WithCommands,), {"commands": made})

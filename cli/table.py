@@ -5,15 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ..results import Result, plain_table
+from ..results import Result, Table, plain_table
 
 
 def print_result(result: Result, as_json: bool) -> None:
     """Print the result of a function of the library."""
     if as_json:
         print(result.to_json())
-        return
-    for part in result.parts:
+    else:
+        print_parts(result.parts)
+
+
+def print_parts(parts: Sequence[Table | str]) -> None:
+    """Tables and lines of text."""
+    for part in parts:
         if isinstance(part, str):
             print(part)
         else:

@@ -26,6 +26,7 @@ API = {  # heading -> names of the package
     "load_safetensors",
     "Training of Caffe nets": "Solver SolverHistory DataSource get_solver SGDSolver NesterovSolver AdaGradSolver "
     "RMSPropSolver AdaDeltaSolver AdamSolver",
+    "Many trainings": "sweep SweepResults",
     "Layers of your own": "register_layer Layer LayerBlob",
     "What commands do": "summary Summary TextSummary time Timing draw Drawing classify Classification",
     "Names of pycaffe": "Classifier TRAIN TEST set_mode_cpu set_mode_gpu set_device",

@@ -9,6 +9,7 @@ kernels that they call by `kernels.compile_once`, before anything else. A job wh
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -23,6 +24,7 @@ from .processes import ProcessExecutor
 
 RETRIES = 3  # after a lost worker; Dask's own number
 MOST_WORKERS = 1024  # processes of one machine
+ADDRESS = re.compile(r"(?:[a-z]+://)?[^/\s]+:\d{1,5}")
 CONNECT_SECONDS = 30  # to a scheduler
 MPI_LINE = "mpiexec -n 3 python -m mpi4py.futures -m caffe64 ... --mpi"
 
@@ -118,6 +120,8 @@ def _lost_workers(error: BaseException) -> int:
 @contextlib.contextmanager
 def _dask_executor(address: str) -> Iterator[Executor]:
     """Of the scheduler at `address`, such as tcp://host:8786."""
+    if not ADDRESS.fullmatch(address):  # with some others, Dask fails and leaves a thread that does not end
+        raise UsageError(f"{address!r} is not the address of a Dask scheduler, such as tcp://host:8786")
     try:
         import distributed
     except ImportError:

@@ -10,7 +10,7 @@ import pytest
 
 COMMANDS = ["train", "test", "eval", "info", "convert", "warmup", "doctor", "cache", "cache path", "cache clear"]
 COMMANDS += ["train --solver", "test --model", "mean", "run", "classify", "summary", "time", "optimize", "verify"]
-COMMANDS += ["draw", "export"]
+COMMANDS += ["draw", "export", "sweep", "sweep show"]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

@@ -153,6 +153,7 @@ def test_commands_that_compute_say_what_they_need(here, machine):
         "test text.txt w.bin 2 x.txt y.txt",
         "eval text.txt w.bin 2 x.txt x.txt",
         "convert x.txt x.npy",
+        "sweep text.txt",
         "warmup",
         "cache path",
         "cache clear",

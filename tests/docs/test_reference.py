@@ -59,7 +59,11 @@ def test_commands_where_kernels_do_not_run():
     """test_elsewhere.py runs them."""
     header = "| command | Linux on x86-64 or aarch64 | macOS, Windows, other CPUs, or without Numba |"
     table = rows("reference/platforms.md", header)
-    assert names(table) == {module.NAME for module in (*app.TEXT_NETS, *app.CAFFE_NETS)} | {"warmup", "doctor", "cache"}
+    assert names(table) == {module.NAME for module in (*app.TEXT_NETS, *app.CAFFE_NETS, *app.MANY)} | {
+        "warmup",
+        "doctor",
+        "cache",
+    }
     refused = names([cells for cells in table if "exit code 2" in cells[2]])
     assert refused == {module.NAME for module in app.COMPUTING} | {"cache"}
 

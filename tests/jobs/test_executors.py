@@ -112,6 +112,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         ({"address": "tcp://localhost:1", "workers": 2}, "workers is for this machine"),
         ({"mpi": True, "workers": 2}, "workers is for this machine"),
         ({"mpi": True, "retries": 2}, "retries are not for MPI"),
+        ({"address": "nonsense"}, "'nonsense' is not the address of a Dask scheduler, such as tcp://host:8786"),
         ({"workers": 0}, "workers is 0, expected a whole number from 1 to 1024"),
         ({"retries": -1}, "retries is -1"),
         ({"mpi": True}, "mpiexec -n 3 python -m mpi4py.futures -m caffe64"),
