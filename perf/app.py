@@ -263,5 +263,17 @@ def ranks(
         raise CheckFailed(f"{len(over)} of {len(bars)} are over their bar")
 
 
-for command in (compare, plot, readme, optimizers, census, net, ranks):
+def sweep(
+    workers: Annotated[int, typer.Option(min=2, metavar="N", help="Processes.")] = 2,
+    jobs: Annotated[int, typer.Option(min=2, metavar="N", help="Trainings of network5 on 6000 rows.")] = 24,
+    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="Of each.")] = 10,
+) -> None:
+    """How much sooner several warm workers of this machine end a sweep than one does, and how many processors they
+    got."""
+    from .sweeps import measure_sweeps
+
+    print("\n".join(measure_sweeps(workers, jobs, epochs).lines))
+
+
+for command in (compare, plot, readme, optimizers, census, net, ranks, sweep):
     app.command(cls=Command)(guard(command))

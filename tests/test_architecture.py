@@ -223,6 +223,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "errors",
         "formats",
         "formats.caffe",
+        "jobs",
         "kernels",
         "ranks",
         "results",
