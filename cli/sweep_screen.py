@@ -47,21 +47,22 @@ class SweepReport:
         now = time.monotonic()
         if now - self._shown >= LINE_SECONDS or is_odd(record) or self.done == self.total:
             self._shown = now
-            self.output.say("  ".join([f"{self.done}/{self.total}", self.outcome(record), *self.notes()]))
+            self.output.say("  ".join([f"{self.done}/{self.total}", *self.outcome(record), *self.notes()]))
 
     def take(self, record: Record) -> None:
         self.ranking.add(record)
         self.done += 1
         self.failed += "error" in record
 
-    def outcome(self, record: Record) -> str:
-        """One job: the fields in which jobs differ, and its score."""
-        fields = " ".join(f"{name}={self.names.cell(name, record['job'].get(name))}" for name in self.fields)
+    def outcome(self, record: Record) -> list[str]:
+        """One job: the fields in which jobs differ, and its score or error."""
+        job = record["job"]
+        fields = [" ".join(f"{name}={self.names.cell(name, job.get(name))}" for name in self.fields)]
         if "error" in record:
             error = record["error"]
-            return f"{fields}  {error['type']}" + f": {error['message']}" * is_odd(record)
+            return [*filter(None, fields), error["type"] + f": {error['message']}" * is_odd(record)]
         by = self.ranking.best_score()
-        return f"{fields}  {by} {number(score_of(record, by))}"
+        return [*filter(None, fields), f"{by} {number(score_of(record, by))}"]
 
     def notes(self) -> list[str]:
         """How many have failed, and the time that is left."""
@@ -95,7 +96,7 @@ class LiveSweepReport(SweepReport):
         if record is not None:
             self.take(record)
             if is_odd(record):
-                self._bar.print(f"caffe64: {self.outcome(record)}")
+                self._bar.print("  ".join(["caffe64:", *self.outcome(record)]))
         if time.monotonic() - self._shown >= REDRAW_SECONDS or self.done == self.total:
             self._draw()
 

@@ -176,10 +176,12 @@ def _text(name: str, value: Any) -> str:
 
 
 def _file(name: str, value: Any, folder: str | os.PathLike[str]) -> str:
-    """The whole path of a file that is there."""
+    """The whole path of a file that is there, and that each job can read anew."""
     path = os.path.abspath(os.path.join(folder, _text(name, value)))
     if not os.path.exists(path):
         raise FileMissing(path)
+    if not os.path.isfile(path):
+        raise InputError(path, f"is {'a directory' if os.path.isdir(path) else 'no regular file'}", "a file")
     return path
 
 

@@ -183,7 +183,8 @@ class SweepRun:
 
 def _outcome(future: Future[Any]) -> Mapping[str, Any]:
     if future.cancelled():
-        raise Caffe64Error("the executor has cancelled a job: was the connection to its scheduler lost?")
+        hint = "was the connection to its scheduler lost? Results so far are kept"
+        raise Caffe64Error(f"the executor has cancelled a job ({hint})")
     error = future.exception()
     if error is None:
         return instance("the result of a job", future.result(), dict, "a dict")

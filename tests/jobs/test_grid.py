@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import pytest
 from reference.sweeps import NETS, SIXTY, write_solver, write_sweep
@@ -131,6 +132,13 @@ def test_files_that_are_not_there(folder):
         grid_of(folder, ONE.replace("inp 6 10 / lin 3 -1 / sce", "none.txt"))
     with pytest.raises(FileMissing):
         read_grid(folder / "none.toml")
+
+
+def test_what_cannot_be_read_again_and_again(folder):
+    os.mkfifo(folder / "pipe")
+    for name, message in (("pipe", "is no regular file, expected a file"), (".", "is a directory, expected a file")):
+        with pytest.raises(InputError, match=message):
+            grid_of(folder, ONE.replace("X.npy", name))
 
 
 def test_a_file_of_something_else(folder):
