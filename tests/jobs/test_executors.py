@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Executor, Future
 
 import pytest
 from reference import calls
 
 from caffe64.errors import UsageError
-from caffe64.jobs.executors import WorkerLost, open_executor
+from caffe64.jobs.executors import Retrying, WorkerLost, open_executor
 
 
 def wait_for(condition, seconds=60):
@@ -133,3 +133,43 @@ def test_neither_cluster_is_imported_before_it_is_needed():
     code = "import sys, caffe64.jobs.executors; print({'distributed', 'mpi4py', 'numba'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+class Losing(Executor):
+    """Each of the first `times` calls is given up by Dask's scheduler, as one that has cost four workers."""
+
+    def __init__(self, times: int):
+        self.left = times
+
+    def submit(self, fn, /, *args, **kwargs):
+        from distributed.scheduler import KilledWorker
+
+        future = Future()
+        self.left -= 1
+        if self.left >= 0:
+            future.set_exception(KilledWorker("a call", None, 3))
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@pytest.mark.parametrize(("retries", "times", "lost"), [(3, 1, 4), (7, 1, 0), (7, 2, 8), (8, 2, 0), (0, 0, 0)])
+def test_what_dask_gives_up_is_run_again_until_it_has_cost_more_workers_than_retries(retries, times, lost):
+    pytest.importorskip("distributed", reason="the package distributed is not installed")
+    future = Retrying(Losing(times), retries).submit(calls.double, 4)
+    if lost:
+        with pytest.raises(WorkerLost, match=f"its worker was lost {lost} times"):
+            future.result(1)
+    else:
+        assert future.result(1) == 8
+
+
+def test_what_is_cancelled_below_is_cancelled_above():
+    class Cancelling(Executor):
+        def submit(self, fn, /, *args, **kwargs):
+            future = Future()
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
+
+    assert Retrying(Cancelling(), 3).submit(calls.double, 4).cancelled()
