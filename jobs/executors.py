@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from ..arguments import whole_number
@@ -144,6 +145,8 @@ def _dask_executor(address: str) -> Iterator[Executor]:
 @contextlib.contextmanager
 def _mpi_executor() -> Iterator[Executor]:
     """Of this MPI job, in its first rank: the others run mpi4py's loop of a worker."""
+    if find_spec("mpi4py") is None:
+        raise UsageError("MPI needs the package mpi4py: pip install 'caffe64[mpi]'")
     if "mpi4py.futures" not in sys.orig_argv:
         raise UsageError(f"MPI needs a start by mpi4py, which makes workers of all ranks but the first: {MPI_LINE}")
     from mpi4py import MPI

@@ -12,6 +12,7 @@ import pytest
 from reference import calls
 
 from caffe64.errors import UsageError
+from caffe64.jobs import executors
 from caffe64.jobs.executors import Retrying, WorkerLost, open_executor
 
 
@@ -115,7 +116,6 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         ({"address": "nonsense"}, "'nonsense' is not the address of a Dask scheduler, such as tcp://host:8786"),
         ({"workers": 0}, "workers is 0, expected a whole number from 1 to 1024"),
         ({"retries": -1}, "retries is -1"),
-        ({"mpi": True}, "mpiexec -n 3 python -m mpi4py.futures -m caffe64"),
     ],
 )
 def test_wrong_arguments(options, message):
@@ -123,9 +123,21 @@ def test_wrong_arguments(options, message):
         pass
 
 
+def test_ranks_are_started_by_mpi4py():
+    pytest.importorskip("mpi4py", reason="the package mpi4py is not installed")
+    with pytest.raises(UsageError, match="mpiexec -n 3 python -m mpi4py"), open_executor(mpi=True):
+        pass
+
+
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UsageError, match=r"pip install 'caffe64\[dask\]'"), open_executor("tcp://localhost:1"):
+        pass
+
+
+def test_without_mpi4py_its_extra_is_named(monkeypatch):
+    monkeypatch.setattr(executors, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'caffe64\[mpi\]'"), open_executor(mpi=True):
         pass
 
 
