@@ -29,7 +29,7 @@ def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator
     the BrokenPipeError of a pipe.
     """
     path = file_name(path)
-    try:
+    with naming(path):
         descriptor = stream_number(path)
         if descriptor is not None:
             if sys.stdout:
@@ -40,8 +40,15 @@ def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator
             with _open(os.open(path, os.O_WRONLY | PRIVATE), mode) as file:
                 yield file
         else:
-            with _replacing(os.path.realpath(path), mode) as file:
+            with replacing(os.path.realpath(path), mode) as (_, file):
                 yield file
+
+
+@contextlib.contextmanager
+def naming(path: str) -> Iterator[None]:
+    """What the system refuses within the block becomes an OutputError of `path`; but the BrokenPipeError of a pipe."""
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -49,13 +56,15 @@ def write_atomically(path: str | os.PathLike[str], mode: str = "wb") -> Iterator
 
 
 @contextlib.contextmanager
-def _replacing(target: str, mode: str) -> Iterator[IO[Any]]:
+def replacing(target: str, mode: str) -> Iterator[tuple[str, IO[Any]]]:
+    """The path of a file aside, and the file itself, which takes the place of the regular file `target`, without links
+    in its name, at the end of the block. Raises OSError."""
     folder = os.path.dirname(target)
     permissions = _permissions(target)
     with file_aside(folder) as (path, descriptor), _open(descriptor, mode) as file:
         if permissions is not None and hasattr(os, "fchmod"):  # of Windows from Python 3.13 on
             os.fchmod(descriptor, permissions)
-        yield file
+        yield path, file
         file.flush()
         os.fsync(descriptor)
         put_in_place(path, file, target)
