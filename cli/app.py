@@ -25,6 +25,7 @@ from . import (
     mean,
     optimize,
     run,
+    score,
     solver_test,
     solver_train,
     summary,
@@ -89,7 +90,7 @@ app.callback()(guard(options))
 
 
 TEXT_NETS = (train, test, evaluate, info, convert)
-MANY = (sweep,)  # of many jobs, for both kinds of nets
+MANY = (sweep, score)  # of many jobs, for both kinds of nets
 CAFFE_NETS = (mean, run, classify, summary, timing, optimize, verify, draw, export)
 CAFFE_FORMS = {train: solver_train, test: solver_test}
 COMPUTING = (
@@ -100,6 +101,7 @@ COMPUTING = (
     classify,
     timing,
     sweep,
+    score,
     warmup,
 )  # with compiled kernels; the others work on files
 for module in (*TEXT_NETS, *CAFFE_NETS, *MANY, warmup, doctor):

@@ -26,7 +26,7 @@ def read_inputs(
     on need no file. `for_pictures`: an option asked for the recipe; UsageError if there is no picture then."""
     paths: dict[str, list[Path]] = {}
     for text in texts:
-        name, path = _named(net, text)
+        name, path = named_input(net, text)
         paths.setdefault(name, []).append(path)
     if missing := [name for name in net.needed_inputs if name not in paths]:
         raise UsageError(f"nothing for the input {missing[0]!r}: --input {missing[0]}=FILE")
@@ -44,7 +44,8 @@ def read_inputs(
     return arrays, steps
 
 
-def _named(net: CaffeNet, text: str) -> tuple[str, Path]:
+def named_input(net: CaffeNet, text: str) -> tuple[str, Path]:
+    """The input that NAME=FILE or FILE is for, and the file. Raises UsageError."""
     starts = [name for name in net.inputs if text.startswith(f"{name}=")]
     if starts:
         name = max(starts, key=len)  # names may have any characters

@@ -98,12 +98,12 @@ def test_the_commands_for_caffe_models_run(tmp_path):
     write_picture(tmp_path / "a.png")
     np.save(tmp_path / "x.npy", np.zeros((1, 3, 8, 6), np.float32))
     words = {"NET": "small.prototxt", "MODEL": "small.caffemodel", "OUT": "new", "PICTURE...": "a.png"}
-    words |= {"NET2": "new.prototxt", "MODEL2": "new.caffemodel", "OUT.onnx": "new.onnx"}
+    words |= {"NET2": "new.prototxt", "MODEL2": "new.caffemodel", "OUT.onnx": "new.onnx", "X.npy": "x.npy"}
     shown = commands("Caffe models")
-    assert len({command.split()[1] for command in shown}) == 8
+    assert len({command.split()[1] for command in shown}) == 9
     for command in shown:
         run(filled(command, words), tmp_path)
-    for name in ("new.prototxt", "graph.html", "y.npy", "new.onnx"):
+    for name in ("new.prototxt", "graph.html", "y.npy", "Y.npy", "new.onnx"):
         assert (tmp_path / name).stat().st_size > 100
 
 

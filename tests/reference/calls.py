@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
+
+from caffe64.jobs.score_range import score_range
 
 
 def double(number: int) -> int:
@@ -44,3 +49,36 @@ def hang(folder: Path) -> None:
 def slow_double(number: int, seconds: float) -> int:
     time.sleep(seconds)
     return double(number)
+
+
+def score_and_die(folder: Path, before: bool, start: int, job: dict[str, Any]) -> dict[str, Any]:
+    """`score_range`; but the first call for the range from `start` kills its process, `before` it has done anything, or
+    when the scores are written and only the result is missing."""
+    note = folder / f"range{start}"
+    dies = job["start"] == start and not note.exists()
+    if dies:
+        note.touch()
+        if before:
+            os.kill(os.getpid(), signal.SIGKILL)
+    result = score_range(job)
+    if dies:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+
+class LosingWorkers(Executor):
+    """Submits scoring jobs to `inner` so that the first call for each range of `starts` kills its process."""
+
+    def __init__(self, inner: Executor, folder: Path, starts: Sequence[int]):
+        self.inner, self.folder, self.starts, self.submitted = inner, folder, starts, list[int]()
+
+    def submit(self, fn, /, job):
+        self.submitted.append(job["start"])
+        if job["start"] not in self.starts:
+            return self.inner.submit(fn, job)
+        before = self.starts.index(job["start"]) % 2 == 0
+        return self.inner.submit(score_and_die, self.folder, before, job["start"], job)
+
+    @property
+    def lost(self) -> int:
+        return len(list(self.folder.glob("range*")))

@@ -28,6 +28,7 @@ from PIL import Image
 from support import SHARED
 from typer.testing import CliRunner
 
+import caffe64
 from caffe64.cli.app import app
 from caffe64.formats.idx import write_idx
 
@@ -103,6 +104,23 @@ def training_data(folder: Path) -> None:
     np.save(folder / "Y.npy", np.arange(20) % 4)
 
 
+def scoring(folder: Path) -> None:
+    """A Caffe net and a text net, rows for both, pictures and a list of some."""
+    random = np.random.default_rng(0)
+    write_net(folder)
+    np.save(folder / "X.npy", random.random((1000, 3, 8, 6), np.float32))
+    net = caffe64.Net("inp 6 10 / lin 3 -2 / sce")
+    net.initialise(0)
+    net.write(folder / "net.txt")
+    net.save(folder / "weights.bin")
+    np.save(folder / "rows.npy", random.random((5000, 6)))
+    for number in range(12):
+        kind = folder / "photos" / ("dogs" if number % 2 else "cats")
+        kind.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (40, 30, 3), np.uint8)).save(kind / f"{number}.png")
+    (folder / "list.txt").write_text("".join(f"photos/dogs/{number}.png 1\n" for number in range(1, 12, 2)))
+
+
 def lenet_tree(folder: Path) -> None:
     """The demo's solver and net where Caffe's tree has them, with the names that these have there."""
     place = "examples/mnist"
@@ -130,7 +148,8 @@ def caffe_training(folder: Path) -> None:
     write_training(folder)
 
 
-SETUPS = {each.__name__: each for each in (text_net, caffe_net, training_data, caffe_training, checkout)}
+MAKERS = (text_net, caffe_net, training_data, scoring, caffe_training, checkout)
+SETUPS = {each.__name__: each for each in MAKERS}
 
 
 def do_page(page: str, folder: Path) -> None:
