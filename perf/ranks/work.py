@@ -46,7 +46,7 @@ def in_one_shard(minibatch: int) -> Training:
 def solver(shards: int) -> Solver:
     """A LeNet that is trained on one thread, by batches of PICTURES in so many shards."""
     source = np.random.default_rng(1)
-    X = source.random((STEPS * PICTURES, 1, 28, 28), np.float32)
+    X = source.random((10 * PICTURES, 1, 28, 28), np.float32)
     data = {"data": X, "label": source.integers(0, 10, len(X))}
     return Solver(
         net=lenet(), data=data, batch_size=PICTURES, base_lr=RATE, momentum=MOMENTUM, weight_decay=DECAY, threads=1,
