@@ -32,6 +32,10 @@ VALUES = {  # an argument of a constructor, by its name -> what it may be
     "loss": float("inf"),
     "message": "stopped",
     "exit_code": 143,
+    "failed": [{"exit_code": 3, "type": "InputError"}],
+    "total": 4,
+    "rank": 1,
+    "field": "rate",
 }
 
 

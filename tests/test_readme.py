@@ -77,9 +77,10 @@ def test_the_commands_for_text_nets_run(tmp_path):
     np.savetxt(tmp_path / "X.txt", random.standard_normal((20, 6)))
     np.savetxt(tmp_path / "Y.txt", random.integers(0, 3, 20), "%d")
     words = {"NET": "net.txt", "WEIGHTS": "weights.bin", "OPTIMIZER": "optimizer.txt", "N": "20", "X": "X.txt"}
-    words |= {"Y": "Y.txt", "OUT": "out.npy", "IN": "X.txt"}
+    words |= {"Y": "Y.txt", "OUT": "out.npy", "IN": "X.txt", "GRID": "grid.toml"}
+    (tmp_path / "grid.toml").write_text('net = "net.txt"\noptimizer = "optimizer.txt"\nx = "X.txt"\ny = "Y.txt"')
     shown = commands("Text nets")
-    assert len({command.split()[1] for command in shown}) == 8
+    assert len({command.split()[1] for command in shown}) == 9
     for command in shown:
         if command == "caffe64 cache clear":  # not the cache in use
             (tmp_path / "kept" / "caffe64" / "old").mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CheckFailed, UsageError
-from .work import LARGE, PICTURES, STEPS, in_one_shard, minima, solver, training
+from .work import LARGE, PICTURES, in_one_shard, minima, solver, training
 
 SMALL = 100  # rows of the smaller minibatch
 ENOUGH_CPUS = 1.6  # CPU seconds per second that two busy threads must get
@@ -61,7 +61,7 @@ def one_shard(minibatch: int, rounds: int) -> Ratio:
 def two_shards(rounds: int) -> Ratio:
     """LeNet's iteration in two shards, next to that without; one thread."""
     two, one = solver(2), solver(1)
-    ours, theirs = minima([lambda: two.step(1), lambda: one.step(1)], rounds * STEPS)
+    ours, theirs = minima([lambda: two.step(1), lambda: one.step(1)], rounds)
     return Ratio(f"LeNet in 2 shards next to 1, {PICTURES} pictures", 1.25, ours, theirs)
 
 

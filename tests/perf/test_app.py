@@ -66,8 +66,13 @@ def test_the_commands_of_the_page_on_benchmarks_run(perf, tmp_path, monkeypatch)
         shutil.copy(min(RESULTS.glob("*.json")), name)
     page = (RESULTS.parent / "README.md").read_text()
     commands = [line.split("   ")[0].split() for line in re.findall(r"^    python -m caffe64\.perf (.*)$", page, re.M)]
-    assert len(commands) == 10
-    for table in (["optimizers"], ["census", "FOLDER"], ["sweep", "--workers", "2"]):  # are run by tests of their own
+    assert len(commands) == 11
+    for table in (
+        ["optimizers"],
+        ["census", "FOLDER"],
+        ["ranks"],
+        ["sweep", "--workers", "2"],
+    ):  # have tests of their own
         commands.remove(table)
     for words in commands:
         measures = words[0] in ("--quick", "--suite")

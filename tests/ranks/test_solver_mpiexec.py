@@ -11,7 +11,8 @@ from pathlib import Path
 
 import lmdb
 import pytest
-from reference.mpi import RANK, MpiRun, needs_mpi, ours
+from reference.hosts import network
+from reference.mpi import RANK, MpiRun, needs_mpi, options, ours
 from reference.shard_training import train, write_training
 
 from caffe64.formats.caffe.solver_state import read_state
@@ -121,3 +122,17 @@ def test_a_record_that_is_damaged_ends_all_when_its_rank_comes_to_it(tmp_path, r
     assert ours(errors) == [
         "caffe64: error: 2 processes need --shards 2, or a larger power of two: the parts of each batch that they share"
     ]
+
+
+def test_hosts_that_reach_each_other_by_tcp_alone_give_the_same_bits(tmp_path):
+    path = write_training(tmp_path, "iter_size: 2 clip_gradients: 0.5")
+    expected = train(path, 4)[0].saved
+    files = {name: Path(name).read_bytes() for name in (expected.model, expected.state)}
+    for name in files:
+        Path(name).unlink()
+    with network(2) as hosts:
+        words = options(hosts.addresses, hosts.shell, hosts.subnet)
+        run = MpiRun(2, f"{TRAIN} --shards 4 --quiet", tmp_path, before=hosts.before, extra=words)
+        code, _, errors = run.end()
+    assert code == 0, errors
+    assert {name: Path(name).read_bytes() for name in files} == files
