@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import shutil
+import subprocess
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from reference.mpi import LIMIT, environment, needs_mpi
 from reference.readme import BLOCKS, README, ROOT, block, check_printed, listed, run, session, target
 from reference.small_caffe_net import write_net, write_picture, write_trained
 from support import SHARED, needs_shared
@@ -18,18 +23,19 @@ CIFAR = SHARED / "caffe" / "cifar10"
 DIFFERENCE = r"\d[\d.]*e[-+]\d+"
 DEMO, INSTALL, OPTIMIZE, LENET = "$ make demo", "git clone", "$ caffe64 optimize", "$ make lenet"
 NET, OPTIMIZER = "5               # layers", "0.0001     # learning rate"
+CLUSTER = "caffe64 sweep"
 API, CAFFE_API = "import caffe64\n", "net = caffe64.load_caffe"
 HOME = "https://github.com/caffe64/caffe64"
 
 
 def test_every_block_is_run_by_a_test_below():
-    known = [DEMO, INSTALL, OPTIMIZE, LENET, NET, OPTIMIZER, API, CAFFE_API]
+    known = [DEMO, INSTALL, OPTIMIZE, LENET, CLUSTER, NET, OPTIMIZER, API, CAFFE_API]
     assert sorted(text for _, text in BLOCKS) == sorted(map(block, known))
 
 
 def test_it_is_read_at_once_and_its_links_lead_to_files_that_are_there():
     """Absolute ones, so that they lead there from a package index too."""
-    assert len(README.encode()) < 12_000
+    assert len(README.encode()) < 12_800
     links = re.findall(r"\]\(([^)]+)\)", README)
     own = [link for link in links if link.startswith(HOME)]
     assert len(own) > 15
@@ -92,6 +98,42 @@ def test_the_commands_for_text_nets_run(tmp_path):
             run(filled(command, words), tmp_path)
     assert np.loadtxt(tmp_path / "predicted.txt").shape == (20, 3)
     assert np.load(tmp_path / "out.npy").size == 120
+
+
+@needs_mpi
+@pytest.mark.skipif(not find_spec("distributed"), reason="distributed is not installed")
+def test_the_commands_for_several_processes_run(tmp_path):
+    random = np.random.default_rng(0)
+    (tmp_path / "net.txt").write_text("5\ninp 6 4\nlin 5 -1\nrel\nlin 3 -1\nsce\n")
+    (tmp_path / "optimizer.txt").write_text("0.01 0 1 0 0.9 2")
+    np.save(tmp_path / "X.npy", random.standard_normal((20, 6)).astype(np.float32))
+    np.save(tmp_path / "Y.npy", random.integers(0, 3, 20))
+    (tmp_path / "grid.toml").write_text(
+        'net = "net.txt"\noptimizer = "optimizer.txt"\nx = "X.npy"\ny = "Y.npy"\nseed = [0, 1]'
+    )
+    run("caffe64 train net.txt weights.bin optimizer.txt all X.npy Y.npy --shards 2", tmp_path)
+    alone = (tmp_path / "weights.bin").read_bytes()
+    here, over_dask, over_mpi, score, train = listed(block(CLUSTER))
+    results = []
+    with importlib.import_module("distributed").LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, scheduler_port=0
+    ) as cluster:
+        over_dask = over_dask.replace("tcp://127.0.0.1:8786", cluster.scheduler_address)
+        for command in (here, over_dask, over_mpi, score, train):
+            settings = environment(PRTE_MCA_rmaps_default_mapping_policy=":oversubscribe")
+            words = ["sh", "-c", f"exec {command}"]
+            done = subprocess.run(
+                words, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=LIMIT, check=False
+            )
+            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+            if "sweep" in command:
+                lines = (tmp_path / "grid.jsonl").read_text().splitlines()
+                results.append(sorted(json.loads(line)["result"]["weights"] for line in lines))
+                (tmp_path / "grid.jsonl").unlink()
+    assert len(results[0]) == 2
+    assert results[0] == results[1] == results[2]
+    assert np.load(tmp_path / "out.npy").shape == (20, 3)
+    assert (tmp_path / "weights.bin").read_bytes() == alone
 
 
 def test_the_commands_for_caffe_models_run(tmp_path):

@@ -1,4 +1,4 @@
-"""Hosts of a network on one machine: network namespaces on a bridge, as root.
+"""Hosts of `network_hosts` for mpiexec, which starts ranks on them by a remote shell.
 
     with network(2) as hosts:
         MpiRun(2, command, folder, before=hosts.before, extra=options(hosts.addresses, hosts.shell, hosts.subnet))
@@ -11,9 +11,7 @@ call it back.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,17 +19,21 @@ from pathlib import Path
 
 import pytest
 
+from .network_hosts import network_hosts
+
 SHELL = """#!/bin/sh
 while case "$1" in -*) true ;; *) false ;; esac; do shift; done  # options for ssh
 host=$1
 shift
-exec ip netns exec {prefix}-$host unshare --uts --ipc sh -c "echo $host > /proc/sys/kernel/hostname; $*"
+case $host in
+{cases}
+esac
+exec ip netns exec $space unshare --uts --ipc sh -c "echo $host > /proc/sys/kernel/hostname; $*"
 """
-TOOLS = ("ip", "unshare")
 
 
 @dataclass(frozen=True)
-class Hosts:
+class MpiHosts:
     """`before` runs a command in the network, on none of the hosts."""
 
     addresses: list[str]
@@ -40,35 +42,14 @@ class Hosts:
     before: list[str]
 
 
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-
-
 @contextlib.contextmanager
-def network(count: int) -> Iterator[Hosts]:
+def network(count: int) -> Iterator[MpiHosts]:
     """Skips the test where that cannot be."""
-    if os.geteuid() or not all(map(shutil.which, TOOLS)):
-        pytest.skip("namespaces need root and iproute2")
-    number = os.getpid() % 200 + 20
-    prefix, bridge, subnet = f"c64-{number}", f"c64br{number}", f"10.{number}.77"
-    hosts = [f"{subnet}.{2 + host}" for host in range(count + 1)]  # the last one is mpiexec's
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as clean:
+    with network_hosts(count + 1) as hosts, tempfile.TemporaryDirectory() as folder:  # the last one is mpiexec's
+        if not hosts.are_apart or not shutil.which("unshare"):
+            pytest.skip("network namespaces need root, iproute2 and unshare")
         shell = Path(folder) / "shell"
-        shell.write_text(SHELL.format(prefix=prefix))
+        cases = (f"{address}) space={name} ;;" for address, name in zip(hosts.addresses, hosts.names, strict=True))
+        shell.write_text(SHELL.format(cases="\n".join(cases)))
         shell.chmod(0o755)
-        try:
-            clean.callback(subprocess.run, ["ip", "link", "del", bridge], capture_output=True)
-            _ip("link", "add", bridge, "type", "bridge")
-            _ip("link", "set", bridge, "up")
-            for host, address in enumerate(hosts):
-                space, end = f"{prefix}-{address}", f"c64v{number}-{host}"
-                clean.callback(subprocess.run, ["ip", "netns", "del", space], capture_output=True)
-                _ip("netns", "add", space)
-                _ip("link", "add", end, "type", "veth", "peer", "name", "eth0", "netns", space)
-                _ip("link", "set", end, "master", bridge, "up")
-                _ip("-n", space, "addr", "add", f"{address}/24", "dev", "eth0")
-                for each in ("lo", "eth0"):
-                    _ip("-n", space, "link", "set", each, "up")
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"no network namespaces here: {error.stderr}")
-        yield Hosts(hosts[:-1], f"{subnet}.0/24", shell, ["ip", "netns", "exec", f"{prefix}-{hosts[-1]}"])
+        yield MpiHosts(hosts.addresses[:-1], hosts.subnet, shell, hosts.command(count))

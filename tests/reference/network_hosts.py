@@ -15,16 +15,20 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Hosts:
-    """`own` is the address of this process, `addresses` are those of the hosts."""
+    """`own` is the address of this process, `addresses` are those of the hosts, `names` their namespaces."""
 
     own: str
     addresses: list[str]
     are_apart: bool
-    _names: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    @property
+    def subnet(self) -> str:
+        return f"{self.own.rpartition('.')[0]}.0/24"
 
     def command(self, host: int, *words: str) -> list[str]:
         """What runs `words` there."""
-        return ["ip", "netns", "exec", self._names[host], *words] if self.are_apart else [*words]
+        return ["ip", "netns", "exec", self.names[host], *words] if self.are_apart else [*words]
 
 
 @contextlib.contextmanager
@@ -49,7 +53,7 @@ def _make(bridge: str, hosts: Hosts) -> bool:
         return False
     done = _ip("link", "add", bridge, "type", "bridge")
     done = done and _ip("addr", "add", f"{hosts.own}/24", "dev", bridge) and _ip("link", "set", bridge, "up")
-    for name, address in zip(hosts._names, hosts.addresses, strict=True):
+    for name, address in zip(hosts.names, hosts.addresses, strict=True):
         outer = f"{name}o"
         steps = (
             ("netns", "add", name),
