@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from .optimize_config import LOSS as SCORES
 
 TEXT_NET = "4\ninp 49 100\nlin 5 -2\nrel\nsce\n"
 OPTIMIZER = "0.001 5 0.1 0.00001 0.9 1\n"
+GRID = 'net = "net.txt"\nx = "X.npy"\ny = "Y.npy"\nrows = 1000\nfolds = 2\nrate = [0.001, 0.01]\nepochs = 1\n'
 FEATURES, CLASSES, ROWS = 49, 5, 60_000  # so that X.txt can also be cut into rows of 784
 
 LAYERS = """
@@ -86,6 +88,9 @@ def write_numbers(folder: Path) -> None:
     net = caffe64.Net(TEXT_NET)
     net.initialise(0)
     net.save(folder / "weights.bin")
+    (folder / "grid.toml").write_text(GRID)
+    with ThreadPoolExecutor(1) as executor:
+        caffe64.sweep(folder / "grid.toml", executor, results=folder / "results.jsonl")
 
 
 def as_text(digits: np.ndarray) -> bytes:

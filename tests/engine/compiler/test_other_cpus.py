@@ -25,6 +25,7 @@ llvm.get_host_cpu_features = llvm.FeatureMap
 from caffe64.engine.compiler import cpu, numba_backend
 from caffe64.engine.compiler.jit import KERNELS
 from caffe64.engine.graph.execution import required_kernels
+from caffe64.engine.graph.plan.lowering import winograd
 from caffe64.formats import numbers
 
 # Inspection is for code that was compiled in this process.
