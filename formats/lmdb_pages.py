@@ -165,12 +165,14 @@ class LmdbFile:
     def _record(self, page: bytes, offset: int) -> tuple[bytes, bytes]:
         low, high, flags, key_size = NODE.unpack_from(page, offset)
         size, at = low | high << 16, offset + NODE.size + key_size
+        if not flags and at + size <= len(page):
+            return page[at - key_size : at], page[at : at + size]
         if flags & ANY_TREE:
             raise InputError(self._name, "holds several databases, with names", "records, as Caffe's tools write them")
         if at + (8 if flags & ELSEWHERE else size) > len(page):
             raise self._damaged(f"page {HEADER.unpack_from(page)[0]} ends inside a record")
         key = page[at - key_size : at]
-        if not flags & ELSEWHERE:
+        if not flags & ELSEWHERE:  # another flag, without a meaning here
             return key, page[at : at + size]
         number = int.from_bytes(page[at : at + 8], "little")
         place = number * self._tree.page

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 from .sources import Batch, BatchSource
 
-MOST_AHEAD, MOST_AHEAD_BYTES = 4, 1 << 29  # batches, as in Caffe; bytes of them, but one batch at least
+MOST_AHEAD, MOST_AHEAD_BYTES = 8, 1 << 29  # batches, twice Caffe's number; bytes of them, but one batch at least
 
 
 class Ahead:
@@ -32,8 +32,8 @@ class Ahead:
         return reading.take()
 
     def go_on(self) -> None:
-        """Have one more batch prepared, in place of the last one that was taken; else the next `take` does. The Python
-        code of the thread delays the caller's, but not its kernels: so this is best called right before those."""
+        """Have more batches prepared, in place of those that were taken; else the next `take` does. The Python code of
+        the thread delays the caller's, but not its kernels: so this is best called right before those."""
         if self._reading:
             self._reading.go_on()
 
@@ -52,6 +52,7 @@ class _BatchesAhead:
         self._ready: SimpleQueue[Batch | BaseException] = SimpleQueue()
         self._room = threading.Semaphore(most)
         self._wanted, self._is_due = True, False
+        self._due, self._together = 0, max(1, most // 2)
         self._thread = threading.Thread(target=self._run, args=(source, number), name="caffe64 data", daemon=True)
         self._thread.start()
 
@@ -65,9 +66,11 @@ class _BatchesAhead:
         return found
 
     def go_on(self) -> None:
-        if self._is_due:
-            self._is_due = False
-            self._room.release()
+        """Half of the batches are prepared at a time: a thread that is woken takes a CPU from those that compute."""
+        self._due, self._is_due = self._due + self._is_due, False
+        if self._due >= self._together:
+            self._room.release(self._due)
+            self._due = 0
 
     def stop(self) -> None:
         if self.process == os.getpid():

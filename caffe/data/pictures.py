@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -104,18 +105,24 @@ class DatabaseRecords:
         return f"record {number % self.count} of {self._database.path}"
 
     def plain(self, first: int, count: int) -> PlainPixels | None:
-        self._read = first, [self._value(number) for number in range(first, first + count)]
+        self._read = first, self._read_values(first, count)
         return None if self._color is not None else plain_pixels(self._read[1])
 
-    def _value(self, number: int) -> bytes:
-        if number != self._next or number % self.count == 0:
-            self._values = self._database.records(number % self.count)
-        self._next = number + 1
-        return next(self._values)[1]
+    def _read_values(self, first: int, count: int) -> list[bytes]:
+        values: list[bytes] = []
+        while missing := count - len(values):
+            place = (first + len(values)) % self.count
+            if first + len(values) != self._next or place == 0:
+                self._values = self._database.records(place)
+            self._next = -1  # until it is sure: an error ends the iterator
+            values += [value for _, value in islice(self._values, min(missing, self.count - place))]
+            self._next = first + len(values)
+        return values
 
     def at(self, number: int) -> tuple[np.ndarray, int]:
         first, values = self._read
-        data = values[number - first] if 0 <= number - first < len(values) else self._value(number)
+        known = 0 <= number - first < len(values)
+        data = values[number - first] if known else self._read_values(number, 1)[0]
         record = read_record(self._database, number % self.count, data)
         if record.pixels is None:
             return read_pixels(BytesIO(record.file), self.name(number), self._color), record.label

@@ -67,17 +67,21 @@ def settled(counted):
     return before
 
 
-def test_four_batches_are_read_ahead():
+def test_eight_batches_are_read_ahead_and_four_more_once_as_many_were_taken():
     counted = Counted()
     source = Ahead(counted, BATCH)
-    source.take(0)
-    assert settled(counted) == 4
+    for number in range(3):
+        source.take(number)
+        source.go_on()
+        source.go_on()
+    assert settled(counted) == 8
+    source.take(3)
+    assert settled(counted) == 8
     source.go_on()
-    source.go_on()
-    assert settled(counted) == 5
-    source.take(1)
-    source.take(2)
-    assert settled(counted) == 6
+    assert settled(counted) == 12
+    for number in range(4, 9):  # the next `take` goes on as well
+        source.take(number)
+    assert settled(counted) == 16
 
 
 def test_large_batches_are_not_read_ahead_of_the_next(monkeypatch):
@@ -86,7 +90,7 @@ def test_large_batches_are_not_read_ahead_of_the_next(monkeypatch):
     source = Ahead(counted, BATCH)
     source.take(0)
     source.go_on()
-    assert settled(counted) == 3
+    assert settled(counted) == 3  # one at a time
     large = Counted()
     source = Ahead(large, [np.zeros(100, np.float32)])
     source.take(0)
