@@ -11,7 +11,7 @@ float64, are summed likewise.
 The vector of parameters is filled up to `padded` floats, a multiple of 16 for each shard, and cut into S equal parts.
 A rank holds the momentum of its `share`, S / R of these parts, and updates these weights for all.
 
-    for each of a rank's shards k:  the gradient into the vector TreeStack.place(k), then TreeStack.merge(k)
+    for each of a rank's shards k:  the gradient into row place_of(k) of a stack, then merge_stack(k)
     Alltoall                        each rank gets R parts of its share
     add_parts                       their sum, by the upper levels of the tree
     the step                        of the own share
@@ -88,8 +88,12 @@ class Shards:
 
     @property
     def levels(self) -> int:
-        """Vectors of a `TreeStack`."""
+        """Of the tree of a rank's own shards."""
         return self.own.bit_length()
+
+    def stack(self) -> np.ndarray:
+        """Memory for the sums of a rank's shards so far: float32 [levels, padded]; row 0 is their sum in the end."""
+        return aligned_zeros(self.levels * self.padded).reshape(self.levels, self.padded)
 
     def rows(self, shard: int, minibatch: int) -> tuple[int, int]:
         """The first row of a shard in a minibatch of so many rows, and that of the next shard."""
@@ -165,29 +169,7 @@ def add_ranks(parts, begin, end):
             step *= 2
 
 
-@kernel(types.void(F2, i64, i64, i64))
-def merge_shard(stack, number, begin, end):
-    """As `merge_stack`; begin and end are multiples of LINE_FLOATS."""
-    merge_stack(stack, number, begin, end)
-
-
 @kernel(types.void(F2, i64, i64))
 def add_parts(parts, begin, end):
     """As `add_ranks`; begin and end are multiples of LINE_FLOATS."""
     add_ranks(parts, begin, end)
-
-
-class TreeStack:
-    """The sums of a rank's shards so far: `vectors` float32 [levels, padded]; the first is their sum in the end."""
-
-    def __init__(self, shards: Shards):
-        self.shards = shards
-        self.vectors = aligned_zeros(shards.levels * shards.padded).reshape(shards.levels, shards.padded)
-
-    def place(self, number: int) -> np.ndarray:
-        """Where the gradient of the rank's shard `number` (from 0) goes: float32 [size], with any contents."""
-        return self.vectors[int(place_of.py_func(number)), : self.shards.size]
-
-    def merge(self, number: int) -> None:
-        """That gradient is there: add what is complete now."""
-        merge_shard.run(self.vectors, number, 0, self.shards.padded)

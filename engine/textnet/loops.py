@@ -16,7 +16,7 @@ import numpy as np
 
 from ...ranks.group import Group
 from ..compiler.jit import Kernel
-from ..parameters.shards import Shards, TreeStack, tree_sum
+from ..parameters.shards import Shards, tree_sum
 from ..team.memory import aligned_zeros
 from .layout import NetLayout
 from .minibatch_loop import run_minibatches
@@ -58,7 +58,7 @@ class ShardLoop:
         bounds = (shards.first, shards.own, shards.ranks, shards.share, shards.begin, shards.end)
         self._cut = np.array([batch, shards.count, *bounds, max(rows)], np.int64)
         self._spare = aligned_zeros(shards.size)
-        self._stack = TreeStack(shards).vectors
+        self._stack = shards.stack()
         several = shards.ranks > 1
         width = shards.share + NOTES_BEHIND if several else 0
         self._sent, self._received = (aligned_zeros(shards.ranks * width).reshape(shards.ranks, width) for _ in "ab")

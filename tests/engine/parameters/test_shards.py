@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from reference.thread_group import tree
 
-from caffe64.engine.parameters.shards import Shards, TreeStack, add_parts, check_shards, tree_sum
+from caffe64.engine.compiler import signatures as types
+from caffe64.engine.compiler.jit import F2, i64, kernel
+from caffe64.engine.parameters.shards import Shards, add_parts, check_shards, merge_stack, place_of, tree_sum
 from caffe64.errors import UsageError
+
+
+@kernel(types.void(F2, i64, i64, i64))
+def merge_shard(stack, number, begin, end):
+    merge_stack(stack, number, begin, end)
+
 
 MATRIX = [(S, R) for S in (1, 2, 4, 8, 16) for R in (1, 2, 4, 8, 16) if R <= S]
 
@@ -25,12 +33,12 @@ def test_ranks_sum_in_the_order_of_the_tree(S, R, size):
     layouts = [Shards(S, R, rank, size) for rank in range(R)]
     sums = []
     for shards in layouts:
-        stack = TreeStack(shards)
-        stack.vectors[:, :size] = 1e30  # what lies in a place does not matter
+        stack = shards.stack()
+        stack[:, :size] = 1e30  # what lies in a place does not matter
         for number in range(shards.own):
-            stack.place(number)[:] = given[shards.first + number]
-            stack.merge(number)
-        sums.append(stack.vectors[0])
+            stack[place_of.py_func(number), :size] = given[shards.first + number]
+            merge_shard(stack, number, 0, shards.padded)
+        sums.append(stack[0])
     found = np.zeros(layouts[0].padded, np.float32)
     for shards in layouts:
         parts = np.stack([each[shards.begin : shards.begin + shards.share] for each in sums])
@@ -45,11 +53,12 @@ def test_ranks_sum_in_the_order_of_the_tree(S, R, size):
 def test_a_zero_has_no_sign_that_shows_the_ranks(S, R):
     sums = []
     for rank in range(R):
-        stack = TreeStack(Shards(S, R, rank, 16))
+        shards = Shards(S, R, rank, 16)
+        stack = shards.stack()
         for number in range(S // R):
-            stack.place(number)[:] = -0.0
-            stack.merge(number)
-        sums.append(stack.vectors[0, : 64 // R])
+            stack[place_of.py_func(number), :16] = -0.0
+            merge_shard(stack, number, 0, shards.padded)
+        sums.append(stack[0, : 64 // R])
     parts = np.stack(sums)
     add_parts(parts, 0, parts.shape[1])
     assert not np.signbit(parts[0]).any()
