@@ -8,6 +8,8 @@ from reference.thread_group import run_ranks
 
 import caffe64
 from caffe64 import InputError, Solver, UsageError
+from caffe64.engine.graph.frontends.caffe.attributes import READERS
+from caffe64.engine.graph.ops import OPS
 from caffe64.ranks.agreement import RankFailed
 from caffe64.ranks.group import SoloGroup
 
@@ -219,9 +221,11 @@ class Remembers(caffe64.Layer):
         bottom[0].diff[...] = top[0].diff
 
 
-def test_layers_of_ones_own_that_keep_something_are_refused():
-    caffe64.register_layer("ShardCounts", Counts)
-    caffe64.register_layer("ShardRemembers", Remembers)
+def test_layers_of_ones_own_that_keep_something_are_refused(monkeypatch):
+    for name, kind in (("ShardCounts", Counts), ("ShardRemembers", Remembers)):
+        for table in (OPS, READERS):
+            monkeypatch.setitem(table, name, None)  # removed after the test
+        caffe64.register_layer(name, kind)
     counts = 'layer { name: "c" type: "ShardCounts" top: "c" } layer { name: "s" type: "Silence" bottom: "c" }'
     with pytest.raises(InputError, match="makes its data by code of your own, expected data that shards can cut"):
         made("arrays", shards=2, net=INPUT + counts + QUIET, data=dict(zip(("data", "label"), examples(), strict=True)))
