@@ -31,7 +31,8 @@ class ProcessExecutor(Executor):
         self._pids: set[int] = set()
         self._lock, self._closed, self._killed = threading.Lock(), False, False
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
-        self._started = 0
+        for thread in self._threads:  # here, and not by `submit`: an interrupt could leave one that is not waited for
+            thread.start()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -39,9 +40,6 @@ class ProcessExecutor(Executor):
             if self._closed:
                 raise RuntimeError("the executor is shut down")
             self._calls.put((future, partial(fn, *args, **kwargs)))
-            if self._started < len(self._threads):
-                self._threads[self._started].start()
-                self._started += 1
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -54,7 +52,7 @@ class ProcessExecutor(Executor):
             for _ in self._threads:
                 self._calls.put(None)
         if wait:
-            for thread in self._threads[: self._started]:
+            for thread in self._threads:
                 thread.join()
 
     def close(self) -> None:
