@@ -39,5 +39,10 @@ def check_alike(group: Group, facts: Mapping[str, Any]) -> None:
     for rank, other in enumerate(others, 1):
         for name, value in first.items():
             if other[name] != value:
-                found = f"rank {rank} and rank 0 differ in the {name}: {other[name]} and {value}"
+                found = f"rank {rank} and rank 0 differ in the {name}: {_shown(other[name])} and {_shown(value)}"
                 raise agreed(UsageError(f"{found} (all ranks need the same files and options)"))
+
+
+def _shown(value: Any) -> str:
+    """In a line; of a digest its first digits."""
+    return value.hex()[:8] if isinstance(value, bytes) else " / ".join(str(value).splitlines())

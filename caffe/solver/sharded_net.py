@@ -21,7 +21,7 @@ import numpy as np
 
 from ...engine.graph.plan.shard_sums import ShardSums
 from ...engine.graph.plan.update import VectorShare, WeightUpdate
-from ...engine.parameters.shards import Shards, add_parts
+from ...engine.parameters.shards import Shards, add_parts, tree_sum
 from ...engine.team.memory import aligned_zeros
 from ...errors import Diverged, UsageError
 from ...formats.caffe.solver import ParsedSolver
@@ -178,15 +178,14 @@ class ShardedNet(TrainedNet):
         self, losses: Sequence[float], asked: Sequence[float] = (), squares: Sequence[float] | np.ndarray = ()
     ) -> np.float32:
         """The mean loss of all shards. What is asked for and the squares of the shares are exchanged with it."""
-        own = _tree_rows(np.array(losses, np.float64)[:, np.newaxis])
         with self._exchange():
-            found = self.group.gather_numbers([*own, *asked, *squares])
+            found = self.group.gather_numbers([tree_sum(losses), *asked, *squares])
         if asked:
             self.answers = found[:, 1 : 1 + len(asked)].max(axis=0).tolist()
         if len(squares):
             self._update_of_share.sums[:] = found[:, 1 + len(asked) :].reshape(-1)
         with np.errstate(all="ignore"):
-            return np.float32(_tree_rows(found[:, :1])[0] / self.shards.count)
+            return np.float32(tree_sum(found[:, 0]) / self.shards.count)
 
     def _mean(self, outputs: Sequence[Outputs]) -> Outputs:
         """Of the outputs of all shards, value by value."""
@@ -194,10 +193,12 @@ class ShardedNet(TrainedNet):
         if not first:
             return {}
         rows = np.array([np.concatenate([values.ravel() for values in each.values()]) for each in outputs], np.float64)
-        with self._exchange():
-            sums = _tree_rows(self.group.gather_numbers(_tree_rows(rows).tolist()))
         with np.errstate(all="ignore"):
-            means = (sums / self.shards.count).astype(np.float32)
+            own = tree_sum(rows).tolist()
+        with self._exchange():
+            found = self.group.gather_numbers(own)
+        with np.errstate(all="ignore"):
+            means = (tree_sum(found) / self.shards.count).astype(np.float32)
         parts = np.split(means, np.cumsum([values.size for values in first.values()])[:-1])
         return {name: part.reshape(first[name].shape) for name, part in zip(first, parts, strict=True)}
 
@@ -238,12 +239,3 @@ class ShardedNet(TrainedNet):
             with self._exchange():
                 self.group.allgather(None, self._parts)
             np.copyto(vector, flat[: vector.size])
-
-
-def _tree_rows(rows: np.ndarray) -> np.ndarray:
-    """The sum of 1, 2, 4, ... rows by the balanced binary tree."""
-    with np.errstate(all="ignore"):
-        while len(rows) > 1:
-            rows = np.add(rows[::2], rows[1::2])
-    total: np.ndarray = rows[0]
-    return total

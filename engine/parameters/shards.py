@@ -20,8 +20,9 @@ A rank holds the momentum of its `share`, S / R of these parts, and updates thes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from ..compiler.jit import F2, i64, inline, kernel
 from ..team.memory import CACHE_LINE_BYTES, aligned_zeros
 from ..vectors.simd import load, store, zeros
 
+Addend = TypeVar("Addend", float, np.ndarray)
 LINE_FLOATS = CACHE_LINE_BYTES // 4  # and a multiple of every vector's lanes
 SUMMED_FLOATS = 1024  # of each part at a time, so that the levels above the first find them in L1: 4 KiB each; derived
 
@@ -112,8 +114,8 @@ def check_shards(shards: int, ranks: int, minibatch: int) -> None:
         raise UsageError(f"a minibatch of {minibatch} rows cannot be cut into {shards} shards (fewer, or a larger one)")
 
 
-def tree_sum(values: Sequence[float]) -> float:
-    """The sum of 1, 2, 4, 8, ... numbers by the balanced binary tree."""
+def tree_sum(values: Iterable[Addend]) -> Addend:
+    """The sum of 1, 2, 4, 8, ... numbers, or arrays of one shape, by the balanced binary tree."""
     found = list(values)
     while len(found) > 1:
         found = [a + b for a, b in zip(found[::2], found[1::2], strict=True)]

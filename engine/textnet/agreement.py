@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import UsageError
 from ...formats.network import format_network
 from ..compiler.cpu import LANES
 
@@ -41,20 +40,5 @@ def facts(training: Training) -> dict[str, Any]:
     }
 
 
-def check_alike(found: list[dict[str, Any]]) -> None:
-    """Raises UsageError for the first rank that differs from rank 0; `found` are the facts of all."""
-    for rank, other in enumerate(found):
-        for name, value in found[0].items():
-            if other[name] != value:
-                raise UsageError(
-                    f"rank {rank} and rank 0 differ in the {name}: {_shown(other[name])} and {_shown(value)} "
-                    "(all ranks need the same files and options)"
-                )
-
-
 def _digest(array: np.ndarray) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(array).view(np.uint8).data, digest_size=16).digest()
-
-
-def _shown(value: Any) -> str:
-    return value.hex()[:8] if isinstance(value, bytes) else " / ".join(str(value).splitlines())

@@ -22,12 +22,13 @@ from ...formats.optimizer import Optimizer
 from ...ranks.agreement import agreed
 from ...ranks.group import Group, SoloGroup
 from ...ranks.times import RankTimes
+from ...ranks.together import check_alike
 from ..parameters.shards import Shards, check_shards
 from ..parameters.streams import generator
 from ..team.barrier import DIVERGED, DONE, STOP, STOP_CALLED, STOP_REQUEST, make_sync
 from ..team.pace import Pace
 from ..team.threads import check_threads, choose_threads, usable_threads
-from .agreement import check_alike, facts
+from .agreement import facts
 from .arrays import is_finite
 from .loops import FusedLoop, ShardLoop, make_loop
 from .model import Model
@@ -170,14 +171,10 @@ class Training:
         wanted = bool(self.sync[STOP_REQUEST])
         if self.group.size == 1:
             return wanted
-        found = self.group.gather_objects((wanted, None if self._compared else facts(self)))
         if not self._compared:
-            try:
-                check_alike([each for _, each in found])
-            except UsageError as error:
-                raise agreed(error) from None
+            check_alike(self.group, facts(self))
             self._compared = True
-        return any(wanted for wanted, _ in found)
+        return any(self.group.gather_objects(wanted))
 
     def use_loop(self, loop: FusedLoop | ShardLoop) -> None:
         """Run minibatches by this one from now on, instead of the one for so many shards and ranks."""
