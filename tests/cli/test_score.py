@@ -324,6 +324,7 @@ def test_ctrl_c_leaves_nothing(text_net, start, tmp_path):
     end = time.monotonic() + 60
     while not any(name.startswith(".caffe64") for name in os.listdir()) and time.monotonic() < end:
         time.sleep(0.01)
+    time.sleep(0.5)  # the file is there a moment before what removes it
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
