@@ -33,6 +33,7 @@ _EXPORTS = {
     "InputError": "errors",
     "Interrupted": "errors",
     "LabelError": "errors",
+    "TargetError": "errors",
     "Layer": "caffe.own_layer",
     "LayerBlob": "caffe.own_layer",
     "LayerInfo": "api",

@@ -60,6 +60,7 @@ from .errors import Interrupted as Interrupted
 from .errors import LabelError as LabelError
 from .errors import NotFinite as NotFinite
 from .errors import OutputError as OutputError
+from .errors import TargetError as TargetError
 from .errors import UsageError as UsageError
 from .formats.checkpoint import read_checkpoint as read_checkpoint
 from .formats.checkpoint import write_checkpoint as write_checkpoint

@@ -76,8 +76,16 @@ class OutputError(Caffe64Error):
     exit_code = 3
 
 
-class LabelError(InputError):
-    """A target is not a class number. `row` and `column` (0-based) say where in the array `path`."""
+class TargetError(InputError):
+    """A target is none that the net's loss takes. `row` and `column` (0-based) say where in the array `path`."""
+
+    def __init__(self, path: str, row: int, column: int, found: str, expected: str, hint: str = ""):
+        super().__init__(path, found, expected, hint)
+        self.row, self.column = row, column
+
+
+class LabelError(TargetError):
+    """A target is not a class number."""
 
     def __init__(
         self,
@@ -89,8 +97,8 @@ class LabelError(InputError):
         hint: str = "does the net end with as many channels?",
     ):
         expected = f"a class, a whole number from 0 to {classes - 1}"
-        super().__init__(path, f"row {row + 1} holds {label:g}", expected, hint)
-        self.row, self.column, self.label, self.classes = row, column, label, classes
+        super().__init__(path, row, column, f"row {row + 1} holds {label:g}", expected, hint)
+        self.label, self.classes = label, classes
 
 
 class NotFinite(InputError):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InputError, LabelError
+from ..errors import InputError, TargetError
 from ..formats.data import locate, read_matrix
+from ..formats.network import loss_words
 
 if TYPE_CHECKING:
     from ..api import Net
@@ -30,15 +31,15 @@ def require_loss(net: Net, path: Path) -> None:
     """Raises InputError if the net of the file `path` has no loss layer, so that it takes no targets."""
     if net.spec.loss is None:
         raise InputError(
-            path, "the last layer is not a loss layer", "sce or l2l", "without one a net can only be tested"
+            path, "the last layer is not a loss layer", loss_words(), "without one a net can only be tested"
         )
 
 
 @contextlib.contextmanager
 def naming_label(path: Path, Y: np.ndarray) -> Iterator[None]:
-    """A LabelError of the engine has row and column; this adds the position in the file `path` of Y."""
+    """A TargetError of the engine has row and column; this adds the position in the file `path` of Y."""
     try:
         yield
-    except LabelError as error:
+    except TargetError as error:
         position = locate(path, error.row, error.column, Y.shape[1])
         raise InputError(position, error.found, error.expected, error.hint) from None

@@ -30,8 +30,8 @@ API = {  # heading -> names of the package
     "Layers of your own": "register_layer Layer LayerBlob",
     "What commands do": "summary Summary TextSummary time Timing draw Drawing classify Classification",
     "Names of pycaffe": "Classifier TRAIN TEST set_mode_cpu set_mode_gpu set_device",
-    "Errors": "Caffe64Error UsageError InputError FileMissing OutputError LabelError NotFinite CheckFailed Diverged "
-    "Interrupted",
+    "Errors": "Caffe64Error UsageError InputError FileMissing OutputError TargetError LabelError NotFinite CheckFailed "
+    "Diverged Interrupted",
 }
 COLUMNS = re.compile(r"(\S.*?(?:\.\.\.)?)\.? {3,}(\S.*)")  # a term, and what is said of it
 STREAMS = """

@@ -29,25 +29,34 @@ LARGEST_SIZE = 1 << 24  # features, channels or rows of one layer
 MOST_LAYERS = 10_000
 LONGEST_NUMBER = 400  # characters; the smallest float64 has 326 in plain decimals
 ROLES = ("input", "hidden", "loss")
+Value = int | float | str  # what follows the word of a layer
 
 
 @dataclass(frozen=True)
 class Argument:
-    """A number that a word takes. `kind` is int or float, and low <= number <= high."""
+    """A number that a word takes: `kind` is int or float, and low <= number <= high. Or one of `words` in its place."""
 
     name: str
     kind: type
     low: float
     high: float
+    words: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """How the line of a layer shows it."""
+        return "|".join((self.name, *self.words))
 
     @property
     def wanted(self) -> str:
         """Its description, for messages."""
         kind = "a whole number" if self.kind is int else "a number"
-        return f"{self.name}, {kind} from {self.low} to {self.high}"
+        return f"{self.name}, {' or '.join((f'{kind} from {self.low} to {self.high}', *self.words))}"
 
-    def takes(self, number: int | float) -> bool:
-        return (self.kind is float or isinstance(number, int)) and self.low <= number <= self.high
+    def takes(self, value: Value) -> bool:
+        if isinstance(value, str):
+            return value in self.words
+        return (self.kind is float or isinstance(value, int)) and self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Word:
 
     @property
     def usage(self) -> str:
-        return " ".join((self.name, *(argument.name for argument in self.arguments)))
+        return " ".join((self.name, *(argument.label for argument in self.arguments)))
 
 
 def size(name: str) -> Argument:
@@ -73,15 +82,26 @@ _BUILT_IN = (
     Word("inp", (size("F"), size("B")), "input", "input of F features, in minibatches of B rows"),
     Word(
         "lin",
-        (size("K"), Argument("e", float, -30, 30)),
+        (size("K"), Argument("e", float, -30, 30, ("he", "glorot"))),
         "hidden",
-        "fully connected to K channels; weights and biases start as draws from N(0, (10^e)^2)",
+        "fully connected to K channels; weights and biases start as draws from N(0, (10^e)^2), "
+        "or weights from N(0, 2/F) (he) or N(0, 2/(F+K)) (glorot), and biases at 0",
     ),
     Word("rel", (), "hidden", "ReLU"),
+    Word("lky", (Argument("s", float, 0, 1),), "hidden", "leaky ReLU: x where x > 0, else s * x"),
     Word("tnh", (), "hidden", "tanh"),
+    Word("sig", (), "hidden", "sigmoid, 1 / (1 + exp(-x))"),
     Word("smx", (), "hidden", "softmax over the channels"),
     Word("sce", (), "loss", "softmax, then cross-entropy against a class in each row"),
+    Word("sft", (), "loss", "softmax, then cross-entropy against probabilities that sum to 1 in each row"),
+    Word("bce", (), "loss", "sigmoid, then cross-entropy against numbers from 0 to 1 in each row, one per label"),
     Word("l2l", (), "loss", "squared error against real targets in each row"),
+    Word(
+        "hub",
+        (Argument("d", float, 1e-6, 1_000_000),),
+        "loss",
+        "Huber loss against real targets in each row: half the squared error up to d, linear beyond",
+    ),
 )
 GRAMMAR: dict[str, Word] = {word.name: word for word in _BUILT_IN}
 
@@ -100,18 +120,24 @@ def add_word(word: Word) -> None:
     GRAMMAR[word.name] = word
 
 
+def loss_words() -> str:
+    """The words of all loss layers, for messages."""
+    *others, last = (word.name for word in GRAMMAR.values() if word.role == "loss")
+    return f"{', '.join(others)} or {last}"
+
+
 @dataclass(frozen=True)
 class LayerSpec:
-    """One layer: its word and the numbers after it. NumPy's numbers become Python's."""
+    """One layer: its word and what follows it, numbers or words as `he`. NumPy's numbers become Python's."""
 
     word: str
-    numbers: tuple[int | float, ...] = ()
+    numbers: tuple[Value, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "numbers", tuple(map(_plain, self.numbers)))
 
     def __str__(self) -> str:
-        texts = (str(number) if isinstance(number, int) else plain_decimal(number) for number in self.numbers)
+        texts = (plain_decimal(value) if isinstance(value, float) else str(value) for value in self.numbers)
         return " ".join((self.word, *texts))
 
 
@@ -203,9 +229,10 @@ def _find_problem(layers: tuple[LayerSpec, ...]) -> _Problem | None:
             return _Problem(index, 0, f"found a second {word.name!r}", "it as the first layer only")
         if index < len(layers) - 1 and word.role == "loss":
             return _Problem(index, 0, f"found {word.name!r} before another layer", "a loss layer to be the last")
-        for token, (argument, number) in enumerate(zip(word.arguments, layer.numbers, strict=True), start=1):
-            if not argument.takes(number):
-                return _Problem(index, token, f"found {number}", argument.wanted)
+        for token, (argument, value) in enumerate(zip(word.arguments, layer.numbers, strict=True), start=1):
+            if not argument.takes(value):
+                found = quote(value) if isinstance(value, str) else value
+                return _Problem(index, token, f"found {found}", argument.wanted)
     return None
 
 
@@ -230,10 +257,12 @@ def _parse_layer(tokens: list[Token], name: str) -> LayerSpec:
     if len(texts) < len(word.arguments):
         missing = word.arguments[len(texts)]
         raise _error(name, tokens[-1], f"the line ends after {quote(tokens[-1].text)}", missing.wanted, word.usage)
-    return LayerSpec(word.name, tuple(_parse_number(*each, name) for each in zip(texts, word.arguments, strict=True)))
+    return LayerSpec(word.name, tuple(_parse_value(*each, name) for each in zip(texts, word.arguments, strict=True)))
 
 
-def _parse_number(token: Token, argument: Argument, name: str) -> int | float:
+def _parse_value(token: Token, argument: Argument, name: str) -> Value:
+    if argument.takes(token.text):
+        return token.text
     pattern = INTEGER if argument.kind is int else NUMBER
     if pattern.fullmatch(token.text) and len(token.text) <= LONGEST_NUMBER:
         number: int | float = argument.kind(token.text)
@@ -253,10 +282,13 @@ def _error(name: str, token: Token, found: str, expected: str = "", hint: str = 
     return InputError(name, found, expected, hint, line=token.line, column=token.column)
 
 
-def _plain(number: int | float) -> int | float:
-    """NumPy's numbers as Python's, so that specs compare and print alike. Raises InputError for what is none."""
-    if isinstance(number, Integral) and not isinstance(number, bool):
-        return int(number)
-    if isinstance(number, Real) and not isinstance(number, bool):
-        return float(number)
-    raise InputError("<net>", f"found {number!r}", "a number")
+def _plain(value: Value) -> Value:
+    """NumPy's numbers as Python's, so that specs compare and print alike. Raises InputError for what is none, nor a
+    word."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise InputError("<net>", f"found {value!r}", "a number")

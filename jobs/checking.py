@@ -26,7 +26,7 @@ from ..arguments import seed_number, whole_number
 from ..caffe.solver.keywords import given_settings
 from ..errors import FileMissing, InputError, UsageError
 from ..formats.caffe.solver import ParsedSolver, read_solver, with_settings
-from ..formats.network import GRAMMAR, NetSpec, parse_network, read_network
+from ..formats.network import GRAMMAR, NetSpec, loss_words, parse_network, read_network
 from ..formats.optimizer import MEANINGS, Optimizer, read_optimizer
 from ..wording import near_miss
 
@@ -139,7 +139,7 @@ def _net(text: str, folder: str | os.PathLike[str]) -> NetSpec:
 def _trainable(spec: NetSpec, path: str) -> NetSpec:
     if spec.loss is None:
         where = f"{path}: " if path else ""
-        raise WrongField("net", f"{where}the last layer is not a loss layer, expected sce or l2l")
+        raise WrongField("net", f"{where}the last layer is not a loss layer, expected {loss_words()}")
     return spec
 
 

@@ -1,7 +1,7 @@
 """X and Y as the caller holds them -> as the compiled loops read them: float32, C-contiguous, checked once.
 
 as_inputs    X [N, F], finite
-as_targets   Y [N, T], finite; for classes also whole numbers in [0, K)
+as_targets   Y [N, T], finite, and such as the loss of the net takes
 
 An array that is float32 and C-contiguous is taken without a copy. The check of all values is one sum, which is not
 finite if one of them is not: a pass at the speed of memory.
@@ -14,10 +14,13 @@ import math
 import numpy as np
 
 from ...conversion import as_numbers, column_label
-from ...errors import LabelError, NotFinite, UsageError
+from ...errors import LabelError, NotFinite, TargetError, UsageError
+from ...formats.network import loss_words
+from .layers.layer import TargetKind
 from .layout import NetLayout
 
 SEARCHED_ROWS = 1 << 16  # rows searched at a time for the first value that is not finite
+SUM_TOLERANCE = 1e-3  # of probabilities: that of numbers printed with a few decimals
 
 
 def as_inputs(plan: NetLayout, array, name: str = "X", *, finite: bool = True) -> np.ndarray:
@@ -34,15 +37,18 @@ def as_targets(plan: NetLayout, array, name: str = "Y") -> np.ndarray:
     """`array` as float32 C-contiguous [N, T], its values checked.
 
     Raises UsageError for another width, LabelError for the first label that is not a whole number in [0, K), NotFinite
-    for the first target that is not finite.
+    for the first target that is not finite, TargetError for the first share that is not in [0, 1] and for the first row
+    of probabilities that do not sum to 1.
     """
     if plan.loss is None:
-        raise UsageError("the net has no loss layer, so it takes no targets (end it with sce or l2l)")
-    classes = plan.outputs if plan.loss.classes else 0
-    found = _as_matrix(array, plan.targets, name, "targets per row of the net", classes)
-    targets = _float32(found, array, name, finite=not classes)
-    if classes:
-        _check_labels(targets, classes, name)
+        raise UsageError(f"the net has no loss layer, so it takes no targets (end it with {loss_words()})")
+    kind = plan.loss.target_kind
+    found = _as_matrix(array, plan.targets, name, "targets per row of the net", kind, plan.outputs)
+    targets = _float32(found, array, name, finite=kind is not TargetKind.CLASS)
+    if kind is TargetKind.CLASS:
+        _check_labels(targets, plan.outputs, name)
+    elif kind is not TargetKind.REAL:
+        _check_shares(targets, kind, name)
     return targets
 
 
@@ -52,20 +58,29 @@ def is_finite(array: np.ndarray) -> bool:
         return bool(np.isfinite(np.add.reduce(array, axis=None))) or bool(np.isfinite(array).all())
 
 
-def _as_matrix(array, columns: int, name: str, meaning: str, classes: int = 0) -> np.ndarray:
+def _as_matrix(
+    array, columns: int, name: str, meaning: str, kind: TargetKind = TargetKind.REAL, outputs: int = 0
+) -> np.ndarray:
     found = as_numbers(array, name)
     if found.ndim == 1 and columns == 1:
         found = found.reshape(-1, 1)
     if found.ndim != 2 or found.shape[1] != columns:
-        hint = _shape_hint(found.shape, columns, name, classes)
+        hint = _target_hint(found.shape, name, kind, outputs) or _shape_hint(found.shape, columns, name)
         raise UsageError(f"{name} has the shape {found.shape}, expected [rows, {columns}], the {meaning}{hint}")
     return found
 
 
-def _shape_hint(shape: tuple[int, ...], columns: int, name: str, classes: int) -> str:
+def _target_hint(shape: tuple[int, ...], name: str, kind: TargetKind, outputs: int) -> str:
+    """What targets of this shape probably are, in parentheses, if they are those of another loss."""
+    if kind is TargetKind.CLASS and len(shape) == 2 and shape[1] == outputs:
+        return f" (one-hot rows become classes by {name}.argmax(axis=1); probabilities need a net that ends with sft)"
+    if kind is TargetKind.PROBABILITIES and (len(shape) == 1 or shape[1:] == (1,)):
+        return f" (numbers of classes need a net that ends with sce, or become rows by numpy.eye({outputs})[{name}])"
+    return ""
+
+
+def _shape_hint(shape: tuple[int, ...], columns: int, name: str) -> str:
     """What an array of this shape probably holds, in parentheses."""
-    if classes and len(shape) == 2 and shape[1] == classes:
-        return f" (one-hot rows become classes by {name}.argmax(axis=1))"
     if shape == (columns,):
         return f" (one row is {name}.reshape(1, -1))"
     if len(shape) == 1 and shape[0] and shape[0] % columns == 0:
@@ -98,3 +113,19 @@ def _check_labels(targets: np.ndarray, classes: int, name: str) -> None:
         if targets.min() == 1 and targets.max() == classes:
             hint = {"hint": f"they run from 1 to {classes}, but classes count from 0: subtract 1"}
         raise LabelError(name, row, column, float(targets[row, column]), classes, **hint)
+
+
+def _check_shares(targets: np.ndarray, kind: TargetKind, name: str) -> None:
+    """That finite targets [N, T] are in [0, 1] and, of probabilities, that each row sums to 1."""
+    if targets.size and (targets.min() < 0 or targets.max() > 1):
+        row, column = (int(index) for index in np.argwhere((targets < 0) | (targets > 1))[0])
+        found = f"row {row + 1}, column {column + 1} holds {targets[row, column]:g}"
+        raise TargetError(name, row, column, found, "a number from 0 to 1")
+    if kind is TargetKind.PROBABILITIES:
+        sums = targets.sum(axis=1, dtype=np.float64)
+        wrong = np.abs(sums - 1) > SUM_TOLERANCE
+        if wrong.any():
+            row = int(wrong.argmax())
+            found = f"row {row + 1} sums to {sums[row]:g}"
+            hint = "divide each row by its sum, or, if each column is a label of its own, end the net with bce"
+            raise TargetError(name, row, 0, found, f"probabilities that sum to 1, give or take {SUM_TOLERANCE}", hint)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .layers.layer import TargetKind
 from .layout import NetLayout
 
 
@@ -22,7 +23,7 @@ class Evaluation:
 def evaluate_outputs(plan: NetLayout, outputs: np.ndarray, losses: np.ndarray, targets: np.ndarray) -> Evaluation:
     """From outputs [N, K], losses [N] and targets [N, T], as `predict` gives them."""
     loss = float(losses.mean(dtype=np.float64))
-    if not plan.loss.classes:
+    if plan.loss.target_kind is not TargetKind.CLASS:
         return Evaluation(loss)
     true, predicted = targets[:, 0].astype(np.int64), outputs.argmax(axis=1)
     pairs = np.bincount(true * plan.outputs + predicted, minlength=plan.outputs**2)

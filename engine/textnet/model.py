@@ -66,7 +66,7 @@ class Model:
         return sum(info.parameters for info in self.plan.infos)
 
     def initialise(self, seed: int = 0) -> None:
-        """Draw all parameters, weights and biases alike, from N(0, deviation**2) of their layer.
+        """Draw all parameters as the lines of their layers say.
 
         `seed` is a whole number from 0 to 2**64 - 1. Raises UsageError for another.
         """
@@ -75,7 +75,7 @@ class Model:
         for layer, line, info in zip(self.plan.layers, self.plan.spec.layers, self.plan.infos, strict=True):
             if info.parameters:
                 drawn = source.standard_normal(info.parameters, np.float32)
-                blobs.append(drawn * np.float32(layer.deviation(info.inputs, line.numbers)))
+                blobs.append(layer.initial(drawn, info.inputs, line.numbers))
         self.parameters = self.unpack(np.concatenate([np.empty(0, np.float32), *blobs]))
 
     def pack(self, vector: np.ndarray) -> np.ndarray:

@@ -80,7 +80,8 @@ def pass_rows(table, settings, loss, inputs, targets, order, at, begin, end, roo
     x = view2(arena, table[cap, X] * room + begin * F, rows, F)
     dx = view2(arena, gradients_at + table[cap, DX] * room + begin * F, rows, F)
     target = view2(arena, targets_at + begin * columns, rows, columns)
-    call_loss(loss, (x, target, dx, view1(arena, row_losses_at + begin, rows)))
+    s = view1(settings, table[cap, S], table[cap, S_SIZE])
+    call_loss(loss, (x, target, s, dx, view1(arena, row_losses_at + begin, rows)))
     for i in range(cap - 1, 0, -1):
         if table[i, BACKWARD_ADDRESS]:
             F, K = table[i, INPUTS], table[i, OUTPUTS]

@@ -46,7 +46,8 @@ def run_rows(
                     gradient = view2(arena, gradient_at, rows, table[i, INPUTS])
                     columns = targets.shape[1]
                     wanted = view2(targets, start * columns, rows, columns)
-                    call_loss(loss, (x, wanted, gradient, view1(losses, start, rows)))
+                    s = view1(settings, table[i, S], table[i, S_SIZE])
+                    call_loss(loss, (x, wanted, s, gradient, view1(losses, start, rows)))
                 y = view2(out, start * width, rows, width)
             else:
                 y = view2(arena, table[i, Y] * chunk, rows, width)

@@ -17,7 +17,7 @@ from ...arguments import flag, function, instance, seed_number, whole_number
 from ...conversion import ArrayLike
 from ...errors import Diverged, InputError, Interrupted, UsageError
 from ...formats.checkpoint import Checkpoint
-from ...formats.network import format_network
+from ...formats.network import format_network, loss_words
 from ...formats.optimizer import Optimizer
 from ...ranks.agreement import agreed
 from ...ranks.group import Group, SoloGroup
@@ -71,7 +71,7 @@ class Training:
         self.group = SoloGroup() if group is None else instance("group", group, Group, "a caffe64.MpiGroup")
         plan = model.plan
         if plan.loss is None:
-            raise UsageError("the net has no loss layer to train with (end it with sce or l2l)")
+            raise UsageError(f"the net has no loss layer to train with (end it with {loss_words()})")
         self.plan, self.X, self.Y = plan_data(plan, X, Y)
         self.rows, self.batch = len(self.X), plan.spec.minibatch
         if self.rows < self.batch:

@@ -50,7 +50,7 @@ def source(page: str, start: str) -> str:
     return found
 
 
-@pytest.mark.parametrize(("page", "name"), [("text-layer", "leaky"), ("caffe-layer", "capped")])
+@pytest.mark.parametrize(("page", "name"), [("text-layer", "elu"), ("caffe-layer", "capped")])
 def test_the_layers_shown_are_those_that_are_tested(page, name):
     assert (ROOT / "tests" / "data" / f"{name}.py").read_text() == source(f"how-to/{page}.md", '"""')
 

@@ -46,11 +46,16 @@ def test_a_product_over_nothing_is_its_bias():
     np.testing.assert_array_equal(c, [[1, 2, 0]] * 2)
 
 
-@pytest.mark.parametrize("name", ["rel_forward", "tnh_forward", "smx_forward"])
+@pytest.mark.parametrize("name", ["rel_forward", "tnh_forward", "sig_forward", "smx_forward"])
 def test_kernels_of_no_rows_do_nothing(name):
     getattr(kernels, name)(X, X)
     getattr(kernels, name.replace("forward", "backward"))(X, X, X)
     kernels.lin_forward(X, array(3, 2), array(2), array(0, 2))
     kernels.lin_backward(array(3, 2), array(0, 2), X)
     kernels.sce_loss(X, array(0, 1), X, array(0))
+    kernels.lky_forward(X, 0.5, X)
+    kernels.lky_backward(X, 0.5, X, X)
     kernels.l2l_loss(X, X, X, array(0))
+    kernels.sft_loss(X, X, X, array(0))
+    kernels.bce_loss(X, X, X, array(0))
+    kernels.hub_loss(X, X, 0.5, X, array(0))

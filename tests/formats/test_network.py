@@ -20,6 +20,7 @@ from caffe64.formats.network import (
     write_network,
 )
 
+WORDS = "inp, lin, rel, lky, tnh, sig, smx, sce, sft, bce, l2l, hub"
 NET = "4\ninp 20 10\nlin 16 -1\nrel\nsce\n"
 
 
@@ -44,9 +45,10 @@ def test_layout_does_not_matter():
 
 
 def test_every_word_of_the_grammar_can_be_said():
-    assert set(GRAMMAR) >= {"inp", "lin", "rel", "tnh", "smx", "sce", "l2l"}
-    assert {word.name for word in GRAMMAR.values() if word.role == "loss"} >= {"sce", "l2l"}
+    assert set(GRAMMAR) >= set(WORDS.split(", "))
+    assert {word.name for word in GRAMMAR.values() if word.role == "loss"} >= {"sce", "sft", "bce", "l2l", "hub"}
     assert parse_network("6\ninp 3 2\nlin 4 0.5\ntnh\nsmx\nrel\nl2l").loss == "l2l"
+    assert parse_network("6\ninp 3 2\nlin 4 he\nlky 0.1\nlin 4 glorot\nsig\nhub 0.5").loss == "hub"
 
 
 @pytest.mark.parametrize(
@@ -64,10 +66,10 @@ def test_every_word_of_the_grammar_can_be_said():
         ("1", ":1:1: found '1', but 0 layers follow (the first line is the number of layers)"),
         (
             "2\ninp 2 3\n Relu",
-            ":3:2: found 'Relu', expected one of inp, lin, rel, tnh, smx, sce, l2l (did you mean 'rel'?)",
+            f":3:2: found 'Relu', expected one of {WORDS} (did you mean 'rel'?)",
         ),
-        ("1\nINP 2 3", ":2:1: found 'INP', expected one of inp, lin, rel, tnh, smx, sce, l2l (did you mean 'inp'?)"),
-        ("2\ninp 2 3\nxyzzy", ":3:1: found 'xyzzy', expected one of inp, lin, rel, tnh, smx, sce, l2l"),
+        ("1\nINP 2 3", f":2:1: found 'INP', expected one of {WORDS} (did you mean 'inp'?)"),
+        ("2\ninp 2 3\nxyzzy", f":3:1: found 'xyzzy', expected one of {WORDS}"),
         ("1\ninp 2", ":2:5: the line ends after '2', expected B, a whole number from 1 to 16777216 (inp F B)"),
         ("1\ninp", ":2:1: the line ends after 'inp', expected F, a whole number from 1 to 16777216 (inp F B)"),
         ("1\ninp 2 3 4", ":2:9: found '4', expected the line to end here: 'inp F B'"),
@@ -78,9 +80,18 @@ def test_every_word_of_the_grammar_can_be_said():
         ("1\ninp 0 3", ":2:5: found '0', expected F, a whole number from 1 to 16777216"),
         ("1\ninp 2 -3", ":2:7: found '-3', expected B, a whole number from 1 to 16777216"),
         ("1\ninp 16777217 3", ":2:5: found '16777217', expected F, a whole number from 1 to 16777216"),
-        ("2\ninp 2 3\nlin 4 31", ":3:7: found '31', expected e, a number from -30 to 30"),
-        ("2\ninp 2 3\nlin 4 nan", ":3:7: found 'nan', expected e, a number from -30 to 30"),
-        ("2\ninp 2 3\nlin 4 1e999", ":3:7: found '1e999', expected e, a number from -30 to 30"),
+        ("2\ninp 2 3\nlin 4 31", ":3:7: found '31', expected e, a number from -30 to 30 or he or glorot"),
+        ("2\ninp 2 3\nlin 4 He", ":3:7: found 'He', expected e, a number from -30 to 30 or he or glorot"),
+        ("2\ninp 2 3\nlin he 4", ":3:5: found 'he', expected K, a whole number from 1 to 16777216"),
+        (
+            "2\ninp 2 3\nlin 4",
+            ":3:5: the line ends after '4', expected e, a number from -30 to 30 or he or glorot (lin K e|he|glorot)",
+        ),
+        ("2\ninp 2 3\nlky 1.5", ":3:5: found '1.5', expected s, a number from 0 to 1"),
+        ("2\ninp 2 3\nhub 0", ":3:5: found '0', expected d, a number from 1e-06 to 1000000"),
+        ("2\ninp 2 3\nhub", ":3:1: the line ends after 'hub', expected d, a number from 1e-06 to 1000000 (hub d)"),
+        ("2\ninp 2 3\nlin 4 nan", ":3:7: found 'nan', expected e, a number from -30 to 30 or he or glorot"),
+        ("2\ninp 2 3\nlin 4 1e999", ":3:7: found '1e999', expected e, a number from -30 to 30 or he or glorot"),
         ("1\nrel", ":2:1: found 'rel' as the first layer, expected 'inp F B'"),
         ("2\ninp 2 3\ninp 2 3", ":3:1: found a second 'inp', expected it as the first layer only"),
         (
@@ -103,6 +114,11 @@ def test_an_error_in_a_file_names_its_line_and_column(text, message):
         (layers("inp 2 3", "inp 2 3"), "<net>: layer 2: found a second 'inp', expected it as the first layer only"),
         (layers("inp 2"), "<net>: layer 1: found 'inp 2', expected 'inp F B'"),
         (layers("inp 0 3"), "<net>: layer 1: found 0, expected F, a whole number from 1 to 16777216"),
+        ((LayerSpec("inp", ("2", 3)),), "<net>: layer 1: found '2', expected F, a whole number from 1 to 16777216"),
+        (
+            (LayerSpec("inp", (2, 3)), LayerSpec("lin", (4, "x" * 50))),
+            f"<net>: layer 2: found '{'x' * 40}...', expected e, a number from -30 to 30 or he or glorot",
+        ),
         ((LayerSpec("inp", (2.0, 3)),), "<net>: layer 1: found 2.0, expected F, a whole number from 1 to 16777216"),
         (
             layers("inp 2 3", "l2l", "rel"),
@@ -122,7 +138,7 @@ def test_an_unknown_word_in_python_gets_a_hint():
         NetSpec(layers("inp 2 3", "tanh"))
 
 
-@pytest.mark.parametrize("number", [True, "4", None, np.True_])
+@pytest.mark.parametrize("number", [True, b"4", None, np.True_])
 def test_only_numbers_are_taken_as_numbers(number):
     with pytest.raises(InputError, match="expected a number"):
         LayerSpec("lin", (number, -1))
@@ -134,16 +150,18 @@ def test_numpy_numbers_become_pythons():
     assert str(layer) == "lin 4 0.5"
 
 
-exponents = st.floats(-30, 30) | st.integers(-30, 30)
+exponents = st.floats(-30, 30) | st.integers(-30, 30) | st.sampled_from(["he", "glorot"])
 sizes = st.integers(1, 1 << 24)
-hidden = st.builds(LayerSpec, st.just("lin"), st.tuples(sizes, exponents)) | st.sampled_from(
-    layers("rel", "tnh", "smx")
+hidden = (
+    st.builds(LayerSpec, st.just("lin"), st.tuples(sizes, exponents))
+    | st.builds(LayerSpec, st.just("lky"), st.tuples(st.floats(0, 1)))
+    | st.sampled_from(layers("rel", "tnh", "smx", "sig"))
 )
 nets = st.builds(
     lambda first, middle, last: NetSpec((LayerSpec("inp", first), *middle, *last)),
     st.tuples(sizes, sizes),
     st.lists(hidden, max_size=6),
-    st.lists(st.sampled_from(layers("sce", "l2l")), max_size=1),
+    st.lists(st.sampled_from(layers("sce", "l2l", "sft", "bce", "hub 2")), max_size=1),
 )
 
 
@@ -153,7 +171,7 @@ def test_what_is_written_reads_back_equal(spec):
     assert "e-" not in format_network(spec)  # the original reads no exponents
 
 
-@given(st.text("inplsce l2 \n0123456789-.#", max_size=60))
+@given(st.text("inplsce l2hky \n0123456789-.#", max_size=60))
 def test_any_text_gives_a_net_or_an_input_error(text):
     try:
         spec = parse_network(text)

@@ -14,7 +14,7 @@ import caffe64
 from caffe64.errors import Caffe64Error, InputError, UsageError
 from caffe64.jobs.executors import WorkerLost
 
-LEAKY = Path(__file__).resolve().parents[1] / "data" / "leaky.py"
+ELU = Path(__file__).resolve().parents[1] / "data" / "elu.py"
 
 
 @pytest.fixture
@@ -120,10 +120,10 @@ def test_workers_have_the_layers_of_a_file(folder, monkeypatch):
     from caffe64.formats import network
 
     monkeypatch.setattr(network, "GRAMMAR", dict(network.GRAMMAR))
-    leaky = job(folder, net=NETS[0].replace("rel", "lky 0.1"))
-    with pytest.raises(UsageError, match=r"job 0 \(from 0\): layer 3: found 'lky'"):
-        caffe64.sweep([leaky])
-    assert "result" in caffe64.sweep([leaky], layers=LEAKY)[0]
+    own = job(folder, net=NETS[0].replace("rel", "elu 0.5"))
+    with pytest.raises(UsageError, match=r"job 0 \(from 0\): layer 3: found 'elu'"):
+        caffe64.sweep([own])
+    assert "result" in caffe64.sweep([own], layers=ELU)[0]
 
 
 @pytest.mark.parametrize(

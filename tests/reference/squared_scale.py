@@ -37,6 +37,6 @@ LAYER = TextLayer(
     forward=forward,
     backward=backward,
     update=update,
-    parameters=lambda inputs, numbers: inputs,
-    deviation=lambda inputs, numbers: 1.0,
+    parameters=lambda inputs, values: inputs,
+    initial=lambda drawn, inputs, values: drawn,
 )

@@ -12,6 +12,9 @@ NETS = [
     "inp 5 4 / rel / lin 7 0 / rel / rel / lin 2 -1 / l2l",
     "inp 3 4 / lin 6 0 / smx / tnh / tnh / lin 4 0 / smx / l2l",
     "inp 3 4 / lin 4 0 / smx / sce",
+    "inp 3 4 / lin 4 0 / lky 0.25 / lin 4 0 / sig / sft",
+    "inp 3 4 / lin 6 0 / lky 0.5 / lky 0.5 / lin 4 0 / bce",
+    "inp 3 4 / sig / lin 4 0 / hub 0.5",
 ]
 
 
@@ -19,8 +22,7 @@ NETS = [
 def test_gradients_of_the_reference_are_central_differences(text):
     net, source = text_net.parse(text), np.random.default_rng(3)
     blobs, X = text_net.draw(net, 4), source.standard_normal((4, int(net[0][1][0])))
-    outputs = text_net.widths(net)[-1]
-    Y = source.integers(0, outputs, (4, 1)) if net[-1][0] == "sce" else source.standard_normal((4, outputs))
+    Y = text_net.draw_targets(net, 4, source)
     assert text_net.nearest_kink(net, blobs, X) > 1e-3
     packed, cuts = np.concatenate(blobs), np.cumsum(text_net.sizes(net))[:-1]
     found = at_places(lambda all: text_net.objective(net, np.split(all, cuts), X, Y), packed, range(packed.size))

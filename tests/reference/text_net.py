@@ -20,6 +20,19 @@ def parse(text: str) -> list[tuple[str, tuple[float, ...]]]:
     return [(word, tuple(map(float, numbers))) for word, *numbers in words if not word.isdigit()]
 
 
+def draw_targets(net, rows: int, source) -> np.ndarray:
+    """Targets [rows, T] such as the loss of the net takes: float32 values in float64."""
+    K, loss = widths(net)[-1], net[-1][0]
+    if loss == "sce":
+        return source.integers(0, K, (rows, 1)).astype(np.float64)
+    values = source.standard_normal((rows, K))
+    if loss == "bce":
+        values = np.clip(values, 0, 1)  # half of them 0
+    if loss == "sft":
+        values = softmax(3 * values)
+    return values.astype(np.float32).astype(np.float64)
+
+
 def widths(net) -> list[int]:
     """Channels after each line."""
     found = [int(net[0][1][0])]
@@ -48,18 +61,26 @@ def softmax(x):
     return power / power.sum(axis=1, keepdims=True)
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
 def activations(net, blobs, X) -> list[np.ndarray]:
     """The values after each line; after a loss layer the values that reach it."""
     values, channels = [X], widths(net)
-    for i, (word, _) in enumerate(net[1:], start=1):
+    for i, (word, numbers) in enumerate(net[1:], start=1):
         x = values[-1]
         if word == "lin":
             cut = channels[i - 1] * channels[i]
             x = x @ blobs[i][:cut].reshape(channels[i - 1], channels[i]) + blobs[i][cut:]
         elif word == "rel":
             x = np.where(x > 0, x, 0.0)
+        elif word == "lky":
+            x = np.where(x > 0, x, np.float32(numbers[0]) * x)
         elif word == "tnh":
             x = np.tanh(x)
+        elif word == "sig":
+            x = sigmoid(x)
         elif word == "smx":
             x = softmax(x)
         values.append(x)
@@ -68,7 +89,7 @@ def activations(net, blobs, X) -> list[np.ndarray]:
 
 def outputs(net, blobs, X):
     last = activations(net, blobs, X)[-1]
-    return softmax(last) if net[-1][0] == "sce" else last
+    return {"sce": softmax, "sft": softmax, "bce": sigmoid}.get(net[-1][0], lambda x: x)(last)
 
 
 def losses(net, blobs, X, Y):
@@ -78,8 +99,15 @@ def losses(net, blobs, X, Y):
 def _losses(net, x, Y):
     if net[-1][0] == "l2l":
         return ((x - Y) ** 2).sum(axis=1)
+    if net[-1][0] == "hub":
+        size, d = np.abs(x - Y), np.float32(net[-1][1][0])
+        return np.where(size <= d, size**2 / 2, d * (size - d / 2)).sum(axis=1)
+    if net[-1][0] == "bce":
+        return (Y * np.logaddexp(0, -x) + (1 - Y) * np.logaddexp(0, x)).sum(axis=1)
     highest = x.max(axis=1)
     logarithms = np.log(np.exp(x - highest[:, None]).sum(axis=1)) + highest
+    if net[-1][0] == "sft":
+        return (Y * (logarithms[:, None] - x)).sum(axis=1)
     return logarithms - x[np.arange(len(x)), Y[:, 0].astype(int)]
 
 
@@ -98,8 +126,16 @@ def gradients(net, blobs, X, Y, noise=no_noise) -> list[np.ndarray]:
 
 def _backward(net, blobs, values, Y, noise=no_noise) -> list[np.ndarray]:
     channels, found = widths(net), [blob[:0] for blob in blobs]
-    if net[-1][0] == "l2l":
+    cap = net[-1][0]
+    if cap == "l2l":
         d = values[-1] - Y
+    elif cap == "hub":
+        bound = np.float32(net[-1][1][0])
+        d = np.clip(values[-1] - Y, -bound, bound)
+    elif cap == "bce":
+        d = sigmoid(values[-1]) - Y
+    elif cap == "sft":
+        d = softmax(values[-1]) * Y.sum(axis=1, keepdims=True) - Y
     else:
         d = softmax(values[-1])
         d[np.arange(len(d)), Y[:, 0].astype(int)] -= 1
@@ -112,8 +148,12 @@ def _backward(net, blobs, values, Y, noise=no_noise) -> list[np.ndarray]:
             d = d @ weights.T
         elif word == "rel":
             d = d * (x > 0)
+        elif word == "lky":
+            d = d * np.where(x > 0, 1, np.float32(net[i][1][0]))
         elif word == "tnh":
             d = d * (1 - y * y + noise(d.shape))
+        elif word == "sig":
+            d = d * y * (1 - y + noise(d.shape))
         elif word == "smx":
             d = y * (d - (d * y).sum(axis=1, keepdims=True) + np.abs(d).max() * noise(d.shape))
     return found
@@ -139,11 +179,11 @@ def train(net, blobs, X, Y, optimizer, order=None):
 
 
 def nearest_kink(net, blobs, X) -> float:
-    """How near an input of a rel comes to 0, relative to the largest of that layer; exact zeros do not count (they
-    come from a rel before, which holds them there)."""
+    """How near an input of a rel or lky comes to 0, relative to the largest of that layer; exact zeros do not count
+    (they come from a rel before, which holds them there)."""
     values, nearest = activations(net, blobs, X), 1.0
     for i, (word, _) in enumerate(net[1:], start=1):
         size = np.abs(values[i - 1])
-        if word == "rel" and size.any():
+        if word in ("rel", "lky") and size.any():
             nearest = min(nearest, size[size > 0].min() / size.max())
     return nearest

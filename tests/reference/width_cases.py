@@ -78,11 +78,11 @@ def net_error() -> float:
     from . import text_net
 
     worst = 0.0
-    for cap in ("sce", "l2l"):
-        lines = ["inp 37 13", "lin 51 -0.5", "rel", "lin 18 0", "smx", "lin 17 0", "tnh", "lin 7 0", cap]
+    for cap, hidden in (("sce", "rel"), ("l2l", "rel"), ("sft", "lky 0.25"), ("bce", "sig"), ("hub 0.5", "rel")):
+        lines = ["inp 37 13", "lin 51 -0.5", hidden, "lin 18 0", "smx", "lin 17 0", "tnh", "lin 7 0", cap]
         net, source = text_net.parse(" / ".join(lines)), np.random.default_rng(5)
         blobs, X = text_net.draw(net, 6), source.standard_normal((60, 37)).astype(np.float32)
-        Y = source.integers(0, 7, (60, 1)) if cap == "sce" else source.standard_normal((60, 7))
+        Y = text_net.draw_targets(net, 60, source)
         Y, optimizer = Y.astype(np.float32), (0.05, 2, 0.5, 0.01, 0.9, 4)
         weights, losses = train("\n".join(["9", *lines]), np.concatenate(blobs), X, Y, optimizer)
         exact, _, curve = text_net.train(net, blobs, X.astype(np.float64), Y.astype(np.float64), optimizer)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from ....errors import UsageError
 from ....formats.network import GRAMMAR, add_word
-from . import inp, l2l, lin, rel, sce, smx, tnh
+from . import bce, hub, inp, l2l, lin, lky, rel, sce, sft, sig, smx, tnh
 from .layer import TextLayer
 
-TABLE: dict[str, TextLayer] = {module.LAYER.word.name: module.LAYER for module in (inp, lin, rel, tnh, smx, sce, l2l)}
+MODULES = (inp, lin, rel, lky, tnh, sig, smx, sce, sft, bce, l2l, hub)
+TABLE: dict[str, TextLayer] = {module.LAYER.word.name: module.LAYER for module in MODULES}
 
 
 def register(layer: TextLayer) -> TextLayer:

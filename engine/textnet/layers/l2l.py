@@ -40,7 +40,7 @@ def forward(x, p, settings, y, scratch):
 
 
 @kernel(LOSS)
-def loss(x, target, dx, losses):
+def loss(x, target, settings, dx, losses):
     """As `squared_error`."""
     squared_error(x, target, dx, losses)
 

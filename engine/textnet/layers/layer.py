@@ -8,7 +8,7 @@ calling addresses. B rows, F inputs, K outputs; all arrays are float32, C-contig
     update(x, dy, p, v [P], rate, decay, momentum, share, shares, scratch)
                                                                         gradient by p, summed over all rows, and the
                                                                         step of p and its velocity v (`sgd.py`)
-    loss(x [B, F], target [B, T], dx [B, F], losses [B])                a loss layer: dx and each row's loss
+    loss(x [B, F], target [B, T], settings, dx [B, F], losses [B])      a loss layer: dx and each row's loss
 
 The threads of a loop call forward, backward and loss with their own rows each, and update with all rows and the
 number of their share of the parameters. `scratch` is the thread's own, `scratch_size` floats.
@@ -24,10 +24,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 
-from ....formats.network import Word
+from ....formats.network import Value, Word
 from ...compiler import signatures as types
 from ...compiler.jit import F1, F1_IN, F2, F2_IN, I1_IN, Kernel, f32, i64
 from ...compiler.pointer_call import pointer_call
@@ -35,7 +36,7 @@ from ...compiler.pointer_call import pointer_call
 FORWARD = types.void(F2_IN, F1_IN, F1_IN, F2, F1)
 BACKWARD = types.void(F2_IN, F1_IN, F1_IN, F2_IN, F2_IN, F2, F1)
 UPDATE = types.void(F2_IN, F2_IN, F1, F1, f32, f32, f32, i64, i64, F1)
-LOSS = types.void(F2_IN, F2_IN, F2, F1)
+LOSS = types.void(F2_IN, F2_IN, F1_IN, F2, F1)
 PICKING_FORWARD = types.void(F2_IN, I1_IN, i64, *FORWARD.args[1:])
 PICKING_UPDATE = types.void(F2_IN, I1_IN, i64, *UPDATE.args[1:])
 
@@ -47,20 +48,33 @@ call_picking_forward = pointer_call(PICKING_FORWARD)
 call_picking_update = pointer_call(PICKING_UPDATE)
 
 
+class TargetKind(Enum):
+    """What the targets of a loss layer are."""
+
+    REAL = "finite numbers"
+    CLASS = "the number of a class, in [0, K)"
+    SHARES = "numbers in [0, 1]"
+    PROBABILITIES = "numbers in [0, 1] that sum to 1"
+
+
+def _zeros(drawn: np.ndarray, inputs: int, values: Sequence[Value]) -> np.ndarray:
+    return np.zeros_like(drawn)
+
+
 @dataclass(frozen=True)
 class TextLayer:
-    """One kind of layer. The callables take the number of inputs F and the numbers of the layer's line.
+    """One kind of layer. The callables take the number of inputs F and the values of the layer's line.
 
     forward, backward, update, loss   kernels with the signatures above; only a layer with parameters has `update`,
                                       only a loss layer has `loss`, and that one needs no `backward`
     picks                             whether forward and update pick their rows
-    outputs(F, numbers)               K; default: F
-    parameters(F, numbers)            their number; default: 0
+    outputs(F, values)                K; default: F
+    parameters(F, values)             their number; default: 0
     stored_size(F, K)                 P, where p is not the parameters in the order of the weights file, and
     store(parameters, F, K)           p of these parameters: float32 [parameters] -> [P]
     natural(p, F, K)                  and back
-    deviation(F, numbers)             standard deviation of the initial parameters
-    settings(F, numbers)              float32 values that forward and backward are given; default: the numbers
+    initial(drawn, F, values)         the initial parameters, from as many draws of N(0, 1): float32; default: 0
+    settings(F, values)               float32 numbers that forward, backward and loss are given; default: the values
     scratch_size(F, K, rows)          floats of scratch memory for minibatches of `rows`; default: 0
     macs(F, K)                        multiply-accumulates per row; default: 0
     reads_input, reads_output         whether backward or update read x, or y: decides which buffers can be shared.
@@ -68,7 +82,7 @@ class TextLayer:
     reads_parameters                  whether the gradient in `update` depends on p. If not, p may hold anything there
                                       where minibatches are cut into shards, which saves a copy for each
     targets(K)                        loss layers: numbers per row in Y
-    classes                           loss layers: True if targets are class numbers in [0, K)
+    target_kind                       loss layers: what these are
     """
 
     word: Word
@@ -77,17 +91,17 @@ class TextLayer:
     update: Kernel | None = None
     loss: Kernel | None = None
     picks: bool = False
-    outputs: Callable[[int, Sequence[float]], int] = lambda inputs, numbers: inputs
-    parameters: Callable[[int, Sequence[float]], int] = lambda inputs, numbers: 0
+    outputs: Callable[[int, Sequence[Value]], int] = lambda inputs, values: inputs
+    parameters: Callable[[int, Sequence[Value]], int] = lambda inputs, values: 0
     stored_size: Callable[[int, int], int] | None = None
     store: Callable[[np.ndarray, int, int], np.ndarray] = lambda parameters, inputs, outputs: parameters
     natural: Callable[[np.ndarray, int, int], np.ndarray] = lambda stored, inputs, outputs: stored
-    deviation: Callable[[int, Sequence[float]], float] = lambda inputs, numbers: 0.0
-    settings: Callable[[int, Sequence[float]], Sequence[float]] = lambda inputs, numbers: numbers
+    initial: Callable[[np.ndarray, int, Sequence[Value]], np.ndarray] = _zeros
+    settings: Callable[[int, Sequence[Value]], Sequence[Value]] = lambda inputs, values: values
     scratch_size: Callable[[int, int, int], int] = lambda inputs, outputs, rows: 0
     macs: Callable[[int, int], int] = lambda inputs, outputs: 0
     reads_parameters: bool = True
     reads_input: bool = True
     reads_output: bool = True
     targets: Callable[[int], int] = lambda outputs: 1
-    classes: bool = False
+    target_kind: TargetKind = TargetKind.REAL

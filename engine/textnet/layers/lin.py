@@ -2,7 +2,9 @@
 
     dx = dy @ W.T        dW = x.T @ dy        db = sum of the rows of dy
 
-Weights and biases are drawn from N(0, (10**e)**2). A following `rel` is done in the forward product's epilogue:
+Weights and biases are drawn from N(0, (10**e)**2). Or instead of e stands how the deviation of the weights follows from
+the widths, and biases begin at 0: `he`, N(0, 2/F), which keeps the variance before a ReLU, or `glorot`, N(0, 2/(F+K)),
+which balances that of values and of gradients. A following `rel` is done in the forward product's epilogue:
 settings[0] is the lower bound of y, 0 or -inf.
 
 p holds W [F, K] in the panels of `gemm.py` for a depth of F rounded up to whole vectors, and then b, filled up with
@@ -16,9 +18,12 @@ Rows of x are picked by index, so the first layer reads a shuffled minibatch dir
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
-from ....formats.network import GRAMMAR
+from ....formats.network import GRAMMAR, Value
 from ...compiler import signatures as types
 from ...compiler.cpu import LANES
 from ...compiler.jit import F1, F2, F2_IN, inline, kernel
@@ -176,6 +181,16 @@ def update(x, picks, picks_at, dy, p, v, rate, decay, momentum, share, shares, s
         step_vectors(p, deep * wide, v, deep * wide, panels, 0, K, rate, decay, momentum)
 
 
+def initial_parameters(drawn: np.ndarray, inputs: int, values: Sequence[Value]) -> np.ndarray:
+    """W [F, K] row by row, then b [K]: float32 like `drawn`, as many draws of N(0, 1)."""
+    outputs, start = int(values[0]), values[1]
+    if not isinstance(start, str):
+        return drawn * np.float32(10.0**start)
+    weights = drawn * np.float32(math.sqrt(2 / (inputs if start == "he" else inputs + outputs)))
+    weights[inputs * outputs :] = 0
+    return weights
+
+
 # ------------------------------------------------------------------------------- between a file's order and panels
 def stored_size(inputs: int, outputs: int) -> int:
     return int((whole.py_func(inputs) + 1) * whole.py_func(outputs))
@@ -248,13 +263,13 @@ LAYER = TextLayer(
     backward=backward,
     update=update,
     picks=True,
-    outputs=lambda inputs, numbers: int(numbers[0]),
-    parameters=lambda inputs, numbers: (inputs + 1) * int(numbers[0]),
+    outputs=lambda inputs, values: int(values[0]),
+    parameters=lambda inputs, values: (inputs + 1) * int(values[0]),
     stored_size=stored_size,
     store=store_parameters,
     natural=natural_parameters,
-    deviation=lambda inputs, numbers: 10.0 ** numbers[1],
-    settings=lambda inputs, numbers: (float("-inf"),),
+    initial=initial_parameters,
+    settings=lambda inputs, values: (float("-inf"),),
     scratch_size=lambda inputs, outputs, rows: int(
         max(min(LIN_KC, whole.py_func(outputs)) * NR, rows * (whole.py_func(outputs) + F_BLOCK), whole.py_func(outputs))
     ),

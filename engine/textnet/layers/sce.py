@@ -16,7 +16,7 @@ from ....formats.network import GRAMMAR
 from ...compiler import signatures as types
 from ...compiler.jit import F1, F2, F2_IN, inline, kernel
 from ...vectors.elementary import ONE
-from .layer import FORWARD, LOSS, TextLayer
+from .layer import FORWARD, LOSS, TargetKind, TextLayer
 from .smx import row_exponentials, scale_row, softmax
 
 
@@ -40,7 +40,7 @@ def forward(x, p, settings, y, scratch):
 
 
 @kernel(LOSS)
-def loss(x, target, dx, losses):
+def loss(x, target, settings, dx, losses):
     """As `cross_entropy`: classes are checked already."""
     cross_entropy(x, target, dx, losses)
 
@@ -60,4 +60,4 @@ def sce_loss(x: types.Floats, target: types.Floats, dx: types.Floats, losses: ty
     cross_entropy(x, target, dx, losses)
 
 
-LAYER = TextLayer(word=GRAMMAR["sce"], forward=forward, loss=loss, reads_input=False, classes=True)
+LAYER = TextLayer(word=GRAMMAR["sce"], forward=forward, loss=loss, reads_input=False, target_kind=TargetKind.CLASS)

@@ -262,9 +262,40 @@ def test_labels_from_1_get_a_hint_that_classes_count_from_0(check):
 
 def test_one_hot_targets_get_a_hint(check):
     with pytest.raises(
-        caffe64.UsageError, match=r"Y has the shape \(4, 3\).*one-hot rows become classes by Y.argmax\(axis=1\)"
+        caffe64.UsageError, match=r"Y has the shape \(4, 3\).*one-hot rows become classes by Y.argmax\(axis=1\);.*sft\)"
     ):
         check(X, np.eye(3)[Y.astype(int)])
+
+
+SOFT = np.array([[0.25, 0.75, 0], [1, 0, 0], [0.2, 0.3, 0.5], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("loss", ["sft", "bce"])
+@pytest.mark.parametrize("share", [-0.25, 1.5])
+def test_a_share_that_is_none_is_named(check, loss, share):
+    wrong = SOFT.copy()
+    wrong[2, 1] = share
+    place = rf"Y: row 3, column 2 holds {share}, expected a number from 0 to 1"
+    with pytest.raises(caffe64.TargetError, match=place) as caught:
+        check(X, wrong, f"inp 3 2 / lin 3 -1 / {loss}")
+    assert (caught.value.row, caught.value.column) == (2, 1)
+
+
+@pytest.mark.parametrize("change", [0.0009, -0.0009, 0.0011, -0.0011])
+def test_probabilities_sum_to_1_as_nearly_as_printed_ones(check, change):
+    changed = SOFT.copy()
+    changed[2, 0] += change
+    check(X, changed, "inp 3 2 / lin 3 -1 / bce")
+    if abs(change) < 0.001:
+        check(X, changed, "inp 3 2 / lin 3 -1 / sft")
+        return
+    with pytest.raises(caffe64.TargetError, match=r"Y: row 3 sums to .*expected probabilities that sum to 1"):
+        check(X, changed, "inp 3 2 / lin 3 -1 / sft")
+
+
+def test_classes_for_a_net_of_probabilities_get_a_hint(check):
+    with pytest.raises(caffe64.UsageError, match=r"ends with sce, or become rows by numpy.eye\(3\)\[Y\]"):
+        check(X, Y, "inp 3 2 / lin 3 -1 / sft")
 
 
 # ------------------------------------------------------------------------------------------------ validation

@@ -19,36 +19,36 @@ import caffe64
 from caffe64.engine.textnet.layers import TABLE, register
 from caffe64.formats.network import GRAMMAR
 
-LEAKY = TESTS / "data" / "leaky.py"
+ELU = TESTS / "data" / "elu.py"
 
 
 @pytest.fixture
-def leaky(tmp_path):
+def elu(tmp_path):
     """The example layer, imported from a file of its own that knows nothing of this folder."""
-    path = tmp_path / "leaky.py"
-    shutil.copy(LEAKY, path)
-    found = importlib.util.spec_from_file_location("leaky", path)
+    path = tmp_path / "elu.py"
+    shutil.copy(ELU, path)
+    found = importlib.util.spec_from_file_location("elu", path)
     module = importlib.util.module_from_spec(found)
-    sys.modules["leaky"] = module
+    sys.modules["elu"] = module
     found.loader.exec_module(module)
     yield module
-    del sys.modules["leaky"], GRAMMAR["lky"], TABLE["lky"]
+    del sys.modules["elu"], GRAMMAR["elu"], TABLE["elu"]
 
 
-LEAKY_NET = "inp 6 10 / lin 9 -0.5 / lky 0.25 / lky 0.5 / lin 3 -0.5 / sce"
+ELU_NET = "inp 6 10 / lin 9 -0.5 / elu 0.25 / elu 0.5 / lin 3 -0.5 / sce"
 
 
-def test_a_layer_in_its_own_file_trains_from_a_network_file(leaky, tmp_path):
-    (tmp_path / "net.txt").write_text("6\n" + LEAKY_NET.replace(" / ", "\n") + "\n")
+def test_a_layer_in_its_own_file_trains_from_a_network_file(elu, tmp_path):
+    (tmp_path / "net.txt").write_text("6\n" + ELU_NET.replace(" / ", "\n") + "\n")
     net = caffe64.Net.read(tmp_path / "net.txt")
-    assert net.layers[2].text == "lky 0.25"
+    assert net.layers[2].text == "elu 0.25"
     history = net.fit(*classes(), OPTIMIZER)
     assert history.loss[0] > 0.5 > 0.1 > history.loss[-1]
     assert net.evaluate(*classes(seed=2)).accuracy > 0.95
 
 
-def test_outputs_and_gradient_of_the_new_layer_are_right(leaky):
-    net = caffe64.Net(LEAKY_NET)
+def test_outputs_and_gradient_of_the_new_layer_are_right(elu):
+    net = caffe64.Net(ELU_NET)
     net.initialise(5)
     X, Y = classes(10)
     start = net.pack(net.parameters).astype(np.float64)
@@ -56,10 +56,10 @@ def test_outputs_and_gradient_of_the_new_layer_are_right(leaky):
     def outputs(packed):
         values = X.astype(np.float64)
         cuts = np.split(packed, np.cumsum([54, 9, 27]))
-        for weights, bias, slope in ((cuts[0].reshape(6, 9), cuts[1], 0.125), (cuts[2].reshape(9, 3), cuts[3], 1)):
-            values = values @ weights + bias
-            values = np.where(values > 0, values, slope * values)
-        return text_net.softmax(values)
+        values = values @ cuts[0].reshape(6, 9) + cuts[1]
+        for a in (0.25, 0.5):
+            values = np.where(values > 0, values, a * np.expm1(np.minimum(values, 0)))
+        return text_net.softmax(values @ cuts[2].reshape(9, 3) + cuts[3])
 
     def loss(packed):
         return -np.log(outputs(packed)[np.arange(10), Y.astype(int)]).sum()
@@ -70,24 +70,24 @@ def test_outputs_and_gradient_of_the_new_layer_are_right(leaky):
     assert_close("gradient", net.pack(run.velocity), at_places(loss, start, range(93), 1e-6), 1e-5)
 
 
-def test_a_layers_word_is_checked_like_any_other(leaky):
-    with pytest.raises(caffe64.InputError, match="slope, a number from 0 to 1"):
-        caffe64.Net(LEAKY_NET.replace("0.25", "1.5"))
+def test_a_layers_word_is_checked_like_any_other(elu):
+    with pytest.raises(caffe64.InputError, match="a, a number from 0 to 10"):
+        caffe64.Net(ELU_NET.replace("0.25", "10.5"))
 
 
-def test_a_layer_may_not_take_a_built_in_word(leaky):
-    word = dataclasses.replace(leaky.WORD, name="rel")
+def test_a_layer_may_not_take_a_built_in_word(elu):
+    word = dataclasses.replace(elu.WORD, name="rel")
     with pytest.raises(caffe64.UsageError, match="'rel' is taken"):
-        register(dataclasses.replace(leaky.LAYER, word=word))
+        register(dataclasses.replace(elu.LAYER, word=word))
 
 
-def test_a_second_process_compiles_nothing_of_the_new_layer(leaky, tmp_path):
+def test_a_second_process_compiles_nothing_of_the_new_layer(elu, tmp_path):
     code = """
 import json
-import leaky
+import elu
 import numpy as np
-leaky.forward(*(np.zeros(s, np.float32) for s in ((1, 2), 0, 1, (1, 2), 0)))
-print(json.dumps(leaky.forward.compile_seconds))
+elu.forward(*(np.zeros(s, np.float32) for s in ((1, 2), 0, 1, (1, 2), 0)))
+print(json.dumps(elu.forward.compile_seconds))
 """
     settings = {"PYTHONPATH": tmp_path, "XDG_CACHE_HOME": tmp_path, "NUMBA_CACHE_DIR": None}
     assert run_json(code, **settings) > 0

@@ -30,7 +30,7 @@ KINK = 3e-5  # an input of a rel nearer to 0, relative to the largest, may come 
 
 hidden = st.one_of(
     st.tuples(st.just("lin"), st.integers(1, 40)),
-    st.sampled_from([("rel",), ("tnh",), ("smx",)]),
+    st.sampled_from([("rel",), ("tnh",), ("smx",), ("sig",), ("lky 0.25",)]),
 )
 random_settings = settings(max_examples=150)
 
@@ -41,17 +41,14 @@ def cases(draw, most_rows=1):
     features, batch = draw(st.integers(1, 40)), draw(st.integers(1, 20))
     layers = draw(st.lists(hidden, min_size=0, max_size=5))
     layers.insert(draw(st.integers(0, len(layers))), ("lin", draw(st.integers(1, 40))))  # something to train
-    cap = draw(st.sampled_from(["sce", "l2l"]))
+    cap = draw(st.sampled_from(["sce", "l2l", "sft", "bce", "hub 0.5"]))
     lines = [f"inp {features} {batch}", *(f"{line[0]} {line[1]} 0" if line[1:] else line[0] for line in layers), cap]
     net = text_net.parse(" / ".join(lines))
     rows = batch * draw(st.integers(1, most_rows)) + (draw(st.integers(0, batch - 1)) if most_rows > 1 else 0)
-    seed, outputs = draw(st.integers(0, 2**32 - 1)), text_net.widths(net)[-1]
+    seed = draw(st.integers(0, 2**32 - 1))
     source = np.random.default_rng(seed)
     X = source.standard_normal((rows, features)).astype(np.float32)
-    if cap == "sce":
-        Y = source.integers(0, outputs, (rows, 1)).astype(np.float32)
-    else:
-        Y = source.standard_normal((rows, outputs)).astype(np.float32)
+    Y = text_net.draw_targets(net, rows, source).astype(np.float32)
     return net, text_net.draw(net, seed, deviation=draw(st.sampled_from([0.1, 0.4, 1.0]))), X, Y
 
 
@@ -137,9 +134,9 @@ def test_the_velocity_after_one_step_is_the_gradient(case):
 def test_gradients_of_layers_and_minibatches_larger_than_a_block(text, threads):
     net = text_net.parse(text)
     features, batch = map(int, net[0][1])
-    source, outputs = np.random.default_rng(2), text_net.widths(net)[-1]
+    source = np.random.default_rng(2)
     X = source.standard_normal((batch, features)).astype(np.float32)
-    Y = source.integers(0, outputs, (batch, 1)) if net[-1][0] == "sce" else source.standard_normal((batch, outputs))
+    Y = text_net.draw_targets(net, batch, source)
     check_gradients(net, text_net.draw(net, 3, deviation=0.1), X, Y.astype(np.float32), threads=threads)
 
 
