@@ -127,7 +127,7 @@ class Net(_TextNet):
     ) -> list[Kernel[*tuple[Any, ...], Any]]:
         """The kernels that training, or else prediction, calls with this net, on arrays or else on `OneHot` inputs."""
         plan = one_hot_plan(self.plan) if one_hot else self.plan
-        return [loop_kernel(shards) if training else run_rows, *plan.kernels(training=training)]
+        return [loop_kernel(plan, shards) if training else run_rows, *plan.kernels(training=training)]
 
     def compile(self, *, training: bool = True, one_hot: bool = False) -> None:
         """Compile those kernels now, so that the first call of `fit` or `predict` is as fast as the next."""

@@ -28,9 +28,10 @@ BUFFER_ALIGNMENT = 16  # floats: one 64-byte cache line
 UNUSED = -1  # instead of a buffer column or an address
 
 # Columns of the table. X, Y, DX, DY are buffer columns, P and S offsets into parameters and settings.
-# PICKS is 1 for layers whose forward and update pick their rows, READS_PARAMETERS for those whose gradient reads p.
-INPUTS, OUTPUTS, X, Y, DX, DY, P, P_SIZE, S, S_SIZE, PICKS, READS_PARAMETERS = range(12)
-FORWARD_ADDRESS, BACKWARD_ADDRESS, UPDATE_ADDRESS = range(12, 15)
+# PICKS is 1 for layers whose forward and update pick their rows, READS_PARAMETERS for those whose gradient reads p,
+# PLACED for those with `train`, which take their place, and ACROSS for those of them that take all rows at a time.
+INPUTS, OUTPUTS, X, Y, DX, DY, P, P_SIZE, S, S_SIZE, PICKS, READS_PARAMETERS, PLACED, ACROSS = range(14)
+FORWARD_ADDRESS, BACKWARD_ADDRESS, UPDATE_ADDRESS = range(14, 17)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class NetLayout:
-    """See the module's docstring. `table` is int64 [layers, 15] with the three function columns still 0."""
+    """See the module's docstring. `table` is int64 [layers, 17] with the three function columns still 0."""
 
     spec: NetSpec
     layers: tuple[TextLayer, ...]
@@ -55,6 +56,7 @@ class NetLayout:
     table: np.ndarray
     settings: np.ndarray
     parameters: tuple[Slice, ...]  # of the vector, one per layer; empty for layers without
+    averages: np.ndarray  # int64 [n, 2]: [begin, end) of the running averages in the vector of parameters
     forward_columns: int
     gradient_columns: int
     scratch_size: int
@@ -81,6 +83,11 @@ class NetLayout:
     def parameter_total(self) -> int:
         """Floats of the parameter vector, alignment gaps included."""
         return total_size(self.parameters)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether training calls the same functions as predictions and steps all parameters alike."""
+        return not self.table[:, PLACED].any() and not len(self.averages)
 
     @cached_property
     def macs(self) -> int:
@@ -111,6 +118,8 @@ class NetLayout:
         if row[Y] == UNUSED:  # the loss layer: training calls its `loss` instead
             return (None if training else layer.forward), None, None
         forward = None if row[X] == UNUSED or row[FORWARD_ADDRESS] == UNUSED else layer.forward
+        if forward and training and layer.train:
+            forward = layer.train
         backward = layer.backward if training and row[DX] != UNUSED else None
         update = layer.update if training and row[P_SIZE] else None
         return forward, backward, update
@@ -137,7 +146,7 @@ def plan_net(spec: NetSpec) -> NetLayout:
     layers = tuple(TABLE[line.word] for line in spec.layers)
     infos, widths, settings = [], spec.features, []
     table = np.zeros((len(layers), UPDATE_ADDRESS + 1), np.int64)
-    stored, setting_count, scratch = [], 0, BUFFER_ALIGNMENT
+    stored, averaged, setting_count, scratch = [], [], 0, BUFFER_ALIGNMENT
     for row, line, layer in zip(table, spec.layers, layers, strict=True):
         inputs, outputs = widths, layer.outputs(widths, line.numbers)
         size = layer.parameters(inputs, line.numbers)
@@ -146,16 +155,21 @@ def plan_net(spec: NetSpec) -> NetLayout:
         settings.append(values)
         row[[INPUTS, OUTPUTS, S, S_SIZE]] = inputs, outputs, setting_count, values.size
         row[[PICKS, READS_PARAMETERS]] = layer.picks, layer.reads_parameters
+        row[[PLACED, ACROSS]] = layer.train is not None, layer.across
+        averaged.append(int(layer.averages(inputs, outputs)))
         infos.append(LayerInfo(line.word, str(line), inputs, outputs, size, layer.macs(inputs, outputs)))
         setting_count += values.size
         scratch = max(scratch, layer.scratch_size(inputs, outputs, spec.minibatch))
         widths = outputs
     parameters = placed(Slice(info.text, 0, (size,), 0) for info, size in zip(infos, stored, strict=True))
     table[:, P], table[:, P_SIZE] = [each.offset for each in parameters], stored
+    ends = table[:, P] + table[:, P_SIZE]
+    averages = np.array([(end - count, end) for end, count in zip(ends, averaged, strict=True) if count], np.int64)
     forward, gradient = _place_outputs(table, layers, settings), _place_gradients(table, layers)
     return NetLayout(
-        spec, layers, tuple(infos), table, np.concatenate(settings), parameters, forward, gradient, _aligned(scratch)
-    )
+        spec, layers, tuple(infos), table, np.concatenate(settings), parameters, averages.reshape(-1, 2), forward,
+        gradient, _aligned(scratch),
+    )  # fmt: skip
 
 
 def _place_outputs(table, layers, settings) -> int:

@@ -1,4 +1,4 @@
-"""The compiled loops and their memory: FusedLoop for minibatches that are whole, ShardLoop for those in shards.
+"""The compiled loops and their memory: FusedLoop for plain nets and minibatches that are whole, ShardLoop for all.
 
 loop = make_loop(plan, batch, threads, shards, group)
 run = loop.begin(training, order)       for an epoch, or the rest of one
@@ -18,14 +18,16 @@ from ...ranks.group import Group
 from ..compiler.jit import Kernel
 from ..parameters.shards import Shards, tree_sum
 from ..team.memory import aligned_zeros
+from .layers.layer import SEED
 from .layout import NetLayout
 from .minibatch_loop import run_minibatches
 from .passing import TrainingBuffers
-from .shard_loop import LOSS_NOTE, LOSS_SUMS, NOTES_BEHIND, STOP_NOTE, WEIGHTS, run_shards
+from .shard_loop import BEFORE, LOSS_NOTE, LOSS_SUMS, NOTES_BEHIND, STOP_NOTE, WEIGHTS, run_shards
 
 if TYPE_CHECKING:
     from .training import Training
 
+PLACE_STRIDE = 16  # int64 values: 128 bytes, so that threads do not share cache lines
 Run = Callable[[int, int, int, int], None]
 
 
@@ -56,7 +58,7 @@ class ShardLoop:
         rows = [end - begin for begin, end in (shards.rows(each, batch) for each in range(shards.count))]
         self._buffers = TrainingBuffers(plan, max(rows), threads)
         bounds = (shards.first, shards.own, shards.ranks, shards.share, shards.begin, shards.end)
-        self._cut = np.array([batch, shards.count, *bounds, max(rows)], np.int64)
+        self._cut = np.array([batch, shards.count, *bounds, max(rows), 0], np.int64)
         self._spare = aligned_zeros(shards.size)
         self._stack = shards.stack()
         several = shards.ranks > 1
@@ -76,6 +78,8 @@ class ShardLoop:
             self._address = ctypes.cast(self._callback, ctypes.c_void_p).value or 0
 
     def begin(self, training: Training, order: np.ndarray) -> Run:
+        places = _places(training, len(self._buffers.layouts))
+        self._cut[BEFORE] = training.epoch * training.steps
         head, tail, buffers = _head(training, order), _tail(training), self._buffers
         self.failure, self.exchanging = None, 0.0
         for scratch in (self._spare, self._stack):  # what they hold is multiplied by 0, which is not 0 for infinities
@@ -85,8 +89,9 @@ class ShardLoop:
         def run(first: int, last: int, number: int, team: int) -> None:
             run_shards.run(
                 *head, first, last, self._cut, training.model.parameters, training.velocity,
-                buffers.arena, buffers.layouts[number], self._spare, self._stack, self._sent, self._received,
-                self._weights, self._notes, *tail[:3], number, team, *tail[3:], self._address,
+                buffers.arena, buffers.layouts[number], places[number], self._plan.averages,
+                self._spare, self._stack, self._sent, self._received, self._weights, self._notes,
+                *tail[:3], number, team, *tail[3:], self._address,
             )  # fmt: skip
 
         return run
@@ -120,14 +125,21 @@ class ShardLoop:
 
 
 def make_loop(plan: NetLayout, batch: int, threads: int, shards: Shards, group: Group) -> FusedLoop | ShardLoop:
-    if shards.count == 1:
+    if loop_kernel(plan, shards.count) is run_minibatches:
         return FusedLoop(plan, batch, threads)
     return ShardLoop(plan, batch, threads, shards, group)
 
 
-def loop_kernel(shards: int) -> Kernel:
-    """The compiled loop that a training with so many shards runs."""
-    return run_minibatches if shards == 1 else run_shards
+def loop_kernel(plan: NetLayout, shards: int) -> Kernel:
+    """The compiled loop that a training of this net with so many shards runs."""
+    return run_minibatches if shards == 1 and plan.is_plain else run_shards
+
+
+def _places(training: Training, threads: int) -> np.ndarray:
+    """What the layers of each thread are given as their place: int64 [threads, PLACE_STRIDE]."""
+    places = np.zeros((threads, PLACE_STRIDE), np.int64)
+    places[:, SEED] = np.array(training.seed, np.uint64).view(np.int64)
+    return places
 
 
 def _head(training: Training, order: np.ndarray) -> tuple:

@@ -56,41 +56,80 @@ def own_rows(rows, thread, threads):
 
 
 @inline
-def pass_rows(table, settings, loss, inputs, targets, order, at, begin, end, room, parameters, arena, layout):
-    """Activations, losses and gradients of the rows [begin, end), at least one; writes their buffers in `arena`."""
-    rows, cap = end - begin, table.shape[0] - 1
-    gradients_at, targets_at, row_losses_at = layout[0], layout[1], layout[2]
-    features, columns = table[0, OUTPUTS], targets.shape[1]
-    scratch = view1(arena, layout[3], layout[4])
+def gather_rows(table, inputs, targets, order, at, begin, end, room, arena, layout):
+    """The rows [begin, end) of X, unless the first layer picks them, and of Y into their buffers."""
     if not table[1, PICKS]:
-        gather(inputs, order, at, begin, end, view2(arena, table[0, Y] * room, room, features))
-    gather(targets, order, at, begin, end, view2(arena, targets_at, room, columns))
-    for i in range(1, cap):
-        if table[i, FORWARD_ADDRESS]:
-            F, K = table[i, INPUTS], table[i, OUTPUTS]
-            x = view2(arena, table[i, X] * room + begin * F, rows, F)
-            y = view2(arena, table[i, Y] * room + begin * K, rows, K)
-            p, s = view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
-            if not table[i, PICKS]:
-                call_forward(table[i, FORWARD_ADDRESS], (x, p, s, y, scratch))
-            else:
-                picked, first = (inputs, at + begin) if i == 1 else (x, -1)
-                call_picking_forward(table[i, FORWARD_ADDRESS], (picked, order, first, p, s, y, scratch))
+        gather(inputs, order, at, begin, end, view2(arena, table[0, Y] * room, room, table[0, OUTPUTS]))
+    gather(targets, order, at, begin, end, view2(arena, layout[1], room, targets.shape[1]))
+
+
+@inline
+def row_views(table, i, begin, end, room, arena):
+    """The rows [begin, end) of layer i's x and y."""
+    F, K, rows = table[i, INPUTS], table[i, OUTPUTS], end - begin
+    x = view2(arena, table[i, X] * room + begin * F, rows, F)
+    return x, view2(arena, table[i, Y] * room + begin * K, rows, K)
+
+
+@inline
+def gradient_views(table, i, begin, end, room, arena, layout):
+    """The rows [begin, end) of layer i's dx and dy."""
+    F, K, rows = table[i, INPUTS], table[i, OUTPUTS], end - begin
+    dx = view2(arena, layout[0] + table[i, DX] * room + begin * F, rows, F)
+    return dx, view2(arena, layout[0] + table[i, DY] * room + begin * K, rows, K)
+
+
+@inline
+def number_views(table, i, parameters, settings):
+    """Layer i's parameters and settings."""
+    return view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
+
+
+@inline
+def forward_layer(table, i, settings, inputs, order, at, begin, end, room, parameters, arena, scratch):
+    """Rows [begin, end) of layer i's output."""
+    x, y = row_views(table, i, begin, end, room, arena)
+    p, s = number_views(table, i, parameters, settings)
+    if not table[i, PICKS]:
+        call_forward(table[i, FORWARD_ADDRESS], (x, p, s, y, scratch))
+    else:
+        picked, first = (inputs, at + begin) if i == 1 else (x, -1)
+        call_picking_forward(table[i, FORWARD_ADDRESS], (picked, order, first, p, s, y, scratch))
+
+
+@inline
+def loss_rows(table, settings, loss, columns, begin, end, room, arena, layout):
+    """The losses of the rows [begin, end) and their gradient; Y has so many columns."""
+    cap, rows = table.shape[0] - 1, end - begin
     F = table[cap, INPUTS]
     x = view2(arena, table[cap, X] * room + begin * F, rows, F)
-    dx = view2(arena, gradients_at + table[cap, DX] * room + begin * F, rows, F)
-    target = view2(arena, targets_at + begin * columns, rows, columns)
+    dx = view2(arena, layout[0] + table[cap, DX] * room + begin * F, rows, F)
+    target = view2(arena, layout[1] + begin * columns, rows, columns)
     s = view1(settings, table[cap, S], table[cap, S_SIZE])
-    call_loss(loss, (x, target, s, dx, view1(arena, row_losses_at + begin, rows)))
+    call_loss(loss, (x, target, s, dx, view1(arena, layout[2] + begin, rows)))
+
+
+@inline
+def backward_layer(table, i, settings, begin, end, room, parameters, arena, layout, scratch):
+    """Rows [begin, end) of the gradient by layer i's input."""
+    x, y = row_views(table, i, begin, end, room, arena)
+    dx, dy = gradient_views(table, i, begin, end, room, arena, layout)
+    p, s = number_views(table, i, parameters, settings)
+    call_backward(table[i, BACKWARD_ADDRESS], (x, p, s, y, dy, dx, scratch))
+
+
+@inline
+def pass_rows(table, settings, loss, inputs, targets, order, at, begin, end, room, parameters, arena, layout):
+    """Activations, losses and gradients of the rows [begin, end), at least one; writes their buffers in `arena`."""
+    cap, scratch = table.shape[0] - 1, view1(arena, layout[3], layout[4])
+    gather_rows(table, inputs, targets, order, at, begin, end, room, arena, layout)
+    for i in range(1, cap):
+        if table[i, FORWARD_ADDRESS]:
+            forward_layer(table, i, settings, inputs, order, at, begin, end, room, parameters, arena, scratch)
+    loss_rows(table, settings, loss, targets.shape[1], begin, end, room, arena, layout)
     for i in range(cap - 1, 0, -1):
         if table[i, BACKWARD_ADDRESS]:
-            F, K = table[i, INPUTS], table[i, OUTPUTS]
-            x = view2(arena, table[i, X] * room + begin * F, rows, F)
-            y = view2(arena, table[i, Y] * room + begin * K, rows, K)
-            dx = view2(arena, gradients_at + table[i, DX] * room + begin * F, rows, F)
-            dy = view2(arena, gradients_at + table[i, DY] * room + begin * K, rows, K)
-            p, s = view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
-            call_backward(table[i, BACKWARD_ADDRESS], (x, p, s, y, dy, dx, scratch))
+            backward_layer(table, i, settings, begin, end, room, parameters, arena, layout, scratch)
 
 
 @inline

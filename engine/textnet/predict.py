@@ -29,7 +29,7 @@ def run_rows(
     """Rows [begin, end) of `inputs` through the net, `chunk` at a time, into `out`; where `losses` is not empty, also
     the loss of each row against `targets`.
 
-    table int64 [layers, 14], linked; inputs [N, F], targets [N, T], parameters [P], out [N, K], losses [N] or [0], all
+    table int64 [layers, 17], linked; inputs [N, F], targets [N, T], parameters [P], out [N, K], losses [N] or [0], all
     float32 C-contiguous. Writes the rows of out and losses, and `arena` from its start: forward buffers, gradient at
     `gradient_at`, scratch from `scratch_at` on. Adds to sync[DONE]; ends early once sync[STOP_REQUEST] is set.
     """

@@ -3,7 +3,7 @@
 Each step of the loop, for a minibatch of B rows in S shards (`parameters/shards.py` has the order of all sums):
 
     for each shard of this rank
-      1. forward, loss, backward of its rows                                            own rows
+      1. forward, loss, backward of its rows (`placed_pass.py`)                         own rows
          -- barrier --
       2. its gradient, by the layers' own update: with rate 1 and neither decay nor     own share of the parameters
          momentum, what becomes of the velocity is the gradient
@@ -33,20 +33,23 @@ import numpy as np
 from ..compiler import signatures as types
 from ..compiler.jit import D1, F1, F1_IN, F2, F2_IN, I1, I1_IN, I2_IN, f32, i64, inline, kernel
 from ..compiler.pointer_call import pointer_call
-from ..parameters.sgd import step_vectors
 from ..parameters.shards import LINE_FLOATS, add_ranks, merge_stack, place_of, trailing_ones
 from ..team.atomics import atomic_load, atomic_store
 from ..team.barrier import AGREED, DIVERGED, DONE, FAILED, STOP, STOP_CALLED, STOP_REQUEST, barrier
 from ..vectors.copying import copy
+from .layers.layer import ITERATION
 from .layout import P_SIZE, READS_PARAMETERS, P
-from .passing import own_rows, pass_rows, sum_losses, update_layers
+from .passing import sum_losses, update_layers
+from .placed_pass import pass_placed
+from .stepping import step_stretch
 
 EXCHANGE = types.Signature(types.int64, (i64,))  # phase -> 0, or else it failed
 GRADIENTS, WEIGHTS = 0, 1  # phases
 call_exchange = pointer_call(EXCHANGE)
 
-# Places in `cut`, of the layout of `Shards`, and in `notes`: from LOSS_SUMS on the sums of losses by levels.
-MINIBATCH, SHARDS, FIRST_SHARD, OWN_SHARDS, RANKS, SHARE_SIZE, SHARE_BEGIN, SHARE_END, ROOM = range(9)
+# Places in `cut`, of the layout of `Shards` and the minibatches before this epoch; in `notes` the losses' sums by
+# levels begin at LOSS_SUMS.
+MINIBATCH, SHARDS, FIRST_SHARD, OWN_SHARDS, RANKS, SHARE_SIZE, SHARE_BEGIN, SHARE_END, ROOM, BEFORE = range(10)
 LOSS_NOTE, STOP_NOTE, LOSS_SUMS = range(3)
 NOTES_BEHIND = 16  # floats behind each row of what is sent and received: a cache line, which holds loss and wish
 
@@ -92,13 +95,14 @@ def copy_to_rows(total, begin, end, sent):
 
 @kernel(
     types.void(
-        I2_IN, F1_IN, i64, F2_IN, F2_IN, I1_IN, i64, i64, I1_IN, F1, F1, F1, I1_IN, F1, F2, F2, F2, F2, D1,
+        I2_IN, F1_IN, i64, F2_IN, F2_IN, I1_IN, i64, i64, I1_IN, F1, F1, F1, I1_IN, I1, I2_IN, F1, F2, F2, F2, F2, D1,
         f32, f32, f32, i64, i64, I1, D1, i64,
     )
 )  # fmt: skip
 def run_shards(
-    table, settings, loss, inputs, targets, order, first, last, cut, parameters, velocity, arena, layout,
-    spare, stack, sent, received, weights, notes, rate, decay, momentum, thread, threads, sync, losses, exchange,
+    table, settings, loss, inputs, targets, order, first, last, cut, parameters, velocity, arena, layout, place,
+    averages, spare, stack, sent, received, weights, notes, rate, decay, momentum, thread, threads, sync, losses,
+    exchange,
 ):  # fmt: skip
     """As `run_minibatches`, in shards: see above. Writes all arrays that are not only read; of velocity this rank's
     share. `weights` [R, share] holds the parameters. sync[STOP] is AGREED after a stop that all ranks know of, and
@@ -108,17 +112,16 @@ def run_shards(
     begin, end = stretch(padded, thread, threads)
     share_begin, share_end = stretch(cut[SHARE_SIZE], thread, threads)
     for step in range(first, last):
+        place[ITERATION] = cut[BEFORE] + step
         for number in range(own):
             shard = cut[FIRST_SHARD] + number
             start = batch * shard // shards
             rows, at = batch * (shard + 1) // shards - start, step * batch + start
             lend_parameters(table, parameters, spare, thread, threads)
-            first_row, last_row = own_rows(rows, thread, threads)
-            if last_row > first_row:
-                pass_rows(
-                    table, settings, loss, inputs, targets, order, at, first_row, last_row, room, parameters, arena,
-                    layout,
-                )  # fmt: skip
+            pass_placed(
+                table, settings, loss, inputs, targets, order, at, rows, start, room, parameters, arena, layout, place,
+                thread, threads, sync,
+            )  # fmt: skip
             barrier(sync, threads)
             if thread == 0:
                 note_loss(notes, number, sum_losses(arena, layout, rows))
@@ -154,10 +157,11 @@ def run_shards(
             break
         if ranks > 1:
             add_ranks(received, share_begin, share_end)
-            at = cut[SHARE_BEGIN] + share_begin
-            count = min(cut[SHARE_BEGIN] + share_end, cut[SHARE_END]) - at
-            if count > 0:
-                step_vectors(weights, at, velocity, at, received, share_begin, count, rate, decay, momentum)
+            base = cut[SHARE_BEGIN]
+            step_stretch(
+                weights, velocity, received, -base, base + share_begin, min(base + share_end, cut[SHARE_END]),
+                averages, shards, rate, decay, momentum,
+            )  # fmt: skip
             barrier(sync, threads)
             if thread == 0 and call_exchange(exchange, (WEIGHTS,)):
                 atomic_store(sync, STOP, FAILED)
@@ -166,10 +170,8 @@ def run_shards(
                 break
             if size > begin:
                 copy(weights, begin, parameters, begin, min(end, size) - begin)
-        elif size > begin:
-            step_vectors(
-                parameters, begin, velocity, begin, stack, begin, min(end, size) - begin, rate, decay, momentum
-            )
+        else:
+            step_stretch(parameters, velocity, stack, 0, begin, min(end, size), averages, shards, rate, decay, momentum)
         barrier(sync, threads)
         if thread == 0:
             atomic_store(sync, DONE, step + 1)

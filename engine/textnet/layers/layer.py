@@ -18,6 +18,25 @@ the data, which saves a copy. Its forward and update take two arguments more aft
 
     forward(x [N, F], picks, picks_at, p, settings, y, scratch)         row b of x is x[picks[picks_at + b]], where
     update(x [N, F], picks, picks_at, dy, ...)                          picks is int64; a negative picks_at: x[b]
+
+A layer that does something else in training than in a prediction, such as dropout, has `train`: training calls that
+instead of forward, and both it and backward take `place` at the end, int64 [6] in the order of the constants below:
+
+    train(x, p, settings, y, scratch, place)
+    backward(x, p, settings, y, dy, dx, scratch, place)
+
+    SEED, ITERATION, LAYER_NUMBER, FIRST_ROW    the seed of the training, as int64; the number of the minibatch, counted
+                                                from the start of the run; the layer's line; the number in the minibatch
+                                                of the first row of x: what random numbers may depend on
+    COLUMN_SHARE, COLUMN_SHARES                 0 and 1, or for a layer `across`, this thread's share of the work
+
+A layer `across` computes with all rows at a time, such as batch norm: every thread calls its train and backward with
+all rows of the minibatch, or of its shard, after all rows of their arguments are complete, and they do share
+COLUMN_SHARE of COLUMN_SHARES of the columns. So a sum over rows has one order, whatever the number of threads.
+
+The last parameters of a layer may be running averages, of statistics of the minibatches. Rules do not step them:
+`update` writes into their v what the statistic of these rows is, times rate, and w <- w + AVERAGING_FACTOR * (mean
+over the shards - w).
 """
 
 from __future__ import annotations
@@ -39,6 +58,11 @@ UPDATE = types.void(F2_IN, F2_IN, F1, F1, f32, f32, f32, i64, i64, F1)
 LOSS = types.void(F2_IN, F2_IN, F1_IN, F2, F1)
 PICKING_FORWARD = types.void(F2_IN, I1_IN, i64, *FORWARD.args[1:])
 PICKING_UPDATE = types.void(F2_IN, I1_IN, i64, *UPDATE.args[1:])
+TRAIN = types.void(*FORWARD.args, I1_IN)
+TRAIN_BACKWARD = types.void(*BACKWARD.args, I1_IN)
+
+SEED, ITERATION, LAYER_NUMBER, FIRST_ROW, COLUMN_SHARE, COLUMN_SHARES, PLACE_SIZE = range(7)  # places in `place`
+AVERAGING_FACTOR = 0.1  # as of PyTorch's BatchNorm
 
 call_forward = pointer_call(FORWARD)
 call_backward = pointer_call(BACKWARD)
@@ -46,6 +70,8 @@ call_update = pointer_call(UPDATE)
 call_loss = pointer_call(LOSS)
 call_picking_forward = pointer_call(PICKING_FORWARD)
 call_picking_update = pointer_call(PICKING_UPDATE)
+call_train = pointer_call(TRAIN)
+call_train_backward = pointer_call(TRAIN_BACKWARD)
 
 
 class TargetKind(Enum):
@@ -67,12 +93,15 @@ class TextLayer:
 
     forward, backward, update, loss   kernels with the signatures above; only a layer with parameters has `update`,
                                       only a loss layer has `loss`, and that one needs no `backward`
+    train                             a kernel, where training does not call forward; backward then takes `place` too
+    across                            whether train and backward are called with all rows; needs `train`
     picks                             whether forward and update pick their rows
     outputs(F, values)                K; default: F
     parameters(F, values)             their number; default: 0
     stored_size(F, K)                 P, where p is not the parameters in the order of the weights file, and
     store(parameters, F, K)           p of these parameters: float32 [parameters] -> [P]
     natural(p, F, K)                  and back
+    averages(F, K)                    how many of the last floats of p are running averages; default: 0
     initial(drawn, F, values)         the initial parameters, from as many draws of N(0, 1): float32; default: 0
     settings(F, values)               float32 numbers that forward, backward and loss are given; default: the values
     scratch_size(F, K, rows)          floats of scratch memory for minibatches of `rows`; default: 0
@@ -90,12 +119,15 @@ class TextLayer:
     backward: Kernel | None = None
     update: Kernel | None = None
     loss: Kernel | None = None
+    train: Kernel | None = None
+    across: bool = False
     picks: bool = False
     outputs: Callable[[int, Sequence[Value]], int] = lambda inputs, values: inputs
     parameters: Callable[[int, Sequence[Value]], int] = lambda inputs, values: 0
     stored_size: Callable[[int, int], int] | None = None
     store: Callable[[np.ndarray, int, int], np.ndarray] = lambda parameters, inputs, outputs: parameters
     natural: Callable[[np.ndarray, int, int], np.ndarray] = lambda stored, inputs, outputs: stored
+    averages: Callable[[int, int], int] = lambda inputs, outputs: 0
     initial: Callable[[np.ndarray, int, Sequence[Value]], np.ndarray] = _zeros
     settings: Callable[[int, Sequence[Value]], Sequence[Value]] = lambda inputs, values: values
     scratch_size: Callable[[int, int, int], int] = lambda inputs, outputs, rows: 0
