@@ -92,6 +92,18 @@ _BUILT_IN = (
     Word("tnh", (), "hidden", "tanh"),
     Word("sig", (), "hidden", "sigmoid, 1 / (1 + exp(-x))"),
     Word("smx", (), "hidden", "softmax over the channels"),
+    Word(
+        "drp",
+        (Argument("r", float, 0, 0.999),),
+        "hidden",
+        "dropout: in training, a random share r of the values is 0, and the others are divided by 1 - r",
+    ),
+    Word(
+        "bnm",
+        (),
+        "hidden",
+        "batch norm over the rows of a minibatch, then a trained scale and shift; predictions use running averages",
+    ),
     Word("sce", (), "loss", "softmax, then cross-entropy against a class in each row"),
     Word("sft", (), "loss", "softmax, then cross-entropy against probabilities that sum to 1 in each row"),
     Word("bce", (), "loss", "sigmoid, then cross-entropy against numbers from 0 to 1 in each row, one per label"),

@@ -20,7 +20,7 @@ from caffe64.formats.network import (
     write_network,
 )
 
-WORDS = "inp, lin, rel, lky, tnh, sig, smx, sce, sft, bce, l2l, hub"
+WORDS = "inp, lin, rel, lky, tnh, sig, smx, drp, bnm, sce, sft, bce, l2l, hub"
 NET = "4\ninp 20 10\nlin 16 -1\nrel\nsce\n"
 
 

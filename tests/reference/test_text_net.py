@@ -30,6 +30,30 @@ def test_gradients_of_the_reference_are_central_differences(text):
     assert np.abs(found).max() > 0.01
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "inp 3 9 / bnm / lin 5 0 / bnm / tnh / drp 0.25 / lin 2 0 / l2l",
+        "inp 3 9 / drp 0.5 / lin 4 0 / sig / bnm / drp 0.5 / sce",
+    ],
+)
+def test_gradients_of_a_training_are_central_differences(text):
+    net, source, moment = text_net.parse(text), np.random.default_rng(3), text_net.Moment(7, 11, 2)
+    blobs, X = text_net.draw(net, 4), source.standard_normal((9, 3))
+    Y = text_net.draw_targets(net, 9, source)
+    packed, cuts = np.concatenate(blobs), np.cumsum(text_net.sizes(net))[:-1]
+
+    def objective(packed):
+        return text_net.objective(net, np.split(packed, cuts), X, Y, moment)
+
+    parts = text_net.gradients(net, blobs, X, Y, moment=moment)
+    for (word, _), part in zip(net, parts, strict=True):
+        part[len(part) // 2 if word == "bnm" else len(part) :] = 0  # the objective does not depend on running averages
+    found = at_places(objective, packed, range(packed.size))
+    np.testing.assert_allclose(np.concatenate(parts), found, atol=1e-7, rtol=1e-6)
+    assert np.abs(found).max() > 0.01
+
+
 def test_two_steps_by_hand():
     net = text_net.parse("inp 1 2 / lin 1 0 / l2l")
     X, Y = np.array([[1.0], [3.0], [9.0]]), np.array([[0.0], [1.0], [9.0]])  # the third row fills no minibatch

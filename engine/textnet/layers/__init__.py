@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from ....errors import UsageError
 from ....formats.network import GRAMMAR, add_word
-from . import bce, hub, inp, l2l, lin, lky, rel, sce, sft, sig, smx, tnh
+from . import bce, bnm, drp, hub, inp, l2l, lin, lky, rel, sce, sft, sig, smx, tnh
 from .layer import TextLayer
 
-MODULES = (inp, lin, rel, lky, tnh, sig, smx, sce, sft, bce, l2l, hub)
-TABLE: dict[str, TextLayer] = {module.LAYER.word.name: module.LAYER for module in MODULES}
+BUILT_IN_LAYERS = (inp, lin, rel, lky, tnh, sig, smx, drp, bnm, sce, sft, bce, l2l, hub)
+TABLE: dict[str, TextLayer] = {module.LAYER.word.name: module.LAYER for module in BUILT_IN_LAYERS}
 
 
 def register(layer: TextLayer) -> TextLayer:

@@ -1,0 +1,146 @@
+"""bnm: batch norm. Each channel over the B rows of a minibatch, with mean m and variance s2 = sum (x - m)**2 / B:
+
+    n = (x - m) / sqrt(s2 + 1e-5)        y = scale * n + shift
+    dscale = sum dy * n                  dshift = sum dy
+    dx = scale / sqrt(s2 + 1e-5) * (dy - dshift / B - n * dscale / B)
+
+p holds scale [K], shift [K], and what predictions take instead of m and s2: running mean [K] and running variance [K].
+Of each minibatch these take in a tenth (AVERAGING_FACTOR), of the variance its unbiased estimate, with B - 1 for B; of
+a single row, the variance is 0. Where minibatches are cut into shards, all this is of the rows of a shard, and the
+running ones take in the mean over the shards.
+
+Columns are shared among threads, in whole vectors; sums over rows are in the order of rows. Statistics are computed
+again by backward and update, which costs less than to keep them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....formats.network import GRAMMAR
+from ...compiler.cpu import LANES
+from ...compiler.jit import inline, kernel
+from ...parameters.sgd import step_vectors
+from ...vectors.elementary import ONE
+from ...vectors.simd import broadcast, fma, load_part, maximum, square_root, store_part, zeros
+from .layer import COLUMN_SHARE, COLUMN_SHARES, FORWARD, TRAIN, TRAIN_BACKWARD, UPDATE, TextLayer
+
+EPSILON = np.float32(1e-5)
+
+
+@inline
+def own_columns(K, share, shares):
+    """The columns [first, last) of a share: whole vectors, the last one perhaps but for its end."""
+    vectors = (K + LANES - 1) // LANES
+    return vectors * share // shares * LANES, min(K, vectors * (share + 1) // shares * LANES)
+
+
+@inline
+def column_statistics(x, k, count):
+    """Of the columns [k, k + count) of x [B, K], at most a vector: their means, sums of squared differences from these,
+    and 1 / sqrt(variance + EPSILON). Vectors."""
+    rows, K = x.shape
+    each = broadcast(ONE / np.float32(rows))
+    total = zeros()
+    for b in range(rows):
+        total = total + load_part(x, b * K + k, count)
+    mean = total * each
+    total = zeros()
+    for b in range(rows):
+        difference = load_part(x, b * K + k, count) - mean
+        total = fma(difference, difference, total)
+    return mean, total, broadcast(ONE) / square_root(fma(total, each, broadcast(EPSILON)))
+
+
+@inline
+def column_sums(x, dy, k, count, mean, inverse):
+    """Of the same columns: sum dy * n and sum dy. Vectors."""
+    rows, K = x.shape
+    products, total = zeros(), zeros()
+    for b in range(rows):
+        gradient = load_part(dy, b * K + k, count)
+        products = fma(gradient, (load_part(x, b * K + k, count) - mean) * inverse, products)
+        total = total + gradient
+    return products, total
+
+
+@inline
+def scale_columns(x, k, count, mean, factor, shift, y):
+    """y = (x - mean) * factor + shift in the columns [k, k + count)."""
+    rows, K = x.shape
+    for b in range(rows):
+        at = b * K + k
+        store_part(y, at, fma(load_part(x, at, count) - mean, factor, shift), count)
+
+
+@kernel(FORWARD)
+def forward(x, p, settings, y, scratch):
+    """Writes y [B, K] from x [B, K] by the running mean and variance."""
+    K = x.shape[1]
+    for k in range(0, K, LANES):
+        count = min(LANES, K - k)
+        variance = maximum(zeros(), load_part(p, 3 * K + k, count))  # of a file, it may be anything
+        factor = load_part(p, k, count) / square_root(variance + broadcast(EPSILON))
+        scale_columns(x, k, count, load_part(p, 2 * K + k, count), factor, load_part(p, K + k, count), y)
+
+
+@kernel(TRAIN)
+def train(x, p, settings, y, scratch, place):
+    """Writes this share's columns of y [B, K] from those of x [B, K]."""
+    K = x.shape[1]
+    first, last = own_columns(K, place[COLUMN_SHARE], place[COLUMN_SHARES])
+    for k in range(first, last, LANES):
+        count = min(LANES, last - k)
+        mean, _, inverse = column_statistics(x, k, count)
+        scale_columns(x, k, count, mean, load_part(p, k, count) * inverse, load_part(p, K + k, count), y)
+
+
+@kernel(TRAIN_BACKWARD)
+def backward(x, p, settings, y, dy, dx, scratch, place):
+    """Writes this share's columns of dx [B, K] from those of x and dy [B, K]. Does not read y."""
+    rows, K = x.shape
+    each = broadcast(ONE / np.float32(rows))
+    first, last = own_columns(K, place[COLUMN_SHARE], place[COLUMN_SHARES])
+    for k in range(first, last, LANES):
+        count = min(LANES, last - k)
+        mean, _, inverse = column_statistics(x, k, count)
+        products, total = column_sums(x, dy, k, count, mean, inverse)
+        products, total, factor = products * each * inverse, total * each, load_part(p, k, count) * inverse
+        for b in range(rows):
+            at = b * K + k
+            centred = load_part(dy, at, count) - total
+            store_part(dx, at, factor * fma(mean - load_part(x, at, count), products, centred), count)
+
+
+@kernel(UPDATE)
+def update(x, dy, p, v, rate, decay, momentum, share, shares, scratch):
+    """Writes scale, shift and their v, and into the rest of v rate times mean and variance; this share's columns."""
+    rows, K = x.shape
+    freedom, rates = broadcast(ONE / np.float32(max(rows - 1, 1))), broadcast(rate)
+    first, last = own_columns(K, share, shares)
+    for k in range(first, last, LANES):
+        count = min(LANES, last - k)
+        mean, squares, inverse = column_statistics(x, k, count)
+        products, total = column_sums(x, dy, k, count, mean, inverse)
+        store_part(v, 2 * K + k, rates * mean, count)
+        store_part(v, 3 * K + k, rates * squares * freedom, count)
+        store_part(scratch, 0, products, count)
+        step_vectors(p, k, v, k, scratch, 0, count, rate, decay, momentum)
+        store_part(scratch, 0, total, count)
+        step_vectors(p, K + k, v, K + k, scratch, 0, count, rate, decay, momentum)
+
+
+LAYER = TextLayer(
+    word=GRAMMAR["bnm"],
+    forward=forward,
+    train=train,
+    backward=backward,
+    update=update,
+    across=True,
+    parameters=lambda inputs, values: 4 * inputs,
+    averages=lambda inputs, outputs: 2 * inputs,
+    initial=lambda drawn, inputs, values: np.repeat(np.float32([1, 0, 0, 1]), inputs),
+    scratch_size=lambda inputs, outputs, rows: LANES,
+    reads_parameters=False,
+    reads_output=False,
+)

@@ -1,0 +1,77 @@
+"""drp r: dropout. In training,  y = x / (1 - r),  or 0 for a random share r of the values;  in a prediction,  y = x.
+
+    dx = dy / (1 - r) where x was kept, else 0
+
+A value is kept if its random number is not below r. That is number b * K + k, for row b of the minibatch and channel k,
+of the generator by Philox (`streams.py`) of the seed of the training, the purpose `purpose_of("drp")` + the number of
+the layer's line, modulo 2**64, and the number of the minibatch. So masks do not depend on threads, shards or stops, and
+are not kept: backward draws them once more.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....formats.network import GRAMMAR
+from ...compiler.cpu import LANES
+from ...compiler.jit import inline, kernel
+from ...parameters.philox import BLOCK_NUMBERS, Stream, bits_of_block, least_of
+from ...parameters.streams import purpose_of
+from ...vectors.bits import where_bits
+from ...vectors.copying import copy
+from ...vectors.simd import broadcast, load, load_part, store, store_part, zeros
+from .layer import FIRST_ROW, FORWARD, ITERATION, LAYER_NUMBER, SEED, TRAIN, TRAIN_BACKWARD, TextLayer
+
+_PURPOSE = np.array(purpose_of("drp"), np.uint64).view(np.int64)[()]
+
+
+@inline
+def drop(x, settings, y, place):
+    """y = x, scaled or dropped, [B, K]; y may be x."""
+    stream = Stream(place[SEED], _PURPOSE + place[LAYER_NUMBER], place[ITERATION])
+    least, scale = int(settings[0]), broadcast(settings[1])
+    start = place[FIRST_ROW] * x.shape[1]
+    block, drawn = start // BLOCK_NUMBERS, BLOCK_NUMBERS - start % BLOCK_NUMBERS
+    bits = bits_of_block(stream, block, least) >> (start % BLOCK_NUMBERS)  # of the next values, `drawn` of them
+    for i in range(0, x.size, LANES):
+        count = min(LANES, x.size - i)
+        while drawn < count:
+            block += 1
+            bits |= bits_of_block(stream, block, least) << drawn
+            drawn += BLOCK_NUMBERS
+        if count == LANES:
+            store(y, i, where_bits(bits, load(x, i) * scale, zeros()))
+        else:
+            store_part(y, i, where_bits(bits, load_part(x, i, count) * scale, zeros()), count)
+        bits >>= LANES
+        drawn -= LANES
+
+
+@kernel(FORWARD)
+def forward(x, p, settings, y, scratch):
+    """Writes y [B, K] = x [B, K]."""
+    copy(x, 0, y, 0, x.size)
+
+
+@kernel(TRAIN)
+def train(x, p, settings, y, scratch, place):
+    """Writes y [B, K] from x [B, K]; y may be x. settings: the least random number that keeps a value, over 2**24, and
+    what values that are kept are multiplied by."""
+    drop(x, settings, y, place)
+
+
+@kernel(TRAIN_BACKWARD)
+def backward(x, p, settings, y, dy, dx, scratch, place):
+    """Writes dx [B, K] from dy [B, K]; dx may be dy. Reads neither x nor y."""
+    drop(dy, settings, dx, place)
+
+
+LAYER = TextLayer(
+    word=GRAMMAR["drp"],
+    forward=forward,
+    train=train,
+    backward=backward,
+    settings=lambda inputs, values: (least_of(float(values[0])), 1 / (1 - float(values[0]))),
+    reads_input=False,
+    reads_output=False,
+)
