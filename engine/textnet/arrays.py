@@ -74,7 +74,8 @@ def _target_hint(shape: tuple[int, ...], name: str, kind: TargetKind, outputs: i
     """What targets of this shape probably are, in parentheses, if they are those of another loss."""
     if kind is TargetKind.CLASS and len(shape) == 2 and shape[1] == outputs:
         return f" (one-hot rows become classes by {name}.argmax(axis=1); probabilities need a net that ends with sft)"
-    if kind is TargetKind.PROBABILITIES and (len(shape) == 1 or shape[1:] == (1,)):
+    shares = kind in (TargetKind.PROBABILITIES, TargetKind.SHARES)
+    if shares and shape != (outputs,) and (len(shape) == 1 or shape[1:] == (1,)):
         return f" (numbers of classes need a net that ends with sce, or become rows by numpy.eye({outputs})[{name}])"
     return ""
 

@@ -204,3 +204,18 @@ def test_labels_from_1_get_a_hint(cli, task):
     first = int(np.flatnonzero(Y == 3)[0]) + 1
     hint = r"\(they run from 1 to 3, but classes count from 0: subtract 1\)"
     fails(cli(TRAIN), rf"Y\.txt:{first}:1: row {first} holds 3, expected a class, a whole number from 0 to 2 {hint}")
+
+
+@pytest.mark.parametrize(
+    ("loss", "row", "place", "message"),
+    [
+        ("bce", "1 0 1.5", "3:5", "row 3, column 3 holds 1.5, expected a number from 0 to 1"),
+        ("sft", "0.5 0.25 0.5", "3:1", "row 3 sums to 1.25, expected probabilities that sum to 1"),
+    ],
+)
+def test_a_target_that_is_no_share_is_named_by_line_and_column(cli, task, loss, row, place, message):
+    (task / "net.txt").write_text(f"3\ninp 4 10\nlin 3 he\n{loss}\n")
+    lines = ["0 0 1"] * 400
+    lines[2] = row
+    (task / "Y.txt").write_text("\n".join(lines))
+    fails(cli(TRAIN), rf"Y\.txt:{place}: {message}.*")

@@ -78,7 +78,14 @@ def net_error() -> float:
     from . import text_net
 
     worst = 0.0
-    for cap, hidden in (("sce", "rel"), ("l2l", "rel"), ("sft", "lky 0.25"), ("bce", "sig"), ("hub 0.5", "rel")):
+    for cap, hidden in (
+        ("sce", "rel"),
+        ("l2l", "rel"),
+        ("sft", "lky 0.25"),
+        ("bce", "sig"),
+        ("hub 0.5", "bnm"),
+        ("sce", "drp 0.25"),
+    ):
         lines = ["inp 37 13", "lin 51 -0.5", hidden, "lin 18 0", "smx", "lin 17 0", "tnh", "lin 7 0", cap]
         net, source = text_net.parse(" / ".join(lines)), np.random.default_rng(5)
         blobs, X = text_net.draw(net, 6), source.standard_normal((60, 37)).astype(np.float32)

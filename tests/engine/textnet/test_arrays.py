@@ -293,9 +293,13 @@ def test_probabilities_sum_to_1_as_nearly_as_printed_ones(check, change):
         check(X, changed, "inp 3 2 / lin 3 -1 / sft")
 
 
-def test_classes_for_a_net_of_probabilities_get_a_hint(check):
-    with pytest.raises(caffe64.UsageError, match=r"ends with sce, or become rows by numpy.eye\(3\)\[Y\]"):
-        check(X, Y, "inp 3 2 / lin 3 -1 / sft")
+@pytest.mark.parametrize("loss", ["sft", "bce"])
+def test_classes_for_a_net_of_probabilities_get_a_hint(check, loss):
+    for labels in (Y, Y[:, None]):
+        with pytest.raises(caffe64.UsageError, match=r"ends with sce, or become rows by numpy.eye\(3\)\[Y\]"):
+            check(X, labels, f"inp 3 2 / lin 3 -1 / {loss}")
+    with pytest.raises(caffe64.UsageError, match=r"one row is Y.reshape\(1, -1\)"):
+        check(X, [0, 1, 0], f"inp 3 2 / lin 3 -1 / {loss}")
 
 
 # ------------------------------------------------------------------------------------------------ validation
