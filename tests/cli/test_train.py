@@ -174,4 +174,4 @@ def test_a_net_without_loss_cannot_be_trained(cli, task):
     (task / "net.txt").write_text("2\ninp 4 10\nlin 3 -1\n")
     result = cli(TRAIN)
     assert result.exit_code == 3
-    assert result.stderr.startswith("caffe64: error: net.txt: the last layer is not a loss layer, expected sce or l2l")
+    assert result.stderr.startswith("caffe64: error: net.txt: the last layer is not a loss layer, expected sce, sft, ")
