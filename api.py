@@ -18,7 +18,9 @@ from .engine.textnet.loops import loop_kernel
 from .engine.textnet.model import Model
 from .engine.textnet.one_hot import OneHot, one_hot_plan
 from .engine.textnet.predict import run_rows
+from .engine.textnet.rates import RateFunction
 from .engine.textnet.records import EpochRecord
+from .engine.textnet.row_weights import ClassWeight
 from .engine.textnet.training import Training
 from .errors import InputError, UsageError
 from .formats.files import memory_bytes
@@ -123,15 +125,21 @@ class Net(_TextNet):
         return self.plan.infos
 
     def kernels(
-        self, *, training: bool = True, one_hot: bool = False, shards: int = 1
+        self,
+        *,
+        training: bool = True,
+        one_hot: bool = False,
+        shards: int = 1,
+        optimizer: Optimizer | None = None,
     ) -> list[Kernel[*tuple[Any, ...], Any]]:
-        """The kernels that training, or else prediction, calls with this net, on arrays or else on `OneHot` inputs."""
+        """The kernels that training, or else prediction, calls with this net, on arrays or else on `OneHot` inputs; by
+        `optimizer`, None for plain gradient descent."""
         plan = one_hot_plan(self.plan) if one_hot else self.plan
-        return [loop_kernel(plan, shards) if training else run_rows, *plan.kernels(training=training)]
+        return [loop_kernel(plan, shards, optimizer) if training else run_rows, *plan.kernels(training=training)]
 
-    def compile(self, *, training: bool = True, one_hot: bool = False) -> None:
+    def compile(self, *, training: bool = True, one_hot: bool = False, optimizer: Optimizer | None = None) -> None:
         """Compile those kernels now, so that the first call of `fit` or `predict` is as fast as the next."""
-        for kernel in self.kernels(training=training, one_hot=one_hot):
+        for kernel in self.kernels(training=training, one_hot=one_hot, optimizer=optimizer):
             kernel.compile()
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -165,6 +173,10 @@ class Net(_TextNet):
         shards: int = 1,
         group: Group | None = None,
         fresh: bool = False,
+        remainder: bool = False,
+        class_weight: ClassWeight | None = None,
+        sample_weight: ArrayLike | None = None,
+        schedule: RateFunction | None = None,
         on_epoch: Callable[[EpochRecord, Evaluation | None], None] | None = None,
     ) -> History:
         """Train on X [N, F] or a `OneHot`, and Y [N] or [N, T], for all epochs of `optimizer`, from the present weights
@@ -172,10 +184,17 @@ class Net(_TextNet):
 
         A further call continues as one run would: ten calls of one epoch end with the same bits as one of ten. The
         velocity of the momentum is kept, epochs are counted on, and so the order of the rows and the drops of the rate
-        come as they would. Other data or another seed change only what comes now; another base rate, step or factor
-        begins its own schedule now. `fresh=True` begins a new run from the present weights: epoch 1, no velocity.
-        `load`, `initialise`, assigning `parameters` and Diverged have the same effect, and pickles and copies of a net
-        begin anew. An epoch that an exception ended is done again from its start.
+        come as they would. Other data or another seed change only what comes now; another base rate, step, factor or
+        kind of schedule begins its own schedule now, as cosine always does, and another rule its own histories.
+        `fresh=True` begins a new run from the present weights: epoch 1, no velocity. `load`, `initialise`, assigning
+        `parameters` and Diverged have the same effect, and pickles and copies of a net begin anew. An epoch that an
+        exception ended is done again from its start.
+
+        `remainder=True` trains on the rows that do not fill the last minibatch of an epoch too. `class_weight` is
+        "balanced" (classes weigh alike, however many rows they have), a weight for each class, or a dict of some by
+        number; `sample_weight` [N] weighs rows. Weights multiply losses and gradients, of which means are over the rows
+        all the same. `schedule(t)`, called once per minibatch, gives its learning rate in place of the optimizer's,
+        where t epochs are done, with the fraction of the present one.
 
         `validation` is a pair (X, Y), checked before the first epoch and evaluated after each; then
         `on_epoch(record, evaluation)` is called. The result depends on `seed`, a whole number from 0 to 2**64 - 1, and
@@ -189,7 +208,10 @@ class Net(_TextNet):
         function("on_epoch", on_epoch)
         fresh, before = flag("fresh", fresh), self.progress
         held_out = None if validation is None else self.checked(*_pair(validation), ("validation X", "validation Y"))
-        run = Training(self, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle, shards=shards, group=group)
+        run = Training(
+            self, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle, shards=shards, group=group,
+            remainder=remainder, class_weight=class_weight, sample_weight=sample_weight, schedule=schedule,
+        )  # fmt: skip
         if before and not fresh:
             run.go_on(before)
         history = History()

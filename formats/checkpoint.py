@@ -5,6 +5,7 @@ members:
     parameters.npy   float32 [P]   all layers', in the order of the weights file
     velocity.npy     float32 [P]
     losses.npy       float64 [step], of the unfinished epoch
+    second.npy       float32 [P], the second history of adam and adadelta; not there for others
 
 No member is compressed or pickled; the sizes are checked against the file's before anything is read, and zip's
 checksums find damage. Equal checkpoints make equal bytes.
@@ -30,11 +31,16 @@ from .atomic import write_atomically
 from .files import Source, open_input
 from .network import parse_network
 from .npy import npy_array
-from .optimizer import Optimizer
+from .optimizer import WITH_SECOND_HISTORY, Optimizer, stated_fields
 from .text import quote
 
 FORMAT, VERSION = "caffe64 checkpoint", 1
-ARRAYS: dict[str, np.dtype] = {"parameters": np.dtype("<f4"), "velocity": np.dtype("<f4"), "losses": np.dtype("<f8")}
+ARRAYS: dict[str, np.dtype] = {
+    "parameters": np.dtype("<f4"),
+    "velocity": np.dtype("<f4"),
+    "losses": np.dtype("<f8"),
+    "second": np.dtype("<f4"),
+}
 LARGEST_COUNT = 2**53  # each whole number up to there is a float
 
 
@@ -60,7 +66,13 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "rate": lambda value: type(value) is float and 0 <= value < math.inf,
     "history": lambda value: type(value) is list,
     "shards": lambda value: _count(value, least=1) and value & (value - 1) == 0,
+    "updates": _count,
+    "remainder": lambda value: type(value) is bool,
+    "row_weights": lambda value: type(value) is str,
+    "scheduled": lambda value: type(value) is bool,
 }
+# Fields that are written only where they are others, so that older versions read the files that they could write.
+USUAL: dict[str, Any] = {"shards": 1, "updates": 0, "remainder": False, "row_weights": "", "scheduled": False}
 # What every record of the history has; others are numbers or None.
 RECORD: dict[str, Callable[[Any], bool]] = {
     "epoch": lambda value: _count(value, least=1),
@@ -87,6 +99,11 @@ class Checkpoint:
     losses: np.ndarray
     history: list[dict[str, Any]]
     shards: int = 1  # parts in which minibatches are summed
+    second: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))  # adam and adadelta
+    updates: int = 0  # of adam, before the unfinished epoch: its corrections count them
+    remainder: bool = False  # whether an epoch has all rows
+    row_weights: str = ""  # a fingerprint of the weights of rows, if there are some
+    scheduled: bool = False  # whether a function gives the rates
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -102,12 +119,12 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         for field in dataclasses.fields(checkpoint)
         if field.name not in ARRAYS
     }
-    if plain["shards"] == 1:  # as in files of versions that knew no shards
-        del plain["shards"]
-    plain |= {"optimizer": dataclasses.asdict(checkpoint.optimizer), "rate": float(checkpoint.rate)}
+    plain = {name: value for name, value in plain.items() if name not in USUAL or value != USUAL[name]}
+    plain |= {"optimizer": stated_fields(checkpoint.optimizer), "rate": float(checkpoint.rate)}
     text = json.dumps({"format": FORMAT, "version": VERSION, **plain}, default=lambda number: number.item())
     members = {"header": np.frombuffer(text.encode(), np.uint8)}
-    members |= {name: np.ascontiguousarray(getattr(checkpoint, name), dtype) for name, dtype in ARRAYS.items()}
+    names = [name for name in ARRAYS if name != "second" or checkpoint.second.size]
+    members |= {name: np.ascontiguousarray(getattr(checkpoint, name), ARRAYS[name]) for name in names}
     with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in members.items():
             # A ZipInfo made from a name alone has the first day of zip's calendar as its time.
@@ -123,11 +140,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             with zipfile.ZipFile(file) as archive:
                 size = os.fstat(file.fileno()).st_size
                 header = _read_header(name, _read_member(name, archive, size, "header").tobytes())
-                arrays = {key: _read_member(name, archive, size, key) for key in ARRAYS}
+                two = header["optimizer"].rule in WITH_SECOND_HISTORY
+                arrays = {key: _read_member(name, archive, size, key) for key in ARRAYS if key != "second" or two}
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
             # NotImplementedError and RuntimeError: of a version, compression or encryption that zipfile lacks
             raise InputError(path, f"is not a checkpoint: {error}", hint="was it copied completely?") from None
-    for key, dtype in ARRAYS.items():
+    for key in arrays:
+        dtype = ARRAYS[key]
         length = header["step"] if key == "losses" else arrays["parameters"].size
         if arrays[key].dtype != dtype or arrays[key].shape != (length,) or not np.isfinite(arrays[key]).all():
             raise InputError(path, f"is damaged: its {key} array is wrong", f"{length} finite numbers of {dtype.name}")
@@ -152,7 +171,8 @@ def _read_header(path: str, data: bytes) -> dict[str, Any]:
         header: dict[str, Any] = json.loads(data)
         written_by = header.pop("format"), header.pop("version")
         header["optimizer"] = Optimizer(**header["optimizer"])
-        header.setdefault("shards", 1)
+        for name, value in USUAL.items():
+            header.setdefault(name, value)
         net = parse_network(header["network"])
     except (InputError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(path, f"has a damaged header: {quote(repr(error), 200)}") from None
@@ -166,7 +186,7 @@ def _read_header(path: str, data: bytes) -> dict[str, Any]:
     if header["shards"] > net.minibatch:
         found = f"has a damaged header: {header['shards']} shards of a minibatch"
         raise InputError(path, found, f"at most the {net.minibatch} rows that it has")
-    steps = header["rows"] // net.minibatch
+    steps = -(-header["rows"] // net.minibatch) if header["remainder"] else header["rows"] // net.minibatch
     if header["step"] >= steps:
         found = f"has a damaged header: {header['step']} minibatches of an epoch are done"
         raise InputError(path, found, f"less than the {steps} that it has")

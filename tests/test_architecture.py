@@ -27,7 +27,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
     "engine.team": {"arguments", "engine.compiler"},
     "engine.products": {"engine.compiler", "engine.team", "engine.vectors"},
     "engine.parameters": {"arguments", "engine.compiler", "engine.team", "engine.vectors", "errors"},
-    "formats": {"arguments", "aside", "engine.compiler", "engine.team", "engine.vectors", "errors"},
+    "formats": {"arguments", "aside", "engine.compiler", "engine.team", "engine.vectors", "errors", "wording"},
     "formats.caffe": {"errors", "formats", "wording"},
     "formats.onnx": {"arguments", "aside", "errors", "formats"},
     "engine.textnet": {

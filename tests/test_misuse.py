@@ -159,6 +159,9 @@ def test_a_net_of_one_word_says_what_is_wrong_with_it():
 def test_public_classes_print_by_their_public_names():
     assert repr(rate(0.5)) == "Optimizer(rate=0.5, step=0, factor=1.0, decay=0.0, momentum=0.0, epochs=1)"
     assert eval(repr(rate(0.5)), {"Optimizer": caffe64.Optimizer}) == rate(0.5)
+    adam = caffe64.Optimizer(0.5, 0, 1, 0, 0.9, 1, rule="adam", second=0.9)
+    assert repr(adam).endswith("epochs=1, rule='adam', second=0.9)")
+    assert eval(repr(adam), {"Optimizer": caffe64.Optimizer}) == adam
     assert repr(caffe64.OneHot([[1, 2], [3, 0]], 4)) == "OneHot(2 rows, 2 positions, 4 classes)"
     for name in caffe64.__all__:
         public = getattr(caffe64, name)

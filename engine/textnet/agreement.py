@@ -14,6 +14,7 @@ import numpy as np
 
 from ...formats.network import format_network
 from ..compiler.cpu import LANES
+from .row_weights import fingerprint
 
 if TYPE_CHECKING:
     from .training import Training
@@ -34,9 +35,11 @@ def facts(training: Training) -> dict[str, Any]:
         "number of shards": training.shards,
         "seed": training.seed,
         "order of the rows": training.shuffle,
+        "minibatches of an epoch": training.steps,
+        "weights of the rows": fingerprint(training.row_weights),
         "place in the run": (training.epoch, training.step, training.rate),
         "weights": _digest(training.model.parameters),
-        "momentum": _digest(training.velocity),
+        "momentum": (_digest(training.velocity), _digest(training.second)),
     }
 
 

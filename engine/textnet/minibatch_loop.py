@@ -12,8 +12,8 @@ Each step of the loop, for a minibatch of B rows:
        -- barrier --  every parameter is updated
 
 So there are two barriers per step, and no sum is split between threads: the weights are bit-identical for any number of
-threads. All buffers of a step are allocated before the first one. A minibatch that is cut into shards has a loop of its
-own: `shard_loop.py`.
+threads. All buffers of a step are allocated before the first one. What this loop does not do, `shard_loop.py` does:
+minibatches in shards, other rules than plain gradient descent, clipping, and layers that differ in training.
 """
 
 from __future__ import annotations
@@ -29,29 +29,36 @@ from .passing import own_rows, pass_rows, sum_losses, update_layers
 
 @kernel(
     types.void(
-        I2_IN, F1_IN, i64, F2_IN, F2_IN, I1_IN, i64, i64, i64, F1, F1, F1, I1_IN, f32, f32, f32, i64, i64, I1, D1
+        I2_IN, F1_IN, i64, F2_IN, F2_IN, F1_IN, I1_IN, i64, i64, i64, F1, F1, F1, I1_IN, F1_IN, f32, f32, i64, i64, I1,
+        D1,
     )
-)
+)  # fmt: skip
 def run_minibatches(
-    table, settings, loss, inputs, targets, order, first, last, batch, parameters, velocity, arena, layout,
-    rate, decay, momentum, thread, threads, sync, losses,
+    table, settings, loss, inputs, targets, row_weights, order, first, last, batch, parameters, velocity, arena, layout,
+    rates, decay, momentum, thread, threads, sync, losses,
 ):  # fmt: skip
     """Minibatches [first, last) of an epoch that visits the rows in `order`; minibatch s is order[s*batch:(s+1)*batch].
 
+    rates [steps]: the learning rate of each over the number of its rows. row_weights [N] multiply the rows' losses and
+    gradients; [0]: none.
     layout: offsets into `arena` of the gradient buffers, targets, row losses, and of this thread's scratch memory.
     Writes parameters, velocity and losses[s], the mean loss of minibatch s; sync[DONE] counts finished minibatches.
     Ends early, in all threads after the same minibatch, when sync[STOP_REQUEST] is set; and before the update of a
     minibatch whose loss is not finite, with sync[STOP] at DIVERGED.
     """
-    begin, end = own_rows(batch, thread, threads)
     for step in range(first, last):
         at = step * batch
+        rows = min(batch, order.size - at)  # the last minibatch may have fewer
+        begin, end = own_rows(rows, thread, threads)
         if end > begin:
-            pass_rows(table, settings, loss, inputs, targets, order, at, begin, end, batch, parameters, arena, layout)
+            pass_rows(
+                table, settings, loss, inputs, targets, row_weights, order, at, begin, end, batch, parameters, arena,
+                layout,
+            )  # fmt: skip
         barrier(sync, threads)
-        total = sum_losses(arena, layout, batch)  # by every thread, so that each knows whether there is an update
+        total = sum_losses(arena, layout, rows)  # by every thread, so that each knows whether there is an update
         if thread == 0:
-            losses[step] = total / batch
+            losses[step] = total / rows
             if atomic_load(sync, STOP_REQUEST):
                 atomic_store(sync, STOP, 1)
         if not np.isfinite(total):
@@ -59,8 +66,8 @@ def run_minibatches(
                 atomic_store(sync, STOP, DIVERGED)
             break
         update_layers(
-            table, inputs, order, at, batch, batch, parameters, velocity, 0, arena, layout,
-            rate, decay, momentum, thread, threads,
+            table, inputs, order, at, rows, batch, parameters, velocity, 0, arena, layout,
+            rates[step], decay, momentum, thread, threads,
         )  # fmt: skip
         barrier(sync, threads)
         if thread == 0:

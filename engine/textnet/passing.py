@@ -110,6 +110,19 @@ def loss_rows(table, settings, loss, columns, begin, end, room, arena, layout):
 
 
 @inline
+def weigh_rows(table, row_weights, order, at, begin, end, room, arena, layout):
+    """The losses of the rows [begin, end) and their gradient, times the weights of these rows, if there are some."""
+    if row_weights.size:
+        cap = table.shape[0] - 1
+        F, start = table[cap, INPUTS], layout[0] + table[cap, DX] * room
+        for b in range(begin, end):
+            weight = row_weights[order[at + b]]
+            arena[layout[2] + b] *= weight
+            for i in range(start + b * F, start + (b + 1) * F):
+                arena[i] *= weight
+
+
+@inline
 def backward_layer(table, i, settings, begin, end, room, parameters, arena, layout, scratch):
     """Rows [begin, end) of the gradient by layer i's input."""
     x, y = row_views(table, i, begin, end, room, arena)
@@ -119,7 +132,9 @@ def backward_layer(table, i, settings, begin, end, room, parameters, arena, layo
 
 
 @inline
-def pass_rows(table, settings, loss, inputs, targets, order, at, begin, end, room, parameters, arena, layout):
+def pass_rows(
+    table, settings, loss, inputs, targets, row_weights, order, at, begin, end, room, parameters, arena, layout
+):
     """Activations, losses and gradients of the rows [begin, end), at least one; writes their buffers in `arena`."""
     cap, scratch = table.shape[0] - 1, view1(arena, layout[3], layout[4])
     gather_rows(table, inputs, targets, order, at, begin, end, room, arena, layout)
@@ -127,6 +142,7 @@ def pass_rows(table, settings, loss, inputs, targets, order, at, begin, end, roo
         if table[i, FORWARD_ADDRESS]:
             forward_layer(table, i, settings, inputs, order, at, begin, end, room, parameters, arena, scratch)
     loss_rows(table, settings, loss, targets.shape[1], begin, end, room, arena, layout)
+    weigh_rows(table, row_weights, order, at, begin, end, room, arena, layout)
     for i in range(cap - 1, 0, -1):
         if table[i, BACKWARD_ADDRESS]:
             backward_layer(table, i, settings, begin, end, room, parameters, arena, layout, scratch)

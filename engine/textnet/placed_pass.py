@@ -16,6 +16,7 @@ from .passing import (
     number_views,
     own_rows,
     row_views,
+    weigh_rows,
 )
 
 
@@ -43,8 +44,8 @@ def set_place(place, i, first_row, share, shares):
 
 @inline
 def pass_placed(
-    table, settings, loss, inputs, targets, order, at, rows, start, room, parameters, arena, layout, place,
-    thread, threads, sync,
+    table, settings, loss, inputs, targets, row_weights, order, at, rows, start, room, parameters, arena, layout,
+    place, thread, threads, sync,
 ):  # fmt: skip
     """Activations, losses and gradients of this thread's part of `rows` rows, which begin at row `start` of their
     minibatch; called by all threads, with place[SEED] and place[ITERATION] set. Writes the buffers in `arena`."""
@@ -66,6 +67,7 @@ def pass_placed(
                 forward_layer(table, i, settings, inputs, order, at, begin, end, room, parameters, arena, scratch)
     if any_rows:
         loss_rows(table, settings, loss, targets.shape[1], begin, end, room, arena, layout)
+        weigh_rows(table, row_weights, order, at, begin, end, room, arena, layout)
     for i in range(cap - 1, 0, -1):
         if table[i, BACKWARD_ADDRESS]:
             if table[i, ACROSS]:

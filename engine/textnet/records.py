@@ -8,12 +8,14 @@ import numpy as np
 
 from ...formats.optimizer import Optimizer
 
-Schedule = tuple[float, int, float]  # base rate, step, factor
+Schedule = tuple[float, int, float, str, float]  # base rate, step, factor, kind, epochs of warm-up
+HISTORY_OF = {"nesterov": "sgd"}  # rules whose histories mean the same as those of another
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One finished epoch: its number from 1, mean loss per row, its learning rate, and its seconds."""
+    """One finished epoch: its number from 1, mean loss per row, the learning rate of its last minibatch, and its
+    seconds."""
 
     epoch: int
     loss: float
@@ -27,10 +29,18 @@ class Progress:
 
     epoch: int
     velocity: np.ndarray  # the run's own: in step with the parameters
+    second: np.ndarray  # and so is this one; empty for rules with one history
+    rule: str
+    updates: int  # before the next minibatch
     rate: float  # of the next epoch
     schedule: Schedule
     since: int  # the epoch after which the schedule began
 
 
 def schedule_of(optimizer: Optimizer) -> Schedule:
-    return optimizer.rate, optimizer.step, optimizer.factor
+    return optimizer.rate, optimizer.step, optimizer.factor, optimizer.schedule, optimizer.warmup
+
+
+def same_history(rule: str, other: str) -> bool:
+    """Whether a run by `rule` can go on with the histories of `other`."""
+    return HISTORY_OF.get(rule, rule) == HISTORY_OF.get(other, other)

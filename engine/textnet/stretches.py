@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 Watch = Callable[[int, np.ndarray], None]
 
 
-def run_stretches(training: Training, loop: FusedLoop | ShardLoop, order: np.ndarray, watch: Watch | None) -> None:
-    """Minibatches from sync[DONE] on. What `watch` or a signal raises is raised after the minibatch, over ranks when
-    all of them have stopped; what an exchange raised, at once."""
+def run_stretches(
+    training: Training, loop: FusedLoop | ShardLoop, order: np.ndarray, rates: np.ndarray, watch: Watch | None
+) -> None:
+    """Minibatches from sync[DONE] on, at `rates` float64 [steps]. What `watch` or a signal raises is raised after the
+    minibatch, over ranks when all of them have stopped; what an exchange raised, at once."""
     sync, pace, alone = training.sync, training.pace, training.group.size == 1
-    run, failure = loop.begin(training, order), None
+    run, failure = loop.begin(training, order, rates), None
 
     def work(number: int) -> None:
         run(first, last, number, pace.team)
@@ -59,6 +61,7 @@ def run_stretches(training: Training, loop: FusedLoop | ShardLoop, order: np.nda
         if sync[STOP] == FAILED:
             raise loop.failure or failure or AssertionError("an exchange failed without a reason")
         loop.gather(training.velocity)
+        loop.gather(training.second)
         training.rank_times.exchanging += loop.exchanging
     if failure:
         raise failure

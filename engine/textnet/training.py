@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 
 from ...arguments import flag, function, instance, seed_number, whole_number
 from ...conversion import ArrayLike
-from ...errors import Diverged, InputError, Interrupted, UsageError
+from ...errors import Diverged, Interrupted, UsageError
 from ...formats.checkpoint import Checkpoint
-from ...formats.network import format_network, loss_words
-from ...formats.optimizer import Optimizer
+from ...formats.network import loss_words
+from ...formats.optimizer import WITH_SECOND_HISTORY, Optimizer
 from ...ranks.agreement import agreed
 from ...ranks.group import Group, SoloGroup
 from ...ranks.times import RankTimes
@@ -33,10 +32,12 @@ from .arrays import is_finite
 from .loops import FusedLoop, ShardLoop, make_loop
 from .model import Model
 from .one_hot import OneHot, one_hot_plan, plan_data
-from .records import EpochRecord, Progress, schedule_of
+from .rates import RateFunction, check_schedule, minibatch_rates, rows_of_minibatches
+from .records import EpochRecord, Progress, same_history, schedule_of
+from .resuming import OPTIMIZER_MEANING, checkpoint_of, resumed
+from .row_weights import ClassWeight, weigh
 from .stretches import run_stretches
 
-OPTIMIZER = "a caffe64.Optimizer, such as caffe64.read_optimizer gives"
 MOST_SHARDS = 1 << 20
 
 
@@ -46,8 +47,12 @@ class Training:
     Arrays that are float32 and C-contiguous are taken without a copy; all values are checked once. A model without
     parameters gets the initial ones of `seed`. The parameters are trained in place; they do not depend on `threads`.
     Minibatches are summed in `shards` parts, a power of two on which the last bits depend, by the ranks of `group`,
-    such as `MpiGroup()`, on whose number they do not: each rank has the same net, data and arguments and makes the
-    same calls. A pickle holds the data as well, and continues to the same bits, in one process.
+    such as `MpiGroup()`, on whose number they do not: each rank has the same net, data and arguments and makes the same
+    calls. `remainder` trains on the rows that do not fill the last minibatch of an epoch too, as one of fewer rows.
+    `class_weight`, "balanced", a weight for each class or some by number, and `sample_weight` [N] multiply the losses
+    and gradients of rows, of which means are over the rows all the same. `schedule(t)`, after t epochs with the
+    fraction of the present one, gives the rate of each minibatch in place of the optimizer's. A pickle holds the data
+    as well, and continues to the same bits, in one process.
     Raises UsageError where the pieces do not fit together, LabelError for a wrong class, NotFinite for nan or inf.
     """
 
@@ -63,9 +68,13 @@ class Training:
         shuffle: bool = True,
         shards: int = 1,
         group: Group | None = None,
+        remainder: bool = False,
+        class_weight: ClassWeight | None = None,
+        sample_weight: ArrayLike | None = None,
+        schedule: RateFunction | None = None,
     ):
         self.model = instance("the net", model, Model, "a caffe64.Net")
-        self.optimizer = instance("optimizer", optimizer, Optimizer, OPTIMIZER)
+        self.optimizer = instance("optimizer", optimizer, Optimizer, OPTIMIZER_MEANING)
         self.seed, self.shuffle = seed_number(seed), flag("shuffle", shuffle)
         self.shards = whole_number("shards", shards, 1, MOST_SHARDS)
         self.group = SoloGroup() if group is None else instance("group", group, Group, "a caffe64.MpiGroup")
@@ -74,20 +83,30 @@ class Training:
             raise UsageError(f"the net has no loss layer to train with (end it with {loss_words()})")
         self.plan, self.X, self.Y = plan_data(plan, X, Y)
         self.rows, self.batch = len(self.X), plan.spec.minibatch
-        if self.rows < self.batch:
-            raise UsageError(f"there are {self.rows} rows, but a minibatch of the net takes {self.batch}")
+        self.remainder, self.schedule = flag("remainder", remainder), check_schedule(schedule, optimizer)
+        self.minibatch_rows = rows_of_minibatches(self.rows, self.batch, remainder=self.remainder)
+        self.steps = len(self.minibatch_rows)
+        self.row_weights = weigh(plan, self.Y, class_weight, sample_weight)
         check_shards(self.shards, self.group.size, self.batch)
         self._prepare(check_threads(threads))
         if model.parameters is None:
             model.initialise(seed)
         elif not is_finite(model.parameters):
             raise UsageError("the net's weights are not finite: load or initialise others, if a training diverged")
-        self.velocity = model.owner.zeros()
-        self.steps = self.rows // self.batch
+        self._begin_histories()
         self.epoch, self.step, self.rate = 0, 0, optimizer.rate
-        self._earlier, self._since = 0, 0  # epochs of the runs before, and of those before the present schedule
+        self._earlier, self.since = 0, 0  # epochs of the runs before, and of those before the present schedule
+        self.rates = np.full(self.steps, self.rate)  # of the minibatches of the last epoch that began
         self.losses = np.full(self.steps, np.nan)
         self.history: list[EpochRecord] = []
+
+    def _begin_histories(self) -> None:
+        """Those of the rule, all 0, before the first update."""
+        self.velocity = self.model.owner.zeros()
+        self.second = (
+            self.model.owner.zeros() if self.optimizer.rule in WITH_SECOND_HISTORY else np.empty(0, np.float32)
+        )
+        self._updates = 0  # before the present epoch
 
     def _prepare(self, threads: int | None) -> None:
         """The state of this process alone: threads (None: as many as pay off) and what they share."""
@@ -106,14 +125,29 @@ class Training:
         own = ("threads", "pace", "sync", "_loop", "rank_times", "_compared", "group")
         state = {name: value for name, value in vars(self).items() if name not in own}
         one_hot = self.plan is not self.model.plan
-        return state | {"plan": self.X.shape[1] if one_hot else 0, "velocity": self.model.pack(self.velocity)}
+        return state | {"plan": self.X.shape[1] if one_hot else 0} | self.packed_histories()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.plan = one_hot_plan(self.model.plan, state["plan"]) if state["plan"] else self.model.plan
-        self.velocity = self.model.unpack(state["velocity"])
+        self.take_histories(state["velocity"], state["second"], self._updates)
         self.group = SoloGroup()
         self._prepare(state["_asked_threads"])
+
+    def packed_histories(self) -> dict[str, np.ndarray]:
+        """In the order of files, as `take_histories` takes them."""
+        second = self.model.pack(self.second) if self.second.size else self.second
+        return {"velocity": self.model.pack(self.velocity), "second": second}
+
+    def take_histories(self, velocity: np.ndarray, second: np.ndarray, updates: int) -> None:
+        """Those of another run of the rule, and its updates before the present epoch."""
+        self.velocity, self._updates = self.model.unpack(velocity), updates
+        self.second = self.model.unpack(second) if second.size else second
+
+    @property
+    def updates(self) -> int:
+        """How many minibatches the histories have seen."""
+        return self._updates + self.step
 
     @property
     def finished(self) -> bool:
@@ -161,7 +195,7 @@ class Training:
         return self._finish_epoch(time.perf_counter() - started)
 
     def _diverged(self, step: int, *hint: str) -> Diverged:
-        """The error for minibatch `step` (from 0). No other run continues such a run."""
+        """The error for minibatch `step` (from 0). No run continues this one."""
         self.model.progress = None
         loss, self.losses[self.step :] = float(self.losses[step]), np.nan
         return Diverged(self.epoch + 1, step + 1, loss, *hint)
@@ -184,8 +218,13 @@ class Training:
         self.model.progress = self._progress()  # the velocity goes on changing with the parameters
         if self._loop is None:
             shards = Shards(self.shards, self.group.size, self.group.rank, self.model.parameters.size)
-            self.use_loop(make_loop(self.plan, self.batch, self.threads, shards, self.group))
-        run_stretches(self, self._loop, self._order(), watch)
+            self.use_loop(make_loop(self.plan, self.batch, self.threads, shards, self.group, self.optimizer))
+        self.rates = minibatch_rates(self)
+        try:
+            run_stretches(self, self._loop, self._order(), self.rates, watch)
+        finally:
+            self.step = int(self.sync[DONE])
+            self.model.progress = self._progress()
 
     def _order(self) -> np.ndarray:
         if not self.shuffle:
@@ -193,47 +232,42 @@ class Training:
         return generator(self.seed, self.epoch + 1).permutation(self.rows)
 
     def _finish_epoch(self, seconds: float) -> EpochRecord:
-        record = EpochRecord(self.epoch + 1, float(self.losses.mean()), self.rate, seconds)
+        loss = float(np.average(self.losses, weights=self.minibatch_rows) if self.remainder else self.losses.mean())
+        record = EpochRecord(self.epoch + 1, loss, float(self.rates[-1]), seconds)
         self.history.append(record)
-        self.epoch, self.step = self.epoch + 1, 0
+        self.epoch, self.step, self._updates = self.epoch + 1, 0, self._updates + self.steps
         self.losses[:] = np.nan
-        if self.optimizer.step and (self.epoch - self._since) % self.optimizer.step == 0:
+        drops = self.optimizer.step if self.optimizer.schedule == "step" else 0
+        if drops and (self.epoch - self.since) % drops == 0:
             self.rate *= self.optimizer.factor
         self.model.progress = self._progress()
         return record
 
     def _progress(self) -> Progress:
-        return Progress(self.epoch, self.velocity, self.rate, schedule_of(self.optimizer), self._since)
+        optimizer = self.optimizer
+        return Progress(
+            self.epoch, self.velocity, self.second, optimizer.rule, self.updates, self.rate, schedule_of(optimizer),
+            self.since,
+        )  # fmt: skip
 
     def go_on(self, progress: Progress) -> None:
         """Begin where another run of the same model ended, and add the optimizer's epochs to those that it did.
 
-        The velocity and the count of epochs are that run's, and so is the rate, unless base rate, step or factor are
-        others: then this schedule begins now.
+        The velocity and the count of epochs are that run's, and so is the rate, unless base rate, step, factor or the
+        kind of the schedule are others: then this schedule begins now. So does cosine, whose end is that of the epochs.
+        Another rule begins without the velocity, apart from nesterov and sgd.
         """
-        self.velocity, self.epoch, self._earlier = progress.velocity, progress.epoch, progress.epoch
-        if progress.schedule == schedule_of(self.optimizer):
-            self.rate, self._since = progress.rate, progress.since
+        self.epoch, self._earlier = progress.epoch, progress.epoch
+        if same_history(self.optimizer.rule, progress.rule):
+            self.velocity, self.second, self._updates = progress.velocity, progress.second, progress.updates
+        if progress.schedule == schedule_of(self.optimizer) and self.optimizer.schedule != "cosine":
+            self.rate, self.since = progress.rate, progress.since
         else:
-            self._since = progress.epoch
+            self.since = progress.epoch
 
     def checkpoint(self) -> Checkpoint:
-        """Everything that `resume` needs to end with the same bits as an unbroken run."""
-        return Checkpoint(
-            network=format_network(self.model.plan.spec),
-            optimizer=self.optimizer,
-            seed=self.seed,
-            shuffle=self.shuffle,
-            rows=self.rows,
-            epoch=self.epoch,
-            step=self.step,
-            rate=self.rate,
-            parameters=self.model.pack(self.model.parameters),
-            velocity=self.model.pack(self.velocity),
-            losses=self.losses[: self.step].copy(),
-            history=[asdict(record) for record in self.history],
-            shards=self.shards,
-        )
+        """As `checkpoint_of`."""
+        return checkpoint_of(self)
 
     @classmethod
     def resume(
@@ -249,46 +283,20 @@ class Training:
         shuffle: bool | None = None,
         shards: int | None = None,
         group: Group | None = None,
+        remainder: bool | None = None,
+        class_weight: ClassWeight | None = None,
+        sample_weight: ArrayLike | None = None,
+        schedule: RateFunction | None = None,
     ) -> Training:
         """Continue from `checkpoint` with the same net and data; arguments replace the values of the checkpoint.
 
-        A new base rate or drop schedule counts from epoch 1, as if the run had had it from the start.
-        Its number of shards stays; the ranks of `group` may be others.
-        Raises UsageError when the net, the number of rows or of shards differ, or an unfinished epoch would change its
-        order, InputError for a checkpoint with another number of parameters than its net.
+        A new base rate or schedule counts from epoch 1, as if the run had had it from the start; another rule begins
+        without a velocity, apart from nesterov and sgd. Its shards and its remainder stay; the ranks of `group` may be
+        others. A checkpoint holds neither weights of rows nor a function `schedule`: they are given again.
+        Raises UsageError when the net, the number of rows or of shards, or the weights of rows differ, or an unfinished
+        epoch would change its order, InputError for a checkpoint with another number of parameters than its net.
         """
-        instance("checkpoint", checkpoint, Checkpoint, "what caffe64.read_checkpoint or Training.checkpoint gives")
-        instance("the net", model, Model, "a caffe64.Net")
-        saved = checkpoint.optimizer
-        optimizer = saved if optimizer is None else instance("optimizer", optimizer, Optimizer, OPTIMIZER)
-        seed = checkpoint.seed if seed is None else seed
-        shuffle = checkpoint.shuffle if shuffle is None else shuffle
-        if format_network(model.plan.spec) != checkpoint.network:
-            raise UsageError(
-                "the net differs from the checkpoint's; train it from the start, or --init with its weights"
-            )
-        if hasattr(X, "__len__") and len(X) != checkpoint.rows:
-            raise UsageError(f"the checkpoint was trained on {checkpoint.rows} rows, here are {len(X)}")
-        if checkpoint.parameters.size != model.parameter_count:
-            found = f"holds {checkpoint.parameters.size} parameters"
-            raise InputError("the checkpoint", found, f"{model.parameter_count}, as its net has")
-        if checkpoint.step and (seed, shuffle) != (checkpoint.seed, checkpoint.shuffle):
-            raise UsageError("the checkpoint lies within an epoch, so the seed and the shuffling must stay the same")
-        if shards not in (None, checkpoint.shards):
-            found = f"the checkpoint's run has {checkpoint.shards} shards, here are {shards}"
-            raise UsageError(f"{found}: the sums would be others (leave it out, or begin a run)")
-        model.parameters = model.unpack(checkpoint.parameters)
-        shards = checkpoint.shards
-        run = cls(model, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle, shards=shards, group=group)
-        run.velocity = model.unpack(checkpoint.velocity)
-        run.epoch, run.step = checkpoint.epoch, checkpoint.step
-        run.losses[: run.step] = checkpoint.losses
-        names = [field.name for field in fields(EpochRecord)]  # records may hold more, such as validation scores
-        run.history = [EpochRecord(**{name: record[name] for name in names}) for record in checkpoint.history]
-        if schedule_of(optimizer) == schedule_of(saved):
-            run.rate = checkpoint.rate
-        else:
-            drops = run.epoch // optimizer.step if optimizer.step else 0
-            with np.errstate(over="ignore"):
-                run.rate = optimizer.rate and optimizer.rate * float(np.float64(optimizer.factor) ** drops)
-        return run
+        return resumed(
+            cls, checkpoint, model, X, Y, optimizer, shards, remainder, seed=seed, threads=threads, shuffle=shuffle,
+            group=group, class_weight=class_weight, sample_weight=sample_weight, schedule=schedule,
+        )  # fmt: skip

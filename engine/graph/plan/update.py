@@ -11,6 +11,7 @@ from ...compiler.cpu import FLOAT_BYTES
 from ...compiler.fields import numbers
 from ...parameters.owner import Parameters, whole_lines
 from ...parameters.rules import RULES, Rule
+from ...parameters.squares import SQUARES
 from ...team.memory import aligned_zeros
 from ...team.threads import choose_threads
 from .emitter import Emitter
@@ -20,7 +21,6 @@ from .steps import Scratch
 from .team import ProgramPart
 from .update_steps import (
     CHUNK_BYTES,
-    SQUARES,
     Chunk,
     UpdateNumbers,
     add_squares,

@@ -14,12 +14,12 @@ import numpy as np
 from ...compiler.cpu import FLOAT_BYTES
 from ...compiler.fields import field_count, read_fields, read_row
 from ...parameters.rules import update_vectors
+from ...parameters.squares import SQUARES, sum_squares
 from ...vectors.simd import element
 from ...vectors.views import double, store_double
 from .steps import step_kernel
 
 DOUBLE_BYTES = 8
-SQUARES = 16 << 10  # of float32, of an item: a number of their own, as the order of sums must not depend on threads
 CHUNK_BYTES = 32 << 10  # of the weights of an item
 
 
@@ -56,16 +56,10 @@ def add_squares(arena, weights, tables, at, item, thread):
     f = read_fields(tables, at, Squares)
     if double(arena, f.numbers + OF_UPDATE.limit) < 0:
         return
-    s0 = s1 = s2 = s3 = np.float64(0)
     part = item // f.items
     first = part * f.part + (item - part * f.items) * SQUARES
-    for i in range(first, min((part + 1) * f.part, first + SQUARES), 4):  # side by side, as an addition takes a while
-        x = f.g + i * FLOAT_BYTES
-        s0 += np.float64(element(arena, x)) ** 2
-        s1 += np.float64(element(arena, x + 1 * FLOAT_BYTES)) ** 2
-        s2 += np.float64(element(arena, x + 2 * FLOAT_BYTES)) ** 2
-        s3 += np.float64(element(arena, x + 3 * FLOAT_BYTES)) ** 2
-    total = (s0 + s1) + (s2 + s3)
+    count = min((part + 1) * f.part, first + SQUARES) - first
+    total = sum_squares(arena, f.g + first * FLOAT_BYTES, count)
     store_double(arena, f.sums + item * DOUBLE_BYTES, total)
 
 
