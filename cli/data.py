@@ -16,6 +16,8 @@ from ..formats.network import loss_words
 if TYPE_CHECKING:
     from ..api import Net
 
+BALANCED = Path("balanced")  # weights of classes that need no file
+
 
 def read_inputs(net: Net, x: Path, rows: int | None, *, strict: bool) -> np.ndarray:
     """X as float32 [rows, features]; `rows` None: all of the file. `strict` as for `read_matrix`."""
@@ -25,6 +27,30 @@ def read_inputs(net: Net, x: Path, rows: int | None, *, strict: bool) -> np.ndar
 def read_targets(net: Net, y: Path, X: np.ndarray, *, strict: bool) -> np.ndarray:
     """Y as float32 [rows of X, targets per row]."""
     return read_matrix(y, len(X), net.plan.targets, strict=strict)
+
+
+def read_class_weights(net: Net, path: Path | None, *, strict: bool) -> np.ndarray | str | None:
+    """float32 [classes] of a file; "balanced" and None stay what they are. Raises InputError."""
+    if path is None or path == BALANCED:
+        return None if path is None else str(path)
+    classes = net.plan.outputs
+    found = read_matrix(path, None, 1, strict=strict)
+    if len(found) != classes:
+        raise InputError(path, f"holds {len(found)} numbers", f"{classes}, a weight for each class")
+    return _not_negative(path, found)
+
+
+def read_row_weights(path: Path | None, X: np.ndarray, *, strict: bool) -> np.ndarray | None:
+    """float32 [rows of X]. Raises InputError."""
+    return None if path is None else _not_negative(path, read_matrix(path, len(X), 1, strict=strict))
+
+
+def _not_negative(path: Path, found: np.ndarray) -> np.ndarray:
+    weights: np.ndarray = found[:, 0]
+    wrong = np.flatnonzero(weights < 0)
+    if len(wrong):
+        raise InputError(locate(path, int(wrong[0]), 0, 1), f"found {weights[wrong[0]]:g}", "a weight from 0")
+    return weights
 
 
 def require_loss(net: Net, path: Path) -> None:

@@ -51,7 +51,9 @@ class TrainReport:
             if end % original.INTERVAL == 0:
                 loss, self._sum = self._sum / original.INTERVAL, 0.0
                 self._output.line(
-                    original.training_line(training.epoch + 1, epochs, end, training.steps, training.rate, loss)
+                    original.training_line(
+                        training.epoch + 1, epochs, end, training.steps, training.rates[end - 1], loss
+                    )
                 )
 
     def say(self, text: str) -> None:
@@ -62,7 +64,8 @@ class TrainReport:
         """An epoch has ended; `record` as in `log.FIELDS`."""
         self._summed = 0
         self._output.line()
-        if self._optimizer.step and record["epoch"] % self._optimizer.step == 0:
+        drops = self._optimizer.step if self._optimizer.schedule == "step" else 0
+        if drops and record["epoch"] % drops == 0:
             self._output.line(original.drop_line(self._optimizer.factor))
         if record["validation_loss"] is not None:
             self._output.say(f"epoch {original.counter(record['epoch'], self._optimizer.epochs)}: {validation(record)}")
@@ -96,7 +99,7 @@ class LiveTrainReport(TrainReport):
         recent = losses[max(0, step - original.INTERVAL) : step]
         rows = (step - self._first_step) * training.batch
         speed = rows_per_second(rows, time.perf_counter() - self._epoch_started)
-        notes = [f"rate {training.rate:g}", f"{speed:,.0f} rows/s"]
+        notes = [f"rate {training.rates[max(step, 1) - 1]:g}", f"{speed:,.0f} rows/s"]
         if len(recent):
             notes.append(f"loss {recent.mean():#.4g}")
         notes.append(f"{clock((total - done) / pace)} left")

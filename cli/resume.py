@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
+from ..engine.textnet.records import same_history
 from ..formats.checkpoint import Checkpoint
 from ..formats.optimizer import Optimizer
+
+
+def _shown(value: float | str | None) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def changes(saved: Checkpoint, optimizer: Optimizer, seed: int | None, shuffle: bool | None) -> list[str]:
@@ -14,7 +21,9 @@ def changes(saved: Checkpoint, optimizer: Optimizer, seed: int | None, shuffle: 
     for field in dataclasses.fields(optimizer):
         old, new = getattr(saved.optimizer, field.name), getattr(optimizer, field.name)
         if old != new:
-            lines.append(f"{field.name} {new:g} of the optimizer file replaces {old:g} of the checkpoint")
+            lines.append(f"{field.name} {_shown(new)} of the optimizer file replaces {_shown(old)} of the checkpoint")
+    if not same_history(saved.optimizer.rule, optimizer.rule):
+        lines.append(f"{optimizer.rule} begins without the velocity of {saved.optimizer.rule}")
     if seed not in (None, saved.seed):
         lines.append(f"seed {seed} replaces {saved.seed} of the checkpoint")
     if shuffle not in (None, saved.shuffle):

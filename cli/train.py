@@ -24,7 +24,7 @@ def command(
     weights: Annotated[Path, options.output_argument("WEIGHTS", "Weights file to write.")],
     optim: Annotated[
         Path,
-        options.input_argument("OPTIM", "Optimizer file: six numbers."),
+        options.input_argument("OPTIM", "Optimizer file: six numbers, and words."),
     ],
     n: options.Rows,
     x: options.InputX,
@@ -57,6 +57,24 @@ def command(
             "--shuffle/--no-shuffle", help="Visit the rows in a new order each epoch (default), or in file order."
         ),
     ] = None,
+    remainder: Annotated[
+        bool | None,
+        typer.Option(
+            "--remainder",
+            help="Train on the rows that do not fill the last minibatch of an epoch too, as one of fewer rows.",
+            show_default=False,
+        ),
+    ] = None,
+    class_weights: Annotated[
+        Path | None,
+        options.input_option(
+            metavar="balanced|FILE",
+            help="Weigh rows by class: all classes alike, or by the numbers in FILE.",
+        ),
+    ] = None,
+    row_weights: Annotated[
+        Path | None, options.input_option(metavar="FILE", help="Weigh rows by these numbers, one for each.")
+    ] = None,
     val_x: Annotated[
         Path | None, options.input_option(metavar="X", help="Validate on these rows after each epoch.")
     ] = None,
@@ -85,9 +103,10 @@ def command(
     """Train a net on N rows of X and Y and write its weights.
 
     OPTIM holds the learning rate, the epochs between drops of the rate, the factor of a drop, weight decay,
-    momentum and the number of epochs. Ctrl-C ends the run after the current minibatch; with --checkpoint
-    nothing is lost. With --checkpoint and --resume of one file a run goes on if the file is there, else begins, so
-    that a job of a batch queue may be started again as it is.
+    momentum and the number of epochs; words behind them choose another rule (nesterov, adam, rmsprop, adagrad,
+    adadelta) or schedule (exp, cosine, warmup E), or bound gradients (clip C). Ctrl-C ends the run after the
+    current minibatch; with --checkpoint nothing is lost. With --checkpoint and --resume of one file a run goes on
+    if the file is there, else begins, so that a job of a batch queue may be started again as it is.
 
     Started by mpiexec or srun, as many processes train one net together; results do not depend on their number.
 
@@ -109,6 +128,9 @@ def command(
             shards=shards,
             init=init,
             shuffle=shuffle,
+            remainder=remainder,
+            class_weights=class_weights,
+            row_weights=row_weights,
             val_x=val_x,
             val_y=val_y,
             log=log,

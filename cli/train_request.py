@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from . import files, plot
+from .data import BALANCED
 from .log import SUFFIXES as LOG_SUFFIXES
 
 
@@ -26,6 +27,9 @@ class TrainRequest:
     shards: int | None = None
     init: Path | None = None
     shuffle: bool | None = None
+    remainder: bool | None = None
+    class_weights: Path | None = None  # or BALANCED
+    row_weights: Path | None = None
     val_x: Path | None = None
     val_y: Path | None = None
     log: Path | None = None
@@ -69,7 +73,9 @@ def check(request: TrainRequest, *, writes: bool) -> None:
     files.check_suffix(request.plot, "--plot", plot.SUFFIXES)
     if request.plot is not None:
         plot.check_plotting()
+    weights = None if request.class_weights == BALANCED else request.class_weights
     inputs = (request.net, request.optimizer, request.x, request.y, request.val_x, request.val_y)
+    inputs += (weights, request.row_weights)
     files.check_inputs((*inputs, request.init, None if request.begins else request.resume))
     if writes:
         files.check_outputs((request.weights, request.log, request.plot, request.checkpoint), inputs)

@@ -24,7 +24,7 @@ from ..formats.optimizer import read_optimizer
 from ..ranks.agreement import agree, agreed
 from ..ranks.group import Group
 from . import compiling, over_ranks, plot, signals
-from .data import naming_label, read_inputs, read_targets, require_loss
+from .data import BALANCED, naming_label, read_class_weights, read_inputs, read_row_weights, read_targets, require_loss
 from .live import rows_per_second
 from .log import FIELDS, TrainLog
 from .output import Output
@@ -75,7 +75,8 @@ class Trainer:
         """Have all kernels on disk or in memory."""
         request = self._request
         check_shards(self._shards, self._group.size, self.net.spec.minibatch)
-        text = kernels_to_read(request.x, request.y, request.val_x, request.val_y)
+        weights = None if request.class_weights == BALANCED else request.class_weights
+        text = kernels_to_read(request.x, request.y, request.val_x, request.val_y, weights, request.row_weights)
         compiling.prepare([*self._kernels(), *text], self._output)
 
     def load(self) -> None:
@@ -88,6 +89,9 @@ class Trainer:
         X = read_inputs(self.net, request.x, request.rows, strict=request.strict)
         output.line("Loading Y...")
         Y = read_targets(self.net, request.y, X, strict=request.strict)
+        class_weights = read_class_weights(self.net, request.class_weights, strict=request.strict)
+        row_weights = read_row_weights(request.row_weights, X, strict=request.strict)
+        self._weights = {"class_weight": class_weights, "sample_weight": row_weights}
         self._validation = self._read_validation()
         with naming_label(request.y, Y):
             self._training = self._resume(saved, X, Y) if saved else self._begin(X, Y)
@@ -108,7 +112,7 @@ class Trainer:
         return given or 1
 
     def _kernels(self) -> list[Kernel]:
-        kernels = self.net.kernels(training=True, shards=self._shards)
+        kernels = self.net.kernels(training=True, shards=self._shards, optimizer=self._optimizer)
         if self._request.val_x is not None:
             kernels += [kernel for kernel in self.net.kernels(training=False) if kernel not in kernels]
         return kernels
@@ -136,6 +140,8 @@ class Trainer:
             shuffle=shuffle,
             shards=self._shards,
             group=self._group,
+            remainder=bool(request.remainder),
+            **self._weights,
         )
         self._introduce(training)
         if request.resume:
@@ -155,6 +161,8 @@ class Trainer:
             shuffle=request.shuffle,
             shards=request.shards,
             group=self._group,
+            remainder=request.remainder,
+            **self._weights,
         )
         self._introduce(training)
         for change in changes(saved, self._optimizer, request.seed, request.shuffle):
@@ -253,7 +261,7 @@ def _record(epoch: EpochRecord, training: Training, steps: int, scores: Evaluati
         "rate": epoch.rate,
         "loss": epoch.loss,
         "seconds": epoch.seconds,
-        "rows_per_second": rows_per_second(steps * training.batch, epoch.seconds),
+        "rows_per_second": rows_per_second(int(training.minibatch_rows[-steps:].sum()), epoch.seconds),
         "validation_loss": scores.loss if scores else None,
         "validation_accuracy": scores.accuracy if scores else None,
     }

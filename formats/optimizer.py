@@ -68,6 +68,14 @@ MORE_MEANINGS = {
     "warmup": f"the epochs in which the rate grows from 0, a number from 0 to {MOST_EPOCHS}",
     "clip": "the largest norm of the mean gradient, a finite number >= 0 (0: any)",
 }
+USUAL_WORDS: dict[str, Any] = {  # without a word
+    "rule": "sgd",
+    "second": None,
+    "epsilon": None,
+    "schedule": "step",
+    "warmup": 0.0,
+    "clip": 0.0,
+}
 WORDS: dict[str, tuple[str, ...]] = {
     **{name: tuple(own) for name, own in UPDATE_RULES.items() if name != "sgd"},
     "exp": (),
@@ -109,7 +117,7 @@ class Optimizer:
         for name, meaning in (MEANINGS | MORE_MEANINGS).items():
             given = getattr(self, name)
             usual = given is None and name in ("second", "epsilon")
-            value = UPDATE_RULES[self.rule].get(name) if usual else _checked(name, given)
+            value = UPDATE_RULES[self.rule].get(name) if usual else checked_field(name, given)
             if value is None and not usual:
                 raise InputError("<optimizer>", f"found {given!r}"[:80], meaning)
             object.__setattr__(self, name, value)
@@ -141,7 +149,7 @@ def contradiction(values: Mapping[str, Any]) -> tuple[str, str, str] | None:
 def stated_fields(spec: Optimizer) -> dict[str, Any]:
     """The six numbers, and those of the other fields that are not what they are without a word."""
     found = {name: getattr(spec, name) for name in MEANINGS}
-    usual = {field.name: field.default for field in dataclasses.fields(spec)} | UPDATE_RULES[spec.rule]
+    usual = USUAL_WORDS | UPDATE_RULES[spec.rule]
     return found | {name: getattr(spec, name) for name in MORE_MEANINGS if getattr(spec, name) != usual[name]}
 
 
@@ -174,7 +182,7 @@ def parse_optimizer(text: str, name: str = "<optimizer>") -> Optimizer:
     try:
         return Optimizer(**values)
     except InputError as error:
-        wrong = contradiction({"rule": "sgd", "second": None, "epsilon": None, "schedule": "step"} | values)
+        wrong = contradiction(USUAL_WORDS | values)
         at = places.get(wrong[0]) if wrong else None
         if wrong and not at and wrong[0] in MEANINGS:
             at = numbers[list(MEANINGS).index(wrong[0])]
@@ -242,13 +250,13 @@ def _place(token: Token | None) -> dict[str, Any]:
 
 
 def _number(name: str, field: str, meaning: str, token: Token) -> float | int | str:
-    value = _checked(field, float(token.text)) if NUMBER.fullmatch(token.text) else None
+    value = checked_field(field, float(token.text)) if NUMBER.fullmatch(token.text) else None
     if value is None:
         raise InputError(name, f"found {quote(token.text)}", meaning, **_place(token))
     return value
 
 
-def _checked(field: str, value: Any) -> float | int | str | None:
+def checked_field(field: str, value: Any) -> float | int | str | None:
     """The value in its field's type; None if it is out of range."""
     if field in CHOICES:
         return value if isinstance(value, str) and value in CHOICES[field] else None

@@ -5,6 +5,7 @@ A job is a dict of plain values. Of a text net:
     net                   its text, or the name of its file: the job then holds the text
     optimizer             an optimizer file; or its numbers by name, which take the place of the file's
     rate, epochs          needed without an optimizer file; step 0, factor 1, decay 0, momentum 0 unless given
+    rule, schedule, ...   what the words of an optimizer file say, as the fields of an `Optimizer`
     x, y                  files of inputs and targets; rows: how many, all unless given
     val_x, val_y          files to validate with; or
     folds, fold           cut the rows into so many parts, of which this one (from 0) validates
@@ -27,15 +28,23 @@ from ..caffe.solver.keywords import given_settings
 from ..errors import FileMissing, InputError, UsageError
 from ..formats.caffe.solver import ParsedSolver, read_solver, with_settings
 from ..formats.network import GRAMMAR, NetSpec, loss_words, parse_network, read_network
-from ..formats.optimizer import MEANINGS, Optimizer, read_optimizer
+from ..formats.optimizer import (
+    MEANINGS,
+    MORE_MEANINGS,
+    USUAL_WORDS,
+    Optimizer,
+    checked_field,
+    contradiction,
+    read_optimizer,
+    stated_fields,
+)
 from ..wording import near_miss
 
 Job = dict[str, Any]
 
 NUMBERS = {"step": 0, "factor": 1.0, "decay": 0.0, "momentum": 0.0}  # of an optimizer, where they are not given
-ALLOWED: dict[str, Any] = {"rate": 0.0, "epochs": 0, **NUMBERS}  # of each number, a value that an optimizer may have
 FILES = ("x", "y", "val_x", "val_y")
-TEXT_FIELDS = ("net", "optimizer", *MEANINGS, "rows", *FILES, "folds", "fold", "seed")
+TEXT_FIELDS = ("net", "optimizer", *MEANINGS, *MORE_MEANINGS, "rows", *FILES, "folds", "fold", "seed")
 OF_SWEEPS = ("snapshot", "snapshot_after_train", "snapshot_prefix", "snapshot_format", "snapshot_diff")
 FORM = "net, x and y of a text net, or solver"
 
@@ -144,20 +153,24 @@ def _trainable(spec: NetSpec, path: str) -> NetSpec:
 
 
 def _optimizer(job: Mapping[str, Any], folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """The six numbers."""
-    given = {name: _plain(job[name]) for name in MEANINGS if name in job}
-    numbers: dict[str, Any] = {**NUMBERS}
+    """The six numbers, and what words say where that is not the usual."""
+    given = {name: _plain(job[name]) for name in (*MEANINGS, *MORE_MEANINGS) if name in job}
+    values: dict[str, Any] = {**NUMBERS}
     if "optimizer" in job:
-        numbers = vars(read_optimizer(os.path.join(folder, _text("optimizer", job["optimizer"])))).copy()
-    numbers |= given
+        read = read_optimizer(os.path.join(folder, _text("optimizer", job["optimizer"])))
+        of_rule = () if given.get("rule", read.rule) == read.rule else ("second", "epsilon")
+        values = {name: value for name, value in stated_fields(read).items() if name not in of_rule}
+    values |= given
     for name, meaning in MEANINGS.items():
-        if name not in numbers:
+        if name not in values:
             raise WrongField("", f"there is no {name!r}, {meaning}; nor an optimizer file")
-        try:
-            Optimizer(**(ALLOWED | {name: numbers[name]}))
-        except InputError as error:
-            raise WrongField(name, f"{name}: {error.found}, expected {error.expected}") from None
-    return vars(Optimizer(**numbers)).copy()
+    for name, meaning in (MEANINGS | MORE_MEANINGS).items():
+        if name in values and checked_field(name, values[name]) is None:
+            raise WrongField(name, f"{name}: found {values[name]!r}"[:100] + f", expected {meaning}")
+    wrong = contradiction(USUAL_WORDS | values)
+    if wrong:
+        raise WrongField(wrong[0], f"{wrong[1]}, expected {wrong[2]}")
+    return stated_fields(Optimizer(**values))
 
 
 def _plain(value: Any) -> Any:

@@ -13,29 +13,32 @@ import numpy as np
 from ..api import Net
 from ..errors import InputError
 from ..formats.data import kernels_to_read
-from ..formats.optimizer import MEANINGS, Optimizer
+from ..formats.optimizer import MEANINGS, MORE_MEANINGS, Optimizer
 from .checking import FILES
 from .data import fold_rows, matrix
 
 
 @functools.lru_cache(64)
-def _kernels(net: str, files: tuple[str, ...]) -> list[Any]:
+def _kernels(net: str, files: tuple[str, ...], optimizer: Optimizer) -> list[Any]:
     made = Net(net)
-    return [*made.kernels(training=True), *made.kernels(training=False), *kernels_to_read(*files)]
+    return [*made.kernels(training=True, optimizer=optimizer), *made.kernels(training=False), *kernels_to_read(*files)]
 
 
 def kernels_of_text(job: Mapping[str, Any]) -> list[Any]:
     """What `train_text` calls."""
-    return _kernels(job["net"], tuple(job[name] for name in FILES if name in job))
+    return _kernels(job["net"], tuple(job[name] for name in FILES if name in job), _optimizer(job))
+
+
+def _optimizer(job: Mapping[str, Any]) -> Optimizer:
+    return Optimizer(**{name: job[name] for name in (*MEANINGS, *MORE_MEANINGS) if name in job})
 
 
 def train_text(job: Mapping[str, Any], threads: int) -> dict[str, Any]:
     """Train as a checked job says, and evaluate: `loss`, that of the last epoch; with a validation, its loss and
     accuracy; and `weights`, a digest of the weights. Raises the errors of a training."""
     net = Net(job["net"])
-    optimizer = Optimizer(**{name: job[name] for name in MEANINGS})
     X, Y, held_out = _rows(net, job)
-    history = net.fit(X, Y, optimizer, seed=job["seed"], threads=threads)
+    history = net.fit(X, Y, _optimizer(job), seed=job["seed"], threads=threads)
     if net.parameters is None:  # of no epochs
         net.initialise(job["seed"])
     result: dict[str, Any] = {"loss": finite(history.loss[-1]) if history.loss else None}

@@ -149,3 +149,35 @@ def test_a_file_of_something_else(folder):
         read_grid(folder / "X.npy")
     with pytest.raises(InputError, match="larger than 1 MiB"):
         grid_of(folder, SIXTY + "#" * (1 << 20))
+
+
+def test_rules_and_schedules_are_fields_of_a_job(folder):
+    jobs = grid_of(folder, ONE + 'rule = ["sgd", "adam"]\nwarmup = [0, 0.5]\nclip = 2\n')
+    found = [(job.get("rule"), job.get("warmup"), job["clip"], job.get("second")) for job in jobs]
+    assert found == [
+        (None, None, 2.0, None),
+        (None, 0.5, 2.0, None),
+        ("adam", None, 2.0, None),
+        ("adam", 0.5, 2.0, None),
+    ]
+    (folder / "adam.txt").write_text("0.1 0 1 0 0 2\nadam 0.9\nclip 1\n")
+    text = ONE.replace("rate = 0.1\nepochs = 2\n", 'optimizer = "adam.txt"\nrule = ["adam", "sgd", "rmsprop"]\n')
+    jobs = grid_of(folder, text)
+    assert [(job.get("rule"), job.get("second"), job["clip"]) for job in jobs] == [
+        ("adam", 0.9, 1.0), (None, None, 1.0), ("rmsprop", None, 1.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('rule = "Adam"', "g.toml:6: rule: found 'Adam', expected the update rule, one of sgd, nesterov"),
+        ('schedule = "exp"', "step is 0, expected with exp, the epochs"),
+        ("second = 0.9", "g.toml:6: second is 0.9, which sgd does not use"),
+        ("clip = -1", "g.toml:6: clip: found -1, expected the largest norm"),
+    ],
+)
+def test_a_wrong_rule_or_schedule_is_named_with_its_line(folder, line, message):
+    with pytest.raises(InputError) as caught:
+        grid_of(folder, ONE + line + "\n")
+    assert message in str(caught.value)
