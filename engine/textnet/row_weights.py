@@ -11,6 +11,7 @@ import numpy as np
 from ...arguments import finite_number
 from ...conversion import ArrayLike, as_numbers
 from ...errors import UsageError
+from .layers.layer import TargetKind
 from .layout import NetLayout
 
 ClassWeight = str | Mapping[int, float] | ArrayLike
@@ -41,7 +42,7 @@ def fingerprint(weights: np.ndarray) -> str:
 
 def _of_classes(plan: NetLayout, targets: np.ndarray, given: Any) -> np.ndarray:
     """The weight of each class, float64 [K]."""
-    if not plan.loss or not plan.loss.classes:
+    if not plan.loss or plan.loss.target_kind is not TargetKind.CLASS:
         raise UsageError("class_weight is for nets that end in classes (sce); sample_weight weighs rows of others")
     count = plan.outputs
     if isinstance(given, str):
