@@ -12,7 +12,7 @@ import numpy as np
 from .arguments import flag, function
 from .conversion import ArrayLike
 from .engine.compiler.jit import Kernel
-from .engine.textnet.evaluate import Evaluation
+from .engine.textnet.evaluation import Evaluation
 from .engine.textnet.layout import LayerInfo
 from .engine.textnet.loops import loop_kernel
 from .engine.textnet.model import Model

@@ -6,11 +6,15 @@ A result consists of parts: tables and lines of text. All that comes from files 
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .markup import escaped
+
+WIDTH_OF_A_PIPE = 200  # columns; a file, a pager and a notebook scroll
 
 
 class Table(NamedTuple):
@@ -50,6 +54,19 @@ def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int 
         ).rstrip()
         for line in lines
     ]
+
+
+def text_width() -> int:
+    """Columns for text on stdout: the terminal's, or WIDTH_OF_A_PIPE where there is none."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return WIDTH_OF_A_PIPE
+
+
+def shortened(text: str, length: int) -> str:
+    """A text from a file for a table: at most so many characters, those that do not print escaped."""
+    printable = text if text.isprintable() else repr(text)[1:-1]
+    return printable if len(printable) <= length else f"{printable[: length - 3]}..."
 
 
 class Result(ABC):

@@ -41,6 +41,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "errors",
         "formats",
         "ranks",
+        "results",  # what `evaluate` returns is printed as the command prints it
     },
     "engine.graph.ir": {"engine.compiler", "engine.parameters", "errors"},
     "engine.graph.ops": {

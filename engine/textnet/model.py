@@ -14,7 +14,8 @@ from ...formats.network import NetSpec, format_network, parse_network
 from ..parameters.owner import Parameters
 from ..parameters.streams import generator
 from ..team.memory import aligned_zeros
-from .evaluate import Evaluation, evaluate_outputs
+from .evaluate import check_top, evaluate_outputs
+from .evaluation import Evaluation
 from .layout import plan_net
 from .one_hot import Data, OneHot, plan_data, plan_inputs
 from .predict import predict
@@ -116,12 +117,17 @@ class Model:
         watch = function("watch", watch)
         return predict(plan, self._trained(), inputs, threads=threads, watch=watch)[0]
 
-    def evaluate(self, X: ArrayLike | OneHot, Y: ArrayLike, *, threads: int | None = None) -> Evaluation:
-        """Mean loss, and for classes accuracy and confusion, of X [N, F] against Y [N] or [N, T].
+    def evaluate(
+        self, X: ArrayLike | OneHot, Y: ArrayLike, *, top: int | None = None, threads: int | None = None
+    ) -> Evaluation:
+        """The scores of X [N, F] against Y [N] or [N, T]: loss, and accuracy, confusion and rates of classes or labels,
+        or errors of real targets.
 
-        Raises UsageError for shapes that do not fit, LabelError for a wrong class, NotFinite for nan or inf.
+        `top` is the k of the share of rows whose class is among the k largest outputs; None: 5, if there are more
+        classes. Raises UsageError for shapes that do not fit and for a `top` without so many classes, LabelError for a
+        wrong class, NotFinite for nan or inf.
         """
-        return self.score(self.checked(X, Y), threads=threads)
+        return self.score(self.checked(X, Y), top=top, threads=threads)
 
     def checked(self, X: ArrayLike | OneHot, Y: ArrayLike, names: tuple[str, str] = ("X", "Y")) -> Data:
         """X and Y as `score` takes them, checked as `evaluate` does, under these names in messages."""
@@ -130,10 +136,11 @@ class Model:
             raise UsageError(f"{names[0]} has 0 rows and {names[1]} has 0, expected at least one")
         return data
 
-    def score(self, data: Data, *, threads: int | None = None) -> Evaluation:
+    def score(self, data: Data, *, top: int | None = None, threads: int | None = None) -> Evaluation:
         """`evaluate` of data that is checked already: for an evaluation after each epoch."""
+        check_top(data.plan, top)
         outputs, losses = predict(data.plan, self._trained(), data.inputs, data.targets, threads=threads)
-        return evaluate_outputs(data.plan, outputs, losses, data.targets)
+        return evaluate_outputs(data.plan, outputs, losses, data.targets, top)
 
     def _trained(self) -> np.ndarray:
         if self.parameters is None:

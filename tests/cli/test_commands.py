@@ -54,13 +54,22 @@ def test_eval_agrees_with_what_test_writes(cli, trained):
     assert scores["classes"][1]["precision"] == pytest.approx((labels[predicted == 1] == 1).mean())
 
 
-def test_eval_prints_a_table(cli, trained):
-    lines = cli("eval net.txt w.bin all X.txt Y.txt").stdout.splitlines()
+def test_eval_prints_numbers_with_their_meaning_and_tables(cli, trained):
+    lines = cli("eval net.txt w.bin all X.txt Y.txt --top 2").stdout.splitlines()
     assert lines[0] == "rows      400"
-    assert re.fullmatch(r"loss      0\.\d{6}", lines[1])
-    assert re.fullmatch(r"accuracy  \d\d\.\d\d%", lines[2])
-    assert lines[5].split() == ["class", "0", "1", "2", "recall"]
-    assert [line.split()[0] for line in lines[6:]] == ["0", "1", "2", "precision"]
+    assert re.fullmatch(r"loss      0\.\d{6}  log loss: mean of -ln p\(class\)", lines[1])
+    assert re.fullmatch(r"accuracy  \d\d\.\d\d%    of the rows: the largest output is the class", lines[2])
+    assert [line.split()[:2] for line in lines[3:5]] == [["balanced", lines[3].split()[1]], ["top", "2"]]
+    rates, confusion = (number for number, line in enumerate(lines) if line.startswith("class "))
+    assert lines[rates].split() == ["class", "rows", "precision", "recall", "F1"]
+    assert lines[confusion].split() == ["class", "0", "1", "2"]
+    for start in (rates, confusion):
+        assert [line.split()[0] for line in lines[start + 1 : start + 4]] == ["0", "1", "2"]
+    counts = [list(map(int, line.split()[1:])) for line in lines[confusion + 1 :]]
+    assert [str(sum(line)) for line in counts] == [line.split()[1] for line in lines[rates + 1 : rates + 4]]
+    written = json.loads(cli("eval net.txt w.bin all X.txt Y.txt --json --top 2").stdout)
+    assert written["top"].keys() == {"2"}
+    assert counts == written["confusion"]
 
 
 def test_a_class_that_never_occurs_has_no_recall(cli, trained):
@@ -70,13 +79,20 @@ def test_a_class_that_never_occurs_has_no_recall(cli, trained):
     assert cli("eval net.txt w.bin all X.txt Y.txt").exit_code == 0
 
 
-def test_eval_of_targets_has_a_loss_alone(cli, task):
+def test_eval_of_targets_has_errors(cli, task):
     (task / "net.txt").write_text("3\ninp 4 10\nlin 1 -1\nl2l\n")
     assert cli(TRAIN).exit_code == 0
+    cli("test net.txt w.bin all X.txt out.txt")
     scores = json.loads(cli("eval net.txt w.bin all X.txt Y.txt --json").stdout)
     assert scores["accuracy"] is None
     assert "confusion" not in scores
-    assert len(cli("eval net.txt w.bin all X.txt Y.txt").stdout.splitlines()) == 2
+    errors = np.loadtxt("out.txt") - np.loadtxt("Y.txt")
+    assert scores["rmse"] == pytest.approx(np.sqrt((errors**2).mean()), rel=1e-5)  # texts have six decimals
+    names = [line.split()[0] for line in cli("eval net.txt w.bin all X.txt Y.txt").stdout.splitlines()]
+    assert names == ["rows", "loss", "R2", "MAE", "RMSE"]
+    wrong = cli("eval net.txt w.bin all X.txt Y.txt --top 2")
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "top is 2, but the net does not end in classes" in wrong.stderr
 
 
 def test_info_counts_parameters_and_macs(cli, trained):
