@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from .engine.textnet.predict import run_rows
 from .engine.textnet.rates import RateFunction
 from .engine.textnet.records import EpochRecord
 from .engine.textnet.row_weights import ClassWeight
+from .engine.textnet.stopping import Stopping
 from .engine.textnet.training import Training
 from .errors import InputError, UsageError
 from .formats.files import memory_bytes
@@ -28,6 +30,7 @@ from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, writ
 from .formats.optimizer import Optimizer
 from .formats.weights import read_weights, write_weights
 from .ranks.group import Group
+from .ranks.together import check_alike
 
 if TYPE_CHECKING:
     from .caffe.net import CaffeNet
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["EpochRecord", "Evaluation", "History", "LayerInfo", "Net", "Training"]
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """The result of `Net.fit`: one record per epoch, and the evaluation after it where validation data was given."""
 
@@ -50,6 +53,23 @@ class History:
     def loss(self) -> list[float]:
         """Mean training loss of each epoch."""
         return [record.loss for record in self.epochs]
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The number of the epoch with the lowest validation loss, the first of several; None without a validation."""
+        best = self._best()
+        return None if best is None else best[1]
+
+    def _best(self) -> tuple[float, int] | None:
+        """The lowest validation loss, and its epoch."""
+        pairs = [(scores.loss, record.epoch) for record, scores in zip(self.epochs, self.validation, strict=False)]
+        return min((pair for pair in pairs if pair[0] < math.inf), default=None)
+
+    def __repr__(self) -> str:
+        facts = [f"{len(self.epochs)} epochs", *(f"last loss {loss:.6g}" for loss in self.loss[-1:])]
+        if best := self._best():
+            facts.append("lowest validation loss {:.6g} in epoch {}".format(*best))
+        return f"History({', '.join(facts)})"
 
 
 class _TextNet(Model):
@@ -177,6 +197,8 @@ class Net(_TextNet):
         class_weight: ClassWeight | None = None,
         sample_weight: ArrayLike | None = None,
         schedule: RateFunction | None = None,
+        patience: int | None = None,
+        keep_best: bool = False,
         on_epoch: Callable[[EpochRecord, Evaluation | None], None] | None = None,
     ) -> History:
         """Train on X [N, F] or a `OneHot`, and Y [N] or [N, T], for all epochs of `optimizer`, from the present weights
@@ -197,31 +219,42 @@ class Net(_TextNet):
         where t epochs are done, with the fraction of the present one.
 
         `validation` is a pair (X, Y), checked before the first epoch and evaluated after each; then
-        `on_epoch(record, evaluation)` is called. The result depends on `seed`, a whole number from 0 to 2**64 - 1, and
-        not on `threads`, None for as many as pay off. Its last bits depend on `shards`, a power of two of parts in
-        which each minibatch is summed, and not on how many processes share these: `group=caffe64.MpiGroup()`, where MPI
-        has started several. All make the same calls with the same arguments, and end with the same weights and history.
+        `on_epoch(record, evaluation)` is called. `patience` epochs of this call without a lower validation loss end it;
+        `keep_best` ends it with the weights of the epoch that had the lowest, `best_epoch` of the history. If that is
+        not the last one, a further call begins a new run.
+
+        The result depends on `seed`, a whole number from 0 to 2**64 - 1, and not on `threads`, None for as many as pay
+        off. Its last bits depend on `shards`, a power of two of parts in which each minibatch is summed, and not on how
+        many processes share these: `group=caffe64.MpiGroup()`, where MPI has started several. All make the same calls
+        with the same arguments, and end with the same weights and history.
 
         Raises UsageError, LabelError and NotFinite before anything is trained, and Diverged, with the weights as they
         were before the minibatch whose loss is not finite.
         """
         function("on_epoch", on_epoch)
         fresh, before = flag("fresh", fresh), self.progress
+        stopping = Stopping(patience, keep_best)
+        if stopping and validation is None:
+            raise UsageError("patience and keep_best compare validation losses: they need validation=(X, Y)")
         held_out = None if validation is None else self.checked(*_pair(validation), ("validation X", "validation Y"))
         run = Training(
             self, X, Y, optimizer, seed=seed, threads=threads, shuffle=shuffle, shards=shards, group=group,
             remainder=remainder, class_weight=class_weight, sample_weight=sample_weight, schedule=schedule,
         )  # fmt: skip
+        check_alike(run.group, {"patience": patience, "keep_best": keep_best})
         if before and not fresh:
             run.go_on(before)
         history = History()
-        while not run.finished:
+        while not run.finished and not stopping.done:
             history.epochs.append(run.run_epoch())
             evaluation = self.score(held_out, threads=threads) if held_out else None
             if evaluation:
                 history.validation.append(evaluation)
+                if stopping:  # by one rank's loss: hosts may round it differently
+                    stopping.note(history.epochs[-1].epoch, run.group.broadcast(evaluation.loss), self)
             if on_epoch:
                 on_epoch(history.epochs[-1], evaluation)
+        stopping.restore(self)
         return history
 
     def _repr_html_(self) -> str:

@@ -23,7 +23,9 @@ FIELDS = (  # of text nets
     "seconds",  # without validation
     "rows_per_second",  # of these seconds
     "validation_loss",  # empty without --val-x
-    "validation_accuracy",  # 0 to 1; empty without --val-x and for l2l
+    "validation_accuracy",  # 0 to 1; empty without --val-x and for real targets
+    "validation_r2",  # empty without --val-x and but for real targets
+    "best_epoch",  # so far, with the lowest validation loss; empty without --val-x
 )
 
 

@@ -30,12 +30,13 @@ class Series:
 @dataclass(frozen=True)
 class Panel:
     """One of several diagrams with a common x axis. `percent`: its values are shares of 1; `falls`: the first curve
-    may ask for a logarithmic axis."""
+    may ask for a logarithmic axis; `best`: a dashed line is drawn at this x, which has the lowest validation loss."""
 
     label: str
     curves: list[Series] = field(default_factory=list)
     percent: bool = False
     falls: bool = False
+    best: float | None = None
 
 
 def check_plotting() -> None:
@@ -52,9 +53,11 @@ def epoch_panels(history: Sequence[dict]) -> list[Panel]:
     def curve(name: str, label: str, color: int) -> Series:
         return Series(label, [(record["epoch"], record.get(name)) for record in history], color)
 
+    best = history[-1].get("best_epoch") if history else None
+    losses = [curve("loss", "training", 0), curve("validation_loss", "validation", 1)]
     panels = [
-        Panel("loss", [curve("loss", "training", 0), curve("validation_loss", "validation", 1)], falls=True),
-        Panel("validation accuracy", [curve("validation_accuracy", "validation", 1)], percent=True),
+        Panel("loss", losses, falls=True, best=best),
+        Panel("validation accuracy", [curve("validation_accuracy", "validation", 1)], percent=True, best=best),
     ]
     return [panel for panel in panels if any(map(_drawn, panel.curves))]
 
@@ -90,6 +93,8 @@ def draw(panels: Sequence[Panel], unit: str):
                 marker = "o" if len(points) <= MARKERS_UP_TO else None
                 color = f"C{each.color % COLORS}"
                 axis.plot(*zip(*points, strict=True), label=each.label, color=color, marker=marker, markersize=3.5)
+        if panel.best is not None:
+            axis.axvline(panel.best, color="0.5", linestyle="--", linewidth=1, label=f"best {unit} {panel.best:g}")
         if panel.falls and _falls_far(panel.curves[0]):
             axis.set_yscale("log")
         if panel.percent:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from ..wording import counted
 from . import original
 from .live import Bar, clock, rows_per_second
 from .output import Output
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..api import Training
+    from ..engine.textnet.stopping import Stopping
     from ..ranks.times import RankTimes
 
 EPOCH_LINES = 4  # per second, at most: tiny nets finish hundreds of epochs in that time
@@ -126,7 +128,22 @@ def validation(record: dict) -> str:
     text = f"validation loss {record['validation_loss']:.6f}"
     if record["validation_accuracy"] is not None:
         text += f", accuracy {record['validation_accuracy']:.2%}"
+    if record.get("validation_r2") is not None:
+        text += f", R2 {record['validation_r2']:.4f}"
     return text
+
+
+def last_lines(history: list[dict], stopping: Stopping) -> list[str]:
+    """About the validation of a run that has ended: whether it ended early, and which epoch was the best."""
+    lines = []
+    if stopping.done:
+        epochs = counted(stopping.patience or 0, "epoch")
+        lines.append(f"ended after epoch {history[-1]['epoch']}: {epochs} without a lower validation loss")
+    for record in history:
+        if record["epoch"] == stopping.best_epoch:
+            what = "writing the best epoch," if stopping.keep_best else "best epoch"
+            lines.append(f"{what} {stopping.best_epoch}: {validation(record)}")
+    return lines
 
 
 def rank_line(times: RankTimes, ranks: int, unit: str = "minibatch") -> str:

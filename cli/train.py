@@ -79,6 +79,18 @@ def command(
         Path | None, options.input_option(metavar="X", help="Validate on these rows after each epoch.")
     ] = None,
     val_y: Annotated[Path | None, options.input_option(metavar="Y", help="Their classes or targets.")] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="P",
+            help="End after P epochs without a lower validation loss. Default: never.",
+            show_default=False,
+        ),
+    ] = None,
+    keep_best: Annotated[
+        bool, typer.Option("--keep-best", help="Write the weights of the epoch with the lowest validation loss.")
+    ] = False,
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a record of each epoch: .jsonl or .csv.")
     ] = None,
@@ -133,6 +145,8 @@ def command(
             row_weights=row_weights,
             val_x=val_x,
             val_y=val_y,
+            patience=patience,
+            keep_best=keep_best,
             log=log,
             plot=plot,
             checkpoint=checkpoint,

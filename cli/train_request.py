@@ -32,6 +32,8 @@ class TrainRequest:
     row_weights: Path | None = None
     val_x: Path | None = None
     val_y: Path | None = None
+    patience: int | None = None
+    keep_best: bool = False
     log: Path | None = None
     plot: Path | None = None
     checkpoint: Path | None = None
@@ -62,6 +64,8 @@ def check(request: TrainRequest, *, writes: bool) -> None:
     """Contradicting options, missing files and folders that cannot be written, before any work."""
     if (request.val_x is None) != (request.val_y is None):
         raise UsageError("--val-x and --val-y belong together")
+    if writes and request.val_x is None and (request.patience is not None or request.keep_best):
+        raise UsageError("--patience and --keep-best compare validation losses: they need --val-x X --val-y Y")
     if request.checkpoint_every is not None and request.checkpoint is None:
         raise UsageError("--checkpoint-every needs --checkpoint FILE")
     if request.init is not None and request.resume is not None and not request.may_begin:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..api import EpochRecord, Evaluation, Net, Training
 from ..engine.parameters.shards import check_shards
+from ..engine.textnet.stopping import Stopping
 from ..errors import Interrupted, UsageError
 from ..formats.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from ..formats.data import kernels_to_read
@@ -28,7 +29,7 @@ from .data import BALANCED, naming_label, read_class_weights, read_inputs, read_
 from .live import rows_per_second
 from .log import FIELDS, TrainLog
 from .output import Output
-from .progress import TrainReport, make_report, rank_line
+from .progress import TrainReport, last_lines, make_report, rank_line
 from .resume import changes
 from .train_request import TrainRequest, check
 
@@ -96,6 +97,7 @@ class Trainer:
         with naming_label(request.y, Y):
             self._training = self._resume(saved, X, Y) if saved else self._begin(X, Y)
         self._history = list(saved.history) if saved else []
+        self._stopping = self._begin_stopping()
         self._ranks_reported = False
 
     @property
@@ -172,6 +174,19 @@ class Trainer:
         self._output.say(f"resuming {request.resume} {_place(training)}")
         return training
 
+    def _begin_stopping(self) -> Stopping:
+        """The state of early stopping after the epochs of the checkpoint, if there are any."""
+        request, saved = self._request, self.saved
+        stopping = Stopping(request.patience, request.keep_best)
+        if saved and saved.epoch:
+            best = self.net.unpack(saved.best) if saved.best_epoch else None
+            stopping.resume(saved.history, saved.best_epoch, best)
+            if request.keep_best and best is None:
+                self._output.say(f"{request.resume} holds no best weights: the best of the epochs to come are kept")
+            elif best is not None and not request.keep_best:
+                self._output.say(f"the best weights of {request.resume} are not kept without --keep-best")
+        return stopping
+
     def _introduce(self, training: Training) -> None:
         threads, size = compiling.count(training.threads, "thread"), self._group.size
         facts = f"seed {training.seed}, {threads}, {self.net.parameter_count} parameters, {training.rows} rows"
@@ -182,15 +197,14 @@ class Trainer:
     def run(self) -> None:
         """Train to the last epoch. Raises Interrupted, Diverged; writes log, curve and checkpoints on the way."""
         request, training = self._request, self._training
-        if training.finished:
-            self._output.say(
-                f"already finished at epoch {training.epoch}; a larger number of epochs in {request.optimizer} goes on"
-            )
+        if training.finished or self._stopping.done:
+            more = f"number of epochs in {request.optimizer}" if training.finished else "--patience"
+            self._output.say(f"already finished at epoch {training.epoch}; a larger {more} goes on")
         log = TrainLog(request.log, FIELDS, self._history) if request.log else None
         report = make_report(self._output, training)
         try:
             with log or nullcontext(), report, signals.deferred():
-                while not training.finished:
+                while not (training.finished or self._stopping.done):
                     self._epoch(report, log)
         except Interrupted:
             raise self._interrupted() from None
@@ -200,6 +214,10 @@ class Trainer:
         finally:
             if request.plot and self._history:
                 plot.write_plot(request.plot, plot.epoch_panels(self._history), "epoch")
+        if not self._group.rank:  # the others have no validation losses
+            for line in last_lines(self._history, self._stopping):
+                self._output.say(line)
+        self._stopping.restore(self.net)
 
     def _epoch(self, report: TrainReport, log: TrainLog | None) -> None:
         training = self._training
@@ -215,13 +233,23 @@ class Trainer:
         report.begin_epoch()
         finished = training.run_epoch(watch)
         scores = self.net.score(self._validation, threads=self._request.threads) if self._validation else None
+        self._note(finished.epoch, scores.loss if scores else None)
         self._history.append(_record(finished, training, training.steps - first, scores))
+        self._history[-1]["best_epoch"] = self._stopping.best_epoch or None
         report.epoch(self._history[-1])
         self._report_ranks(report)
         if log:
             log.append(self._history[-1])
-        if training.finished or training.epoch % (self._request.checkpoint_every or 1) == 0:
+        ends = training.finished or self._stopping.done
+        if ends or training.epoch % (self._request.checkpoint_every or 1) == 0:
             self._write_checkpoint()
+
+    def _note(self, epoch: int, loss: float | None) -> None:
+        """Compare the validation loss of an epoch, which rank 0 has, with those before; all ranks stop together."""
+        if self._stopping:
+            loss = self._group.broadcast(loss)
+        if loss is not None:
+            self._stopping.note(epoch, loss, self.net)
 
     def _report_ranks(self, report: TrainReport) -> None:
         """Once, when it is known: what the exchange costs, and whether the ranks are worth it."""
@@ -233,6 +261,8 @@ class Trainer:
     def _write_checkpoint(self) -> None:
         if self._request.checkpoint:
             state = dataclasses.replace(self._training.checkpoint(), history=self._history)
+            if (best := self._stopping.best) is not None:
+                state = dataclasses.replace(state, best_epoch=self._stopping.best_epoch, best=self.net.pack(best))
             write_checkpoint(self._request.checkpoint, state)
 
     def _interrupted(self) -> Interrupted:
@@ -264,4 +294,5 @@ def _record(epoch: EpochRecord, training: Training, steps: int, scores: Evaluati
         "rows_per_second": rows_per_second(int(training.minibatch_rows[-steps:].sum()), epoch.seconds),
         "validation_loss": scores.loss if scores else None,
         "validation_accuracy": scores.accuracy if scores else None,
+        "validation_r2": scores.r2 if scores and scores.r2 == scores.r2 else None,  # nan: no target varies
     }

@@ -6,6 +6,7 @@ members:
     velocity.npy     float32 [P]
     losses.npy       float64 [step], of the unfinished epoch
     second.npy       float32 [P], the second history of adam and adadelta; not there for others
+    best.npy         float32 [P], parameters after the epoch `best_epoch`; not there unless the best are kept
 
 No member is compressed or pickled; the sizes are checked against the file's before anything is read, and zip's
 checksums find damage. Equal checkpoints make equal bytes.
@@ -40,6 +41,7 @@ ARRAYS: dict[str, np.dtype] = {
     "velocity": np.dtype("<f4"),
     "losses": np.dtype("<f8"),
     "second": np.dtype("<f4"),
+    "best": np.dtype("<f4"),
 }
 LARGEST_COUNT = 2**53  # each whole number up to there is a float
 
@@ -70,9 +72,17 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "remainder": lambda value: type(value) is bool,
     "row_weights": lambda value: type(value) is str,
     "scheduled": lambda value: type(value) is bool,
+    "best_epoch": _count,
 }
 # Fields that are written only where they are others, so that older versions read the files that they could write.
-USUAL: dict[str, Any] = {"shards": 1, "updates": 0, "remainder": False, "row_weights": "", "scheduled": False}
+USUAL: dict[str, Any] = {
+    "shards": 1,
+    "updates": 0,
+    "remainder": False,
+    "row_weights": "",
+    "scheduled": False,
+    "best_epoch": 0,
+}
 # What every record of the history has; others are numbers or None.
 RECORD: dict[str, Callable[[Any], bool]] = {
     "epoch": lambda value: _count(value, least=1),
@@ -104,6 +114,8 @@ class Checkpoint:
     remainder: bool = False  # whether an epoch has all rows
     row_weights: str = ""  # a fingerprint of the weights of rows, if there are some
     scheduled: bool = False  # whether a function gives the rates
+    best_epoch: int = 0  # that with the lowest validation loss, if its parameters are kept, `best`
+    best: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, np.float32))
 
 
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -123,7 +135,7 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
     plain |= {"optimizer": stated_fields(checkpoint.optimizer), "rate": float(checkpoint.rate)}
     text = json.dumps({"format": FORMAT, "version": VERSION, **plain}, default=lambda number: number.item())
     members = {"header": np.frombuffer(text.encode(), np.uint8)}
-    names = [name for name in ARRAYS if name != "second" or checkpoint.second.size]
+    names = [name for name in ARRAYS if name not in ("second", "best") or getattr(checkpoint, name).size]
     members |= {name: np.ascontiguousarray(getattr(checkpoint, name), ARRAYS[name]) for name in names}
     with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in members.items():
@@ -140,8 +152,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             with zipfile.ZipFile(file) as archive:
                 size = os.fstat(file.fileno()).st_size
                 header = _read_header(name, _read_member(name, archive, size, "header").tobytes())
-                two = header["optimizer"].rule in WITH_SECOND_HISTORY
-                arrays = {key: _read_member(name, archive, size, key) for key in ARRAYS if key != "second" or two}
+                there = {"second": header["optimizer"].rule in WITH_SECOND_HISTORY, "best": header["best_epoch"] > 0}
+                arrays = {key: _read_member(name, archive, size, key) for key in ARRAYS if there.get(key, True)}
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
             # NotImplementedError and RuntimeError: of a version, compression or encryption that zipfile lacks
             raise InputError(path, f"is not a checkpoint: {error}", hint="was it copied completely?") from None
@@ -191,6 +203,8 @@ def _read_header(path: str, data: bytes) -> dict[str, Any]:
         found = f"has a damaged header: {header['step']} minibatches of an epoch are done"
         raise InputError(path, found, f"less than the {steps} that it has")
     _check_history(path, header["history"], header["epoch"])
+    if header["best_epoch"] and header["best_epoch"] not in (record["epoch"] for record in header["history"]):
+        raise InputError(path, f"has a damaged header: epoch {header['best_epoch']}, the best, is not in its history")
     return header
 
 

@@ -195,6 +195,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.graph.ops",
         "engine.parameters",
         "engine.team",
+        "engine.textnet",  # the state of early stopping
         "errors",
         "formats",
         "formats.caffe",

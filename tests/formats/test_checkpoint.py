@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import re
 import zipfile
 
 import numpy as np
@@ -59,6 +60,34 @@ def changed(data, fields=None, **arrays):
 def test_a_checkpoint_reads_back_to_the_last_bit(data, write):
     assert contents(read_checkpoint(write(data))) == contents(CHECKPOINT)
     assert contents(read_checkpoint(write(changed(data)))) == contents(CHECKPOINT)  # so `changed` alone breaks nothing
+
+
+BEST = dataclasses.replace(CHECKPOINT, best_epoch=1, best=np.linspace(-1, 1, 9, dtype=np.float32))
+
+
+def test_the_weights_of_the_best_epoch_are_a_member_where_they_are_kept(tmp_path, data):
+    write_checkpoint(tmp_path / "best.ckpt", BEST)
+    assert contents(read_checkpoint(tmp_path / "best.ckpt")) == contents(BEST)
+    assert sorted(np.load(tmp_path / "best.ckpt")) == ["best", "header", "losses", "parameters", "velocity"]
+    assert b"best" not in data
+
+
+@pytest.mark.parametrize(
+    ("fields", "arrays", "message"),
+    [
+        ({}, {"best": None}, "is not a checkpoint: it has no best.npy"),
+        ({"best_epoch": 2}, {}, "has a damaged header: epoch 2, the best, is not in its history"),
+        ({"best_epoch": -1}, {}, "has a damaged header: best_epoch is '-1'"),
+        ({"best_epoch": 1.0}, {}, "has a damaged header: best_epoch is '1.0'"),
+        ({}, {"best": np.zeros(8, np.float32)}, "its best array is wrong, expected 9 finite numbers of float32"),
+        ({}, {"best": np.zeros(9)}, "its best array is wrong, expected 9 finite numbers of float32"),
+        ({}, {"best": np.full(9, np.nan, np.float32)}, "its best array is wrong"),
+    ],
+)
+def test_best_weights_that_do_not_fit_are_refused(tmp_path, write, fields, arrays, message):
+    write_checkpoint(tmp_path / "best.ckpt", BEST)
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_checkpoint(write(changed((tmp_path / "best.ckpt").read_bytes(), fields, **arrays)))
 
 
 finite = st.floats(0, allow_nan=False, allow_infinity=False)

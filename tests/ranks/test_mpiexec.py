@@ -88,12 +88,33 @@ def test_ranks_write_and_print_what_one_process_does(folder, runs):
     same = [re.sub(r"in \d+s", "", text) for text in (printed, one.stdout)]
     assert same[0] == same[1]
     said = ours(errors)
-    assert len(said) == 5  # three validations, the seed, the exchange: each once
+    assert len(said) == 6  # three validations and the best of them, the seed, the exchange: each once
     assert "4 shards, 2 ranks with so many threads each" in said[0]
     exchange = (
         r"2 ranks: [\d,]+ us per minibatch, [\d,]+ computing, [\d,]+ exchanging; one rank would take about [\d,]+"
     )
     assert [line for line in said if re.search(exchange, line)]
+
+
+def test_ranks_stop_early_together_and_keep_the_best_weights(folder, runs):
+    """Answers that have nothing to do with the inputs: the better the net fits others, the worse it fits these."""
+    np.save(folder / "V.npy", np.random.default_rng(6).integers(0, 5, (1000, 1)).astype(np.float32))
+    (folder / "optim.txt").unlink()
+    (folder / "optim.txt").write_text(ENDLESS)
+    words = f"{TRAIN} --val-x X.npy --val-y V.npy --patience 2 --keep-best --checkpoint run.ckpt"
+    one = alone(folder, words.replace("w.bin", "one.bin").replace("run.ckpt", "one.ckpt"))
+    assert one.returncode == 0, one.stderr
+    code, _, errors = runs(2, f"{PROGRAM} {words}", folder).end()
+    assert code == 0, errors
+    assert (folder / "w.bin").read_bytes() == (folder / "one.bin").read_bytes()
+    assert equal_state(folder / "one.ckpt", folder / "run.ckpt")
+    assert ours(errors)[-2:] == ours(one.stderr)[-2:]
+    assert "2 epochs without a lower validation loss" in ours(errors)[-2]
+    (folder / "w.bin").unlink()
+    code, _, errors = runs(2, f"{PROGRAM} {words} --resume run.ckpt", folder).end()
+    assert code == 0, errors
+    assert "a larger --patience goes on" in errors
+    assert (folder / "w.bin").read_bytes() == (folder / "one.bin").read_bytes()
 
 
 def started(folder: Path, runs, ranks: int, options: str) -> tuple[MpiRun, dict[int, int]]:
