@@ -64,6 +64,7 @@ _EXPORTS = {
     "export_onnx": "caffe.export",
     "export_safetensors": "caffe.export",
     "get_solver": "caffe.solver.kinds",
+    "hints": "advice",
     "load_caffe": "caffe.load",
     "load_onnx": "caffe.load_onnx",
     "load_safetensors": "caffe.tensors",

@@ -8,6 +8,7 @@ from . import io as io
 from . import kernels as kernels
 from . import proto as proto
 from . import sklearn as sklearn
+from .advice import hints as hints
 from .api import EpochRecord as EpochRecord
 from .api import Evaluation as Evaluation
 from .api import History as History

@@ -11,8 +11,13 @@ import csv
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, OutputError
+from .live import rows_per_second
+
+if TYPE_CHECKING:
+    from ..api import EpochRecord, Evaluation, Training
 
 SUFFIXES = (".jsonl", ".csv")
 FIELDS = (  # of text nets
@@ -27,6 +32,25 @@ FIELDS = (  # of text nets
     "validation_r2",  # empty without --val-x and but for real targets
     "best_epoch",  # so far, with the lowest validation loss; empty without --val-x
 )
+
+
+def epoch_record(
+    epoch: EpochRecord, training: Training, steps: int, scores: Evaluation | None, best_epoch: int
+) -> dict[str, Any]:
+    """An epoch for the log, the curve and the checkpoint: `FIELDS` as keys. `steps` minibatches ran in its seconds;
+    `best_epoch` 0: there is none."""
+    return {
+        "epoch": epoch.epoch,
+        "minibatches": epoch.epoch * training.steps,
+        "rate": epoch.rate,
+        "loss": epoch.loss,
+        "seconds": epoch.seconds,
+        "rows_per_second": rows_per_second(int(training.minibatch_rows[-steps:].sum()), epoch.seconds),
+        "validation_loss": scores.loss if scores else None,
+        "validation_accuracy": scores.accuracy if scores else None,
+        "validation_r2": scores.r2 if scores and scores.r2 == scores.r2 else None,  # nan: no target varies
+        "best_epoch": best_epoch or None,
+    }
 
 
 class TrainLog:

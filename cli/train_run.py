@@ -15,7 +15,8 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from ..api import EpochRecord, Evaluation, Net, Training
+from ..advice import data_hints, loss_hints, time_to_look
+from ..api import Net, Training
 from ..engine.parameters.shards import check_shards
 from ..engine.textnet.stopping import Stopping
 from ..errors import Interrupted, UsageError
@@ -26,8 +27,7 @@ from ..ranks.agreement import agree, agreed
 from ..ranks.group import Group
 from . import compiling, over_ranks, plot, signals
 from .data import BALANCED, naming_label, read_class_weights, read_inputs, read_row_weights, read_targets, require_loss
-from .live import rows_per_second
-from .log import FIELDS, TrainLog
+from .log import FIELDS, TrainLog, epoch_record
 from .output import Output
 from .progress import TrainReport, last_lines, make_report, rank_line
 from .resume import changes
@@ -148,6 +148,10 @@ class Trainer:
         self._introduce(training)
         if request.resume:
             self._output.say(f"there is no {request.resume} yet: the run begins")
+        if not request.quiet:
+            weighed = bool(training.row_weights.size)
+            for hint in data_hints(training.plan, training.X, training.Y, weighed=weighed):
+                self._output.say(f"hint: {hint}")
         return training
 
     def _resume(self, saved: Checkpoint, X, Y) -> Training:
@@ -234,10 +238,13 @@ class Trainer:
         finished = training.run_epoch(watch)
         scores = self.net.score(self._validation, threads=self._request.threads) if self._validation else None
         self._note(finished.epoch, scores.loss if scores else None)
-        self._history.append(_record(finished, training, training.steps - first, scores))
-        self._history[-1]["best_epoch"] = self._stopping.best_epoch or None
+        record = epoch_record(finished, training, training.steps - first, scores, self._stopping.best_epoch)
+        self._history.append(record)
         report.epoch(self._history[-1])
         self._report_ranks(report)
+        if len(self._history) == time_to_look(training.steps, training.optimizer.epochs):
+            for hint in loss_hints([record["loss"] for record in self._history]):
+                report.say(f"hint: {hint}")
         if log:
             log.append(self._history[-1])
         ends = training.finished or self._stopping.done
@@ -281,18 +288,3 @@ def _place(training: Training) -> str:
     if training.step:
         return f"in epoch {training.epoch + 1} after minibatch {training.step} of {training.steps}"
     return f"after epoch {training.epoch}" if training.epoch else "before the first minibatch"
-
-
-def _record(epoch: EpochRecord, training: Training, steps: int, scores: Evaluation | None) -> dict:
-    """An epoch for the log, the curve and the checkpoint: keys as in `log.FIELDS`. `steps` ran in its seconds."""
-    return {
-        "epoch": epoch.epoch,
-        "minibatches": epoch.epoch * training.steps,
-        "rate": epoch.rate,
-        "loss": epoch.loss,
-        "seconds": epoch.seconds,
-        "rows_per_second": rows_per_second(int(training.minibatch_rows[-steps:].sum()), epoch.seconds),
-        "validation_loss": scores.loss if scores else None,
-        "validation_accuracy": scores.accuracy if scores else None,
-        "validation_r2": scores.r2 if scores and scores.r2 == scores.r2 else None,  # nan: no target varies
-    }

@@ -163,6 +163,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "ranks",
         "summaries",
     },
+    "advice": {"api", "arguments", "conversion", "engine.textnet"},  # about data, and trainings of text nets
     "estimators": {"api", "arguments", "errors", "formats"},
     "sklearn": {"estimators"},
     "jobs": {
@@ -184,6 +185,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
     },
     "cli": {
         "",
+        "advice",
         "api",
         "arguments",
         "caffe",
