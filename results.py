@@ -17,7 +17,7 @@ from .markup import escaped
 WIDTH_OF_A_PIPE = 200  # columns; a file, a pager and a notebook scroll
 
 
-class Table(NamedTuple):
+class TextTable(NamedTuple):
     """Cells as text. The first `left` columns are aligned left, the others, numbers, right."""
 
     header: Sequence[str]
@@ -44,7 +44,7 @@ class Table(NamedTuple):
 
 
 def plain_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """The lines of a `Table` as text, columns two spaces apart."""
+    """The lines of a `TextTable` as text, columns two spaces apart."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return [
@@ -74,7 +74,7 @@ class Result(ABC):
 
     @property
     @abstractmethod
-    def parts(self) -> list[Table | str]:
+    def parts(self) -> list[TextTable | str]:
         """Tables and lines of text, in the order in which they are printed."""
 
     @property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from .engine.textnet.model import Model
 from .errors import UsageError
-from .results import Result, Table
+from .results import Result, TextTable
 
 if TYPE_CHECKING:
     from .api import Net
@@ -43,10 +43,10 @@ class TextSummary(Result):
     layers: list[TextLayerSummary]
 
     @property
-    def parts(self) -> list[Table | str]:
+    def parts(self) -> list[TextTable | str]:
         rows = [list(map(_cell, row.values())) for row in self._rows()]
         total = f"{self.parameters:,} parameters, {self.macs:,} MACs per row, minibatch {self.minibatch}"
-        return [Table(list(self._rows()[0]), rows), total, *([f"{self.weights} fits"] if self.weights else [])]
+        return [TextTable(list(self._rows()[0]), rows), total, *([f"{self.weights} fits"] if self.weights else [])]
 
     @property
     def data(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from ..arguments import file_name, function, instance, names, whole_number
 from ..errors import InputError, UsageError
 from ..formats.files import open_input
-from ..results import Result, Table
+from ..results import Result, TextTable
 from .net import NET, CaffeNet
 from .pictures import PictureInput, make_recipe, stack, transform_of
 
@@ -43,14 +43,14 @@ class Classification(Result):
     notices: list[str]
 
     @property
-    def parts(self) -> list[Table | str]:
+    def parts(self) -> list[TextTable | str]:
         rows = [
             [picture, *([each.label] if self.labelled else []), str(each.number), f"{each.score:.4f}"]
             for picture, best in zip(self.pictures, self.classes, strict=True)
             for each in best
         ]
         header = ["picture", *(["label"] if self.labelled else []), "class", "score"]
-        return [Table(header, rows, 1 + self.labelled)]
+        return [TextTable(header, rows, 1 + self.labelled)]
 
     @property
     def data(self) -> list[dict[str, Any]]:

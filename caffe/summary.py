@@ -10,7 +10,7 @@ from ..engine.graph.analysis.cost import Cost, cost_of
 from ..engine.graph.analysis.shapes import macs
 from ..engine.graph.ir.graph import Blob, Graph, Shape
 from ..engine.graph.ir.op import count
-from ..results import Result, Table
+from ..results import Result, TextTable
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ class Summary(Result):
     total: Cost
 
     @property
-    def parts(self) -> list[Table | str]:
+    def parts(self) -> list[TextTable | str]:
         return [self.table, self.total_text]
 
     @property
-    def table(self) -> Table:
+    def table(self) -> TextTable:
         """A row per layer."""
         rows = [
             [layer.name, layer.type, *(_shape_text(shape) for shape in layer.shapes[:1] or [[]])]
             + [_number_text(number) for number in (layer.parameters, layer.macs, layer.bytes)]
             for layer in self.layers
         ]
-        return Table(["layer", "type", "output", "parameters", "MACs", "bytes"], rows, 3)
+        return TextTable(["layer", "type", "output", "parameters", "MACs", "bytes"], rows, 3)
 
     @property
     def total_text(self) -> str:

@@ -22,7 +22,7 @@ from ..engine.graph.ir.ownership import weight_gradients
 from ..engine.graph.plan import Plan, WantedGradients
 from ..engine.products.peak import fma_peak
 from ..engine.team.threads import check_threads
-from ..results import Result, Table
+from ..results import Result, TextTable
 from .net import NET, CaffeNet
 
 SHOWN = 0.001  # share of the whole below which a layer is not shown in the table
@@ -82,7 +82,7 @@ class Timing(Result):
     with_memory: bool = False
 
     @property
-    def parts(self) -> list[Table | str]:
+    def parts(self) -> list[TextTable | str]:
         if self.compared:
             tables = [_side_by_side(self, self.compared), *([_memory_table(self)] if self.with_memory else [])]
             return [*tables, _memory_line(self), _memory_line(self.compared)]
@@ -203,7 +203,7 @@ def _activations(graph: Graph, shapes: Mapping[Blob, Shape], arena: int, scratch
     return Activations(arena, blobs, cost_of(graph, shapes).activation_bytes, scratch)
 
 
-def _layer_table(timing: Timing) -> Table:
+def _layer_table(timing: Timing) -> TextTable:
     gradients, peak = timing.backward is not None, timing.peak
     header = ["layer", "type", "how", "forward ms", "spread", "GFLOP/s", "of peak", "GB/s"]
     header += ["backward ms", "spread"] if gradients else []
@@ -227,20 +227,20 @@ def _layer_table(timing: Timing) -> Table:
     ]
     whole = [*_flops(sum(each.macs for each in timing.layers), timing.forward, peak), ""]
     rows.append(row("whole net", "", "", timing.forward, whole, timing.backward))
-    return Table(header, rows, 3)
+    return TextTable(header, rows, 3)
 
 
-def _step_table(timing: Timing) -> Table:
+def _step_table(timing: Timing) -> TextTable:
     """The steps of the run backward, in its order."""
     rows = [
         [layer.name if number == 0 else "", name, *_cells(seconds)]
         for layer in reversed(timing.layers)
         for number, (name, seconds) in enumerate(layer.steps.items())
     ]
-    return Table(["layer", "backward step", "ms", "spread"], rows, 2)
+    return TextTable(["layer", "backward step", "ms", "spread"], rows, 2)
 
 
-def _memory_table(timing: Timing) -> Table:
+def _memory_table(timing: Timing) -> TextTable:
     """Bytes of the net, and of another one beside it."""
     names = {
         "weights": "weights", "packed": "weights as kernels read them", "arena": "blobs and gradients, one arena",
@@ -250,10 +250,10 @@ def _memory_table(timing: Timing) -> Table:
     rows = [[text, *(f"{getattr(each, name):,}" for each in nets)] for name, text in names.items()]
     rows = [row for row in rows if any(cell != "0" for cell in row[1:])]
     header = ["memory", *(["bytes"] if len(nets) == 1 else ["first bytes", "second bytes"])]
-    return Table(header, [*rows, ["all", *(f"{each.total:,}" for each in nets)]])
+    return TextTable(header, [*rows, ["all", *(f"{each.total:,}" for each in nets)]])
 
 
-def _side_by_side(first: Timing, second: Timing) -> Table:
+def _side_by_side(first: Timing, second: Timing) -> TextTable:
     others = {layer.name: layer for layer in second.layers}
     rows = []
     for layer in first.layers:
@@ -264,7 +264,7 @@ def _side_by_side(first: Timing, second: Timing) -> Table:
     rows.append(_compared("whole net", first.forward, second.forward))
     if first.backward and second.backward:
         rows.append(_compared("whole net, backward", first.backward, second.backward))
-    return Table(["layer", "first ms", "second ms", "acceleration"], rows)
+    return TextTable(["layer", "first ms", "second ms", "acceleration"], rows)
 
 
 def _memory_line(timing: Timing) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from ..results import Result, Table, plain_table
+from ..results import Result, TextTable, plain_table
 
 
 def print_result(result: Result, as_json: bool) -> None:
@@ -16,7 +16,7 @@ def print_result(result: Result, as_json: bool) -> None:
         print_parts(result.parts)
 
 
-def print_parts(parts: Sequence[Table | str]) -> None:
+def print_parts(parts: Sequence[TextTable | str]) -> None:
     """Tables and lines of text."""
     for part in parts:
         if isinstance(part, str):
@@ -41,10 +41,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int 
 
 def _drawn_table(header, rows, left):
     from rich import box
-    from rich.table import Table
+    from rich.table import TextTable
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = TextTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for column, name in enumerate(header):
         table.add_column(Text(name), justify="left" if column < left else "right", no_wrap=True)
     for row in rows:

@@ -15,7 +15,7 @@ from typing import Any, overload
 from ..arguments import file_name, function, instance
 from ..engine.team.threads import check_threads, usable_threads
 from ..errors import Caffe64Error, UsageError
-from ..results import Result, Table
+from ..results import Result, TextTable
 from .checking import Job, checked_job
 from .executors import WorkerLost, open_executor
 from .grid import read_grid
@@ -58,7 +58,7 @@ class SweepResults(Result, Sequence[Record]):
         return next(iter(setting.records.values())) if setting and setting.mean(by) is not None else None
 
     @property
-    def parts(self) -> list[Table | str]:
+    def parts(self) -> list[TextTable | str]:
         return ranking_parts(self.ranking, self.ranking.best_score())
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..results import Table
+from ..results import TextTable
 from .ranking import Ranking, Setting
 
 LONGEST_TEXT = 16  # in a cell
@@ -14,7 +14,7 @@ MOST_SCORES = 3  # columns beside the one that ranks
 
 def ranking_table(
     ranking: Ranking, by: str, lowest: bool | None = None, most: int | None = None
-) -> tuple[Table, list[str]]:
+) -> tuple[TextTable, list[str]]:
     """The `most` best settings by the score `by`, None for all, and lines that explain the texts in it."""
     settings = ranking.ranked(by, lowest)
     shown = settings if most is None else settings[:most]
@@ -28,15 +28,17 @@ def ranking_table(
         cells += [_jobs(setting, by)] if repeated else []
         cells += [_score(setting, by)] + ([number(setting.spread(by))] if repeated else [])
         rows.append([*cells, *(number(setting.mean(name)) for name in others), number(setting.mean("seconds"))])
-    return Table(header, rows, left=0), names.lines
+    return TextTable(header, rows, left=0), names.lines
 
 
-def ranking_parts(ranking: Ranking, by: str, lowest: bool | None = None, most: int | None = None) -> list[Table | str]:
+def ranking_parts(
+    ranking: Ranking, by: str, lowest: bool | None = None, most: int | None = None
+) -> list[TextTable | str]:
     """The table, what explains it, how many settings more there are, and how many jobs failed; without a score `by` no
     table."""
     records = [record for setting in ranking.settings.values() for record in setting.records.values()]
     failed = [record["error"] for record in records if "error" in record]
-    parts: list[Table | str] = []
+    parts: list[TextTable | str] = []
     if by:
         table, lines = ranking_table(ranking, by, lowest, most)
         more = len(ranking.settings) - len(table.rows)

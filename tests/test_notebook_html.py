@@ -11,7 +11,7 @@ from reference.html_page import Page
 from reference.small_caffe_net import write_picture
 
 import caffe64
-from caffe64.results import Table
+from caffe64.results import TextTable
 
 HOSTILE = "</td></script><img src=x onerror=\"alert('1')\">&amp;<!--\x01"
 NET = """
@@ -92,7 +92,7 @@ def test_results_are_tables(net, tmp_path):
 
 
 def test_cells_are_escaped_and_aligned():
-    page = Page(Table(["<a>", "n"], [["&b", "1,000"]]).html)
+    page = Page(TextTable(["<a>", "n"], [["&b", "1,000"]]).html)
     assert page.texts == {"th": "<a>n", "td": "&b1,000"}
     assert [attributes["style"][11:] for _, attributes in page.attributes if "style" in attributes] == [
         "left",

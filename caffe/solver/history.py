@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...results import Result, Table
+from ...results import Result, TextTable
 from .events import Event, Stepped, Tested
 
 MOST_ROWS = 20  # of the table
@@ -66,7 +66,7 @@ class SolverHistory(Result):
             self.tests[event.number].add(event)
 
     @property
-    def parts(self) -> list[Table | str]:
+    def parts(self) -> list[TextTable | str]:
         """The mean loss of the iterations up to each row's, and the test scores there."""
         if not self._rows and not any(len(test.iterations) for test in self.tests):
             return ["no iteration yet"]
@@ -79,7 +79,7 @@ class SolverHistory(Result):
             rate = f"{part[-1][2]:.6g}" if part else ""
             rows.append([str(end), loss, rate, *(scores.get(end, "") for _, scores in columns)])
             before = end - 1
-        return [Table(header, rows, 0)]
+        return [TextTable(header, rows, 0)]
 
     def _score_columns(self) -> list[tuple[str, dict[int, str]]]:
         """Names of scores, and their texts by iteration; only of outputs of one number."""
