@@ -78,3 +78,5 @@ from .summaries import TextSummary as TextSummary
 from .summaries import summary as summary
 
 __version__: str
+from .tables.bundle import Bundle as Bundle
+from .tables.table import Table as Table

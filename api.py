@@ -77,7 +77,7 @@ class _TextNet(Model):
     of its own."""
 
     def __init__(self, net: NetSpec | str):
-        super().__init__(net if isinstance(net, NetSpec) else _parse(net))
+        super().__init__(net if isinstance(net, NetSpec) else parse_net(net))
         needed = 3 * 4 * self.plan.parameter_total  # parameters, velocity, and a copy while saving
         memory = memory_bytes()
         if needed > memory:
@@ -280,7 +280,8 @@ def _is_not_a_net(text: object) -> bool:
     return "\n" not in text and (os.path.exists(text) or (len(text.split()) == 1 and text.strip() not in GRAMMAR))
 
 
-def _parse(text: str) -> NetSpec:
+def parse_net(text: str, *, features: int | None = None, outputs: int | None = None) -> NetSpec:
+    """The net of a text as `Net` takes it, with these numbers for `?`. Raises UsageError, InputError."""
     if _is_not_a_net(text):
         shown = repr(text) if isinstance(text, (str, os.PathLike)) else f"of the type {type(text).__name__}"
         expected = "its text, such as 'inp 4 10 / lin 3 -1 / sce'"
@@ -289,4 +290,4 @@ def _parse(text: str) -> NetSpec:
     lines = [line for line in text.replace(" / ", "\n").splitlines() if line.strip()]
     if lines and not lines[0].strip().isdigit():
         lines.insert(0, str(len(lines)))
-    return parse_network("\n".join(lines))
+    return parse_network("\n".join(lines), features=features, outputs=outputs)

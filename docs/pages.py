@@ -20,6 +20,7 @@ from caffe64.formats.network import GRAMMAR
 
 API = {  # heading -> names of the package
     "Text nets": "Net NetSpec LayerInfo Optimizer History EpochRecord Evaluation Training OneHot hints",
+    "Tables": "Table Bundle",
     "Several processes": "MpiGroup",
     "Files of text nets": "read_matrix read_optimizer write_optimizer write_numbers read_checkpoint write_checkpoint",
     "Caffe nets": "load_caffe load_onnx CaffeNet optimize Passes Preparation verify export_onnx export_safetensors "

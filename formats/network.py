@@ -8,7 +8,8 @@
     sce             a loss layer, last if there is one
 
 GRAMMAR has every word with its arguments; `add_word` extends it. A `#` starts a comment; blank lines are
-ignored. The same checks hold for a `NetSpec` made in Python, whose errors name "<net>" and the layer.
+ignored. `inp ? 100` and `lin ? -2` have as many features and outputs as the table that the net is trained on gives.
+The same checks hold for a `NetSpec` made in Python, whose errors name "<net>" and the layer.
 """
 
 from __future__ import annotations
@@ -183,9 +184,11 @@ class NetSpec:
         return last if GRAMMAR[last].role == "loss" else None
 
 
-def read_network(path: str | os.PathLike[str]) -> NetSpec:
-    """Raises InputError naming line and column (FileMissing if there is no such file)."""
-    return parse_network(read_text(path, A_TEXT_NET, A_TEXT_NET), os.fspath(path))
+def read_network(path: str | os.PathLike[str], *, features: int | None = None, outputs: int | None = None) -> NetSpec:
+    """`features` and `outputs` as for `parse_network`. Raises InputError naming line and column (FileMissing if there
+    is no such file)."""
+    text = read_text(path, A_TEXT_NET, A_TEXT_NET)
+    return parse_network(text, os.fspath(path), features=features, outputs=outputs)
 
 
 def write_network(path: str | os.PathLike[str], spec: NetSpec) -> None:
@@ -199,9 +202,12 @@ def format_network(spec: NetSpec) -> str:
     return "\n".join((str(len(spec.layers)), *map(str, spec.layers))) + "\n"
 
 
-def parse_network(text: str, name: str = "<net>") -> NetSpec:
-    """The net in `text`; `name` stands for the file in errors. Raises InputError with line and column."""
-    lines = list(lines_of_tokens(text))
+def parse_network(
+    text: str, name: str = "<net>", *, features: int | None = None, outputs: int | None = None
+) -> NetSpec:
+    """The net in `text`; `name` stands for the file in errors. A `?` as the F of inp stands for `features`, as the K of
+    lin for `outputs`, None where they are not known. Raises InputError with line and column."""
+    lines = [_filled_in(tokens, {"inp": features, "lin": outputs}, name) for tokens in lines_of_tokens(text)]
     if not lines:
         raise InputError(name, "is empty", "the number of layers, then one layer per line")
     count = _parse_count(lines[0], name)
@@ -246,6 +252,19 @@ def _find_problem(layers: tuple[LayerSpec, ...]) -> _Problem | None:
                 found = quote(value) if isinstance(value, str) else value
                 return _Problem(index, token, f"found {found}", argument.wanted)
     return None
+
+
+def _filled_in(tokens: list[Token], sizes: dict[str, int | None], name: str) -> list[Token]:
+    """The tokens of a line with the size of its layer in place of a `?`."""
+    word, *rest = tokens
+    if not rest or rest[0].text != "?" or word.text not in sizes:
+        return tokens
+    known = sizes[word.text]
+    if known is None:
+        what = GRAMMAR[word.text].arguments[0]
+        hint = "'?' stands for what a table has: caffe64 train ... TABLE --target COLUMN, or caffe64.Table"
+        raise _error(name, rest[0], "found '?'", what.wanted, hint)
+    return [word, rest[0]._replace(text=str(known)), *rest[1:]]
 
 
 def _parse_count(tokens: list[Token], name: str) -> int:

@@ -27,7 +27,7 @@ from ..errors import InputError, UsageError
 from .atomic import write_atomically
 from .files import PIECE, Source, check_memory, forget_pages, open_data
 from .layout import Surveyed, TextLayout
-from .line_survey import RUN_COUNT, STATE, survey_lines
+from .line_survey import FIRST_LINE, LAST_LINE, LINE_FEEDS, RUN_COUNT, STATE, survey_lines
 from .number_printer import LONGEST, PRINTED, print_numbers
 from .number_scanner import (
     FILLED,
@@ -108,6 +108,28 @@ def scan_source(source: Source, count: int | None, layout: TextLayout | None = N
     if filled == 0:
         raise InputError(source.path, "holds no numbers", hint=layout.hint())
     return numbers
+
+
+def scan_rows(path: str, text: np.ndarray, columns: int) -> np.ndarray | None:
+    """The numbers of a text, uint8 [bytes], as float32 [lines, columns] if each of its lines, the last one too, ends
+    with a line feed and holds so many; None for any other, or for a number that is malformed or not finite."""
+    block, here, counts = _Block(path, text, 1, 1), 0, []
+    with ThreadPoolExecutor(usable_threads()) as threads:
+        rounds = list(block.rounds())
+        for found in (part for parts in rounds for part in threads.map(_survey, parts)):
+            counts.append(found.numbers)
+            if found.state[LINE_FEEDS]:
+                if here + found.state[FIRST_LINE] != columns or (found.runs[:, 0] != columns).any():
+                    return None
+                here = 0
+            here += found.state[LAST_LINE]
+        numbers, parts = _room(path, sum(counts)), [part for parts in rounds for part in parts]
+        rooms = np.split(numbers, np.cumsum(counts)[:-1])
+        try:
+            list(threads.map(_convert, parts, rooms, [False] * len(parts)))
+        except InputError:
+            return None
+    return None if here else numbers.reshape(-1, columns)
 
 
 def locate_number(path: str | os.PathLike[str], index: int) -> tuple[int, int, str]:

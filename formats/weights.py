@@ -32,13 +32,17 @@ def read_weights(
     if the file is damaged, of another net, or holds a value that is not finite.
     """
     with open_input(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        counts = _read_counts(os.fspath(path), file, size)
-        if sizes is not None:
-            _check_net(os.fspath(path), counts, sizes, names)
-        file.seek(8)
-        source = Source(os.fspath(path), file, size, zipped=False)
-        arrays = [_read_layer(source, count) for count in counts]
+        return weights_of(Source(os.fspath(path), file, os.fstat(file.fileno()).st_size, zipped=False), sizes, names)
+
+
+def weights_of(source: Source, sizes: Sequence[int] | None = None, names: Sequence[str] = ()) -> list[np.ndarray]:
+    """`read_weights` of an open file."""
+    path, file = source.path, source.stream
+    counts = _read_counts(path, file, source.size)
+    if sizes is not None:
+        _check_net(path, counts, sizes, names)
+    file.seek(8)
+    arrays = [_read_layer(source, count) for count in counts]
     found = _not_finite(arrays)
     if found:
         raise InputError(path, found, "finite numbers", "did the training that wrote it diverge?")
@@ -50,14 +54,24 @@ def write_weights(path: str | os.PathLike[str], arrays: Sequence[np.ndarray]) ->
 
     Raises OutputError; UsageError for a value that is not finite, before anything is written.
     """
+    check_finite(path, arrays)
+    with write_atomically(path) as file:
+        put_weights(file, arrays)
+
+
+def put_weights(file: IO[bytes], arrays: Sequence[np.ndarray]) -> None:
+    """Write the parameters of each layer to an open file, unchecked."""
+    file.write(len(arrays).to_bytes(8, "little"))
+    for array in arrays:
+        file.write(array.size.to_bytes(8, "little"))
+        file.write(np.ascontiguousarray(array, "<f4").tobytes())
+
+
+def check_finite(path: str | os.PathLike[str], arrays: Sequence[np.ndarray]) -> None:
+    """Raises UsageError for a value that is not finite, which is not to be written to `path`."""
     found = _not_finite(arrays)
     if found:
         raise UsageError(f"{file_name(path)} is not written: {found} (did the training diverge?)")
-    with write_atomically(path) as file:
-        file.write(len(arrays).to_bytes(8, "little"))
-        for array in arrays:
-            file.write(array.size.to_bytes(8, "little"))
-            file.write(np.ascontiguousarray(array, "<f4").tobytes())
 
 
 def _not_finite(arrays: Sequence[np.ndarray]) -> str:

@@ -1,0 +1,144 @@
+"""Fits `TableColumns` to training rows: categories, values for missing ones, means and scales, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from ..arguments import LARGEST_FLOAT
+from ..errors import InputError, UsageError
+from ..wording import counted
+from .columns import Feature, Label, TableColumns, missing_target, numeric_target
+from .raw import BOOLEAN, CATEGORY, NUMBER, RawColumn, RawTable
+
+IMPUTE, SCALE = ("mean", "median"), ("standard", "minmax")
+MOST_CATEGORIES = 1000  # of one column
+FEW_ROWS = 20  # of which all may differ
+LABELLED = ("sce",)  # losses whose target is a label; those of the others are numbers
+
+
+def choose_features(
+    raw: RawTable, targets: Sequence[str], features: Sequence[str] | None, drop: Sequence[str]
+) -> list[str]:
+    """The names of the features: those asked for, else all columns but the targets, without those to `drop`.
+
+    Raises InputError for names that the table does not have, UsageError for a column with two parts.
+    """
+    raw.require([*targets, *(features or ()), *drop])
+    for what, names in (("target", targets), ("feature", features or ())):
+        if twice := [name for name in names if list(names).count(name) > 1]:
+            raise UsageError(f"the {what} {twice[0]!r} is named twice")
+    if both := [name for name in features or () if name in targets]:
+        raise UsageError(f"the column {both[0]!r} is a target, so that it cannot be a feature")
+    if both := [name for name in targets if name in drop]:
+        raise UsageError(f"the column {both[0]!r} is a target, so that it cannot be dropped")
+    without = {*targets, *drop}
+    chosen = [name for name in (raw.names if features is None else features) if name not in without]
+    if not chosen:
+        raise InputError(raw.path, "has no columns for features", "one or more besides the target", "see --features")
+    return chosen
+
+
+def fit_columns(
+    raw: RawTable,
+    features: Sequence[str],
+    targets: Sequence[str],
+    labels: tuple[Label, ...] | None,
+    *,
+    impute: str | None = None,
+    scale: str | None = None,
+) -> TableColumns:
+    """The columns of a net that is trained on `raw`, its training rows alone. `labels` are those of its target.
+
+    Raises InputError for a column that cannot be used, with the line of the value.
+    """
+    if labels is None:
+        for name in targets:
+            numeric_target(raw, name)
+    wanted = raw.matrix is None or scale is not None or impute is not None
+    if not wanted:  # numbers alone, none missing: nothing to be found out
+        return TableColumns(tuple(Feature(raw.column(name).name, NUMBER) for name in features), tuple(targets), labels)
+    return TableColumns(
+        tuple(_feature(raw, raw.column(name), impute, scale) for name in features), tuple(targets), labels
+    )
+
+
+def fit_labels(raw: RawTable, name: str) -> tuple[Label, ...]:
+    """The different values of a column, sorted: texts, booleans, whole numbers or numbers. Raises InputError."""
+    column = raw.column(name)
+    missing = column.values < 0 if column.kind == CATEGORY else np.isnan(column.values)
+    if missing.any():
+        raise missing_target(raw, int(missing.argmax()), name)
+    labels: tuple[Label, ...]
+    if column.kind == CATEGORY:
+        labels = tuple(sorted(column.words[code] for code in np.unique(column.values)))
+    else:
+        values = np.unique(column.values.astype(np.float32))
+        whole = bool((values == np.rint(values)).all()) and bool((np.abs(values) < 2**24).all())
+        if column.kind == BOOLEAN:
+            labels = tuple(bool(value) for value in values)
+        else:
+            labels = tuple(int(value) if whole else float(str(value)) for value in values)
+    if len(labels) < 2:
+        raise InputError(raw.path, f"column {name!r} holds one label only, {labels[0]!r}", "two or more")
+    if len(labels) > MOST_CATEGORIES or (raw.rows >= FEW_ROWS and len(labels) > raw.rows / 2):
+        found = f"column {name!r} holds {len(labels)} different labels in {raw.rows} rows"
+        raise InputError(raw.path, found, "classes", "for a target that is a number, end the net with l2l")
+    return labels
+
+
+def _feature(raw: RawTable, column: RawColumn, impute: str | None, scale: str | None) -> Feature:
+    fill: float | str | None
+    if column.kind == CATEGORY:
+        counts = np.bincount(column.values[column.values >= 0], minlength=len(column.words))
+        present = [column.words[code] for code in np.flatnonzero(counts)]
+        _check_present(raw, column, present)
+        _check_categories(raw, column, present)
+        fill = None
+        if impute is not None:  # of those that are as frequent, the first in their order
+            fill = min(zip(-counts, column.words, strict=True))[1]
+        return Feature(column.name, CATEGORY, tuple(sorted(present)), fill)
+    values = column.values[~np.isnan(column.values)].astype(np.float64)
+    _check_present(raw, column, values)
+    if np.abs(values).max() > LARGEST_FLOAT:
+        raw.numbers([column.name])  # names the value
+    fill = None if impute is None else float(np.float32(np.mean(values) if impute == "mean" else np.median(values)))
+    if column.kind == BOOLEAN:
+        return Feature(column.name, BOOLEAN, (), fill if fill is None else float(fill >= 0.5))
+    shift, factor = _scaling(values, scale)
+    return Feature(column.name, NUMBER, (), fill, shift, factor)
+
+
+def _scaling(values: np.ndarray, scale: str | None) -> tuple[float, float]:
+    """Shift and factor, of float32; the factor of a constant column is 1."""
+    low, high = values.min(), values.max()
+    if scale is None:
+        return 0.0, 1.0
+    shift = low if scale == "minmax" else values.mean()
+    spread = high - low if scale == "minmax" else values.std()
+    if low == high:
+        spread = 1.0
+    factor = np.float32(1 / spread) if spread > 1 / LARGEST_FLOAT else np.float32(1)
+    return float(np.float32(shift)), float(factor) if factor else 1.0
+
+
+def _check_present(raw: RawTable, column: RawColumn, present: Sequence[str] | np.ndarray) -> None:
+    if not len(present):
+        found = f"column {column.name!r} holds no value in the rows of the training"
+        raise InputError(raw.path, found, "some", f"leave it out: --drop {column.name!r}")
+
+
+def _check_categories(raw: RawTable, column: RawColumn, present: Sequence[str]) -> None:
+    """Raises InputError for a column of texts that are all different, or too many: names, identifiers."""
+    filled = int((column.values >= 0).sum())
+    if len(present) > MOST_CATEGORIES or (filled >= FEW_ROWS and len(present) == filled):
+        found = f"column {column.name!r} holds {counted(len(present), 'different text')} in {raw.rows} rows"
+        raise InputError(
+            raw.path, found, "categories that repeat", f"leave it out if it names rows: --drop {column.name!r}"
+        )
+
+
+def split_names(given: Iterable[str]) -> list[str]:
+    """Names of columns, of which one text may hold several with commas between."""
+    return [name for text in given for part in text.split(",") if (name := part.strip())]

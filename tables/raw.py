@@ -1,0 +1,140 @@
+"""A table as it was read: named columns of numbers, booleans or categories, and where each of its rows stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import InputError
+from ..wording import near_miss
+
+NUMBER, BOOLEAN, CATEGORY = "number", "boolean", "category"
+KINDS = (NUMBER, BOOLEAN, CATEGORY)
+SHOWN_NAMES = 12  # of a table, in a message
+CHUNK = 1 << 12  # rows that are taken from many columns at a time, so that they stay in the cache
+
+
+class WrongCell(NamedTuple):
+    """The first value that is not of its column's kind; `row` counts from 0 in the file."""
+
+    row: int
+    found: str
+    expected: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column of N values, by its kind:
+
+    number     values float [N], nan where one is missing
+    boolean    the same, of 0 and 1
+    category   values int32 [N], which of `words`; -1 where one is missing
+
+    A column with a `wrong` cell is refused when it is used.
+    """
+
+    name: str
+    kind: str
+    values: np.ndarray
+    words: tuple[str, ...] = ()
+    wrong: WrongCell | None = None
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """`path` stands for the table in messages, `line_of(row)` gives the line of a row of the file, None if it has no
+    lines. `places` int64 [N] are the rows of the file that are in this part of it; None: all, in their order. `matrix`
+    float32 [N, columns] holds the values of all columns, where these are finite numbers."""
+
+    path: str
+    columns: dict[str, RawColumn]
+    rows: int
+    line_of: Callable[[int], int] | None = None
+    places: np.ndarray | None = None
+    matrix: np.ndarray | None = None
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.columns)
+
+    def column(self, name: str) -> RawColumn:
+        """Raises InputError for a name that the table does not have, or a column with a wrong cell."""
+        self.require([name])
+        found = self.columns[name]
+        if found.wrong:
+            row, cell, expected, hint = found.wrong
+            raise self.error(row, name, cell, expected, hint, of_file=True)
+        return found
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raises InputError unless the table has columns of these names."""
+        for name in names:
+            if name not in self.columns:
+                shown = ", ".join(map(repr, self.names[:SHOWN_NAMES]))
+                shown += f" and {len(self.names) - SHOWN_NAMES} more" if len(self.names) > SHOWN_NAMES else ""
+                hint = near_miss(name, self.names) or self._same_but_case(name)
+                raise InputError(self.path, f"has no column {name!r}", f"one of {shown}", hint)
+
+    def _same_but_case(self, name: str) -> str:
+        alike = [each for each in self.names if each.casefold().strip() == name.casefold().strip()]
+        return f"did you mean {alike[0]!r}?" if alike else ""
+
+    def error(
+        self, row: int, column: str, found: str, expected: str, hint: str = "", *, of_file: bool = False
+    ) -> InputError:
+        """About the value of a column in `row` (from 0) of this part, or `of_file`."""
+        if self.places is not None and not of_file:
+            row = int(self.places[row])
+        if self.line_of is None:
+            return InputError(self.path, f"row {row + 1}, column {column!r}: {found}", expected, hint)
+        return InputError(self.path, f"column {column!r}: {found}", expected, hint, line=self.line_of(row))
+
+    def take(self, rows: np.ndarray) -> RawTable:
+        """The part of these rows."""
+        places = rows if self.places is None else self.places[rows]
+        matrix = None if self.matrix is None else self.matrix[rows]
+        if matrix is not None:
+            columns = views(self.names, matrix)
+        else:
+            columns = {name: replace(column, values=column.values[rows]) for name, column in self.columns.items()}
+        return replace(self, columns=columns, rows=len(rows), places=places, matrix=matrix)
+
+    def numbers(self, names: Sequence[str]) -> np.ndarray:
+        """The values of columns of numbers or booleans as float32 [N, names], nan where one is missing.
+
+        Raises InputError for one that float32 does not have.
+        """
+        columns = [self.column(name) for name in names]
+        result = np.empty((self.rows, len(names)), np.float32)
+        if self.matrix is not None:
+            places = {name: place for place, name in enumerate(self.columns)}
+            _copy_runs(self.matrix, [places[name] for name in names], result)
+            return result
+        for start in range(0, self.rows, CHUNK):
+            part = slice(start, start + CHUNK)
+            with np.errstate(over="ignore"):
+                for place, column in enumerate(columns):
+                    result[part, place] = column.values[part]
+            if np.isinf(result[part]).any():
+                row, place = np.argwhere(np.isinf(result[part]))[0].tolist()
+                value = columns[place].values[start + row]
+                raise self.error(start + row, names[place], f"found {value:g}", "a number below 3.4e38 (float32)")
+        return result
+
+
+def views(names: Sequence[str], matrix: np.ndarray) -> dict[str, RawColumn]:
+    """The columns of a matrix [N, names] of numbers."""
+    return {name: RawColumn(name, NUMBER, matrix[:, place]) for place, name in enumerate(names)}
+
+
+def _copy_runs(matrix: np.ndarray, places: list[int], result: np.ndarray) -> None:
+    """result[:, k] = matrix[:, places[k]]: neighbours at once."""
+    start = 0
+    for stop in range(1, len(places) + 1):
+        if stop == len(places) or places[stop] != places[stop - 1] + 1:
+            result[:, start:stop] = matrix[:, places[start] : places[start] + stop - start]
+            start = stop

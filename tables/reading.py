@@ -1,0 +1,75 @@
+"""A file or a data frame -> a `RawTable`.
+
+CSV whose fields are all plain numbers  ->  kernels that scan numbers, after the structure of each line is checked
+other CSV                               ->  `text_columns`, by polars, after `record_survey` has checked the records
+Parquet, frames of polars and pandas    ->  `frames`
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..arguments import file_name
+from ..errors import InputError
+from ..formats.content import HEAD, refuse_others
+from ..formats.files import open_data
+from ..formats.text import NUMBER as NUMBER_PATTERN
+from .csv_layout import A_TABLE, CsvLayout, csv_layout
+from .raw import NUMBER, RawTable, views
+
+PARQUET = b"PAR1"
+ZIPPED = "an Excel or other zipped file? save the sheet as CSV"
+
+
+def open_table(source: Any, kinds: Mapping[str, str]) -> RawTable:
+    """A file or a frame. Raises InputError, UsageError."""
+    if isinstance(source, str | os.PathLike):
+        return read_table(file_name(source), kinds)
+    from .frames import frame_table
+
+    return frame_table(source, kinds)
+
+
+def read_table(path: str | os.PathLike[str], kinds: Mapping[str, str] | None = None) -> RawTable:
+    """All of a file: CSV with a header, fields between commas, semicolons or tabs, or Parquet. `kinds` are those that
+    some columns have, by their names; others follow from the values.
+
+    Raises InputError with the line for records that are not as the header says; a value that is not of the kind of its
+    column is reported when the column is used. UsageError if polars is needed and missing.
+    """
+    kinds = kinds or {}
+    with open_data(path) as source:
+        head = source.head(HEAD)
+        if head.startswith(PARQUET):
+            from .frames import read_parquet
+
+            return read_parquet(source, kinds)
+        if head.startswith(b"PK\3\4"):
+            raise InputError(path, "is a .zip archive", A_TABLE, ZIPPED)
+        refuse_others(path, head, A_TABLE, "text")
+        layout = csv_layout(source)
+    matrix = _plain_matrix(layout, kinds)
+    if matrix is not None:
+        return RawTable(
+            layout.path, views(layout.names, matrix), len(matrix), lambda row: layout.line + row, matrix=matrix
+        )
+    from .text_columns import read_text_columns
+
+    return read_text_columns(layout, kinds)
+
+
+def _plain_matrix(layout: CsvLayout, kinds: Mapping[str, str]) -> np.ndarray | None:
+    """float32 [rows, columns] if all fields are plain numbers, which is known only when each line is checked."""
+    if any(kinds.get(name, NUMBER) != NUMBER for name in layout.names):
+        return None
+    end = layout.data.find(b"\n", layout.start)
+    first = layout.data[layout.start : end].rstrip(b"\r").split(layout.separator.encode())
+    if not all(NUMBER_PATTERN.fullmatch(field.decode("latin-1")) for field in first):
+        return None
+    from ..formats.csv_numbers import read_plain_csv
+
+    return read_plain_csv(layout.path, layout.text, layout.start, layout.stop, layout.separator, len(layout.names))
