@@ -41,10 +41,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int 
 
 def _drawn_table(header, rows, left):
     from rich import box
-    from rich.table import TextTable
+    from rich.table import Table
     from rich.text import Text
 
-    table = TextTable(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column, name in enumerate(header):
         table.add_column(Text(name), justify="left" if column < left else "right", no_wrap=True)
     for row in rows:
