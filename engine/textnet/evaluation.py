@@ -19,7 +19,7 @@ import numpy as np
 
 from ...arguments import names
 from ...errors import UsageError
-from ...results import Result, Table
+from ...results import Result, TextTable
 from . import evaluation_parts
 
 
@@ -128,7 +128,7 @@ class Evaluation(Result):
         return replace(self, labels=found)
 
     @property
-    def parts(self) -> list[Table | str]:
+    def parts(self) -> list[TextTable | str]:
         return evaluation_parts.parts(self)
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...results import Table, shortened, text_width
+from ...results import TextTable, shortened, text_width
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
@@ -25,12 +25,12 @@ LOSSES = {  # what the loss of a row is
 CONFUSION = "confusion: a line for each true class, a column for each predicted one"
 
 
-def parts(scores: Evaluation) -> list[Table | str]:
+def parts(scores: Evaluation) -> list[TextTable | str]:
     """Tables and lines of text, of the width of the terminal if there is one."""
     return [*_facts(scores), *_per_class(scores), *_per_label(scores), *_per_target(scores), *_confusion(scores)]
 
 
-def _facts(scores: Evaluation) -> list[Table | str]:
+def _facts(scores: Evaluation) -> list[TextTable | str]:
     """One line for each number about all rows: name, value, meaning."""
     found = [
         ("rows", f"{scores.rows}", ""),
@@ -56,15 +56,15 @@ def _facts(scores: Evaluation) -> list[Table | str]:
     return [f"{name:{first}}  {value:{second}}  {meaning}".rstrip() for name, value, meaning in found]
 
 
-def _per_class(scores: Evaluation) -> list[Table | str]:
+def _per_class(scores: Evaluation) -> list[TextTable | str]:
     return [] if scores.per_class is None else _rates("class", scores, *scores.per_class)
 
 
-def _per_label(scores: Evaluation) -> list[Table | str]:
+def _per_label(scores: Evaluation) -> list[TextTable | str]:
     return [] if scores.per_label is None else _rates("label", scores, *scores.per_label)
 
 
-def _rates(what: str, scores: Evaluation, rows: np.ndarray, *rates: np.ndarray) -> list[Table | str]:
+def _rates(what: str, scores: Evaluation, rows: np.ndarray, *rates: np.ndarray) -> list[TextTable | str]:
     names = _names(scores)
     cells = [
         [name, f"{count}", *map(_percent, values)]
@@ -74,20 +74,20 @@ def _rates(what: str, scores: Evaluation, rows: np.ndarray, *rates: np.ndarray) 
         "",
         f"precision: of the rows predicted as the {what}, the share that is right; recall:",
         f"of the {what}'s rows, the share that is found; F1: their harmonic mean",
-        Table([what, "rows", "precision", "recall", "F1"], cells),
+        TextTable([what, "rows", "precision", "recall", "F1"], cells),
     ]
 
 
-def _per_target(scores: Evaluation) -> list[Table | str]:
+def _per_target(scores: Evaluation) -> list[TextTable | str]:
     errors = scores.per_target
     if errors is None or (scores.outputs == 1 and scores.labels is None):
         return []
     columns = (column.tolist() for column in errors)
     cells = [[name, *map(_value, values)] for name, *values in zip(_names(scores), *columns, strict=True)]
-    return ["", Table(["target", "R2", "MAE", "RMSE"], cells)]
+    return ["", TextTable(["target", "R2", "MAE", "RMSE"], cells)]
 
 
-def _confusion(scores: Evaluation) -> list[Table | str]:
+def _confusion(scores: Evaluation) -> list[TextTable | str]:
     confusion, names, width = scores.confusion, _names(scores), text_width()
     if confusion is None:
         return []
@@ -95,7 +95,7 @@ def _confusion(scores: Evaluation) -> list[Table | str]:
     numbered = numbers if scores.labels is None else [f"{n} {name}" for n, name in zip(numbers, names, strict=True)]
     for first, others in ((names, names), (numbered, numbers)):  # long names need too much room above the columns
         if _width(confusion, first, others) <= width:
-            return ["", CONFUSION, Table(["class", *others], _counts(confusion, first))]
+            return ["", CONFUSION, TextTable(["class", *others], _counts(confusion, first))]
     return ["", *_frequent(confusion, names, width)]
 
 
@@ -109,7 +109,7 @@ def _counts(confusion: np.ndarray, names: Sequence[str]) -> list[list[str]]:
     return [[name, *map(str, line)] for name, line in zip(names, confusion.tolist(), strict=True)]
 
 
-def _frequent(confusion: np.ndarray, names: Sequence[str], width: int) -> list[Table | str]:
+def _frequent(confusion: np.ndarray, names: Sequence[str], width: int) -> list[TextTable | str]:
     """The pairs of a true class and another that is predicted most often."""
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
@@ -123,7 +123,7 @@ def _frequent(confusion: np.ndarray, names: Sequence[str], width: int) -> list[T
         return ["confusion: none"]
     size = f"the table of {len(confusion)} classes, which --json has, is wider than {width} columns"
     header = ["class", "predicted", "rows", "of the class"]
-    return [f"confusion: the {len(cells)} most frequent ones", f"({size})", Table(header, cells, 2)]
+    return [f"confusion: the {len(cells)} most frequent ones", f"({size})", TextTable(header, cells, 2)]
 
 
 def _names(scores: Evaluation) -> list[str]:
