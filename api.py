@@ -25,6 +25,7 @@ from .engine.textnet.row_weights import ClassWeight
 from .engine.textnet.stopping import Stopping
 from .engine.textnet.training import Training
 from .errors import InputError, UsageError
+from .formats.bundle import is_bundle, read_bundle
 from .formats.files import memory_bytes
 from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, write_network
 from .formats.optimizer import Optimizer
@@ -174,9 +175,9 @@ class Net(_TextNet):
         write_weights(path, self.layer_parameters())
 
     def load(self, path: str | os.PathLike[str]) -> Net:
-        """Read a weights file of this net; returns the net. Raises InputError."""
-        sizes = [info.parameters for info in self.layers]
-        blobs = read_weights(path, sizes, [info.text for info in self.layers])
+        """Read a weights file of this net, or the weights of a .c64 bundle; returns the net. Raises InputError."""
+        sizes, texts = [info.parameters for info in self.layers], [info.text for info in self.layers]
+        blobs = read_bundle(path, sizes, texts).weights if is_bundle(path) else read_weights(path, sizes, texts)
         self.parameters = self.unpack(np.concatenate(blobs))
         return self
 

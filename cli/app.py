@@ -24,6 +24,7 @@ from . import (
     info,
     mean,
     optimize,
+    predict,
     run,
     score,
     solver_test,
@@ -37,6 +38,7 @@ from . import (
 )
 from . import eval as evaluate
 from . import time as timing
+from .bundles import BundleCommand
 from .failure import DEBUG, guard
 from .forms import CaffeForm, two_forms, with_commands
 from .options import Command, HelpGroup, examples
@@ -89,7 +91,8 @@ def options(
 app.callback()(guard(options))
 
 
-TEXT_NETS = (train, test, evaluate, info, convert)
+TEXT_NETS = (train, test, evaluate, predict, info, convert)
+BUNDLES = (test, evaluate, predict)  # which take a .c64 for NET WEIGHTS
 MANY = (sweep, score)  # of many jobs, for both kinds of nets
 CAFFE_NETS = (mean, run, classify, summary, timing, optimize, verify, draw, export)
 CAFFE_FORMS = {train: solver_train, test: solver_test}
@@ -97,6 +100,7 @@ COMPUTING = (
     train,
     test,
     evaluate,
+    predict,
     run,
     classify,
     timing,
@@ -106,10 +110,10 @@ COMPUTING = (
 )  # with compiled kernels; the others work on files
 for module in (*TEXT_NETS, *CAFFE_NETS, *MANY, warmup, doctor):
     needs = f"caffe64 {module.NAME}" if module in COMPUTING else ""
-    kind = Command
+    kind = BundleCommand if module in BUNDLES else Command
     if module in CAFFE_FORMS:
         form = CAFFE_FORMS[module]
-        kind = two_forms(CaffeForm(guard(form.command, needs), form.EXAMPLES, form.TAKES))
+        kind = two_forms(CaffeForm(guard(form.command, needs), form.EXAMPLES, form.TAKES), kind)
     if module is sweep:
         kind = with_commands({"show": (guard(sweep.show), sweep.SHOW_EXAMPLES)})
     app.command(module.NAME, cls=kind, epilog=examples(*module.EXAMPLES))(guard(module.command, needs))

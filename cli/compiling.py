@@ -56,7 +56,7 @@ def every_kernel() -> list[Kernel]:
     from .. import api, kernels  # noqa: F401 (they bring in the engine)
     from ..engine.compiler.jit import KERNELS
     from ..engine.graph.execution import required_kernels as of_graphs  # noqa: F401
-    from ..formats import numbers  # noqa: F401
+    from ..formats import csv_numbers  # noqa: F401
 
     return list(KERNELS)
 

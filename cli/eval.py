@@ -12,6 +12,7 @@ NAME = "eval"
 EXAMPLES = (
     "caffe64 eval net.txt weights.bin all testX.txt testY.txt",
     "caffe64 eval net.txt weights.bin 10000 testX.npy testY.npy --json",
+    "caffe64 eval model.c64 all test.csv",
 )
 
 
@@ -19,8 +20,8 @@ def command(
     net: options.Net,
     weights: options.Weights,
     n: options.Rows,
-    x: options.InputX,
-    y: options.InputY,
+    x: options.TableX,
+    y: options.TableY = None,
     top: Annotated[
         int | None,
         typer.Option(
@@ -31,6 +32,7 @@ def command(
             show_default=False,
         ),
     ] = None,
+    ignore_unknown: options.IgnoreUnknown = False,
     threads: options.Threads = None,
     strict: options.Strict = False,
     as_json: options.Json = False,
@@ -40,21 +42,20 @@ def command(
     Of classes: accuracy, precision, recall and F1 of each, and a table of what is taken for what; the most frequent
     confusions where it is wider than the terminal. Of real targets: R2, MAE and RMSE. --json has all of it.
     """
-    from ..api import Net
     from ..formats.data import kernels_to_read
     from . import compiling, files
-    from .data import naming_label, read_inputs, read_targets, require_loss
+    from .bundles import read_net
+    from .data import require_loss
     from .output import Output
     from .table import print_result
+    from .table_data import refuse_unknown, scored_rows
 
     files.check_inputs((net, weights, x, y))
     output = Output()
-    model = Net.read(net)
+    model, columns = read_net(net, weights)
     require_loss(model, net)
-    model.load(weights)
+    refuse_unknown(columns, ignore_unknown)
     compiling.prepare([*model.kernels(training=False), *kernels_to_read(x, y)], output)
-    X = read_inputs(model, x, options.row_count(n), strict=strict)
-    Y = read_targets(model, y, X, strict=strict)
-    with naming_label(y, Y):
-        scores = model.evaluate(X, Y, top=top, threads=threads)
-    print_result(scores, as_json)
+    data = scored_rows(model, columns, x, y, options.row_count(n), strict=strict, ignore_unknown=ignore_unknown)
+    scores = model.score(data, top=top, threads=threads)
+    print_result(scores if columns is None else scores.named(columns.output_names), as_json)

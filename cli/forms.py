@@ -86,8 +86,10 @@ class CaffeForm:
         return long + equals + value if name.startswith("-") and long in self.options else arg
 
 
-def two_forms(form: CaffeForm) -> type[TwoForms]:
-    return type("TwoForms", (TwoForms,), {"caffe_form": form})
+def two_forms(form: CaffeForm, kind: type[Command]) -> type[TwoForms]:
+    """`kind` is that of the form for text nets."""
+    bases = (TwoForms,) if kind is Command else (TwoForms, kind)
+    return type("TwoForms", bases, {"caffe_form": form})
 
 
 class WithCommands(Command):

@@ -143,6 +143,16 @@ Rows = Annotated[
     str, typer.Argument(metavar="N", help="Number of rows to use, or 'all'.", callback=_rows, show_default=False)
 ]
 InputX = Annotated[Path, input_argument("X", "Input rows: text, .gz, .npy or IDX.")]
+TableX = Annotated[Path, input_argument("X", "Input rows: text, .gz, .npy or IDX; of a .c64 that has columns a table.")]
+TableY = Annotated[
+    Path | None, input_argument("[Y]", "A class (sce) or targets (l2l) for each row; a table holds them itself.")
+]
+IgnoreUnknown = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-unknown", help="Take a category that the training had not as none of them, not as an error."
+    ),
+]
 InputY = Annotated[Path, input_argument("Y", "A class (sce) or targets (l2l) for each row.")]
 Threads = Annotated[
     int | None,

@@ -18,8 +18,9 @@ def command(
     net: options.Net,
     weights: options.Weights,
     n: options.Rows,
-    x: options.InputX,
+    x: options.TableX,
     out: Annotated[Path, options.output_argument("OUT", "File to write: one line of outputs per row.")],
+    ignore_unknown: options.IgnoreUnknown = False,
     threads: options.Threads = None,
     strict: options.Strict = False,
     quiet: options.Quiet = False,
@@ -32,13 +33,13 @@ def command(
     """
     import time
 
-    from ..api import Net
     from ..formats.data import kernels_to_read
     from ..formats.numbers import write_numbers
     from . import compiling, files
-    from .data import read_inputs
+    from .bundles import read_net
     from .output import Output
     from .progress import testing_progress
+    from .table_data import input_rows, refuse_unknown
 
     started = time.perf_counter()
     files.check_inputs((net, weights, x))
@@ -46,12 +47,12 @@ def command(
     output = Output(quiet=quiet, result=out)
     output.banner()
     output.line("Parsing net...")
-    model = Net.read(net)
     output.line("Loading net...")
-    model.load(weights)
+    model, columns = read_net(net, weights)
+    refuse_unknown(columns, ignore_unknown)
     compiling.prepare([*model.kernels(training=False), *kernels_to_read(x)], output)
     output.line("Loading X...")
-    X = read_inputs(model, x, options.row_count(n), strict=strict)
+    X = input_rows(model, columns, x, options.row_count(n), strict=strict, ignore_unknown=ignore_unknown)
     with testing_progress(output, len(X), model.spec.minibatch) as watch:
         outputs = model.predict(X, threads=threads, watch=watch)
     write_numbers(out, outputs)

@@ -16,19 +16,24 @@ EXAMPLES = (
     "caffe64 train net.txt weights.bin optimizer.txt all X.npy Y.npy "
     "--val-x testX.npy --val-y testY.npy --plot curve.png",
     "caffe64 train net.txt weights.bin optimizer.txt all X.npy Y.npy --checkpoint run.ckpt --resume run.ckpt",
+    "caffe64 train table.txt model.c64 optimizer.txt all train.csv --target species --scale standard --validation 0.2",
 )
 
 
 def command(
     net: options.Net,
-    weights: Annotated[Path, options.output_argument("WEIGHTS", "Weights file to write.")],
+    weights: Annotated[
+        Path, options.output_argument("WEIGHTS", "Weights file to write, or MODEL.c64, which holds the net as well.")
+    ],
     optim: Annotated[
         Path,
         options.input_argument("OPTIM", "Optimizer file: six numbers, and words."),
     ],
     n: options.Rows,
-    x: options.InputX,
-    y: options.InputY,
+    x: Annotated[
+        Path, options.input_argument("X", "Input rows: text, .gz, .npy or IDX; with --target a table, CSV or Parquet.")
+    ],
+    y: options.TableY = None,
     seed: Annotated[
         int | None,
         typer.Option(
@@ -91,6 +96,31 @@ def command(
     keep_best: Annotated[
         bool, typer.Option("--keep-best", help="Write the weights of the epoch with the lowest validation loss.")
     ] = False,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="X is a table: learn this column of it. May be repeated.", show_default=False
+        ),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN,...", help="Learn from these columns. Default: all but the targets."),
+    ] = None,
+    drop: Annotated[list[str] | None, typer.Option(metavar="COLUMN,...", help="Leave these columns out.")] = None,
+    impute: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mean|median",
+            help="Fill missing numbers in so, missing categories with the most frequent. Default: refused.",
+        ),
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option(metavar="standard|minmax", help="Scale columns of numbers: deviation 1, or 0 to 1.")
+    ] = None,
+    validation: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Hold this share of the table's rows back and validate on them."),
+    ] = None,
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a record of each epoch: .jsonl or .csv.")
     ] = None,
@@ -122,10 +152,14 @@ def command(
 
     Started by mpiexec or srun, as many processes train one net together; results do not depend on their number.
 
+    With --target, X is a table with a header: texts become categories, `?` in the net is the number of features or
+    outputs, and WEIGHTS must be a MODEL.c64, which also keeps what was fitted to the columns, for predict, eval, test.
+
     Caffe nets: `caffe64 train --solver solver.prototxt`; `caffe64 train --solver --help` shows its options.
     """
     from .train_request import TrainRequest
     from .train_run import run
+    from .train_table import table_options
 
     run(
         TrainRequest(
@@ -145,6 +179,7 @@ def command(
             row_weights=row_weights,
             val_x=val_x,
             val_y=val_y,
+            table=table_options(target, features, drop, impute, scale, validation),
             patience=patience,
             keep_best=keep_best,
             log=log,

@@ -32,6 +32,7 @@ from .output import Output
 from .progress import TrainReport, last_lines, make_report, rank_line
 from .resume import changes
 from .train_request import TrainRequest, check
+from .train_table import read_rows, read_table, save
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,7 @@ def run(request: TrainRequest) -> None:
     agree(group, trainer.load)
     trainer.run()
     if not group.rank:
-        trainer.net.save(request.weights)
+        trainer.save()
         output.finished(time.perf_counter() - started, request.weights)
     group.barrier()  # none ends before the weights are written, or could not be
 
@@ -67,7 +68,8 @@ class Trainer:
         check(request, writes=not group.rank)
         output.banner()
         output.line("Parsing net...")
-        self.net = Net.read(request.net)
+        self._table = read_table(request, output) if request.table else None
+        self.net = self._table.net if self._table else Net.read(request.net)
         require_loss(self.net, request.net)
         self._optimizer = read_optimizer(request.optimizer)
         self.saved = None if request.begins else read_checkpoint(request.resume)
@@ -77,7 +79,8 @@ class Trainer:
         request = self._request
         check_shards(self._shards, self._group.size, self.net.spec.minibatch)
         weights = None if request.class_weights == BALANCED else request.class_weights
-        text = kernels_to_read(request.x, request.y, request.val_x, request.val_y, weights, request.row_weights)
+        numbers = () if request.table else (request.x, request.y, request.val_x, request.val_y)
+        text = kernels_to_read(*numbers, weights, request.row_weights)
         compiling.prepare([*self._kernels(), *text], self._output)
 
     def load(self) -> None:
@@ -86,15 +89,12 @@ class Trainer:
         if request.init and not saved:
             self.net.load(request.init)
         self.compile()
-        output.line("Loading X...")
-        X = read_inputs(self.net, request.x, request.rows, strict=request.strict)
-        output.line("Loading Y...")
-        Y = read_targets(self.net, request.y, X, strict=request.strict)
+        X, Y = read_rows(self.net, request, self._table, output)
         class_weights = read_class_weights(self.net, request.class_weights, strict=request.strict)
         row_weights = read_row_weights(request.row_weights, X, strict=request.strict)
         self._weights = {"class_weight": class_weights, "sample_weight": row_weights}
         self._validation = self._read_validation()
-        with naming_label(request.y, Y):
+        with naming_label(request.y, Y) if request.y else nullcontext():
             self._training = self._resume(saved, X, Y) if saved else self._begin(X, Y)
         self._history = list(saved.history) if saved else []
         self._stopping = self._begin_stopping()
@@ -115,12 +115,19 @@ class Trainer:
 
     def _kernels(self) -> list[Kernel]:
         kernels = self.net.kernels(training=True, shards=self._shards, optimizer=self._optimizer)
-        if self._request.val_x is not None:
+        if self._request.validates:
             kernels += [kernel for kernel in self.net.kernels(training=False) if kernel not in kernels]
         return kernels
 
+    def save(self) -> None:
+        """Write the weights, or the bundle."""
+        save(self.net, self._request.weights, self._table)
+
     def _read_validation(self):
         """X and Y of --val-x and --val-y, all rows, checked; None without them."""
+        if self._table and self._table.held_out:
+            held_out = self._table.held_out
+            return self.net.checked(held_out.X, held_out.Y, ("validation rows", "their targets"))
         if self._request.val_x is None:
             return None
         strict = self._request.strict

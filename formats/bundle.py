@@ -65,8 +65,11 @@ def write_bundle(
                 member.write(data)
 
 
-def read_bundle(path: str | os.PathLike[str]) -> BundleParts:
-    """Raises InputError for a file that is damaged or not a bundle, or whose weights are of another net's shape."""
+def read_bundle(
+    path: str | os.PathLike[str], sizes: Sequence[int] | None = None, names: Sequence[str] = ()
+) -> BundleParts:
+    """Raises InputError for a file that is damaged or not a bundle, and, as `read_weights`, for weights of another net
+    than that of `sizes` and `names`."""
     name = file_name(path)
     with open_input(path) as file:
         try:
@@ -82,7 +85,7 @@ def read_bundle(path: str | os.PathLike[str]) -> BundleParts:
             # NotImplementedError and RuntimeError: of a version, compression or encryption that zipfile lacks
             raise InputError(path, f"is not a {BUNDLE_SUFFIX} bundle: {error}", hint=CUT_SHORT) from None
     spec = parse_network(text, f"{name}/{NET_MEMBER}")
-    weights = weights_of(Source(f"{name}/{WEIGHTS_MEMBER}", io.BytesIO(data), len(data), zipped=False))
+    weights = weights_of(Source(f"{name}/{WEIGHTS_MEMBER}", io.BytesIO(data), len(data), zipped=False), sizes, names)
     return BundleParts(spec, weights, columns)
 
 

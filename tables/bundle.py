@@ -13,7 +13,7 @@ from ..errors import InputError, UsageError
 from ..formats.bundle import BUNDLE_SUFFIX, COLUMNS_MEMBER, is_bundle, read_bundle, write_bundle
 from .columns import TableColumns
 from .columns_json import columns_from_json, columns_to_json
-from .predictions import Predictions, check_finite_outputs
+from .predictions import Predictions, check_finite_outputs, named_outputs
 from .reading import open_table
 
 if TYPE_CHECKING:
@@ -78,14 +78,14 @@ class Bundle:
         X = columns.inputs(raw, ignore_unknown=flag("ignore_unknown", ignore_unknown))
         found = self.net.predict(X, threads=threads)
         check_finite_outputs(found, raw.path)
-        return Predictions(found, columns.labels, columns.output_names)
+        return named_outputs(self.net, columns, found)
 
     def evaluate(self, source: TableSource, *, ignore_unknown: bool = False, threads: int | None = None) -> Evaluation:
         """Loss, and for labels accuracy and confusion, of a table with the target."""
         columns = self.known_columns()
         raw = open_table(source, columns.kinds)
         X = columns.inputs(raw, ignore_unknown=flag("ignore_unknown", ignore_unknown))
-        return self.net.evaluate(X, columns.targets(raw), threads=threads)
+        return self.net.evaluate(X, columns.targets(raw), threads=threads).named(columns.output_names)
 
     def known_columns(self) -> TableColumns:
         """Raises UsageError for a net that was not trained on a table."""

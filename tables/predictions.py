@@ -13,14 +13,16 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from ..api import Net
 from ..arguments import file_name
 from ..errors import UsageError
 from ..formats.atomic import write_atomically
-from .columns import Label, label_text
+from .columns import Label, TableColumns, label_text
 from .raw import CHUNK
 from .text_columns import import_polars
 
 PARQUET_SUFFIX = ".parquet"
+SOFT = ("sft",)  # losses whose outputs are probabilities, and whose targets are columns of them
 
 
 class Predictions(NamedTuple):
@@ -44,6 +46,20 @@ class Predictions(NamedTuple):
         import polars as pl
 
         return pl.DataFrame({name: np.ascontiguousarray(column) for name, column in self.columns.items()})
+
+
+def named_outputs(net: Net, columns: TableColumns | None, outputs: np.ndarray) -> Predictions:
+    """With the labels or names of the columns; without columns classes have numbers from 0."""
+    if columns is not None:
+        labels = columns.labels
+        if net.spec.loss in SOFT:
+            labels = columns.target_names
+        return Predictions(outputs, labels, columns.output_names)
+    numbers = range(outputs.shape[1])
+    classes = net.plan.loss is not None and net.plan.loss.classes
+    if classes or net.spec.loss in SOFT:
+        return Predictions(outputs, list(numbers), list(map(str, numbers)))
+    return Predictions(outputs, None, [f"output_{number}" for number in numbers])
 
 
 def write_predictions(path: str | os.PathLike[str], found: Predictions) -> None:

@@ -103,6 +103,14 @@ class RawTable:
             columns = {name: replace(column, values=column.values[rows]) for name, column in self.columns.items()}
         return replace(self, columns=columns, rows=len(rows), places=places, matrix=matrix)
 
+    def head(self, rows: int | None) -> RawTable:
+        """The part of the first rows, None: of all. Raises InputError if there are fewer."""
+        if rows is None or rows == self.rows:
+            return self
+        if rows > self.rows:
+            raise InputError(self.path, f"holds {self.rows} rows", f"{rows}")
+        return self.take(np.arange(rows))
+
     def numbers(self, names: Sequence[str]) -> np.ndarray:
         """The values of columns of numbers or booleans as float32 [N, names], nan where one is missing.
 

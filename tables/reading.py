@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,19 @@ from ..formats.text import NUMBER as NUMBER_PATTERN
 from .csv_layout import A_TABLE, CsvLayout, csv_layout
 from .raw import NUMBER, RawTable, views
 
+if TYPE_CHECKING:
+    from ..engine.compiler.jit import Kernel
+
 PARQUET = b"PAR1"
 ZIPPED = "an Excel or other zipped file? save the sheet as CSV"
+
+
+def kernels_of_tables() -> list[Kernel[*tuple[Any, ...], Any]]:
+    """The kernels that read CSV."""
+    from ..engine.compiler.jit import KERNELS
+    from ..formats import csv_numbers
+
+    return [kernel for kernel in KERNELS if kernel.py_func.__module__.startswith(csv_numbers.__package__)]
 
 
 def open_table(source: Any, kinds: Mapping[str, str]) -> RawTable:

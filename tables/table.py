@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 
 from ..api import Net, parse_net
-from ..arguments import names, seed_number
-from ..errors import InputError, UsageError
+from ..arguments import names, seed_number, whole_number
+from ..errors import UsageError
 from ..formats.network import NetSpec
 from .columns import TableColumns
 from .columns_fit import IMPUTE, LABELLED, SCALE, choose_features, fit_columns, fit_labels
@@ -133,26 +133,25 @@ class Table:
         # Philox, which gives the same numbers in every version of NumPy.
         drawn = np.random.Generator(np.random.Philox(key=[SPLIT_KEY, seed_number(seed)])).random(len(self))
         order = np.argsort(drawn, kind="stable")
-        first, second = (self._part(np.sort(rows)) for rows in (order[held_out:], order[:held_out]))
+        first, second = (self._part(self._raw.take(np.sort(rows))) for rows in (order[held_out:], order[:held_out]))
         second._fitted, second._ignores = first.columns, True
         return first, second
 
     def like(self, source: TableSource) -> Table:
         """Another file or frame as this one's columns say, to validate with; an unknown category is 0 in all inputs."""
-        other = self._part(np.arange(0))
-        other._raw, other._fitted, other._ignores = open_table(source, self.columns.kinds), self.columns, True
+        other = self._part(open_table(source, self.columns.kinds))
+        other._fitted, other._ignores = self.columns, True
         return other
 
     def head(self, rows: int) -> Table:
         """The first rows. Raises InputError if there are fewer."""
-        if rows > len(self):
-            raise InputError(self._raw.path, f"holds {len(self)} rows", f"{rows}")
-        return self if rows == len(self) else self._part(np.arange(rows))
+        return self._part(self._raw.head(whole_number("rows", rows, 1)))
 
-    def _part(self, rows: np.ndarray) -> Table:
+    def _part(self, raw: RawTable) -> Table:
+        """Other rows, to which nothing is fitted yet."""
         part = object.__new__(type(self))
         vars(part).update({name: value for name, value in vars(self).items() if name not in ("X", "Y")})
-        part._raw, part._fitted = self._raw.take(rows), None
+        part._raw, part._fitted = raw, None
         return part
 
     def net(self, net: str | NetSpec) -> Net:

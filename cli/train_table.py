@@ -1,0 +1,117 @@
+"""The table of `caffe64 train --target`: read, split, fitted; the net that it completes, and the bundle at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..api import Net
+from ..errors import InputError, UsageError
+from ..formats.bundle import is_bundle
+from ..formats.network import read_network
+from ..tables.bundle import Bundle
+from ..tables.columns_fit import split_names
+from ..tables.reading import kernels_of_tables
+from ..tables.resolve import check_fits
+from ..tables.table import Table
+from . import compiling
+from .data import read_inputs, read_targets
+from .output import Output
+from .train_request import TableRequest, TrainRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+
+def table_options(
+    targets: list[str] | None,
+    features: list[str] | None,
+    drop: list[str] | None,
+    impute: str | None,
+    scale: str | None,
+    held_out: float | None,
+) -> TableRequest | None:
+    """The options of the command line; None without --target. Raises UsageError for others without it."""
+    given = {"--features": features, "--drop": drop, "--impute": impute, "--scale": scale, "--validation": held_out}
+    if not targets:
+        for option, value in given.items():
+            if value:
+                raise UsageError(f"{option} is for a table: it needs --target COLUMN")
+        return None
+    if held_out is not None and not 0 < held_out < 1:
+        raise UsageError(f"--validation {held_out:g}: expected a share of the rows, between 0 and 1")
+    chosen = tuple(split_names(features)) if features else None
+    return TableRequest(tuple(split_names(targets)), chosen, tuple(split_names(drop or ())), impute, scale, held_out)
+
+
+@dataclass(frozen=True)
+class TrainTable:
+    """The rows to train on, those to validate with, None without any, and the net with its sizes filled in."""
+
+    rows: Table
+    held_out: Table | None
+    net: Net
+
+    @property
+    def facts(self) -> str:
+        """One line for people: what was made of the columns."""
+        columns = self.rows.columns
+        found = f"{len(columns.features)} columns are {columns.size} features"
+        if columns.labels is not None:
+            found += f", {columns.target_names[0]!r} has {len(columns.labels)} labels"
+        return found + (f"; {len(self.held_out)} rows are held out" if self.held_out else "")
+
+
+def read_table(request: TrainRequest, output: Output) -> TrainTable:
+    """Read the table that `request` names, of as many rows as it says. Raises InputError, UsageError.
+
+    Rows are held out by a fixed seed: trainings with other seeds validate on the same rows.
+    """
+    compiling.prepare(kernels_of_tables(), output)
+    asked = request.table
+    assert asked is not None
+    loss = read_network(request.net, features=1, outputs=1).loss
+    if loss is None:
+        raise InputError(request.net, "the last layer is not a loss layer", "sce or l2l")
+    table = Table(
+        request.x,
+        target=asked.targets,
+        features=asked.features,
+        drop=asked.drop,
+        impute=asked.impute,
+        scale=asked.scale,
+        loss=loss,
+    )
+    if request.rows is not None:
+        table = table.head(request.rows)
+    held_out = None
+    if asked.held_out is not None:
+        table, held_out = table.split(asked.held_out)
+    elif request.val_x is not None:
+        held_out = table.like(request.val_x)
+    columns = table.columns
+    spec = read_network(request.net, features=columns.size, outputs=columns.outputs)
+    check_fits(spec, columns, loss, str(request.net))
+    found = TrainTable(table, held_out, Net(spec))
+    output.say(found.facts)
+    return found
+
+
+def read_rows(
+    net: Net, request: TrainRequest, table: TrainTable | None, output: Output
+) -> tuple[np.ndarray, np.ndarray]:
+    """X float32 [N, F] and Y float32 [N] or [N, T], of the table or of the two files."""
+    output.line("Loading X...")
+    X = table.rows.X if table else read_inputs(net, request.x, request.rows, strict=request.strict)
+    output.line("Loading Y...")
+    return X, table.rows.Y if table else read_targets(net, request.y, X, strict=request.strict)
+
+
+def save(net: Net, path: Path, table: TrainTable | None) -> None:
+    """Write the weights, or a bundle where the name is one's."""
+    if is_bundle(path):
+        Bundle(net, table and table.rows.columns).save(path)
+    else:
+        net.save(path)
