@@ -25,7 +25,8 @@ from .engine.textnet.row_weights import ClassWeight
 from .engine.textnet.stopping import Stopping
 from .engine.textnet.training import Training
 from .errors import InputError, UsageError
-from .formats.bundle import is_bundle, read_bundle
+from .formats.bundle import read_bundle
+from .formats.content import is_bundle
 from .formats.files import memory_bytes
 from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, write_network
 from .formats.optimizer import Optimizer

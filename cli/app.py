@@ -38,7 +38,7 @@ from . import (
 )
 from . import eval as evaluate
 from . import time as timing
-from .bundles import BundleCommand
+from .bundles import BundleCommand, TrainCommand
 from .failure import DEBUG, guard
 from .forms import CaffeForm, two_forms, with_commands
 from .options import Command, HelpGroup, examples
@@ -110,7 +110,7 @@ COMPUTING = (
 )  # with compiled kernels; the others work on files
 for module in (*TEXT_NETS, *CAFFE_NETS, *MANY, warmup, doctor):
     needs = f"caffe64 {module.NAME}" if module in COMPUTING else ""
-    kind = BundleCommand if module in BUNDLES else Command
+    kind = BundleCommand if module in BUNDLES else TrainCommand if module is train else Command
     if module in CAFFE_FORMS:
         form = CAFFE_FORMS[module]
         kind = two_forms(CaffeForm(guard(form.command, needs), form.EXAMPLES, form.TAKES), kind)

@@ -1,4 +1,4 @@
-"""A .c64 bundle in place of NET WEIGHTS: on the command line, and the net that is read."""
+"""Commands that take a .c64 bundle in place of NET WEIGHTS, or a table; and the net that is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..formats.bundle import is_bundle
+from ..formats.content import is_bundle
 from .options import Command
 
 if TYPE_CHECKING:
@@ -42,6 +42,18 @@ class BundleCommand(Command):
         super().format_usage(ctx, formatter)
         pieces = " ".join(self.collect_usage_pieces(ctx))
         formatter.write_usage(ctx.command_path, pieces.replace(PAIR, "MODEL.c64"), "   or: ")
+
+
+class TrainCommand(Command):
+    """The command that also learns from a table: then there is no Y."""
+
+    def collect_usage_pieces(self, ctx) -> list[str]:
+        return [piece.replace("[Y]", "Y") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_usage(self, ctx, formatter) -> None:
+        super().format_usage(ctx, formatter)
+        form = "NET MODEL.c64 OPTIM N TABLE --target COLUMN [OPTIONS]"
+        formatter.write_usage(ctx.command_path, form, "   or: ")
 
 
 def _names(parameter) -> list[str]:

@@ -24,7 +24,7 @@ def command(
     also the columns of its table.
     """
     from ..api import Net
-    from ..formats.bundle import is_bundle
+    from ..formats.content import is_bundle
     from ..summaries import summarise_text
     from .table import print_result
 

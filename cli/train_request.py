@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from ..errors import UsageError
-from ..formats.bundle import BUNDLE_SUFFIX, is_bundle
+from ..formats.content import BUNDLE_SUFFIX, is_bundle
 from . import files, plot
 from .data import BALANCED
 from .log import SUFFIXES as LOG_SUFFIXES

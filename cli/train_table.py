@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..api import Net
 from ..errors import InputError, UsageError
-from ..formats.bundle import is_bundle
+from ..formats.content import is_bundle
 from ..formats.network import read_network
 from ..tables.bundle import Bundle
 from ..tables.columns_fit import split_names

@@ -21,13 +21,12 @@ import numpy as np
 from ..arguments import file_name
 from ..errors import InputError
 from .atomic import write_atomically
-from .content import CUT_SHORT
+from .content import BUNDLE_SUFFIX, CUT_SHORT
 from .files import Source, check_memory, open_input
 from .network import NetSpec, format_network, parse_network
 from .text import MOST_TEXT_BYTES
 from .weights import check_finite, put_weights, weights_of
 
-BUNDLE_SUFFIX = ".c64"
 NET_MEMBER, WEIGHTS_MEMBER, COLUMNS_MEMBER = "net.txt", "weights.bin", "columns.json"
 MOST_COLUMNS_BYTES = 1 << 28  # far more than a million columns take
 
@@ -38,11 +37,6 @@ class BundleParts(NamedTuple):
     spec: NetSpec
     weights: list[np.ndarray]
     columns: str | None
-
-
-def is_bundle(path: str | os.PathLike[str] | None) -> bool:
-    """Whether a file is a bundle, by its name."""
-    return path is not None and os.fspath(path).lower().endswith(BUNDLE_SUFFIX)
 
 
 def write_bundle(

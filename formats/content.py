@@ -7,6 +7,7 @@ import re
 
 from ..errors import InputError
 
+BUNDLE_SUFFIX = ".c64"
 HEAD = 512  # bytes that are read
 LFS = b"version https://git-lfs.github.com/spec/"
 WEB = (b"<!doctype", b"<html", b"<?xml")
@@ -40,6 +41,11 @@ _SOLVER = re.compile(rb"^\s*(?:(?:train_|test_)?net|base_lr|lr_policy|max_iter|s
 _MODEL = re.compile(rb"\x0a(?s:.){0,200}?(?:\xa2\x06|\x12)|\xa2\x06")  # a net's name, its layers: fields 1, 100 or 2
 _STATE = re.compile(rb"\x08[\x80-\xff]{0,4}[\0-\x7f][\x12\x1a\x20]")  # iter, then another field
 CONTROL = bytes({*range(32)} - set(b"\t\n\r"))
+
+
+def is_bundle(path: object) -> bool:
+    """Whether a file, by its name, is a text net with its weights (`bundle.py`)."""
+    return isinstance(path, str | os.PathLike) and os.fspath(path).lower().endswith(BUNDLE_SUFFIX)
 
 
 def refuse_stand_ins(path: str | os.PathLike[str], head: bytes) -> None:

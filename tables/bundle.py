@@ -10,7 +10,8 @@ import numpy as np
 from ..api import Evaluation, Net
 from ..arguments import flag, instance
 from ..errors import InputError, UsageError
-from ..formats.bundle import BUNDLE_SUFFIX, COLUMNS_MEMBER, is_bundle, read_bundle, write_bundle
+from ..formats.bundle import COLUMNS_MEMBER, read_bundle, write_bundle
+from ..formats.content import BUNDLE_SUFFIX, is_bundle
 from .columns import TableColumns
 from .columns_json import columns_from_json, columns_to_json
 from .predictions import Predictions, check_finite_outputs, named_outputs
