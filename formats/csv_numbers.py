@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
-from ..engine.team.threads import usable_threads
-from .numbers import PART, scan_rows
+from .numbers import scan_rows
 from .record_survey import is_plain_csv
 
 
@@ -19,10 +16,11 @@ def read_plain_csv(
 
     None unless each line holds `columns` numbers and nothing else: no blank, quote, missing value, nan or inf.
     """
-    parts = range(start, stop, PART)
-    with ThreadPoolExecutor(usable_threads()) as threads:
-        checks = threads.map(lambda at: is_plain_csv.run(text, at, min(at + PART, stop), ord(separator)), parts)
-        if not all(checks) or text[stop - 1] == ord(separator):
-            return None
+    if text[stop - 1] == ord(separator):
+        return None
     end = stop + 1 if text[stop] == ord("\n") else stop + 2  # behind the line feed
-    return scan_rows(path, text[start:end], columns)
+
+    def is_plain(first: int, last: int) -> bool:
+        return bool(is_plain_csv.run(text, start + first, min(start + last, stop), ord(separator)))
+
+    return scan_rows(path, text[start:end], columns, is_plain)

@@ -16,7 +16,7 @@ import mmap
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -110,13 +110,20 @@ def scan_source(source: Source, count: int | None, layout: TextLayout | None = N
     return numbers
 
 
-def scan_rows(path: str, text: np.ndarray, columns: int) -> np.ndarray | None:
+def scan_rows(path: str, text: np.ndarray, columns: int, is_plain: Callable[[int, int], bool]) -> np.ndarray | None:
     """The numbers of a text, uint8 [bytes], as float32 [lines, columns] if each of its lines, the last one too, ends
-    with a line feed and holds so many; None for any other, or for a number that is malformed or not finite."""
+    with a line feed and holds so many, and is_plain(start, stop) of each part of the text; None for any other, or for a
+    number that is malformed or not finite."""
+
+    def survey(part: _Part) -> Surveyed | None:
+        return _survey(part) if is_plain(part.start, part.stop) else None
+
     block, here, counts = _Block(path, text, 1, 1), 0, []
     with ThreadPoolExecutor(usable_threads()) as threads:
         rounds = list(block.rounds())
-        for found in (part for parts in rounds for part in threads.map(_survey, parts)):
+        for found in (part for parts in rounds for part in threads.map(survey, parts)):
+            if found is None:
+                return None
             counts.append(found.numbers)
             if found.state[LINE_FEEDS]:
                 if here + found.state[FIRST_LINE] != columns or (found.runs[:, 0] != columns).any():

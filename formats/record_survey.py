@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..engine.compiler.jit import I1, U1_IN, i64, kernel
+from ..engine.compiler.jit import I1, U1_IN, i64, inline, kernel
+from ..engine.vectors.byte_vectors import WINDOW, address, byte, classes, equal_bytes, line_ends
 
 # The fault of a record: none, another number of fields, a blank line, a quote inside a field, a quote never closed.
 RECORD_FINE, RECORD_FIELDS, RECORD_BLANK, RECORD_QUOTE, RECORD_OPEN = range(5)
 # Indices of the `state` of `survey_records`.
 RECORD_COUNT, RECORD_FAULT, RECORD_LINE, RECORD_FOUND, RECORD_FEEDS = range(5)
 RECORD_STATE = 5
+
+DECIDED = WINDOW - 2  # bytes of a window that are decided: one before and one after them are needed
+u64 = np.uint64
 
 
 @kernel(i64(U1_IN, i64, i64, i64, I1, I1), fastmath=None)
@@ -81,14 +85,28 @@ def is_plain_csv(text: np.ndarray, start: int, stop: int, separator: int) -> int
     """1 if text[start:stop] holds fields of digits, signs, points and exponents alone, none of them empty, between
     separators and line feeds; else 0. text[start - 1] and text[stop] are looked at as well, and must be there.
     """
-    wrong = 0
-    for i in range(start, stop):
-        before, here, after = np.int64(text[i - 1]), np.int64(text[i]), np.int64(text[i + 1])
-        digit = (here >= 48) & (here <= 57)
+    text, wrong, i = address(text), u64(0), start
+    while i + DECIDED <= stop:
+        digits, points, minuses, pluses, _, marks = classes(text, i - 1)
+        feeds, separators = line_ends(text, i - 1), equal_bytes(text, i - 1, separator)
+        returns = equal_bytes(text, i - 1, 13)
+        signs = minuses | pluses
+        fine = digits | points | signs | (marks & ((digits | points) << u64(1)) & ((digits | signs) >> u64(1)))
+        between = separators | feeds
+        fine |= (between | (returns & (feeds >> u64(1)))) & ~(between << u64(1))
+        wrong |= (~fine >> u64(1)) & u64((1 << DECIDED) - 1)
+        i += DECIDED
+    while i < stop:
+        before, here, after = byte(text, i - 1), byte(text, i), byte(text, i + 1)
+        exponent = ((here | 32) == 101) & (_is_digit(before) | (before == 46))
+        exponent &= _is_digit(after) | (after == 43) | (after == 45)
+        part = _is_digit(here) | (here == 46) | (here == 45) | (here == 43) | exponent
         ends = (here == separator) | (here == 10) | ((here == 13) & (after == 10))
-        begun = (before != separator) & (before != 10)
-        exponent = ((here | 32) == 101) & (((before >= 48) & (before <= 57)) | (before == 46))
-        exponent &= ((after >= 48) & (after <= 57)) | (after == 43) | (after == 45)
-        part = digit | (here == 46) | (here == 45) | (here == 43) | exponent
-        wrong |= ~(part | (ends & begun)) & 1
-    return 1 - wrong
+        wrong |= u64(not (part | (ends & (before != separator) & (before != 10))))
+        i += 1
+    return int(wrong == u64(0))
+
+
+@inline
+def _is_digit(code: int) -> bool:
+    return (code >= 48) & (code <= 57)

@@ -5,6 +5,7 @@
     digits, points, minuses, pluses, letters, marks = classes(text, i)
                                   bit k of each is set where byte i + k is 0-9, ".", "-", "+", a-z or A-Z, e or E
     line_ends(text, i)            which bytes are line feeds, as a uint64
+    equal_bytes(text, i, code)    which bytes are `code`
     plain_separators(text, i)     which are commas, blanks or control characters
     unusual(text, i)              which bytes are one of  ! " # $ % & ' * / : < = > ? @ \\ ^ _ ` ~  or not ASCII
     first_one(word)  last_one(word)  count_ones(word)    positions from 0; of a word without ones 64, -1, 0
@@ -153,6 +154,17 @@ def line_ends(typingctx, text, i):
     return _u64(_i64, _i64), lambda context, builder, signature, args: builder.bitcast(
         _is(builder, _load(builder, *args), "\n"), _WORD
     )
+
+
+@intrinsic
+def equal_bytes(typingctx, text, i, code):
+    def codegen(context, builder, signature, args):
+        *place, code = args
+        first = builder.insert_element(ir.Constant(_WINDOW, ir.Undefined), builder.trunc(code, _BYTE), _INT(0))
+        wanted = builder.shuffle_vector(first, first, ir.Constant(_vector(_INT), [0] * WINDOW))
+        return builder.bitcast(builder.icmp_unsigned("==", _load(builder, *place), wanted), _WORD)
+
+    return _u64(_i64, _i64, _i64), codegen
 
 
 @intrinsic
