@@ -36,11 +36,11 @@ def frame_table(frame: Any, kinds: Mapping[str, str], name: str = FRAME_NAME) ->
     """A data frame of polars or pandas, `name` in messages. Raises UsageError for another type, InputError for a
     column without rows, or names that are not different texts."""
     library = type(frame).__module__.partition(".")[0]
+    if library == "polars" and hasattr(frame, "collect"):  # its lazy frames
+        frame = frame.collect()
     if library not in ("polars", "pandas") or not hasattr(frame, "columns"):
         kind = type(frame).__name__
         raise UsageError(f"the table is of the type {kind}, expected a file's name or a frame of polars or pandas")
-    if hasattr(frame, "collect"):  # polars's lazy one
-        frame = frame.collect()
     names = list(frame.columns)
     if wrong := [each for each in names if not isinstance(each, str)]:
         raise UsageError(f"the table has a column named {wrong[0]!r}, expected texts as names")

@@ -171,12 +171,14 @@ def text_column(series: polars.Series, kind: str | None) -> RawColumn:
             values = lower.replace_strict(TRUTHS, default=None, return_dtype=pl.Float64)
             return _checked(series, BOOLEAN, values, "true or false")
         numbers = series.cast(pl.Float64, strict=False)
-        numbers = numbers.set(numbers.is_infinite() | numbers.is_nan(), None)
+        infinite = numbers.is_infinite() | numbers.is_nan()
+        found = int(numbers.is_not_null().sum())
+        numbers = numbers.set(infinite, None)
         good = int(numbers.is_not_null().sum())
         if good == filled or kind == NUMBER:
             return _checked(series, NUMBER, numbers, "a number")
         commas, dates = (int(series.str.contains(pattern).sum()) for pattern in (COMMA, DATE))
-        if 2 * (good + commas) > filled:
+        if 2 * (found + commas) > filled:
             hint = "with a decimal point" if commas else "or leave the column out: --drop"
             return _checked(series, NUMBER, numbers, "a number", hint)
         if 2 * dates > filled:
@@ -187,7 +189,9 @@ def text_column(series: polars.Series, kind: str | None) -> RawColumn:
 
 def _are_words(values: polars.Series) -> bool:
     """Whether none of these texts looks like a number, a boolean or a date."""
-    return not values.str.strip_chars().str.contains(r"\d|^(?i:true|false|inf|infinity)$").any()
+    values = values.str.strip_chars()
+    values = values.filter(values.is_not_null() & ~values.is_in(MISSING))
+    return len(values) > 0 and not values.str.contains(r"\d|^(?i:true|false|inf|infinity)$").any()
 
 
 def category_column(series: polars.Series) -> RawColumn:
