@@ -118,13 +118,13 @@ def _as_numbers(
     schema: dict[str, polars.DataType] = dict.fromkeys(layout.names, pl.String())
     schema |= dict.fromkeys(numeric, pl.Float64())
     try:
-        frame = _read(layout, None, schema, missing)
+        frame = _read(layout, None, schema, missing).with_columns(pl.col(pl.Float64).fill_null(np.nan))
     except pl.exceptions.ComputeError:
         return None
     found = []
     for name in layout.names:
         if name in numeric:
-            values = frame[name].fill_null(np.nan).to_numpy()
+            values = frame[name].to_numpy()
             if np.isinf(values).any():
                 return None
             found.append(RawColumn(name, NUMBER, values))
@@ -140,7 +140,18 @@ def _as_texts(layout: CsvLayout, kinds: Mapping[str, str], rows: int | None = No
         frame = _read(layout, rows, dict.fromkeys(layout.names, pl.String()))
     except pl.exceptions.ComputeError as error:
         raise _unreadable(layout, error) from None
-    return [text_column(frame[name], kinds.get(name)) for name in layout.names]
+    texts = frame.select(pl.all().str.strip_chars())
+    values = texts.select(pl.all().cast(pl.Float64, strict=False))
+    finite = values.select(pl.all().is_finite().sum()).row(0)
+    values = values.select(pl.all().fill_null(np.nan))
+    absent = texts.select(pl.all().is_in(MISSING).fill_null(True).sum()).row(0)
+    found = []
+    for name, *counts in zip(layout.names, finite, absent, strict=True):
+        if sum(counts) == len(frame) and kinds.get(name, NUMBER) == NUMBER:  # at once: there may be thousands
+            found.append(RawColumn(name, NUMBER, values[name].to_numpy()))
+        else:
+            found.append(text_column(frame[name], kinds.get(name)))
+    return found
 
 
 def _unreadable(layout: CsvLayout, error: Exception) -> InputError:
