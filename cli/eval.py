@@ -42,20 +42,19 @@ def command(
     Of classes: accuracy, precision, recall and F1 of each, and a table of what is taken for what; the most frequent
     confusions where it is wider than the terminal. Of real targets: R2, MAE and RMSE. --json has all of it.
     """
-    from ..formats.data import kernels_to_read
     from . import compiling, files
     from .bundles import read_net
     from .data import require_loss
     from .output import Output
     from .table import print_result
-    from .table_data import refuse_unknown, scored_rows
+    from .table_data import kernels_for, refuse_unknown, scored_rows
 
     files.check_inputs((net, weights, x, y))
     output = Output()
     model, columns = read_net(net, weights)
     require_loss(model, net)
     refuse_unknown(columns, ignore_unknown)
-    compiling.prepare([*model.kernels(training=False), *kernels_to_read(x, y)], output)
+    compiling.prepare([*model.kernels(training=False), *kernels_for(columns, x, y)], output)
     data = scored_rows(model, columns, x, y, options.row_count(n), strict=strict, ignore_unknown=ignore_unknown)
     scores = model.score(data, top=top, threads=threads)
     print_result(scores if columns is None else scores.named(columns.output_names), as_json)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ..formats.streams import STDOUT
 from . import options
 
 NAME = "predict"
@@ -22,7 +21,7 @@ def command(
     weights: options.Weights,
     x: options.TableX,
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--output",
             "-o",
@@ -31,7 +30,7 @@ def command(
             callback=options.to_stdout,
             show_default=False,
         ),
-    ] = Path(STDOUT),
+    ] = None,
     ignore_unknown: options.IgnoreUnknown = False,
     threads: options.Threads = None,
     strict: options.Strict = False,
@@ -41,19 +40,23 @@ def command(
     MODEL.c64 is written by caffe64 train. If it was trained on a table, X is another table, CSV or Parquet, with the
     same columns: the target may be missing, further columns are ignored. All that was fitted is in the model.
     """
-    from ..formats.data import kernels_to_read
-    from ..tables.predictions import write_predictions
+    import sys
+
+    from ..tables.predictions import put_csv, write_predictions
     from . import compiling, files
     from .bundles import read_net
     from .output import Output
-    from .table_data import predictions, refuse_unknown
+    from .table_data import kernels_for, predictions, refuse_unknown
 
     files.check_inputs((net, weights, x))
     files.check_outputs((out,), (net, weights, x))
-    output = Output(result=out)
+    output = Output()
     model, columns = read_net(net, weights)
     refuse_unknown(columns, ignore_unknown)
-    compiling.prepare([*model.kernels(training=False), *kernels_to_read(x)], output)
-    write_predictions(
-        out, predictions(model, columns, x, strict=strict, ignore_unknown=ignore_unknown, threads=threads)
-    )
+    compiling.prepare([*model.kernels(training=False), *kernels_for(columns, x)], output)
+    found = predictions(model, columns, x, strict=strict, ignore_unknown=ignore_unknown, threads=threads)
+    if out is None:
+        put_csv(sys.stdout, found)
+    else:
+        write_predictions(out, found)
+        output.say(f"{compiling.count(len(found.outputs), 'row')} predicted: {out}")

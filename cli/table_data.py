@@ -9,14 +9,16 @@ import numpy as np
 import typer
 
 from ..errors import UsageError
+from ..formats.data import kernels_to_read
 from ..tables.columns import TableColumns
 from ..tables.predictions import Predictions, check_finite_outputs, named_outputs
 from ..tables.raw import RawTable
-from ..tables.reading import read_table
+from ..tables.reading import kernels_of_tables, read_table
 from .data import naming_label, read_inputs, read_targets
 
 if TYPE_CHECKING:
     from ..api import Net
+    from ..engine.compiler.jit import Kernel
     from ..engine.textnet.one_hot import Data
 
 
@@ -24,6 +26,11 @@ def refuse_unknown(columns: TableColumns | None, ignore_unknown: bool) -> None:
     """Raises typer.BadParameter for --ignore-unknown with a net that has no columns."""
     if ignore_unknown and columns is None:
         raise typer.BadParameter("is for a .c64 that was trained on a table.", param_hint="--ignore-unknown")
+
+
+def kernels_for(columns: TableColumns | None, *paths: Path | None) -> list[Kernel]:
+    """The kernels that read the files: a table, or plain numbers."""
+    return kernels_to_read(*paths) if columns is None else kernels_of_tables()
 
 
 def input_rows(

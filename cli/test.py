@@ -33,13 +33,12 @@ def command(
     """
     import time
 
-    from ..formats.data import kernels_to_read
     from ..formats.numbers import write_numbers
     from . import compiling, files
     from .bundles import read_net
     from .output import Output
     from .progress import testing_progress
-    from .table_data import input_rows, refuse_unknown
+    from .table_data import input_rows, kernels_for, refuse_unknown
 
     started = time.perf_counter()
     files.check_inputs((net, weights, x))
@@ -50,7 +49,7 @@ def command(
     output.line("Loading net...")
     model, columns = read_net(net, weights)
     refuse_unknown(columns, ignore_unknown)
-    compiling.prepare([*model.kernels(training=False), *kernels_to_read(x)], output)
+    compiling.prepare([*model.kernels(training=False), *kernels_for(columns, x)], output)
     output.line("Loading X...")
     X = input_rows(model, columns, x, options.row_count(n), strict=strict, ignore_unknown=ignore_unknown)
     with testing_progress(output, len(X), model.spec.minibatch) as watch:

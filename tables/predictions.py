@@ -73,10 +73,11 @@ def write_predictions(path: str | os.PathLike[str], found: Predictions) -> None:
             frame.write_parquet(file)
         return
     with write_atomically(path, "w") as file:
-        _write_csv(file, found)
+        put_csv(file, found)
 
 
-def _write_csv(file: IO[str], found: Predictions) -> None:
+def put_csv(file: IO[str], found: Predictions) -> None:
+    """Write CSV to an open file."""
     writer = csv.writer(file, lineterminator="\n")
     columns = found.columns
     writer.writerow(columns)

@@ -12,7 +12,7 @@ import numpy as np
 from ..api import Net, parse_net
 from ..arguments import names, seed_number, whole_number
 from ..errors import UsageError
-from ..formats.network import NetSpec
+from ..formats.network import GRAMMAR, NetSpec
 from .columns import TableColumns
 from .columns_fit import IMPUTE, LABELLED, SCALE, choose_features, fit_columns, fit_labels
 from .raw import CATEGORY, RawTable
@@ -73,6 +73,8 @@ class Table:
             if value is not None and value not in known:
                 raise UsageError(f"{name} is {value!r}, expected {' or '.join(map(repr, known))}, or None")
         chosen = None if features is None else names("features", features, "names", least=1)
+        if loss is not None and (loss not in GRAMMAR or GRAMMAR[loss].role != "loss"):
+            raise UsageError(f"loss is {loss!r}, expected the word of a loss layer, such as 'sce' or 'l2l', or None")
         dropped, self._impute, self._scale = names("drop", drop, "names"), impute, scale
         kinds = dict.fromkeys(self._targets, CATEGORY) if loss in LABELLED else {}
         self._raw = open_table(source, {}) if not kinds else self._read_labelled(source, kinds)

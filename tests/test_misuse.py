@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from reference.clouds import OPTIMIZER, classes
 
@@ -37,6 +38,10 @@ def resume(**changed):
 
 def rate(value):
     return caffe64.Optimizer(value, 0, 1, 0, 0, 1)
+
+
+def table(**changed):
+    return caffe64.Table(pandas.DataFrame({"x": [1.0, 2.0], "y": [0.5, 1.5]}), **{"target": "y", **changed})
 
 
 def assign(value):
@@ -91,6 +96,29 @@ CASES = {  # the call -> what its message says
     "a float of classes": (lambda: caffe64.OneHot([[1]], 3.0), "classes is 3.0, expected a whole number from 1"),
     "no classes": (lambda: caffe64.OneHot([[0]], 0), "classes is 0"),
     "one row": (lambda: caffe64.OneHot([[1]], 3)[0], r"rows are 0, expected a slice or an array"),
+    # tables
+    "a table of an array": (lambda: caffe64.Table(X, target="y"), "of the type ndarray, expected a file's name or a"),
+    "a target of nothing": (lambda: caffe64.Table("t.csv", target=None), "target is None, expected a list of names"),
+    "no targets": (lambda: caffe64.Table("t.csv", target=[]), "target is empty"),
+    "features as a word": (lambda: table(features="x"), "features is 'x', expected a list of names"),
+    "drop a word": (lambda: table(drop="x"), "drop is 'x', expected a list of names"),
+    "impute zeros": (lambda: table(impute="zero"), "impute is 'zero', expected 'mean' or 'median'"),
+    "scale by 2": (lambda: table(scale=2), "scale is 2, expected 'standard' or 'minmax'"),
+    "a loss of a number": (lambda: table(loss=3), "loss is 3, expected the word of a loss layer"),
+    "an unknown loss": (lambda: table(loss="lin"), "loss is 'lin', expected the word of a loss layer"),
+    "a feature twice": (lambda: table(features=["x", "x"]), "the feature 'x' is named twice"),
+    "a target as a feature": (lambda: table(features=["x", "y"]), "'y' is a target, so that it cannot be a feature"),
+    "a target dropped": (lambda: table(drop=["y"]), "'y' is a target, so that it cannot be dropped"),
+    "a share of rows": (lambda: table().split(3), "share is 3, expected a number between 0 and 1"),
+    "a share of all": (lambda: table().split(1.0), "share is 1.0"),
+    "a seed of a share": (lambda: table().split(0.5, seed=-1), "seed is -1"),
+    "head of none": (lambda: table().head(0), "rows is 0"),
+    "a net of a file": (lambda: table().net("net.txt"), "the net is 'net.txt'"),
+    "a bundle of a text": (lambda: caffe64.Bundle(TEXT), "net is 'inp.*expected a caffe64.Net"),
+    "columns of names": (lambda: caffe64.Bundle(net(), ["x"]), "columns is of the type list, expected those of a"),
+    "columns of another net": (lambda: caffe64.Bundle(net(), table().columns), "6 features and 3 outputs, but the col"),
+    "a bundle's name": (lambda: caffe64.Bundle(net()).save("m.bin"), "the path is 'm.bin', expected a name that ends"),
+    "predict without columns": (lambda: caffe64.Bundle(net()).predict("t.csv"), "was not trained on a table"),
     # files
     "rows of a word": (
         lambda: caffe64.read_matrix(__file__, "all", 1),

@@ -52,6 +52,7 @@ layer { name: "mbox_conf_flatten" type: "Flatten" bottom: "mbox_conf" top: "mbox
 def furnish(folder: Path) -> None:
     """Write all of them."""
     write_numbers(folder)
+    write_tables(folder)
     write_caffe_nets(folder)
     (folder / "model").mkdir()
     with contextlib.chdir(folder):
@@ -91,6 +92,23 @@ def write_numbers(folder: Path) -> None:
     (folder / "grid.toml").write_text(GRID)
     with ThreadPoolExecutor(1) as executor:
         caffe64.sweep(folder / "grid.toml", executor, results=folder / "results.jsonl")
+
+
+def write_tables(folder: Path) -> None:
+    """Flowers with holes, a net for them, and a model that is trained on them."""
+    random = np.random.default_rng(4)
+    (folder / "table.txt").write_text("5\ninp ? 10\nlin 4 -1\nrel\nlin ? -1\nsce\n")
+    for name, rows in (("train", 200), ("test", 50), ("new", 20)):
+        sizes = random.normal(size=(rows, 2))
+        lines = [
+            f"{first:.3f},{second:.3f},{random.choice(['red', 'blue'])},{'rose' if first > second else 'tulip'}"
+            for first, second in sizes
+        ]
+        (folder / f"{name}.csv").write_text("\n".join(["width,length,color,species", *lines]) + "\n")
+    table = caffe64.Table(folder / "train.csv", target="species")
+    net = table.net((folder / "table.txt").read_text())
+    net.initialise(0)
+    caffe64.Bundle(net, table.columns).save(folder / "model.c64")
 
 
 def as_text(digits: np.ndarray) -> bytes:
