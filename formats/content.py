@@ -99,6 +99,8 @@ def refuse_others(path: str | os.PathLike[str], head: bytes, expected: str, *own
     """Raises InputError for a file that is recognised as another kind than `own`, kinds that an `expected` file may
     resemble."""
     is_a, hint = recognise(head)
+    if is_bundle(path) and head.startswith(b"PK\3\4"):
+        is_a, hint = f"a {BUNDLE_SUFFIX} bundle", "for caffe64 test, eval, predict, info and train --init"
     if is_a not in ("", *own):
         swapped = any(is_a in family and family & {expected, *own} for family in FAMILIES)
         raise InputError(path, f"is {is_a}", expected, ORDER if swapped else hint)

@@ -124,6 +124,9 @@ def test_a_bundle_of_plain_numbers_stands_for_net_and_weights(cli, task):
     assert cli("train net.txt again.bin optim.txt all X.txt Y.txt -q --init model.c64").exit_code == 0
     assert "--ignore-unknown" in cli("predict model.c64 X.txt --ignore-unknown").stderr
     assert cli("eval model.c64 all X.txt").exit_code == 2
+    refused = cli("train model.c64 w.bin optim.txt all X.txt Y.txt")
+    assert refused.exit_code == 3
+    assert "model.c64: is a .c64 bundle, expected a text net (for caffe64 test, eval, predict" in refused.stderr
     assert cli("info model.c64 weights.bin").exit_code == 2
 
 
