@@ -15,6 +15,7 @@ import numpy as np
 
 from ..api import Net
 from ..arguments import file_name
+from ..engine.textnet.layers.layer import TargetKind
 from ..errors import UsageError
 from ..formats.atomic import write_atomically
 from .columns import Label, TableColumns, label_text
@@ -56,7 +57,7 @@ def named_outputs(net: Net, columns: TableColumns | None, outputs: np.ndarray) -
             labels = columns.target_names
         return Predictions(outputs, labels, columns.output_names)
     numbers = range(outputs.shape[1])
-    classes = net.plan.loss is not None and net.plan.loss.classes
+    classes = net.plan.loss is not None and net.plan.loss.target_kind is TargetKind.CLASS
     if classes or net.spec.loss in SOFT:
         return Predictions(outputs, list(numbers), list(map(str, numbers)))
     return Predictions(outputs, None, [f"output_{number}" for number in numbers])

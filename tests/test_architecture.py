@@ -166,7 +166,17 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
     "advice": {"api", "arguments", "conversion", "engine.textnet"},  # about data, and trainings of text nets
     "estimators": {"api", "arguments", "errors", "formats"},
     "sklearn": {"estimators"},
-    "tables": {"api", "arguments", "engine.compiler", "errors", "formats", "results", "summaries", "wording"},
+    "tables": {
+        "api",
+        "arguments",
+        "engine.compiler",
+        "engine.textnet",
+        "errors",
+        "formats",
+        "results",
+        "summaries",
+        "wording",
+    },
     "jobs": {
         "api",
         "arguments",

@@ -72,6 +72,12 @@ class Evaluation(Result):
     labels: tuple[str, ...] | None = None
     loss_word: str = ""
 
+    def __eq__(self, other: object) -> bool:
+        """Whether all scores are the same, those that are nan included, which `data` has as None."""
+        return isinstance(other, Evaluation) and self.data == other.data
+
+    __hash__ = None  # type: ignore[assignment]
+
     @property
     def per_class(self) -> ClassRates | None:
         """`rows`, `precision`, `recall`, `f1` of each class."""
