@@ -17,6 +17,7 @@ from .engine.textnet.evaluation import Evaluation
 from .engine.textnet.layout import LayerInfo
 from .engine.textnet.loops import loop_kernel
 from .engine.textnet.model import Model
+from .engine.textnet.named_arrays import NetLayer, net_layers, tensor_shapes
 from .engine.textnet.one_hot import OneHot, one_hot_plan
 from .engine.textnet.predict import run_rows
 from .engine.textnet.rates import RateFunction
@@ -142,9 +143,11 @@ class Net(_TextNet):
         return self.plan.spec
 
     @property
-    def layers(self) -> tuple[LayerInfo, ...]:
-        """One entry per line: word, text, inputs, outputs, parameters, macs (multiply-accumulates per row)."""
-        return self.plan.infos
+    def layers(self) -> tuple[NetLayer, ...]:
+        """One entry per line: word, text, inputs, outputs, parameters (their number), macs (multiply-accumulates per
+        row), and, by their names, its arrays of parameters: `net.layers[1].W` [F, K] and `.b` [K] of lin. They are
+        copies, read-only; `net.layers[1].W = array` changes the net. Raises UsageError for arrays without weights."""
+        return net_layers(self)
 
     def kernels(
         self,
@@ -176,9 +179,14 @@ class Net(_TextNet):
         write_weights(path, self.layer_parameters())
 
     def load(self, path: str | os.PathLike[str]) -> Net:
-        """Read a weights file of this net, or the weights of a .c64 bundle; returns the net. Raises InputError."""
-        sizes, texts = [info.parameters for info in self.layers], [info.text for info in self.layers]
-        blobs = read_bundle(path, sizes, texts).weights if is_bundle(path) else read_weights(path, sizes, texts)
+        """Read a weights file of this net, the weights of a .c64 bundle, or a .safetensors that `export_safetensors` wrote;
+        returns the net. Raises InputError."""
+        infos = self.plan.infos
+        sizes, texts = [info.parameters for info in infos], [info.text for info in infos]
+        if is_bundle(path):
+            blobs = read_bundle(path, sizes, texts).weights
+        else:
+            blobs = read_weights(path, sizes, texts, tensor_shapes(self.plan))
         self.parameters = self.unpack(np.concatenate(blobs))
         return self
 
@@ -265,7 +273,7 @@ class Net(_TextNet):
         return summarise_text(self)._repr_html_()
 
     def __repr__(self) -> str:
-        return f"Net({' / '.join(info.text for info in self.layers)!r})"
+        return f"Net({' / '.join(info.text for info in self.plan.infos)!r})"
 
 
 def _pair(validation: object) -> tuple[Any, Any]:

@@ -4,13 +4,15 @@
     0       8     uint64 number of layers L, equal to the net's
     8       ...   per layer: uint64 P, then float32[P]; for lin: W [F, K] row-major, then b [K]
 
+In its place `read_weights` takes a .safetensors file (`safetensors.py`) with the arrays of the net by name.
 Sizes are checked against the file's before anything is allocated; every parameter is finite.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO
 
 import numpy as np
@@ -21,18 +23,28 @@ from .atomic import write_atomically
 from .content import CUT_SHORT, HEAD, ITS_WEIGHTS, refuse_others
 from .files import Source, open_input
 from .network import MOST_LAYERS
+from .safetensors import is_safetensors, parse_safetensors
+from .text import quote
 
 
 def read_weights(
-    path: str | os.PathLike[str], sizes: Sequence[int] | None = None, names: Sequence[str] = ()
+    path: str | os.PathLike[str],
+    sizes: Sequence[int] | None = None,
+    names: Sequence[str] = (),
+    tensors: Sequence[Mapping[str, tuple[int, ...]]] | None = None,
 ) -> list[np.ndarray]:
     """The parameters of each layer, float32 [P].
 
-    `sizes` are the P of the net, `names` its layers' lines, for messages. Raises InputError
-    if the file is damaged, of another net, or holds a value that is not finite.
+    `sizes` are the P of the net, `names` its layers' lines, for messages; `tensors` are the names and shapes of each
+    layer's arrays in a .safetensors file, which may stand in place of a weights file. Raises InputError if the file is
+    damaged, of another net, or holds a value that is not finite.
     """
     with open_input(path) as file:
-        return weights_of(Source(os.fspath(path), file, os.fstat(file.fileno()).st_size, zipped=False), sizes, names)
+        size = os.fstat(file.fileno()).st_size
+        if tensors is not None and is_safetensors(file.read(HEAD)):
+            return _read_tensors(os.fspath(path), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), tensors)
+        file.seek(0)
+        return weights_of(Source(os.fspath(path), file, size, zipped=False), sizes, names)
 
 
 def weights_of(source: Source, sizes: Sequence[int] | None = None, names: Sequence[str] = ()) -> list[np.ndarray]:
@@ -72,6 +84,26 @@ def check_finite(path: str | os.PathLike[str], arrays: Sequence[np.ndarray]) -> 
     found = _not_finite(arrays)
     if found:
         raise UsageError(f"{file_name(path)} is not written: {found} (did the training diverge?)")
+
+
+def _read_tensors(path: str, content: mmap.mmap, layers: Sequence[Mapping[str, tuple[int, ...]]]) -> list[np.ndarray]:
+    """The same from a .safetensors file."""
+    file, expected = parse_safetensors(path, content), {name: shape for each in layers for name, shape in each.items()}
+    for name in expected:
+        if name not in file.tensors:
+            raise InputError(path, f"has no {quote(name)}", "the arrays of this net", "weights of another net?")
+    for name, tensor in file.tensors.items():
+        if name not in expected:
+            raise InputError(path, f"has an array {quote(name)}", "the net's alone", "weights of another net?")
+        if tensor.shape != expected[name]:
+            found = f"{quote(name)} has the shape {quote(str(list(tensor.shape)), 100)[1:-1]}"
+            raise InputError(path, found, f"{list(expected[name])}", "weights of another net?")
+        if not np.isfinite(values := file.floats(name)).all():
+            found = f"{quote(name)} holds {int((~np.isfinite(values)).sum())} values that are not finite"
+            raise InputError(path, found, "finite numbers", "did the training that wrote it diverge?")
+    return [
+        np.concatenate([np.empty(0, np.float32), *(np.ravel(file.floats(name)) for name in each)]) for each in layers
+    ]
 
 
 def _not_finite(arrays: Sequence[np.ndarray]) -> str:

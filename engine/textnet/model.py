@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -95,15 +95,22 @@ class Model:
             used += info.parameters
         return vector
 
-    def layer_parameters(self) -> Sequence[np.ndarray]:
-        """Each layer's parameters in the order of the weights file, float32 [P], empty for layers without."""
-        return self._blobs(self._trained())
+    @overload
+    def layer_parameters(self) -> list[np.ndarray]: ...
+    @overload
+    def layer_parameters(self, index: int) -> np.ndarray: ...
+    def layer_parameters(self, index: int | None = None) -> list[np.ndarray] | np.ndarray:
+        """Each layer's parameters in the order of the weights file, float32 [P], empty for layers without; or those of
+        one layer."""
+        vector = self._trained()
+        return self._blobs(vector) if index is None else self._blob(vector, index)
 
     def _blobs(self, vector: np.ndarray) -> list[np.ndarray]:
-        return [
-            layer.natural(part.of(vector), info.inputs, info.outputs) if info.parameters else part.of(vector)
-            for part, layer, info in zip(self.plan.parameters, self.plan.layers, self.plan.infos, strict=True)
-        ]
+        return [self._blob(vector, index) for index in range(len(self.plan.layers))]
+
+    def _blob(self, vector: np.ndarray, index: int) -> np.ndarray:
+        part, layer, info = self.plan.parameters[index], self.plan.layers[index], self.plan.infos[index]
+        return layer.natural(part.of(vector), info.inputs, info.outputs) if info.parameters else part.of(vector)
 
     def predict(
         self, X: ArrayLike | OneHot, *, threads: int | None = None, watch: Callable[[int], None] | None = None

@@ -138,6 +138,7 @@ LAYER = TextLayer(
     update=update,
     across=True,
     parameters=lambda inputs, values: 4 * inputs,
+    shapes=lambda inputs, outputs: dict.fromkeys(("scale", "shift", "mean", "variance"), (inputs,)),
     averages=lambda inputs, outputs: 2 * inputs,
     initial=lambda drawn, inputs, values: np.repeat(np.float32([1, 0, 0, 1]), inputs),
     scratch_size=lambda inputs, outputs, rows: LANES,

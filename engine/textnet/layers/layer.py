@@ -41,7 +41,7 @@ over the shards - w).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -98,6 +98,8 @@ class TextLayer:
     picks                             whether forward and update pick their rows
     outputs(F, values)                K; default: F
     parameters(F, values)             their number; default: 0
+    shapes(F, K)                      names and shapes of the arrays that make up the parameters, in the order of the
+                                      weights file; default: one array without a name
     stored_size(F, K)                 P, where p is not the parameters in the order of the weights file, and
     store(parameters, F, K)           p of these parameters: float32 [parameters] -> [P]
     natural(p, F, K)                  and back
@@ -124,6 +126,7 @@ class TextLayer:
     picks: bool = False
     outputs: Callable[[int, Sequence[Value]], int] = lambda inputs, values: inputs
     parameters: Callable[[int, Sequence[Value]], int] = lambda inputs, values: 0
+    shapes: Callable[[int, int], Mapping[str, tuple[int, ...]]] = lambda inputs, outputs: {}
     stored_size: Callable[[int, int], int] | None = None
     store: Callable[[np.ndarray, int, int], np.ndarray] = lambda parameters, inputs, outputs: parameters
     natural: Callable[[np.ndarray, int, int], np.ndarray] = lambda stored, inputs, outputs: stored

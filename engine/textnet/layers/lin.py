@@ -265,6 +265,7 @@ LAYER = TextLayer(
     picks=True,
     outputs=lambda inputs, values: int(values[0]),
     parameters=lambda inputs, values: (inputs + 1) * int(values[0]),
+    shapes=lambda inputs, outputs: {"W": (inputs, outputs), "b": (outputs,)},
     stored_size=stored_size,
     store=store_parameters,
     natural=natural_parameters,
