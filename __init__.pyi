@@ -21,8 +21,6 @@ from .caffe.classifier import Classifier as Classifier
 from .caffe.data.own import DataSource as DataSource
 from .caffe.drawing import Drawing as Drawing
 from .caffe.drawing import draw as draw
-from .caffe.export import export_onnx as export_onnx
-from .caffe.export import export_safetensors as export_safetensors
 from .caffe.load import load_caffe as load_caffe
 from .caffe.load_onnx import load_onnx as load_onnx
 from .caffe.net import CaffeNet as CaffeNet
@@ -63,6 +61,9 @@ from .errors import NotFinite as NotFinite
 from .errors import OutputError as OutputError
 from .errors import TargetError as TargetError
 from .errors import UsageError as UsageError
+from .exports import export_c as export_c
+from .exports import export_onnx as export_onnx
+from .exports import export_safetensors as export_safetensors
 from .formats.checkpoint import read_checkpoint as read_checkpoint
 from .formats.checkpoint import write_checkpoint as write_checkpoint
 from .formats.data import read_matrix as read_matrix

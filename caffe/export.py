@@ -62,7 +62,7 @@ def export_onnx(
     """
     instance("net", net, CaffeNet, NET)
     tolerance, floor = not_negative("tolerance", tolerance), not_negative("floor", floor)
-    path, metadata, half = file_name(path), _texts(metadata), flag("half", half)
+    path, metadata, half = file_name(path), metadata_texts(metadata), flag("half", half)
     if outputs is not None:
         names("outputs", outputs, "names of blobs", least=1)
     require("onnx")
@@ -105,7 +105,7 @@ def export_safetensors(
     OutputError.
     """
     instance("net", net, CaffeNet, NET)
-    path, metadata, half = file_name(path), _texts(metadata), flag("half", half)
+    path, metadata, half = file_name(path), metadata_texts(metadata), flag("half", half)
     require("safetensors")
     from safetensors.numpy import save
 
@@ -134,7 +134,7 @@ def named_weights(graph: Graph, *, half: bool = False) -> dict[str, np.ndarray]:
     }
 
 
-def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
+def metadata_texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
     """Raises UsageError for anything but texts by texts."""
     found = dict(by_name("metadata", {} if metadata is None else metadata, "texts by their names"))
     for key, value in found.items():

@@ -51,7 +51,8 @@ def check_request(net: Path | None, results: Sequence[Path], blobs: list[str] | 
         return
     package = PACKAGES.get(results[0].suffix.lower())
     if package is None:
-        raise UsageError(f"{results[0]}: the name must end with .onnx or .safetensors")
+        hint = " (.c is for a text net)" if results[0].suffix.lower() == ".c" else ""
+        raise UsageError(f"{results[0]}: the name must end with .onnx or .safetensors{hint}")
     require(package)
     if blobs and package != "onnx":
         raise UsageError("--output-blob is for .onnx: a .safetensors file holds all weights")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
+from ..formats.content import HEAD, ITS_WEIGHTS, is_text_net, recognise
 from ..formats.onnx import is_onnx
+from ..formats.streams import stream_number
 from .caffe_options import Reading
+
+MOST_COMMENT_BYTES = 1 << 16  # before the first layer of a text net
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,25 @@ class NetFiles:
     @property
     def paths(self) -> tuple[Path | None, ...]:
         return self.net, self.model
+
+
+def is_text_net_files(paths: Sequence[Path]) -> bool:
+    """Whether the first of these files is a text net, by its content; of a pipe, which can be read once only, whether
+    the second is the weights of one."""
+    if _head(paths[0]) or len(paths) == 1:
+        return is_text_net(_head(paths[0]))
+    return recognise(_head(paths[1])[:HEAD])[0] == ITS_WEIGHTS
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of a regular file; none of others, nor where it cannot be read: its reader says why."""
+    try:
+        if stream_number(os.fspath(path)) is None and path.is_file():
+            with path.open("rb") as file:
+                return file.read(MOST_COMMENT_BYTES)
+    except OSError:
+        pass
+    return b""
 
 
 def net_files(net: Path, model: Path | None, *, weights: bool = True, name: str = "MODEL") -> NetFiles:

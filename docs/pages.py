@@ -23,8 +23,8 @@ API = {  # heading -> names of the package
     "Tables": "Table Bundle",
     "Several processes": "MpiGroup",
     "Files of text nets": "read_matrix read_optimizer write_optimizer write_numbers read_checkpoint write_checkpoint",
-    "Caffe nets": "load_caffe load_onnx CaffeNet optimize Passes Preparation verify export_onnx export_safetensors "
-    "load_safetensors",
+    "Caffe nets": "load_caffe load_onnx CaffeNet optimize Passes Preparation verify load_safetensors",
+    "Nets for other programs": "export_onnx export_c export_safetensors",
     "Training of Caffe nets": "Solver SolverHistory DataSource get_solver SGDSolver NesterovSolver AdaGradSolver "
     "RMSPropSolver AdaDeltaSolver AdamSolver",
     "Many trainings": "sweep SweepResults",

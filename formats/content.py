@@ -58,17 +58,19 @@ def refuse_stand_ins(path: str | os.PathLike[str], head: bytes) -> None:
         raise InputError(path, f"is {what}, not the file itself", hint="was the download refused? download it again")
 
 
+def is_text_net(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is a text net."""
+    return bool(_TEXT_NET.match(head.removeprefix(b"\xef\xbb\xbf")))
+
+
 def _of_a_net(head: bytes) -> tuple[str, str] | None:
     """The files of nets: of text nets, and of Caffe's."""
     text = head.removeprefix(b"\xef\xbb\xbf")
-    if _TEXT_NET.match(text):
-        return A_TEXT_NET, "for caffe64 info, train, test and eval; text nets cannot be exported to other formats"
+    if is_text_net(head):
+        return A_TEXT_NET, "for caffe64 info, train, test, eval, score and export"
     layers, parameters = (int.from_bytes(head[at : at + 8], "little") for at in (0, 8))
     if len(head) >= 16 and 1 <= layers <= 10_000 and parameters < 1 << 40:
-        return (
-            ITS_WEIGHTS,
-            "for caffe64 info, train --init, test and eval; text nets cannot be exported to other formats",
-        )
+        return ITS_WEIGHTS, "for caffe64 info, train --init, test, eval, score and export"
     if b"\0" in head and _STATE.match(head):
         return A_STATE, "for caffe64 train --solver, by its option --snapshot"
     if b"\0" in head and _MODEL.match(head):
@@ -86,7 +88,7 @@ def recognise(head: bytes) -> tuple[str, str]:
         if head.startswith(magic):
             return kind
     if head[4:9] == b"\0\0\0\0{" and b"\0" not in head[8:16]:
-        return A_TENSOR_FILE, "the weights of a Caffe model, for the commands that take a .caffemodel"
+        return A_TENSOR_FILE, "the weights of a net, in place of a text net's WEIGHTS or of a .caffemodel"
     if known := _of_a_net(head):
         return known
     strange = sum(head.count(byte) for byte in CONTROL)

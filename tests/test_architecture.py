@@ -177,6 +177,18 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "summaries",
         "wording",
     },
+    "exports": {
+        "",
+        "arguments",
+        "caffe",
+        "engine.compiler",
+        "engine.graph.frontends.onnx",
+        "engine.graph.verification",
+        "engine.textnet",
+        "errors",
+        "formats",
+        "tables",
+    },
     "jobs": {
         "api",
         "arguments",
@@ -210,6 +222,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "engine.team",
         "engine.textnet",  # the state of early stopping
         "errors",
+        "exports",
         "formats",
         "formats.caffe",
         "formats.onnx",

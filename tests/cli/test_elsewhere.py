@@ -173,15 +173,25 @@ def test_other_commands(here, machine):
         (here / "bn_bias.prototxt").read_text().replace('name: "c"', 'name: "層"'), encoding="utf-8"
     )
     np.save("x.npy", np.eye(3, dtype=np.float32))
-    info, doctor, convert, export, summary = elsewhere(
+    text_net = caffe64.Net.read("text.txt")
+    text_net.initialise()
+    text_net.save("text.bin")
+    info, doctor, convert, export, summary, text_onnx, text_c = elsewhere(
         machine,
         "info text.txt",
         "doctor",
         "convert x.npy x.idx",
         "export net.onnx net.prototxt net.caffemodel",
         "summary names.prototxt",
+        "export text.txt text.bin text.onnx",
+        "export text.txt text.bin text.c",
     )
     assert "lin" in info.stdout
+    assert (text_onnx.exit_code, text_c.exit_code) == (0, 0), (text_onnx, text_c)
+    assert "not compared with the net, which caffe64 does not run here: " in text_onnx.stderr
+    assert REASON[machine] in text_onnx.stderr
+    model = onnx.load("text.onnx")
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(model.graph.initializer[0]), text_net.layers[1].W)
     assert REASON[machine] in doctor.stdout
     assert convert.exit_code == 0, convert
     np.testing.assert_array_equal(caffe64.read_matrix("x.idx", 3, 3), np.eye(3))

@@ -8,7 +8,7 @@ import pytest
 from reference.child import TESTS
 
 FOUND = TESTS / "data" / "found"
-TEXT = "text (for caffe64 info, train, test and eval; text nets cannot be exported to other formats)"
+TEXT = "text (for caffe64 info, train, test, eval, score and export)"
 NET = "expected a text net"
 CAFFE = "(for caffe64 summary, time, run, classify, optimize, verify, draw and export, and test --model)"
 
@@ -25,9 +25,8 @@ def files(task, cli):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("export net.txt w.bin out.onnx", "w.bin: is the weights of a text net"),
-        ("export conv.prototxt w.bin out.onnx", "text nets cannot be exported to other formats"),
-        ("export net.txt conv.caffemodel out.onnx", f"net.txt: is a text net, expected a prototxt, which is {TEXT}"),
+        ("export conv.prototxt w.bin out.onnx", "w.bin: is the weights of a text net"),
+        ("export net.txt conv.caffemodel out.onnx", f"expected a weights file {CAFFE}"),
         ("summary net.txt", f"net.txt: is a text net, expected a prototxt, which is {TEXT}"),
         ("time net.txt", "net.txt: is a text net"),
         ("draw net.txt -o out.html", "net.txt: is a text net"),

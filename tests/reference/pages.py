@@ -40,7 +40,8 @@ DOCS = ROOT / "docs"
 PIECE = re.compile(r"^<!-- (setup|file|module|reduced): ([^\n]+?) -->$|^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SHOWN = {"sh", "dockerfile"}  # not run: installation, Docker, long benchmarks
 ROUNDED = (  # goes by the CPU, and by the package onnx
-    r"\d[\d.]*e[-+]\d+|\d+\.\d{4,}|(?<=onnx: )[\d,]+(?= bytes)|(?<=differs by at most )0(?= relative)"
+    r"\d[\d.]*e[-+]\d+|\d+\.\d{4,}|(?<=onnx: )[\d,]+(?= bytes)|(?<=\.c: )[\d,]+(?= bytes)"
+    r"|(?<=differs by at most )0(?= relative)"
 )
 MEASURED = r"(?<!\w)\d[\d.,x]*%?(?!\w)"
 QUALITY = r"(-?\d[\d.]*) (?:%|dB|bits)"  # of what is learnt: each machine's own in the last digits

@@ -35,9 +35,9 @@ def listed(text: str) -> list[str]:
 
 
 def run(command: str, folder: Path, **environment: str) -> str:
-    """What a command prints on stdout, which must succeed in `folder`."""
+    """What a command prints on stdout, which must succeed in `folder`; a shell runs those of other programs."""
     name, *arguments = words(command, folder)
-    process = [*PROGRAMS[name], *arguments]
+    process = [*PROGRAMS[name], *arguments] if name in PROGRAMS else ["sh", "-c", command]
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment}
     done = subprocess.run(process, cwd=folder, env=settings, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{command}: exit code {done.returncode}\n{done.stdout}{done.stderr}"

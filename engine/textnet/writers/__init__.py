@@ -1,0 +1,1 @@
+"""A trained net in formats of other programs: ONNX models and C."""
