@@ -9,6 +9,8 @@ All arrays are float32 and C-contiguous; each kernel's docstring says which it w
 from .engine.parameters.sgd import sgd_update
 from .engine.products.gemm import gemm
 from .engine.textnet.layers.bce import bce_loss
+from .engine.textnet.layers.bnm import bnm_backward, bnm_forward
+from .engine.textnet.layers.drp import drp_backward, drp_forward
 from .engine.textnet.layers.hub import hub_loss
 from .engine.textnet.layers.l2l import l2l_loss
 from .engine.textnet.layers.lin import lin_backward, lin_forward, lin_gradient
@@ -22,6 +24,10 @@ from .engine.textnet.layers.tnh import tnh_backward, tnh_forward
 
 __all__ = [
     "bce_loss",
+    "bnm_backward",
+    "bnm_forward",
+    "drp_backward",
+    "drp_forward",
     "gemm",
     "hub_loss",
     "l2l_loss",

@@ -18,8 +18,9 @@ from __future__ import annotations
 import numpy as np
 
 from ....formats.network import GRAMMAR
+from ...compiler import signatures as types
 from ...compiler.cpu import LANES
-from ...compiler.jit import inline, kernel
+from ...compiler.jit import F1, F1_IN, F2, F2_IN, inline, kernel
 from ...parameters.sgd import step_vectors
 from ...vectors.elementary import ONE
 from ...vectors.simd import broadcast, fma, load_part, maximum, square_root, store_part, zeros
@@ -65,6 +66,18 @@ def column_sums(x, dy, k, count, mean, inverse):
 
 
 @inline
+def column_gradient(x, dy, k, count, mean, inverse, scale, products, total, dx):
+    """dx in the same columns, from their sums; dx may be dy."""
+    rows, K = x.shape
+    each, factor = broadcast(ONE / np.float32(rows)), scale * inverse
+    products, total = products * each * inverse, total * each
+    for b in range(rows):
+        at = b * K + k
+        centred = load_part(dy, at, count) - total
+        store_part(dx, at, factor * fma(mean - load_part(x, at, count), products, centred), count)
+
+
+@inline
 def scale_columns(x, k, count, mean, factor, shift, y):
     """y = (x - mean) * factor + shift in the columns [k, k + count)."""
     rows, K = x.shape
@@ -98,18 +111,13 @@ def train(x, p, settings, y, scratch, place):
 @kernel(TRAIN_BACKWARD)
 def backward(x, p, settings, y, dy, dx, scratch, place):
     """Writes this share's columns of dx [B, K] from those of x and dy [B, K]. Does not read y."""
-    rows, K = x.shape
-    each = broadcast(ONE / np.float32(rows))
+    K = x.shape[1]
     first, last = own_columns(K, place[COLUMN_SHARE], place[COLUMN_SHARES])
     for k in range(first, last, LANES):
         count = min(LANES, last - k)
         mean, _, inverse = column_statistics(x, k, count)
         products, total = column_sums(x, dy, k, count, mean, inverse)
-        products, total, factor = products * each * inverse, total * each, load_part(p, k, count) * inverse
-        for b in range(rows):
-            at = b * K + k
-            centred = load_part(dy, at, count) - total
-            store_part(dx, at, factor * fma(mean - load_part(x, at, count), products, centred), count)
+        column_gradient(x, dy, k, count, mean, inverse, load_part(p, k, count), products, total, dx)
 
 
 @kernel(UPDATE)
@@ -128,6 +136,52 @@ def update(x, dy, p, v, rate, decay, momentum, share, shares, scratch):
         step_vectors(p, k, v, k, scratch, 0, count, rate, decay, momentum)
         store_part(scratch, 0, total, count)
         step_vectors(p, K + k, v, K + k, scratch, 0, count, rate, decay, momentum)
+
+
+@kernel(types.void(F2_IN, F1_IN, F1_IN, F2, F1, F1))
+def bnm_forward(
+    x: types.Floats, scale: types.Floats, shift: types.Floats, y: types.Floats, mean: types.Floats,
+    variance: types.Floats,
+) -> None:  # fmt: skip
+    """y = scale * (x - mean) / sqrt(variance + 1e-5) + shift, with mean and variance (over B) of the rows of x.
+
+    x [B, K], B >= 1, scale, shift [K], float32; writes y [B, K], which may be x, and mean, variance [K].
+    ValueError on other shapes.
+    """
+    rows, K = x.shape
+    sizes_fit = scale.size == K and shift.size == K and mean.size == K and variance.size == K
+    if rows == 0 or y.shape != x.shape or not sizes_fit:
+        raise ValueError("bnm_forward: x, y [B, K], scale, shift, mean, variance [K] do not fit together")
+    each = broadcast(ONE / np.float32(rows))
+    for k in range(0, K, LANES):
+        count = min(LANES, K - k)
+        means, squares, inverse = column_statistics(x, k, count)
+        store_part(mean, k, means, count)
+        store_part(variance, k, squares * each, count)
+        scale_columns(x, k, count, means, load_part(scale, k, count) * inverse, load_part(shift, k, count), y)
+
+
+@kernel(types.void(F2_IN, F1_IN, F2_IN, F2, F1, F1))
+def bnm_backward(
+    x: types.Floats, scale: types.Floats, dy: types.Floats, dx: types.Floats, dscale: types.Floats,
+    dshift: types.Floats,
+) -> None:  # fmt: skip
+    """The gradients of `bnm_forward`, from the gradient dy by its y.
+
+    x [B, K], B >= 1, scale [K], dy [B, K], float32; writes dx [B, K], which may be dy, and dscale, dshift [K].
+    ValueError on other shapes.
+    """
+    rows, K = x.shape
+    sizes_fit = scale.size == K and dscale.size == K and dshift.size == K
+    if rows == 0 or dy.shape != x.shape or dx.shape != x.shape or not sizes_fit:
+        raise ValueError("bnm_backward: x, dy, dx [B, K], scale, dscale, dshift [K] do not fit together")
+    for k in range(0, K, LANES):
+        count = min(LANES, K - k)
+        mean, _, inverse = column_statistics(x, k, count)
+        products, total = column_sums(x, dy, k, count, mean, inverse)
+        store_part(dscale, k, products, count)
+        store_part(dshift, k, total, count)
+        column_gradient(x, dy, k, count, mean, inverse, load_part(scale, k, count), products, total, dx)
 
 
 LAYER = TextLayer(

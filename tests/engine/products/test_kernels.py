@@ -62,6 +62,17 @@ def test_kernels_with_a_number_may_work_in_place():
     np.testing.assert_array_equal(x, y)
 
 
+def test_batch_norm_may_work_in_place():
+    K = 2 * LANES + 3
+    x, dy, scale, shift = normal(1, 13, K), normal(2, 13, K), normal(3, K), normal(4, K)
+    y, mean, variance = call(kernels.bnm_forward, (x, scale, shift), x.shape, (K,), (K,))
+    dx, dscale, dshift = call(kernels.bnm_backward, (x, scale, dy), x.shape, (K,), (K,))
+    kernels.bnm_backward(x, scale, dy, dy, dscale, dshift)
+    np.testing.assert_array_equal(dy, dx)
+    kernels.bnm_forward(x, scale, shift, x, mean, variance)
+    np.testing.assert_array_equal(x, y)
+
+
 # Shapes that fit, and for each argument another one that does not.
 SHAPES = {
     "lin_forward": ([(4, 3), (3, 5), (5,), (4, 5)], [(4, 2), (2, 5), (4,), (3, 5)]),
@@ -82,6 +93,10 @@ SHAPES = {
     "sft_loss": ([(4, 5), (4, 5), (4, 5), (4,)], [(4, 4), (4, 1), (5, 4), (3,)]),
     "bce_loss": ([(4, 5), (4, 5), (4, 5), (4,)], [(4, 4), (4, 1), (5, 4), (3,)]),
     "hub_loss": ([(4, 5), (4, 5), 0.5, (4, 5), (4,)], [(4, 4), (4, 1), None, (5, 4), (3,)]),
+    "drp_forward": ([(4, 5), 0.5, 1, 2, 3, (4, 5)], [(4, 4), None, None, None, None, (5, 4)]),
+    "drp_backward": ([(4, 5), 0.5, 1, 2, 3, (4, 5)], [(4, 4), None, None, None, None, (5, 4)]),
+    "bnm_forward": ([(4, 5), (5,), (5,), (4, 5), (5,), (5,)], [(4, 4), (4,), (6,), (5, 4), (4,), (6,)]),
+    "bnm_backward": ([(4, 5), (5,), (4, 5), (4, 5), (5,), (5,)], [(4, 4), (4,), (5, 5), (5, 4), (4,), (6,)]),
     "sgd_update": ([(4,), (4,), (4,), 0.1, 0.1, 0.1], [(3,), (5,), (3,)]),
 }
 
@@ -123,6 +138,19 @@ def test_losses_of_shares_refuse_a_target_that_is_none(name, share):
         getattr(kernels, name)(normal(1, 2, 5), target, np.empty((2, 5), np.float32), np.empty(2, np.float32))
 
 
+@pytest.mark.parametrize("ratio", [-0.1, 1, np.nan])
+def test_dropout_of_a_share_that_is_none_is_refused(ratio):
+    for kernel in (kernels.drp_forward, kernels.drp_backward):
+        with pytest.raises(ValueError, match=r"the ratio is not in \[0, 1\)"):
+            kernel(*map(zeros, [(2, 5), ratio, 1, 2, 3, (2, 5)]))
+
+
+def test_batch_norm_of_no_rows_is_refused():
+    for kernel, shapes in ((kernels.bnm_forward, "bkkbkk"), (kernels.bnm_backward, "bkbbkk")):
+        with pytest.raises(ValueError, match="do not fit together"):
+            kernel(*(zeros((0, 5) if each == "b" else (5,)) for each in shapes))
+
+
 @pytest.mark.parametrize("delta", [0, -1, np.nan])
 def test_hub_loss_refuses_a_delta_that_is_not_positive(delta):
     with pytest.raises(ValueError, match="delta is not above 0"):
@@ -146,6 +174,10 @@ def step(x, W, b, target, y, dy, dW, db, dx, losses, v):
     kernels.bce_loss(y, dy, dy, losses)
     kernels.smx_forward(dy, dy)
     kernels.sft_loss(y, dy, dy, losses)
+    kernels.drp_forward(y, np.float32(0.25), 1, 2, 3, y)
+    kernels.drp_backward(dy, np.float32(0.25), 1, 2, 3, dy)
+    kernels.bnm_forward(y, b, b, y, db, v)
+    kernels.bnm_backward(y, b, dy, dy, db, v)
     kernels.tnh_backward(y, dy, dy)
     kernels.rel_backward(y, dy, dy)
     kernels.lin_gradient(x, dy, dW, db)
@@ -189,6 +221,9 @@ for rows in (1, MR - 1, MR, MR + 1):
         for name in ("l2l", "bce", "sft"):
             getattr(kernels, name + "_loss")(ones(rows, K), ones(rows, K), ones(rows, K), ones(rows))
         kernels.hub_loss(ones(rows, K), ones(rows, K), 0.5, ones(rows, K), ones(rows))
+        kernels.drp_forward(ones(rows, K), 0.5, 1, 2, 3, ones(rows, K))
+        kernels.bnm_forward(ones(rows, K), ones(K), ones(K), ones(rows, K), ones(K), ones(K))
+        kernels.bnm_backward(ones(rows, K), ones(K), ones(rows, K), ones(rows, K), ones(K), ones(K))
         kernels.sgd_update(ones(K), ones(K), ones(K), 0.1, 0.1, 0.1)
         for F in (1, MR, NR + 1):
             kernels.lin_forward(ones(rows, F), ones(F, K), ones(K), ones(rows, K))

@@ -8,12 +8,13 @@ import hashlib
 import numpy as np
 import pytest
 from reference import text_net
-from reference.framed import Framed, normal
+from reference.framed import Framed, call, normal
 from reference.products import UNIT as U
 from reference.thread_group import run_ranks
 from support import assert_close
 
 import caffe64
+from caffe64 import kernels
 from caffe64.engine.compiler.cpu import LANES
 from caffe64.engine.textnet.layers import bnm, drp
 from caffe64.engine.textnet.layers.layer import PLACE_SIZE
@@ -54,6 +55,18 @@ def test_the_mask_is_that_of_numpys_generator(K, row, ratio):
     in_place = x.copy()
     drp.backward(NONE.reshape(0, 0), NONE, settings, NONE.reshape(0, 0), in_place, in_place, NONE, where)
     np.testing.assert_array_equal(in_place, y.array)
+
+
+@pytest.mark.parametrize("ratio", [0, 0.25])
+def test_the_public_kernels_drop_what_a_training_drops(ratio):
+    x, settings = normal(1, 5, LANES + 3), np.float32(drp.LAYER.settings(1, (ratio,)))
+    expected = np.empty_like(x)
+    drp.train(x, NONE, settings, expected, NONE, place(9, 41, 7))
+    for kernel in (kernels.drp_forward, kernels.drp_backward):
+        (found,) = call(lambda x, y, kernel=kernel: kernel(x, ratio, 9, 7, 41, y), (x,), x.shape)
+        np.testing.assert_array_equal(found, expected)
+    if ratio == 0:
+        np.testing.assert_array_equal(expected, x)
 
 
 def test_masks_differ_between_seeds_minibatches_and_layers():
@@ -114,6 +127,22 @@ def test_batch_norm_and_its_gradients_are_the_formulas(K, rows, shares):
     slack = np.abs(scale) * inverse * (size + np.abs(d).max(0) * far.max(0)) * (1 + np.abs(n).max(0)) ** 2
     assert_close("dx", dx.check(), expected, slack)
     np.testing.assert_array_equal(w[: 2 * K], p[: 2 * K] - v.array[: 2 * K])
+
+
+@pytest.mark.parametrize("K", WIDTHS)
+def test_the_public_kernels_normalise_as_the_layer_does(K):
+    x, dy, p = normal(1, 5, K), normal(2, 5, K), normal(3, 4 * K)
+    y, dx, v, w, scratch = np.empty_like(x), np.empty_like(x), np.zeros_like(p), p.copy(), np.zeros(LANES, np.float32)
+    bnm.train(x, p, NONE, y, scratch, place())
+    bnm.backward(x, p, NONE, y, dy, dx, scratch, place())
+    bnm.update(x, dy, w, v, 1, 0, 0, 0, 1, scratch)
+    found, mean, variance = call(kernels.bnm_forward, (x, p[:K], p[K : 2 * K]), (5, K), (K,), (K,))
+    np.testing.assert_array_equal(found, y)
+    np.testing.assert_array_equal(mean, v[2 * K : 3 * K])
+    assert_close("variance", variance * 1.25, v[3 * K :], 4 * U * v[3 * K :])
+    found, dscale, dshift = call(kernels.bnm_backward, (x, p[:K], dy), (5, K), (K,), (K,))
+    np.testing.assert_array_equal(found, dx)
+    np.testing.assert_array_equal(np.concatenate([dscale, dshift]), v[: 2 * K])
 
 
 @pytest.mark.parametrize("K", WIDTHS)
