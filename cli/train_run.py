@@ -126,8 +126,7 @@ class Trainer:
     def _read_validation(self):
         """X and Y of --val-x and --val-y, all rows, checked; None without them."""
         if self._table and self._table.held_out:
-            held_out = self._table.held_out
-            return self.net.checked(held_out.X, held_out.Y, ("validation rows", "their targets"))
+            return self.net.checked(*self._table.held_out, ("validation rows", "their targets"))
         if self._request.val_x is None:
             return None
         strict = self._request.strict

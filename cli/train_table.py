@@ -10,6 +10,7 @@ from ..errors import InputError, UsageError
 from ..formats.content import is_bundle
 from ..formats.network import read_network
 from ..tables.bundle import Bundle
+from ..tables.columns import TableColumns
 from ..tables.columns_fit import split_names
 from ..tables.reading import kernels_of_tables
 from ..tables.resolve import check_fits
@@ -48,20 +49,23 @@ def table_options(
 
 @dataclass(frozen=True)
 class TrainTable:
-    """The rows to train on, those to validate with, None without any, and the net with its sizes filled in."""
+    """The rows to train on, X float32 [N, F] and Y [N] or [N, T], those to validate with, None without any, and the net
+    with its sizes filled in."""
 
-    rows: Table
-    held_out: Table | None
+    X: np.ndarray
+    Y: np.ndarray
+    held_out: tuple[np.ndarray, np.ndarray] | None
+    columns: TableColumns
     net: Net
 
     @property
     def facts(self) -> str:
         """One line for people: what was made of the columns."""
-        columns = self.rows.columns
+        columns = self.columns
         found = f"{len(columns.features)} columns are {columns.size} features"
         if columns.labels is not None:
             found += f", {columns.target_names[0]!r} has {len(columns.labels)} labels"
-        return found + (f"; {len(self.held_out)} rows are held out" if self.held_out else "")
+        return found + (f"; {len(self.held_out[1])} rows are held out" if self.held_out else "")
 
 
 def read_table(request: TrainRequest, output: Output) -> TrainTable:
@@ -94,7 +98,8 @@ def read_table(request: TrainRequest, output: Output) -> TrainTable:
     columns = table.columns
     spec = read_network(request.net, features=columns.size, outputs=columns.outputs)
     check_fits(spec, columns, loss, str(request.net))
-    found = TrainTable(table, held_out, Net(spec))
+    other = None if held_out is None else (held_out.X, held_out.Y)
+    found = TrainTable(table.X, table.Y, other, columns, Net(spec))  # the table itself takes as much memory as X
     output.say(found.facts)
     return found
 
@@ -104,14 +109,14 @@ def read_rows(
 ) -> tuple[np.ndarray, np.ndarray]:
     """X float32 [N, F] and Y float32 [N] or [N, T], of the table or of the two files."""
     output.line("Loading X...")
-    X = table.rows.X if table else read_inputs(net, request.x, request.rows, strict=request.strict)
+    X = table.X if table else read_inputs(net, request.x, request.rows, strict=request.strict)
     output.line("Loading Y...")
-    return X, table.rows.Y if table else read_targets(net, request.y, X, strict=request.strict)
+    return X, table.Y if table else read_targets(net, request.y, X, strict=request.strict)
 
 
 def save(net: Net, path: Path, table: TrainTable | None) -> None:
     """Write the weights, or a bundle where the name is one's."""
     if is_bundle(path):
-        Bundle(net, table and table.rows.columns).save(path)
+        Bundle(net, table and table.columns).save(path)
     else:
         net.save(path)

@@ -144,7 +144,7 @@ def label_text(label: Label) -> str:
 
 
 def missing_target(raw: RawTable, row: int, name: str) -> InputError:
-    return raw.error(row, name, "the target is missing", "a value", "leave such rows out")
+    return raw.error(row, name, "the target is missing", "", "leave such rows out")
 
 
 def numeric_target(raw: RawTable, name: str) -> RawColumn:
@@ -207,7 +207,7 @@ def _fill_numbers(raw: RawTable, features: Sequence[Feature], block: np.ndarray)
 
 def _missing(raw: RawTable, row: int, name: str) -> InputError:
     hint = "--impute mean or median in the training fills such values in; or leave these rows out"
-    return raw.error(row, name, "the value is missing", "one", hint)
+    return raw.error(row, name, "the value is missing", "", hint)
 
 
 def _codes(raw: RawTable, feature: Feature, *, ignore_unknown: bool) -> np.ndarray:
