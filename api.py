@@ -179,8 +179,9 @@ class Net(_TextNet):
         write_weights(path, self.layer_parameters())
 
     def load(self, path: str | os.PathLike[str]) -> Net:
-        """Read a weights file of this net, the weights of a .c64 bundle, or a .safetensors of `export_safetensors`; returns
-        the net. Raises InputError."""
+        """Read a weights file of this net, the weights of a .c64 bundle, or a .safetensors of `export_safetensors`.
+
+        Returns the net. Raises InputError."""
         infos = self.plan.infos
         sizes, texts = [info.parameters for info in infos], [info.text for info in infos]
         if is_bundle(path):
