@@ -185,6 +185,19 @@ def test_without_mistakes_there_are_no_confusions_to_list():
     assert found.balanced_accuracy == found.top[5] == 1
 
 
+def test_evaluations_are_equal_by_what_they_hold():
+    outputs, true = posteriors(60, 6)
+    one = of_classes(outputs, true)
+    assert one == of_classes(outputs.copy(), true.copy())
+    assert one not in (of_classes(outputs, true, 2), of_classes(outputs[1:], true[1:]), one.named(list("abcdef")))
+    values = outputs.astype(np.float32)
+    assert Evaluation(1.0, **evaluate.of_values(values, 2 * values)) == Evaluation(
+        1.0, **evaluate.of_values(values, 2 * values)
+    )
+    assert Evaluation(1.0, **evaluate.of_values(values, 2 * values)) != Evaluation(1.0)
+    assert one != "one"
+
+
 def test_a_loss_that_is_not_finite_is_null_in_json():
     assert json.loads(Evaluation(np.inf, rows=3).to_json()) == {"rows": 3, "loss": None, "accuracy": None}
 
