@@ -156,7 +156,8 @@ class Trainer:
             self._output.say(f"there is no {request.resume} yet: the run begins")
         if not request.quiet:
             weighed = bool(training.row_weights.size)
-            for hint in data_hints(training.plan, training.X, training.Y, weighed=weighed):
+            names = self._table.columns.feature_names if self._table else None
+            for hint in data_hints(training.plan, training.X, training.Y, names, weighed=weighed):
                 self._output.say(f"hint: {hint}")
         return training
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..api import Net
 from ..errors import InputError, UsageError
 from ..formats.content import is_bundle
-from ..formats.network import read_network
+from ..formats.network import loss_words, read_network
 from ..tables.bundle import Bundle
 from ..tables.columns import TableColumns
 from ..tables.columns_fit import split_names
@@ -78,7 +78,7 @@ def read_table(request: TrainRequest, output: Output) -> TrainTable:
     assert asked is not None
     loss = read_network(request.net, features=1, outputs=1).loss
     if loss is None:
-        raise InputError(request.net, "the last layer is not a loss layer", "sce or l2l")
+        raise InputError(request.net, "the last layer is not a loss layer", loss_words())
     table = Table(
         request.x,
         target=asked.targets,

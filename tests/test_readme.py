@@ -24,18 +24,19 @@ DIFFERENCE = r"\d[\d.]*e[-+]\d+"
 DEMO, INSTALL, OPTIMIZE, LENET = "$ make demo", "git clone", "$ caffe64 optimize", "$ make lenet"
 NET, OPTIMIZER = "5               # layers", "0.0001     # learning rate"
 CLUSTER = "caffe64 sweep"
+TABLE = "caffe64 train net.txt model.c64"
 API, CAFFE_API = "import caffe64\n", "net = caffe64.load_caffe"
 HOME = "https://github.com/caffe64/caffe64"
 
 
 def test_every_block_is_run_by_a_test_below():
-    known = [DEMO, INSTALL, OPTIMIZE, LENET, CLUSTER, NET, OPTIMIZER, API, CAFFE_API]
+    known = [DEMO, INSTALL, OPTIMIZE, LENET, CLUSTER, TABLE, NET, OPTIMIZER, API, CAFFE_API]
     assert sorted(text for _, text in BLOCKS) == sorted(map(block, known))
 
 
 def test_it_is_read_at_once_and_its_links_lead_to_files_that_are_there():
     """Absolute ones, so that they lead there from a package index too."""
-    assert len(README.encode()) < 12_800
+    assert len(README.encode()) < 13_100
     links = re.findall(r"\]\(([^)]+)\)", README)
     own = [link for link in links if link.startswith(HOME)]
     assert len(own) > 15
@@ -83,10 +84,10 @@ def test_the_commands_for_text_nets_run(tmp_path):
     np.savetxt(tmp_path / "X.txt", random.standard_normal((20, 6)))
     np.savetxt(tmp_path / "Y.txt", random.integers(0, 3, 20), "%d")
     words = {"NET": "net.txt", "WEIGHTS": "weights.bin", "OPTIMIZER": "optimizer.txt", "N": "20", "X": "X.txt"}
-    words |= {"Y": "Y.txt", "OUT": "out.npy", "IN": "X.txt", "GRID": "grid.toml"}
+    words |= {"Y": "Y.txt", "OUT": "out.npy", "OUT.onnx": "out.onnx", "IN": "X.txt", "GRID": "grid.toml"}
     (tmp_path / "grid.toml").write_text('net = "net.txt"\noptimizer = "optimizer.txt"\nx = "X.txt"\ny = "Y.txt"')
     shown = commands("Text nets")
-    assert len({command.split()[1] for command in shown}) == 9
+    assert len({command.split()[1] for command in shown}) == 11
     for command in shown:
         if command == "caffe64 cache clear":  # not the cache in use
             (tmp_path / "kept" / "caffe64" / "old").mkdir(parents=True, exist_ok=True)
@@ -98,6 +99,23 @@ def test_the_commands_for_text_nets_run(tmp_path):
             run(filled(command, words), tmp_path)
     assert np.loadtxt(tmp_path / "predicted.txt").shape == (20, 3)
     assert np.load(tmp_path / "out.npy").size == 120
+
+
+def test_the_commands_for_tables_run(tmp_path):
+    random = np.random.default_rng(0)
+    for name, rows in (("data", 200), ("new", 50)):
+        lines = ["size,colour,species"]
+        for label in random.integers(0, 2, rows):
+            size = f"{random.normal(3 * label, 1):.2f}" if random.random() > 0.1 else ""
+            lines.append(f"{size},{random.choice(['red', 'blue'])},{('cat', 'dog')[label]}")
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "net.txt").write_text("5\ninp ? 20\nlin 8 he\nrel\nlin ? he\nsce\n")
+    (tmp_path / "optimizer.txt").write_text("0.01 0 1 0 0.9 20 adam")
+    _, evaluated, _ = [run(command, tmp_path) for command in listed(block(TABLE))]
+    assert float(re.search(r"accuracy +([\d.]+)%", evaluated)[1]) > 75  # 93 % without holes
+    predicted = (tmp_path / "predictions.csv").read_text().splitlines()
+    assert predicted[0] == "prediction,p(cat),p(dog)"
+    assert len(predicted) == 51
 
 
 @needs_mpi
@@ -143,7 +161,7 @@ def test_the_commands_for_caffe_models_run(tmp_path):
     words = {"NET": "small.prototxt", "MODEL": "small.caffemodel", "OUT": "new", "PICTURE...": "a.png"}
     words |= {"NET2": "new.prototxt", "MODEL2": "new.caffemodel", "OUT.onnx": "new.onnx", "X.npy": "x.npy"}
     shown = commands("Caffe models")
-    assert len({command.split()[1] for command in shown}) == 9
+    assert len({command.split()[1] for command in shown}) == 11
     for command in shown:
         run(filled(command, words), tmp_path)
     for name in ("new.prototxt", "graph.html", "y.npy", "Y.npy", "new.onnx"):

@@ -30,8 +30,8 @@ def session(text: str) -> list[tuple[str, list[str]]]:
 
 
 def listed(text: str) -> list[str]:
-    """Of a block without one: the commands, each before what is said of it."""
-    return [re.split(r" {3,}", line)[0] for line in text.splitlines()]
+    """Of a block without one: the commands, which a backslash continues, each before what is said of it."""
+    return [re.split(r" {3,}", line)[0] for line in re.sub(r"\\\n\s*", "", text).splitlines()]
 
 
 def run(command: str, folder: Path, **environment: str) -> str:
@@ -58,8 +58,14 @@ def target(make: str) -> str:
 
 
 def check_printed(printed: str, shown: list[str], measured: str) -> None:
-    """The lines are those shown, but for what matches `measured`, and for spaces, which follow how wide numbers are."""
+    """The lines are those shown, but for what matches `measured`, and for spaces, which follow how wide numbers are. A
+    line of three dots stands for some lines."""
     found, expected = masked(printed.splitlines(), measured), masked(shown, measured)
+    if "..." in expected:
+        start = expected.index("...")
+        end = start + 1 - len(expected)
+        assert len(found) > len(expected), "the dots stand for nothing"
+        found, expected = found[:start] + found[end:], expected[:start] + expected[end:]
     assert found == expected, f"printed {found}\nshown {expected}"
 
 
