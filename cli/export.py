@@ -76,7 +76,7 @@ def command(
     For .safetensors nothing is run, so a Caffe net's layers may be of any type. Without NET all weights of MODEL are
     written.
     """
-    from ..formats.bundle import is_bundle
+    from ..formats.content import is_bundle
     from . import files
     from .export_run import check_request, export_files, run, save
     from .net_files import check_reading, is_text_net_files

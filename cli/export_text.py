@@ -12,7 +12,7 @@ from ..arguments import TOLERANCE
 from ..caffe.export import require
 from ..engine.compiler.support import obstacle
 from ..errors import UsageError
-from ..formats.bundle import is_bundle
+from ..formats.content import is_bundle
 from . import caffe_options as caffe
 from . import files
 from .differences import difference_line
