@@ -25,7 +25,7 @@ from .layers.layer import SEED
 from .layout import NetLayout
 from .minibatch_loop import run_minibatches
 from .passing import TrainingBuffers
-from .rates import rule_number, step_scalars
+from .rates import rates_over_rows, rule_number, step_scalars
 from .shard_loop import (
     BEFORE,
     LOSS_NOTE,
@@ -56,7 +56,7 @@ class FusedLoop:
 
     def begin(self, training: Training, order: np.ndarray, rates: np.ndarray) -> Run:
         buffers, head, optimizer = self._buffers, _head(training, order), training.optimizer
-        of_steps, _ = step_scalars(training, rates)
+        of_steps = rates_over_rows(training, rates)
 
         def run(first: int, last: int, number: int, team: int) -> None:
             run_minibatches.run(

@@ -52,6 +52,8 @@ def check_schedule(schedule: RateFunction | None, optimizer: Optimizer) -> RateF
 def minibatch_rates(training: Training) -> np.ndarray:
     """float64 [steps]. Of a function of the caller's own, those of the minibatches that are not done yet; others 0."""
     optimizer, steps = training.optimizer, training.steps
+    if not training.schedule and optimizer.schedule == "step" and not optimizer.warmup:
+        return np.full(steps, training.rate)
     fractions = np.arange(steps) / steps
     if training.schedule:
         found = [_asked(training.schedule, training.epoch + float(each)) for each in fractions[training.step :]]
@@ -79,21 +81,26 @@ def _asked(schedule: RateFunction, done: float) -> float:
     return float(found)
 
 
-def step_scalars(training: Training, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the loops multiply by and add to a divisor in each minibatch: rates and epsilons, float32 [steps].
+def rates_over_rows(training: Training, rates: np.ndarray) -> np.ndarray:
+    """What the step of sgd and nesterov multiplies by: float32 [steps]."""
+    with np.errstate(over="ignore", under="ignore"):
+        return (rates / training.minibatch_rows).astype(np.float32)
 
-    The rates of sgd and nesterov are over the rows; those of adam include the corrections of both means, of Adam's
-    first paper, and its epsilon that of the second one.
+
+def step_scalars(training: Training, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the step of any rule multiplies by, and adds to a divisor: float32 [steps] each.
+
+    The rates of adam include the corrections of both means, of algorithm 1 of its paper, and its epsilon that of the
+    second one.
     """
     optimizer = training.optimizer
-    epsilons = np.full(len(rates), optimizer.epsilon or 0.0)
     if rule_number(optimizer.rule) in (SGD, NESTEROV):
-        rates = rates / training.minibatch_rows
-    elif optimizer.rule == "adam":
-        first, second = (np.float64(np.float32(each)) for each in (optimizer.momentum, optimizer.second))
-        updates = training.updates - training.step + np.arange(1, len(rates) + 1)
-        with np.errstate(under="ignore"):
+        return rates_over_rows(training, rates), np.zeros(len(rates), np.float32)
+    epsilons = np.full(len(rates), optimizer.epsilon)
+    with np.errstate(over="ignore", under="ignore"):
+        if optimizer.rule == "adam":
+            first, second = (np.float64(np.float32(each)) for each in (optimizer.momentum, optimizer.second))
+            updates = training.updates - training.step + np.arange(1, len(rates) + 1)
             root = np.sqrt(1 - second**updates)
             rates, epsilons = rates * root / (1 - first**updates), epsilons * root
-    with np.errstate(over="ignore", under="ignore"):
         return rates.astype(np.float32), epsilons.astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,7 @@ class EpochRecord:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """What another run needs, besides the parameters, to continue this one after `epoch` epochs."""
 
     epoch: int

@@ -224,7 +224,8 @@ class Training:
             run_stretches(self, self._loop, self._order(), self.rates, watch)
         finally:
             self.step = int(self.sync[DONE])
-            self.model.progress = self._progress()
+            if self.step < self.steps:
+                self.model.progress = self._progress()
 
     def _order(self) -> np.ndarray:
         if not self.shuffle:

@@ -14,8 +14,9 @@ RECORD = {"epoch": 1, "validation_loss": None, "validation_accuracy": None}
 
 
 def make_training(steps: int, step: int = 0) -> SimpleNamespace:
-    optimizer = SimpleNamespace(epochs=15, step=2, factor=0.1)
-    return SimpleNamespace(optimizer=optimizer, epoch=0, step=step, steps=steps, rate=0.001)
+    optimizer = SimpleNamespace(epochs=15, step=2, factor=0.1, schedule="step")
+    rates = np.full(steps, 0.001)
+    return SimpleNamespace(optimizer=optimizer, epoch=0, step=step, steps=steps, rates=rates)
 
 
 def test_a_line_has_the_mean_of_its_20_minibatches(capsys):
