@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..engine.textnet.records import same_history
 from ..formats.checkpoint import Checkpoint
-from ..formats.optimizer import Optimizer
+from ..formats.optimizer import Optimizer, same_history
 
 
 def _shown(value: float | str | None) -> str:

@@ -56,6 +56,7 @@ UPDATE_RULES: dict[str, dict[str, float]] = {
     "adadelta": {"second": 0.9, "epsilon": 1e-6},
 }
 WITH_SECOND_HISTORY = ("adam", "adadelta")
+HISTORY_OF = {"nesterov": "sgd"}  # rules whose histories mean the same as those of another
 WITHOUT_MOMENTUM = ("rmsprop", "adagrad", "adadelta")
 RATE_SCHEDULES = ("step", "exp", "cosine")
 CHOICES = {"rule": tuple(UPDATE_RULES), "schedule": RATE_SCHEDULES}
@@ -151,6 +152,11 @@ def stated_fields(spec: Optimizer) -> dict[str, Any]:
     found = {name: getattr(spec, name) for name in MEANINGS}
     usual = USUAL_WORDS | UPDATE_RULES[spec.rule]
     return found | {name: getattr(spec, name) for name in MORE_MEANINGS if getattr(spec, name) != usual[name]}
+
+
+def same_history(rule: str, other: str) -> bool:
+    """Whether a run by `rule` can go on with the histories of `other`."""
+    return HISTORY_OF.get(rule, rule) == HISTORY_OF.get(other, other)
 
 
 def read_optimizer(path: str | os.PathLike[str]) -> Optimizer:

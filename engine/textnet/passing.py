@@ -64,32 +64,12 @@ def gather_rows(table, inputs, targets, order, at, begin, end, room, arena, layo
 
 
 @inline
-def row_views(table, i, begin, end, room, arena):
-    """The rows [begin, end) of layer i's x and y."""
-    F, K, rows = table[i, INPUTS], table[i, OUTPUTS], end - begin
-    x = view2(arena, table[i, X] * room + begin * F, rows, F)
-    return x, view2(arena, table[i, Y] * room + begin * K, rows, K)
-
-
-@inline
-def gradient_views(table, i, begin, end, room, arena, layout):
-    """The rows [begin, end) of layer i's dx and dy."""
-    F, K, rows = table[i, INPUTS], table[i, OUTPUTS], end - begin
-    dx = view2(arena, layout[0] + table[i, DX] * room + begin * F, rows, F)
-    return dx, view2(arena, layout[0] + table[i, DY] * room + begin * K, rows, K)
-
-
-@inline
-def number_views(table, i, parameters, settings):
-    """Layer i's parameters and settings."""
-    return view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
-
-
-@inline
 def forward_layer(table, i, settings, inputs, order, at, begin, end, room, parameters, arena, scratch):
     """Rows [begin, end) of layer i's output."""
-    x, y = row_views(table, i, begin, end, room, arena)
-    p, s = number_views(table, i, parameters, settings)
+    F, K, rows = table[i, INPUTS], table[i, OUTPUTS], end - begin
+    x = view2(arena, table[i, X] * room + begin * F, rows, F)
+    y = view2(arena, table[i, Y] * room + begin * K, rows, K)
+    p, s = view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
     if not table[i, PICKS]:
         call_forward(table[i, FORWARD_ADDRESS], (x, p, s, y, scratch))
     else:
@@ -125,9 +105,12 @@ def weigh_rows(table, row_weights, order, at, begin, end, room, arena, layout):
 @inline
 def backward_layer(table, i, settings, begin, end, room, parameters, arena, layout, scratch):
     """Rows [begin, end) of the gradient by layer i's input."""
-    x, y = row_views(table, i, begin, end, room, arena)
-    dx, dy = gradient_views(table, i, begin, end, room, arena, layout)
-    p, s = number_views(table, i, parameters, settings)
+    F, K, rows = table[i, INPUTS], table[i, OUTPUTS], end - begin
+    x = view2(arena, table[i, X] * room + begin * F, rows, F)
+    y = view2(arena, table[i, Y] * room + begin * K, rows, K)
+    dx = view2(arena, layout[0] + table[i, DX] * room + begin * F, rows, F)
+    dy = view2(arena, layout[0] + table[i, DY] * room + begin * K, rows, K)
+    p, s = view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
     call_backward(table[i, BACKWARD_ADDRESS], (x, p, s, y, dy, dx, scratch))
 
 

@@ -4,20 +4,54 @@ from __future__ import annotations
 
 from ..compiler.jit import inline
 from ..team.barrier import barrier
-from ..vectors.views import view1
+from ..vectors.views import view1, view2
 from .layers.layer import COLUMN_SHARE, COLUMN_SHARES, FIRST_ROW, LAYER_NUMBER, call_train, call_train_backward
-from .layout import ACROSS, BACKWARD_ADDRESS, FORWARD_ADDRESS, PLACED
+from .layout import (
+    ACROSS,
+    BACKWARD_ADDRESS,
+    DX,
+    DY,
+    FORWARD_ADDRESS,
+    INPUTS,
+    OUTPUTS,
+    P_SIZE,
+    PLACED,
+    S_SIZE,
+    P,
+    S,
+    X,
+    Y,
+)
 from .passing import (
     backward_layer,
     forward_layer,
     gather_rows,
-    gradient_views,
     loss_rows,
-    number_views,
     own_rows,
-    row_views,
     weigh_rows,
 )
+
+
+@inline
+def row_views(table, i, begin, end, room, arena):
+    """The rows [begin, end) of layer i's x and y."""
+    F, K, rows = table[i, INPUTS], table[i, OUTPUTS], end - begin
+    x = view2(arena, table[i, X] * room + begin * F, rows, F)
+    return x, view2(arena, table[i, Y] * room + begin * K, rows, K)
+
+
+@inline
+def gradient_views(table, i, begin, end, room, arena, layout):
+    """The rows [begin, end) of layer i's dx and dy."""
+    F, K, rows = table[i, INPUTS], table[i, OUTPUTS], end - begin
+    dx = view2(arena, layout[0] + table[i, DX] * room + begin * F, rows, F)
+    return dx, view2(arena, layout[0] + table[i, DY] * room + begin * K, rows, K)
+
+
+@inline
+def number_views(table, i, parameters, settings):
+    """Layer i's parameters and settings."""
+    return view1(parameters, table[i, P], table[i, P_SIZE]), view1(settings, table[i, S], table[i, S_SIZE])
 
 
 @inline

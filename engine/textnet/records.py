@@ -10,7 +10,6 @@ import numpy as np
 from ...formats.optimizer import Optimizer
 
 Schedule = tuple[float, int, float, str, float]  # base rate, step, factor, kind, epochs of warm-up
-HISTORY_OF = {"nesterov": "sgd"}  # rules whose histories mean the same as those of another
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,3 @@ class Progress(NamedTuple):
 
 def schedule_of(optimizer: Optimizer) -> Schedule:
     return optimizer.rate, optimizer.step, optimizer.factor, optimizer.schedule, optimizer.warmup
-
-
-def same_history(rule: str, other: str) -> bool:
-    """Whether a run by `rule` can go on with the histories of `other`."""
-    return HISTORY_OF.get(rule, rule) == HISTORY_OF.get(other, other)

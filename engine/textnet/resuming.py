@@ -11,9 +11,9 @@ from ...arguments import instance
 from ...errors import InputError, UsageError
 from ...formats.checkpoint import Checkpoint
 from ...formats.network import format_network
-from ...formats.optimizer import Optimizer
+from ...formats.optimizer import Optimizer, same_history
 from .model import Model
-from .records import EpochRecord, same_history, schedule_of
+from .records import EpochRecord, schedule_of
 from .row_weights import fingerprint
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ...conversion import ArrayLike
 from ...errors import Diverged, Interrupted, UsageError
 from ...formats.checkpoint import Checkpoint
 from ...formats.network import loss_words
-from ...formats.optimizer import WITH_SECOND_HISTORY, Optimizer
+from ...formats.optimizer import WITH_SECOND_HISTORY, Optimizer, same_history
 from ...ranks.agreement import agreed
 from ...ranks.group import Group, SoloGroup
 from ...ranks.times import RankTimes
@@ -33,7 +33,7 @@ from .loops import FusedLoop, ShardLoop, make_loop
 from .model import Model
 from .one_hot import OneHot, one_hot_plan, plan_data
 from .rates import RateFunction, check_schedule, minibatch_rates, rows_of_minibatches
-from .records import EpochRecord, Progress, same_history, schedule_of
+from .records import EpochRecord, Progress, schedule_of
 from .resuming import OPTIMIZER_MEANING, checkpoint_of, resumed
 from .row_weights import ClassWeight, weigh
 from .stretches import run_stretches
