@@ -222,3 +222,30 @@ def test_other_files_are_refused(error_of, tmp_path):
     assert error_of(read_checkpoint, b"").startswith("is not a checkpoint: File is not a zip file")
     with pytest.raises(FileMissing):
         read_checkpoint(tmp_path / "run.ckpt")
+
+
+def test_what_adam_needs_reads_back_and_is_needed(tmp_path, write, error_of):
+    adam = dataclasses.replace(
+        CHECKPOINT,
+        optimizer=Optimizer(0.1, 0, 1, 0, 0.9, 15, rule="adam", schedule="cosine", clip=2),
+        second=np.full(9, 0.5, np.float32),
+        updates=20,
+        remainder=True,
+        row_weights="ab12",
+        scheduled=True,
+        rows=95,
+    )
+    write_checkpoint(tmp_path / "adam.ckpt", adam)
+    data = (tmp_path / "adam.ckpt").read_bytes()
+    assert contents(read_checkpoint(tmp_path / "adam.ckpt")) == contents(adam)
+    assert error_of(read_checkpoint, changed(data, second=None)) == "is not a checkpoint: it has no second.npy"
+    wrong = changed(data, second=np.ones(8, np.float32))
+    assert (
+        error_of(read_checkpoint, wrong)
+        == "is damaged: its second array is wrong, expected 9 finite numbers of float32"
+    )
+    for fields in ({"updates": -1}, {"remainder": 1}, {"row_weights": 5}, {"scheduled": "yes"}):
+        assert error_of(read_checkpoint, changed(data, fields)).startswith(
+            f"has a damaged header: {next(iter(fields))} is"
+        )
+    assert read_checkpoint(write(changed(data, {"step": 3}))).step == 3

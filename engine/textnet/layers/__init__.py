@@ -16,8 +16,13 @@ TABLE: dict[str, TextLayer] = {module.LAYER.word.name: module.LAYER for module i
 
 
 def register(layer: TextLayer) -> TextLayer:
-    """Make `layer` known to network files and nets. Raises UsageError if its word is taken by a built-in layer."""
+    """Make `layer` known to network files and nets. Raises UsageError if its word is taken by a built-in layer, or its
+    functions do not go together."""
     name = layer.word.name
+    if layer.across and not layer.train:
+        raise UsageError(f"the layer {name!r} is across, which needs train")
+    if layer.train and layer.picks:
+        raise UsageError(f"the layer {name!r} has train, which does not pick rows: expected picks=False")
     if name in TABLE and TABLE[name].word.meaning != layer.word.meaning:
         raise UsageError(f"the layer word {name!r} is taken")
     if name not in GRAMMAR:

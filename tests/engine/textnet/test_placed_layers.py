@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -13,7 +14,7 @@ from reference.thread_group import run_ranks
 from support import assert_close
 
 import caffe64
-from caffe64.engine.textnet.layers import TABLE
+from caffe64.engine.textnet.layers import TABLE, register
 from caffe64.formats.network import GRAMMAR
 
 WIDTH, BATCH, SEED = 19, 22, 5
@@ -135,3 +136,12 @@ def test_a_resumed_run_goes_on_with_its_masks():
     while not rest.finished:
         rest.run_epoch()
     assert other.parameters.tobytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"train": None}, "is across, which needs train"), ({"picks": True}, "expected picks=False")],
+)
+def test_functions_that_do_not_go_together_are_refused(placed, change, message):
+    with pytest.raises(caffe64.UsageError, match=message):
+        register(dataclasses.replace(placed.CENTRE, **change))
