@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from ..arguments import MOST_THREADS
 from ..formats.streams import STDIN, STDOUT
 
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")  # of a plain option; others go through Typer
 EXAMPLE_WIDTH = 74  # without what a help text puts before a line, and the backslash at its end
 
 
@@ -75,6 +76,10 @@ def _process_value(parameter, process: Callable, context, value):
     kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
     if value is not None and kind in (str, Path) and isinstance(value, str):
         value = kind(value)
+    elif value is not None and kind is float and isinstance(value, str) and NUMBER.fullmatch(value):
+        value = float(value)
+    elif value and parameter.multiple and all(type(each) is str for each in value) and kind in (str, list[str]):
+        value = list(value)
     elif value is not None or parameter.required:
         return process(context, value)
     return parameter.callback(context, parameter, value) if parameter.callback else value

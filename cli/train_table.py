@@ -98,8 +98,8 @@ def read_table(request: TrainRequest, output: Output) -> TrainTable:
     columns = table.columns
     spec = read_network(request.net, features=columns.size, outputs=columns.outputs)
     check_fits(spec, columns, loss, str(request.net))
-    other = None if held_out is None else (held_out.X, held_out.Y)
-    found = TrainTable(table.X, table.Y, other, columns, Net(spec))  # the table itself takes as much memory as X
+    other = None if held_out is None else held_out.give_up()
+    found = TrainTable(*table.give_up(), other, columns, Net(spec))
     output.say(found.facts)
     return found
 

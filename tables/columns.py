@@ -92,8 +92,9 @@ class TableColumns:
             label = BOOLEAN if self.labels is not None and isinstance(self.labels[0], bool) else NUMBER
         return {feature.name: feature.kind for feature in self.features} | dict.fromkeys(self.target_names, label)
 
-    def inputs(self, raw: RawTable, *, ignore_unknown: bool = False) -> np.ndarray:
+    def inputs(self, raw: RawTable, *, ignore_unknown: bool = False, in_place: bool = False) -> np.ndarray:
         """X float32 [N, F]. `ignore_unknown`: a category that is not one of the feature's has 0 in all slots.
+        `in_place` as for `RawTable.numbers`.
 
         Raises InputError for a column that is missing or of another kind, a missing value without a `fill`, and an
         unknown category.
@@ -103,7 +104,7 @@ class TableColumns:
         numeric = [feature for feature in self.features if feature.kind != CATEGORY]
         for feature in numeric:
             _check_numeric(raw, feature)
-        block = raw.numbers([feature.name for feature in numeric])
+        block = raw.numbers([feature.name for feature in numeric], in_place=in_place)
         if raw.matrix is None:
             _fill_numbers(raw, numeric, block)
         if any(feature.shift != 0 or feature.factor != 1 for feature in numeric):

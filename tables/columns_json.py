@@ -26,14 +26,14 @@ _FIELDS = {"format", "version", "features", "targets", "labels"}
 
 def columns_to_json(columns: TableColumns) -> str:
     """The same text for the same columns."""
-    content = {
-        "format": COLUMNS_FORMAT,
-        "version": COLUMNS_VERSION,
-        "features": [_described(feature) for feature in columns.features],
-        "targets": list(columns.target_names),
-        "labels": None if columns.labels is None else list(columns.labels),
-    }
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    features = ",\n              ".join(_json(_described(feature)) for feature in columns.features)
+    labels = None if columns.labels is None else list(columns.labels)
+    return (
+        f'{{"format": {_json(COLUMNS_FORMAT)}, "version": {COLUMNS_VERSION},\n'
+        f' "features": [{features}],\n'
+        f' "targets": {_json(list(columns.target_names))},\n'
+        f' "labels": {_json(labels)}}}\n'
+    )
 
 
 def columns_from_json(text: str, path: str) -> TableColumns:
@@ -55,6 +55,10 @@ def columns_from_json(text: str, path: str) -> TableColumns:
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise InputError(path, f"is damaged: {quote(str(error), 120)}") from None
     return TableColumns(features, targets, labels)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _described(feature: Feature) -> dict[str, Any]:

@@ -111,17 +111,17 @@ class RawTable:
             raise InputError(self.path, f"holds {self.rows} rows", f"{rows}")
         return self.take(np.arange(rows))
 
-    def numbers(self, names: Sequence[str]) -> np.ndarray:
-        """The values of columns of numbers or booleans as float32 [N, names], nan where one is missing.
+    def numbers(self, names: Sequence[str], *, in_place: bool = False) -> np.ndarray:
+        """The values of columns of numbers or booleans as float32 [N, names], nan where one is missing. `in_place`: the
+        table is not needed any more; a matrix becomes the result.
 
         Raises InputError for one that float32 does not have.
         """
         columns = [self.column(name) for name in names]
-        result = np.empty((self.rows, len(names)), np.float32)
         if self.matrix is not None:
-            places = {name: place for place, name in enumerate(self.columns)}
-            _copy_runs(self.matrix, [places[name] for name in names], result)
-            return result
+            numbers = {name: place for place, name in enumerate(self.columns)}
+            return _chosen(self.matrix, [numbers[name] for name in names], in_place=in_place)
+        result = np.empty((self.rows, len(names)), np.float32)
         for start in range(0, self.rows, CHUNK):
             part = slice(start, start + CHUNK)
             with np.errstate(over="ignore"):
@@ -137,6 +137,21 @@ class RawTable:
 def views(names: Sequence[str], matrix: np.ndarray) -> dict[str, RawColumn]:
     """The columns of a matrix [N, names] of numbers."""
     return {name: RawColumn(name, NUMBER, matrix[:, place]) for place, name in enumerate(names)}
+
+
+def _chosen(matrix: np.ndarray, places: list[int], *, in_place: bool) -> np.ndarray:
+    """matrix[:, places], float32; `in_place` in the memory of the matrix, as new memory takes longer than the copy."""
+    rows, size = len(matrix), len(places)
+    if not in_place or size > matrix.shape[1]:
+        result = np.empty((rows, size), np.float32)
+        _copy_runs(matrix, places, result)
+        return result
+    flat, part = matrix.reshape(-1), np.empty((min(CHUNK, rows), size), np.float32)
+    for start in range(0, rows, CHUNK):  # what is written lies before what is still to be read
+        stop = min(start + CHUNK, rows)
+        _copy_runs(matrix[start:stop], places, part[: stop - start])
+        flat[start * size : stop * size] = part[: stop - start].reshape(-1)
+    return flat[: rows * size].reshape(rows, size)
 
 
 def _copy_runs(matrix: np.ndarray, places: list[int], result: np.ndarray) -> None:

@@ -117,6 +117,11 @@ class Table:
         """float32 [N], the number of each row's label, or [N, T], the values of the targets."""
         return self.columns.targets(self._raw)
 
+    def give_up(self) -> tuple[np.ndarray, np.ndarray]:
+        """X and Y, of a table that is not used any more: X takes over its memory where it can."""
+        Y = self.Y
+        return self.columns.inputs(self.__dict__.pop("_raw"), ignore_unknown=self._ignores, in_place=True), Y
+
     def __len__(self) -> int:
         return self._raw.rows
 

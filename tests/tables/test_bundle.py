@@ -171,7 +171,7 @@ def test_damaged_and_hostile_files(tmp_path):
     other = trained().columns
     text = columns_to_json(other)
     path.write_bytes(whole)
-    rewritten(path, {"columns.json": text.replace('"labels": [\n  "a",', '"labels": [').encode()})
+    rewritten(path, {"columns.json": text.replace('"labels": ["a", ', '"labels": [').encode()})
     refused("is damaged: the net has")
 
 
@@ -179,12 +179,12 @@ WRONG = {  # a change of the JSON's text
     '"version": 1': '"version": 2',
     '"kind": "number"': '"kind": "date"',
     '"format": "caffe64 columns",': "",
-    '"targets": [\n  "kind"\n ]': '"targets": []',
+    '"targets": ["kind"]': '"targets": []',
     '"name": "size"': '"name": "color"',
     '"name": "heavy"': '"name": 7',
     '"values": [': '"values": [ 1,',
-    '"a",\n  "b"': '"a",\n  "a"',
-    '"a",\n  "b",\n  "c"': '"a"',
+    '"a", "b"': '"a", "a"',
+    '"a", "b", "c"': '"a"',
     '"factor": ': '"factor": 1e',
     '"fill": ': '"fill": true, "x": ',
 }

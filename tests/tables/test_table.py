@@ -186,3 +186,23 @@ def test_one_row():
     assert (table.X.tolist(), table.Y.tolist()) == ([[0]], [[4]])
     with pytest.raises(caffe64.UsageError, match="expected some rows in each part"):
         table.split(0.5)
+
+
+@pytest.mark.parametrize("features", [["b", "c", "d"], ["a", "d"], ["c", "a"], ["b"], list("abcde"), ["e", "b"]])
+def test_a_table_that_is_given_up_gives_the_same(tmp_path, features):
+    """Of CSV of numbers, whose memory X takes over: more rows than are moved at a time."""
+    values = np.random.default_rng(2).integers(0, 100, (2 * 4096 + 7, 6))
+    polars.DataFrame(values, schema=list("abcdey")).write_csv(tmp_path / "t.csv")
+
+    def table():
+        return Table(tmp_path / "t.csv", target="y", features=features, scale="minmax")
+
+    expected, kept = table(), table()
+    X, Y = table().give_up()
+    np.testing.assert_array_equal(X, expected.X)
+    np.testing.assert_array_equal(Y, expected.Y)
+    np.testing.assert_array_equal(Y[:, 0], values[:, 5])
+    raw = values[:, ["abcde".index(name) for name in features]]
+    np.testing.assert_allclose(X, raw / 99, rtol=1e-6)
+    for part, other in zip(kept.split(0.25), expected.split(0.25), strict=True):
+        np.testing.assert_array_equal(part.give_up()[0], other.X)
