@@ -49,13 +49,19 @@ def hints(X: ArrayLike | OneHot, Y: ArrayLike, net: Net, history: History | None
 
 
 def data_hints(
-    plan: NetLayout, X: np.ndarray, Y: np.ndarray, names: Sequence[str] | None = None, *, weighed: bool = False
+    plan: NetLayout,
+    X: np.ndarray,
+    Y: np.ndarray,
+    names: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
+    *,
+    weighed: bool = False,
 ) -> list[str]:
-    """About X float32 [N, F], with `names` of its columns, and Y [N, T], both checked. One-hot inputs [N, H] are ones
-    and zeros, and have no hints; nor have rare classes where rows are `weighed`."""
+    """About X float32 [N, F], with `names` of its columns, and Y [N, T], with `labels` of its classes, both checked.
+    One-hot inputs [N, H] are ones and zeros, and have no hints; nor have rare classes where rows are `weighed`."""
     found = feature_hints(X, names) if X.shape[1] == plan.features else []
     classes = plan.loss is not None and plan.loss.target_kind is TargetKind.CLASS
-    return found + (class_hints(Y, plan.outputs, weighed=weighed) if classes else [])
+    return found + (class_hints(Y, plan.outputs, labels, weighed=weighed) if classes else [])
 
 
 def feature_hints(X: np.ndarray, names: Sequence[str] | None = None) -> list[str]:
@@ -88,19 +94,22 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= value < 1e15 else f"{value:.3g}"
 
 
-def class_hints(Y: np.ndarray, classes: int, *, weighed: bool = False) -> list[str]:
-    """About rare and missing classes: Y float32 [N, 1], whole numbers in [0, classes). Said where a class with 1 / RARE
-    of an even share would have a row at least."""
+def class_hints(
+    Y: np.ndarray, classes: int, labels: Sequence[str] | None = None, *, weighed: bool = False
+) -> list[str]:
+    """About rare and missing classes: Y float32 [N, 1], whole numbers in [0, classes), with `labels` of these. Said
+    where a class with 1 / RARE of an even share would have a row at least."""
+    shown_as = range(classes) if labels is None else list(map(repr, labels))
     counts = np.bincount(Y[:, 0].astype(np.int64), minlength=classes)
     if len(Y) < RARE * classes:
         return []
     rare = np.flatnonzero((counts > 0) & (counts * RARE * classes < len(Y)))
     found = []
     if len(rare) and not weighed:
-        shown = ", ".join(f"{each} ({counts[each]} of {len(Y)} rows)" for each in rare[:MOST_NAMED])
+        shown = ", ".join(f"{shown_as[each]} ({counts[each]} of {len(Y)} rows)" for each in rare[:MOST_NAMED])
         found.append(f"{_classes(shown, len(rare))} rare: a net hardly learns what it hardly sees ({BALANCE})")
     if len(missing := np.flatnonzero(counts == 0)):
-        shown = ", ".join(map(str, missing[:MOST_NAMED]))
+        shown = ", ".join(str(shown_as[each]) for each in missing[:MOST_NAMED])
         found.append(
             f"{_classes(shown, len(missing))} missing, of {classes}: the net has outputs that it learns never to give "
             "(classes count from 0; is the number of outputs right?)"

@@ -155,9 +155,8 @@ class Trainer:
         if request.resume:
             self._output.say(f"there is no {request.resume} yet: the run begins")
         if not request.quiet:
-            weighed = bool(training.row_weights.size)
-            names = self._table.columns.feature_names if self._table else None
-            for hint in data_hints(training.plan, training.X, training.Y, names, weighed=weighed):
+            weighed, names = bool(training.row_weights.size), self._table.names if self._table else ()
+            for hint in data_hints(training.plan, training.X, training.Y, *names, weighed=weighed):
                 self._output.say(f"hint: {hint}")
         return training
 

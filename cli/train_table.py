@@ -59,6 +59,11 @@ class TrainTable:
     net: Net
 
     @property
+    def names(self) -> tuple[list[str], list[str]]:
+        """Of the inputs [F] and of the outputs [K]."""
+        return self.columns.feature_names, self.columns.output_names
+
+    @property
     def facts(self) -> str:
         """One line for people: what was made of the columns."""
         columns = self.columns

@@ -54,3 +54,15 @@ def test_a_rare_class_that_is_weighed_is_none(cli, task):
     np.savetxt("Y.txt", Y, fmt="%d")
     assert hints(cli(TRAIN))[0].startswith("class 1 (5 of 400 rows) is rare: ")
     assert hints(cli(f"{TRAIN} --class-weights balanced")) == []
+
+
+def test_hints_about_a_table_name_its_columns_and_labels(cli, task):
+    random = np.random.default_rng(0)
+    rows = [f"{random.uniform(1, 2):.3f},{random.uniform(0, 9e4):.0f},{'odd' if n < 5 else 'even'}" for n in range(400)]
+    (task / "table.csv").write_text("\n".join(["size,income,kind", *rows]))
+    (task / "net.txt").write_text("3\ninp ? 10\nlin ? -1\nsce\n")
+    (task / "optim.txt").write_text("1e-9 0 1 0 0 1")
+    features, rare = hints(cli("train net.txt model.c64 optim.txt all table.csv --target kind"))
+    assert features.startswith("feature 2 (income) has values up to ")
+    assert "feature 1 (size) only up to " in features
+    assert rare.startswith("class 'odd' (5 of 400 rows) is rare: ")
