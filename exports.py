@@ -79,7 +79,8 @@ def export_onnx(
 
     A text net becomes x [N, F] -> y [N, K] for any N: y are what `predict` gives. The model's properties have the net's
     text as `net`. That of a `Bundle` has the scaling of its columns too, so that x are the values of a table, with 0
-    and 1 for categories; its properties have `feature_names`, and `labels` or `target_names`, as JSON.
+    and 1 for categories, and y are in units of its targets; its properties have `feature_names`, and `labels` or
+    `target_names`, as JSON.
 
     A Caffe net is written as it is shaped now; the batch is free if every layer allows it. Of it, `outputs` are the
     blobs that are wanted, if not all unread ones (layers and inputs that none of them needs are left out); `half`:
@@ -132,9 +133,9 @@ def export_c(net: Net | Bundle, path: str | os.PathLike[str]) -> str:
     functions begin: of the file `digits.c`, `digits_predict(const float *x, float *y)` and `digits_predict_rows`. In
     other names of files an underscore stands for what is neither a letter nor a digit of ASCII.
 
-    The file of a `Bundle` has the scaling of its columns too, and arrays of the names of its features, and labels or
-    targets. Numbers are written so that they read back bit for bit. Raises UsageError for a wrong argument, a net
-    without weights, with a layer of your own, or wider than the C file's place on the stack; OutputError.
+    The file of a `Bundle` has the scaling of its columns and targets too, and arrays of the names of its features, and
+    labels or targets. Numbers are written so that they read back bit for bit. Raises UsageError for a wrong argument, a
+    net without weights, with a layer of your own, or wider than the C file's place on the stack; OutputError.
     """
     given = _text_net(net)
     if given is None:
@@ -203,9 +204,12 @@ def _text_net(net: object) -> tuple[Model, Outside] | None:
     features, names, shift, factor = tuple(columns.feature_names), tuple(columns.output_names), None, None
     if (columns.shift != 0).any() or (columns.factor != 1).any():
         shift, factor = columns.shift, columns.factor
-    if columns.labels is None:
-        return net.net, Outside(shift, factor, features, target_names=names)
-    return net.net, Outside(shift, factor, features, labels=names)
+    if columns.labels is not None:
+        return net.net, Outside(shift, factor, feature_names=features, labels=names)
+    if not columns.scales_targets:
+        return net.net, Outside(shift, factor, feature_names=features, target_names=names)
+    targets = columns.target_shift, columns.target_factor
+    return net.net, Outside(shift, factor, *targets, features, target_names=names)
 
 
 def _refuse(name: str, given: bool) -> None:
@@ -228,7 +232,10 @@ def _predict(net: Model, outside: Outside, rows: np.ndarray) -> np.ndarray:
         rows = rows - outside.shift
     if outside.factor is not None:
         rows = rows * outside.factor
-    return net.predict(rows)
+    outputs: np.ndarray = net.predict(rows)
+    if outside.target_factor is not None and outside.target_shift is not None:
+        outputs = outputs / outside.target_factor + outside.target_shift
+    return outputs
 
 
 def _check_finite(values: np.ndarray, subject: str) -> None:

@@ -57,4 +57,4 @@ def command(
     compiling.prepare([*model.kernels(training=False), *kernels_for(columns, x, y)], output)
     data = scored_rows(model, columns, x, y, options.row_count(n), strict=strict, ignore_unknown=ignore_unknown)
     scores = model.score(data, top=top, threads=threads)
-    print_result(scores if columns is None else scores.named(columns.output_names), as_json)
+    print_result(scores if columns is None else columns.described(scores), as_json)

@@ -76,6 +76,7 @@ def predictions(
     outputs = net.predict(
         input_rows(net, columns, x, None, strict=strict, ignore_unknown=ignore_unknown), threads=threads
     )
+    outputs = outputs if columns is None else columns.values(outputs)
     check_finite_outputs(outputs, str(x))
     return named_outputs(net, columns, outputs)
 

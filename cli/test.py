@@ -54,5 +54,5 @@ def command(
     X = input_rows(model, columns, x, options.row_count(n), strict=strict, ignore_unknown=ignore_unknown)
     with testing_progress(output, len(X), model.spec.minibatch) as watch:
         outputs = model.predict(X, threads=threads, watch=watch)
-    write_numbers(out, outputs)
+    write_numbers(out, outputs if columns is None else columns.values(outputs))
     output.finished(time.perf_counter() - started, out)

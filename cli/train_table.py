@@ -70,6 +70,8 @@ class TrainTable:
         found = f"{len(columns.features)} columns are {columns.size} features"
         if columns.labels is not None:
             found += f", {columns.target_names[0]!r} has {len(columns.labels)} labels"
+        elif columns.scales_targets:
+            found += ", targets are scaled"
         return found + (f"; {len(self.held_out[1])} rows are held out" if self.held_out else "")
 
 

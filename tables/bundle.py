@@ -16,6 +16,7 @@ from .columns import TableColumns
 from .columns_json import columns_from_json, columns_to_json
 from .predictions import Predictions, check_finite_outputs, named_outputs
 from .reading import open_table
+from .resolve import check_scaling
 
 if TYPE_CHECKING:
     from .table import TableSource
@@ -39,6 +40,8 @@ class Bundle:
                 f"the net has {net.spec.features} features and {net.plan.outputs} outputs, but the columns are "
                 f"{columns.size} and {columns.outputs}"
             )
+        if columns is not None:
+            check_scaling(net.spec.loss, columns)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -73,20 +76,21 @@ class Bundle:
         return self.outputs(source, ignore_unknown=ignore_unknown, threads=threads).frame()
 
     def outputs(self, source: TableSource, *, ignore_unknown: bool = False, threads: int | None = None) -> Predictions:
-        """The same as arrays: `outputs` float32 [N, K], `labels` and `names` [K]."""
+        """The same as arrays: `outputs` float32 [N, K] in units of the targets, `labels` and `names` [K]."""
         columns = self.known_columns()
         raw = open_table(source, columns.kinds)
         X = columns.inputs(raw, ignore_unknown=flag("ignore_unknown", ignore_unknown))
-        found = self.net.predict(X, threads=threads)
+        found = columns.values(self.net.predict(X, threads=threads))
         check_finite_outputs(found, raw.path)
         return named_outputs(self.net, columns, found)
 
     def evaluate(self, source: TableSource, *, ignore_unknown: bool = False, threads: int | None = None) -> Evaluation:
-        """Loss, and for labels accuracy and confusion, of a table with the target."""
+        """Loss, and for labels accuracy and confusion, of a table with the target; errors are in its units, the loss is
+        that of scaled targets where they are scaled."""
         columns = self.known_columns()
         raw = open_table(source, columns.kinds)
         X = columns.inputs(raw, ignore_unknown=flag("ignore_unknown", ignore_unknown))
-        return self.net.evaluate(X, columns.targets(raw), threads=threads).named(columns.output_names)
+        return columns.described(self.net.evaluate(X, columns.targets(raw), threads=threads))
 
     def known_columns(self) -> TableColumns:
         """Raises UsageError for a net that was not trained on a table."""

@@ -3,7 +3,8 @@
 X[:, slots of a number]     (value - shift) * factor
 X[:, slot of a boolean]     0 or 1
 X[:, slots of a category]   1 in the slot of its value, 0 in those of the others
-Y [N]                       the number of the label; or Y [N, T], the values of the targets
+Y [N]                       the number of the label; or
+Y [N, T]                    (value - shift) * factor of each target
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from ..errors import InputError
 from ..formats.files import check_memory
 from ..wording import near_miss
 from .raw import BOOLEAN, CATEGORY, CHUNK, NUMBER, RawColumn, RawTable
+
+if TYPE_CHECKING:
+    from ..engine.textnet.evaluation import Evaluation
 
 Label = str | int | float | bool
 SHOWN_VALUES = 8  # in a message
@@ -42,13 +46,27 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class TargetColumn:
+    """A column that the net predicts: as numbers, it learns (value - shift) * factor. Both are finite float32, `factor`
+    is above 0."""
+
+    name: str
+    shift: float = 0.0
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
 class TableColumns:
-    """The features of a net in the order of its inputs, the names of its target columns, and the labels of its classes
-    in the order of its outputs, None where targets are numbers."""
+    """The features of a net in the order of its inputs, its target columns, and the labels of its classes in the order
+    of its outputs, None where targets are numbers. Targets of labels are not scaled."""
 
     features: tuple[Feature, ...]
-    target_names: tuple[str, ...]
+    target_columns: tuple[TargetColumn, ...]
     labels: tuple[Label, ...] | None = None
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        return tuple(target.name for target in self.target_columns)
 
     @cached_property
     def feature_names(self) -> list[str]:
@@ -67,7 +85,7 @@ class TableColumns:
     @property
     def outputs(self) -> int:
         """K, the number of outputs."""
-        return len(self.target_names if self.labels is None else self.labels)
+        return len(self.target_columns if self.labels is None else self.labels)
 
     @property
     def output_names(self) -> list[str]:
@@ -83,6 +101,32 @@ class TableColumns:
     def factor(self) -> np.ndarray:
         """float32 [F]."""
         return np.array([each.factor for each in self.features for _ in range(each.slots)], np.float32)
+
+    @property
+    def target_shift(self) -> np.ndarray:
+        """float32 [T]: the net learns (value - target_shift) * target_factor."""
+        return np.array([target.shift for target in self.target_columns], np.float32)
+
+    @property
+    def target_factor(self) -> np.ndarray:
+        """float32 [T]."""
+        return np.array([target.factor for target in self.target_columns], np.float32)
+
+    @property
+    def scales_targets(self) -> bool:
+        return any(target.shift != 0 or target.factor != 1 for target in self.target_columns)
+
+    def values(self, outputs: np.ndarray) -> np.ndarray:
+        """The outputs of the net, float32 [N, K], in units of the targets; probabilities stay what they are."""
+        if not self.scales_targets:
+            return outputs
+        with np.errstate(over="ignore"):  # `check_finite_outputs` refuses what is not finite
+            found: np.ndarray = outputs / self.target_factor + self.target_shift
+        return found
+
+    def described(self, scores: Evaluation) -> Evaluation:
+        """An evaluation of the net with the names of its outputs, and errors in units of the targets."""
+        return (scores.in_units(self.target_factor) if self.scales_targets else scores).named(self.output_names)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -128,7 +172,7 @@ class TableColumns:
         return X
 
     def targets(self, raw: RawTable) -> np.ndarray:
-        """Y float32 [N] of labels' numbers, or [N, T] of values. Raises InputError, also for a missing value."""
+        """Y float32 [N] of labels' numbers, or [N, T] of scaled values. Raises InputError, also for a missing value."""
         if self.labels is not None:
             return label_numbers(raw, raw.column(self.target_names[0]), self.labels)
         Y = raw.numbers([numeric_target(raw, name).name for name in self.target_names])
@@ -136,6 +180,9 @@ class TableColumns:
         if len(missing):
             row, column = missing[0].tolist()
             raise missing_target(raw, row, self.target_names[column])
+        if self.scales_targets:
+            Y -= self.target_shift
+            Y *= self.target_factor
         return Y
 
 

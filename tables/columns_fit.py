@@ -9,7 +9,7 @@ import numpy as np
 from ..arguments import LARGEST_FLOAT
 from ..errors import InputError, UsageError
 from ..wording import counted
-from .columns import Feature, Label, TableColumns, missing_target, numeric_target
+from .columns import Feature, Label, TableColumns, TargetColumn, missing_target, numeric_target
 from .raw import BOOLEAN, CATEGORY, NUMBER, RawColumn, RawTable
 
 IMPUTE, SCALE = ("mean", "median"), ("standard", "minmax")
@@ -48,20 +48,21 @@ def fit_columns(
     *,
     impute: str | None = None,
     scale: str | None = None,
+    scale_targets: bool = False,
 ) -> TableColumns:
-    """The columns of a net that is trained on `raw`, its training rows alone. `labels` are those of its target.
+    """The columns of a net that is trained on `raw`, its training rows alone. `labels` are those of its target;
+    `scale_targets`: numbers are scaled as those of the features are.
 
     Raises InputError for a column that cannot be used, with the line of the value.
     """
+    found = tuple(map(TargetColumn, targets))
     if labels is None:
-        for name in targets:
-            numeric_target(raw, name)
+        columns = [numeric_target(raw, name) for name in targets]
+        found = tuple(_target(raw, column, scale if scale_targets else None) for column in columns)
     wanted = raw.matrix is None or scale is not None or impute is not None
     if not wanted:  # numbers alone, none missing: nothing to be found out
-        return TableColumns(tuple(Feature(raw.column(name).name, NUMBER) for name in features), tuple(targets), labels)
-    return TableColumns(
-        tuple(_feature(raw, raw.column(name), impute, scale) for name in features), tuple(targets), labels
-    )
+        return TableColumns(tuple(Feature(raw.column(name).name, NUMBER) for name in features), found, labels)
+    return TableColumns(tuple(_feature(raw, raw.column(name), impute, scale) for name in features), found, labels)
 
 
 def fit_labels(raw: RawTable, name: str) -> tuple[Label, ...]:
@@ -100,15 +101,28 @@ def _feature(raw: RawTable, column: RawColumn, impute: str | None, scale: str | 
         if impute is not None:  # of those that are as frequent, the first in their order
             fill = min(zip(-counts, column.words, strict=True))[1]
         return Feature(column.name, CATEGORY, tuple(sorted(present)), fill)
-    values = column.values[~np.isnan(column.values)].astype(np.float64)
-    _check_present(raw, column, values)
-    if np.abs(values).max() > LARGEST_FLOAT:
-        raw.numbers([column.name])  # names the value
+    values = _present_numbers(raw, column)
     fill = None if impute is None else float(np.float32(np.mean(values) if impute == "mean" else np.median(values)))
     if column.kind == BOOLEAN:
         return Feature(column.name, BOOLEAN, (), fill if fill is None else float(fill >= 0.5))
     shift, factor = _scaling(values, scale)
     return Feature(column.name, NUMBER, (), fill, shift, factor)
+
+
+def _target(raw: RawTable, column: RawColumn, scale: str | None) -> TargetColumn:
+    """Booleans are not scaled, as those of features are not."""
+    if scale is None or column.kind == BOOLEAN:
+        return TargetColumn(column.name)
+    return TargetColumn(column.name, *_scaling(_present_numbers(raw, column), scale))
+
+
+def _present_numbers(raw: RawTable, column: RawColumn) -> np.ndarray:
+    """The values that are there, float64, one at least. Raises InputError for one that float32 does not have."""
+    values: np.ndarray = column.values[~np.isnan(column.values)].astype(np.float64)
+    _check_present(raw, column, values)
+    if np.abs(values).max() > LARGEST_FLOAT:
+        raw.numbers([column.name])  # names the value
+    return values
 
 
 def _scaling(values: np.ndarray, scale: str | None) -> tuple[float, float]:

@@ -4,7 +4,7 @@
  "features": [{"name": "age", "kind": "number", "fill": 31.5, "shift": 30.25, "factor": 0.0625},
               {"name": "city", "kind": "category", "values": ["Bern", "Oslo"], "fill": null},
               {"name": "member", "kind": "boolean", "fill": null}],
- "targets": ["species"],
+ "targets": [{"name": "species", "shift": 0.0, "factor": 1.0}],
  "labels": ["setosa", "virginica"]}           null where targets are numbers
 """
 
@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
+
+import numpy as np
 
 from ..arguments import LARGEST_FLOAT
 from ..errors import InputError
 from ..formats.text import quote
-from .columns import Feature, TableColumns
+from .columns import Feature, TableColumns, TargetColumn
 from .raw import CATEGORY, KINDS, NUMBER
 
 COLUMNS_FORMAT, COLUMNS_VERSION = "caffe64 columns", 1
@@ -27,11 +30,12 @@ _FIELDS = {"format", "version", "features", "targets", "labels"}
 def columns_to_json(columns: TableColumns) -> str:
     """The same text for the same columns."""
     features = ",\n              ".join(_json(_described(feature)) for feature in columns.features)
+    targets = ", ".join(_json(asdict(target)) for target in columns.target_columns)
     labels = None if columns.labels is None else list(columns.labels)
     return (
         f'{{"format": {_json(COLUMNS_FORMAT)}, "version": {COLUMNS_VERSION},\n'
         f' "features": [{features}],\n'
-        f' "targets": {_json(list(columns.target_names))},\n'
+        f' "targets": [{targets}],\n'
         f' "labels": {_json(labels)}}}\n'
     )
 
@@ -45,16 +49,19 @@ def columns_from_json(text: str, path: str) -> TableColumns:
         if (content["format"], content["version"]) != (COLUMNS_FORMAT, COLUMNS_VERSION):
             raise ValueError(f"format {content['format']!r} of version {content['version']!r}")
         features = tuple(map(_feature, _list(content["features"], "features")))
-        targets = tuple(_texts(content["targets"], "targets"))
+        targets = tuple(map(_target, _list(content["targets"], "targets")))
         labels = None if content["labels"] is None else _labels(content["labels"])
         if not features or not targets or (labels is not None and len(targets) != 1):
             raise ValueError("no features or targets, or labels of several targets")
-        names = [*(feature.name for feature in features), *targets]
+        columns = TableColumns(features, targets, labels)
+        names = [*(feature.name for feature in features), *columns.target_names]
         if len(set(names)) != len(names):
             raise ValueError("two columns of one name")
+        if labels is not None and columns.scales_targets:
+            raise ValueError("labels of a target that is scaled")
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise InputError(path, f"is damaged: {quote(str(error), 120)}") from None
-    return TableColumns(features, targets, labels)
+    return columns
 
 
 def _json(value: Any) -> str:
@@ -89,6 +96,16 @@ def _feature(entry: Any) -> Feature:
     if kind != NUMBER:
         return Feature(name, kind, (), fill)
     return Feature(name, kind, (), fill, _finite(entry["shift"]), _finite(entry["factor"]))
+
+
+def _target(entry: Any) -> TargetColumn:
+    if not isinstance(entry, dict) or entry.keys() != {"name", "shift", "factor"}:
+        raise ValueError(f"a target {entry!r}")
+    (name,) = _texts([entry["name"]], "name")
+    shift, factor = _finite(entry["shift"]), _finite(entry["factor"])
+    if not np.float32(factor) > 0:
+        raise ValueError(f"the factor {factor!r} of the target {name!r}")
+    return TargetColumn(name, shift, factor)
 
 
 def _list(value: Any, name: str) -> list[Any]:

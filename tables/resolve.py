@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ..api import Net
+from ..engine.textnet.layers import TABLE
+from ..engine.textnet.layers.layer import TargetKind
 from ..errors import InputError, UsageError
 from ..formats.network import NetSpec
 from .columns import TableColumns
@@ -15,6 +17,7 @@ def check_fits(spec: NetSpec, columns: TableColumns, loss: str, name: str) -> No
         raise InputError(name, "the last layer is not a loss layer", "one, such as sce or l2l")
     if (spec.loss in LABELLED) != (loss in LABELLED):
         raise UsageError(f"the net ends in {spec.loss}, but the table is for {loss}: Table(..., loss={spec.loss!r})")
+    check_scaling(spec.loss, columns)
     if spec.features != columns.size:
         columns_count = len(columns.features)
         of = (
@@ -30,6 +33,17 @@ def check_fits(spec: NetSpec, columns: TableColumns, loss: str, name: str) -> No
         raise InputError(
             name, f"the net has {outputs} outputs", f"{columns.outputs}, the number of {what}", _last(spec, columns)
         )
+
+
+def scales_targets(loss: str) -> bool:
+    """Whether the targets of a loss layer are scaled where the features are: real ones, not labels or shares."""
+    return TABLE[loss].target_kind is TargetKind.REAL
+
+
+def check_scaling(loss: str | None, columns: TableColumns) -> None:
+    """Raises UsageError for scaled targets of a net whose loss layer does not take such."""
+    if columns.scales_targets and not (loss and scales_targets(loss)):
+        raise UsageError(f"the net ends in {loss}, whose targets are not scaled: Table(..., loss={loss!r})")
 
 
 def _last(spec: NetSpec, columns: TableColumns) -> str:

@@ -28,10 +28,7 @@ class BundleSummary(Result):
             return [*self.net.parts, "no columns: trained on plain numbers"]
         rows = [[each.name, each.kind, *_facts(each)] for each in self.columns.features]
         table = TextTable(["feature", "kind", "if missing", "shift", "factor", "values"], rows, 3)
-        named = f"targets: {', '.join(self.columns.target_names)}"
-        if self.columns.labels is not None:
-            named = f"target {self.columns.target_names[0]}: {_some(self.columns.output_names)}"
-        return [*self.net.parts, "", table, named]
+        return [*self.net.parts, "", table, *_targets(self.columns)]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -44,6 +41,15 @@ def _facts(feature: Feature) -> tuple[str, str, str, str]:
     scaled = feature.shift != 0 or feature.factor != 1
     shift, factor = (f"{feature.shift:g}", f"{feature.factor:g}") if scaled else ("", "")
     return str(missing), shift, factor, _some(feature.values)
+
+
+def _targets(columns: TableColumns) -> list[TextTable | str]:
+    if columns.labels is not None:
+        return [f"target {columns.target_names[0]}: {_some(columns.output_names)}"]
+    if not columns.scales_targets:
+        return [f"targets: {', '.join(columns.target_names)}"]
+    rows = [[each.name, f"{each.shift:g}", f"{each.factor:g}"] for each in columns.target_columns]
+    return ["", TextTable(["target", "shift", "factor"], rows)]
 
 
 def _some(values: tuple[str, ...] | list[str]) -> str:

@@ -17,7 +17,7 @@ from .columns import TableColumns
 from .columns_fit import IMPUTE, LABELLED, SCALE, choose_features, fit_columns, fit_labels
 from .raw import CATEGORY, RawTable
 from .reading import open_table
-from .resolve import check_fits
+from .resolve import check_fits, scales_targets
 
 if TYPE_CHECKING:
     import polars
@@ -48,7 +48,8 @@ class Table:
     features     names of the columns that the net takes; None: all but the targets
     drop         names of columns to leave out
     impute       "mean" or "median": for a missing number; for a missing category the most frequent. None: refused
-    scale        "standard": mean 0 and deviation 1; "minmax": 0 to 1; None: numbers as they are
+    scale        "standard": mean 0 and deviation 1; "minmax": 0 to 1; None: numbers as they are. Features, and targets
+                 of l2l and hub: `Bundle` predicts in their units
     loss         the last line of the net: "sce" for a target of labels, others for numbers. None: "sce" for one target
                  of texts or booleans, else "l2l"
 
@@ -103,7 +104,13 @@ class Table:
         """What was fitted: for `Bundle`, and for a look at `feature_names`, `labels`, `shift` and `factor`."""
         if self._fitted is None:
             self._fitted = fit_columns(
-                self._raw, self._features, self._targets, self._labels, impute=self._impute, scale=self._scale
+                self._raw,
+                self._features,
+                self._targets,
+                self._labels,
+                impute=self._impute,
+                scale=self._scale,
+                scale_targets=scales_targets(self.loss),
             )
         return self._fitted
 
@@ -114,7 +121,8 @@ class Table:
 
     @cached_property
     def Y(self) -> np.ndarray:
-        """float32 [N], the number of each row's label, or [N, T], the values of the targets."""
+        """float32 [N], the number of each row's label, or [N, T], the values of the targets, scaled where `scale` is
+        given and the loss takes real numbers: `columns.values` turns outputs of the net into units of the targets."""
         return self.columns.targets(self._raw)
 
     def give_up(self) -> tuple[np.ndarray, np.ndarray]:

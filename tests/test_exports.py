@@ -15,7 +15,7 @@ import caffe64
 from caffe64.engine.textnet.layers import TABLE, register
 from caffe64.engine.textnet.writers.c_file import C_MOST_STACK
 from caffe64.formats.network import GRAMMAR
-from caffe64.tables.columns import Feature, TableColumns
+from caffe64.tables.columns import Feature, TableColumns, TargetColumn
 from caffe64.tables.raw import CATEGORY, NUMBER
 
 NETS = {
@@ -80,7 +80,7 @@ COLUMNS = TableColumns(
         Feature('col"our??/', CATEGORY, ("r\\ed", "größe", "a\nb")),
         Feature("%d", NUMBER, shift=-0.5, factor=3),
     ),
-    target_names=("kind",),
+    target_columns=(TargetColumn("kind"),),
     labels=("1st\n2", "??-é", '"'),
 )
 

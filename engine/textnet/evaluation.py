@@ -60,6 +60,7 @@ class Evaluation(Result):
                    without labels. One is, or is predicted, if its number is above 0.5
     per_target     `r2`, `mae`, `rmse` of each target, float64 [K]; None without real targets
     labels         names of the classes, labels or targets, if they have some: `named` adds them
+    scaled         whether the net has learned scaled targets, of which the loss is; errors are in units of the targets
     """
 
     loss: float
@@ -71,6 +72,7 @@ class Evaluation(Result):
     per_target: TargetErrors | None = None
     labels: tuple[str, ...] | None = None
     loss_word: str = ""
+    scaled: bool = False
 
     def __eq__(self, other: object) -> bool:
         """Whether all scores are the same, those that are nan included, which `data` has as None."""
@@ -132,6 +134,13 @@ class Evaluation(Result):
         if len(found) != self.outputs:
             raise UsageError(f"labels are {len(found)} names, expected {self.outputs}: one for each class or target")
         return replace(self, labels=found)
+
+    def in_units(self, factor: np.ndarray) -> Evaluation:
+        """The same where the net has learned (target - shift) * factor, [K]: errors in units of the targets."""
+        if self.per_target is None:
+            return self
+        errors = self.per_target
+        return replace(self, per_target=TargetErrors(errors.r2, errors.mae / factor, errors.rmse / factor), scaled=True)
 
     @property
     def parts(self) -> list[TextTable | str]:

@@ -32,10 +32,10 @@ def parts(scores: Evaluation) -> list[TextTable | str]:
 
 def _facts(scores: Evaluation) -> list[TextTable | str]:
     """One line for each number about all rows: name, value, meaning."""
-    found = [
-        ("rows", f"{scores.rows}", ""),
-        ("loss", f"{scores.loss:.6f}", LOSSES.get(scores.loss_word, "mean over the rows")),
-    ]
+    loss = LOSSES.get(scores.loss_word, "mean over the rows")
+    if scores.scaled:
+        loss = f"{loss} as they are scaled" if scores.loss_word in LOSSES else f"{loss}, of scaled targets"
+    found = [("rows", f"{scores.rows}", ""), ("loss", f"{scores.loss:.6f}", loss)]
     if scores.confusion is not None:
         found.append(("accuracy", _percent(scores.accuracy), "of the rows: the largest output is the class"))
         found.append(

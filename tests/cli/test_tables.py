@@ -113,6 +113,30 @@ def test_a_regression_of_three_targets(cli, here):
     assert [each["name"] for each in scores["targets"]] == ["u", "v", "w"]
 
 
+def test_targets_of_other_sizes_are_scaled(cli, here):
+    """All that is printed is in their units."""
+    random = np.random.default_rng(1)
+    X = random.normal(size=(200, 3))
+    Y = (X @ random.normal(size=(3, 2)) + [1, 2]) * [200_000, 0.01]
+    polars.DataFrame(np.column_stack([X, Y]), schema=["a", "b", "c", "u", "v"]).write_csv(here / "t.csv")
+    (here / "net.txt").write_text("3\ninp ? 10\nlin ? -1\nl2l\n")
+    (here / "optim.txt").write_text("0.05 0 1 0 0.9 20\n")
+    done = cli("train net.txt model.c64 optim.txt all t.csv -q --target u,v --scale standard --validation 0.2")
+    assert done.exit_code == 0, done.stderr
+    found = polars.read_csv(io.StringIO(cli("predict model.c64 t.csv").stdout)).to_numpy()
+    size = np.array([200_000, 0.01])
+    np.testing.assert_allclose(found / size, Y / size, atol=0.01)
+    mae = np.abs(found - Y).mean(axis=0)
+    scores = json.loads(cli("eval model.c64 all t.csv --json").stdout)
+    found_mae = np.array([each["mae"] for each in scores["targets"]])
+    np.testing.assert_allclose(found_mae / size, mae / size, atol=2.0**-20)
+    assert cli("test model.c64 4 t.csv rows.txt -q").exit_code == 0
+    np.testing.assert_allclose(np.loadtxt(here / "rows.txt"), found[:4], rtol=1e-6, atol=1e-6)
+    v = caffe64.Bundle.read(here / "model.c64").columns.target_columns[1]
+    lines = [line.split() for line in cli("info model.c64").stdout.splitlines()]
+    assert ["v", f"{v.shift:g}", f"{v.factor:g}"] in lines
+
+
 def test_a_bundle_of_plain_numbers_stands_for_net_and_weights(cli, task):
     assert cli("train net.txt weights.bin optim.txt all X.txt Y.txt -q").exit_code == 0
     assert cli("train net.txt model.c64 optim.txt all X.txt Y.txt -q").exit_code == 0

@@ -179,7 +179,7 @@ WRONG = {  # a change of the JSON's text
     '"version": 1': '"version": 2',
     '"kind": "number"': '"kind": "date"',
     '"format": "caffe64 columns",': "",
-    '"targets": ["kind"]': '"targets": []',
+    '"targets": [{"name": "kind", "shift": 0.0, "factor": 1.0}]': '"targets": []',
     '"name": "size"': '"name": "color"',
     '"name": "heavy"': '"name": 7',
     '"values": [': '"values": [ 1,',

@@ -25,6 +25,15 @@ static void NAME_prepare(
             y[r * width + f] = (x[r * width + f] - shift[f]) * factor[f];
 }
 """,
+    "restore": """
+/* y = y / factor + shift, each [width]: from the scaled targets that the net has learned to their units. */
+static void NAME_restore(float *y, size_t rows, size_t width, const float *shift, const float *factor) {
+    size_t r, k;
+    for (r = 0; r < rows; r++)
+        for (k = 0; k < width; k++)
+            y[r * width + k] = y[r * width + k] / factor[k] + shift[k];
+}
+""",
     "copy": """
 static void NAME_copy(const float *x, size_t size, float *y) {
     size_t i;
@@ -134,6 +143,9 @@ def calls_of(net: FinishedNet) -> list[Call]:
     require_words(net, C_CALLS, "C")
     outside, features = net.outside, net.features
     calls = [call for layer in net.layers if (call := C_CALLS[layer.word](layer))]
+    if outside.target_shift is not None and outside.target_factor is not None:
+        arrays = {"target_shift": outside.target_shift, "target_factor": outside.target_factor}
+        calls.append(Call("restore", f"rows, {net.outputs}", net.outputs, arrays))
     if outside.shift is not None and outside.factor is not None:
         arrays = {"shift": outside.shift, "factor": outside.factor}
         return [Call("prepare", f"rows, {features}", features, arrays), *calls]

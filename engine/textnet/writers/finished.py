@@ -21,11 +21,14 @@ BATCH_NORM_ARRAYS = ("scale", "shift", "mean", "variance")
 
 @dataclass(frozen=True)
 class Outside:
-    """What is around a net. Its inputs are `(x - shift) * factor`, float32 [F], None for x itself; the names of its F
-    inputs and of its K outputs, which are either the labels of classes or the names of targets. Empty: not known."""
+    """What is around a net. Its inputs are `(x - shift) * factor`, float32 [F], None for x itself, and its values
+    `outputs / target_factor + target_shift`, float32 [K], None for the outputs; the names of its F inputs and of its K
+    outputs, which are either the labels of classes or the names of targets. Empty: not known."""
 
     shift: np.ndarray | None = None
     factor: np.ndarray | None = None
+    target_shift: np.ndarray | None = None
+    target_factor: np.ndarray | None = None
     feature_names: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     target_names: tuple[str, ...] = ()

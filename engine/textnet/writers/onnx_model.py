@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -55,11 +55,15 @@ def text_net_model(net: FinishedNet, version: str, metadata: Mapping[str, str]) 
     arrays = {f"layers.{layer.index}.{name}": array for layer in net.layers for name, array in layer.arrays.items()}
     if (size := sum(array.nbytes for array in arrays.values())) > MOST_ONNX_BYTES:
         raise UsageError(f"the net has {size / 1e9:.2f} GB of weights, expected at most {MOST_ONNX_BYTES / 1e9:.2f} GB")
-    steps = [("input", step) for step in _scaling(net, arrays)]
+    outside = net.outside
+    scaling = (("Sub", "shift", outside.shift), ("Mul", "factor", outside.factor))
+    steps = [("input", step) for step in _scaling(scaling, arrays)]
     for layer in net.layers:
         for kind, attributes, names in ONNX_STEPS[layer.word](layer):
             inputs = tuple(f"layers.{layer.index}.{name}" for name in names)
             steps.append((f"layers.{layer.index}.{layer.word}", (kind, attributes, inputs)))
+    scaling = (("Div", "target_factor", outside.target_factor), ("Add", "target_shift", outside.target_shift))
+    steps += [("output", step) for step in _scaling(scaling, arrays)]
     imports = [helper.make_opsetid("", TEXT_NET_OPSET)]
     model = helper.make_model(
         onnx.GraphProto(name="caffe64"),
@@ -82,10 +86,10 @@ def text_net_model(net: FinishedNet, version: str, metadata: Mapping[str, str]) 
     return model
 
 
-def _scaling(net: FinishedNet, arrays: dict[str, np.ndarray]) -> list[Step]:
-    """The steps before the first layer, whose arrays are put into `arrays`."""
+def _scaling(wanted: Sequence[tuple[str, str, np.ndarray | None]], arrays: dict[str, np.ndarray]) -> list[Step]:
+    """The steps of operators with an array, each by its name, of those that there are; these are put into `arrays`."""
     steps: list[Step] = []
-    for kind, name, array in (("Sub", "shift", net.outside.shift), ("Mul", "factor", net.outside.factor)):
+    for kind, name, array in wanted:
         if array is not None:
             arrays[name] = np.asarray(array, np.float32)
             steps.append((kind, {}, (name,)))
