@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import InputError, TargetError
 from ..formats.data import locate, read_matrix
 from ..formats.network import loss_words
+from ..wording import counted
 
 if TYPE_CHECKING:
     from ..api import Net
@@ -29,14 +30,18 @@ def read_targets(net: Net, y: Path, X: np.ndarray, *, strict: bool) -> np.ndarra
     return read_matrix(y, len(X), net.plan.targets, strict=strict)
 
 
-def read_class_weights(net: Net, path: Path | None, *, strict: bool) -> np.ndarray | str | None:
-    """float32 [classes] of a file; "balanced" and None stay what they are. Raises InputError."""
+def read_class_weights(
+    net: Net, path: Path | None, labels: Sequence[str] | None, *, strict: bool
+) -> np.ndarray | str | None:
+    """float32 [classes] of a file, in the order of the `labels`, None: of the numbers of the classes; "balanced" and
+    None stay what they are. Raises InputError."""
     if path is None or path == BALANCED:
         return None if path is None else str(path)
     classes = net.plan.outputs
     found = read_matrix(path, None, 1, strict=strict)
     if len(found) != classes:
-        raise InputError(path, f"holds {len(found)} numbers", f"{classes}, a weight for each class")
+        order = f", in this order: {', '.join(labels)}" if labels else ""
+        raise InputError(path, f"holds {counted(len(found), 'number')}", f"{classes}, a weight for each class{order}")
     return _not_negative(path, found)
 
 

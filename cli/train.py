@@ -74,11 +74,14 @@ def command(
         Path | None,
         options.input_option(
             metavar="balanced|FILE",
-            help="Weigh rows by class: all classes alike, or by the numbers in FILE.",
+            help="Weigh rows by class: all classes alike, or by the numbers in FILE, in the order of the labels.",
         ),
     ] = None,
     row_weights: Annotated[
-        Path | None, options.input_option(metavar="FILE", help="Weigh rows by these numbers, one for each.")
+        str | None,
+        options.input_option(
+            metavar="FILE|COLUMN", help="Weigh rows by these numbers, one for each; with --target by a column."
+        ),
     ] = None,
     val_x: Annotated[
         Path | None, options.input_option(metavar="X", help="Validate on these rows after each epoch.")
@@ -176,10 +179,10 @@ def command(
             shuffle=shuffle,
             remainder=remainder,
             class_weights=class_weights,
-            row_weights=row_weights,
+            row_weights=None if target or row_weights is None else Path(row_weights),
             val_x=val_x,
             val_y=val_y,
-            table=table_options(target, features, drop, impute, scale, validation),
+            table=table_options(target, features, drop, impute, scale, validation, row_weights),
             patience=patience,
             keep_best=keep_best,
             log=log,

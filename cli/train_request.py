@@ -15,7 +15,7 @@ from .log import SUFFIXES as LOG_SUFFIXES
 
 @dataclasses.dataclass(frozen=True)
 class TableRequest:
-    """The options for a table. `held_out`: the share of rows to validate on."""
+    """The options for a table. `held_out`: the share of rows to validate on; `weights`: the column that weighs rows."""
 
     targets: tuple[str, ...]
     features: tuple[str, ...] | None = None
@@ -23,6 +23,7 @@ class TableRequest:
     impute: str | None = None
     scale: str | None = None
     held_out: float | None = None
+    weights: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,13 +26,13 @@ from ..formats.optimizer import read_optimizer
 from ..ranks.agreement import agree, agreed
 from ..ranks.group import Group
 from . import compiling, over_ranks, plot, signals
-from .data import BALANCED, naming_label, read_class_weights, read_inputs, read_row_weights, read_targets, require_loss
+from .data import BALANCED, naming_label, read_inputs, read_targets, require_loss
 from .log import FIELDS, TrainLog, epoch_record
 from .output import Output
 from .progress import TrainReport, last_lines, make_report, rank_line
 from .resume import changes
 from .train_request import TrainRequest, check
-from .train_table import read_rows, read_table, save
+from .train_table import read_rows, read_table, read_weights, save
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,9 +90,7 @@ class Trainer:
             self.net.load(request.init)
         self.compile()
         X, Y = read_rows(self.net, request, self._table, output)
-        class_weights = read_class_weights(self.net, request.class_weights, strict=request.strict)
-        row_weights = read_row_weights(request.row_weights, X, strict=request.strict)
-        self._weights = {"class_weight": class_weights, "sample_weight": row_weights}
+        self._weights = read_weights(self.net, request, self._table, X, output)
         self._validation = self._read_validation()
         with naming_label(request.y, Y) if request.y else nullcontext():
             self._training = self._resume(saved, X, Y) if saved else self._begin(X, Y)

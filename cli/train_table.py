@@ -16,7 +16,7 @@ from ..tables.reading import kernels_of_tables
 from ..tables.resolve import check_fits
 from ..tables.table import Table
 from . import compiling
-from .data import read_inputs, read_targets
+from .data import read_class_weights, read_inputs, read_row_weights, read_targets
 from .output import Output
 from .train_request import TableRequest, TrainRequest
 
@@ -33,6 +33,7 @@ def table_options(
     impute: str | None,
     scale: str | None,
     held_out: float | None,
+    weights: str | None,
 ) -> TableRequest | None:
     """The options of the command line; None without --target. Raises UsageError for others without it."""
     given = {"--features": features, "--drop": drop, "--impute": impute, "--scale": scale, "--validation": held_out}
@@ -44,16 +45,18 @@ def table_options(
     if held_out is not None and not 0 < held_out < 1:
         raise UsageError(f"--validation {held_out:g}: expected a share of the rows, between 0 and 1")
     chosen = tuple(split_names(features)) if features else None
-    return TableRequest(tuple(split_names(targets)), chosen, tuple(split_names(drop or ())), impute, scale, held_out)
+    without = tuple(split_names(drop or ()))
+    return TableRequest(tuple(split_names(targets)), chosen, without, impute, scale, held_out, weights)
 
 
 @dataclass(frozen=True)
 class TrainTable:
-    """The rows to train on, X float32 [N, F] and Y [N] or [N, T], those to validate with, None without any, and the net
-    with its sizes filled in."""
+    """The rows to train on, X float32 [N, F] and Y [N] or [N, T], their weights [N] and the rows to validate with, both
+    None without any, and the net with its sizes filled in."""
 
     X: np.ndarray
     Y: np.ndarray
+    weights: np.ndarray | None
     held_out: tuple[np.ndarray, np.ndarray] | None
     columns: TableColumns
     net: Net
@@ -93,6 +96,7 @@ def read_table(request: TrainRequest, output: Output) -> TrainTable:
         drop=asked.drop,
         impute=asked.impute,
         scale=asked.scale,
+        weights=asked.weights,
         loss=loss,
     )
     if request.rows is not None:
@@ -106,7 +110,8 @@ def read_table(request: TrainRequest, output: Output) -> TrainTable:
     spec = read_network(request.net, features=columns.size, outputs=columns.outputs)
     check_fits(spec, columns, loss, str(request.net))
     other = None if held_out is None else held_out.give_up()
-    found = TrainTable(*table.give_up(), other, columns, Net(spec))
+    weights = table.weights
+    found = TrainTable(*table.give_up(), weights, other, columns, Net(spec))
     output.say(found.facts)
     return found
 
@@ -119,6 +124,19 @@ def read_rows(
     X = table.X if table else read_inputs(net, request.x, request.rows, strict=request.strict)
     output.line("Loading Y...")
     return X, table.Y if table else read_targets(net, request.y, X, strict=request.strict)
+
+
+def read_weights(
+    net: Net, request: TrainRequest, table: TrainTable | None, X: np.ndarray, output: Output
+) -> dict[str, np.ndarray | str | None]:
+    """Of classes and of rows, as `Training` takes them. Those of a file are shown beside the labels of a table."""
+    labels = table.columns.output_names if table and table.columns.labels else None
+    classes = read_class_weights(net, request.class_weights, labels, strict=request.strict)
+    if labels and classes is not None and not isinstance(classes, str):
+        pairs = (f"{label} {weight:g}" for label, weight in zip(labels, classes.tolist(), strict=True))
+        output.say(f"weights of the classes: {', '.join(pairs)}")
+    rows = table.weights if table else read_row_weights(request.row_weights, X, strict=request.strict)
+    return {"class_weight": classes, "sample_weight": rows}
 
 
 def save(net: Net, path: Path, table: TrainTable | None) -> None:

@@ -19,13 +19,19 @@ LABELLED = ("sce",)  # losses whose target is a label; those of the others are n
 
 
 def choose_features(
-    raw: RawTable, targets: Sequence[str], features: Sequence[str] | None, drop: Sequence[str]
+    raw: RawTable,
+    targets: Sequence[str],
+    features: Sequence[str] | None,
+    drop: Sequence[str],
+    weights: str | None = None,
 ) -> list[str]:
-    """The names of the features: those asked for, else all columns but the targets, without those to `drop`.
+    """The names of the features: those asked for, else all columns but the targets and the one of row `weights`,
+    without those to `drop`.
 
     Raises InputError for names that the table does not have, UsageError for a column with two parts.
     """
-    raw.require([*targets, *(features or ()), *drop])
+    weigh = () if weights is None else (weights,)
+    raw.require([*targets, *(features or ()), *drop, *weigh])
     for what, names in (("target", targets), ("feature", features or ())):
         if twice := [name for name in names if list(names).count(name) > 1]:
             raise UsageError(f"the {what} {twice[0]!r} is named twice")
@@ -33,7 +39,10 @@ def choose_features(
         raise UsageError(f"the column {both[0]!r} is a target, so that it cannot be a feature")
     if both := [name for name in targets if name in drop]:
         raise UsageError(f"the column {both[0]!r} is a target, so that it cannot be dropped")
-    without = {*targets, *drop}
+    if weights in (*targets, *(features or ())):
+        what = "target" if weights in targets else "feature"
+        raise UsageError(f"the column {weights!r} has the weights of the rows, so that it cannot be a {what}")
+    without = {*targets, *drop, *weigh}
     chosen = [name for name in (raw.names if features is None else features) if name not in without]
     if not chosen:
         raise InputError(raw.path, "has no columns for features", "one or more besides the target", "see --features")

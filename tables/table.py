@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 
 from ..api import Net, parse_net
-from ..arguments import names, seed_number, whole_number
+from ..arguments import instance, names, seed_number, whole_number
 from ..errors import UsageError
 from ..formats.network import GRAMMAR, NetSpec
 from .columns import TableColumns
@@ -18,6 +18,7 @@ from .columns_fit import IMPUTE, LABELLED, SCALE, choose_features, fit_columns, 
 from .raw import CATEGORY, RawTable
 from .reading import open_table
 from .resolve import check_fits, scales_targets
+from .weights import column_weights
 
 if TYPE_CHECKING:
     import polars
@@ -48,6 +49,7 @@ class Table:
     features     names of the columns that the net takes; None: all but the targets
     drop         names of columns to leave out
     impute       "mean" or "median": for a missing number; for a missing category the most frequent. None: refused
+    weights      the name of a column of weights of the rows, for `fit(..., sample_weight=table.weights)`; no feature
     scale        "standard": mean 0 and deviation 1; "minmax": 0 to 1; None: numbers as they are. Features, and targets
                  of l2l and hub: `Bundle` predicts in their units
     loss         the last line of the net: "sce" for a target of labels, others for numbers. None: "sce" for one target
@@ -67,6 +69,7 @@ class Table:
         drop: Sequence[str] = (),
         impute: str | None = None,
         scale: str | None = None,
+        weights: str | None = None,
         loss: str | None = None,
     ):
         self._targets = [target] if isinstance(target, str) else list(names("target", target, "names", least=1))
@@ -79,7 +82,10 @@ class Table:
         dropped, self._impute, self._scale = names("drop", drop, "names"), impute, scale
         kinds = dict.fromkeys(self._targets, CATEGORY) if loss in LABELLED else {}
         self._raw = open_table(source, {}) if not kinds else self._read_labelled(source, kinds)
-        self._features = choose_features(self._raw, self._targets, chosen, dropped)
+        if weights is not None:
+            instance("weights", weights, str, "the name of a column")
+        self._weights = weights
+        self._features = choose_features(self._raw, self._targets, chosen, dropped, weights)
         self.loss = self._default_loss() if loss is None else loss
         if self.loss in LABELLED and len(self._targets) > 1:
             raise UsageError(f"{len(self._targets)} targets, expected one for {self.loss!r}, the column of labels")
@@ -125,6 +131,11 @@ class Table:
         given and the loss takes real numbers: `columns.values` turns outputs of the net into units of the targets."""
         return self.columns.targets(self._raw)
 
+    @cached_property
+    def weights(self) -> np.ndarray | None:
+        """float32 [N], of the column of row weights; None without one."""
+        return None if self._weights is None else column_weights(self._raw, self._weights)
+
     def give_up(self) -> tuple[np.ndarray, np.ndarray]:
         """X and Y, of a table that is not used any more: X takes over its memory where it can."""
         Y = self.Y
@@ -165,7 +176,7 @@ class Table:
     def _part(self, raw: RawTable) -> Table:
         """Other rows, to which nothing is fitted yet."""
         part = object.__new__(type(self))
-        vars(part).update({name: value for name, value in vars(self).items() if name not in ("X", "Y")})
+        vars(part).update({name: value for name, value in vars(self).items() if name not in ("X", "Y", "weights")})
         part._raw, part._fitted = raw, None
         return part
 

@@ -137,6 +137,30 @@ def test_targets_of_other_sizes_are_scaled(cli, here):
     assert ["v", f"{v.shift:g}", f"{v.factor:g}"] in lines
 
 
+def test_weights_of_rows_and_classes(cli, here):
+    """Those of rows are a column, which is no feature, those of classes are in the order of the labels."""
+    data = polars.read_csv(here / "people.csv").with_columns(sure=polars.Series(np.linspace(0, 2, 300)))
+    data.write_csv(here / "people.csv")
+    (here / "classes.txt").write_text("1 2 0.5\n")
+    asked = {"target": "wish", "drop": ["name"], "impute": "median", "scale": "standard", "weights": "sure"}
+    first, _ = caffe64.Table(here / "people.csv", **asked).split(0.2)
+    assert "sure" not in first.columns.feature_names
+    for option, class_weight in (("balanced", "balanced"), ("classes.txt", [1, 2, 0.5])):
+        net = first.net(NET)
+        options = {"sample_weight": first.weights, "class_weight": class_weight}
+        net.fit(first.X, first.Y, caffe64.read_optimizer(here / "optim.txt"), **options)
+        caffe64.Bundle(net, first.columns).save(here / "same.c64")
+        line = f"{TRAIN} --target wish {FITTED} --validation 0.2 --row-weights sure --class-weights {option}"
+        done = cli(line.replace(" --quiet", ""))
+        assert done.exit_code == 0, done.stderr
+        assert (here / "model.c64").read_bytes() == (here / "same.c64").read_bytes()
+    assert "weights of the classes: book 1, car 2, sea 0.5" in done.stderr
+    (here / "classes.txt").write_text("1 2\n")
+    done = cli(line)
+    assert done.exit_code == 3
+    assert "holds 2 numbers, expected 3, a weight for each class, in this order: book, car, sea" in done.stderr
+
+
 def test_a_bundle_of_plain_numbers_stands_for_net_and_weights(cli, task):
     assert cli("train net.txt weights.bin optim.txt all X.txt Y.txt -q").exit_code == 0
     assert cli("train net.txt model.c64 optim.txt all X.txt Y.txt -q").exit_code == 0

@@ -206,3 +206,45 @@ def test_a_table_that_is_given_up_gives_the_same(tmp_path, features):
     np.testing.assert_allclose(X, raw / 99, rtol=1e-6)
     for part, other in zip(kept.split(0.25), expected.split(0.25), strict=True):
         np.testing.assert_array_equal(part.give_up()[0], other.X)
+
+
+def test_a_column_weighs_the_rows():
+    data = frame().with_columns(weight=polars.Series(np.arange(60) / 8))
+    table = Table(data, target="label", features=["height"], weights="weight")
+    first, second = table.split(0.25)
+    for part in (table, first, second):
+        rows = np.searchsorted(np.sort(data["height"].to_numpy().astype(np.float32)), part.X[:, 0])
+        expected = data.sort("height")["weight"].to_numpy()[rows]
+        np.testing.assert_array_equal(part.weights, expected)
+        assert part.weights.dtype == np.float32
+    assert table.head(3).weights.tolist() == [0, 0.125, 0.25]
+    chosen = Table(data, target="label", drop=["age", "city", "score"], weights="weight")
+    assert chosen.columns.feature_names == ["height", "member"]
+    assert Table(data, target="label", features=["height"]).weights is None
+
+
+WEIGHTS = {
+    "x,y,w\n1,2,3\n4,5,-1\n": "t.csv:3: column 'w': found -1, expected a weight, a number from 0",
+    "x,y,w\n1,2,3\n4,5,\n": "t.csv:3: column 'w': the weight is missing",
+    "x,y,w\n1,2,much\n4,5,little\n": "t.csv:2: column 'w': found 'much', expected a weight",
+    "x,y,v\n1,2,3\n": "has no column 'w'",
+}
+
+
+@pytest.mark.parametrize("text", WEIGHTS)
+def test_what_weights_should_not_be(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(caffe64.InputError) as error:
+        Table("t.csv", target="y", features=["x"], weights="w").weights  # noqa: B018
+    assert WEIGHTS[text] in str(error.value)
+
+
+def test_weights_are_one_column_that_is_nothing_else():
+    for wrong, message in (
+        ({"weights": "label"}, "so that it cannot be a target"),
+        ({"weights": "age", "features": ["age"]}, "so that it cannot be a feature"),
+        ({"weights": ["age"]}, "expected the name of a column"),
+    ):
+        with pytest.raises(caffe64.UsageError, match=message):
+            Table(frame(), target="label", **wrong)
