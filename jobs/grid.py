@@ -2,7 +2,7 @@
 
     net = ["nets/small.txt", "inp 64 20 / lin 30 -1 / rel / lin 10 -1 / sce"]
     x = "X.npy"                    names count from the folder of the grid
-    y = "Y.npy"
+    y = "Y.npy"                    or a table: table = "people.csv", target = "wish"
     folds = 5                      all five, unless there is a `fold`
     seed = [0, 1, 2]
     epochs = 20
@@ -23,7 +23,8 @@ from typing import Any
 
 from ..errors import InputError
 from ..formats.files import open_input
-from .checking import Job, WrongField, checked_job
+from .checking import Job, checked_job
+from .fields import WrongField
 from .records import job_hash
 
 MOST_BYTES = 1 << 20  # of a file

@@ -16,7 +16,14 @@ from .records import Record
 
 REPEATS = ("fold", "seed", "random_seed")  # fields of jobs that repeat a setting
 LOWEST = ("loss", "error", "seconds")  # parts of the names of scores that are best low
-PREFERRED = (("validation_accuracy",), ("test", "accuracy"), ("validation_loss",), ("test", "loss"), ("loss",))
+PREFERRED = (
+    ("validation_accuracy",),
+    ("test", "accuracy"),
+    ("validation_r2",),
+    ("validation_loss",),
+    ("test", "loss"),
+    ("loss",),
+)
 
 
 @dataclass

@@ -14,14 +14,17 @@ from ..api import Net
 from ..errors import InputError
 from ..formats.data import kernels_to_read
 from ..formats.optimizer import MEANINGS, MORE_MEANINGS, Optimizer
+from ..tables.reading import kernels_of_tables
 from .checking import FILES
 from .data import fold_rows, matrix
+from .table_jobs import parts_of, sized_net
 
 
 @functools.lru_cache(64)
 def _kernels(net: str, files: tuple[str, ...], optimizer: Optimizer) -> list[Any]:
-    made = Net(net)
-    return [*made.kernels(training=True, optimizer=optimizer), *made.kernels(training=False), *kernels_to_read(*files)]
+    """`files` are empty where there is a table."""
+    made, reading = sized_net(net), kernels_to_read(*files) if files else kernels_of_tables()
+    return [*made.kernels(training=True, optimizer=optimizer), *made.kernels(training=False), *reading]
 
 
 def kernels_of_text(job: Mapping[str, Any]) -> list[Any]:
@@ -34,10 +37,9 @@ def _optimizer(job: Mapping[str, Any]) -> Optimizer:
 
 
 def train_text(job: Mapping[str, Any], threads: int) -> dict[str, Any]:
-    """Train as a checked job says, and evaluate: `loss`, that of the last epoch; with a validation, its loss and
-    accuracy; and `weights`, a digest of the weights. Raises the errors of a training."""
-    net = Net(job["net"])
-    X, Y, held_out = _rows(net, job)
+    """Train as a checked job says, and evaluate: `loss`, that of the last epoch; with a validation, its loss, and
+    accuracy or R2; and `weights`, a digest of the weights. Raises the errors of a training."""
+    net, X, Y, held_out = _of_table(job) if "table" in job else _of_files(job)
     history = net.fit(X, Y, _optimizer(job), seed=job["seed"], threads=threads)
     if net.parameters is None:  # of no epochs
         net.initialise(job["seed"])
@@ -47,23 +49,34 @@ def train_text(job: Mapping[str, Any], threads: int) -> dict[str, Any]:
         result["validation_loss"] = finite(scores.loss)
         if scores.accuracy is not None:
             result["validation_accuracy"] = scores.accuracy
+        if scores.r2 is not None:
+            result["validation_r2"] = finite(scores.r2)
     return result | {"weights": digest(net.layer_parameters())}
 
 
 Rows = tuple[np.ndarray, np.ndarray]
+NetAndRows = tuple[Net, np.ndarray, np.ndarray, Rows | None]
 
 
-def _rows(net: Net, job: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, Rows | None]:
-    """X and Y to train with, and those to validate with, if any."""
+def _of_table(job: Mapping[str, Any]) -> NetAndRows:
+    """As `_of_files`, of the table of a job."""
+    train, held_out = parts_of(job)
+    net = train.net(job["net"])
+    return net, train.X, train.Y, None if held_out is None else (held_out.X, held_out.Y)
+
+
+def _of_files(job: Mapping[str, Any]) -> NetAndRows:
+    """The net, X and Y to train with, and those to validate with, if any."""
+    net = Net(job["net"])
     X, Y = _pair(net, job["x"], job["y"], job.get("rows"))
     if "val_x" in job:
-        return X, Y, _pair(net, job["val_x"], job["val_y"], None)
+        return net, X, Y, _pair(net, job["val_x"], job["val_y"], None)
     if "folds" not in job:
-        return X, Y, None
+        return net, X, Y, None
     if len(X) < job["folds"]:
         raise InputError(job["x"], f"has {len(X)} rows", f"at least {job['folds']}, one for each fold")
     train, validate = fold_rows(len(X), job["folds"], job["fold"], job["seed"])
-    return X[train], Y[train], (X[validate], Y[validate])
+    return net, X[train], Y[train], (X[validate], Y[validate])
 
 
 def _pair(net: Net, x: str, y: str, rows: int | None) -> Rows:

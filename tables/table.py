@@ -159,7 +159,12 @@ class Table:
         # Philox, which gives the same numbers in every version of NumPy.
         drawn = np.random.Generator(np.random.Philox(key=[SPLIT_KEY, seed_number(seed)])).random(len(self))
         order = np.argsort(drawn, kind="stable")
-        first, second = (self._part(self._raw.take(np.sort(rows))) for rows in (order[held_out:], order[:held_out]))
+        return self.parts(np.sort(order[held_out:]), np.sort(order[:held_out]))
+
+    def parts(self, train: np.ndarray, held_out: np.ndarray) -> tuple[Table, Table]:
+        """Two tables of these rows, int64 numbers from 0, to train on and to validate with, as of `split`: for a
+        cross-validation."""
+        first, second = (self._part(self._raw.take(rows)) for rows in (train, held_out))
         second._fitted, second._ignores = first.columns, True
         return first, second
 

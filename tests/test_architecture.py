@@ -204,6 +204,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "formats.caffe",
         "formats.onnx",
         "results",
+        "tables",
         "wording",
     },
     "cli": {
