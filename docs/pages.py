@@ -1,5 +1,5 @@
 """The pages that are made from the code: every command's help, the API by subject, the tables of layers; and those of
-the demos, whose own folders hold them."""
+the demos, whose own folder holds them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write(docs: Path) -> None:
         "reference/commands.md": commands(),
         "reference/api.md": api(),
         "reference/layers.md": layers(),
-        "tutorials/tour.ipynb": (demos / "tour.ipynb").read_text(),
+        **{f"tutorials/{page.name}": page.read_text() for page in demos.glob("*.ipynb")},
         **{f"tutorials/demos/{page.parent.name}.md": page.read_text() for page in demos.glob("*/README.md")},
     }
     for name, text in made.items():

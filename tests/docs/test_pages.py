@@ -27,7 +27,7 @@ GENERATED |= {f"tutorials/demos/{name}.md" for name in DEMOS}
 PAGES = sorted({str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - GENERATED)
 
 
-NEEDS = {"how-to/export-text-nets.md": needs_compiler}
+NEEDS = {"how-to/export-text-nets.md": needs_compiler, "how-to/regression.md": needs_compiler}
 
 
 @pytest.mark.parametrize("page", [pytest.param(f"docs/{page}", marks=NEEDS.get(page, ())) for page in PAGES])
@@ -91,7 +91,8 @@ def test_every_page_is_in_the_contents():
         for page in (DOCS / "index.md", DOCS / "tutorials" / "demos.md")
         for name in re.findall(r"^[a-z_-]+/[a-z0-9_-]+$", page.read_text(), re.MULTILINE)
     }
-    assert {f"{name}.md" for name in listed} - {"tutorials/tour.md"} == {*PAGES, *GENERATED} - {"index.md"}
+    notebooks = {f"tutorials/{path.stem}.md" for path in (ROOT / "demos").glob("*.ipynb")}
+    assert {f"{name}.md" for name in listed} - notebooks == {*PAGES, *GENERATED} - {"index.md"}
 
 
 def test_the_dockerfile_keeps_kernels_where_commands_look(tmp_path):

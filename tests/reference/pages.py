@@ -8,6 +8,8 @@ Comments of a page prepare what a reader has:
     <!-- reduced: OPTIONS -->    the commands of the next block take long: they are run with these options as well, and
                                  what they print has the words that are shown, with other numbers
 
+Of `caffe64 ... > FILE` the page shows stderr, of a command that fails its error.
+
     python -m reference.pages PAGE     does all of a page in the present folder, in a process of its own: a page may
                                        register layers
 """
@@ -46,6 +48,8 @@ ROUNDED = (  # goes by the CPU, and by the package onnx
 MEASURED = r"(?<!\w)\d[\d.,x]*%?(?!\w)"
 QUALITY = r"(-?\d[\d.]*) (?:%|dB|bits)"  # of what is learnt: each machine's own in the last digits
 CLOSE = 0.5
+ERROR = "caffe64: error: "  # of a command that is shown to fail
+COMPILING = re.compile(r"^caffe64: compil(?:ing|ed) .*\n", re.MULTILINE)  # in a first run
 
 
 class Piece(NamedTuple):
@@ -178,25 +182,28 @@ def do_page(page: str, folder: Path) -> None:
 def do_session(text: str, folder: Path, reduced: str = "") -> None:
     """Commands, and where output is shown, that it is theirs: times and rounding errors by their shape."""
     for command, shown in session(text):
-        printed = run_here(f"{command} {reduced}", folder)
+        printed = run_here(f"{command} {reduced}", folder, fails=any(line.startswith(ERROR) for line in shown))
         if shown:
             check(command, printed, shown, reduced)
 
 
-def run_here(command: str, folder: Path) -> str:
+def run_here(command: str, folder: Path, *, fails: bool = False) -> str:
     """`run`, of `caffe64` in this process, which has imported what it needs, unless it knows layers of the page."""
     name, *arguments = words(command, folder)
     if name != "caffe64" or any((folder / f"{module}.py").exists() for module in sys.modules):
         return run(command, folder)
-    done = CliRunner().invoke(app, arguments, prog_name=name)
-    assert done.exit_code == 0, f"{command}: exit code {done.exit_code}\n{done.output}"
-    return done.stdout
+    target = arguments.pop() if arguments[-2:-1] == [">"] else None
+    done = CliRunner().invoke(app, arguments[:-1] if target else arguments, prog_name=name)
+    assert (done.exit_code != 0) is fails, f"{command}: exit code {done.exit_code}\n{done.output}"
+    if target:
+        (folder / target).write_text(done.stdout)
+    return COMPILING.sub("", done.stderr) if target or fails else done.stdout
 
 
 def check(command: str, printed: str, shown: list[str], reduced: str) -> None:
     if command.startswith("caffe64 time"):
         check_table(printed, shown, MEASURED, always="Convolution")
-    elif command.startswith("caffe64"):
+    elif command.startswith("caffe64") and not reduced:
         check_printed(printed, shown, ROUNDED)
     else:
         check_printed(printed, shown, MEASURED)
