@@ -6,7 +6,7 @@ import re
 
 import pytest
 from reference.small_training import write_training
-from reference.terminal import CONTROL, on_terminal
+from reference.terminal import CONTROL, on_terminal, screen
 
 TRAIN = "train net.txt w.bin optim.txt 400 X.txt Y.txt"
 TEST = "test net.txt w.bin all X.txt out.txt"
@@ -35,28 +35,6 @@ def test_no_drawing_is_wider_than_a_narrow_terminal(longer):
     drawings = [CONTROL.sub("", piece) for piece in re.split(r"[\r\n]", drawn) if " left" in piece]
     assert drawings
     assert max(map(len, drawings)) < 40
-
-
-def screen(drawn: str, columns: int) -> list[str]:
-    """The lines that a terminal of that width shows in the end, those that have scrolled off included."""
-    lines, y, x = [[]], 0, 0
-    for parameter, command, character in re.findall(r"\x1b\[([0-9;?]*)([A-Za-z])|(.)", drawn, re.DOTALL):
-        if command == "A":
-            y = max(0, y - int(parameter or 1))
-        elif command == "K":
-            lines[y] = [] if parameter == "2" else lines[y][:x]
-        elif command:
-            assert command in "mhl", command  # colours and the cursor's looks
-        elif character == "\r":
-            x = 0
-        else:
-            if character == "\n" or x == columns:
-                y, x = y + 1, x if character == "\n" else 0
-                lines += [[]] * (y == len(lines))
-            if character != "\n":
-                lines[y] = [*lines[y][:x], *" " * (x - len(lines[y])), character, *lines[y][x + 1 :]]
-                x += 1
-    return ["".join(line) for line in lines]
 
 
 WIDER = {"COLUMNS": "80"}  # as of a shell in a wider window

@@ -34,3 +34,25 @@ def on_terminal(command: str, columns: int = 80, **environment: str) -> tuple[in
         drawn += part
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), drawn.decode()
+
+
+def screen(drawn: str, columns: int) -> list[str]:
+    """The lines that a terminal of that width shows in the end, those that have scrolled off included."""
+    lines, y, x = [[]], 0, 0
+    for parameter, command, character in re.findall(r"\x1b\[([0-9;?]*)([A-Za-z])|(.)", drawn, re.DOTALL):
+        if command == "A":
+            y = max(0, y - int(parameter or 1))
+        elif command == "K":
+            lines[y] = [] if parameter == "2" else lines[y][:x]
+        elif command:
+            assert command in "mhl", command  # colours and the cursor's looks
+        elif character == "\r":
+            x = 0
+        else:
+            if character == "\n" or x == columns:
+                y, x = y + 1, x if character == "\n" else 0
+                lines += [[]] * (y == len(lines))
+            if character != "\n":
+                lines[y] = [*lines[y][:x], *" " * (x - len(lines[y])), character, *lines[y][x + 1 :]]
+                x += 1
+    return ["".join(line) for line in lines]
