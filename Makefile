@@ -14,7 +14,7 @@ SMOKE := $(addprefix tests/,test_architecture.py test_errors.py test_public_name
 	formats/test_optimizer.py formats/test_weights.py engine/compiler/test_fields.py engine/vectors/test_simd.py \
 	engine/graph/test_shapes.py engine/graph/test_fold_batchnorm_scale.py engine/graph/plan/test_caffe_cases.py \
 	cli/test_app.py)
-LOWEST := $(SMOKE) $(addprefix tests/,test_api.py test_pickles.py test_packaging.py test_sklearn.py formats engine/textnet/test_arrays.py \
+LOWEST := $(SMOKE) $(addprefix tests/,test_api.py test_pickles.py test_packaging.py test_sklearn.py test_sklearn_training.py formats engine/textnet/test_arrays.py \
 	engine/graph/test_onnx_export.py engine/graph/onnx cli/test_caffe_export.py cli/test_onnx_files.py)
 TESTS ?=
 RESULTS ?= $(wildcard perf/results/*.json)

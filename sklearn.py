@@ -3,7 +3,7 @@
     from caffe64.sklearn import Classifier, Regressor
     Classifier(hidden=(100,), rate=0.02, epochs=50).fit(X, y).score(X_test, y_test)
 
-The code is in estimators.py, as this file has two names. The root of a checkout is the package, and it is on `sys.path`
+The code is in estimators/, as this file has two names. The root of a checkout is the package, and it is on `sys.path`
 of a Python that is started there, where `import sklearn` finds this file first; then it gives way to scikit-learn.
 """
 
@@ -29,7 +29,8 @@ if __name__ == "sklearn":
     _give_way()
 else:
     try:
-        from .estimators import Classifier, Regressor
+        from .estimators.classifier import Classifier
+        from .estimators.regressor import Regressor
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "sklearn":
             raise

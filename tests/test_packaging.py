@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from caffe64.engine.compiler import support
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("caffe", "cli", "dnn", "drawing", "engine", "formats", "jobs", "perf", "ranks", "tables")
+PACKAGES = ("caffe", "cli", "dnn", "drawing", "engine", "estimators", "formats", "jobs", "perf", "ranks", "tables")
 
 
 def test_the_same_pythons_are_named_everywhere():
