@@ -9,12 +9,13 @@ from typing import Any
 
 from ..errors import Caffe64Error
 from ..jobs.executors import abort_ranks, open_executor
-from ..jobs.grid import read_grid
+from ..jobs.grid import has_table, read_grid
 from ..jobs.own_layers import loaded_layers
 from ..jobs.records import Record, ResultsFile
 from ..jobs.run import kernels_of_job
 from ..jobs.sweep import SweepRun
 from ..jobs.table import ranking_parts
+from ..tables.reading import kernels_of_tables
 from . import compiling, failure, files, signals
 from .output import Output
 from .sweep_screen import make_report
@@ -60,6 +61,8 @@ def run(request: SweepRequest) -> None:
     output, path = Output(quiet=request.quiet), request.output
     files.check_inputs([request.grid])
     files.check_outputs([path], [request.grid])
+    if has_table(request.grid):
+        compiling.prepare(kernels_of_tables(), output)
     sweep = SweepRun(read_grid(request.grid), request.threads, loaded_layers())
     with ResultsFile(path) as file:
         sweep.use(file)

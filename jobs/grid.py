@@ -55,6 +55,11 @@ def read_grid(path: str | os.PathLike[str]) -> list[Job]:
     return list(found.values())
 
 
+def has_table(path: str | os.PathLike[str]) -> bool:
+    """Whether the jobs of a grid read a table, which `read_grid` then reads as well. Raises InputError."""
+    return "table" in _parse(path, _read(path))
+
+
 def _with_folds(job: Job) -> list[Job]:
     """A job for each fold, where the number of folds alone is given."""
     if "folds" not in job or "fold" in job or not _is_count(job["folds"]):

@@ -84,7 +84,6 @@ def check_rows(job: Mapping[str, Any]) -> None:
         raise WrongField("table", str(error)) from None
     if "folds" in job:
         _check_folds(job, len(parts.train))
-        return
     try:
         parts.train.net(job["net"])
     except InputError as error:

@@ -130,11 +130,12 @@ class TableColumns:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """The kind of each column by name, so that a table is read alike: a text "1" may be a category."""
-        label = CATEGORY
-        if self.labels is None or not isinstance(self.labels[0], str):
-            label = BOOLEAN if self.labels is not None and isinstance(self.labels[0], bool) else NUMBER
-        return {feature.name: feature.kind for feature in self.features} | dict.fromkeys(self.target_names, label)
+        """The kind of columns by name, so that a table is read alike: a text "1" may be a category."""
+        kinds = {feature.name: feature.kind for feature in self.features}
+        if self.labels is None:  # numbers or booleans, as the column has them
+            return kinds
+        kind = {str: CATEGORY, bool: BOOLEAN}.get(type(self.labels[0]), NUMBER)
+        return kinds | dict.fromkeys(self.target_names, kind)
 
     def inputs(self, raw: RawTable, *, ignore_unknown: bool = False, in_place: bool = False) -> np.ndarray:
         """X float32 [N, F]. `ignore_unknown`: a category that is not one of the feature's has 0 in all slots.

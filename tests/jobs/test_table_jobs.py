@@ -163,6 +163,7 @@ def test_jobs_keep_the_sizes_of_a_table_open(here):
         (ONE + "validation = 0.5\nfolds = 2", "g.toml:8: folds and validation exclude each other"),
         (ONE + "folds = 91", "t.csv: has 90 rows, expected at least 91, one for each fold"),
         (ONE.replace("lin ?", "lin 2"), "g.toml:1: the net has 2 outputs, expected 3, the number of labels of 'wish'"),
+        (ONE.replace("lin ?", "lin 2") + "folds = 3", "g.toml:1: the net has 2 outputs, expected 3"),
         (ONE.replace("inp ?", "inp 4"), "g.toml:1: the net has 4 features, expected 5"),
         (ONE + 'features = "wish"', "g.toml:2: the column 'wish' is a target"),
     ],

@@ -105,6 +105,16 @@ def test_unknown_categories_and_other_kinds():
             bundle.predict(polars.DataFrame([other]))
 
 
+def test_a_target_of_true_and_false_is_as_good_as_numbers(tmp_path):
+    DATA.write_csv(tmp_path / "t.csv")
+    table = caffe64.Table(tmp_path / "t.csv", target="heavy", features=["size"], impute="mean", loss="l2l")
+    net = table.net("inp ? 4 / lin ? -1 / l2l")
+    net.initialise(0)
+    bundle, numbers = caffe64.Bundle(net, table.columns), DATA.with_columns(polars.col("heavy").cast(polars.Int8))
+    assert bundle.evaluate(tmp_path / "t.csv") == bundle.evaluate(numbers) == bundle.evaluate(DATA)
+    np.testing.assert_array_equal(table.like(numbers).Y, table.Y)
+
+
 def test_a_file_of_numbers_alone_may_hold_categories(tmp_path):
     """Read as numbers, "01" and "1" would be one category."""
     (tmp_path / "t.csv").write_text("zip,x,y\n01,1,a\n1,2,b\nA7,3,a\nB7,4,b\n")
