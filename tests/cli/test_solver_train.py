@@ -136,7 +136,7 @@ def test_solver_mode_gpu_is_one_notice(cli, training):
     ("command", "message"),
     [
         (f"{TRAIN} --snapshot a --weights b", "--snapshot and --weights exclude each other"),
-        (f"{TRAIN} net.txt w.bin", "--solver trains a Caffe net and takes none of NET WEIGHTS OPTIM N X Y"),
+        (f"{TRAIN} net.txt w.bin", "--solver trains a Caffe net and takes none of NET WEIGHTS OPTIM N X [Y]"),
         (f"{TRAIN} --init w.bin", "--init: it is for text nets"),
         ("train --weights a.caffemodel", "Missing option '--solver'"),
         (f"{TRAIN} --log a.txt", "must end with .jsonl or .csv"),
