@@ -1,5 +1,5 @@
-"""Hints about data and trainings that will hardly go well: features of very different sizes, rare classes, a loss that
-does not fall. `hints` is for Python, the functions below it for `caffe64 train`.
+"""Hints about data and trainings that will hardly go well: features or targets of very different sizes, rare classes, a
+loss that does not fall. `hints` is for Python, the functions below it for `caffe64 train`.
 
 Thresholds are wide, so that what is said is worth reading. The gradient of a weight grows with the feature that it
 multiplies, and so does the effect of its step: with a rate that features of size 1000 s bear, the weights of those of
@@ -22,7 +22,7 @@ from .engine.textnet.model import Model
 from .engine.textnet.one_hot import OneHot
 
 SEEN_ROWS = 10_000  # of the features, evenly spread
-FAR_APART = 1000.0  # sizes of features
+FAR_APART = 1000.0  # sizes of features, or of targets
 RARE = 20  # a class with less than this part of an even share of the rows
 LEAST_FALL = 1e-3  # of the loss, relative
 LOOK_EPOCHS, LOOK_MINIBATCHES, LOOK_SHARE = 5, 100, 0.1  # how long a loss has to fall: the longest of these
@@ -33,8 +33,8 @@ BALANCE = "--class-weights balanced, in Python class_weight='balanced', gives al
 
 def hints(X: ArrayLike | OneHot, Y: ArrayLike, net: Net, history: History | None = None) -> list[str]:
     """What is unusual in X [N, F] and Y for `net`, and in the `history` of its training from the first epoch on, if
-    there is one, each with what may help: features that differ by orders of magnitude or lie far from 0, classes that
-    are rare or missing, a loss that has not fallen. `caffe64 train` prints these texts.
+    there is one, each with what may help: features, or real targets, that differ by orders of magnitude or lie far from
+    0, classes that are rare or missing, a loss that has not fallen. `caffe64 train` prints these texts.
 
     Looks at 10,000 rows of X at most, evenly spread. Raises the errors of `Net.evaluate` for data that do not fit.
     """
@@ -57,16 +57,20 @@ def data_hints(
     *,
     weighed: bool = False,
 ) -> list[str]:
-    """About X float32 [N, F], with `names` of its columns, and Y [N, T], with `labels` of its classes, both checked.
-    One-hot inputs [N, H] are ones and zeros, and have no hints; nor have rare classes where rows are `weighed`."""
-    found = feature_hints(X, names) if X.shape[1] == plan.features else []
-    classes = plan.loss is not None and plan.loss.target_kind is TargetKind.CLASS
-    return found + (class_hints(Y, plan.outputs, labels, weighed=weighed) if classes else [])
+    """About X float32 [N, F], with `names` of its columns, and Y [N, T], with `labels` of its classes or targets, both
+    checked. One-hot inputs [N, H] are ones and zeros, and have no hints; nor have rare classes where rows are
+    `weighed`."""
+    found = size_hints("feature", X, names) if X.shape[1] == plan.features else []
+    kind = None if plan.loss is None else plan.loss.target_kind
+    if kind is TargetKind.CLASS:
+        found += class_hints(Y, plan.outputs, labels, weighed=weighed)
+    return found + (size_hints("target", Y, labels) if kind is TargetKind.REAL else [])
 
 
-def feature_hints(X: np.ndarray, names: Sequence[str] | None = None) -> list[str]:
-    """About the sizes of features: X float32 [N, F], finite, `names` of its columns. Constant ones do not count."""
-    rows = X[:: -(-len(X) // SEEN_ROWS) or 1]
+def size_hints(what: str, values: np.ndarray, names: Sequence[str] | None = None) -> list[str]:
+    """About the sizes of features or targets: float32 [N, F], finite, `names` of the columns. Constant ones do not
+    count."""
+    rows = values[:: -(-len(values) // SEEN_ROWS) or 1]
     low, high = rows.min(axis=0).astype(np.float64), rows.max(axis=0).astype(np.float64)
     columns = np.flatnonzero(high > low)
     if not len(columns):
@@ -76,7 +80,7 @@ def feature_hints(X: np.ndarray, names: Sequence[str] | None = None) -> list[str
     largest, smallest, far = int(size.argmax()), int(size.argmin()), int((size / (high - low)).argmax())
 
     def named(at: int) -> str:
-        return f"feature {columns[at] + 1}" + (f" ({names[columns[at]]})" if names else "")
+        return f"{what} {columns[at] + 1}" + (f" ({names[columns[at]]})" if names else "")
 
     if size[largest] > FAR_APART * size[smallest]:
         found = f"{named(largest)} has values up to {_figure(size[largest])}, {named(smallest)} only up to "
@@ -85,7 +89,7 @@ def feature_hints(X: np.ndarray, names: Sequence[str] | None = None) -> list[str
         found = f"{named(far)} runs from {low[far]:,.10g} to {high[far]:,.10g}, far from 0"
         return [f"{found}: its differences are lost beside its size ({SCALE})"]
     if size[largest] > FAR_APART or size[largest] * FAR_APART < 1:
-        found = f"the features have values up to {_figure(size[largest])}"
+        found = f"the {what}s have values up to {_figure(size[largest])}"
         return [f"{found}: a rate for values near 1 does not suit them ({SCALE})"]
     return []
 

@@ -40,6 +40,23 @@ def test_features_that_differ_by_orders_of_magnitude_are_one_hint(X, start):
     assert "--scale standard" in found
 
 
+@pytest.mark.parametrize(
+    ("Y", "start"),
+    [
+        (changed(1, 1e4), "target 2 has values up to "),
+        (changed(2, 1, 1e5)[:, 2:], "target 1 runs from 99,99"),
+        (NORMAL * 5e3, "the targets have values up to 1"),
+    ],
+)
+def test_so_are_real_targets(Y, start):
+    for loss in ("l2l", "hub 1"):
+        (found,) = hints(NORMAL, Y, Y.shape[1], loss)
+        assert found.startswith(start)
+        assert "--scale standard" in found
+        assert not hints(NORMAL, NORMAL, 3, loss)
+    assert not hints(NORMAL, np.full((500, 1), 7e5), 1, "l2l")
+
+
 def test_columns_of_a_frame_are_named():
     class Frame(np.ndarray):
         columns = ("width", "income", "age")
