@@ -160,7 +160,8 @@ def export_safetensors(
     """Write the weights of a net as safetensors; returns the names of the arrays.
 
     Of a text net, or that of a bundle: float32, `layers.1.W` for `net.layers[1].W`; the file's metadata holds the net's
-    text as `net`. `Net.load`, and every command that takes WEIGHTS, reads them back.
+    text as `net`, of a bundle also its columns.json, with the scaling, as `columns`. `Net.load`, and every command that
+    takes WEIGHTS, reads them back.
 
     Of a Caffe net: float32 in Caffe's shapes, as LAYER.weight, LAYER.bias, of BatchNorm .mean, .variance and .factor,
     the sums and their factor as Caffe keeps them, of BN also .mean and .variance. `half`: filters and matrices as
@@ -184,7 +185,7 @@ def export_safetensors(
         for shapes, arrays in zip(tensor_shapes(model.plan), layer_arrays(model), strict=True)
         for name, array in zip(shapes, arrays.values(), strict=True)
     }
-    texts = {"caffe64": __version__, "net": format_network(model.plan.spec), **metadata}
+    texts = {"caffe64": __version__, "net": format_network(model.plan.spec), **_columns_text(net), **metadata}
     with write_atomically(path) as file:
         file.write(save(tensors, texts))
     return list(tensors)
@@ -210,6 +211,14 @@ def _text_net(net: object) -> tuple[Model, Outside] | None:
         return net.net, Outside(shift, factor, feature_names=features, target_names=names)
     targets = columns.target_shift, columns.target_factor
     return net.net, Outside(shift, factor, *targets, features, target_names=names)
+
+
+def _columns_text(net: object) -> dict[str, str]:
+    """The columns of a bundle for metadata, if it has some."""
+    from .tables.bundle import Bundle
+    from .tables.columns_json import columns_to_json
+
+    return {"columns": columns_to_json(net.columns)} if isinstance(net, Bundle) and net.columns else {}
 
 
 def _refuse(name: str, given: bool) -> None:

@@ -139,6 +139,16 @@ def test_weights_come_back_from_safetensors(tmp_path):
     np.testing.assert_array_equal(again.predict(X), net.predict(X))
 
 
+def test_safetensors_of_a_bundle_hold_its_columns(bundle, tmp_path):
+    safetensors = pytest.importorskip("safetensors")
+    caffe64.export_safetensors(bundle, tmp_path / "w.safetensors")
+    with safetensors.safe_open(tmp_path / "w.safetensors", "numpy") as file:
+        columns = json.loads(file.metadata()["columns"])
+    assert columns["labels"] == ["1st\n2", "??-é", '"']
+    assert [feature["name"] for feature in columns["features"]] == ["width", 'col"our??/', "%d"]
+    assert columns["features"][0]["factor"] == 0.02
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
