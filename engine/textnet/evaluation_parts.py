@@ -34,7 +34,7 @@ def _facts(scores: Evaluation) -> list[TextTable | str]:
     """One line for each number about all rows: name, value, meaning."""
     loss = LOSSES.get(scores.loss_word, "mean over the rows")
     if scores.scaled:
-        loss = f"{loss} as they are scaled" if scores.loss_word in LOSSES else f"{loss}, of scaled targets"
+        loss = loss.replace("the targets", "the scaled targets") if "targets" in loss else f"{loss}, of scaled targets"
     found = [("rows", f"{scores.rows}", ""), ("loss", f"{scores.loss:.6f}", loss)]
     if scores.confusion is not None:
         found.append(("accuracy", _percent(scores.accuracy), "of the rows: the largest output is the class"))
@@ -140,4 +140,6 @@ def _percent(share: float | None) -> str:
 
 
 def _value(number: float | None) -> str:
-    return "-" if number is None or number != number else f"{number:.4g}"
+    if number is None or number != number:
+        return "-"
+    return f"{number:.0f}" if 1e4 <= abs(number) < 1e9 else f"{number:.4g}"

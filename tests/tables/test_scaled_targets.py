@@ -111,7 +111,7 @@ def test_predictions_and_scores_are_in_units_of_the_targets(bundle, tmp_path):
     scaled = StandardScaler().fit(targets(data))
     errors = scaled.transform(found) - scaled.transform(targets(data))
     assert scores.loss == pytest.approx(np.square(errors).sum(axis=1).mean(), rel=1e-3)
-    assert "summed over the targets as they are scaled" in str(scores)
+    assert "summed over the scaled targets" in str(scores)
     assert "price" in str(scores)
 
 
