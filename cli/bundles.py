@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError
 from ..formats.content import is_bundle
 from .options import Command
 
@@ -61,9 +62,12 @@ def _names(parameter) -> list[str]:
 
 
 def read_net(net: Path, weights: Path) -> tuple[Net, TableColumns | None]:
-    """The net of the two files with its weights, or of a bundle, and what that has of columns. Raises InputError."""
+    """The net of the two files with its weights, or of a bundle, and what that has of columns. Raises InputError,
+    and UsageError for a bundle beside a net."""
     from ..api import Net
 
+    if is_bundle(weights) and not is_bundle(net):
+        raise UsageError(f"{weights} holds its net itself: leave {net} out")
     if not is_bundle(net):
         return Net.read(net).load(weights), None
     from ..tables.bundle import Bundle

@@ -11,7 +11,7 @@ from ..formats.content import is_bundle
 from ..formats.network import loss_words, read_network
 from ..tables.bundle import Bundle
 from ..tables.columns import TableColumns
-from ..tables.columns_fit import split_names
+from ..tables.columns_fit import IMPUTE, SCALE, split_names
 from ..tables.reading import kernels_of_tables
 from ..tables.resolve import check_fits
 from ..tables.table import Table
@@ -44,6 +44,9 @@ def table_options(
         return None
     if held_out is not None and not 0 < held_out < 1:
         raise UsageError(f"--validation {held_out:g}: expected a share of the rows, between 0 and 1")
+    for option, value, known in (("--impute", impute, IMPUTE), ("--scale", scale, SCALE)):
+        if value is not None and value not in known:
+            raise UsageError(f"{option} {value}: expected {' or '.join(known)}")
     chosen = tuple(split_names(features)) if features else None
     without = tuple(split_names(drop or ()))
     return TableRequest(tuple(split_names(targets)), chosen, without, impute, scale, held_out, weights)

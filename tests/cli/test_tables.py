@@ -186,7 +186,8 @@ WRONG = {  # options behind the table -> exit code, message
     "--target wish --val-x people.csv --val-y people.csv": (2, "leave people.csv out"),
     "--target wish --val-x people.csv --validation 0.2": (2, "one of them is enough"),
     "--target wish --validation 2": (2, "--validation 2: expected a share of the rows"),
-    "--target wish --scale max": (2, "scale is 'max', expected 'standard' or 'minmax'"),
+    "--target wish --scale max": (2, "--scale max: expected standard or minmax"),
+    "--target wish --impute zero": (2, "--impute zero: expected mean or median"),
     "--target wihs": (3, "people.csv: has no column 'wihs', expected one of 'name', 'age'"),
     "--target wish": (3, "column 'name' holds 300 different texts in 300 rows"),
     "--target wish --drop name": (3, "people.csv:16: column 'age': the value is missing"),
@@ -220,3 +221,31 @@ def test_other_wrong_files(cli, here):
     assert len(cli("predict model.c64 new.csv --ignore-unknown").stdout.splitlines()) == 3
     assert "has no column 'wish'" in cli("eval model.c64 all new.csv --ignore-unknown").stderr
     assert "holds 2 rows, expected 3" in cli("test model.c64 3 new.csv out.txt").stderr
+
+
+def test_info_of_long_names_and_many_values_fits_80_columns(cli, task):
+    random = np.random.default_rng(0)
+    towns = ["Castrop-Rauxel am Rhein-Herne-Kanal", *(f"Garmisch-Partenkirchen {n}" for n in range(2000))][:300]
+    with open(task / "table.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["the town, in which people live", "a number, as large as it is", "flag", "kind"])
+        for row in range(600):
+            kind = ["a kind of a very long name", "another kind, whose name is longer", "third", "4", "fifth"][row % 5]
+            writer.writerow([towns[row % 300], -1e9 * random.random(), "true", kind])
+    (task / "net.txt").write_text("3\ninp ? 10\nlin ? -1\nsce\n")
+    (task / "optim.txt").write_text("0.01 0 1 0 0 1")
+    done = cli("train net.txt model.c64 optim.txt all table.csv --target kind --scale standard --quiet")
+    assert done.exit_code == 0, done.stderr
+    done = cli("info model.c64")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines[-4:]] == ["the", "a", "flag", "target"]
+    assert re.search(r"category  refused +Castrop-Rauxe\.\.\. and 299 more$", lines[-4])
+    assert re.search(r"number    refused +\(value \+ \S+\) \* \S+$", lines[-3])
+
+
+def test_a_net_beside_its_bundle_is_refused(cli, here):
+    assert cli(f"{TRAIN} --target wish {FITTED}").exit_code == 0
+    done = cli("predict net.txt model.c64 people.csv")
+    assert done.exit_code == 2
+    assert "model.c64 holds its net itself: leave net.txt out" in done.stderr
