@@ -26,7 +26,6 @@ from .engine.textnet.row_weights import ClassWeight
 from .engine.textnet.stopping import Stopping
 from .engine.textnet.training import Training
 from .errors import InputError, UsageError
-from .formats.bundle import read_bundle
 from .formats.content import is_bundle
 from .formats.files import memory_bytes
 from .formats.network import GRAMMAR, NetSpec, parse_network, read_network, write_network
@@ -185,6 +184,8 @@ class Net(_TextNet):
         infos = self.plan.infos
         sizes, texts = [info.parameters for info in infos], [info.text for info in infos]
         if is_bundle(path):
+            from .formats.bundle import read_bundle
+
             blobs = read_bundle(path, sizes, texts).weights
         else:
             blobs = read_weights(path, sizes, texts, tensor_shapes(self.plan))

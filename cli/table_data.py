@@ -10,16 +10,15 @@ import typer
 
 from ..errors import UsageError
 from ..formats.data import kernels_to_read
-from ..tables.columns import TableColumns
-from ..tables.predictions import Predictions, check_finite_outputs, named_outputs
-from ..tables.raw import RawTable
-from ..tables.reading import kernels_of_tables, read_table
 from .data import naming_label, read_inputs, read_targets
 
 if TYPE_CHECKING:
     from ..api import Net
     from ..engine.compiler.jit import Kernel
     from ..engine.textnet.one_hot import Data
+    from ..tables.columns import TableColumns
+    from ..tables.predictions import Predictions
+    from ..tables.raw import RawTable
 
 
 def refuse_unknown(columns: TableColumns | None, ignore_unknown: bool) -> None:
@@ -30,7 +29,11 @@ def refuse_unknown(columns: TableColumns | None, ignore_unknown: bool) -> None:
 
 def kernels_for(columns: TableColumns | None, *paths: Path | None) -> list[Kernel]:
     """The kernels that read the files: a table, or plain numbers."""
-    return kernels_to_read(*paths) if columns is None else kernels_of_tables()
+    if columns is None:
+        return kernels_to_read(*paths)
+    from ..tables.reading import kernels_of_tables
+
+    return kernels_of_tables()
 
 
 def input_rows(
@@ -73,6 +76,8 @@ def predictions(
     net: Net, columns: TableColumns | None, x: Path, *, strict: bool, ignore_unknown: bool, threads: int | None
 ) -> Predictions:
     """The outputs for all rows of a file."""
+    from ..tables.predictions import check_finite_outputs, named_outputs
+
     outputs = net.predict(
         input_rows(net, columns, x, None, strict=strict, ignore_unknown=ignore_unknown), threads=threads
     )
@@ -82,4 +87,6 @@ def predictions(
 
 
 def _table(columns: TableColumns, x: Path, rows: int | None) -> RawTable:
+    from ..tables.reading import read_table
+
     return read_table(x, columns.kinds).head(rows)

@@ -9,12 +9,6 @@ from ..api import Net
 from ..errors import InputError, UsageError
 from ..formats.content import is_bundle
 from ..formats.network import loss_words, read_network
-from ..tables.bundle import Bundle
-from ..tables.columns import TableColumns
-from ..tables.columns_fit import IMPUTE, SCALE, split_names
-from ..tables.reading import kernels_of_tables
-from ..tables.resolve import check_fits
-from ..tables.table import Table
 from . import compiling
 from .data import read_class_weights, read_inputs, read_row_weights, read_targets
 from .output import Output
@@ -24,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+
+    from ..tables.columns import TableColumns
 
 
 def table_options(
@@ -42,6 +38,8 @@ def table_options(
             if value:
                 raise UsageError(f"{option} is for a table: it needs --target COLUMN")
         return None
+    from ..tables.columns_fit import IMPUTE, SCALE, split_names
+
     if held_out is not None and not 0 < held_out < 1:
         raise UsageError(f"--validation {held_out:g}: expected a share of the rows, between 0 and 1")
     for option, value, known in (("--impute", impute, IMPUTE), ("--scale", scale, SCALE)):
@@ -86,6 +84,10 @@ def read_table(request: TrainRequest, output: Output) -> TrainTable:
 
     Rows are held out by a fixed seed: trainings with other seeds validate on the same rows.
     """
+    from ..tables.reading import kernels_of_tables
+    from ..tables.resolve import check_fits
+    from ..tables.table import Table
+
     compiling.prepare(kernels_of_tables(), output)
     asked = request.table
     assert asked is not None
@@ -145,6 +147,8 @@ def read_weights(
 def save(net: Net, path: Path, table: TrainTable | None) -> None:
     """Write the weights, or a bundle where the name is one's."""
     if is_bundle(path):
+        from ..tables.bundle import Bundle
+
         Bundle(net, table and table.columns).save(path)
     else:
         net.save(path)

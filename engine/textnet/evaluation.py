@@ -20,7 +20,6 @@ import numpy as np
 from ...arguments import names
 from ...errors import UsageError
 from ...results import Result, TextTable
-from . import evaluation_parts
 
 
 class ClassRates(NamedTuple):
@@ -144,7 +143,9 @@ class Evaluation(Result):
 
     @property
     def parts(self) -> list[TextTable | str]:
-        return evaluation_parts.parts(self)
+        from .evaluation_parts import parts  # for what is shown
+
+        return parts(self)
 
     @property
     def data(self) -> dict[str, Any]:
