@@ -32,7 +32,7 @@ from .output import Output
 from .progress import TrainReport, last_lines, make_report, rank_line
 from .resume import changes
 from .train_request import TrainRequest, check
-from .train_table import read_rows, read_table, read_weights, save
+from .train_table import check_start, read_rows, read_table, read_weights, save
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,6 +88,8 @@ class Trainer:
         request, output, saved = self._request, self._output, self.saved
         if request.init and not saved:
             self.net.load(request.init)
+            if self._table:
+                check_start(request.init, self._table.columns, output)
         self.compile()
         X, Y = read_rows(self.net, request, self._table, output)
         self._weights = read_weights(self.net, request, self._table, X, output)

@@ -14,6 +14,8 @@ from .data import read_class_weights, read_inputs, read_row_weights, read_target
 from .output import Output
 from .train_request import TableRequest, TrainRequest
 
+FAR = 0.5  # of a factor relative, of a shift in deviations: what other rows of the same source do not reach
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -142,6 +144,29 @@ def read_weights(
         output.say(f"weights of the classes: {', '.join(pairs)}")
     rows = table.weights if table else read_row_weights(request.row_weights, X, strict=request.strict)
     return {"class_weight": classes, "sample_weight": rows}
+
+
+def check_start(init: Path, columns: TableColumns, output: Output) -> None:
+    """Compare the bundle whose weights a run starts from with the table. Raises UsageError for other inputs or outputs;
+    says where they are scaled otherwise, which its weights are not made for."""
+    if not is_bundle(init):
+        return
+    from ..tables.bundle import Bundle
+
+    known = Bundle.read(init).columns
+    if known is None:
+        return
+    for what, old, new in (
+        ("input", known.feature_names, columns.feature_names),
+        ("output", known.output_names, columns.output_names),
+    ):
+        for number, (one, other) in enumerate(zip(old, new, strict=False), 1):
+            if one != other:
+                raise UsageError(f"--init {init}: {what} {number} is {one!r} there, but {other!r} of this table")
+    far = (abs(known.factor / columns.factor - 1) > FAR) | (abs(known.shift - columns.shift) * columns.factor > FAR)
+    if far.any():
+        name = columns.feature_names[int(far.argmax())]
+        output.say(f"--init {init}: {name!r} is scaled otherwise there than here, so that its weights hardly fit")
 
 
 def save(net: Net, path: Path, table: TrainTable | None) -> None:

@@ -249,3 +249,22 @@ def test_a_net_beside_its_bundle_is_refused(cli, here):
     done = cli("predict net.txt model.c64 people.csv")
     assert done.exit_code == 2
     assert "model.c64 holds its net itself: leave net.txt out" in done.stderr
+
+
+def test_weights_of_other_columns_are_no_start(cli, here, people):
+    """Other inputs or labels are refused; another scale is said, rows of the same kind are not."""
+    assert cli(f"{TRAIN} --target wish {FITTED}").exit_code == 0
+    (here / "model.c64").rename("first.c64")
+    (here / "people.csv").write_text(people.replace("Oslo", "Paris"))
+    done = cli(f"{TRAIN} --target wish {FITTED} --init first.c64")
+    assert done.exit_code == 2
+    assert "--init first.c64: input 3 is 'city=Oslo' there, but 'city=Paris' of this table" in done.stderr
+    (here / "people.csv").write_text(people.replace("sea", "bus"))
+    assert "output 2 is 'car' there, but 'bus'" not in cli(f"{TRAIN} --target wish {FITTED}").stderr
+    assert "output 2 is 'car' there, but 'bus' of" in cli(f"{TRAIN} --target wish {FITTED} --init first.c64").stderr
+    (here / "people.csv").write_text("\n".join(people.splitlines()[:401]) + "\n")
+    loud = TRAIN.replace(" --quiet", "")
+    assert "scaled otherwise" not in cli(f"{loud} --target wish {FITTED} --init first.c64").stderr
+    done = cli(f"{loud} --target wish {FITTED.replace('standard', 'minmax')} --init first.c64")
+    assert done.exit_code == 0
+    assert "--init first.c64: 'age' is scaled otherwise there than here" in done.stderr
