@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..wording import counted
 from . import original
-from .live import Bar, clock, rows_per_second
+from .live import Bar, clock, rows_per_second, terminal_width
 from .output import Output
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..engine.textnet.stopping import Stopping
     from ..ranks.times import RankTimes
 
+UNKNOWN_WIDTH = 80  # of a terminal that does not say its own
 EPOCH_LINES = 4  # per second, at most: tiny nets finish hundreds of epochs in that time
 
 
@@ -118,7 +119,8 @@ class LiveTrainReport(TrainReport):
         text = f"epoch {record['epoch']:{len(str(self._optimizer.epochs))}d}  loss {record['loss']:.6f}"
         if record["validation_loss"] is not None:
             text += f"  {validation(record)}"
-        self._bar.print(f"{text}  {record['rows_per_second']:,.0f} rows/s")
+        speed = f"  {record['rows_per_second']:,.0f} rows/s"  # which the bar shows as well
+        self._bar.print(text + speed if len(text + speed) < (terminal_width() or UNKNOWN_WIDTH) else text)
 
     def _minibatches_done(self, step: int) -> int:
         return self._training.epoch * self._training.steps + step

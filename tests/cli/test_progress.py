@@ -85,3 +85,14 @@ def test_rows_per_second_are_those_of_the_epoch_without_what_lies_between_epochs
     now[0] = 51.5
     report.minibatches(7, np.ones(10))
     assert shown[-1][1] == "400 rows/s"
+
+
+def test_the_line_of_an_epoch_leaves_the_speed_out_where_it_is_too_wide(monkeypatch):
+    lines = []
+    monkeypatch.setattr("caffe64.cli.live.Bar.print", lambda bar, text: lines.append(text))
+    monkeypatch.setattr(progress, "terminal_width", lambda: 80)
+    record = {"loss": 0.5, "validation_loss": 0.25, "validation_accuracy": 0.9, "epoch": 15}
+    for speed in (999, 1234567):
+        LiveTrainReport(Output(), make_training(10)).epoch({**record, "rows_per_second": speed})
+    shown = "epoch 15  loss 0.500000  validation loss 0.250000, accuracy 90.00%"
+    assert lines == [f"{shown}  999 rows/s", shown]
