@@ -14,6 +14,7 @@ import typer
 from ..caffe.pictures import make_recipe
 from ..engine.compiler.support import obstacle
 from ..errors import UsageError
+from ..formats.content import is_bundle
 from ..formats.image import Recipe
 from ..jobs.score_nets import CaffeScorer, Scorer, describe_net, kind_of_net, open_net
 from ..jobs.scores_file import SUFFIXES
@@ -67,6 +68,12 @@ def plan(
 ) -> Planned:
     """Check everything and open the net. Raises as the errors of the files and options."""
     files.check_suffix(result, "--output", SUFFIXES)
+    for path in (net, model):
+        if is_bundle(path):
+            raise UsageError(
+                f"{path} is a bundle, which score does not take: caffe64 predict {path} TABLE -o FILE writes "
+                "predictions and probabilities; score takes the NET and WEIGHTS that it was made of"
+            )
     given = net_files(net, model, name="MODEL")
     files.check_inputs(given.paths)
     kind = kind_of_net(net)

@@ -330,3 +330,12 @@ def test_ctrl_c_leaves_nothing(text_net, start, tmp_path):
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == "caffe64: interrupted"
     assert not [name for name in os.listdir() if name.startswith((".caffe64", "y."))]
+
+
+def test_a_bundle_is_for_predict(text_net, cli):
+    """Whether the file is there or not, and in either place."""
+    for given in ("made.c64", "net.txt made.c64"):
+        result = cli(f"score {given} -i X.npy -o Y.npy")
+        assert result.exit_code == 2
+        assert "made.c64 is a bundle" in " ".join(result.output.split())
+        assert "caffe64 predict made.c64 TABLE" in " ".join(result.output.split())
