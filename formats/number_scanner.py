@@ -23,6 +23,7 @@ from ..engine.vectors.byte_vectors import (
     byte,
     classes,
     count_ones,
+    eight,
     first_one,
     four,
     last_fours,
@@ -40,8 +41,8 @@ SCAN_DONE, SCAN_FULL, SCAN_MALFORMED, SCAN_NOT_A_NUMBER = range(4)
 # Indices of the `state` of `scan_numbers`.
 FILLED, POSITION, HARD = range(3)
 
-# The result of `_convert`: the number is converted, needs Python's float(), or is malformed.
-_EASY, _HARD, _BAD = range(3)
+# The result of `convert_number`: the number is converted, needs Python's float(), or is malformed.
+NUMBER_EASY, NUMBER_HARD, NUMBER_BAD = range(3)
 
 u64 = np.uint64
 _ALL = u64(0xFFFFFFFFFFFFFFFF)
@@ -54,6 +55,7 @@ _TENS = np.array([10**power for power in range(_MOST + 1)])
 _SIGNED_TENS = np.concatenate([_TENS, -_TENS]).astype(np.float64)
 _POWERS = np.array([float(f"1e{power}") for power in range(61)])  # up to 1e22 they are exact
 _FAR = 10**15  # exponents are not counted further: no text is so long that its digits could make up for it
+SHORT_ROOM = 64  # bytes that `convert_short` may look at
 STRIDE = WINDOW - 4  # bytes of a window that are decided: two before and two after them are needed
 _ROOM = WINDOW // 2 + 8  # numbers that one window may write
 
@@ -86,7 +88,7 @@ def scan_numbers(
             if length == 0:
                 plain_from = i + WINDOW
             continue
-        if not _in_number(byte(text, i)):
+        if not in_number(byte(text, i)):
             letters, word = 0, u64(0)
             while i < end and is_letter(byte(text, i)):
                 word = word << u64(8) | u64(byte(text, i) | 32)
@@ -105,11 +107,11 @@ def scan_numbers(
         if filled == room or 2 * hards == len(hard):
             verdict = SCAN_FULL
             break
-        judgement, after, value = _convert(text, i, end)
-        if judgement == _BAD:
+        judgement, after, value = convert_number(text, i, end)
+        if judgement == NUMBER_BAD:
             verdict = SCAN_MALFORMED
             break
-        if judgement == _HARD:
+        if judgement == NUMBER_HARD:
             hard[2 * hards] = i
             hard[2 * hards + 1] = filled
             hards += 1
@@ -180,7 +182,7 @@ def _convert_window(text: Any, i: int, numbers: Any, filled: int) -> tuple[int, 
 
 
 @inline
-def _convert(text: Any, i: int, end: int) -> tuple[int, int, np.float32]:
+def convert_number(text: Any, i: int, end: int) -> tuple[int, int, np.float32]:
     """Judgement on the number at text[i], the offset after it, and its value."""
     negative = byte(text, i) == 45
     i += negative or byte(text, i) == 43
@@ -201,7 +203,7 @@ def _convert(text: Any, i: int, end: int) -> tuple[int, int, np.float32]:
             break
         i += 1
     if digits == 0:
-        return _BAD, i, np.float32(0)
+        return NUMBER_BAD, i, np.float32(0)
     if _exponent_at(text, i, end):
         i += 1
         down = byte(text, i) == 45
@@ -212,10 +214,46 @@ def _convert(text: Any, i: int, end: int) -> tuple[int, int, np.float32]:
                 exponent = exponent * 10 + byte(text, i) - 48
             i += 1
         power += -exponent if down else exponent
-    if _in_number(_peek(text, i, end)) or _exponent_at(text, i, end):
-        return _BAD, i, np.float32(0)
+    if in_number(_peek(text, i, end)) or _exponent_at(text, i, end):
+        return NUMBER_BAD, i, np.float32(0)
     easy, value = _scaled(mantissa, power)
-    return _EASY if easy else _HARD, i, np.float32(-value if negative else value)
+    return NUMBER_EASY if easy else NUMBER_HARD, i, np.float32(-value if negative else value)
+
+
+@inline
+def convert_short(text: Any, i: int) -> tuple[bool | np.bool, int, np.float32]:
+    """Whether at text[i] is a number that this function knows, the offset after it, and its value: up to 19 digits, no
+    exponent. Bytes up to text[i + SHORT_ROOM] are read. What follows the number is not looked at."""
+    negative = byte(text, i) == 45
+    i += negative or byte(text, i) == 43
+    count, mantissa = _digits(text, i)
+    i, digits, decimals = i + count, count, 0
+    if count == 8:
+        count, low = _digits(text, i)
+        mantissa = mantissa * u64(_TENS[count]) + low
+        i, digits = i + count, digits + count
+    if byte(text, i) == 46:
+        i, count = i + 1, 8
+        while count == 8 and digits <= 19:
+            count, low = _digits(text, i)
+            mantissa = mantissa * u64(_TENS[count]) + low
+            i, digits, decimals = i + count, digits + count, decimals + count
+    easy, value = _scaled(mantissa, -decimals)
+    return easy and 0 < digits <= 19, i, np.float32(-value if negative else value)
+
+
+@inline
+def _digits(text: Any, i: int) -> tuple[int, np.uint64]:
+    """The count of digits from text[i] on, up to 8, and the number that they make."""
+    word = eight(text, i) ^ u64(0x3030303030303030)
+    others = ((word + u64(0x7676767676767676)) | word) & u64(0x8080808080808080)
+    count = first_one(others) >> 3
+    if count == 0:
+        return 0, u64(0)
+    word <<= u64(64 - 8 * count)  # zeros in front
+    word = (word * u64(2561)) >> u64(8)
+    word = ((word & u64(0x00FF00FF00FF00FF)) * u64(6553601)) >> u64(16)
+    return count, ((word & u64(0x0000FFFF0000FFFF)) * u64(42949672960001)) >> u64(32)
 
 
 @inline
@@ -275,7 +313,7 @@ def begins_in_window(text: Any, i: int) -> tuple[np.uint64, np.uint64, np.uint64
 @inline
 def begins_at(text: Any, i: int, end: int) -> int:
     """1 if a token begins at byte i, else 0."""
-    return _in_number(byte(text, i)) & ~(_in_number(_peek(text, i - 1, end)) | exponent_before(text, i, end))
+    return in_number(byte(text, i)) & ~(in_number(_peek(text, i - 1, end)) | exponent_before(text, i, end))
 
 
 @inline
@@ -297,7 +335,7 @@ def _is_digit(code: int) -> bool:
 
 
 @inline
-def _in_number(code: int) -> bool:
+def in_number(code: int) -> bool:
     """True for 0-9 + - . which are part of a number at any position."""
     return (code >= 43) & (code <= 57) & (code != 44) & (code != 47)
 

@@ -55,7 +55,7 @@ def csv_layout(source: Source) -> CsvLayout:
     if head.count(b"\n", 0) < 1:
         raise InputError(path, f"has a first line of more than {MOST_HEADER} bytes", "a header", line=1)
     separator = _separator(path, head)
-    records, ends, lines = _first_records(path, head, separator, 2)
+    records, ends, lines = first_records(path, head, separator, 2)
     names = [name.strip() for name in records[0]]
     _check_names(path, names)
     start = ends[0] + len(data[:MOST_HEADER]) - len(head)
@@ -84,13 +84,13 @@ def _separator(path: str, head: bytes) -> str:
         return "\t"
     counts = {}
     for separator in SEPARATORS:
-        records, _, _ = _first_records(path, head, separator, 2)
+        records, _, _ = first_records(path, head, separator, 2)
         sizes = [len(record) for record in records]
         counts[separator] = (len(set(sizes)) == 1 and sizes[0] > 1, sizes[0])
     return max(counts, key=counts.__getitem__)
 
 
-def _first_records(path: str, head: bytes, separator: str, number: int) -> tuple[list[list[str]], list[int], list[int]]:
+def first_records(path: str, head: bytes, separator: str, number: int) -> tuple[list[list[str]], list[int], list[int]]:
     """The first records of a text, the offsets of their ends, and the numbers of their last lines."""
     records, offsets, numbers, stream = [], [], [], io.BytesIO(head)
     try:

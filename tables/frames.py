@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,8 @@ import numpy as np
 
 from ..errors import InputError, UsageError
 from ..formats.files import Source, check_memory
-from .raw import BOOLEAN, CATEGORY, NUMBER, RawColumn, RawTable, WrongCell
-from .text_columns import category_column, import_polars, text_column
+from .raw import BOOLEAN, CATEGORY, NUMBER, LazyColumns, RawColumn, RawTable, WrongCell
+from .text_columns import import_polars, text_column
 
 if TYPE_CHECKING:
     import polars
@@ -50,8 +51,11 @@ def frame_table(frame: Any, kinds: Mapping[str, str], name: str = FRAME_NAME) ->
         raise InputError(name, f"holds {len(frame)} rows of {len(names)} columns", "one or more")
     import_polars()
     read = _polars_column if library == "polars" else _pandas_column
-    columns = {each: _as_kind(read(frame[each], each), kinds.get(each)) for each in names}
-    return RawTable(name, columns, len(frame))
+
+    def column(each: str) -> RawColumn:
+        return _as_kind(read(frame[each], each), kinds.get(each))
+
+    return RawTable(name, LazyColumns({each: functools.partial(column, each) for each in names}), len(frame))
 
 
 def _polars_column(series: polars.Series, name: str) -> RawColumn:
@@ -114,5 +118,5 @@ def _as_kind(column: RawColumn, kind: str | None) -> RawColumn:
             None if np.isnan(value) else f"{value:.0f}" if is_whole else repr(float(value))
             for value, is_whole in zip(column.values, whole, strict=True)
         ]
-        return category_column(pl.Series(column.name, texts, pl.String))
+        return text_column(pl.Series(column.name, texts, pl.String), CATEGORY)
     return column

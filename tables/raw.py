@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -44,6 +45,31 @@ class RawColumn:
     wrong: WrongCell | None = None
 
 
+class LazyColumns(Mapping[str, RawColumn]):
+    """Columns by name, each of which its function makes when it is first asked for: many tables have some that no net
+    takes, such as names of the rows."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], RawColumn]]):
+        self._makers, self._made = makers, dict[str, RawColumn]()
+
+    def __getitem__(self, name: str) -> RawColumn:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __reduce__(self) -> tuple[type[dict[str, RawColumn]], tuple[dict[str, RawColumn]]]:
+        return dict, (dict(self),)  # the makers hold what cannot be pickled
+
+
 @dataclass(frozen=True)
 class RawTable:
     """`path` stands for the table in messages, `line_of(row)` gives the line of a row of the file, None if it has no
@@ -51,7 +77,7 @@ class RawTable:
     float32 [N, columns] holds the values of all columns, where these are finite numbers."""
 
     path: str
-    columns: dict[str, RawColumn]
+    columns: Mapping[str, RawColumn]
     rows: int
     line_of: Callable[[int], int] | None = None
     places: np.ndarray | None = None
@@ -98,10 +124,14 @@ class RawTable:
         places = rows if self.places is None else self.places[rows]
         matrix = None if self.matrix is None else self.matrix[rows]
         if matrix is not None:
-            columns = views(self.names, matrix)
+            columns: Mapping[str, RawColumn] = views(self.names, matrix)
         else:
-            columns = {name: replace(column, values=column.values[rows]) for name, column in self.columns.items()}
+            columns = LazyColumns({name: functools.partial(self._taken, name, rows) for name in self.columns})
         return replace(self, columns=columns, rows=len(rows), places=places, matrix=matrix)
+
+    def _taken(self, name: str, rows: np.ndarray) -> RawColumn:
+        column = self.columns[name]
+        return replace(column, values=column.values[rows])
 
     def head(self, rows: int | None) -> RawTable:
         """The part of the first rows, None: of all. Raises InputError if there are fewer."""

@@ -1,7 +1,7 @@
 """A file or a data frame -> a `RawTable`.
 
 CSV whose fields are all plain numbers  ->  kernels that scan numbers, after the structure of each line is checked
-other CSV                               ->  `text_columns`, by polars, after `record_survey` has checked the records
+other CSV                               ->  `text_columns`
 Parquet, frames of polars and pandas    ->  `frames`
 """
 
@@ -31,9 +31,10 @@ ZIPPED = "an Excel or other zipped file? save the sheet as CSV"
 def kernels_of_tables() -> list[Kernel[*tuple[Any, ...], Any]]:
     """The kernels that read CSV."""
     from ..engine.compiler.jit import KERNELS
-    from ..formats import csv_numbers
+    from ..formats import csv_fields, csv_numbers
 
-    return [kernel for kernel in KERNELS if kernel.py_func.__module__.startswith(csv_numbers.__package__)]
+    packages = {module.__package__ for module in (csv_fields, csv_numbers)}
+    return [kernel for kernel in KERNELS if kernel.py_func.__module__.rpartition(".")[0] in packages]
 
 
 def open_table(source: Any, kinds: Mapping[str, str]) -> RawTable:

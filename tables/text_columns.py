@@ -1,4 +1,4 @@
-"""CSV with texts, missing values or quotes, by polars.   csv_layout -> [text_columns] -> RawTable
+"""CSV with texts, missing values or quotes.   csv_layout -> [text_columns] -> RawTable
 
 The kind of a column follows from its values, unless it is known:
 
@@ -6,27 +6,32 @@ The kind of a column follows from its values, unless it is known:
     boolean     all are true or false
     category    others; but where most are numbers or dates, the first that is not, or the column, is refused
 
-All columns are read as texts, or, which takes half as long, those that the first rows show to be numbers as numbers; if
-one of these then holds something else, as texts after all.
+The kernels of `csv_fields` read it, columns that begin with numbers as numbers, and if one of these holds something
+else, that one as texts after all. What they do not know is left to polars, all columns as texts, after `record_survey`
+has checked the records and found the lines. Either way a text is looked at once, however many rows have it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError, UsageError
+from ..formats.field_scanner import MISSING
+from ..formats.text import NUMBER as NUMBER_PATTERN
 from ..formats.text import quote
-from .csv_layout import CsvLayout
-from .raw import BOOLEAN, CATEGORY, NUMBER, RawColumn, RawTable, WrongCell
+from .csv_layout import MOST_HEADER, CsvLayout, first_records
+from .raw import BOOLEAN, CATEGORY, NUMBER, LazyColumns, RawColumn, RawTable, WrongCell
 
 if TYPE_CHECKING:
     import polars
 
-MISSING = ("", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "nan", "NaN")
-SAMPLE = 1000  # rows that show which columns are numbers
+    from ..formats.csv_fields import CsvFields
+
+SAMPLE = 100  # rows whose first values show which columns are numbers
 DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[/.]\d{1,2}[/.]\d{4}"
 COMMA = r"^[+-]?\d{1,3}([.,]?\d{3})*,\d+$"
 TRUTHS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
@@ -35,18 +40,67 @@ TRUTHS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 def read_text_columns(layout: CsvLayout, kinds: Mapping[str, str]) -> RawTable:
     """Raises InputError with the line for records that are not as the header says; UsageError without polars."""
     import_polars()
+    fields = _read_fields(layout, kinds)
+    if fields is not None:
+        return fields
     rows, lines = _check_records(layout)
     layout = layout._replace(data=layout.data[: layout.stop])
-    numeric = [column.name for column in _as_texts(layout, kinds, min(rows, SAMPLE)) if column.kind == NUMBER]
-    columns = None
-    if numeric:  # words for a missing value take polars twice as long, and few files have any but an empty field
-        columns = _as_numbers(layout, kinds, numeric, ()) or _as_numbers(layout, kinds, numeric, MISSING)
-    columns = columns or _as_texts(layout, kinds)
+    columns = _as_texts(layout, kinds)
+    return RawTable(
+        layout.path,
+        {column.name: column for column in columns},
+        rows,
+        lambda row: layout.line + (row if lines is None else int(lines[row])),
+    )
 
-    def line_of(row: int) -> int:
-        return layout.line + (row if lines is None else int(lines[row]))
 
-    return RawTable(layout.path, {column.name: column for column in columns}, rows, line_of)
+def _read_fields(layout: CsvLayout, kinds: Mapping[str, str]) -> RawTable | None:
+    """None for what the kernels do not know."""
+    from ..formats.csv_fields import read_csv_fields
+
+    numeric = _begin_with_numbers(layout, kinds)
+    if numeric is None:
+        return None
+
+    def read(numeric: list[bool]) -> CsvFields | None:
+        return read_csv_fields(layout.path, layout.text, layout.start, layout.stop, layout.separator, numeric)
+
+    fields = read(numeric)
+    if fields is not None and fields.wrong.any():
+        numeric = [number and not wrong for number, wrong in zip(numeric, fields.wrong.tolist(), strict=True)]
+        fields = read(numeric)
+    if fields is None:
+        return None
+    columns = {
+        name: functools.partial(_field_column, fields, place, numeric[place], name, kinds.get(name))
+        for place, name in enumerate(layout.names)
+    }
+    return RawTable(layout.path, LazyColumns(columns), fields.cells.shape[1], lambda row: layout.line + row)
+
+
+def _begin_with_numbers(layout: CsvLayout, kinds: Mapping[str, str]) -> list[bool] | None:
+    """Which columns are to be read as numbers, by their first value that is not missing; None if it is not CSV."""
+    head = layout.data[layout.start : min(layout.stop, layout.start + MOST_HEADER)]
+    try:
+        records, _, _ = first_records(layout.path, head, layout.separator, SAMPLE)
+    except InputError:
+        return None
+    found = []
+    for place, name in enumerate(layout.names):
+        kind = kinds.get(name)
+        first = next(
+            (value for record in records if (value := "".join(record[place : place + 1]).strip()) not in MISSING), "0"
+        )
+        found.append(kind == NUMBER or (kind is None and NUMBER_PATTERN.fullmatch(first) is not None))
+    return found
+
+
+def _field_column(fields: CsvFields, place: int, number: bool, name: str, kind: str | None) -> RawColumn:
+    import polars as pl
+
+    if number:
+        return RawColumn(name, NUMBER, fields.cells[place])
+    return _of_words(pl.Series(name, fields.words(place), pl.String), fields.codes(place), kind)
 
 
 def import_polars() -> None:
@@ -91,53 +145,16 @@ def _check_records(layout: CsvLayout) -> tuple[int, np.ndarray | None]:
     raise InputError(layout.path, found, expected, hint, line=line)
 
 
-def _read(
-    layout: CsvLayout, rows: int | None, schema: dict[str, polars.DataType], missing: Sequence[str] = ()
-) -> polars.DataFrame:
-    """The first `rows` rows, None for all; `missing` words are null, as an empty field is.
-    Raises polars's ComputeError for what does not fit the schema."""
-    import polars as pl
-
-    return pl.read_csv(
-        layout.data,  # type: ignore[arg-type]  # bytes, without blank lines at the end
-        separator=layout.separator,
-        schema=schema,
-        null_values=list(missing) or None,
-        n_rows=rows,
-        infer_schema=False,
-    )
-
-
-def _as_numbers(
-    layout: CsvLayout, kinds: Mapping[str, str], numeric: list[str], missing: Sequence[str]
-) -> list[RawColumn] | None:
-    """The columns, of which those `numeric` are read as numbers; None if one of them holds something else, other than
-    the words for a `missing` value."""
-    import polars as pl
-
-    schema: dict[str, polars.DataType] = dict.fromkeys(layout.names, pl.String())
-    schema |= dict.fromkeys(numeric, pl.Float64())
-    try:
-        frame = _read(layout, None, schema, missing).with_columns(pl.col(pl.Float64).fill_null(np.nan))
-    except pl.exceptions.ComputeError:
-        return None
-    found = []
-    for name in layout.names:
-        if name in numeric:
-            values = frame[name].to_numpy()
-            if np.isinf(values).any():
-                return None
-            found.append(RawColumn(name, NUMBER, values))
-        else:
-            found.append(text_column(frame[name], kinds.get(name)))
-    return found
-
-
-def _as_texts(layout: CsvLayout, kinds: Mapping[str, str], rows: int | None = None) -> list[RawColumn]:
+def _as_texts(layout: CsvLayout, kinds: Mapping[str, str]) -> list[RawColumn]:
     import polars as pl
 
     try:
-        frame = _read(layout, rows, dict.fromkeys(layout.names, pl.String()))
+        frame = pl.read_csv(
+            layout.data,  # type: ignore[arg-type]  # bytes, without blank lines at the end
+            separator=layout.separator,
+            schema=dict.fromkeys(layout.names, pl.String()),
+            infer_schema=False,
+        )
     except pl.exceptions.ComputeError as error:
         raise _unreadable(layout, error) from None
     texts = frame.select(pl.all().str.strip_chars())
@@ -167,57 +184,66 @@ def _unreadable(layout: CsvLayout, error: Exception) -> InputError:
 
 def text_column(series: polars.Series, kind: str | None) -> RawColumn:
     """A column of texts as one of `kind`, None: of what its values are. Blanks around a value do not count."""
+    words = series.unique(maintain_order=True)
+    numbers = np.arange(len(words), dtype=np.int32)
+    return _of_words(words, series.replace_strict(words, numbers).to_numpy(), kind)
+
+
+def _of_words(words: polars.Series, codes: np.ndarray, kind: str | None) -> RawColumn:
+    """The same for different texts, null where one is missing, of which each row has one: int32 codes [N]."""
     import polars as pl
 
-    if kind is None and _are_words(series.unique()):  # of a column with few different values, soon seen
-        kind = CATEGORY
-    series = series.str.strip_chars()
-    series = series.set(series.is_in(MISSING), None)
-    there = series.is_not_null()
-    filled = int(there.sum())
-    if kind != CATEGORY:
-        lower = series.str.to_lowercase()
+    words = words.str.strip_chars()
+    words = words.set(words.is_in(MISSING), None)
+    if kind != CATEGORY and not (kind is None and _are_words(words)):
+        counts = np.bincount(codes, minlength=len(words))
+
+        def rows(chosen: polars.Series) -> int:
+            return int(counts[chosen.fill_null(False).to_numpy()].sum())
+
+        filled = rows(words.is_not_null())
+        lower = words.str.to_lowercase()
         truths = lower.is_in(["true", "false"]) if kind is None else lower.is_in(list(TRUTHS))
-        if kind == BOOLEAN or (kind is None and filled and int(truths.sum()) == filled):
+        if kind == BOOLEAN or (kind is None and filled and rows(truths) == filled):
             values = lower.replace_strict(TRUTHS, default=None, return_dtype=pl.Float64)
-            return _checked(series, BOOLEAN, values, "true or false")
-        numbers = series.cast(pl.Float64, strict=False)
-        infinite = numbers.is_infinite() | numbers.is_nan()
-        found = int(numbers.is_not_null().sum())
-        numbers = numbers.set(infinite, None)
-        good = int(numbers.is_not_null().sum())
-        if good == filled or kind == NUMBER:
-            return _checked(series, NUMBER, numbers, "a number")
-        commas, dates = (int(series.str.contains(pattern).sum()) for pattern in (COMMA, DATE))
+            return _checked(words, codes, BOOLEAN, values, "true or false")
+        numbers = words.cast(pl.Float64, strict=False)
+        found = rows(numbers.is_not_null())
+        numbers = numbers.set(numbers.is_infinite() | numbers.is_nan(), None)
+        if kind == NUMBER or rows(numbers.is_not_null()) == filled:
+            return _checked(words, codes, NUMBER, numbers, "a number")
+        commas, dates = (rows(words.str.contains(pattern)) for pattern in (COMMA, DATE))
         if 2 * (found + commas) > filled:
             hint = "with a decimal point" if commas else "or leave the column out: --drop"
-            return _checked(series, NUMBER, numbers, "a number", hint)
+            return _checked(words, codes, NUMBER, numbers, "a number", hint)
         if 2 * dates > filled:
-            hint = f"make it numbers, or leave it out: --drop {series.name!r}"
-            return _checked(series, NUMBER, numbers, "a number, not a date", hint)
-    return category_column(series)
+            hint = f"make it numbers, or leave it out: --drop {words.name!r}"
+            return _checked(words, codes, NUMBER, numbers, "a number, not a date", hint)
+    return category_column(words, codes)
 
 
-def _are_words(values: polars.Series) -> bool:
+def _are_words(words: polars.Series) -> bool:
     """Whether none of these texts looks like a number, a boolean or a date."""
-    values = values.str.strip_chars()
-    values = values.filter(values.is_not_null() & ~values.is_in(MISSING))
-    return len(values) > 0 and not values.str.contains(r"\d|^(?i:true|false|inf|infinity)$").any()
+    words = words.drop_nulls()
+    return len(words) > 0 and not words.str.contains(r"\d|^(?i:true|false|inf|infinity)$").any()
 
 
-def category_column(series: polars.Series) -> RawColumn:
-    """Texts, null where one is missing."""
-    words = series.unique().drop_nulls().sort()
-    codes = series.replace_strict(words, np.arange(len(words), dtype=np.int32), default=-1) if len(words) else None
-    values = np.full(len(series), -1, np.int32) if codes is None else codes.to_numpy().astype(np.int32)
-    return RawColumn(series.name, CATEGORY, values, tuple(words.to_list()))
+def category_column(words: polars.Series, codes: np.ndarray) -> RawColumn:
+    """Of texts, null where one is missing, of which each row has one: int32 codes [N]."""
+    places: dict[str, int] = {}
+    found = [-1 if word is None else places.setdefault(word, len(places)) for word in words.to_list()]
+    if found != list(range(len(found))):
+        codes = np.array(found, np.int32)[codes]
+    return RawColumn(words.name, CATEGORY, codes, tuple(places))
 
 
-def _checked(texts: polars.Series, kind: str, values: polars.Series, expected: str, hint: str = "") -> RawColumn:
-    """A column of `values`, null where a text is missing or wrong."""
-    wrong = (texts.is_not_null() & values.is_null()).arg_true()
+def _checked(
+    words: polars.Series, codes: np.ndarray, kind: str, values: polars.Series, expected: str, hint: str = ""
+) -> RawColumn:
+    """A column of the `values` of its words, null where a word is missing or wrong."""
+    wrong = (words.is_not_null() & values.is_null()).to_numpy()[codes]
     found = None
-    if len(wrong):
-        row = int(wrong[0])
-        found = WrongCell(row, f"found {quote(texts[row])}", expected, hint)
-    return RawColumn(texts.name, kind, values.fill_null(np.nan).to_numpy(), (), found)
+    if wrong.any():
+        row = int(wrong.argmax())
+        found = WrongCell(row, f"found {quote(words[int(codes[row])])}", expected, hint)
+    return RawColumn(words.name, kind, values.fill_null(np.nan).to_numpy()[codes], (), found)

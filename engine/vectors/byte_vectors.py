@@ -10,6 +10,7 @@
     unusual(text, i)              which bytes are one of  ! " # $ % & ' * / : < = > ? @ \\ ^ _ ` ~  or not ASCII
     first_one(word)  last_one(word)  count_ones(word)    positions from 0; of a word without ones 64, -1, 0
     put(numbers, k, value)        element k of the float32 array becomes `value`
+    eight(text, i)                bytes i to i + 7 as a uint64, the lowest first
     put8bytes(text, i, word)      bytes i to i + 7 become those of the uint64 `word`, the lowest first
     offset = scratch()            256 bytes that are the calling function's own until it returns
     last_fours(text, i, fours)    the uint16 at fours + 2*k becomes the number made of the last digits up to byte i + k,
@@ -87,6 +88,11 @@ def byte(typingctx, text, i):
         return builder.zext(_load(builder, *args, _BYTE), _WORD)
 
     return _i64(_i64, _i64), codegen
+
+
+@intrinsic
+def eight(typingctx, text, i):
+    return _u64(_i64, _i64), lambda context, builder, signature, args: _load(builder, *args, _WORD)
 
 
 @intrinsic
