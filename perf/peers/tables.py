@@ -1,4 +1,4 @@
-"""Reading and writing files of numbers, with caffe64 and with others: `Job`s for `worker`."""
+"""Reading and writing files of numbers, and reading tables, with caffe64 and with others: `Job`s for `worker`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 READERS = {"caffe64": "caffe64", "polars": "polars", "pandas": "pandas", "np.loadtxt": "numpy"}  # name -> package
+TABLE_READERS = {"caffe64": "caffe64", "polars": "polars", "pandas": "pandas"}
 WRITERS = {"caffe64": "caffe64", "polars": "polars", "pandas": "pandas", "np.savetxt": "numpy"}
 
 
@@ -18,6 +19,19 @@ class ReadJob:
         found = self.run().shape
         if found != (rows, columns):
             raise ValueError(f"{reader} read {found}, not {(rows, columns)}")
+        self.facts = {}
+
+
+class TableJob:
+    """Reads a CSV with a header: caffe64 into X and Y, the others into their data frame alone, by default options.
+    Raises ValueError if other than `rows` come out."""
+
+    def __init__(self, reader: str, path: str, rows: int, target: str):
+        self.run = getattr(_ReadTable, reader)(path, target)
+        read = self.run()
+        found = len(read[0] if reader == "caffe64" else read)
+        if found != rows:
+            raise ValueError(f"{reader} read {found} rows, not {rows}")
         self.facts = {}
 
 
@@ -56,6 +70,32 @@ class _Read:
     @staticmethod
     def loadtxt(path, columns):
         return lambda: np.loadtxt(path, np.float32)
+
+
+class _ReadTable:
+    """name(path, target) -> a call that reads."""
+
+    @staticmethod
+    def caffe64(path, target):
+        from ... import Table
+
+        def read():
+            table = Table(path, target=target)
+            return table.X, table.Y
+
+        return read
+
+    @staticmethod
+    def polars(path, target):
+        import polars
+
+        return lambda: polars.read_csv(path)
+
+    @staticmethod
+    def pandas(path, target):
+        import pandas
+
+        return lambda: pandas.read_csv(path)
 
 
 class _Write:
