@@ -4,26 +4,24 @@
     weights.bin    the weights file
     columns.json   of a net that was trained on a table: its columns and what was fitted (tables/columns_json.py)
 
-No member is compressed or pickled; the sizes are checked against the file's before anything is read, and zip's
-checksums find damage. Equal bundles make equal bytes.
+`stored_zip.py` says what is checked. Equal bundles make equal bytes.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import zipfile
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from ..arguments import file_name
 from ..errors import InputError
-from .atomic import write_atomically
-from .content import BUNDLE_SUFFIX, CUT_SHORT
-from .files import Source, check_memory, open_input
+from .content import BUNDLE_SUFFIX
+from .files import Source, check_memory
 from .network import NetSpec, format_network, parse_network
+from .stored_zip import StoredMembers, open_stored, write_stored
 from .text import MOST_TEXT_BYTES
 from .weights import check_finite, put_weights, weights_of
 
@@ -52,11 +50,11 @@ def write_bundle(
     }
     if columns is not None:
         members[COLUMNS_MEMBER] = columns.encode()
-    with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, data in members.items():
-            # A ZipInfo made from a name alone has the first day of zip's calendar as its time.
-            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
-                member.write(data)
+    write_stored(path, {name: _putter(data) for name, data in members.items()})
+
+
+def _putter(data: bytes | memoryview) -> Callable[[IO[bytes]], object]:
+    return lambda member: member.write(data)
 
 
 def read_bundle(
@@ -65,34 +63,22 @@ def read_bundle(
     """Raises InputError for a file that is damaged or not a bundle, and, as `read_weights`, for weights of another net
     than that of `sizes` and `names`."""
     name = file_name(path)
-    with open_input(path) as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                size = os.fstat(file.fileno()).st_size
-                text = _text(name, _member(name, archive, size, NET_MEMBER, MOST_TEXT_BYTES), NET_MEMBER)
-                data = _member(name, archive, size, WEIGHTS_MEMBER, size)
-                columns = None
-                if COLUMNS_MEMBER in archive.namelist():
-                    held = _member(name, archive, size, COLUMNS_MEMBER, MOST_COLUMNS_BYTES)
-                    columns = _text(name, held, COLUMNS_MEMBER)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
-            # NotImplementedError and RuntimeError: of a version, compression or encryption that zipfile lacks
-            raise InputError(path, f"is not a {BUNDLE_SUFFIX} bundle: {error}", hint=CUT_SHORT) from None
+    with open_stored(path, f"a {BUNDLE_SUFFIX} bundle") as members:
+        text = _text(name, _bytes(members, NET_MEMBER, MOST_TEXT_BYTES), NET_MEMBER)
+        data = _bytes(members, WEIGHTS_MEMBER)
+        columns = None
+        if COLUMNS_MEMBER in members:
+            columns = _text(name, _bytes(members, COLUMNS_MEMBER, MOST_COLUMNS_BYTES), COLUMNS_MEMBER)
     spec = parse_network(text, f"{name}/{NET_MEMBER}")
     weights = weights_of(Source(f"{name}/{WEIGHTS_MEMBER}", io.BytesIO(data), len(data), zipped=False), sizes, names)
     return BundleParts(spec, weights, columns)
 
 
-def _member(path: str, archive: zipfile.ZipFile, size: int, name: str, most: int) -> bytes:
-    """The bytes of a member of a file of `size` bytes: `most` at the most."""
-    try:
-        info = archive.getinfo(name)
-    except KeyError:
-        raise InputError(path, f"is not a {BUNDLE_SUFFIX} bundle: it has no {name}") from None
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size > min(size, most):
-        raise InputError(path, f"is not a {BUNDLE_SUFFIX} bundle: its {name} is compressed or too large")
-    check_memory(path, info.file_size)
-    return archive.read(info)
+def _bytes(members: StoredMembers, name: str, most: int | None = None) -> bytes:
+    with members.member(name, most) as source:
+        check_memory(source.path, source.size)
+        content: bytes = source.stream.read()
+        return content
 
 
 def _text(path: str, data: bytes, name: str) -> str:

@@ -8,8 +8,7 @@ members:
     second.npy       float32 [P], the second history of adam and adadelta; not there for others
     best.npy         float32 [P], parameters after the epoch `best_epoch`; not there unless the best are kept
 
-No member is compressed or pickled; the sizes are checked against the file's before anything is read, and zip's
-checksums find damage. Equal checkpoints make equal bytes.
+`stored_zip.py` says what is checked. Equal checkpoints make equal bytes.
 """
 
 from __future__ import annotations
@@ -19,20 +18,18 @@ import json
 import math
 import os
 import reprlib
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from ..arguments import LARGEST_SEED, file_name, instance
 from ..errors import InputError, UsageError
-from .atomic import write_atomically
-from .files import Source, open_input
 from .network import parse_network
 from .npy import npy_array
 from .optimizer import WITH_SECOND_HISTORY, Optimizer, stated_fields
+from .stored_zip import StoredMembers, open_stored, write_stored
 from .text import quote
 
 FORMAT, VERSION = "caffe64 checkpoint", 1
@@ -134,29 +131,23 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
     plain = {name: value for name, value in plain.items() if name not in USUAL or value != USUAL[name]}
     plain |= {"optimizer": stated_fields(checkpoint.optimizer), "rate": float(checkpoint.rate)}
     text = json.dumps({"format": FORMAT, "version": VERSION, **plain}, default=lambda number: number.item())
-    members = {"header": np.frombuffer(text.encode(), np.uint8)}
+    arrays = {"header": np.frombuffer(text.encode(), np.uint8)}
     names = [name for name in ARRAYS if name not in ("second", "best") or getattr(checkpoint, name).size]
-    members |= {name: np.ascontiguousarray(getattr(checkpoint, name), ARRAYS[name]) for name in names}
-    with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, array in members.items():
-            # A ZipInfo made from a name alone has the first day of zip's calendar as its time.
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
+    arrays |= {name: np.ascontiguousarray(getattr(checkpoint, name), ARRAYS[name]) for name in names}
+    write_stored(path, {f"{name}.npy": _putter(array) for name, array in arrays.items()})
+
+
+def _putter(array: np.ndarray) -> Callable[[IO[bytes]], object]:
+    return lambda member: np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Raises InputError for a file that is damaged or not a checkpoint."""
     name = file_name(path)
-    with open_input(path) as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                size = os.fstat(file.fileno()).st_size
-                header = _read_header(name, _read_member(name, archive, size, "header").tobytes())
-                there = {"second": header["optimizer"].rule in WITH_SECOND_HISTORY, "best": header["best_epoch"] > 0}
-                arrays = {key: _read_member(name, archive, size, key) for key in ARRAYS if there.get(key, True)}
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
-            # NotImplementedError and RuntimeError: of a version, compression or encryption that zipfile lacks
-            raise InputError(path, f"is not a checkpoint: {error}", hint="was it copied completely?") from None
+    with open_stored(path, "a checkpoint") as members:
+        header = _read_header(name, _read_array(members, "header").tobytes())
+        there = {"second": header["optimizer"].rule in WITH_SECOND_HISTORY, "best": header["best_epoch"] > 0}
+        arrays = {key: _read_array(members, key) for key in ARRAYS if there.get(key, True)}
     for key in arrays:
         dtype = ARRAYS[key]
         length = header["step"] if key == "losses" else arrays["parameters"].size
@@ -165,16 +156,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(**(header | arrays))
 
 
-def _read_member(path: str, archive: zipfile.ZipFile, size: int, name: str) -> np.ndarray:
-    """The array of the member `name` of a file of `size` bytes."""
-    try:
-        info = archive.getinfo(f"{name}.npy")
-    except KeyError:
-        raise InputError(path, f"is not a checkpoint: it has no {name}.npy") from None
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size > size:
-        raise InputError(path, f"is not a checkpoint: {name}.npy is compressed or larger than the file")
-    with archive.open(info) as member:
-        return npy_array(Source(path, member, info.file_size, zipped=False), mapped=False)
+def _read_array(members: StoredMembers, name: str) -> np.ndarray:
+    with members.member(f"{name}.npy") as source:
+        return npy_array(source, mapped=False)
 
 
 def _read_header(path: str, data: bytes) -> dict[str, Any]:
