@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -31,7 +32,7 @@ FLOATS = [np.float64, np.float32]  # X is taken as one of them; other numbers be
 USUAL_MOMENTUM = 0.9
 
 
-class NetEstimator(BaseEstimator):
+class NetEstimator(BaseEstimator, ABC):
     """The arguments, and the net with its training. What depends on the kind of targets is in methods at the end."""
 
     _loss: str  # the last line of the net
@@ -217,13 +218,13 @@ class NetEstimator(BaseEstimator):
     def _learn_scales(self, X: np.ndarray, y: np.ndarray) -> None:
         self.scaler_ = StandardScaler().fit(X) if flag("standardize", self.standardize) else None
 
+    @abstractmethod
     def _output_count(self) -> int:
         """K, the outputs of the net."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _targets(self, y: np.ndarray) -> np.ndarray:
         """What the net is to give for the labels or targets y: [N] or [N, K]."""
-        raise NotImplementedError
 
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
         """[N], of which each value has its share among the rows that are held back; None: any rows are."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -23,7 +24,7 @@ from ..errors import UsageError
 INSTALL = "pip install 'caffe64[mpi]'"
 
 
-class Group:
+class Group(ABC):
     """`rank` of `size` processes. `host_rank` counts those of this host: the one with 0 compiles kernels first.
     `sharers` are the ranks, this one included, that may run on the CPUs of this one."""
 
@@ -32,33 +33,33 @@ class Group:
     host_rank: int
     sharers: int
 
+    @abstractmethod
     def alltoall(self, send: np.ndarray, receive: np.ndarray) -> None:
         """Row q of `send` [size, n] becomes row `rank` of rank q's `receive` [size, n]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def allgather(self, share: np.ndarray | None, whole: np.ndarray) -> None:
         """Each rank's `share` [n] becomes row `rank` of everyone's `whole` [size, n]. None: it lies there already."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gather_numbers(self, numbers: Sequence[float]) -> np.ndarray:
         """float64 [size, k] of each rank's k numbers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def gather_objects(self, value: Any) -> list[Any]:
         """Each rank's small object, in the order of the ranks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def broadcast(self, value: Any) -> Any:
         """Rank 0's object."""
-        raise NotImplementedError
 
+    @abstractmethod
     def barrier(self) -> None:
         """Wait until all ranks have come here."""
-        raise NotImplementedError
 
+    @abstractmethod
     def abort(self, code: int) -> NoReturn:
         """End the processes of all ranks with this exit code, wherever they are."""
-        raise NotImplementedError
 
 
 class SoloGroup(Group):

@@ -106,6 +106,15 @@ def test_a_loss_that_is_nan_is_not_lower():
     assert (stopping.best_epoch, stopping.best_loss) == (2, 0.5)
 
 
+def test_a_loss_that_is_the_same_is_not_lower():
+    """Of epochs with one loss the first is the best: it took the least training."""
+    stopping = Stopping(2)
+    for epoch in (1, 2, 3):
+        stopping.note(epoch, 0.5, caffe64.Net(TEXT))
+        assert stopping.done == (epoch == 3)
+    assert stopping.best_epoch == 1
+
+
 def test_history_says_what_was_best_in_a_line(task):
     _, history = fit(task, patience=2)
     best = min(scores.loss for scores in history.validation)
