@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator
 from typing import IO, Any
 
+from .interrupts import postponed
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -38,12 +40,15 @@ def file_aside(folder: str, mode: int = 0o666) -> Iterator[tuple[str, int]]:
     Files there that were left behind are removed first. Raises OSError.
     """
     _remove_left_behind(folder)
-    path, descriptor = _create(folder, mode)
+    path = ""
     try:
+        with postponed():
+            path, descriptor = _create(folder, mode)
         yield path, descriptor
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        if path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         raise
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..interrupts import postponed
 from . import signals
 
 if TYPE_CHECKING:
@@ -37,11 +38,18 @@ class Helper:
         if len(self._missing) >= WORTHWHILE and _can_help():
             command = [sys.executable, "-P", "-m", __name__, *map(_name, self._missing)]
             quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
-            with contextlib.suppress(OSError):
-                self._child = subprocess.Popen(command, **quiet)
+            try:
+                with postponed(), contextlib.suppress(OSError):
+                    self._child = subprocess.Popen(command, **quiet)
+            except BaseException:
+                self._end()
+                raise
         return self
 
     def __exit__(self, *error) -> None:
+        self._end()
+
+    def _end(self) -> None:
         if self._child:
             self._child.kill()  # files of the cache appear whole or not at all
             self._child.wait()

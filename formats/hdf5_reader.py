@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from ..errors import InputError, UsageError
+from ..interrupts import postponed
 from . import hdf5_datasets
 from .content import CUT_SHORT
 from .files import PIECE, check_memory, open_input
@@ -100,13 +101,15 @@ class DatasetReader:
                 raise UsageError(f"{path}: {needs}")
             # Started as a file, without its folder in sys.path, it finds h5py where this process does. Ctrl-C of a
             # terminal is for this process alone.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", hdf5_datasets.__file__],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"},
-            )  # fmt: skip
-            self._owner = os.getpid()
-            weakref.finalize(self, _end, self._process, self._owner)
+            variables = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+            with postponed():
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", hdf5_datasets.__file__],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+                    env={**os.environ, **variables},
+                )  # fmt: skip
+                self._owner = os.getpid()
+                weakref.finalize(self, _end, self._process, self._owner)
         return self._process
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import Caffe64Error
+from ..interrupts import postponed
 from .machine import THREAD_VARIABLES
 from .sampling import Effort, Times
 
@@ -26,19 +27,19 @@ class Worker:
         request = json.dumps({"job": job, "threads": threads, "arguments": arguments})
         variables = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **(environment or {})}
         self.job = job
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.worker", request],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=variables,
-            text=True,
-        )
-        try:
+        with contextlib.ExitStack() as failure:
+            with postponed():
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", f"{__package__}.worker", request],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    env=variables,
+                    text=True,
+                )
+                failure.callback(self.close)
             self.facts: dict = self._reply()["facts"]
-        except BaseException:
-            self.close()
-            raise
+            failure.pop_all()
 
     def run(self) -> tuple[float, float]:
         """Run the job once; its seconds of wall time, and of CPU time of all its threads together."""

@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {  # from the ground up; a folder that has no entry of its own belongs to the one around it
     "errors": set(),
-    "aside": set(),
+    "interrupts": set(),
+    "aside": {"interrupts"},
     "wording": set(),
     "markup": set(),
     "results": {"markup"},
@@ -27,7 +28,16 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
     "engine.team": {"arguments", "engine.compiler"},
     "engine.products": {"engine.compiler", "engine.team", "engine.vectors"},
     "engine.parameters": {"arguments", "engine.compiler", "engine.team", "engine.vectors", "errors"},
-    "formats": {"arguments", "aside", "engine.compiler", "engine.team", "engine.vectors", "errors", "wording"},
+    "formats": {
+        "arguments",
+        "aside",
+        "engine.compiler",
+        "engine.team",
+        "engine.vectors",
+        "errors",
+        "interrupts",
+        "wording",
+    },
     "formats.caffe": {"errors", "formats", "wording"},
     "formats.onnx": {"arguments", "aside", "errors", "formats"},
     "engine.textnet": {
@@ -227,6 +237,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "formats",
         "formats.caffe",
         "formats.onnx",
+        "interrupts",
         "jobs",
         "kernels",
         "ranks",
@@ -257,6 +268,7 @@ FLOORS = {  # from the ground up; a folder that has no entry of its own belongs 
         "errors",
         "formats",
         "formats.caffe",
+        "interrupts",
         "jobs",
         "kernels",
         "ranks",

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...interrupts import postponed
 from .kinds import NET, kind_of, prototxts
 from .reasons import CRASH, TIME
 
@@ -68,7 +69,8 @@ def _child(bounds: Bounds) -> Iterator[Callable[[Path, Mapping[str, Sequence[int
     def ask(path: Path, guesses: Mapping[str, Sequence[int]], counted: Counted) -> None:
         if not running:
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-            running.append(subprocess.Popen(command, text=True, **pipes))
+            with postponed():
+                running.append(subprocess.Popen(command, text=True, **pipes))
         process = running[0]
         print(json.dumps({"path": str(path), "guesses": guesses}), file=process.stdin, flush=True)
         for line in process.stdout:
