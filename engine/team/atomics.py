@@ -1,8 +1,10 @@
-"""CPU instructions for threads that run one compiled loop: atomic counters, the cycle counter, a turn of a spin loop.
+"""For threads that run one compiled loop: atomic counters, the cycle counter, and ways to wait.
 
     atomic_load(x, i)   atomic_store(x, i, value)   atomic_add(x, i, value) -> the value before      x: int64 array
     cycles()                   the CPU's time stamp counter, on ARM that of the system's timer, int64
-    relax(spins)               one turn of a spin loop; yields the CPU after SPINS_BEFORE_YIELD of them
+    pause()                    one turn of a spin loop, some ten cycles
+    yield_cpu()                let other threads run that wait for this CPU, until it is this one's turn again
+    nap()                      leave the CPU for the shortest time that the system's timer knows, 0.06 ms on Linux
 
 All accesses are sequentially consistent.
 """
@@ -15,8 +17,6 @@ from ..compiler.jit import intrinsic
 from ..compiler.llvm_ir import ir
 
 _COUNTER = ir.IntType(64)
-# Some microseconds: longer than a balanced barrier takes, shorter than a time slice. Derived, not measured.
-SPINS_BEFORE_YIELD = 2000
 WHOLE_SYSTEM = 15  # the operand of ARM's barriers that has no other meaning for isb
 
 
@@ -59,21 +59,35 @@ def cycles(typingctx):
 
 
 @intrinsic
-def relax(typingctx, spins):
-    """One turn of a spin loop: the CPU's pause, and after SPINS_BEFORE_YIELD turns also the C library's sched_yield."""
-
+def pause(typingctx):
     def codegen(context, builder, signature, args):
         if IS_ARM:  # waits some cycles; its own hint, yield, waits for none on most CPUs
             barrier = ir.IntType(32)
             builder.call(_extern(builder, "llvm.aarch64.isb", ir.VoidType(), barrier), [barrier(WHOLE_SYSTEM)])
         else:
             builder.call(_extern(builder, "llvm.x86.sse2.pause", ir.VoidType()), [])
-        many = builder.icmp_signed(">", args[0], ir.Constant(_COUNTER, SPINS_BEFORE_YIELD))
-        with builder.if_then(many):
-            builder.call(_extern(builder, "sched_yield", ir.IntType(32)), [])
         return context.get_dummy_value()
 
-    return types.void(types.int64), codegen
+    return types.void(), codegen
+
+
+def _give_way(name, *numbers):
+    """A call of a function of the C library that takes these numbers of 32 bits."""
+
+    @intrinsic
+    def give_way(typingctx):
+        def codegen(context, builder, signature, args):
+            number = ir.IntType(32)
+            function = _extern(builder, name, number, *[number] * len(numbers))
+            builder.call(function, [number(each) for each in numbers])
+            return context.get_dummy_value()
+
+        return types.void(), codegen
+
+    return give_way
+
+
+yield_cpu, nap = _give_way("sched_yield"), _give_way("usleep", 1)
 
 
 def _extern(builder, name, result, *arguments):
