@@ -9,7 +9,8 @@ import numpy as np
 from ..arguments import LARGEST_FLOAT
 from ..errors import InputError, UsageError
 from ..wording import counted
-from .columns import Feature, Label, TableColumns, TargetColumn, missing_target, numeric_target
+from .columns import Label, TableColumns, TargetColumn, missing_target, numeric_target
+from .features import Feature
 from .raw import BOOLEAN, CATEGORY, NUMBER, RawColumn, RawTable
 
 IMPUTE, SCALE = ("mean", "median"), ("standard", "minmax")
@@ -102,43 +103,51 @@ def fit_labels(raw: RawTable, name: str) -> tuple[Label, ...]:
 def _feature(raw: RawTable, column: RawColumn, impute: str | None, scale: str | None) -> Feature:
     fill: float | str | None
     if column.kind == CATEGORY:
-        counts = np.bincount(column.values[column.values >= 0], minlength=len(column.words))
+        counts = np.bincount(column.values + 1, minlength=1 + len(column.words))[1:]
         present = [column.words[code] for code in np.flatnonzero(counts)]
         _check_present(raw, column, present)
-        _check_categories(raw, column, present)
+        _check_categories(raw, column, present, int(counts.sum()))
         fill = None
         if impute is not None:  # of those that are as frequent, the first in their order
             fill = min(zip(-counts, column.words, strict=True))[1]
         return Feature(column.name, CATEGORY, tuple(sorted(present)), fill)
-    values = _present_numbers(raw, column)
-    fill = None if impute is None else float(np.float32(np.mean(values) if impute == "mean" else np.median(values)))
+    _check_range(raw, column)
+    fill = None
+    if impute is not None:
+        fill = float(np.float32((np.mean if impute == "mean" else np.median)(_present(column))))
     if column.kind == BOOLEAN:
         return Feature(column.name, BOOLEAN, (), fill if fill is None else float(fill >= 0.5))
-    shift, factor = _scaling(values, scale)
-    return Feature(column.name, NUMBER, (), fill, shift, factor)
+    return Feature(column.name, NUMBER, (), fill, *_scaling(column, scale))
 
 
 def _target(raw: RawTable, column: RawColumn, scale: str | None) -> TargetColumn:
     """Booleans are not scaled, as those of features are not."""
     if scale is None or column.kind == BOOLEAN:
         return TargetColumn(column.name)
-    return TargetColumn(column.name, *_scaling(_present_numbers(raw, column), scale))
+    _check_range(raw, column)
+    return TargetColumn(column.name, *_scaling(column, scale))
 
 
-def _present_numbers(raw: RawTable, column: RawColumn) -> np.ndarray:
-    """The values that are there, float64, one at least. Raises InputError for one that float32 does not have."""
-    values: np.ndarray = column.values[~np.isnan(column.values)].astype(np.float64)
-    _check_present(raw, column, values)
-    if np.abs(values).max() > LARGEST_FLOAT:
+def _check_range(raw: RawTable, column: RawColumn) -> None:
+    """Raises InputError if no value is there, or one that float32 does not have."""
+    low, high = np.fmin.reduce(column.values), np.fmax.reduce(column.values)  # which pass over nan
+    _check_present(raw, column, [] if np.isnan(low) else [low])
+    if max(-low, high) > LARGEST_FLOAT:
         raw.numbers([column.name])  # names the value
-    return values
 
 
-def _scaling(values: np.ndarray, scale: str | None) -> tuple[float, float]:
+def _present(column: RawColumn) -> np.ndarray:
+    """The values that are there, float64."""
+    found: np.ndarray = column.values[~np.isnan(column.values)].astype(np.float64)
+    return found
+
+
+def _scaling(column: RawColumn, scale: str | None) -> tuple[float, float]:
     """Shift and factor, of float32; the factor of a constant column is 1."""
-    low, high = values.min(), values.max()
     if scale is None:
         return 0.0, 1.0
+    values = _present(column)
+    low, high = values.min(), values.max()
     shift = low if scale == "minmax" else values.mean()
     spread = high - low if scale == "minmax" else values.std()
     if low == high:
@@ -147,15 +156,14 @@ def _scaling(values: np.ndarray, scale: str | None) -> tuple[float, float]:
     return float(np.float32(shift)), float(factor) if factor else 1.0
 
 
-def _check_present(raw: RawTable, column: RawColumn, present: Sequence[str] | np.ndarray) -> None:
-    if not len(present):
+def _check_present(raw: RawTable, column: RawColumn, present: Sequence[object]) -> None:
+    if not present:
         found = f"column {column.name!r} holds no value in the rows of the training"
         raise InputError(raw.path, found, "some", f"leave it out: --drop {column.name!r}")
 
 
-def _check_categories(raw: RawTable, column: RawColumn, present: Sequence[str]) -> None:
+def _check_categories(raw: RawTable, column: RawColumn, present: Sequence[str], filled: int) -> None:
     """Raises InputError for a column of texts that are all different, or too many: names, identifiers."""
-    filled = int((column.values >= 0).sum())
     if len(present) > MOST_CATEGORIES or (filled >= FEW_ROWS and len(present) == filled):
         found = f"column {column.name!r} holds {counted(len(present), 'different text')} in {raw.rows} rows"
         raise InputError(

@@ -20,7 +20,8 @@ import numpy as np
 from ..arguments import LARGEST_FLOAT
 from ..errors import InputError
 from ..formats.text import quote
-from .columns import Feature, TableColumns, TargetColumn
+from .columns import TableColumns, TargetColumn
+from .features import Feature
 from .raw import CATEGORY, KINDS, NUMBER
 
 COLUMNS_FORMAT, COLUMNS_VERSION = "caffe64 columns", 1

@@ -119,6 +119,11 @@ class RawTable:
             return InputError(self.path, f"row {row + 1}, column {column!r}: {found}", expected, hint)
         return InputError(self.path, f"column {column!r}: {found}", expected, hint, line=self.line_of(row))
 
+    def too_large(self, row: int, column: str) -> InputError:
+        """About a number that float32 does not have."""
+        value = self.columns[column].values[row]
+        return self.error(row, column, f"found {value:g}", "a number below 3.4e38 (float32)")
+
     def take(self, rows: np.ndarray) -> RawTable:
         """The part of these rows."""
         places = rows if self.places is None else self.places[rows]
@@ -159,8 +164,7 @@ class RawTable:
                     result[part, place] = column.values[part]
             if np.isinf(result[part]).any():
                 row, place = np.argwhere(np.isinf(result[part]))[0].tolist()
-                value = columns[place].values[start + row]
-                raise self.error(start + row, names[place], f"found {value:g}", "a number below 3.4e38 (float32)")
+                raise self.too_large(start + row, names[place])
         return result
 
 

@@ -29,11 +29,12 @@ ZIPPED = "an Excel or other zipped file? save the sheet as CSV"
 
 
 def kernels_of_tables() -> list[Kernel[*tuple[Any, ...], Any]]:
-    """The kernels that read CSV."""
+    """The kernels that read CSV, and make inputs of its columns."""
     from ..engine.compiler.jit import KERNELS
     from ..formats import csv_fields, csv_numbers
+    from . import features
 
-    packages = {module.__package__ for module in (csv_fields, csv_numbers)}
+    packages = {module.__package__ for module in (csv_fields, csv_numbers, features)}
     return [kernel for kernel in KERNELS if kernel.py_func.__module__.rpartition(".")[0] in packages]
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from ..results import Result, TextTable, shortened
 from ..summaries import TextSummary
-from .columns import Feature, TableColumns
+from .columns import TableColumns
 from .columns_json import columns_to_json
+from .features import Feature
 from .raw import CATEGORY
 
 SHOWN = 4  # values of a category, or labels, at most

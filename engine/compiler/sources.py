@@ -15,15 +15,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).resolve().parents[2]
-FOLDERS = ("dnn", "engine", "formats")  # those with kernels; their modules import each other relatively
+FOLDERS = ("dnn", "engine", "formats", "tables")  # those with kernels; their modules import each other relatively
 # from .a.b import c, d   from ..a import (c, d)   from . import c
 _IMPORT = re.compile(r"^[ \t]*from[ \t]+(\.+)([\w.]*)[ \t]+import[ \t]+(?:\(([^)]*)\)|([^\n]*))", re.MULTILINE)
 _COMMENT = re.compile("#.*")
+_KERNEL = re.compile(rb"^[ \t]*@\w*kernel\(", re.MULTILINE)
 
 
 class _Source(NamedTuple):
     digest: bytes
     imports: frozenset[str]
+
+
+def modules_with_kernels() -> list[str]:
+    """The names of all modules of the package that define kernels, by their text."""
+    files = (
+        path for folder in FOLDERS for path in (PACKAGE / folder).rglob("*.py") if _KERNEL.search(path.read_bytes())
+    )
+    relative = (path.relative_to(PACKAGE).with_suffix("") for path in files)
+    return sorted(".".join((__name__.partition(".")[0], *path.parts)) for path in relative)
 
 
 def sources_of(path: str) -> frozenset[str]:
