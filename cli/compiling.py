@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -52,12 +53,12 @@ def compile_all(kernels: Sequence[Kernel], output: Output) -> None:
 
 
 def every_kernel() -> list[Kernel]:
-    """All kernels that the commands can need, for text nets and for Caffe's."""
-    from .. import api, kernels  # noqa: F401 (they bring in the engine)
+    """All kernels of the package."""
     from ..engine.compiler.jit import KERNELS
-    from ..engine.graph.execution import required_kernels as of_graphs  # noqa: F401
-    from ..formats import csv_numbers  # noqa: F401
+    from ..engine.compiler.sources import modules_with_kernels
 
+    for name in modules_with_kernels():
+        importlib.import_module(name)
     return list(KERNELS)
 
 

@@ -48,6 +48,7 @@ def test_arrays_need_no_kernel_for_text(task, cli, names, needed):
     assert bool(kernels_to_read(*map(task.joinpath, names))) == needed
 
 
-def test_every_kernel_includes_training_prediction_text_and_caffe_nets():
+def test_every_kernel_includes_those_of_files_that_are_imported_only_when_needed():
     names = {kernel.__name__ for kernel in compiling.every_kernel()}
     assert {"run_minibatches", "run_rows", "gemm", "scan_numbers", "run_steps", "convolve"} <= names
+    assert {"scan_fields", "fill_input_rows", "transform_bytes", "resize_bytes"} <= names
