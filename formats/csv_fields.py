@@ -22,15 +22,12 @@ from .field_scanner import (
     FIELDS_ROW,
     FIELDS_STATE,
     FIELDS_WORDS,
-    TEXT_WORDS,
     count_feeds,
-    index_words,
-    join_words,
-    merge_words,
     scan_fields,
 )
 from .files import check_memory
 from .numbers import NUMBER_TOKEN
+from .text_table import TEXT_WORDS, index_words, join_words, merge_words
 
 FIRST_WORDS = 1024  # that a table has room for at first
 LEAST_PART = 1 << 16  # bytes of a thread
@@ -48,8 +45,7 @@ class CsvFields(NamedTuple):
     table: np.ndarray  # int64 [texts, TEXT_WORDS], as `words` of the kernels
 
     def codes(self, column: int) -> np.ndarray:
-        places = np.cumsum(self.table[:, 2] == column, dtype=np.int32) - 1
-        codes: np.ndarray = places.astype(np.int32)[self.cells[column].view(np.int32)]
+        codes: np.ndarray = self.cells[column].view(np.int32)
         return codes
 
     def words(self, column: int) -> list[str]:
@@ -65,10 +61,11 @@ class _CsvPart(NamedTuple):
 class _TextTable:
     """A hash table of texts."""
 
-    def __init__(self, path: str, room: int):
+    def __init__(self, path: str, columns: int):
         self.path, self.number, self.is_ascii = path, 0, True
+        self.counts = np.zeros(columns, np.int64)  # texts of each column
         self.words, self.slots = np.empty(0, np.int64), np.empty(0, np.int64)
-        self.grow(room)
+        self.grow(max(FIRST_WORDS, 2 * columns))
 
     def grow(self, room: int) -> None:
         """To room for so many texts and more."""
@@ -109,14 +106,16 @@ def read_csv_fields(
         for more, part, last in zip(done[1:], parts[1:], stops[1:], strict=True):
             if table.number + more.number > len(table.slots) // 2:
                 table.grow(table.number + more.number)
-            places = np.empty(more.number, np.int64)
+            codes = np.empty(more.number, np.int64)
             table.number = merge_words.run(
-                text, more.words, more.number, table.words, table.slots, table.number, places
+                text, more.words, more.number, table.words, table.slots, table.number, table.counts, codes
             )
-            if (places != np.arange(more.number)).any():
-                for column in np.flatnonzero(kinds == 0):
-                    codes = cells[column, part.row : last].view(np.int32)
-                    codes[:] = places[codes]
+            own = more.words[: TEXT_WORDS * more.number].reshape(-1, TEXT_WORDS)
+            for column in np.flatnonzero(kinds == 0):
+                new = codes[own[:, 2] == column].astype(np.int32)
+                if (new != np.arange(len(new))).any():
+                    found = cells[column, part.row : last].view(np.int32)
+                    found[:] = new[found]
     result = CsvFields(
         cells, wrong.astype(bool), text, table.words[: TEXT_WORDS * table.number].reshape(-1, TEXT_WORDS)
     )
@@ -149,8 +148,8 @@ def _scan(
     """The texts of a part, whose `cells` are set, and 1 for the columns of numbers that are wrong; None for what the
     kernel does not know."""
     columns, rows = cells.shape
-    table = _TextTable(path, max(FIRST_WORDS, 2 * columns))
-    hard, state = np.empty(2 * (HARD_FIELDS + columns), np.int64), np.zeros(FIELDS_STATE, np.int64)
+    table = _TextTable(path, columns)
+    hard, state = np.empty(2 * (HARD_FIELDS + columns), np.int64), np.zeros(FIELDS_STATE + columns, np.int64)
     flat = cells.reshape(-1)
     state[FIELDS_POSITION], state[FIELDS_ROW] = part.start, part.row
     verdict = FIELDS_FULL
@@ -169,7 +168,7 @@ def _scan(
             flat[cell] = float(token[0]) if token else np.nan
         if np.isinf(flat[cell]):
             return None
-    table.is_ascii = not state[FIELDS_HIGH]
+    table.is_ascii, table.counts = not state[FIELDS_HIGH], state[FIELDS_STATE:]
     return table
 
 

@@ -1,10 +1,10 @@
-"""Kernels that convert CSV of numbers and texts, field by field.   csv_fields.py -> [field_scanner] -> number_scanner
+"""The kernel that converts CSV of numbers and texts, field by field.   csv_fields.py -> [field_scanner] -> text_table
 
-A field of a column of numbers is a number, with or without quotes or blanks around it, or missing. Texts of all columns
-are kept once each, in one hash table: a field is then the number of its text.
+A field of a column of numbers is a number, with or without quotes or blanks around it, or missing. Texts are kept once
+each: a field is then the number of its text among those of its column.
 
-    words[TEXT_WORDS * k:]    of text k: its offset, its length, its column, its hash
-    slots [2^n]         which text a hash stands for, -1: none; the next free one where two hashes meet
+Most fields are plain: their ends are known from a window of 64 bytes before they are converted, so that the CPU begins
+with the next field at once. All others are looked at byte by byte.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.compiler.jit import F1, I1, I1_IN, U1, U1_IN, i64, inline, kernel, void
-from ..engine.vectors.byte_vectors import WINDOW, address, byte, count_ones, eight, first_one, line_ends, put
+from ..engine.compiler.jit import F1, I1, I1_IN, U1_IN, i64, inline, kernel
+from ..engine.vectors.byte_vectors import WINDOW, address, byte, count_ones, equal_bytes, first_one, line_ends, put
 from .number_scanner import NUMBER_BAD, NUMBER_EASY, NUMBER_HARD, SHORT_ROOM, convert_number, convert_short, in_number
+from .text_table import HASH_SEED, TEXT_WORDS, first_bytes, hash_text, integer, mixed, place_text, word_at
 
 # The result of `scan_fields`: all is converted; the hash table is nearly full; something that it does not know.
 FIELDS_DONE, FIELDS_FULL, FIELDS_UNUSUAL = range(3)
-# Indices of the `state` of `scan_fields`, which goes on from there.
+# Indices of the `state` of `scan_fields`, which goes on from there; the number of texts of each column follows.
 FIELDS_POSITION, FIELDS_ROW, FIELDS_WORDS, FIELDS_HARD, FIELDS_HIGH = range(5)
 FIELDS_STATE = 5
-TEXT_WORDS = 4  # int64 for each text
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "null", "NULL", "nan", "NaN")
 _MISSING = np.array([int.from_bytes(word.encode(), "big") for word in MISSING], np.uint64)
 _LONGEST_MISSING = 4  # bytes
 
 u64 = np.uint64
-_SEED, _PRIME = u64(14695981039346656037), u64(0x9E3779B97F4A7C15)
 _ONES, _HIGHS = u64(0x0101010101010101), u64(0x8080808080808080)
 
 
@@ -64,17 +63,19 @@ def scan_fields(
 
     text uint8, numeric int64 [columns]: 1 for a column of numbers, 0 for one of texts; cells float32 [columns * rows],
     column after column: a number, nan where it is missing, or as int32 bits, the number of the text. words, slots,
-    wrong int64 [columns], hard int64 [2 * H], state int64 [FIELDS_STATE] are advanced. wrong[c] becomes 1 for a column
-    of numbers that holds something else, state[FIELDS_HIGH] 1 if a text is not ASCII. Numbers for Python's float() are
-    left to the caller: hard[2*k] is the offset of the one for cell hard[2*k + 1].
+    wrong int64 [columns], hard int64 [2 * H], state int64 [FIELDS_STATE + columns] are advanced. wrong[c] becomes 1 for
+    a column of numbers that holds something else, state[FIELDS_HIGH] 1 if a text is not ASCII. Numbers for Python's
+    float() are left to the caller: hard[2*k] is the offset of the one for cell hard[2*k + 1].
 
     FIELDS_FULL: `words` or `slots` must grow. FIELDS_UNUSUAL: a record of another number of fields, a line feed or
     another odd quote in quotes, too many numbers for `hard`.
     """
     columns = len(numeric)
     text, end, cells = address(text), len(text), address(cells)
+    texts, table, counts = address(words), address(slots), address(state) + 8 * FIELDS_STATE
     i, row, known, hards = state[FIELDS_POSITION], state[FIELDS_ROW], state[FIELDS_WORDS], state[FIELDS_HARD]
     verdict, mask, every = FIELDS_DONE, len(slots) - 1, u64(0)
+    window, marks = i - WINDOW, u64(0)  # which of the bytes from `window` on end a field; those before i are cleared
     while i < stop and verdict == FIELDS_DONE:
         if (known + columns) * TEXT_WORDS > len(words) or (known + columns) * 2 > len(slots):
             verdict = FIELDS_FULL
@@ -83,73 +84,58 @@ def scan_fields(
             verdict = FIELDS_UNUSUAL
             break
         for column in range(columns):
-            cell = column * rows + row
-            quoted = i < stop and byte(text, i) == 34
-            i += quoted
-            first, last, done = i, i, False
-            if numeric[column] != 0:
-                while i < stop and byte(text, i) == 32:
-                    i += 1
-                if i < stop and in_number(byte(text, i)):
-                    begin, judgement, value = i, NUMBER_EASY, np.float32(0)
-                    short: Any = False
-                    if begin + SHORT_ROOM < end:
-                        short, i, value = convert_short(text, begin)
-                        short = short and (byte(text, i) == separator or byte(text, i) == 10) and i <= stop
-                    if not short:
-                        judgement, i, value = convert_number(text, begin, stop)
-                        i = _skip_blanks(text, i, stop)
-                    closed = not quoted
-                    if quoted and i < stop and byte(text, i) == 34:
-                        i = _skip_blanks(text, i + 1, stop)
-                        closed = True
-                    if closed and judgement != NUMBER_BAD and _is_end(text, i, stop, separator):
+            cell, is_number = column * rows + row, numeric[column] != 0
+            while marks == u64(0) and window + 2 * WINDOW <= end:
+                window += WINDOW
+                marks = equal_bytes(text, window, separator) | line_ends(text, window) | equal_bytes(text, window, 34)
+            last, plain = window + first_one(marks), marks != u64(0)
+            mark = byte(text, last) if plain else 34
+            plain &= last < stop and mark != 34
+            first, code = i, HASH_SEED
+            done: Any = False
+            if plain and is_number:
+                value = np.float32(np.nan)
+                if i == last:
+                    done = True
+                elif in_number(byte(text, i)) and i + SHORT_ROOM < end:
+                    easy, i, value = convert_short(text, i)
+                    done = easy and i == last
+                if done:
+                    put(cells, cell, value)
+            elif plain:
+                done, i = True, last
+                last -= mark == 10 and last > first and byte(text, last - 1) == 13
+                code, seen = hash_text(text, first, last, end)
+                every |= seen
+            if done:
+                marks &= marks - u64(1)
+            else:
+                if is_number:
+                    judgement, begin, i, value = _any_number(text, first, stop, end, separator)
+                    if judgement != NUMBER_BAD:
                         done = True
                         put(cells, cell, value)
-                        if judgement == NUMBER_HARD:
-                            hard[hards], hard[hards + 1] = begin, cell
-                            hards += 2
-                    else:
-                        i = first
-                else:
-                    i = first
-            if not done:
-                code, inner = _SEED, True
-                while inner:
-                    word = _word(text, i, end)
-                    marks = _equal(word, 34) | _equal(word, 10)
-                    if not quoted:
-                        marks |= _equal(word, separator)
-                    length = min(first_one(marks) >> 3, stop - i)
-                    word &= _mask(length)
-                    code, every = _mixed(code, word), every | word
-                    i += length
-                    inner = length == 8
-                    if quoted and not inner and i + 1 < stop and byte(text, i) == 34 and byte(text, i + 1) == 34:
-                        i, inner = i + 2, True
-                last = i
-                if quoted:
-                    if i >= stop or byte(text, i) != 34:
+                    if judgement == NUMBER_HARD:
+                        hard[hards], hard[hards + 1] = begin, cell
+                        hards += 2
+                if not done:
+                    fine, first, last, i, code, seen = _any_text(text, first, stop, end, separator)
+                    every |= seen
+                    if not fine:
                         verdict = FIELDS_UNUSUAL
                         break
-                    i += 1
-                    if i < stop and byte(text, i) == 13:
-                        i += 1
-                elif i < stop and byte(text, i) == 10 and last > first and byte(text, last - 1) == 13:
-                    last -= 1
-                    code = _hash(text, first, last, end)
-                if not _is_end(text, i, stop, separator):
-                    verdict = FIELDS_UNUSUAL
-                    break
-                if numeric[column] != 0:
-                    put(cells, cell, np.float32(np.nan))
-                    if not _is_missing(text, first, last):
-                        wrong[column] = 1
-                else:
-                    code = _mixed(code, u64(column))
-                    place = _place(text, first, last - first, column, np.int64(code), words, slots, known, mask)
-                    known += place == known
-                    put(cells, cell, np.int32(place).view(np.float32))
+                    if is_number:
+                        put(cells, cell, np.float32(np.nan))
+                        if not _is_missing(text, first, last):
+                            wrong[column] = 1
+                window, marks = i + 1 - WINDOW, u64(0)
+            if not is_number:
+                code = mixed(code, u64(column))
+                place = place_text(
+                    text, end, first, last - first, column, np.int64(code), texts, table, known, mask, counts
+                )
+                known += place == known
+                put(cells, cell, np.int32(integer(texts, TEXT_WORDS * place + 4)).view(np.float32))
             is_last = i >= stop or byte(text, i) == 10
             if is_last != (column == columns - 1):
                 verdict = FIELDS_UNUSUAL
@@ -162,113 +148,60 @@ def scan_fields(
     return verdict
 
 
-@kernel(void(I1_IN, i64, I1), fastmath=None)
-def index_words(words: np.ndarray, known: int, slots: np.ndarray) -> None:
-    """Make `slots` anew for the first `known` texts."""
-    mask = len(slots) - 1
-    slots[:] = -1
-    for k in range(known):
-        slot = _first_slot(words[TEXT_WORDS * k + 3], mask)
-        while slots[slot] >= 0:
-            slot = (slot + 1) & mask
-        slots[slot] = k
-
-
-@kernel(i64(U1_IN, I1_IN, i64, I1, I1, i64, I1), fastmath=None)
-def merge_words(
-    text: np.ndarray,
-    more: np.ndarray,
-    number: int,
-    words: np.ndarray,
-    slots: np.ndarray,
-    known: int,
-    places: np.ndarray,
-) -> int:
-    """Put the first `number` texts of the table `more` into another one with `known` texts, which has room for them.
-    places[k] becomes the number of text k there. Returns how many it has then."""
-    text, mask = address(text), len(slots) - 1
-    for k in range(number):
-        start, length, column, code = (
-            more[TEXT_WORDS * k],
-            more[TEXT_WORDS * k + 1],
-            more[TEXT_WORDS * k + 2],
-            more[TEXT_WORDS * k + 3],
-        )
-        places[k] = _place(text, start, length, column, code, words, slots, known, mask)
-        known += places[k] == known
-    return known
-
-
-@kernel(i64(U1_IN, I1_IN, I1_IN, U1), fastmath=None)
-def join_words(text: np.ndarray, words: np.ndarray, chosen: np.ndarray, result: np.ndarray) -> int:
-    """Copy the `chosen` texts to uint8 `result`, each with a line feed behind it. Returns the bytes written."""
-    text, size = address(text), 0
-    for k in chosen:
-        start = words[TEXT_WORDS * k]
-        for i in range(start, start + words[TEXT_WORDS * k + 1]):
-            result[size] = byte(text, i)
-            size += 1
-        result[size] = 10
-        size += 1
-    return size
+@inline
+def _any_number(text: Any, i: int, stop: int, end: int, separator: int) -> tuple[int, int, int, Any]:
+    """The field from text[i] on as a number: NUMBER_BAD or another judgement, where it begins, the end of the field,
+    its value."""
+    value = np.float32(0)
+    quoted = i < stop and byte(text, i) == 34
+    i = _skip_blanks(text, i + quoted, stop)
+    begin = i
+    if i >= stop or not in_number(byte(text, i)):
+        return NUMBER_BAD, begin, i, value
+    judgement = NUMBER_EASY
+    easy: Any = False
+    if begin + SHORT_ROOM < end:
+        easy, i, value = convert_short(text, begin)
+        easy = easy and i <= stop and _is_end(text, i, stop, separator)
+    if not easy:
+        judgement, i, value = convert_number(text, begin, stop)
+        i = _skip_blanks(text, i, stop)
+    if quoted:
+        if i >= stop or byte(text, i) != 34:
+            return NUMBER_BAD, begin, i, value
+        i = _skip_blanks(text, i + 1, stop)
+    return judgement if _is_end(text, i, stop, separator) else NUMBER_BAD, begin, i, value
 
 
 @inline
-def _place(
-    text: Any, start: int, length: int, column: int, code: Any, words: Any, slots: Any, known: int, mask: int
-) -> Any:
-    """The number of a text in a table; `known`, and it is put there, if it is a new one."""
-    slot = _first_slot(code, mask)
-    while slots[slot] >= 0:
-        k = slots[slot]
-        here = TEXT_WORDS * k
-        if words[here + 3] == code and words[here + 1] == length and words[here + 2] == column:
-            other, same = words[here], 0
-            while same + 8 <= length and eight(text, start + same) == eight(text, other + same):
-                same += 8
-            while same < length and byte(text, start + same) == byte(text, other + same):
-                same += 1
-            if same == length:
-                return k
-        slot = (slot + 1) & mask
-    slots[slot] = known
-    here = TEXT_WORDS * known
-    words[here], words[here + 1], words[here + 2], words[here + 3] = start, length, column, code
-    return known
-
-
-@inline
-def _first_slot(code: Any, mask: int) -> Any:
-    """Of an int64 `code`: as an unsigned one it would be shifted otherwise."""
-    return (code ^ (code >> 29)) & mask
-
-
-@inline
-def _hash(text: Any, start: int, stop: int, end: int) -> Any:
-    """Of a text without quotes: as `scan_fields` makes it, of eight bytes at a time, the last ones less than eight."""
-    code, i, length = _SEED, start, 8
-    while length == 8:
-        length = min(8, stop - i)
-        code = _mixed(code, _word(text, i, end) & _mask(length))
+def _any_text(text: Any, i: int, stop: int, end: int, separator: int) -> tuple[bool, int, int, int, Any, Any]:
+    """The field from text[i] on as a text: whether it is one that this function knows, where it begins and ends without
+    its quotes, the end of the field, and both results of `hash_text`."""
+    quoted = i < stop and byte(text, i) == 34
+    i += quoted
+    first, code, every, inner = i, HASH_SEED, u64(0), True
+    while inner:
+        word = word_at(text, i, end)
+        marks = _equal(word, 34) | _equal(word, 10)
+        if not quoted:
+            marks |= _equal(word, separator)
+        length = min(first_one(marks) >> 3, stop - i)
+        word &= first_bytes(length)
+        code, every = mixed(code, word), every | word
         i += length
-    return code
-
-
-@inline
-def _mixed(code: Any, word: Any) -> Any:
-    code = (code ^ word) * _PRIME
-    return code ^ (code >> u64(32))
-
-
-@inline
-def _word(text: Any, i: int, end: int) -> Any:
-    """Bytes i to i + 7, with line feeds for those behind the end."""
-    if i + 8 <= end:
-        return eight(text, i)
-    word = u64(0)
-    for k in range(8):
-        word |= u64(byte(text, i + k) if i + k < end else 10) << u64(8 * k)
-    return word
+        inner = length == 8
+        if quoted and not inner and i + 1 < stop and byte(text, i) == 34 and byte(text, i + 1) == 34:
+            i, inner = i + 2, True
+    last, fine = i, True
+    if quoted:
+        fine = i < stop and byte(text, i) == 34
+        i += 1
+        if i < stop and byte(text, i) == 13:
+            i += 1
+    elif i < stop and byte(text, i) == 10 and last > first and byte(text, last - 1) == 13:
+        last -= 1
+        code, _ = hash_text(text, first, last, end)
+    return fine and _is_end(text, i, stop, separator), first, last, i, code, every
 
 
 @inline
@@ -276,12 +209,6 @@ def _equal(word: np.uint64, code: int) -> Any:
     """The highest bit of the lowest byte that is `code`, besides bits in higher bytes; 0 if none is."""
     word = word ^ (_ONES * u64(code))
     return (word - _ONES) & ~word & _HIGHS
-
-
-@inline
-def _mask(length: int) -> Any:
-    """Of so many bytes, up to 8."""
-    return u64(0) if length == 0 else ~u64(0) >> u64(64 - 8 * length)
 
 
 @inline

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.compiler.jit import F1, I1, U1_IN, i64, inline, kernel
+from ..engine.compiler.jit import F1, I1, U1_IN, forced_inline, i64, inline, kernel
 from ..engine.vectors.byte_vectors import (
     WINDOW,
     address,
@@ -220,7 +220,7 @@ def convert_number(text: Any, i: int, end: int) -> tuple[int, int, np.float32]:
     return NUMBER_EASY if easy else NUMBER_HARD, i, np.float32(-value if negative else value)
 
 
-@inline
+@forced_inline
 def convert_short(text: Any, i: int) -> tuple[bool | np.bool, int, np.float32]:
     """Whether at text[i] is a number that this function knows, the offset after it, and its value: up to 19 digits, no
     exponent. Bytes up to text[i + SHORT_ROOM] are read. What follows the number is not looked at."""

@@ -21,7 +21,8 @@ from ..formats.text import quote
 
 A_TABLE = "a table: CSV, TSV or Parquet"
 SEPARATORS = (",", ";", "\t")
-MOST_HEADER = 1 << 22  # bytes of the first two lines
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+FEW_BYTES, MOST_HEADER = 1 << 14, 1 << 22  # where first records are looked for: a copy of 4 MB takes a millisecond
 
 
 class CsvLayout(NamedTuple):
@@ -44,21 +45,20 @@ class CsvLayout(NamedTuple):
 def csv_layout(source: Source) -> CsvLayout:
     """Raises InputError for text without a header of different names, or without rows."""
     data = _contents(source)
-    path, head = source.path, data[:MOST_HEADER]
-    size = len(data)
+    path, size, begin = source.path, len(data), 0
     while size and data[size - 1 : size] in (b"\n", b"\r"):
         size -= 1
     if not size:
         raise InputError(path, "is empty", "a header with names of columns, and rows")
-    if head[: len(b"\xef\xbb\xbf")] == b"\xef\xbb\xbf":
-        head = head[3:]
-    if head.count(b"\n", 0) < 1:
+    if data[: len(BYTE_ORDER_MARK)] == BYTE_ORDER_MARK:
+        begin = len(BYTE_ORDER_MARK)
+    if data.find(b"\n", 0, MOST_HEADER) < 0:
         raise InputError(path, f"has a first line of more than {MOST_HEADER} bytes", "a header", line=1)
-    separator = _separator(path, head)
-    records, ends, lines = first_records(path, head, separator, 2)
+    separator = _separator(path, data, begin)
+    records, ends, lines = first_records(path, data, begin, separator, 2)
     names = [name.strip() for name in records[0]]
     _check_names(path, names)
-    start = ends[0] + len(data[:MOST_HEADER]) - len(head)
+    start = ends[0]
     if start >= size:
         raise InputError(path, "holds a header, but no rows", "one or more")
     return CsvLayout(path, data, separator, names, start, lines[0] + 1, size)
@@ -77,22 +77,41 @@ def _contents(source: Source) -> mmap.mmap | bytes:
     return b"".join([*pieces, b"\n"])
 
 
-def _separator(path: str, head: bytes) -> str:
+def _separator(path: str, data: mmap.mmap | bytes, begin: int) -> str:
     """The one that cuts the header and the first row into as many fields, and into most; a tab in a .tsv."""
     name = path.lower().removesuffix(".gz")
     if name.endswith((".tsv", ".tab")):
         return "\t"
     counts = {}
     for separator in SEPARATORS:
-        records, _, _ = first_records(path, head, separator, 2)
+        records, _, _ = first_records(path, data, begin, separator, 2)
         sizes = [len(record) for record in records]
         counts[separator] = (len(set(sizes)) == 1 and sizes[0] > 1, sizes[0])
     return max(counts, key=counts.__getitem__)
 
 
-def first_records(path: str, head: bytes, separator: str, number: int) -> tuple[list[list[str]], list[int], list[int]]:
-    """The first records of a text, the offsets of their ends, and the numbers of their last lines."""
-    records, offsets, numbers, stream = [], [], [], io.BytesIO(head)
+def first_records(
+    path: str, data: mmap.mmap | bytes, start: int, separator: str, number: int
+) -> tuple[list[list[str]], list[int], list[int]]:
+    """The first records of a text from byte `start` on, the offsets of their ends, and the numbers of their last lines.
+    Of the text, MOST_HEADER bytes are looked at."""
+    for most in (FEW_BYTES, MOST_HEADER):
+        head = io.BytesIO(data[start : start + most])
+        try:
+            found = _records(path, head, separator, number)
+        except InputError:
+            if head.tell() < most or most == MOST_HEADER:
+                raise
+        if head.tell() < most:  # what was looked at is whole
+            break
+    records, offsets, lines = found
+    return records, [start + offset for offset in offsets], lines
+
+
+def _records(
+    path: str, stream: io.BytesIO, separator: str, number: int
+) -> tuple[list[list[str]], list[int], list[int]]:
+    records, offsets, numbers = [], [], []
     try:
         reader = csv.reader((line.decode() for line in iter(stream.readline, b"")), delimiter=separator)
         for record in itertools.islice(reader, number):

@@ -23,7 +23,7 @@ from ..errors import InputError, UsageError
 from ..formats.field_scanner import MISSING
 from ..formats.text import NUMBER as NUMBER_PATTERN
 from ..formats.text import quote
-from .csv_layout import MOST_HEADER, CsvLayout, first_records
+from .csv_layout import CsvLayout, first_records
 from .raw import BOOLEAN, CATEGORY, NUMBER, LazyColumns, RawColumn, RawTable, WrongCell
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SAMPLE = 100  # rows whose first values show which columns are numbers
 DATE = r"^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[/.]\d{1,2}[/.]\d{4}"
 COMMA = r"^[+-]?\d{1,3}([.,]?\d{3})*,\d+$"
+WORTH_A_TRY = r"^[-+.\d]|^(?i:true|false|inf|infinity|nan)$"  # begins as a number or a date, or is a boolean
 TRUTHS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 
 
@@ -80,9 +81,8 @@ def _read_fields(layout: CsvLayout, kinds: Mapping[str, str]) -> RawTable | None
 
 def _begin_with_numbers(layout: CsvLayout, kinds: Mapping[str, str]) -> list[bool] | None:
     """Which columns are to be read as numbers, by their first value that is not missing; None if it is not CSV."""
-    head = layout.data[layout.start : min(layout.stop, layout.start + MOST_HEADER)]
     try:
-        records, _, _ = first_records(layout.path, head, layout.separator, SAMPLE)
+        records, _, _ = first_records(layout.path, layout.data, layout.start, layout.separator, SAMPLE)
     except InputError:
         return None
     found = []
@@ -225,7 +225,7 @@ def _of_words(words: polars.Series, codes: np.ndarray, kind: str | None) -> RawC
 def _are_words(words: polars.Series) -> bool:
     """Whether none of these texts looks like a number, a boolean or a date."""
     words = words.drop_nulls()
-    return len(words) > 0 and not words.str.contains(r"\d|^(?i:true|false|inf|infinity)$").any()
+    return len(words) > 0 and not words.str.contains(WORTH_A_TRY).any()
 
 
 def category_column(words: polars.Series, codes: np.ndarray) -> RawColumn:

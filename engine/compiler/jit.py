@@ -80,15 +80,15 @@ class _Deferred(Generic[*Arguments, Result]):
 class Inline(_Deferred[*Arguments, Result]):
     """A helper of kernels; `made` is Numba's dispatcher."""
 
-    def __init__(self, py_func: Callable[[*Arguments], Result], fastmath: Set[str]):
+    def __init__(self, py_func: Callable[[*Arguments], Result], fastmath: Set[str], *, forced: bool = False):
         super().__init__(py_func)
-        self._fastmath = fastmath
+        self._fastmath, self._forced = fastmath, forced
 
     @functools.cached_property
     def made(self) -> Any:
         from .numba_backend import make_inline
 
-        return make_inline(self.py_func, self._fastmath or False)
+        return make_inline(self.py_func, self._fastmath or False, forced=self._forced)
 
     def __call__(self, *arguments: *Arguments) -> Result:
         raise TypeError(f"{self.__name__} is a helper of kernels: call it from compiled code")
@@ -210,6 +210,11 @@ def kernel(
 def inline(function: Callable[[*Arguments], Result]) -> Inline[*Arguments, Result]:
     """Decorator for helpers of kernels: compiled into their callers, for whatever types these pass."""
     return Inline(function, FAST_MATH)
+
+
+def forced_inline(function: Callable[[*Arguments], Result]) -> Inline[*Arguments, Result]:
+    """`inline` where LLVM would leave a call that takes longer than the helper itself."""
+    return Inline(function, FAST_MATH, forced=True)
 
 
 def exact_inline(function: Callable[[*Arguments], Result]) -> Inline[*Arguments, Result]:

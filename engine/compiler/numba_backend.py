@@ -27,10 +27,10 @@ from .machine_code import stand_alone
 from .signatures import as_numba, c_types, register_with_numba
 
 
-def make_inline(function, fastmath):
+def make_inline(function, fastmath, *, forced):
     """Numba's dispatcher of a helper that is compiled into its callers. Without entry points for Python and C it must
     not be called from there; making them would take a fifth of the time."""
-    options = {"nogil": True, "fastmath": fastmath, "error_model": "numpy"}
+    options = {"nogil": True, "fastmath": fastmath, "error_model": "numpy", "forceinline": forced}
     return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(function)
 
 

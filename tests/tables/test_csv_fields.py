@@ -10,6 +10,7 @@ import numpy as np
 import polars
 import pytest
 
+from caffe64.engine.vectors.byte_vectors import WINDOW
 from caffe64.formats import csv_fields
 from caffe64.formats.field_scanner import MISSING
 from caffe64.tables import reading, text_columns
@@ -67,6 +68,21 @@ def test_values_are_those_of_pythons_reader(tmp_path, monkeypatch, quoting, end)
         path.write_bytes(written(rows, quoting, end).rstrip("\r\n" if threads == 2 else "").encode())
         assert read_by_kernels(path)
         check(rows, read_table(path))
+
+
+def test_fields_may_stand_anywhere_in_a_window_of_bytes(tmp_path, monkeypatch):
+    """The first row begins at each place of two windows, and the end comes at other ones."""
+    monkeypatch.setattr(csv_fields, "usable_threads", lambda: 1)
+    random, path = np.random.default_rng(1), tmp_path / "t.csv"
+    for start in range(2 * WINDOW):
+        rows = [["n1", "w" * (1 + start), "n2", "w2"]]
+        for _ in range(random.integers(1, 9)):
+            rows.append(
+                [random.choice(NUMBERS), random.choice(WORDS), random.choice(("", "NA", *NUMBERS)), "x" * (1 + start)]
+            )
+        path.write_text(written(rows, csv.QUOTE_MINIMAL, "\n"), encoding="utf-8")
+        assert read_by_kernels(path)
+        check(rows, read_table(path, {"n2": "number"}))
 
 
 def test_texts_in_a_column_of_numbers_after_the_first_rows(tmp_path):
