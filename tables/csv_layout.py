@@ -112,18 +112,18 @@ def _records(
     path: str, stream: io.BytesIO, separator: str, number: int
 ) -> tuple[list[list[str]], list[int], list[int]]:
     records, offsets, numbers = [], [], []
+    reader = csv.reader((line.decode() for line in iter(stream.readline, b"")), delimiter=separator)
     try:
-        reader = csv.reader((line.decode() for line in iter(stream.readline, b"")), delimiter=separator)
         for record in itertools.islice(reader, number):
             records.append(record)
             offsets.append(stream.tell())
             numbers.append(reader.line_num)
     except UnicodeDecodeError as error:
-        raise InputError(
-            path, f"found the byte 0x{error.object[error.start]:02x}", "UTF-8", "save it anew as UTF-8", line=1
-        ) from None
+        found, hint = f"found the byte 0x{error.object[error.start]:02x}", "save it anew as UTF-8"
+        raise InputError(path, found, "UTF-8", hint, line=reader.line_num + 1) from None
     except csv.Error as error:
-        raise InputError(path, f"its first lines are not CSV: {error}", A_TABLE, line=1) from None
+        found = f"its first lines are not CSV: {error}"
+        raise InputError(path, found, A_TABLE, line=max(1, reader.line_num)) from None
     return records, offsets, numbers
 
 

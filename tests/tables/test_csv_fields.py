@@ -99,6 +99,7 @@ ODD = {  # content -> whether the kernels read it
     'a,b\n1,"x\ny"\n': False,
     'a,b\n1,x"y\n': False,
     'a,b\n1,"x"y\n': False,
+    'a,b\nx"y\n': False,
     "a,b\n1,x,2\n": False,
     "a,b\n1\n": False,
     "a,b\n1,\xff\n": True,
@@ -129,11 +130,35 @@ def test_what_the_kernels_do_not_know_is_left_to_polars(tmp_path, content):
                 ]
 
 
-def test_text_that_is_not_utf8_is_noticed_in_a_column_that_is_not_used(tmp_path):
+@pytest.mark.parametrize("around", [0, 200])
+def test_text_that_is_not_utf8_is_noticed_in_a_column_that_is_not_used(tmp_path, around):
     path = tmp_path / "t.csv"
-    path.write_bytes(b"a,b\n1,x\n2,\xe9\n")
-    with pytest.raises(reading.InputError, match=r"t\.csv:3: found the byte 0xe9"):
+    path.write_bytes(b"a,b\n" + b"1,x\n" * around + b"2,\xe9\n" + b"1,x\n" * around)
+    with pytest.raises(reading.InputError, match=rf"t\.csv:{2 + around}: found the byte 0xe9"):
         read_table(path)
+
+
+def hashes(words, codes):
+    """Of the next eight bytes, as the kernels compute it."""
+    with np.errstate(over="ignore"):
+        codes = (codes ^ words) * np.uint64(0x9E3779B97F4A7C15)
+    return codes ^ (codes >> np.uint64(32))
+
+
+def test_different_texts_of_the_same_hash_stay_different(tmp_path):
+    """Two texts of 15 bytes: the last seven of the second one follow from its first eight."""
+    seed, low, high = np.uint64(14695981039346656037), ord("A"), ord("z")
+    firsts = np.random.default_rng(2).integers(low, high + 1, (4_000_000, 8), np.uint8)
+    one, rest = firsts[0].tobytes(), b"seventh"
+    wanted = hashes(firsts[:1].view(np.uint64), seed) ^ np.frombuffer(rest + b"\0", np.uint64)
+    rests = (hashes(firsts[1:].view(np.uint64), seed) ^ wanted).view(np.uint8)
+    fitting = np.flatnonzero((rests[:, 7] == 0) & ((rests[:, :7] >= low) & (rests[:, :7] <= high)).all(axis=1))
+    texts = [(one + rest).decode(), *((firsts[1 + k].tobytes() + rests[k, :7].tobytes()).decode() for k in fitting)]
+    assert len(texts) > 1
+    path = tmp_path / "t.csv"
+    path.write_text("w\n" + "".join(f"{text}\n" for text in texts * 20))
+    assert read_by_kernels(path)
+    assert read_table(path).column("w").words == tuple(texts)
 
 
 def test_columns_that_are_made_later_can_be_pickled():
