@@ -89,4 +89,4 @@ def predictions(
 def _table(columns: TableColumns, x: Path, rows: int | None) -> RawTable:
     from ..tables.reading import read_table
 
-    return read_table(x, columns.kinds).head(rows)
+    return read_table(x, columns.kinds, columns.is_unused).head(rows)

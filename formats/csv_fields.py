@@ -14,6 +14,7 @@ import numpy as np
 
 from ..engine.team.threads import usable_threads
 from .field_scanner import (
+    FIELD_TEXT,
     FIELDS_DONE,
     FIELDS_FULL,
     FIELDS_HARD,
@@ -37,7 +38,7 @@ HARD_FIELDS = 4096  # numbers left to Python's float(), besides one for each col
 class CsvFields(NamedTuple):
     """`cells` float32 [columns, rows], nan for a missing number. In a column of texts, `words(c)` are those that occur,
     in the order of the file, and `codes(c)` int32 [rows] says which each row has. `wrong` bool [columns]: columns of
-    numbers that hold something else."""
+    numbers that hold something else. Cells of unused columns are undefined."""
 
     cells: np.ndarray
     wrong: np.ndarray
@@ -78,12 +79,14 @@ class _TextTable:
 
 
 def read_csv_fields(
-    path: str, text: np.ndarray, start: int, stop: int, separator: str, numeric: Sequence[bool]
+    path: str, text: np.ndarray, start: int, stop: int, separator: str, kinds: Sequence[int]
 ) -> CsvFields | None:
-    """The records of text[start:stop], uint8, of columns of numbers and of texts. None if one of them has another
-    number of fields, text that is not UTF-8, or something that is left to other readers, such as a line feed in quotes.
+    """The records of text[start:stop], uint8, of columns of these `kinds`: FIELD_NUMBER and so on.
+
+    None if one of them has another number of fields, text that is not UTF-8, or something that is left to other
+    readers, such as a line feed in quotes.
     """
-    columns, kinds = len(numeric), np.array(numeric, np.int64)
+    columns, wanted = len(kinds), np.array(kinds, np.int64)
     ends = _cut(text, start, stop)
     with ThreadPoolExecutor(len(ends)) as threads:
         starts = [start, *ends[:-1]]
@@ -96,7 +99,7 @@ def read_csv_fields(
         wrong = np.zeros(columns, np.int64)
 
         def scan(part: _CsvPart) -> _TextTable | None:
-            return _scan(path, text, part, separator, kinds, cells, wrong)
+            return _scan(path, text, part, separator, wanted, cells, wrong)
 
         done = [each for each in threads.map(scan, parts) if each is not None]
         if len(done) < len(parts):
@@ -111,7 +114,7 @@ def read_csv_fields(
                 text, more.words, more.number, table.words, table.slots, table.number, table.counts, codes
             )
             own = more.words[: TEXT_WORDS * more.number].reshape(-1, TEXT_WORDS)
-            for column in np.flatnonzero(kinds == 0):
+            for column in np.flatnonzero(wanted == FIELD_TEXT):
                 new = codes[own[:, 2] == column].astype(np.int32)
                 if (new != np.arange(len(new))).any():
                     found = cells[column, part.row : last].view(np.int32)

@@ -20,6 +20,7 @@ from .text_table import HASH_SEED, TEXT_WORDS, first_bytes, hash_text, integer, 
 
 # The result of `scan_fields`: all is converted; the hash table is nearly full; something that it does not know.
 FIELDS_DONE, FIELDS_FULL, FIELDS_UNUSUAL = range(3)
+FIELD_TEXT, FIELD_NUMBER, FIELD_UNUSED = range(3)  # what a column holds
 # Indices of the `state` of `scan_fields`, which goes on from there; the number of texts of each column follows.
 FIELDS_POSITION, FIELDS_ROW, FIELDS_WORDS, FIELDS_HARD, FIELDS_HIGH = range(5)
 FIELDS_STATE = 5
@@ -50,7 +51,7 @@ def scan_fields(
     text: np.ndarray,
     stop: int,
     separator: int,
-    numeric: np.ndarray,
+    kinds: np.ndarray,
     rows: int,
     cells: np.ndarray,
     words: np.ndarray,
@@ -61,16 +62,16 @@ def scan_fields(
 ) -> int:
     """Convert the records of text[state[FIELDS_POSITION]:stop] to rows state[FIELDS_ROW] and so on of `cells`.
 
-    text uint8, numeric int64 [columns]: 1 for a column of numbers, 0 for one of texts; cells float32 [columns * rows],
-    column after column: a number, nan where it is missing, or as int32 bits, the number of the text. words, slots,
-    wrong int64 [columns], hard int64 [2 * H], state int64 [FIELDS_STATE + columns] are advanced. wrong[c] becomes 1 for
-    a column of numbers that holds something else, state[FIELDS_HIGH] 1 if a text is not ASCII. Numbers for Python's
+    text uint8, kinds int64 [columns]; cells float32 [columns * rows], column after column: a number, nan where it is
+    missing, or as int32 bits, the number of the text; those of unused columns are left as they are. words, slots, wrong
+    int64 [columns], hard int64 [2 * H], state int64 [FIELDS_STATE + columns] are advanced. wrong[c] becomes 1 for a
+    column of numbers that holds something else, state[FIELDS_HIGH] 1 if a text is not ASCII. Numbers for Python's
     float() are left to the caller: hard[2*k] is the offset of the one for cell hard[2*k + 1].
 
     FIELDS_FULL: `words` or `slots` must grow. FIELDS_UNUSUAL: a record of another number of fields, a line feed or
     another odd quote in quotes, too many numbers for `hard`.
     """
-    columns = len(numeric)
+    columns = len(kinds)
     text, end, cells = address(text), len(text), address(cells)
     texts, table, counts = address(words), address(slots), address(state) + 8 * FIELDS_STATE
     i, row, known, hards = state[FIELDS_POSITION], state[FIELDS_ROW], state[FIELDS_WORDS], state[FIELDS_HARD]
@@ -84,7 +85,7 @@ def scan_fields(
             verdict = FIELDS_UNUSUAL
             break
         for column in range(columns):
-            cell, is_number = column * rows + row, numeric[column] != 0
+            cell, kind = column * rows + row, kinds[column]
             while marks == u64(0) and window + 2 * WINDOW <= end:
                 window += WINDOW
                 marks = equal_bytes(text, window, separator) | line_ends(text, window) | equal_bytes(text, window, 34)
@@ -93,7 +94,7 @@ def scan_fields(
             plain &= last < stop and mark != 34
             first, code = i, HASH_SEED
             done: Any = False
-            if plain and is_number:
+            if plain and kind == FIELD_NUMBER:
                 value = np.float32(np.nan)
                 if i == last:
                     done = True
@@ -105,12 +106,13 @@ def scan_fields(
             elif plain:
                 done, i = True, last
                 last -= mark == 10 and last > first and byte(text, last - 1) == 13
-                code, seen = hash_text(text, first, last, end)
-                every |= seen
+                if kind == FIELD_TEXT:
+                    code, seen = hash_text(text, first, last, end)
+                    every |= seen
             if done:
                 marks &= marks - u64(1)
             else:
-                if is_number:
+                if kind == FIELD_NUMBER:
                     judgement, begin, i, value = _any_number(text, first, stop, end, separator)
                     if judgement != NUMBER_BAD:
                         done = True
@@ -120,16 +122,16 @@ def scan_fields(
                         hards += 2
                 if not done:
                     fine, first, last, i, code, seen = _any_text(text, first, stop, end, separator)
-                    every |= seen
                     if not fine:
                         verdict = FIELDS_UNUSUAL
                         break
-                    if is_number:
+                    every |= seen if kind == FIELD_TEXT else u64(0)
+                    if kind == FIELD_NUMBER:
                         put(cells, cell, np.float32(np.nan))
                         if not _is_missing(text, first, last):
                             wrong[column] = 1
                 window, marks = i + 1 - WINDOW, u64(0)
-            if not is_number:
+            if kind == FIELD_TEXT:
                 code = mixed(code, u64(column))
                 place = place_text(
                     text, end, first, last - first, column, np.int64(code), texts, table, known, mask, counts

@@ -78,7 +78,7 @@ class Bundle:
     def outputs(self, source: TableSource, *, ignore_unknown: bool = False, threads: int | None = None) -> Predictions:
         """The same as arrays: `outputs` float32 [N, K] in units of the targets, `labels` and `names` [K]."""
         columns = self.known_columns()
-        raw = open_table(source, columns.kinds)
+        raw = open_table(source, columns.kinds, columns.is_unused)
         X = columns.inputs(raw, ignore_unknown=flag("ignore_unknown", ignore_unknown))
         found = columns.values(self.net.predict(X, threads=threads))
         check_finite_outputs(found, raw.path)
@@ -88,7 +88,7 @@ class Bundle:
         """Loss, and for labels accuracy and confusion, of a table with the target; errors are in its units, the loss is
         that of scaled targets where they are scaled."""
         columns = self.known_columns()
-        raw = open_table(source, columns.kinds)
+        raw = open_table(source, columns.kinds, columns.is_unused)
         X = columns.inputs(raw, ignore_unknown=flag("ignore_unknown", ignore_unknown))
         return columns.described(self.net.evaluate(X, columns.targets(raw), threads=threads))
 

@@ -94,6 +94,10 @@ class TableColumns:
         """float32 [T]."""
         return np.array([target.factor for target in self.target_columns], np.float32)
 
+    def is_unused(self, name: str) -> bool:
+        """Whether the column of a table is neither a feature nor a target."""
+        return name not in self.target_names and all(name != feature.name for feature in self.features)
+
     @property
     def scales_targets(self) -> bool:
         return any(target.shift != 0 or target.factor != 1 for target in self.target_columns)

@@ -94,7 +94,7 @@ def first_records(
     path: str, data: mmap.mmap | bytes, start: int, separator: str, number: int
 ) -> tuple[list[list[str]], list[int], list[int]]:
     """The first records of a text from byte `start` on, the offsets of their ends, and the numbers of their last lines.
-    Of the text, MOST_HEADER bytes are looked at."""
+    Of the text, MOST_HEADER bytes are looked at; those that are not UTF-8 become surrogates."""
     for most in (FEW_BYTES, MOST_HEADER):
         head = io.BytesIO(data[start : start + most])
         try:
@@ -112,15 +112,14 @@ def _records(
     path: str, stream: io.BytesIO, separator: str, number: int
 ) -> tuple[list[list[str]], list[int], list[int]]:
     records, offsets, numbers = [], [], []
-    reader = csv.reader((line.decode() for line in iter(stream.readline, b"")), delimiter=separator)
+    reader = csv.reader(
+        (line.decode(errors="surrogateescape") for line in iter(stream.readline, b"")), delimiter=separator
+    )
     try:
         for record in itertools.islice(reader, number):
             records.append(record)
             offsets.append(stream.tell())
             numbers.append(reader.line_num)
-    except UnicodeDecodeError as error:
-        found, hint = f"found the byte 0x{error.object[error.start]:02x}", "save it anew as UTF-8"
-        raise InputError(path, found, "UTF-8", hint, line=reader.line_num + 1) from None
     except csv.Error as error:
         found = f"its first lines are not CSV: {error}"
         raise InputError(path, found, A_TABLE, line=max(1, reader.line_num)) from None
@@ -135,6 +134,8 @@ def _check_names(path: str, names: list[str]) -> None:
         raise InputError(path, found, "names of columns", "put a line of names in front", line=1)
     seen: dict[str, int] = {}
     for place, name in enumerate(names, start=1):
+        if odd := [ord(letter) & 0xFF for letter in name if "\udc80" <= letter <= "\udcff"]:
+            raise InputError(path, f"found the byte 0x{odd[0]:02x}", "UTF-8", "save it anew as UTF-8", line=1)
         if not name:
             raise InputError(path, f"column {place} has no name", "one", "name it in the first line", line=1)
         if name in seen:

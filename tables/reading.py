@@ -8,7 +8,7 @@ Parquet, frames of polars and pandas    ->  `frames`
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,11 @@ PARQUET = b"PAR1"
 ZIPPED = "an Excel or other zipped file? save the sheet as CSV"
 
 
+def never(name: str) -> bool:
+    """No column is unused."""
+    return False
+
+
 def kernels_of_tables() -> list[Kernel[*tuple[Any, ...], Any]]:
     """The kernels that read CSV, and make inputs of its columns."""
     from ..engine.compiler.jit import KERNELS
@@ -38,18 +43,20 @@ def kernels_of_tables() -> list[Kernel[*tuple[Any, ...], Any]]:
     return [kernel for kernel in KERNELS if kernel.py_func.__module__.rpartition(".")[0] in packages]
 
 
-def open_table(source: Any, kinds: Mapping[str, str]) -> RawTable:
-    """A file or a frame. Raises InputError, UsageError."""
+def open_table(source: Any, kinds: Mapping[str, str], is_unused: Callable[[str], bool] = never) -> RawTable:
+    """A file or a frame; `read_table` says of what. Raises InputError, UsageError."""
     if isinstance(source, str | os.PathLike):
-        return read_table(file_name(source), kinds)
+        return read_table(file_name(source), kinds, is_unused)
     from .frames import frame_table
 
     return frame_table(source, kinds)
 
 
-def read_table(path: str | os.PathLike[str], kinds: Mapping[str, str] | None = None) -> RawTable:
+def read_table(
+    path: str | os.PathLike[str], kinds: Mapping[str, str] | None = None, is_unused: Callable[[str], bool] = never
+) -> RawTable:
     """All of a file: CSV with a header, fields between commas, semicolons or tabs, or Parquet. `kinds` are those that
-    some columns have, by their names; others follow from the values.
+    some columns have, by their names; others follow from the values. Columns whose name `is_unused` need not be read.
 
     Raises InputError with the line for records that are not as the header says; a value that is not of the kind of its
     column is reported when the column is used. UsageError if polars is needed and missing.
@@ -72,7 +79,7 @@ def read_table(path: str | os.PathLike[str], kinds: Mapping[str, str] | None = N
         )
     from .text_columns import read_text_columns
 
-    return read_text_columns(layout, kinds)
+    return read_text_columns(layout, kinds, is_unused)
 
 
 def _plain_matrix(layout: CsvLayout, kinds: Mapping[str, str]) -> np.ndarray | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -80,10 +80,15 @@ class Table:
         if loss is not None and (loss not in GRAMMAR or GRAMMAR[loss].role != "loss"):
             raise UsageError(f"loss is {loss!r}, expected the word of a loss layer, such as 'sce' or 'l2l', or None")
         dropped, self._impute, self._scale = names("drop", drop, "names"), impute, scale
-        kinds = dict.fromkeys(self._targets, CATEGORY) if loss in LABELLED else {}
-        self._raw = open_table(source, {}) if not kinds else self._read_labelled(source, kinds)
+        labelled = self._targets if loss in LABELLED else []
         if weights is not None:
             instance("weights", weights, str, "the name of a column")
+        used = None if chosen is None else {*chosen, *self._targets, weights}
+
+        def is_unused(name: str) -> bool:
+            return name in dropped or (used is not None and name not in used)
+
+        self._raw = self._read(source, labelled, is_unused)
         self._weights = weights
         self._features = choose_features(self._raw, self._targets, chosen, dropped, weights)
         self.loss = self._default_loss() if loss is None else loss
@@ -94,11 +99,11 @@ class Table:
         self._labels = fit_labels(self._raw, self._targets[0]) if self.loss in LABELLED else None
 
     @staticmethod
-    def _read_labelled(source: Any, kinds: dict[str, str]) -> RawTable:
-        """The table, whose target may be numbers, or texts of which some are."""
-        raw = open_table(source, {})
-        mixed = [name for name in kinds if name in raw.columns and raw.columns[name].wrong]
-        return open_table(source, dict.fromkeys(mixed, CATEGORY)) if mixed else raw
+    def _read(source: Any, labelled: Sequence[str], is_unused: Callable[[str], bool]) -> RawTable:
+        """The table. A column of labels may hold numbers, or texts of which some are numbers."""
+        raw = open_table(source, {}, is_unused)
+        mixed = [name for name in labelled if name in raw.columns and raw.columns[name].wrong]
+        return open_table(source, dict.fromkeys(mixed, CATEGORY), is_unused) if mixed else raw
 
     def _default_loss(self) -> str:
         first = self._raw.columns[self._targets[0]]
@@ -170,7 +175,7 @@ class Table:
 
     def like(self, source: TableSource) -> Table:
         """Another file or frame as this one's columns say, to validate with; an unknown category is 0 in all inputs."""
-        other = self._part(open_table(source, self.columns.kinds))
+        other = self._part(open_table(source, self.columns.kinds, self.columns.is_unused))
         other._fitted, other._ignores = self.columns, True
         return other
 

@@ -14,13 +14,13 @@ has checked the records and found the lines. Either way a text is looked at once
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError, UsageError
-from ..formats.field_scanner import MISSING
+from ..formats.field_scanner import FIELD_NUMBER, FIELD_TEXT, FIELD_UNUSED, MISSING
 from ..formats.text import NUMBER as NUMBER_PATTERN
 from ..formats.text import quote
 from .csv_layout import CsvLayout, first_records
@@ -38,10 +38,10 @@ WORTH_A_TRY = r"^[-+.\d]|^(?i:true|false|inf|infinity|nan)$"  # begins as a numb
 TRUTHS = {"true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0}
 
 
-def read_text_columns(layout: CsvLayout, kinds: Mapping[str, str]) -> RawTable:
+def read_text_columns(layout: CsvLayout, kinds: Mapping[str, str], is_unused: Callable[[str], bool]) -> RawTable:
     """Raises InputError with the line for records that are not as the header says; UsageError without polars."""
     import_polars()
-    fields = _read_fields(layout, kinds)
+    fields = _read_fields(layout, kinds, is_unused)
     if fields is not None:
         return fields
     rows, lines = _check_records(layout)
@@ -55,28 +55,40 @@ def read_text_columns(layout: CsvLayout, kinds: Mapping[str, str]) -> RawTable:
     )
 
 
-def _read_fields(layout: CsvLayout, kinds: Mapping[str, str]) -> RawTable | None:
+def _read_fields(layout: CsvLayout, kinds: Mapping[str, str], is_unused: Callable[[str], bool]) -> RawTable | None:
     """None for what the kernels do not know."""
     from ..formats.csv_fields import read_csv_fields
 
     numeric = _begin_with_numbers(layout, kinds)
     if numeric is None:
         return None
+    unused = {name for name in layout.names if is_unused(name)}
+    found = [
+        FIELD_UNUSED if name in unused else FIELD_NUMBER if number else FIELD_TEXT
+        for name, number in zip(layout.names, numeric, strict=True)
+    ]
 
-    def read(numeric: list[bool]) -> CsvFields | None:
-        return read_csv_fields(layout.path, layout.text, layout.start, layout.stop, layout.separator, numeric)
+    def read() -> CsvFields | None:
+        return read_csv_fields(layout.path, layout.text, layout.start, layout.stop, layout.separator, found)
 
-    fields = read(numeric)
+    fields = read()
     if fields is not None and fields.wrong.any():
-        numeric = [number and not wrong for number, wrong in zip(numeric, fields.wrong.tolist(), strict=True)]
-        fields = read(numeric)
+        found = [FIELD_TEXT if wrong else kind for kind, wrong in zip(found, fields.wrong.tolist(), strict=True)]
+        fields = read()
     if fields is None:
         return None
     columns = {
-        name: functools.partial(_field_column, fields, place, numeric[place], name, kinds.get(name))
+        name: functools.partial(_field_column, fields, place, found[place], name, kinds.get(name))
         for place, name in enumerate(layout.names)
+        if name not in unused
     }
-    return RawTable(layout.path, LazyColumns(columns), fields.cells.shape[1], lambda row: layout.line + row)
+    return RawTable(
+        layout.path,
+        LazyColumns(columns),
+        fields.cells.shape[1],
+        lambda row: layout.line + row,
+        unused=tuple(name for name in layout.names if name in unused),
+    )
 
 
 def _begin_with_numbers(layout: CsvLayout, kinds: Mapping[str, str]) -> list[bool] | None:
@@ -95,10 +107,10 @@ def _begin_with_numbers(layout: CsvLayout, kinds: Mapping[str, str]) -> list[boo
     return found
 
 
-def _field_column(fields: CsvFields, place: int, number: bool, name: str, kind: str | None) -> RawColumn:
+def _field_column(fields: CsvFields, place: int, found: int, name: str, kind: str | None) -> RawColumn:
     import polars as pl
 
-    if number:
+    if found == FIELD_NUMBER:
         return RawColumn(name, NUMBER, fields.cells[place])
     return _of_words(pl.Series(name, fields.words(place), pl.String), fields.codes(place), kind)
 
@@ -230,6 +242,8 @@ def _are_words(words: polars.Series) -> bool:
 
 def category_column(words: polars.Series, codes: np.ndarray) -> RawColumn:
     """Of texts, null where one is missing, of which each row has one: int32 codes [N]."""
+    if not words.has_nulls() and words.n_unique() == len(words):
+        return RawColumn(words.name, CATEGORY, codes, tuple(words.to_list()))
     places: dict[str, int] = {}
     found = [-1 if word is None else places.setdefault(word, len(places)) for word in words.to_list()]
     if found != list(range(len(found))):

@@ -181,6 +181,23 @@ def test_columns_that_cannot_be_used():
         Table(empty, target="y", impute="mean").X  # noqa: B018
 
 
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("options", [{"drop": ["id", "note"]}, {"features": ["age", "city"]}])
+def test_columns_that_are_not_used_are_not_looked_into(tmp_path, quote, options):
+    """In such a column nothing is a fault, and its fields end where those of the others do."""
+    rows = ['id,"age",note,city,plan']
+    for k in range(200):
+        note = '"1, ""2"", 3"' if k % 7 == 0 else f"{quote}{'n' * (k % 80)}{quote}"
+        rows.append(f"{quote}{'x' * k}{quote},{k},{note},{'ab'[k % 2]},{'yn'[k % 3 == 0]}")
+    path = tmp_path / "t.csv"
+    path.write_bytes("\n".join(rows).replace("nnn", "n\xe9n").encode("latin-1"))
+    table = caffe64.Table(path, target="plan", **options)
+    assert table.X.tolist() == [[k, k % 2 == 0, k % 2 == 1] for k in range(200)]
+    assert table.Y.tolist() == [float(k % 3 != 0) for k in range(200)]
+    with pytest.raises(caffe64.InputError, match=r"has no column 'citi', expected one of .*'note'"):
+        caffe64.Table(path, target="plan", drop=["id", "note", "citi"])
+
+
 def test_one_row():
     table = Table(polars.DataFrame({"x": [3.0], "y": [4.0]}), target="y", scale="standard")
     assert (table.X.tolist(), table.columns.values(table.Y).tolist()) == ([[0]], [[4]])
