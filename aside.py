@@ -40,12 +40,15 @@ def file_aside(folder: str, mode: int = 0o666) -> Iterator[tuple[str, int]]:
     Files there that were left behind are removed first. Raises OSError.
     """
     _remove_left_behind(folder)
-    path = ""
+    path, given = "", False
     try:
         with postponed():
             path, descriptor = _create(folder, mode)
+        given = True
         yield path, descriptor
     except BaseException:
+        if path and not given:
+            os.close(descriptor)
         if path:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)

@@ -61,7 +61,7 @@ def test_a_process_ends_if_an_interrupt_comes_while_it_is_started(tmp_path, monk
 
 
 def test_a_file_aside_goes_if_an_interrupt_comes_while_it_is_created(tmp_path, monkeypatch):
-    create = os.open
+    create, descriptors = os.open, len(os.listdir("/proc/self/fd"))
 
     def interrupted(*arguments):
         descriptor = create(*arguments)
@@ -77,6 +77,7 @@ def test_a_file_aside_goes_if_an_interrupt_comes_while_it_is_created(tmp_path, m
         with pytest.raises(KeyboardInterrupt):
             write()
     assert list(tmp_path.iterdir()) == []
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 def test_handlers_run_once_at_the_end_of_the_block_and_are_installed_again(monkeypatch):
@@ -89,6 +90,26 @@ def test_handlers_run_once_at_the_end_of_the_block_and_are_installed_again(monke
             assert came == []
         assert came == [signal.SIGTERM]
         assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_each_of_several_signals_is_handled_though_one_raises():
+    came = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+    def two():
+        with postponed():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            two()
+        assert came == [signal.SIGTERM]
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []).isdisjoint({signal.SIGINT, signal.SIGTERM})
     finally:
         signal.signal(signal.SIGTERM, before)
 
