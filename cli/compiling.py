@@ -53,7 +53,7 @@ def compile_all(kernels: Sequence[Kernel], output: Output) -> None:
 
 
 def every_kernel() -> list[Kernel]:
-    """All kernels of the package."""
+    """All kernels of the package but those of its benchmarks."""
     from ..engine.compiler.jit import KERNELS
     from ..engine.compiler.sources import modules_with_kernels
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -13,6 +15,7 @@ from caffe64.engine.compiler.jit import I1, i64, kernel
 from caffe64.engine.team.barrier import NAPS, NAPS_LEFT, barrier, make_sync
 
 ROUNDS = 300
+pytestmark = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot choose their CPUs here")
 
 
 @kernel(types.void(I1, I1, i64, i64))
@@ -47,15 +50,32 @@ def test_all_threads_are_in_the_same_round(threads, crowded):
     assert others.tolist() == [0] * threads
 
 
-def test_threads_nap_where_others_have_been_waiting_for_the_cpu():
-    """All on one CPU, so that the others come to the barrier only when this one has left it."""
-    many, allowed = 1_000_000, os.sched_getaffinity(0)
-    sync = make_sync()
-    sync[NAPS_LEFT] = many
+@pytest.fixture
+def one_cpu():
+    """All threads and processes that a test starts share it, so that others come to a barrier when one has left it."""
+    allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
-    try:
-        counts, _ = run(4, sync)
-    finally:
-        os.sched_setaffinity(0, allowed)
+    yield
+    os.sched_setaffinity(0, allowed)
+
+
+def test_threads_nap_as_often_as_they_should(one_cpu):
+    many, sync = 1_000_000, make_sync()
+    sync[NAPS_LEFT] = many
+    counts, _ = run(4, sync)
     assert counts.tolist() == [ROUNDS] * 4
     assert many - 6 * ROUNDS <= sync[NAPS_LEFT] < many
+
+
+def test_threads_begin_to_nap_when_another_process_had_their_cpu(one_cpu):
+    sync = make_sync()
+    with subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE
+    ) as busy:
+        busy.stdout.readline()
+        for _ in range(20):
+            run(2, sync)
+            if sync[NAPS_LEFT]:
+                break
+        busy.kill()
+    assert sync[NAPS_LEFT]
