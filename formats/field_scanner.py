@@ -112,12 +112,12 @@ def scan_fields(
             if done:
                 marks &= marks - u64(1)
             else:
-                if kind == FIELD_NUMBER:
+                if kind != FIELD_TEXT:
                     judgement, begin, i, value = _any_number(text, first, stop, end, separator)
-                    if judgement != NUMBER_BAD:
-                        done = True
+                    done = judgement != NUMBER_BAD
+                    if done and kind == FIELD_NUMBER:
                         put(cells, cell, value)
-                    if judgement == NUMBER_HARD:
+                    if judgement == NUMBER_HARD and kind == FIELD_NUMBER:
                         hard[hards], hard[hards + 1] = begin, cell
                         hards += 2
                 if not done:

@@ -94,9 +94,13 @@ class TableColumns:
         """float32 [T]."""
         return np.array([target.factor for target in self.target_columns], np.float32)
 
+    @cached_property
+    def _used(self) -> frozenset[str]:
+        return frozenset([*self.target_names, *(feature.name for feature in self.features)])
+
     def is_unused(self, name: str) -> bool:
         """Whether the column of a table is neither a feature nor a target."""
-        return name not in self.target_names and all(name != feature.name for feature in self.features)
+        return name not in self._used
 
     @property
     def scales_targets(self) -> bool:

@@ -130,7 +130,7 @@ def _target(raw: RawTable, column: RawColumn, scale: str | None) -> TargetColumn
 
 def _check_range(raw: RawTable, column: RawColumn) -> None:
     """Raises InputError if no value is there, or one that float32 does not have."""
-    low, high = np.fmin.reduce(column.values), np.fmax.reduce(column.values)  # which pass over nan
+    low, high = (each.reduce(column.values, initial=np.nan) for each in (np.fmin, np.fmax))  # which pass over nan
     _check_present(raw, column, [] if np.isnan(low) else [low])
     if max(-low, high) > LARGEST_FLOAT:
         raw.numbers([column.name])  # names the value

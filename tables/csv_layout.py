@@ -1,7 +1,7 @@
 """CSV and TSV, plain or .gz, as a `RawTable`: the header, the separator, and which of two ways reads the rest.
 
 all fields are plain numbers  ->  kernels that scan numbers, after the structure of each line is checked
-all else                      ->  `text_columns`, by polars, after `record_survey` has checked the records
+all else                      ->  `text_columns`, by kernels or polars
 """
 
 from __future__ import annotations

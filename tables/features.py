@@ -117,7 +117,7 @@ def _filled(raw: RawTable, features: Sequence[Feature], *, ignore_unknown: bool)
     X = np.empty((rows, size), np.float32)
     refused: list[int] = []
 
-    def fill(start: int, stop: int) -> None:
+    def fill(kept: Sequence[RawColumn], start: int, stop: int) -> None:  # kept, as `sources` has their addresses
         found = fill_input_rows.run(
             sources.reshape(-1), scales.reshape(-1), np.array(places, np.int64), size, start, stop, X.reshape(-1)
         )
@@ -125,7 +125,7 @@ def _filled(raw: RawTable, features: Sequence[Feature], *, ignore_unknown: bool)
             refused.append(found)
 
     ends = [rows * k // threads // INPUT_CHUNK * INPUT_CHUNK for k in range(threads)] + [rows]
-    run_together([functools.partial(fill, *each) for each in itertools.pairwise(ends)])
+    run_together([functools.partial(fill, columns, *each) for each in itertools.pairwise(ends)])
     if refused:
         row, number = divmod(min(refused), len(features))
         raise _refused(raw, features[number], columns[number], row)

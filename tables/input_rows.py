@@ -27,17 +27,16 @@ def fill_input_rows(
 ) -> int:
     """Rows `start` to `stop` - 1 of X float32 [N, size], flat: (value - shift) * factor of numbers, 0 and 1 of texts.
 
-    Returns -1, or row * columns + column of a value that is refused: the first one of those of its column, in the first
-    INPUT_CHUNK rows and the first column of these that has one. Numbers that float32 does not have are refused.
+    Returns -1, or row * columns + column of the first value that is refused, as are numbers that float32 does not have.
     """
     columns = len(sources) // SOURCE_WORDS
     for first in range(start, stop, INPUT_CHUNK):
         last = min(first + INPUT_CHUNK, stop)
         view1(X, first * size, (last - first) * size)[:] = 0
+        refused = stop * columns
         for column in range(columns):
             source = SOURCE_WORDS * column
             address, kind, slot = sources[source], sources[source + 1], sources[source + 2]
-            refused = -1
             if kind == INPUT_TEXT:
                 known, codes = sources[source + 3], view1(bytes_at(address), 0, stop)
                 mine = sources[source + 4]
@@ -46,8 +45,8 @@ def fill_input_rows(
                     place = places[mine + (code if code >= 0 else known)]
                     if place >= 0:
                         X[row * size + slot + place] = 1
-                    elif place == REFUSED and refused < 0:
-                        refused = row
+                    elif place == REFUSED:
+                        refused = min(refused, row * columns + column)
             else:
                 scale = SCALE_WORDS * column
                 shift, factor, fill = scales[scale], scales[scale + 1], scales[scale + 2]
@@ -58,9 +57,9 @@ def fill_input_rows(
                         value = np.float32(double(bytes_at(address), 8 * row))
                     if value != value:
                         value = fill
-                    if not abs(value) < np.inf and refused < 0:
-                        refused = row
+                    if not abs(value) < np.inf:
+                        refused = min(refused, row * columns + column)
                     X[row * size + slot] = (value - shift) * factor
-            if refused >= 0:
-                return refused * columns + column
+        if refused < stop * columns:
+            return refused
     return -1

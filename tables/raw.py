@@ -74,8 +74,8 @@ class LazyColumns(Mapping[str, RawColumn]):
 class RawTable:
     """`path` stands for the table in messages, `line_of(row)` gives the line of a row of the file, None if it has no
     lines. `places` int64 [N] are the rows of the file that are in this part of it; None: all, in their order. `matrix`
-    float32 [N, columns] holds the values of all columns, where these are finite numbers. `unused` are the names of
-    columns that were not read."""
+    float32 [N, columns] holds the values of all columns, where these are finite numbers. `header` are the
+    names of all columns of the file if some of them were not read."""
 
     path: str
     columns: Mapping[str, RawColumn]
@@ -83,11 +83,11 @@ class RawTable:
     line_of: Callable[[int], int] | None = None
     places: np.ndarray | None = None
     matrix: np.ndarray | None = None
-    unused: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
-        return [*self.columns, *self.unused]
+        return list(self.header or self.columns)
 
     def column(self, name: str) -> RawColumn:
         """Raises InputError for a name that the table does not have, or a column with a wrong cell."""
@@ -101,7 +101,7 @@ class RawTable:
     def require(self, names: Iterable[str]) -> None:
         """Raises InputError unless the table has columns of these names."""
         for name in names:
-            if name not in self.columns and name not in self.unused:
+            if name not in self.columns and name not in self.header:
                 shown = ", ".join(map(repr, self.names[:SHOWN_NAMES]))
                 shown += f" and {len(self.names) - SHOWN_NAMES} more" if len(self.names) > SHOWN_NAMES else ""
                 hint = near_miss(name, self.names) or self._same_but_case(name)

@@ -83,10 +83,10 @@ class Table:
         labelled = self._targets if loss in LABELLED else []
         if weights is not None:
             instance("weights", weights, str, "the name of a column")
-        used = None if chosen is None else {*chosen, *self._targets, weights}
+        used = None if chosen is None else {*chosen, *self._targets}
 
         def is_unused(name: str) -> bool:
-            return name in dropped or (used is not None and name not in used)
+            return name != weights and (name in dropped or (used is not None and name not in used))
 
         self._raw = self._read(source, labelled, is_unused)
         self._weights = weights
@@ -175,7 +175,11 @@ class Table:
 
     def like(self, source: TableSource) -> Table:
         """Another file or frame as this one's columns say, to validate with; an unknown category is 0 in all inputs."""
-        other = self._part(open_table(source, self.columns.kinds, self.columns.is_unused))
+
+        def is_unused(name: str) -> bool:
+            return name != self._weights and self.columns.is_unused(name)
+
+        other = self._part(open_table(source, self.columns.kinds, is_unused))
         other._fitted, other._ignores = self.columns, True
         return other
 

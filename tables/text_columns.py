@@ -87,7 +87,7 @@ def _read_fields(layout: CsvLayout, kinds: Mapping[str, str], is_unused: Callabl
         LazyColumns(columns),
         fields.cells.shape[1],
         lambda row: layout.line + row,
-        unused=tuple(name for name in layout.names if name in unused),
+        header=tuple(layout.names) if unused else (),
     )
 
 

@@ -101,6 +101,16 @@ def test_the_first_row_with_a_value_that_is_refused_is_named(name, value, said, 
         make(raw, chosen)
 
 
+def test_of_refused_values_in_several_columns_that_of_the_first_row_is_named(threads):
+    raw = draw_columns(2 * INPUT_CHUNK, holes=False)
+    raw.columns["city"].values[raw.columns["city"].values == 2] = 0
+    raw.columns["age"].values[7] = raw.columns["score"].values[5] = np.nan
+    raw.columns["city"].values[6] = raw.columns["city"].values[5] = -1
+    chosen = [Feature(each.name, each.kind, each.values) for each in FEATURES]
+    with pytest.raises(InputError, match=r"a\.csv:7: column 'city'"):
+        make(raw, chosen)
+
+
 def test_a_category_whose_values_are_all_missing_is_filled_or_refused():
     raw = draw_columns(3)
     raw.columns["city"] = RawColumn("city", NUMBER, np.full(3, np.nan))

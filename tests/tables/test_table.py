@@ -184,7 +184,7 @@ def test_columns_that_cannot_be_used():
 @pytest.mark.parametrize("quote", ["", '"'])
 @pytest.mark.parametrize("options", [{"drop": ["id", "note"]}, {"features": ["age", "city"]}])
 def test_columns_that_are_not_used_are_not_looked_into(tmp_path, quote, options):
-    """In such a column nothing is a fault, and its fields end where those of the others do."""
+    """Their fields end where those of the others do, but their bytes may be anything."""
     rows = ['id,"age",note,city,plan']
     for k in range(200):
         note = '"1, ""2"", 3"' if k % 7 == 0 else f"{quote}{'n' * (k % 80)}{quote}"
@@ -196,6 +196,28 @@ def test_columns_that_are_not_used_are_not_looked_into(tmp_path, quote, options)
     assert table.Y.tolist() == [float(k % 3 != 0) for k in range(200)]
     with pytest.raises(caffe64.InputError, match=r"has no column 'citi', expected one of .*'note'"):
         caffe64.Table(path, target="plan", drop=["id", "note", "citi"])
+
+
+def test_a_column_that_is_not_used_may_hold_whatever_a_used_one_may(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('id,x,c,y\n"1" ,1,a,2\n 2 ,2,b,3\n"3",4,a,5\n,4,a,5\n')
+    expected = caffe64.Table(path, target="y", impute="mean").X
+    np.testing.assert_array_equal(caffe64.Table(path, target="y", drop=["id"]).X, expected[:, 1:])
+
+
+def test_weights_may_be_dropped_and_are_read_of_a_table_like_another(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("w,c,y\n1,a,2\n3,b,4\n")
+    for options in ({}, {"drop": ["w"]}, {"features": ["c"]}):
+        table = caffe64.Table(path, target="y", weights="w", **options)
+        assert table.weights.tolist() == table.like(path).weights.tolist() == [1, 3]
+
+
+def test_a_part_without_rows_cannot_be_fitted(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x,c,y\n1,a,2\n3,b,4\n")
+    with pytest.raises(caffe64.InputError, match="column 'x' holds no value in the rows of the training"):
+        caffe64.Table(path, target="y").parts(np.array([], np.int64), np.arange(2))
 
 
 def test_one_row():
