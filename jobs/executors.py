@@ -21,6 +21,7 @@ from typing import Any
 from ..arguments import whole_number
 from ..engine.team.threads import usable_threads
 from ..errors import Caffe64Error, UsageError
+from ..wording import counted
 from .processes import ProcessExecutor
 
 RETRIES = 3  # after a lost worker; Dask's own number
@@ -99,7 +100,7 @@ class Retrying(Executor):
                     future.cancel()
                     future.set_running_or_notify_cancel()
                 return
-            error = WorkerLost(f"its worker was lost {lost} times (was it killed, or out of memory?)")
+            error = WorkerLost(f"its worker was lost {counted(lost, 'time')} (was it killed, or out of memory?)")
         if not future.set_running_or_notify_cancel():
             return
         if error is not None:
