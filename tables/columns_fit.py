@@ -11,7 +11,7 @@ from ..errors import InputError, UsageError
 from ..wording import counted
 from .columns import Label, TableColumns, TargetColumn, missing_target, numeric_target
 from .features import Feature
-from .raw import BOOLEAN, CATEGORY, NUMBER, RawColumn, RawTable
+from .raw import BOOLEAN, CATEGORY, NUMBER, RawColumn, RawTable, leave_out
 
 IMPUTE, SCALE = ("mean", "median"), ("standard", "minmax")
 MOST_CATEGORIES = 1000  # of one column
@@ -46,7 +46,12 @@ def choose_features(
     without = {*targets, *drop, *weigh}
     chosen = [name for name in (raw.names if features is None else features) if name not in without]
     if not chosen:
-        raise InputError(raw.path, "has no columns for features", "one or more besides the target", "see --features")
+        raise InputError(
+            raw.path,
+            "has no columns for features",
+            "one or more besides the target",
+            "see --features, in Python features",
+        )
     return chosen
 
 
@@ -159,7 +164,7 @@ def _scaling(column: RawColumn, scale: str | None) -> tuple[float, float]:
 def _check_present(raw: RawTable, column: RawColumn, present: Sequence[object]) -> None:
     if not present:
         found = f"column {column.name!r} holds no value in the rows of the training"
-        raise InputError(raw.path, found, "some", f"leave it out: --drop {column.name!r}")
+        raise InputError(raw.path, found, "some", f"leave it out: {leave_out(column.name)}")
 
 
 def _check_categories(raw: RawTable, column: RawColumn, present: Sequence[str], filled: int) -> None:
@@ -167,7 +172,7 @@ def _check_categories(raw: RawTable, column: RawColumn, present: Sequence[str], 
     if len(present) > MOST_CATEGORIES or (filled >= FEW_ROWS and len(present) == filled):
         found = f"column {column.name!r} holds {counted(len(present), 'different text')} in {raw.rows} rows"
         raise InputError(
-            raw.path, found, "categories that repeat", f"leave it out if it names rows: --drop {column.name!r}"
+            raw.path, found, "categories that repeat", f"leave it out if it names rows: {leave_out(column.name)}"
         )
 
 

@@ -74,7 +74,7 @@ def unknown_value(raw: RawTable, column: RawColumn, row: int, known: list[str], 
     shown += f" and {len(known) - SHOWN_VALUES} more" if len(known) > SHOWN_VALUES else ""
     hint = near_miss(found, known)
     if not hint and what == "category":
-        hint = "--ignore-unknown gives an unknown category 0 in all its inputs"
+        hint = "--ignore-unknown, in Python ignore_unknown=True, gives an unknown category 0 in all its inputs"
     return raw.error(row, column.name, f"found the {what} {found!r}", f"one of those of the training: {shown}", hint)
 
 
@@ -156,5 +156,6 @@ def _refused(raw: RawTable, feature: Feature, column: RawColumn, row: int) -> In
         return unknown_value(raw, column, row, list(feature.values), "category")
     if feature.kind != CATEGORY and not np.isnan(value):
         return raw.too_large(row, feature.name)
-    hint = "--impute mean or median in the training fills such values in; or leave these rows out"
+    training = "--impute mean or median in the training, in Python impute='mean' or 'median',"
+    hint = f"{training} fills such values in; or leave these rows out"
     return raw.error(row, feature.name, "the value is missing", "", hint)

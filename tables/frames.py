@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError, UsageError
 from ..formats.files import Source, check_memory
-from .raw import BOOLEAN, CATEGORY, NUMBER, LazyColumns, RawColumn, RawTable, WrongCell
+from .raw import BOOLEAN, CATEGORY, NUMBER, LazyColumns, RawColumn, RawTable, WrongCell, leave_out
 from .text_columns import import_polars, text_column
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _floats(values: Iterable[Any]) -> np.ndarray:
 
 
 def _refused(name: str, rows: int, found: str) -> RawColumn:
-    hint = f"make it one of these, or leave it out: --drop {name!r}"
+    hint = f"make it one of these, or leave it out: {leave_out(name)}"
     wrong = WrongCell(0, f"found {found}", "numbers, booleans or texts", hint)
     return RawColumn(name, NUMBER, np.full(rows, np.nan), (), wrong)
 

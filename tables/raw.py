@@ -18,6 +18,11 @@ SHOWN_NAMES = 12  # of a table, in a message
 CHUNK = 1 << 12  # rows that are taken from many columns at a time, so that they stay in the cache
 
 
+def leave_out(name: str) -> str:
+    """For a hint: how a column is left out."""
+    return f"--drop {name!r}, in Python drop=[{name!r}]"
+
+
 class WrongCell(NamedTuple):
     """The first value that is not of its column's kind; `row` counts from 0 in the file."""
 

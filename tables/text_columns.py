@@ -24,7 +24,7 @@ from ..formats.field_scanner import FIELD_NUMBER, FIELD_TEXT, FIELD_UNUSED, MISS
 from ..formats.text import NUMBER as NUMBER_PATTERN
 from ..formats.text import quote
 from .csv_layout import CsvLayout, first_records
-from .raw import BOOLEAN, CATEGORY, NUMBER, LazyColumns, RawColumn, RawTable, WrongCell
+from .raw import BOOLEAN, CATEGORY, NUMBER, LazyColumns, RawColumn, RawTable, WrongCell, leave_out
 
 if TYPE_CHECKING:
     import polars
@@ -226,10 +226,10 @@ def _of_words(words: polars.Series, codes: np.ndarray, kind: str | None) -> RawC
             return _checked(words, codes, NUMBER, numbers, "a number")
         commas, dates = (rows(words.str.contains(pattern)) for pattern in (COMMA, DATE))
         if 2 * (found + commas) > filled:
-            hint = "with a decimal point" if commas else "or leave the column out: --drop"
+            hint = "with a decimal point" if commas else f"or leave the column out: {leave_out(words.name)}"
             return _checked(words, codes, NUMBER, numbers, "a number", hint)
         if 2 * dates > filled:
-            hint = f"make it numbers, or leave it out: --drop {words.name!r}"
+            hint = f"make it numbers, or leave it out: {leave_out(words.name)}"
             return _checked(words, codes, NUMBER, numbers, "a number, not a date", hint)
     return category_column(words, codes)
 
