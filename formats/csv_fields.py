@@ -14,7 +14,6 @@ import numpy as np
 
 from ..engine.team.threads import usable_threads
 from .field_scanner import (
-    FIELD_TEXT,
     FIELDS_DONE,
     FIELDS_FULL,
     FIELDS_HARD,
@@ -44,13 +43,14 @@ class CsvFields(NamedTuple):
     wrong: np.ndarray
     text: np.ndarray
     table: np.ndarray  # int64 [texts, TEXT_WORDS], as `words` of the kernels
+    texts: list[np.ndarray]  # int64, which of these are of each column
 
     def codes(self, column: int) -> np.ndarray:
         codes: np.ndarray = self.cells[column].view(np.int32)
         return codes
 
     def words(self, column: int) -> list[str]:
-        return _decoded(self.text, self.table, np.flatnonzero(self.table[:, 2] == column))
+        return _decoded(self.text, self.table, self.texts[column])
 
 
 class _CsvPart(NamedTuple):
@@ -76,6 +76,15 @@ class _TextTable:
         words[: TEXT_WORDS * self.number] = self.words[: TEXT_WORDS * self.number]
         self.words, self.slots = words, np.empty(2 * room, np.int64)
         index_words.run(self.words, self.number, self.slots)
+
+    @property
+    def table(self) -> np.ndarray:
+        return self.words[: TEXT_WORDS * self.number].reshape(-1, TEXT_WORDS)
+
+    def by_column(self) -> list[np.ndarray]:
+        """Which texts are of each column, int64, in their order."""
+        order = np.argsort(self.table[:, 2], kind="stable")
+        return np.split(order, np.cumsum(self.counts)[:-1])
 
 
 def read_csv_fields(
@@ -113,15 +122,12 @@ def read_csv_fields(
             table.number = merge_words.run(
                 text, more.words, more.number, table.words, table.slots, table.number, table.counts, codes
             )
-            own = more.words[: TEXT_WORDS * more.number].reshape(-1, TEXT_WORDS)
-            for column in np.flatnonzero(wanted == FIELD_TEXT):
-                new = codes[own[:, 2] == column].astype(np.int32)
+            for column, texts in enumerate(more.by_column()):
+                new = codes[texts].astype(np.int32)
                 if (new != np.arange(len(new))).any():
                     found = cells[column, part.row : last].view(np.int32)
                     found[:] = new[found]
-    result = CsvFields(
-        cells, wrong.astype(bool), text, table.words[: TEXT_WORDS * table.number].reshape(-1, TEXT_WORDS)
-    )
+    result = CsvFields(cells, wrong.astype(bool), text, table.table, table.by_column())
     if not is_ascii:
         try:
             _decoded(text, result.table, np.arange(table.number))
