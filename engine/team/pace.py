@@ -1,12 +1,12 @@
 """How many threads a training uses from moment to moment, where the caller gave no number.
 
 Threads with two barriers per minibatch need their CPUs at the same time. Where other programs use these too, each
-barrier waits for a thread that is not running, and two threads can be ten times slower than one. So the work is done in
+barrier waits for a thread that is not running, and two threads can be slower than one. So the work is done in
 stretches; when a stretch got less CPU time than its threads could use, one thread is tried, and the faster number is
 kept. The other one is tried again from time to time. The results do not depend on it: they are the same for any number.
 
-Measured on 2026-11-22 (EPYC Zen 3, 2 cores, beside three other busy processes): 36 s on two threads, 4.9 on one, 5.1
-with this module. The constants below are round numbers, not tuned.
+Measured on 2026-11-29 (EPYC Zen 5, 2 cores, beside two busy processes), ten epochs of a net of 100 units: 0.47 s on two
+threads, 0.35 on one, 0.35 with this module; alone 0.20 on two. The constants below are round numbers, not tuned.
 """
 
 from __future__ import annotations
