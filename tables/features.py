@@ -17,7 +17,6 @@ from ..engine.team.threads import usable_threads
 from ..errors import InputError
 from ..wording import near_miss
 from .input_rows import (
-    INPUT_CHUNK,
     INPUT_FLOATS,
     INPUT_TEXT,
     NO_INPUT,
@@ -124,7 +123,7 @@ def _filled(raw: RawTable, features: Sequence[Feature], *, ignore_unknown: bool)
         if found >= 0:
             refused.append(found)
 
-    ends = [rows * k // threads // INPUT_CHUNK * INPUT_CHUNK for k in range(threads)] + [rows]
+    ends = [rows * k // threads for k in range(threads + 1)]
     run_together([functools.partial(fill, columns, *each) for each in itertools.pairwise(ends)])
     if refused:
         row, number = divmod(min(refused), len(features))
